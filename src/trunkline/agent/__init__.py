@@ -1,0 +1,1 @@
+"""The chassis daemon: the imperative shell around core and apps."""

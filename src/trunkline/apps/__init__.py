@@ -1,0 +1,1 @@
+"""The pipeline's apps: pure functions from a view to flows."""

@@ -1,0 +1,1 @@
+"""The `trunkline` program, one module per noun."""

@@ -1,0 +1,1 @@
+"""The pure heart: values, views, flows, the pipeline and the plan. Standard library only."""

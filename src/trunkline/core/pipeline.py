@@ -1,0 +1,261 @@
+"""The pipeline, declared once: tables, registers, bands, owners and cookies.
+
+Nothing else in Trunkline writes a table number, a register or a priority. `docs/pipeline.md` is
+generated from this module.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from trunkline.core.flow import Field, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set
+
+NETWORK = Field.METADATA
+"""The network key, 1 to 2**24 - 1."""
+
+SOURCE_PORT = Field.REG6
+"""The source port's key; 0 when the frame came from a physical network."""
+
+DESTINATION_PORT = Field.REG7
+"""The destination port's key; 0 for BUM (broadcast, unknown unicast, multicast)."""
+
+INNER_TAGS = Field.REG5
+"""1 when the frame's network carries VLAN tags inside its own (`vlan_transparent`), else 0."""
+
+
+class Table(IntEnum):
+    """A table of the integration bridge; the value is its OpenFlow table id. A miss drops."""
+
+    CLASSIFY = 0
+    PORT_SECURITY = 10
+    L2_LOOKUP = 50
+    EGRESS = 60
+    EGRESS_EXTERNAL = 70
+    DISPATCH = 80
+
+
+class TableRule(NamedTuple):
+    """What the flows of one table decide, and what they may match, write and go on to."""
+
+    decides: str
+    matches: frozenset[Field]
+    writes: frozenset[Field]
+    next_tables: frozenset[Table]
+    may_output: bool = False
+    may_tag: bool = False
+
+
+class Owner(IntEnum):
+    """An app; the value stands in the cookies of its flows."""
+
+    CLASSIFIER = 1
+    PORT_SECURITY = 2
+    L2 = 3
+    PROVIDER = 4
+
+
+class Band(Enum):
+    """A run of flows that one app owns in one table, at one priority, with what they are for.
+
+    No two flows of a band overlap. A frame is decided by the highest band of a table that it matches.
+    """
+
+    VIF = (Table.CLASSIFY, 100, Owner.CLASSIFIER, "frames from a VIF: its port and network")
+    UPLINK = (Table.CLASSIFY, 50, Owner.PROVIDER, "frames from an uplink: tag off, their network")
+
+    PRIORITY_TAG = (Table.PORT_SECURITY, 400, Owner.PORT_SECURITY, "a priority tag (VID 0) comes off")
+    TAGGED = (Table.PORT_SECURITY, 300, Owner.PORT_SECURITY, "a VM that chooses its own VLAN: drop and count")
+    OPEN = (Table.PORT_SECURITY, 10, Owner.PORT_SECURITY, "port security is off: pass")
+
+    INNER_TAG = (Table.L2_LOOKUP, 200, Owner.L2, "a tag inside a network that is not transparent: drop")
+    BUM = (Table.L2_LOOKUP, 100, Owner.L2, "broadcast and multicast: every local port, then on")
+    LOCAL_MAC = (Table.L2_LOOKUP, 50, Owner.L2, "the MAC of a local port")
+    REMOTE_MAC = (Table.L2_LOOKUP, 40, Owner.PROVIDER, "the MAC of a remote port")
+    UNKNOWN = (Table.L2_LOOKUP, 10, Owner.L2, "unknown unicast: on, to the wire")
+
+    LOCAL = (Table.EGRESS, 100, Owner.L2, "the destination is a local port")
+    FROM_WIRE = (Table.EGRESS, 50, Owner.PROVIDER, "nothing goes from a physical network to another")
+    TO_WIRE = (Table.EGRESS, 10, Owner.PROVIDER, "everything else leaves")
+
+    REMOTE = (Table.EGRESS_EXTERNAL, 50, Owner.PROVIDER, "to a remote port: its MAC, tag on, out by the uplink")
+    BUM_OUT = (Table.EGRESS_EXTERNAL, 10, Owner.PROVIDER, "BUM: tag on, out by the uplink")
+
+    DELIVER = (Table.DISPATCH, 100, Owner.L2, "out of the destination's VIF")
+
+    def __init__(self, table: Table, priority: int, owner: Owner, purpose: str) -> None:
+        self.table = table
+        self.priority = priority
+        self.owner = owner
+        self.purpose = purpose
+
+    __hash__ = object.__hash__
+
+
+_ETHERNET = frozenset({Field.ETH_DST, Field.ETH_SRC, Field.ETH_TYPE, Field.VLAN_VID})
+_LAYER_3 = frozenset(
+    {
+        Field.IP_PROTO,
+        Field.IPV4_SRC,
+        Field.IPV4_DST,
+        Field.IPV6_SRC,
+        Field.IPV6_DST,
+        Field.UDP_SRC,
+        Field.UDP_DST,
+        Field.ICMPV6_TYPE,
+        Field.ICMPV6_CODE,
+        Field.ARP_OP,
+        Field.ARP_SPA,
+        Field.ARP_TPA,
+        Field.ARP_SHA,
+        Field.ARP_THA,
+        Field.ND_TARGET,
+        Field.ND_SLL,
+        Field.ND_TLL,
+    }
+)
+
+TABLE_RULES: dict[Table, TableRule] = {
+    Table.CLASSIFY: TableRule(
+        decides="who sent it",
+        matches=frozenset({Field.IN_PORT, Field.VLAN_VID, Field.ETH_SRC}),
+        writes=frozenset({NETWORK, SOURCE_PORT, INNER_TAGS}),
+        next_tables=frozenset({Table.PORT_SECURITY, Table.L2_LOOKUP}),
+        may_tag=True,
+    ),
+    Table.PORT_SECURITY: TableRule(
+        decides="may it send this",
+        matches=frozenset({SOURCE_PORT, INNER_TAGS}) | _ETHERNET | _LAYER_3,
+        writes=frozenset(),
+        next_tables=frozenset({Table.PORT_SECURITY, Table.L2_LOOKUP}),
+        may_tag=True,
+    ),
+    Table.L2_LOOKUP: TableRule(
+        decides="to whom",
+        matches=frozenset({NETWORK, INNER_TAGS, Field.ETH_DST, Field.VLAN_VID, Field.ETH_TYPE}),
+        writes=frozenset({DESTINATION_PORT}),
+        next_tables=frozenset({Table.EGRESS}),
+        may_output=True,
+        may_tag=True,
+    ),
+    Table.EGRESS: TableRule(
+        decides="does it stay or leave",
+        matches=frozenset({NETWORK, SOURCE_PORT, DESTINATION_PORT}),
+        writes=frozenset(),
+        next_tables=frozenset({Table.DISPATCH, Table.EGRESS_EXTERNAL}),
+    ),
+    Table.EGRESS_EXTERNAL: TableRule(
+        decides="how it leaves",
+        matches=frozenset({NETWORK, DESTINATION_PORT}),
+        writes=frozenset({Field.ETH_DST, Field.VLAN_VID}),
+        next_tables=frozenset(),
+        may_output=True,
+        may_tag=True,
+    ),
+    Table.DISPATCH: TableRule(
+        decides="the last step",
+        matches=frozenset({DESTINATION_PORT}),
+        writes=frozenset({Field.VLAN_VID}),
+        next_tables=frozenset(),
+        may_output=True,
+        may_tag=True,
+    ),
+}
+"""What each table may do, by table; `violations` holds flows against it."""
+
+
+class Subject(IntEnum):
+    """What kind of row a flow was made from; the value stands in its cookie."""
+
+    CHASSIS = 0
+    NETWORK = 1
+    PORT = 2
+
+
+COOKIE_OURS = 0x7472 << 48
+"""The top 16 bits of every cookie of ours ("tr")."""
+
+COOKIE_OURS_MASK = 0xFFFF << 48
+"""The bits of a cookie that say that it is ours."""
+
+
+def cookie(owner: Owner, subject: Subject, key: int = 0) -> int:
+    """Return the cookie of a flow that *owner* made from the row with *key* (0 to 2**32 - 1).
+
+    Bits 63–48: ours; 47–40: owner; 39–32: kind of row; 31–0: its unique key.
+
+    >>> hex(cookie(Owner.L2, Subject.PORT, 0x2A))
+    '0x747203020000002a'
+    """
+    return COOKIE_OURS | owner << 40 | subject << 32 | key
+
+
+class CookieParts(NamedTuple):
+    """What a cookie of ours says."""
+
+    owner: Owner
+    subject: Subject
+    key: int
+
+
+def cookie_parts(value: int) -> CookieParts | None:
+    """Return what the cookie *value* says, or None where it is not one of ours.
+
+    >>> cookie_parts(cookie(Owner.PROVIDER, Subject.NETWORK, 7))
+    CookieParts(owner=<Owner.PROVIDER: 4>, subject=<Subject.NETWORK: 1>, key=7)
+    >>> cookie_parts(0) is None
+    True
+    """
+    if value & COOKIE_OURS_MASK != COOKIE_OURS:
+        return None
+    try:
+        return CookieParts(Owner(value >> 40 & 0xFF), Subject(value >> 32 & 0xFF), value & 0xFFFFFFFF)
+    except ValueError:
+        return None
+
+
+def violations(flow: Flow) -> list[str]:
+    """Return what *flow* does that its table's rule does not allow; empty when it obeys.
+
+    Tests hold every flow of every app against it. It does not run in the agent, where it would double the
+    cost of a flow.
+    """
+    rule = TABLE_RULES[flow.table]
+    name = flow.band.name
+    found = [f"{name} matches {term.field.name}" for term in flow.match if term.field not in rule.matches]
+    fields = [term.field for term in flow.match]
+    if len(set(fields)) != len(fields):
+        found.append(f"{name} matches a field twice")
+    found += [f"{name} has a value outside its mask" for term in flow.match if not _is_canonical(*term)]
+    for position, action in enumerate(flow.actions):
+        match action:
+            case Set(field, value):
+                if field not in rule.writes:
+                    found.append(f"{name} writes {field.name}")
+                if value >> field.bits:
+                    found.append(f"{name} writes {value} to {field.name}, which has {field.bits} bits")
+            case Goto(table):
+                if table not in rule.next_tables or table <= flow.table:
+                    found.append(f"{name} goes to {table.name}")
+                if position != len(flow.actions) - 1:
+                    found.append(f"{name} goes on before its last action")
+            case Resubmit(table):
+                if table not in rule.next_tables:
+                    found.append(f"{name} resubmits to {table.name}")
+            case Output():
+                if not rule.may_output:
+                    found.append(f"{name} outputs")
+            case PushVlan() | PopVlan():
+                if not rule.may_tag:
+                    found.append(f"{name} changes a tag")
+    parts = cookie_parts(flow.cookie)
+    if parts is None or parts.owner is not flow.band.owner:
+        found.append(f"{name} carries the cookie {flow.cookie:#x}, which is not its owner's")
+    return found
+
+
+def _is_canonical(field: Field, value: int, mask: int | None) -> bool:
+    full = (1 << field.bits) - 1
+    if mask is None:
+        return 0 <= value <= full
+    return 0 < mask < full and value & ~mask == 0

@@ -1,0 +1,1 @@
+"""Real chassis, a physical switch and VMs in network namespaces."""
