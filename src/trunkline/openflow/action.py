@@ -1,0 +1,164 @@
+"""Actions and instructions on the wire, as Open vSwitch sends them back.
+
+Layouts: OpenFlow 1.4.0 sections 7.2.4 and 7.2.5; ovs-actions(7) for Open vSwitch's own.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from trunkline.core.flow import Action, Field, Goto, Output, PopVlan, PushVlan, Resubmit, Set
+from trunkline.core.pipeline import Table
+from trunkline.openflow import oxm
+from trunkline.openflow.error import DecodeError, EncodeError, FlowTooLarge
+from trunkline.openflow.oxm import Foreign
+
+_OUTPUT = 0
+_PUSH_VLAN = 17
+_POP_VLAN = 18
+_SET_FIELD = 25
+_EXPERIMENTER = 0xFFFF
+
+_GOTO_TABLE = 1
+_APPLY_ACTIONS = 4
+
+_VLAN_PRESENT = 0x1000
+
+_output = struct.Struct(">HHIH6x").pack
+_apply = struct.Struct(">HH4x").pack
+_head = struct.Struct(">HH").pack
+_unpack_head = struct.Struct(">HH").unpack_from
+
+
+def _set_parts(field: Field) -> tuple[bytes, int, bytes]:
+    wire = oxm.WIRE[field]
+    length = (8 + wire.width + 7) // 8 * 8
+    return _head(_SET_FIELD, length) + wire.exact_head, wire.width, bytes(length - 8 - wire.width)
+
+
+_SET_PARTS = {field: _set_parts(field) for field in Field}
+
+_TABLES = frozenset(int(table) for table in Table)
+
+_GOTO = {table: struct.pack(">HHB3x", _GOTO_TABLE, 8, table) for table in Table}
+
+# An instruction's length is 16 bits and a multiple of 8.
+_MAX_ACTIONS_BYTES = 65528 - 8
+
+_POP_VLAN_BYTES = struct.pack(">HH4x", _POP_VLAN, 8)
+
+_PUSH_VLAN_BYTES = struct.pack(">HHH2x", _PUSH_VLAN, 8, 0x8100)
+
+# NXAST_RESUBMIT_TABLE (ovs-actions(7)) with the packet's own in_port, OFPP_IN_PORT in its 16-bit form.
+_RESUBMIT_HEAD = struct.pack(">HHIHH", _EXPERIMENTER, 16, 0x2320, 14, 0xFFF8)
+
+
+def actions_bytes(actions: tuple[Action, ...]) -> bytes:
+    """Return *actions* as an OpenFlow action list; `Goto`, which is an instruction, has no place in one.
+
+    Raises `EncodeError` for a `Goto` and for a value that does not fit its field.
+    """
+    parts = []
+    try:
+        for action in actions:
+            if isinstance(action, Set):
+                field, value = action
+                head, width, pad = _SET_PARTS[field]
+                if value >= 0xFF00 and field is Field.IN_PORT:
+                    value = oxm.wire_port(value)
+                parts.append(head + value.to_bytes(width, "big") + pad)
+            elif isinstance(action, Output):
+                parts.append(_output(_OUTPUT, 16, oxm.wire_port(action[0]), 0))
+            elif isinstance(action, PopVlan):
+                parts.append(_POP_VLAN_BYTES)
+            elif isinstance(action, PushVlan):
+                head, width, pad = _SET_PARTS[Field.VLAN_VID]
+                tag = action[0] | _VLAN_PRESENT
+                parts.append(_PUSH_VLAN_BYTES + head + tag.to_bytes(width, "big") + pad)
+            elif isinstance(action, Resubmit):
+                parts.append(_RESUBMIT_HEAD + bytes((action[0], 0, 0, 0)))
+            else:
+                raise EncodeError(f"{action} stands before the end of an action list; put it last in a flow")
+    except (OverflowError, ValueError, struct.error):
+        raise EncodeError(f"actions have a value outside its field: {actions}; give one that fits") from None
+    return b"".join(parts)
+
+
+def instructions_bytes(actions: tuple[Action, ...]) -> bytes:
+    """Return the instructions that do *actions*: apply-actions, then goto-table, each only where needed.
+
+    Raises `EncodeError` as `actions_bytes` does, and `FlowTooLarge` where the actions exceed an instruction.
+    """
+    goto = b""
+    if actions and isinstance(actions[-1], Goto):
+        goto = _GOTO[actions[-1][0]]
+        actions = actions[:-1]
+        if not actions:
+            return goto
+    elif not actions:
+        return b""
+    data = actions_bytes(actions)
+    if len(data) > _MAX_ACTIONS_BYTES:
+        raise FlowTooLarge(f"{len(actions)} actions do not fit one OpenFlow message; split the flow")
+    return _apply(_APPLY_ACTIONS, len(data) + 8) + data + goto
+
+
+def instructions_actions(data: bytes) -> tuple[Action | Foreign, ...]:
+    """Return the actions that the instructions *data* apply; the inverse of `instructions_bytes`.
+
+    An action or instruction that Trunkline does not make is `Foreign`. Raises `DecodeError` where a length is
+    wrong.
+    """
+    found: list[Action | Foreign] = []
+    for kind, item in _items(data, "instruction"):
+        if kind == _APPLY_ACTIONS and len(item) >= 8:
+            found += list_actions(item[8:])
+        elif kind == _GOTO_TABLE and len(item) == 8 and item[4] in _TABLES:
+            found.append(Goto(Table(item[4])))
+        else:
+            found.append(Foreign("instruction", item))
+    return tuple(found)
+
+
+def list_actions(data: bytes) -> list[Action | Foreign]:
+    """Return the actions of the OpenFlow action list *data*; raises `DecodeError` where a length is wrong."""
+    found: list[Action | Foreign] = []
+    for kind, item in _items(data, "action"):
+        action = _action(kind, item)
+        match action:
+            case Set(Field.VLAN_VID, value) if found and found[-1] == _PUSHED and value & _VLAN_PRESENT:
+                found[-1] = PushVlan(value & ~_VLAN_PRESENT)
+            case _:
+                found.append(action)
+    return found
+
+
+_PUSHED = Foreign("action", _PUSH_VLAN_BYTES)
+
+
+def _action(kind: int, item: bytes) -> Action | Foreign:
+    if kind == _OUTPUT and len(item) == 16:
+        port = oxm.ofport(int.from_bytes(item[4:8], "big"))
+        if port is not None and item[8:10] == b"\0\0":
+            return Output(port)
+    elif kind == _SET_FIELD:
+        end = 8 + item[7]
+        field_value = oxm.field_value(item[4:end]) if end <= len(item) else None
+        if field_value is not None:
+            return Set(*field_value)
+    elif kind == _POP_VLAN and len(item) == 8:
+        return PopVlan()
+    elif item.startswith(_RESUBMIT_HEAD) and len(item) == 16 and item[12] in _TABLES:
+        return Resubmit(Table(item[12]))
+    return Foreign("action", item)
+
+
+def _items(data: bytes, what: str) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(data):
+        kind, length = _unpack_head(data, at) if at + 8 <= len(data) else (0, 0)
+        if length < 8 or at + length > len(data):
+            raise DecodeError(f"{what} at byte {at} of {len(data)} has a wrong length; read the flow again")
+        yield kind, data[at : at + length]
+        at += length

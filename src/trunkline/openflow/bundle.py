@@ -1,0 +1,95 @@
+"""Flow changes as one ordered, atomic bundle (OpenFlow 1.4.0 sections 6.8 and 7.3.9)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from trunkline.core.plan import COOKIE_BYTES, Plan
+from trunkline.openflow.message import BARRIER_REQUEST, BUNDLE_ADD, BUNDLE_CONTROL, FLOW_MOD, VERSION, message
+
+OPEN_REQUEST = 0
+OPEN_REPLY = 1
+COMMIT_REQUEST = 4
+COMMIT_REPLY = 5
+DISCARD_REQUEST = 6
+
+_ATOMIC_ORDERED = 3
+
+_ADD = 0
+_MODIFY_STRICT = 2
+_DELETE_STRICT = 4
+
+_ANY = 0xFFFFFFFF
+_NO_BUFFER = 0xFFFFFFFF
+_OXM_MATCH = 1
+_ALL_BITS = b"\xff" * COOKIE_BYTES
+_NO_BITS = bytes(COOKIE_BYTES)
+
+# The message that adds to a bundle, its header, then the flow_mod inside it up to the match fields.
+_add_head = struct.Struct(">BBHII2xHBBHI8s8scBHH2sIIIHHHH").pack
+_ADD_BYTES = 16
+_FLOW_MOD_BYTES = 48
+_PADS = tuple(bytes(-(length + 4) % 8) for length in range(8))
+
+
+class Scope(NamedTuple):
+    """Whose flows a bundle may delete: those whose cookie equals *cookie* under *mask*."""
+
+    cookie: int
+    mask: int
+
+
+def control(kind: int, xid: int, bundle_id: int) -> bytes:
+    """Return the bundle control message of *kind* for *bundle_id*, 32 bits."""
+    return message(BUNDLE_CONTROL, xid, struct.pack(">IHH", bundle_id, kind, _ATOMIC_ORDERED))
+
+
+def keys(plan: Plan) -> list[bytes]:
+    """Return the keys of *plan* in the order in which a bundle changes them: deletes, modifies, adds."""
+    return [*plan.deletes, *plan.modifies, *plan.adds]
+
+
+def opening(plan: Plan, scope: Scope, bundle_id: int, first_xid: int) -> bytes:
+    """Return the messages that open a bundle, put *plan* into it, and ask for a barrier; no commit.
+
+    The xids run from *first_xid* (open) over one for each of `keys` to the barrier's. An add replaces
+    whatever stands at its key. A modify changes only a flow that has the modify's own cookie, and keeps its
+    counters; a delete only one of *scope*. So a foreign flow is neither modified nor deleted.
+
+    Open vSwitch leaves a message that it cannot parse out of the bundle and would commit the rest: whoever
+    hears an error before the barrier's reply must discard the bundle for it to be atomic.
+    """
+    messages = [control(OPEN_REQUEST, first_xid, bundle_id)]
+    messages += _flow_mods(plan, scope, bundle_id, first_xid + 1)
+    messages.append(message(BARRIER_REQUEST, first_xid + 1 + len(plan)))
+    return b"".join(messages)
+
+
+def _flow_mods(plan: Plan, scope: Scope, bundle_id: int, xid: int) -> Iterator[bytes]:
+    cookie, mask = scope.cookie.to_bytes(COOKIE_BYTES, "big"), scope.mask.to_bytes(COOKIE_BYTES, "big")
+    for key in plan.deletes:
+        yield _bundled(bundle_id, xid, _DELETE_STRICT, key, cookie, mask, b"")
+        xid += 1
+    for key, body in plan.modifies.items():
+        instructions = body[COOKIE_BYTES:]
+        yield _bundled(bundle_id, xid, _MODIFY_STRICT, key, body[:COOKIE_BYTES], _ALL_BITS, instructions)
+        xid += 1
+    for key, body in plan.adds.items():
+        yield _bundled(bundle_id, xid, _ADD, key, body[:COOKIE_BYTES], _NO_BITS, body[COOKIE_BYTES:])
+        xid += 1
+
+
+def _bundled(
+    bundle_id: int, xid: int, command: int, key: bytes, cookie: bytes, cookie_mask: bytes, instructions: bytes
+) -> bytes:
+    fields = key[3:]
+    pad = _PADS[len(fields) & 7]
+    length = _FLOW_MOD_BYTES + 4 + len(fields) + len(pad) + len(instructions)
+    head = _add_head(
+        *(VERSION, BUNDLE_ADD, _ADD_BYTES + length, xid, bundle_id, _ATOMIC_ORDERED),
+        *(VERSION, FLOW_MOD, length, xid, cookie, cookie_mask, key[:1], command, 0, 0, key[1:3]),
+        *(_NO_BUFFER, _ANY, _ANY, 0, 0, _OXM_MATCH, 4 + len(fields)),
+    )
+    return head + fields + pad + instructions

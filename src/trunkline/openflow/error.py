@@ -1,0 +1,35 @@
+"""What can go wrong between flows and the wire.
+
+```
+TrunklineError
+└── OpenFlowError
+    ├── EncodeError        a flow that the wire cannot carry
+    │   └── FlowTooLarge   more than 64 kB of it
+    ├── DecodeError        bytes that are not OpenFlow 1.4
+    └── NotReady           no switch to send to at present
+```
+"""
+
+from __future__ import annotations
+
+from trunkline.core.error import TrunklineError
+
+
+class OpenFlowError(TrunklineError):
+    """The root of the errors of `trunkline.openflow`."""
+
+
+class EncodeError(OpenFlowError):
+    """A value that does not fit its field, or actions in an order that OpenFlow cannot express."""
+
+
+class FlowTooLarge(EncodeError):  # noqa: N818 - it says what happened
+    """A flow that does not fit one OpenFlow message, whose length is at most 65,535 bytes."""
+
+
+class DecodeError(OpenFlowError):
+    """Bytes that are cut short or break the framing of OpenFlow 1.4."""
+
+
+class NotReady(OpenFlowError):  # noqa: N818 - it says what happened
+    """A session was asked to send while it has no switch that speaks OpenFlow 1.4 at the other end."""
