@@ -1,0 +1,130 @@
+"""A chassis: a namespace with an Open vSwitch, its provider bridges and an agent."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from trunkline.lab.journal import Daemon
+from trunkline.lab.namespace import LinkEnd, ip, veth
+from trunkline.lab.northbound import PROGRAM
+from trunkline.lab.switchd import Switchd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trunkline.lab.journal import Journal
+    from trunkline.lab.namespace import Namespace
+    from trunkline.lab.physical_switch import PhysicalSwitch
+    from trunkline.lab.topology import ChassisPlan
+
+INTEGRATION_BRIDGE = "br-int"
+"""The name that the agent gives the integration bridge unless told otherwise."""
+
+
+class Chassis:
+    """A host that runs Open vSwitch and one agent, as *plan* says.
+
+    Its provider bridge of the n-th mapping holds the NIC `eth<n>`, which is wired to the physical switch.
+    """
+
+    def __init__(self, plan: ChassisPlan, namespace: Namespace, rundir: Path, journal: Journal) -> None:
+        self.name = plan.name
+        self.namespace = namespace
+        self.bridge_by_physnet = dict(plan.mappings)
+        self.switch = Switchd(namespace, rundir, journal)
+        self._journal = journal
+        self._agent = Daemon(rundir / "trunkline-agent.pid")
+
+    @property
+    def rundir(self) -> Path:
+        """The directory of the switch's sockets and of all logs of the chassis."""
+        return self.switch.rundir
+
+    def start(self, physical: PhysicalSwitch, nb_remote: str) -> None:
+        """Make the namespace, the switch and the provider bridges, and write the settings; no agent yet."""
+        self._journal.add_namespace(self.namespace)
+        ip([f"netns add {self.namespace.name}"])
+        ip(["link set lo up"], self.namespace)
+        self.switch.start()
+        self._journal.add_daemon(self._agent)
+        for number, (physnet, bridge) in enumerate(self.bridge_by_physnet.items()):
+            nic = LinkEnd(self.namespace, f"eth{number}")
+            far_end = LinkEnd(physical.namespace, f"p{number}-{self.name}")
+            self._journal.add_link(nic)
+            ip([veth(nic, far_end)])
+            ip([f"link set {nic.name} up"], self.namespace)
+            physical.add_trunk(physnet, far_end.name)
+            self.add_provider_bridge(bridge, nic.name)
+        self.configure(nb_remote)
+
+    def nic(self, physnet: str) -> LinkEnd:
+        """Return the NIC through which the chassis reaches *physnet*."""
+        return LinkEnd(self.namespace, f"eth{list(self.bridge_by_physnet).index(physnet)}")
+
+    def add_provider_bridge(self, bridge: str, nic: str) -> None:
+        """Make the provider bridge *bridge*, which learns and forwards as any switch, with *nic* in it."""
+        self.switch.vsctl(
+            *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"),
+            *("--", "--may-exist", "add-port", bridge, nic),
+        )
+
+    def configure(self, nb_remote: str) -> None:
+        """Write the chassis settings: name, northbound, bridge mappings and the kind of datapath."""
+        mappings = ",".join(f"{physnet}:{bridge}" for physnet, bridge in self.bridge_by_physnet.items())
+        settings = {
+            "system-id": self.name,
+            "hostname": self.name,
+            "trunkline-nb": nb_remote,
+            "trunkline-bridge-mappings": mappings,
+            "trunkline-datapath-type": "netdev",
+        }
+        self.switch.vsctl(
+            "set", "Open_vSwitch", ".", *(f'external_ids:{key}="{value}"' for key, value in settings.items())
+        )
+
+    def add_integration_bridge(self) -> None:
+        """Make the integration bridge as the agent would; for tests of the lab that run without an agent."""
+        bridge = INTEGRATION_BRIDGE
+        self.switch.vsctl(
+            *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"),
+            *("fail_mode=secure",),
+        )
+
+    def wait_integration_bridge(self, timeout_s: int = 15) -> None:
+        """Return when the integration bridge is there; raises CommandError where it is not in time."""
+        self.switch.vsctl("wait-until", "Bridge", INTEGRATION_BRIDGE, timeout_s=timeout_s)
+
+    @property
+    def agent_pid(self) -> int | None:
+        """The agent's process id, or None where it does not run."""
+        return self._agent.pid
+
+    def start_agent(self) -> None:
+        """Start the agent; returns when it runs in the background."""
+        files = [
+            "--pidfile",
+            str(self._agent.pidfile),
+            "--log-file",
+            str(self.rundir / "trunkline-agent.log"),
+        ]
+        argv = [*PROGRAM, "agent", "--ovs", self.switch.remote, "--detach", *files]
+        self.namespace.run(argv, env=self.switch.env)
+
+    def stop_agent(self) -> None:
+        """End the agent with SIGTERM and wait until it is gone."""
+        self._agent.end(signal.SIGTERM)
+
+    def kill_agent(self) -> None:
+        """End the agent with SIGKILL and wait until it is gone."""
+        self._agent.end(signal.SIGKILL)
+
+    def restart_agent(self) -> None:
+        """End the agent with SIGTERM and start another."""
+        self.stop_agent()
+        self.start_agent()
+
+    def flows(self, bridge: str = INTEGRATION_BRIDGE) -> list[str]:
+        """Return the flows of *bridge* as `ovs-ofctl` prints them without counters, sorted."""
+        lines = self.switch.ofctl("--no-stats", "--no-names", "dump-flows", bridge).splitlines()
+        return sorted(line.strip() for line in lines if "actions=" in line)

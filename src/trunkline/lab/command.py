@@ -1,0 +1,44 @@
+"""Running a program to its end."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from trunkline.lab.failure import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = 30.0,
+) -> str:
+    """Run *argv* to its end and return what it wrote to its standard output.
+
+    Raises CommandError where it is missing, ends with another exit code than 0, or is not done after
+    *timeout_s* seconds (it is killed then).
+    """
+    try:
+        done = subprocess.run(
+            argv, input=stdin, env=env, timeout=timeout_s, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise CommandError(
+            f"{argv[0]} is not installed; run scripts/demo, which installs what it needs"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"'{_line(argv)}' was not done after {timeout_s:g} s") from error
+    if done.returncode != 0:
+        complaint = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+        raise CommandError(f"'{_line(argv)}' ended with exit code {done.returncode}: {complaint}")
+    return done.stdout
+
+
+def _line(argv: Sequence[str]) -> str:
+    text = " ".join(argv)
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,175 @@
+"""What a lab has made, written down before it is made, so that it can be undone after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trunkline.lab.failure import LabError, WaitError
+from trunkline.lab.namespace import LinkEnd, Namespace, ip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A detached program, known by its pidfile.
+
+    The process counts as the daemon only while its command line names *pidfile*: a process id that the
+    kernel has given to another program since is never signalled.
+    """
+
+    pidfile: Path
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None where the daemon does not run."""
+        try:
+            pid = int(self.pidfile.read_text())
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None  # no pidfile yet, or the process went meanwhile: it does not run
+        return pid if os.fsencode(self.pidfile) in words else None
+
+    def end(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 10.0) -> None:
+        """Send the signal *number* and return when the process is gone; nothing where it does not run.
+
+        Raises WaitError where it is still there after *timeout_s* seconds.
+        """
+        pid = self.pid
+        if pid is not None:
+            _end(pid, number, timeout_s)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process by its id and its start time in clock ticks since boot, which no later process shares."""
+
+    pid: int
+    start_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """Return the process that has the id *pid* now; raises OSError where there is none."""
+        return cls(pid, _start_ticks(pid))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether that very process is still there."""
+        try:
+            return _start_ticks(self.pid) == self.start_ticks
+        except OSError:
+            return False
+
+    def end(self, number: signal.Signals = signal.SIGKILL, timeout_s: float = 10.0) -> None:
+        """Send the signal *number* and return when the process is gone; nothing where it does not run."""
+        if self.is_running:
+            _end(self.pid, number, timeout_s)
+
+
+class Journal:
+    """The list of what one lab has made, in the file `journal` of its directory, one JSON object a line."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "journal"
+
+    def add_namespace(self, namespace: Namespace) -> None:
+        """Note a namespace that is about to be made."""
+        self._write(namespace=namespace.name)
+
+    def add_link(self, end: LinkEnd) -> None:
+        """Note a veth pair, by one of its ends, that is about to be made."""
+        self._write(link=end.name, within=end.namespace.name)
+
+    def add_daemon(self, daemon: Daemon) -> None:
+        """Note a daemon that is about to be started."""
+        self._write(daemon=str(daemon.pidfile))
+
+    def add_process(self, process: Process) -> None:
+        """Note a process that was just started."""
+        self._write(process=process.pid, start_ticks=process.start_ticks)
+
+    def undo(self) -> None:
+        """End and remove all that is noted, newest first, and what of it is already gone is passed over.
+
+        Raises LabError, after all else is undone, naming what could not be.
+        """
+        stuck: list[str] = []
+        namespaces: list[Namespace] = []
+        links: list[LinkEnd] = []
+        for entry in reversed(list(self._entries())):
+            match entry:
+                case {"daemon": str(pidfile)}:
+                    stuck += _ended(Daemon(Path(pidfile)))
+                case {"process": int(pid), "start_ticks": int(start_ticks)}:
+                    stuck += _ended(Process(pid, start_ticks))
+                case {"link": str(name), "within": str(within)}:
+                    links.append(LinkEnd(Namespace(within), name))
+                case {"namespace": str(name)}:
+                    namespaces.append(Namespace(name))
+        # A namespace outlives its name while somebody's shell is in it, with its links: links go first.
+        for namespace in namespaces:
+            names = {end.name for end in links if end.namespace == namespace}
+            if names and namespace.exists:
+                ip([f"link del {name}" for name in sorted(names)], namespace, force=True)
+        gone = {namespace.name for namespace in namespaces if namespace.exists}
+        ip([f"netns del {name}" for name in sorted(gone)], force=True) if gone else None
+        stuck += [f"namespace {name}" for name in sorted(gone) if Namespace(name).exists]
+        if stuck:
+            raise LabError(
+                f"could not take down {', '.join(stuck)}; end what uses it and run 'lab down' again"
+            )
+
+    def _write(self, **entry: str | int) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        if not self.path.exists():
+            return
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue  # the last line of a lab that was killed while it wrote: nothing was made after it
+
+
+def _ended(thing: Daemon | Process) -> list[str]:
+    try:
+        thing.end(signal.SIGTERM, timeout_s=5.0)
+    except WaitError:
+        try:
+            thing.end(signal.SIGKILL, timeout_s=5.0)
+        except WaitError as error:
+            return [str(error)]
+    return []
+
+
+def _end(pid: int, number: signal.Signals, timeout_s: float) -> None:
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(fd, number)
+        ready, _, _ = select.select([fd], [], [], timeout_s)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(fd)
+    if not ready:
+        raise WaitError(f"process {pid} was still there {timeout_s:g} s after {number.name}")
+
+
+def _start_ticks(pid: int) -> int:
+    # Field 22 of proc_pid_stat(5); field 2, a name, may hold spaces and parentheses: count from its end.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        raise ProcessLookupError(f"process {pid} has ended")
+    return int(fields[19])

@@ -1,0 +1,183 @@
+"""A whole lab: brought up from a topology, and taken down without a trace."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from trunkline.lab.chassis import Chassis
+from trunkline.lab.failure import LabError
+from trunkline.lab.host import Host
+from trunkline.lab.journal import Journal
+from trunkline.lab.namespace import Namespace
+from trunkline.lab.northbound import Northbound
+from trunkline.lab.physical_switch import PhysicalSwitch
+from trunkline.lab.ping import Probe, reached
+from trunkline.lab.vm import Vm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trunkline.lab.machine import Machine
+    from trunkline.lab.topology import Network, Topology, VmPlan
+
+STATE = Path("/run/trunkline-lab")
+"""Where each lab has a directory of its name: its sockets, logs and the journal of what it made."""
+
+
+class Lab:
+    """A running lab; leaving its block, or `close`, takes it down.
+
+    `chassis`, `vm` and `host` are its parts by their names in the topology, `switch` is the physical switch
+    and `nb` the northbound. Namespaces are named `tl-<lab>-<part>`.
+
+    >>> with Lab.up(topology) as lab:                                   # doctest: +SKIP
+    ...     lab.chassis["c1"].kill_agent()
+    ...     assert lab.vm["blue1"].ping(lab.vm["blue3"].ip, count=5).lost == 0
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.name = topology.name
+        self.directory = STATE / topology.name
+        self._journal = Journal(self.directory)
+        self.nb = Northbound(self.directory, self._journal)
+        self.switch = PhysicalSwitch(
+            topology.physnets, self._namespace("switch"), self.directory / "switch", self._journal
+        )
+        self.chassis = {
+            plan.name: Chassis(plan, self._namespace(plan.name), self.directory / plan.name, self._journal)
+            for plan in topology.chassis
+        }
+        self.vm = {
+            plan.name: Vm(plan, self._namespace(plan.name), self.chassis[plan.chassis], self._journal)
+            for plan in topology.vms
+        }
+        self.host = {
+            plan.name: Host(plan, self._namespace(plan.name), self._journal) for plan in topology.hosts
+        }
+
+    @classmethod
+    def up(
+        cls, topology: Topology, *, agents: bool = True, report: Callable[[str], None] = lambda _: None
+    ) -> Self:
+        """Bring *topology* up and return when every VM's port is up; *report* is told each step in a line.
+
+        Without *agents* there is neither agent nor northbound: VMs are plugged into an integration bridge
+        that has no flows. Raises LabError where a lab of that name is there already, and, after it has taken
+        down what it had made, where a step fails.
+        """
+        if (STATE / topology.name).exists():
+            raise LabError(
+                f"a lab '{topology.name}' is there already; run 'trunkline lab down --name {topology.name}'"
+            )
+        (STATE / topology.name).mkdir(parents=True)
+        lab = cls(topology)
+        try:
+            lab._raise(agents, report)
+        except BaseException:
+            lab.close()
+            raise
+        return lab
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the lab down; raises LabError where something of it could not be ended."""
+        down(self.name)
+
+    @property
+    def machine(self) -> dict[str, Machine]:
+        """The VMs and hosts by name."""
+        return {**self.vm, **self.host}
+
+    def settle(self) -> None:
+        """Return when every frame under way has gone through all the switches that it can pass."""
+        switches = [chassis.switch for chassis in self.chassis.values()]
+        for switch in (*switches, self.switch.switch, *switches):
+            switch.settle()
+
+    def reach(self, *, timeout_s: float = 5.0) -> dict[tuple[str, str], bool]:
+        """Return, for each ordered pair of machines, whether a ping of just now was answered."""
+        machine = self.machine
+        pairs = list(permutations(machine, 2))
+        probes = [Probe(machine[source].namespace, machine[to].ip) for source, to in pairs]
+        return dict(zip(pairs, reached(probes, timeout_s=timeout_s), strict=True))
+
+    def expected_reach(self) -> dict[tuple[str, str], bool]:
+        """Return who should reach whom by the topology: machines on one VLAN, or untagged, of one physnet."""
+        wire = self.topology.wire_by_machine()
+        return {(source, to): wire[source] == wire[to] for source, to in permutations(self.machine, 2)}
+
+    def _namespace(self, part: str) -> Namespace:
+        return Namespace(f"tl-{self.name}-{part}")
+
+    def _raise(self, agents: bool, report: Callable[[str], None]) -> None:
+        self.switch.start()
+        report(f"physical switch: {', '.join(self.topology.physnets)}")
+        if agents:
+            self.nb.start()
+            report(f"northbound: {self.nb.remote}")
+            self._create_rows(report)
+        for name, chassis in self.chassis.items():
+            chassis.start(self.switch, self.nb.remote)
+            if agents:
+                chassis.start_agent()
+            else:
+                chassis.add_integration_bridge()
+            report(
+                f"chassis {name}: {', '.join(f'{p} on {b}' for p, b in chassis.bridge_by_physnet.items())}"
+            )
+        for host in self.host.values():
+            host.wire(self.switch)
+            on = "untagged" if host.plan.vlan is None else f"VLAN {host.plan.vlan}"
+            report(f"bare-metal host {host.name}: {host.ip}, {on} on {host.plan.physnet}")
+        for vm in self.vm.values():
+            vm.boot()
+            if agents:
+                vm.chassis.wait_integration_bridge()
+            vm.plug()
+            report(f"VM {vm.name}: {vm.ip}, {vm.mac}, network {vm.network}, on {vm.chassis.name}")
+        if agents:
+            self.nb.wait_up(self.vm)
+            self.nb.sync()
+            report("every port is up, every chassis has applied all")
+
+    def _create_rows(self, report: Callable[[str], None]) -> None:
+        self.nb.trunkline_all(_network_command(network) for network in self.topology.networks)
+        self.nb.trunkline_all(_port_command(vm) for vm in self.topology.vms)
+        report(f"{len(self.topology.networks)} networks and {len(self.topology.vms)} ports created")
+
+
+def down(name: str) -> bool:
+    """Take down the lab *name*, also one whose own process crashed; return whether there was one.
+
+    Raises LabError where something of it could not be ended; it can be called again then.
+    """
+    directory = STATE / name
+    if not directory.exists():
+        return False
+    Journal(directory).undo()
+    shutil.rmtree(directory)
+    return True
+
+
+def names() -> list[str]:
+    """Return the names of the labs that are there, sorted."""
+    return sorted(path.name for path in STATE.iterdir()) if STATE.exists() else []
+
+
+def _network_command(network: Network) -> list[str]:
+    tag = [] if network.segment is None else ["--segment", str(network.segment)]
+    kind = ["--type", network.network_type, "--physical-network", network.physical_network]
+    return ["network", "create", network.name, *kind, *tag]
+
+
+def _port_command(vm: VmPlan) -> list[str]:
+    return ["port", "create", vm.name, "--network", vm.network, "--mac", vm.mac, "--ip", str(vm.ip.ip)]

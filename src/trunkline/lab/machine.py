@@ -1,0 +1,99 @@
+"""A machine with an IP stack of its own: what VMs and bare-metal hosts have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trunkline.lab.interface import Interface
+from trunkline.lab.journal import Process
+from trunkline.lab.namespace import LinkEnd, ip, veth
+from trunkline.lab.ping import PingResult, PingSeries
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+    from ipaddress import IPv4Interface
+
+    from trunkline.lab.interface import Capture
+    from trunkline.lab.journal import Journal
+    from trunkline.lab.namespace import Namespace
+
+NIC = "eth0"
+"""The name of a machine's one NIC, as the machine sees it."""
+
+
+class Machine:
+    """A namespace with one NIC, an IPv4 address and, by the kernel, an IPv6 link-local one.
+
+    With *vlan*, the machine tags by itself: its addresses are on the VLAN interface `eth0.<vlan>`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        namespace: Namespace,
+        mac: str,
+        address: IPv4Interface,
+        journal: Journal,
+        vlan: int | None = None,
+    ) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.mac = mac
+        self.address = address
+        self.vlan = vlan
+        self.interface = Interface(namespace, NIC, mac, LinkEnd(namespace, NIC))
+        self._journal = journal
+
+    @property
+    def ip(self) -> str:
+        """The IPv4 address without its prefix length."""
+        return str(self.address.ip)
+
+    def start(self, far_end: LinkEnd) -> None:
+        """Make the namespace and the veth pair to *far_end*, whose namespace exists, and set the address."""
+        self._journal.add_namespace(self.namespace)
+        nic = LinkEnd(self.namespace, NIC)
+        self._journal.add_link(nic)
+        ip([f"netns add {self.namespace.name}", veth(nic, far_end, self.mac)])
+        ip([f"link set {far_end.name} up"], far_end.namespace)
+        self.interface = Interface(self.namespace, NIC, self.mac, far_end)
+        self.interface.leave_checksums_to_software()
+        commands = ["link set lo up", f"link set {NIC} up"]
+        named = NIC
+        if self.vlan is not None:
+            named = f"{NIC}.{self.vlan}"
+            commands += [f"link add link {NIC} name {named} type vlan id {self.vlan}", f"link set {named} up"]
+        ip([*commands, f"address add {self.address} dev {named}"], self.namespace)
+
+    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> str:
+        """Run *argv* in the machine to its end and return its output; raises CommandError."""
+        return self.namespace.run(argv, timeout_s=timeout_s)
+
+    def popen(self, argv: Sequence[str]) -> subprocess.Popen[str]:
+        """Start *argv* in the machine; the caller ends it, or else `lab down` does."""
+        started = self.namespace.popen(argv)
+        self._journal.add_process(Process.of(started.pid))
+        return started
+
+    def ping(
+        self, address: str, count: int = 1, interval_s: float = 0.02, timeout_s: float = 2.0
+    ) -> PingResult:
+        """Send *count* echo requests to the IPv4 *address* and return when all are answered or lost.
+
+        The last may take *timeout_s* seconds.
+        """
+        series = PingSeries(self.namespace, address, interval_s=interval_s, count=count, timeout_s=timeout_s)
+        return series.wait()
+
+    def start_ping(self, address: str, interval_s: float = 0.02) -> PingSeries:
+        """Begin a series of echo requests to the IPv4 *address*, to be ended by its `stop`."""
+        return PingSeries(self.namespace, address, interval_s=interval_s)
+
+    def send(self, *frames: bytes) -> None:
+        """Send *frames*, whole, exactly as they are, from the NIC."""
+        self.interface.send(*frames)
+
+    def capture(self) -> Capture:
+        """Return a capture of the frames that arrive at the NIC, begun when this returns."""
+        return self.interface.capture()

@@ -1,0 +1,127 @@
+"""One Open vSwitch: an ovsdb-server and an ovs-vswitchd with files of their own, in a namespace."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trunkline.lab import command
+from trunkline.lab.failure import LabError
+from trunkline.lab.journal import Daemon
+
+if TYPE_CHECKING:
+    from trunkline.lab.journal import Journal
+    from trunkline.lab.namespace import Namespace
+
+SCHEMAS = (
+    Path("/usr/share/openvswitch/vswitch.ovsschema"),
+    Path("/usr/local/share/openvswitch/vswitch.ovsschema"),
+)
+"""Where distributions and `make install` put the schema of Open vSwitch."""
+
+
+class Switchd:
+    """An Open vSwitch with the userspace datapath; all its files are in *rundir*.
+
+    It never touches another Open vSwitch of the machine: every tool is run with `OVS_RUNDIR` set to *rundir*.
+    With *dummy*, netdevs are dummies (`ovs-vswitchd --enable-dummy=override`), which carry exact bytes and
+    reach no kernel.
+    """
+
+    def __init__(self, namespace: Namespace, rundir: Path, journal: Journal, *, dummy: bool = False) -> None:
+        self.namespace = namespace
+        self.rundir = rundir
+        self.dummy = dummy
+        self._journal = journal
+        self._database = Daemon(rundir / "ovsdb-server.pid")
+        self._vswitchd = Daemon(rundir / "ovs-vswitchd.pid")
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment in which the tools of Open vSwitch, and the agent, mean this switch."""
+        place = str(self.rundir)
+        return {**os.environ, "OVS_RUNDIR": place, "OVS_LOGDIR": place, "OVS_DBDIR": place}
+
+    @property
+    def remote(self) -> str:
+        """The OVSDB remote of the local database."""
+        return f"unix:{self.rundir}/db.sock"
+
+    def start(self) -> None:
+        """Make an empty database and start both daemons; returns when the switch takes commands."""
+        self.rundir.mkdir(parents=True, exist_ok=True)
+        command.run(["ovsdb-tool", "create", str(self.rundir / "conf.db"), str(_schema())])
+        for daemon in (self._database, self._vswitchd):
+            self._journal.add_daemon(daemon)
+        self.start_ovsdb_server()
+        self.vsctl("--no-wait", "init")
+        self.start_vswitchd()
+
+    def start_ovsdb_server(self) -> None:
+        """Start the ovsdb-server on the database as it is; returns when it listens."""
+        self._start(
+            "ovsdb-server",
+            f"--remote=punix:{self.rundir}/db.sock",
+            "--remote=db:Open_vSwitch,Open_vSwitch,manager_options",
+            str(self.rundir / "conf.db"),
+        )
+
+    def start_vswitchd(self) -> None:
+        """Start the ovs-vswitchd; returns when it has taken in the database once."""
+        dummy = ["--enable-dummy=override"] if self.dummy else []
+        self._start("ovs-vswitchd", "--disable-system", *dummy, self.remote)
+
+    def stop_ovsdb_server(self) -> None:
+        """End the ovsdb-server with SIGTERM and wait until it is gone."""
+        self._database.end(signal.SIGTERM)
+
+    def kill_ovsdb_server(self) -> None:
+        """End the ovsdb-server with SIGKILL and wait until it is gone."""
+        self._database.end(signal.SIGKILL)
+
+    def stop_vswitchd(self) -> None:
+        """End the ovs-vswitchd with SIGTERM and wait until it is gone."""
+        self._vswitchd.end(signal.SIGTERM)
+
+    def kill_vswitchd(self) -> None:
+        """End the ovs-vswitchd with SIGKILL and wait until it is gone."""
+        self._vswitchd.end(signal.SIGKILL)
+
+    def vsctl(self, *args: str, timeout_s: int = 20) -> str:
+        """Run `ovs-vsctl`; unless told `--no-wait`, it returns when ovs-vswitchd has done what was asked."""
+        return command.run(
+            ["ovs-vsctl", f"--timeout={timeout_s}", *args], env=self.env, timeout_s=timeout_s + 5
+        )
+
+    def ofctl(self, *args: str, stdin: str | None = None) -> str:
+        """Run `ovs-ofctl` with OpenFlow 1.4 allowed."""
+        return command.run(["ovs-ofctl", "-O", "OpenFlow14", *args], env=self.env, stdin=stdin)
+
+    def appctl(self, *args: str) -> str:
+        """Run `ovs-appctl`, by default on ovs-vswitchd (`-t` names another daemon)."""
+        return command.run(["ovs-appctl", *args], env=self.env)
+
+    def settle(self) -> None:
+        """Return when every frame that was waiting at an interface of this switch has been forwarded.
+
+        The main loop of ovs-vswitchd polls the interfaces of the userspace datapath once a turn, up to 32
+        frames of each, and answers a command once a turn; so a few answers are as many polls.
+        """
+        for _ in range(3):
+            self.appctl("version")
+
+    def _start(self, program: str, *args: str) -> None:
+        files = ["--detach", "--no-chdir", "--pidfile=" + str(self.rundir / f"{program}.pid")]
+        log = ["-vconsole:off", "-vsyslog:off", "-vfile:info", f"--log-file={self.rundir}/{program}.log"]
+        self.namespace.run([program, *files, *log, *args], env=self.env)
+
+
+def _schema() -> Path:
+    for path in SCHEMAS:
+        if path.exists():
+            return path
+    raise LabError(
+        f"Open vSwitch is not installed ({SCHEMAS[0]} is missing); run scripts/demo, which installs it"
+    )

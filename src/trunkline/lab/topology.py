@@ -1,0 +1,290 @@
+"""What a lab consists of, as read from a short YAML file and checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from importlib import resources
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from trunkline.lab.failure import TopologyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Interface names have at most 15 characters (IFNAMSIZ) and carry a prefix of up to four.
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,8}[a-z0-9])?\Z")
+_BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}\Z")
+_PHYSNET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,11}\Z")
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
+_NAME_RULE = "1 to 10 of a-z, 0-9 and inner '-'"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A logical network: type `vlan`, with *segment* 1–4094, or `flat`, with None."""
+
+    name: str
+    network_type: str
+    physical_network: str
+    segment: int | None = None
+
+    @property
+    def wire(self) -> tuple[str, int | None]:
+        """Where its frames are seen: the physnet and the VLAN id, None for untagged."""
+        return self.physical_network, self.segment
+
+
+@dataclass(frozen=True)
+class ChassisPlan:
+    """A chassis and its bridge mappings, physnet to provider bridge, in the order of the file."""
+
+    name: str
+    mappings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class VmPlan:
+    """A virtual machine: the port of its own name, with one IPv4 address and a unicast MAC."""
+
+    name: str
+    chassis: str
+    network: str
+    ip: IPv4Interface
+    mac: str
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """A bare-metal host at the physical switch, on VLAN *vlan* of *physnet*, or untagged where it is None.
+
+    An access port takes the tag off; with *is_tagged* the host has a trunk port and tags by itself.
+    """
+
+    name: str
+    physnet: str
+    vlan: int | None
+    ip: IPv4Interface
+    mac: str
+    is_tagged: bool = False
+
+    @property
+    def wire(self) -> tuple[str, int | None]:
+        """The physnet and the VLAN id that it speaks on, None for untagged."""
+        return self.physnet, self.vlan
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A whole lab; every name that a part refers to exists, and names of machines are unique."""
+
+    name: str
+    physnets: tuple[str, ...]
+    networks: tuple[Network, ...] = ()
+    chassis: tuple[ChassisPlan, ...] = ()
+    vms: tuple[VmPlan, ...] = ()
+    hosts: tuple[HostPlan, ...] = ()
+
+    def named(self, name: str) -> Topology:
+        """Return the same lab under another *name*; raises TopologyError where that is not a name."""
+        if not _NAME.match(name):
+            raise TopologyError(f"lab name '{name}': give {_NAME_RULE}")
+        return replace(self, name=name)
+
+    def wire_by_machine(self) -> dict[str, tuple[str, int | None]]:
+        """Return where each VM and host speaks, by its name: those on one wire reach each other alone."""
+        wire_by_network = {network.name: network.wire for network in self.networks}
+        found = {vm.name: wire_by_network[vm.network] for vm in self.vms}
+        return found | {host.name: host.wire for host in self.hosts}
+
+
+def default() -> Topology:
+    """Return the topology that ships: three chassis, three networks, seven VMs, two bare-metal hosts."""
+    text = resources.files("trunkline.lab").joinpath("default.yaml").read_text(encoding="utf-8")
+    return parse(text, "default.yaml")
+
+
+def read(path: Path) -> Topology:
+    """Return the topology in the file *path*; raises TopologyError, with file and key, where it is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TopologyError(f"{path}: cannot be read: {error}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, origin: str) -> Topology:
+    """Return the topology that the YAML *text* describes; *origin* names it in errors.
+
+    >>> parse("{name: tiny, physnets: [p1], chassis: [{name: c1, mappings: {p9: br-p}}]}", "tiny.yaml")
+    Traceback (most recent call last):
+    ...
+    trunkline.lab.failure.TopologyError: tiny.yaml: chassis[0].mappings: no physnet 'p9' in physnets (p1)
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise TopologyError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
+    root = _Item(origin, "", document)
+    root.only("name", "physnets", "networks", "chassis", "vms", "hosts")
+    physnets = tuple(
+        item.text(_PHYSNET, "1 to 12 of letters, digits, '-', '_'") for item in root.items("physnets")
+    )
+    networks = tuple(_network(item, physnets) for item in root.items("networks"))
+    chassis = tuple(_chassis(item, physnets) for item in root.items("chassis"))
+    chassis_names = tuple(plan.name for plan in chassis)
+    network_names = tuple(network.name for network in networks)
+    vms = tuple(_vm(item, chassis_names, network_names) for item in root.items("vms"))
+    hosts = tuple(_host(item, physnets) for item in root.items("hosts"))
+    topology = Topology(root.get("name").name(), physnets, networks, chassis, vms, hosts)
+    _check_unique(topology, root)
+    return topology
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A value of the file and the key that leads to it."""
+
+    origin: str
+    key: str
+    value: Any
+
+    def refused(self, reason: str) -> TopologyError:
+        return TopologyError(
+            f"{self.origin}: {self.key}: {reason}" if self.key else f"{self.origin}: {reason}"
+        )
+
+    def only(self, *names: str) -> None:
+        if not isinstance(self.value, dict):
+            raise self.refused(f"give a mapping of {', '.join(names)}")
+        for name in self.value:
+            if name not in names:
+                raise self.refused(f"no key '{name}' is known here; known are {', '.join(names)}")
+
+    def get(self, name: str) -> _Item:
+        return _Item(self.origin, f"{self.key}.{name}" if self.key else name, self.value.get(name))
+
+    def items(self, name: str) -> list[_Item]:
+        item = self.get(name)
+        if item.value is None:
+            return []
+        if not isinstance(item.value, list):
+            raise item.refused("give a list")
+        return [_Item(self.origin, f"{item.key}[{n}]", value) for n, value in enumerate(item.value)]
+
+    def text(self, pattern: re.Pattern[str], rule: str) -> str:
+        if not isinstance(self.value, str) or not pattern.match(self.value):
+            given = "it is missing" if self.value is None else f"'{self.value}' is not that"
+            raise self.refused(f"give {rule}; {given}")
+        return self.value
+
+    def name(self) -> str:
+        return self.text(_NAME, _NAME_RULE)
+
+    def one_of(self, names: Iterable[str], kind: str) -> str:
+        known = tuple(names)
+        if self.value not in known:
+            given = "it is missing" if self.value is None else f"no {kind} '{self.value}'"
+            raise self.refused(
+                f"{given} in {kind if kind.endswith('s') else kind + 's'} ({', '.join(known)})"
+            )
+        return str(self.value)
+
+    def vlan(self) -> int | None:
+        if self.value is None:
+            return None
+        if isinstance(self.value, bool) or not isinstance(self.value, int) or not 1 <= self.value <= 4094:
+            raise self.refused(f"give a VLAN id of 1 to 4094; '{self.value}' is not that")
+        return self.value
+
+    def ip(self) -> IPv4Interface:
+        try:
+            if "/" not in str(self.value):
+                raise ValueError("the prefix length is missing")
+            return IPv4Interface(self.value)
+        except ValueError as error:
+            raise self.refused(f"give an IPv4 address with its prefix, as 10.0.0.11/24: {error}") from error
+
+    def mac(self, default: str) -> str:
+        if self.value is None:
+            return default
+        mac = self.text(_MAC, "a MAC in lower case, as '02:00:00:00:00:01', in quotes")
+        if int(mac[:2], 16) & 1:
+            raise self.refused(f"{mac} is a multicast address; give a unicast one")
+        return mac
+
+
+def _network(item: _Item, physnets: tuple[str, ...]) -> Network:
+    item.only("name", "type", "physical_network", "segment")
+    kind = item.get("type").one_of(("vlan", "flat"), "type")
+    segment = item.get("segment").vlan()
+    if (kind == "vlan") != (segment is not None):
+        raise item.get("segment").refused(
+            "a vlan network has one" if kind == "vlan" else "a flat network has none"
+        )
+    return Network(
+        item.get("name").name(), kind, item.get("physical_network").one_of(physnets, "physnet"), segment
+    )
+
+
+def _chassis(item: _Item, physnets: tuple[str, ...]) -> ChassisPlan:
+    item.only("name", "mappings")
+    mappings = item.get("mappings")
+    if not isinstance(mappings.value, dict):
+        raise mappings.refused("give a mapping of physnet to bridge, as {physnet1: br-phys1}")
+    for physnet in mappings.value:
+        _Item(item.origin, mappings.key, physnet).one_of(physnets, "physnet")
+        mappings.get(physnet).text(_BRIDGE, "a bridge name of 1 to 15 characters")
+    return ChassisPlan(item.get("name").name(), tuple(mappings.value.items()))
+
+
+def _vm(item: _Item, chassis: tuple[str, ...], networks: tuple[str, ...]) -> VmPlan:
+    item.only("name", "chassis", "network", "ip", "mac")
+    network = item.get("network").one_of(networks, "network")
+    address = item.get("ip").ip()
+    mac = item.get("mac").mac(_mac(networks.index(network) + 1, address))
+    return VmPlan(
+        item.get("name").name(), item.get("chassis").one_of(chassis, "chassis"), network, address, mac
+    )
+
+
+def _host(item: _Item, physnets: tuple[str, ...]) -> HostPlan:
+    item.only("name", "physnet", "vlan", "tagged", "ip", "mac")
+    tagged = item.get("tagged")
+    vlan = item.get("vlan").vlan()
+    if tagged.value not in (None, True, False):
+        raise tagged.refused("give true or false")
+    if tagged.value and vlan is None:
+        raise tagged.refused("a host that tags needs a vlan")
+    address = item.get("ip").ip()
+    mac = item.get("mac").mac(_mac(0xF0, address))
+    physnet = item.get("physnet").one_of(physnets, "physnet")
+    return HostPlan(item.get("name").name(), physnet, vlan, address, mac, bool(tagged.value))
+
+
+def _mac(group: int, address: IPv4Interface) -> str:
+    """Return a locally administered MAC that shows *group* and the address, so that captures read easily."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, group & 0xFF, *address.packed))
+
+
+def _check_unique(topology: Topology, root: _Item) -> None:
+    names_in_use = [plan.name for group in (topology.chassis, topology.vms, topology.hosts) for plan in group]
+    for kind, names in (
+        ("physnets", list(topology.physnets)),
+        ("networks", [network.name for network in topology.networks]),
+        ("chassis, vms and hosts", names_in_use),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise root.refused(f"the name '{name}' stands twice in {kind}")
+    if "switch" in names_in_use:
+        raise root.refused("the name 'switch' is the physical switch's")
+    wires = [network.wire for network in topology.networks]
+    for network in topology.networks:
+        if wires.count(network.wire) > 1:
+            tag = f"VLAN {network.segment}" if network.segment else "untagged traffic"
+            raise root.refused(f"networks: {tag} of {network.physical_network} belongs to two networks")
