@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from trunkline.lab.failure import CommandError, LabError, TopologyError, WaitError
+from trunkline.lab.error import CommandError, LabError, TopologyError, WaitError
 from trunkline.lab.lab import Lab
 from trunkline.lab.ping import PingResult, PingSeries
 from trunkline.lab.topology import Topology

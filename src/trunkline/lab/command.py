@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from trunkline.lab.failure import CommandError
+from trunkline.lab.error import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

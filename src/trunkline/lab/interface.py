@@ -12,7 +12,7 @@ from ctypes import addressof, create_string_buffer
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from trunkline.lab.failure import WaitError
+from trunkline.lab.error import WaitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trunkline.lab.failure import LabError, WaitError
+from trunkline.lab.error import LabError, WaitError
 from trunkline.lab.namespace import LinkEnd, Namespace, ip
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from trunkline.lab.chassis import Chassis
-from trunkline.lab.failure import LabError
+from trunkline.lab.error import LabError
 from trunkline.lab.host import Host
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import Namespace

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from trunkline.lab import command
-from trunkline.lab.failure import CommandError, WaitError
+from trunkline.lab.error import CommandError, WaitError
 from trunkline.lab.journal import Daemon
 
 if TYPE_CHECKING:

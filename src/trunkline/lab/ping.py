@@ -168,7 +168,7 @@ def _answer(packet: bytes, token: bytes) -> tuple[int, int]:
 
 def _checksum(data: bytes) -> int:
     """Return the internet checksum of *data*, which has an even length (RFC 1071)."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
     total += total >> 16
     return ~total & 0xFFFF

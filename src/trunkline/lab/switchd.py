@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.lab import command
-from trunkline.lab.failure import LabError
+from trunkline.lab.error import LabError
 from trunkline.lab.journal import Daemon
 
 if TYPE_CHECKING:

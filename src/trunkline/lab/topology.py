@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from trunkline.lab.failure import TopologyError
+from trunkline.lab.error import TopologyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,7 +123,7 @@ def parse(text: str, origin: str) -> Topology:
     >>> parse("{name: tiny, physnets: [p1], chassis: [{name: c1, mappings: {p9: br-p}}]}", "tiny.yaml")
     Traceback (most recent call last):
     ...
-    trunkline.lab.failure.TopologyError: tiny.yaml: chassis[0].mappings: no physnet 'p9' in physnets (p1)
+    trunkline.lab.error.TopologyError: tiny.yaml: chassis[0].mappings: no physnet 'p9' in physnets (p1)
     """
     try:
         document = yaml.safe_load(text)

@@ -1,0 +1,190 @@
+"""`trunkline lab`: real chassis, a physical switch and VMs in network namespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trunkline.lab import demonstration, topology
+from trunkline.lab.error import LabError
+from trunkline.lab.lab import Lab, down, names
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from trunkline.lab.topology import Topology
+
+_PROGRAMS = (
+    "ip",
+    "ovsdb-tool",
+    "ovsdb-server",
+    "ovsdb-client",
+    "ovs-vswitchd",
+    "ovs-vsctl",
+    "ovs-ofctl",
+    "ovs-appctl",
+)
+_file = click.option(
+    "-f",
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The topology, in YAML; without it, the one that ships with the program.",
+)
+_name = click.option("--name", help="The lab's name, instead of the topology's.")
+
+
+@click.group()
+def lab() -> None:
+    """Real chassis, a physical switch and VMs in network namespaces of this machine."""
+
+
+@lab.command()
+@_file
+@_name
+def up(path: Path | None, name: str | None) -> None:
+    """Bring a lab up and leave it running."""
+    _check_machine()
+    wanted = _topology(path, name)
+    _say_heading(f"Bringing up lab '{wanted.name}'")
+    running = Lab.up(wanted, report=_Progress())
+    _say_next(running)
+
+
+@lab.command("down")
+@_name
+def take_down(name: str | None) -> None:
+    """Take a lab down, also one whose process crashed; without --name, the only one."""
+    _check_root()
+    present = names()
+    if name is None and len(present) > 1:
+        raise LabError(f"there are several labs ({', '.join(present)}); say which with --name")
+    chosen = name or next(iter(present), None)
+    if chosen is None or not down(chosen):
+        click.echo(f"there is no lab '{chosen}'" if chosen else "there is no lab")
+    else:
+        click.echo(f"lab '{chosen}' is down")
+
+
+@lab.command()
+@_file
+@_name
+@click.option("--keep", is_flag=True, help="Leave the lab running at the end.")
+def run(path: Path | None, name: str | None, keep: bool) -> None:
+    """Bring a lab up, show what it does, hold it against what is expected, and take it down.
+
+    Ends with exit code 0 only if everything is as expected.
+    """
+    _check_machine()
+    began = time.monotonic()
+    wanted = _topology(path, name)
+    _say_heading(f"Bringing up lab '{wanted.name}'")
+    running = Lab.up(wanted, report=_Progress())
+    try:
+        complaints = _show_reach(running) + _show_restart(running)
+        _say_summary(running, complaints, time.monotonic() - began)
+        if keep:
+            _say_next(running)
+    finally:
+        if not keep:
+            running.close()
+    if not keep:
+        click.echo("\nThe lab is down again. 'scripts/demo --keep' leaves it running, to look around in.")
+    if complaints:
+        sys.exit(1)
+
+
+class _Progress:
+    """Prints each step with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        click.echo(f"  {time.monotonic() - self._began:5.1f} s  {line}")
+
+
+def _check_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("a lab makes network namespaces, which needs root; run it with sudo")
+
+
+def _check_machine() -> None:
+    _check_root()
+    for program in _PROGRAMS:
+        if shutil.which(program) is None:
+            raise LabError(f"{program} is not installed; run scripts/demo, which installs what it needs")
+    # Ended with TERM, a lab goes down as it does after an interrupt, instead of leaving itself behind.
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _topology(path: Path | None, name: str | None) -> Topology:
+    found = topology.default() if path is None else topology.read(path)
+    return found if name is None else found.named(name)
+
+
+def _show_reach(running: Lab) -> list[str]:
+    _say_heading("Who reaches whom: every machine pings every other")
+    matrix = demonstration.matrix(running)
+    for line in matrix.lines():
+        click.echo(f"  {line}")
+    click.echo("\n  ● reached and · not reached, both as expected;  ! not as expected")
+    return [
+        f"{source} {'does not reach' if matrix.expected[source, to] else 'reaches'} {to}"
+        for source, to in matrix.differing
+    ]
+
+
+def _show_restart(running: Lab) -> list[str]:
+    wanted = demonstration.series(running.topology)
+    complaints = []
+    for chassis in dict.fromkeys(each.chassis for each in wanted):
+        _say_heading(f"Killing the agent of {chassis} with SIGKILL and starting it again, while pings run")
+        of_chassis = [each for each in wanted if each.chassis == chassis]
+        for each, result in demonstration.restart(running, chassis, of_chassis):
+            line = f"{each.source} to {each.to}: {result.sent} sent, {result.lost} lost"
+            click.echo(f"  {line} (one every {demonstration.SERIES_INTERVAL_S * 1000:.0f} ms)")
+            if result.lost:
+                complaints.append(line)
+    return complaints
+
+
+def _say_heading(text: str) -> None:
+    click.secho(f"\n{text}", bold=True)
+
+
+def _say_summary(running: Lab, complaints: list[str], took_s: float) -> None:
+    pairs = len(running.expected_reach())
+    _say_heading("Not as expected" if complaints else "Everything is as expected")
+    for complaint in complaints:
+        click.echo(f"  {complaint}")
+    parts = f"{len(running.chassis)} chassis, {len(running.vm)} VMs, {len(running.host)} bare-metal hosts"
+    click.echo(f"  {parts}; {pairs} pairs checked; {took_s:.1f} s")
+
+
+def _say_next(running: Lab) -> None:
+    _say_heading("What to try next")
+    program = f"trunkline --nb {running.nb.remote}"
+    tries = [("see it all at a glance", f"{program} status")]
+    for each in demonstration.series(running.topology)[:1]:
+        argv = running.machine[each.source].namespace.argv(["ping", running.machine[each.to].ip])
+        tries.append(("ping as a VM", " ".join(argv)))
+    for chassis in list(running.chassis.values())[:1]:
+        rundir = f"OVS_RUNDIR={chassis.rundir}"
+        tries.append(("look at a switch", f"{rundir} ovs-vsctl show"))
+        tries.append(("look at its flows", f"{rundir} ovs-ofctl -O OpenFlow14 dump-flows br-int"))
+        tries.append(("read an agent's log", f"less {chassis.rundir}/trunkline-agent.log"))
+    tries.append(("end it", f"trunkline lab down --name {running.name}"))
+    for what, how in tries:
+        click.echo(f"  {what + ':':<24}{how}")

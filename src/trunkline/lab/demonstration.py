@@ -1,0 +1,106 @@
+"""What a lab shows: who reaches whom, and that no frame is lost while an agent is killed and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trunkline.lab.lab import Lab
+    from trunkline.lab.ping import PingResult
+    from trunkline.lab.topology import Topology
+
+SERIES_INTERVAL_S = 0.02
+"""The seconds between two requests of a series: a gap of 20 ms in forwarding would be seen."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Who should reach whom and who did, for each ordered pair (source, destination) of machines."""
+
+    expected: Mapping[tuple[str, str], bool]
+    seen: Mapping[tuple[str, str], bool]
+
+    @property
+    def differing(self) -> list[tuple[str, str]]:
+        """The pairs that are not as expected."""
+        return [pair for pair, reach in self.expected.items() if self.seen[pair] != reach]
+
+    def lines(self) -> list[str]:
+        """Return the matrix for a person to read, a line for each source.
+
+        >>> pairs = {("a", "b"): True, ("b", "a"): False}
+        >>> print("\\n".join(Matrix(pairs, {("a", "b"): True, ("b", "a"): True}).lines()))
+           a  b
+        a  -  ●
+        b  !  -
+        """
+        names = list(dict.fromkeys(source for source, _ in self.expected))
+        width = max(map(len, names), default=0)
+        head = " " * width + "".join(f"  {name}" for name in names)
+        rows = ["".join(f"  {self._mark(row, name):^{len(name)}}" for name in names) for row in names]
+        return [
+            head.rstrip(),
+            *(f"{name:<{width}}{row}".rstrip() for name, row in zip(names, rows, strict=True)),
+        ]
+
+    def _mark(self, source: str, to: str) -> str:
+        if source == to:
+            return "-"
+        if self.seen[source, to] != self.expected[source, to]:
+            return "!"
+        return "●" if self.seen[source, to] else "·"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series of pings that goes on while the agent of *chassis*, which holds *source*, is restarted."""
+
+    source: str
+    to: str
+    chassis: str
+
+
+def series(topology: Topology) -> list[Series]:
+    """Return up to two series of one chassis: to a VM on another chassis, and to a bare-metal host."""
+    wire = topology.wire_by_machine()
+    chassis_by_vm = {vm.name: vm.chassis for vm in topology.vms}
+    hosts = {host.name for host in topology.hosts}
+    crossing = [
+        Series(source, to, chassis_by_vm[source])
+        for source, to in permutations(wire, 2)
+        if source in chassis_by_vm
+        and wire[source] == wire[to]
+        and chassis_by_vm.get(to) != chassis_by_vm[source]
+    ]
+    to_vm = [found for found in crossing if found.to not in hosts][:1]
+    held = {found.chassis for found in to_vm}
+    to_host = [
+        found for found in crossing if found.to in hosts and found.chassis in (held or {found.chassis})
+    ][:1]
+    return to_vm + to_host
+
+
+def matrix(lab: Lab) -> Matrix:
+    """Ping from every machine of *lab* to every other at once and return what was expected and seen."""
+    return Matrix(lab.expected_reach(), lab.reach())
+
+
+def restart(lab: Lab, chassis: str, wanted: list[Series]) -> list[tuple[Series, PingResult]]:
+    """Kill the agent of *chassis* with SIGKILL while the *wanted* series run and start it again.
+
+    Returns the counts. The series end after the new agent has told the northbound that it has applied all.
+    """
+    running = [
+        lab.machine[each.source].start_ping(lab.machine[each.to].ip, SERIES_INTERVAL_S) for each in wanted
+    ]
+    try:
+        lab.chassis[chassis].kill_agent()
+        lab.chassis[chassis].start_agent()
+        lab.nb.sync()
+    finally:
+        counts = [ping.stop() for ping in running]
+    return list(zip(wanted, counts, strict=True))
