@@ -1,0 +1,130 @@
+"""MAC addresses, IP addresses and allowed address pairs: from text, and back to the one way to write them.
+
+The northbound holds every address as these functions write it, so that equal addresses are equal text and
+the database's own indexes find duplicates.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from trunkline.core.error import TrunklineError
+
+if TYPE_CHECKING:
+    from trunkline.core.model import IPAddress, IPPrefix
+
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}", re.IGNORECASE | re.ASCII)
+
+_GROUP_BIT = 1 << 40
+
+
+class AddressError(TrunklineError):
+    """A text that is not the address that it should be."""
+
+
+def parse_mac(text: str) -> int:
+    """Return the 48-bit MAC address that *text* writes as six pairs of hex digits, with colons or dashes.
+
+    Raises:
+        AddressError: *text* is something else.
+
+    >>> hex(parse_mac("02-00-00-00-00-0A"))
+    '0x2000000000a'
+    """
+    if not _MAC.fullmatch(text):
+        raise AddressError(f"{text!r} is not a MAC address; write it as 02:00:00:00:00:01")
+    return int(text.replace(":", "").replace("-", ""), 16)
+
+
+def parse_port_mac(text: str) -> int:
+    """Return the MAC address *text*, which is one that a station can have: neither multicast nor all zero.
+
+    Raises:
+        AddressError: *text* is no MAC address, or one that no station has (IEEE 802-2014 section 8.2).
+    """
+    mac = parse_mac(text)
+    if not mac:
+        raise AddressError(f"{mac_text(mac)} is no port's MAC; give one that is not all zero")
+    if mac & _GROUP_BIT:
+        raise AddressError(
+            f"{mac_text(mac)} is a multicast MAC, which no port can have; its first octet must be even"
+        )
+    return mac
+
+
+def mac_text(mac: int) -> str:
+    """Return *mac* as the northbound writes it: lower case, with colons.
+
+    >>> mac_text(0x02000000000A)
+    '02:00:00:00:00:0a'
+    """
+    return mac.to_bytes(6, "big").hex(":")
+
+
+def parse_ip(text: str) -> IPAddress:
+    """Return the IPv4 or IPv6 address *text*, which is one that a station can have.
+
+    Raises:
+        AddressError: *text* is no address, carries a zone or a prefix length, or is multicast or unspecified.
+
+    >>> parse_ip("2001:db8:0::1")
+    IPv6Address('2001:db8::1')
+    """
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise AddressError(f"{text!r} is not an IP address; write it as 192.0.2.1 or 2001:db8::1") from None
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
+    if address.is_multicast or address.is_unspecified:
+        raise AddressError(f"{address} is no port's address; give a unicast one")
+    return address
+
+
+def parse_prefix(text: str) -> IPPrefix:
+    """Return the IPv4 or IPv6 prefix *text*; an address alone is the prefix of just that address.
+
+    Raises:
+        AddressError: *text* is no prefix, or has bits set beyond its length.
+    """
+    try:
+        prefix = ip_network(text, strict=False)
+    except ValueError:
+        raise AddressError(
+            f"{text!r} is not an IP address or prefix; write it as 192.0.2.1 or 192.0.2.0/24"
+        ) from None
+    address = ip_address(text.partition("/")[0])
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
+    if address != prefix.network_address:
+        raise AddressError(f"{text!r} has bits set beyond its length; write {prefix}")
+    return prefix
+
+
+def prefix_text(prefix: IPPrefix) -> str:
+    """Return *prefix* as the northbound writes it; a single address has no length.
+
+    >>> prefix_text(ip_network("192.0.2.1/32")), prefix_text(ip_network("192.0.2.0/24"))
+    ('192.0.2.1', '192.0.2.0/24')
+    """
+    return str(prefix.network_address if prefix.prefixlen == prefix.max_prefixlen else prefix)
+
+
+def parse_allowed_pair(text: str) -> tuple[int, IPPrefix | None]:
+    """Return the MAC and the prefix, if any, of the allowed address pair *text*: `MAC` or `MAC,IP-or-prefix`.
+
+    Raises:
+        AddressError: either part is not what it should be.
+
+    >>> parse_allowed_pair("02:00:00:00:00:01,192.0.2.0/24")
+    (2199023255553, IPv4Network('192.0.2.0/24'))
+    """
+    mac, comma, prefix = text.partition(",")
+    return parse_port_mac(mac.strip()), parse_prefix(prefix.strip()) if comma else None
+
+
+def allowed_pair_text(mac: int, prefix: IPPrefix | None) -> str:
+    """Return the allowed address pair as the northbound writes it."""
+    return mac_text(mac) if prefix is None else f"{mac_text(mac)},{prefix_text(prefix)}"

@@ -1,0 +1,445 @@
+"""The northbound as an operator's program sees it: ask, change, be refused with a reason.
+
+A `Northbound` holds no copy of the database: creating a port reads a network's UUID and a counter, however
+many ports there are. The agent's view of the northbound is a replica, and elsewhere.
+
+Errors, all of them `TrunklineError`:
+
+    UnreachableError    no server, a server of other databases, or one that stopped answering
+    InvalidValueError   wrong whatever the database holds; likewise `AddressError`
+    RefusedError        something in the database is in the way
+    NotFoundError       there is no such row
+    TransactionError    the database refused in words that have no sentence of ours
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.ovsdb.operation import (
+    NamedUuid,
+    decoded_row,
+    delete,
+    expect,
+    insert,
+    select,
+    update,
+)
+from trunkline.ovsdb.refusal import (
+    NotFoundError,
+    RefusedError,
+    TransactionError,
+    no_such,
+    refusal,
+)
+from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError
+from trunkline.ovsdb.schema import DATABASE, version
+from trunkline.ovsdb.spec import (
+    InvalidValueError,
+    NetworkSpec,
+    PortSpec,
+    canonical_port,
+    check_network,
+    check_port,
+    refuse_twins,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from trunkline.ovsdb.operation import Condition, Operation, Row
+    from trunkline.ovsdb.rpc import Tls
+
+__all__ = [
+    "DEFAULT_REMOTE",
+    "InvalidValueError",
+    "NetworkSpec",
+    "Northbound",
+    "NotFoundError",
+    "PortSpec",
+    "RefusedError",
+    "TransactionError",
+    "UnreachableError",
+]
+
+DEFAULT_REMOTE = "unix:/run/trunkline/nb.sock"
+"""Where an operator's program looks when nobody says otherwise."""
+
+_REQUEST_TIMEOUT_S = 60.0
+_ATTEMPTS = 40
+_FIRST_PAUSE_S = 0.002
+_LONGEST_PAUSE_S = 0.25
+
+
+class _Check(NamedTuple):
+    """An operation that aborts the transaction unless something holds, and what to say then."""
+
+    operation: Operation
+    error: RefusedError | NotFoundError
+
+
+class Northbound:
+    """A connection to the northbound; a context manager that closes it."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self.rpc = rpc
+        self._next_keys: Row | None = None
+
+    @classmethod
+    def connect(cls, remotes: str, timeout_s: float = 5, tls: Tls | None = None) -> Northbound:
+        """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
+
+        Any member of a cluster will do: a follower hands writes on to the leader. A member that is cut off
+        from its cluster is passed over.
+
+        Raises:
+            UnreachableError: none does; the text has a reason for each.
+        """
+        failures = []
+        for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
+            try:
+                rpc = Rpc.connect(remote, timeout_s, tls)
+            except UnreachableError as error:
+                failures.append(str(error))
+                continue
+            reason = _unfit(rpc, timeout_s)
+            if reason is None:
+                return cls(rpc)
+            rpc.close()
+            failures.append(f"{remote}: {reason}")
+        raise UnreachableError("; ".join(failures) or "no remote is given; use --nb, for example unix:PATH")
+
+    def __enter__(self) -> Northbound:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.rpc.close()
+
+    def transact(self, operations: Sequence[Operation]) -> list[Any]:
+        """Return the results of *operations*, done in one transaction: all of them or none.
+
+        Raises:
+            TransactionError: the database aborted it.
+        """
+        results = _transact(self.rpc, DATABASE, operations, _REQUEST_TIMEOUT_S)
+        for position, result in enumerate(results):
+            if result is not None and "error" in result:
+                raise TransactionError(
+                    result["error"], result.get("details", ""), position, results[:position]
+                )
+        return results
+
+    def read(self, *selects: Operation) -> list[list[Row]]:
+        """Return the rows that each of *selects* finds, all as of one moment."""
+        results = self.transact(selects)
+        return [
+            [decoded_row(operation["table"], row) for row in result["rows"]]
+            for operation, result in zip(selects, results, strict=True)
+        ]
+
+    # --- what there is ---
+
+    def networks(self) -> list[Row]:
+        """Return all networks, by name."""
+        return [_shown(row) for row in _by_name(self.read(select("Network"))[0])]
+
+    def network(self, name: str) -> Row:
+        """Return the network called *name*; raise NotFoundError where there is none."""
+        return _shown(self._row("Network", name))
+
+    def ports(self, network: str | None = None) -> list[Row]:
+        """Return all ports, or those of one network, by name; each says its network by name.
+
+        Raises:
+            NotFoundError: there is no such network.
+        """
+        if network is None:
+            ports, networks = self.read(select("Port"), select("Network", only=("_uuid", "name")))
+        else:
+            networks = [self._row("Network", network)]
+            (ports,) = self.read(select("Port", ("network", "==", networks[0]["_uuid"])))
+        names = {row["_uuid"]: row["name"] for row in networks}
+        return [_shown(row) | {"network": names[row["network"]]} for row in _by_name(ports)]
+
+    def port(self, name: str) -> Row:
+        """Return the port called *name*, its network by name; raise NotFoundError where there is none."""
+        row = self._row("Port", name)
+        ((network,),) = self.read(select("Network", ("_uuid", "==", row["network"]), only=("name",)))
+        return _shown(row) | {"network": network["name"]}
+
+    def all_chassis(self) -> list[Row]:
+        """Return all chassis, by name."""
+        return [_shown(row) for row in _by_name(self.read(select("Chassis"))[0])]
+
+    def chassis(self, name: str) -> Row:
+        """Return the chassis called *name*; raise NotFoundError where there is none."""
+        return _shown(self._row("Chassis", name))
+
+    # --- what there shall be ---
+
+    def create(self, networks: Iterable[NetworkSpec] = (), ports: Iterable[PortSpec] = ()) -> None:
+        """Create *networks* and *ports* in one transaction, all or none; a port's network may be among them.
+
+        Unique keys come from counters in `NB_Global` that the same transaction moves on, so that writers who
+        meet never share a key. 10,000 ports at a time are fine.
+
+        Raises:
+            InvalidValueError, AddressError: a row is wrong by itself.
+            RefusedError, NotFoundError: a row does not go with what there is.
+        """
+        network_rows = [spec.row() for spec in networks]
+        port_rows = [spec.row() for spec in ports]
+        refuse_twins(network_rows, port_rows)
+        named = {row["name"]: f"network{number}" for number, row in enumerate(network_rows)}
+        ids: dict[str, str] = {name: NamedUuid(uuid_name) for name, uuid_name in named.items()}
+        ids |= self._network_ids({row["network"] for row in port_rows} - ids.keys())
+        checks = [check for row in port_rows for check in _trunk_checks(row)]
+        for pause_s in _pauses():
+            keys = self._next_keys or self._read_next_keys()
+            after = {
+                "next_network_key": keys["next_network_key"] + len(network_rows),
+                "next_port_key": keys["next_port_key"] + len(port_rows),
+            }
+            operations: list[Operation] = [
+                select("NB_Global", only=tuple(keys)),
+                expect("NB_Global", rows=[keys], only=tuple(keys)),
+                update("NB_Global", row=after),
+            ]
+            for number, row in enumerate(network_rows):
+                key = keys["next_network_key"] + number
+                operations.append(insert("Network", row | {"unique_key": key}, named[row["name"]]))
+            for number, row in enumerate(port_rows):
+                key = keys["next_port_key"] + number
+                operations.append(insert("Port", row | {"unique_key": key, "network": ids[row["network"]]}))
+            try:
+                self._commit([*operations, *checks])
+            except TransactionError as error:
+                if error.position != 1:
+                    raise
+                self._next_keys = decoded_row("NB_Global", error.results[0]["rows"][0])
+                time.sleep(pause_s)
+            else:
+                self._next_keys = after
+                return
+        raise RefusedError(f"other writers came first {_ATTEMPTS} times; try again")
+
+    def set_network(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Write *changes*, by column name, to the network called *name*.
+
+        `network_type` `flat` takes the segmentation id away. Raises as `create` does.
+        """
+        for pause_s in _pauses():
+            row = self._row("Network", name)
+            changed = dict(changes)
+            if changed.get("network_type") == "flat":
+                changed.setdefault("segmentation_id", None)
+            check_network(row | changed)
+            if self._updated("Network", row, changed, ("network_type", "segmentation_id"), ()):
+                return
+            time.sleep(pause_s)
+        raise RefusedError(f"other writers changed network {name!r} {_ATTEMPTS} times; try again")
+
+    def set_port(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Write *changes*, by column name, to the port called *name*; a network is given by name.
+
+        A `parent` of None takes the tag away too. Raises as `create` does.
+        """
+        for pause_s in _pauses():
+            row = self._row("Port", name)
+            changed = canonical_port(changes)
+            if "parent" in changed and changed["parent"] is None:
+                changed["parent_vlan"] = None
+            check_port(row | changed)
+            if "network" in changed:
+                changed["network"] = self._network_ids({changed["network"]})[changed["network"]]
+            moves = changed.keys() & {"parent", "parent_vlan"}
+            checks = _trunk_checks(row | changed) if moves else ()
+            guarded = ("port_security", "unknown_macs", "parent", "parent_vlan")
+            if self._updated("Port", row, changed, guarded, checks):
+                return
+            time.sleep(pause_s)
+        raise RefusedError(f"other writers changed port {name!r} {_ATTEMPTS} times; try again")
+
+    def delete_networks(self, names: Iterable[str]) -> None:
+        """Delete the networks called *names*, all or none.
+
+        Raises:
+            NotFoundError: there is no such network.
+            RefusedError: one still has ports.
+        """
+        self._commit([step for name in _once(names) for step in _deletion("Network", name)])
+
+    def delete_ports(self, names: Iterable[str]) -> None:
+        """Delete the ports called *names*, all or none.
+
+        Raises:
+            NotFoundError: there is no such port.
+            RefusedError: one is a trunk with sub-ports that are not among *names*.
+        """
+        gone = _once(names)
+        deletions = [step for name in gone for step in _deletion("Port", name)]
+        self._commit([*deletions, *(_no_sub_ports(name) for name in gone)])
+
+    def delete_chassis(self, names: Iterable[str]) -> None:
+        """Delete the chassis called *names*, and say of the ports that they held that none holds them.
+
+        Raises:
+            NotFoundError: there is no such chassis.
+        """
+        steps: list[Operation | _Check] = []
+        for name in _once(names):
+            steps += _deletion("Chassis", name)
+            steps.append(update("Port", ("chassis", "==", name), row={"chassis": None, "up": None}))
+        self._commit(steps)
+
+    # --- how ---
+
+    def _commit(self, steps: Sequence[Operation | _Check]) -> None:
+        """Do *steps* in one transaction; what the database refuses becomes a sentence."""
+        try:
+            self.transact([step.operation if isinstance(step, _Check) else step for step in steps])
+        except TransactionError as error:
+            failed = steps[error.position] if error.position < len(steps) else None
+            if isinstance(failed, _Check) and error.error == "timed out":
+                raise failed.error from error
+            reason = refusal(error, lambda table, where: self.read(select(table, *where))[0])
+            if reason is error:
+                raise
+            raise reason from error
+
+    def _updated(
+        self, table: str, row: Row, changes: Row, guarded: Sequence[str], checks: Sequence[_Check]
+    ) -> bool:
+        """Write *changes* to *row*; return False where a *guarded* column has changed meanwhile."""
+        same = ("_uuid", "==", row["_uuid"])
+        guard = expect(table, same, rows=[{column: row[column] for column in guarded}], only=guarded)
+        try:
+            self._commit([guard, update(table, same, row=changes), *checks])
+        except TransactionError as error:
+            if error.position == 0:
+                return False
+            raise
+        return True
+
+    def _row(self, table: str, name: str) -> Row:
+        (rows,) = self.read(select(table, ("name", "==", name)))
+        if not rows:
+            raise NotFoundError(no_such(table.lower(), name))
+        return rows[0]
+
+    def _network_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the UUID of each network in *names*, by name; raise NotFoundError where there is none."""
+        wanted = sorted(names)
+        found = self.read(
+            *(select("Network", ("name", "==", name), only=("_uuid", "name")) for name in wanted)
+        )
+        for name, rows in zip(wanted, found, strict=True):
+            if not rows:
+                raise NotFoundError(no_such("network", name))
+        return {rows[0]["name"]: rows[0]["_uuid"] for rows in found}
+
+    def _read_next_keys(self) -> Row:
+        (rows,) = self.read(select("NB_Global", only=("next_network_key", "next_port_key")))
+        if not rows:
+            raise RefusedError("the northbound has no NB_Global row; `trunkline nb start` makes it")
+        return rows[0]
+
+
+def _transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s: float) -> list[Any]:
+    try:
+        results: list[Any] = rpc.request("transact", [database, *operations], timeout_s)
+    except RequestError as error:
+        raise UnreachableError(f"{rpc.remote}: {error}") from error
+    return results
+
+
+def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
+    """Return why the server at *rpc* is not one to work with, None where it is.
+
+    The `_Server` database is ovsdb-server(5)'s own: which databases it serves, and in what state.
+    """
+    known = {"op": "select", "table": "Database", "where": [], "columns": ["name", "connected", "schema"]}
+    try:
+        rows = _transact(rpc, "_Server", [known], timeout_s)[0]["rows"]
+    except UnreachableError as error:
+        return str(error).removeprefix(f"{rpc.remote}: ")
+    served = {row["name"]: row for row in rows if row["name"] != "_Server"}
+    row = served.get(DATABASE)
+    if row is None:
+        others = f"serves only {', '.join(sorted(served))}" if served else "serves no database"
+        hint = "; is this the switch's own database?" if "Open_vSwitch" in served else ""
+        return f"{others}, not {DATABASE}{hint}"
+    if not row["connected"] or not isinstance(row["schema"], str):
+        return "is cut off from its cluster; use another member, or see `trunkline nb status`"
+    theirs, ours = (
+        tuple(map(int, text.split("."))) for text in (json.loads(row["schema"])["version"], version())
+    )
+    if theirs[0] != ours[0] or theirs < ours:
+        side = "this program" if theirs > ours else "the northbound, by `trunkline nb start`"
+        return f"has version {'.'.join(map(str, theirs))} of the schema, not {version()}; upgrade {side}"
+    return None
+
+
+def _pauses() -> Iterator[float]:
+    """Yield how long to wait, in seconds, after each attempt that another writer beat."""
+    longest_s = _FIRST_PAUSE_S
+    for _ in range(_ATTEMPTS):
+        yield random.uniform(0, longest_s)
+        longest_s = min(longest_s * 2, _LONGEST_PAUSE_S)
+
+
+def _by_name(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _shown(row: Row) -> Row:
+    return {column: value for column, value in row.items() if column != "_uuid"}
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _deletion(table: str, name: str) -> list[Operation | _Check]:
+    named: Condition = ("name", "==", name)
+    exists = expect(table, named, rows=[{"name": name}], only=("name",))
+    return [_Check(exists, NotFoundError(no_such(table.lower(), name))), delete(table, named)]
+
+
+def _no_sub_ports(name: str) -> _Check:
+    return _Check(
+        expect("Port", ("parent", "==", name), rows=[], only=("name",)),
+        RefusedError(f"port {name!r} has sub-ports; delete them with it, or before it"),
+    )
+
+
+def _trunk_checks(row: Row) -> list[_Check]:
+    """Return what must hold, once *row* is written, for it to be a sub-port of its parent."""
+    parent, tag, name = row["parent"], row["parent_vlan"], row["name"]
+    if parent is None:
+        return []
+    is_parent: Condition = ("name", "==", parent)
+    shares_tag: tuple[Condition, Condition] = (("parent", "==", parent), ("parent_vlan", "==", tag))
+    return [
+        _Check(
+            expect("Port", is_parent, rows=[{"name": parent, "parent": None}], only=("name", "parent")),
+            RefusedError(f"port {parent!r} cannot be a parent: there is none, or it is a sub-port itself"),
+        ),
+        _Check(
+            expect("Port", *shares_tag, rows=[{"name": name}], only=("name",)),
+            RefusedError(
+                f"port {parent!r} already has a sub-port with tag {tag}; pick another --parent-vlan"
+            ),
+        ),
+        _no_sub_ports(name),
+    ]

@@ -1,0 +1,136 @@
+"""Why the northbound refused a transaction, in words that an operator can act upon.
+
+The database decides; these sentences are found afterwards, by reading the row that was in the way. So two
+writers at once are refused as surely as one after the other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.operation import Uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trunkline.ovsdb.operation import Condition, Row
+
+    Read = Callable[[str, tuple[Condition, ...]], list[Row]]
+
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_INDEX = re.compile(r'in "(\w+)" table .* for index on columns? (.*?)\.  First row')
+_NAMES_SHOWN = 3
+
+
+class RefusedError(TrunklineError):
+    """The northbound holds something that the request cannot go together with."""
+
+
+class NotFoundError(TrunklineError):
+    """The northbound holds no row of that name."""
+
+
+class TransactionError(TrunklineError):
+    """A transaction that was aborted, in the database's own words.
+
+    *position* is the index of the operation that failed, or the number of operations where all passed and
+    the commit did not; *results* are those of the operations before it.
+    """
+
+    def __init__(self, error: str, details: str, position: int, results: Sequence[Any]) -> None:
+        super().__init__(
+            f"the database refused: {error}: {details}" if details else f"the database refused: {error}"
+        )
+        self.error = error
+        self.details = details
+        self.position = position
+        self.results = results
+
+
+def refusal(error: TransactionError, read: Read) -> TrunklineError:
+    """Return what to tell the operator about *error*; *read* selects rows of a table.
+
+    Where the row in the way has gone meanwhile, or the database's words are new, it is *error* itself.
+    """
+    if error.error == "referential integrity violation":
+        return _still_used(error, read)
+    index = _INDEX.search(error.details)
+    if index is None:
+        return error
+    table = index[1]
+    columns = tuple(re.findall(r'"(\w+)"', index[2]))
+    for uuid in _UUID.findall(error.details.split("First row", 1)[1]):
+        # A row that this transaction inserted is gone again; one whose index columns it changed is not in
+        # the way.
+        if f"{uuid}, had the following" in error.details:
+            continue
+        for row in read(table, (("_uuid", "==", Uuid(uuid)),)):
+            return RefusedError(_taken(table, columns, row, read))
+    return error
+
+
+def no_such(kind: str, name: str) -> str:
+    """Return the sentence for a *kind* (network, port, chassis) of which there is none called *name*."""
+    return f"no {kind} is called {name!r}; see `trunkline {kind} list`"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return *names* in brackets, the first few of them.
+
+    >>> some(["b", "a"]), some(["a", "b", "c", "d"])
+    ('(a, b)', '(a, b, c, …)')
+    """
+    shown = sorted(names)[:_NAMES_SHOWN]
+    return f"({', '.join(shown + ['…'] * (len(names) > _NAMES_SHOWN))})"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return *count* and *noun*, plural where it is.
+
+    >>> counted(1, "port"), counted(3, "port")
+    ('1 port', '3 ports')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _taken(table: str, columns: tuple[str, ...], row: Row, read: Read) -> str:
+    name = row["name"]
+    match table, columns:
+        case _, ("name",):
+            return f"{table.lower()} {name!r} already exists; pick another name, or use `set`"
+        case _, ("unique_key",):
+            counter = f"next_{table.lower()}_key"
+            return (
+                f"key {row['unique_key']} is {table.lower()} {name!r}'s: NB_Global:{counter} was set back; "
+                f"raise it above every unique_key"
+            )
+        case "Network", _ if row["segmentation_id"] is None:
+            return (
+                f"network {name!r} is already the flat network of {row['physical_network']}; "
+                f"pick another --physical-network, or --type vlan"
+            )
+        case "Network", _:
+            return (
+                f"network {name!r} already uses VLAN {row['segmentation_id']} on {row['physical_network']}; "
+                f"pick another --segment"
+            )
+        case _:
+            networks = read("Network", (("_uuid", "==", row["network"]),))
+            where = f" in network {networks[0]['name']!r}" if networks else ""
+            return f"port {name!r} already has MAC {row['mac']}{where}; pick another --mac"
+
+
+def _still_used(error: TransactionError, read: Read) -> TrunklineError:
+    for uuid in _UUID.findall(error.details):
+        ports = [port["name"] for port in read("Port", (("network", "==", Uuid(uuid)),))]
+        for network in read("Network", (("_uuid", "==", Uuid(uuid)),)):
+            if ports:
+                return RefusedError(
+                    f"network {network['name']!r} still has {counted(len(ports), 'port')} {some(ports)}; "
+                    f"delete {'it' if len(ports) == 1 else 'them'} first"
+                )
+    if "nonexistent row" in error.details:
+        return NotFoundError("the port's network was deleted meanwhile; see `trunkline network list`")
+    return error

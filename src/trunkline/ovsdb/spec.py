@@ -1,0 +1,193 @@
+"""What an operator asks for: a network or a port to be created, held against what can be said of it alone.
+
+What depends on other rows (a name that is taken, a tag in use) is the database's to refuse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from trunkline.core.address import (
+    allowed_pair_text,
+    mac_text,
+    parse_allowed_pair,
+    parse_ip,
+    parse_port_mac,
+)
+from trunkline.core.error import TrunklineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
+MIN_MTU, MAX_MTU = 68, 65535
+
+
+class InvalidValueError(TrunklineError):
+    """A value that would be wrong whatever the database holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """A network to be created; a value left out stands for the default of the agents.
+
+    *network_type* is `vlan` or `flat`; a `vlan` network has *segmentation_id* 1–4094, a `flat` one None.
+    *mtu* is 68–65535, None where the MTU is not managed.
+    """
+
+    name: str
+    network_type: str
+    physical_network: str
+    segmentation_id: int | None = None
+    mtu: int | None = None
+    unknown_unicast: str | None = None
+    remote_ports: str | None = None
+    vlan_transparent: bool = False
+    external_ids: Mapping[str, str] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the network's row.
+
+        Raises:
+            InvalidValueError: the values do not go together.
+        """
+        row = {name: getattr(self, name) for name in self.__slots__} | {
+            "external_ids": dict(self.external_ids)
+        }
+        check_network(row)
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortSpec:
+    """A port to be created; addresses in any spelling, *network* and *parent* by name.
+
+    *enabled* and *port_security* are on where None. *allowed_address_pairs* are `MAC` or `MAC,IP-or-prefix`.
+    A sub-port of a trunk has *parent* and *parent_vlan* (1–4094), any other port neither.
+    """
+
+    name: str
+    network: str
+    mac: str
+    addresses: tuple[str, ...] = ()
+    enabled: bool | None = None
+    port_security: bool | None = None
+    allowed_address_pairs: tuple[str, ...] = ()
+    unknown_macs: bool = False
+    requested_chassis: str | None = None
+    parent: str | None = None
+    parent_vlan: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    external_ids: Mapping[str, str] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the port's row, addresses canonical; *network* is still a name.
+
+        Raises:
+            AddressError: an address is not one.
+            InvalidValueError: the values do not go together.
+        """
+        row = {name: getattr(self, name) for name in self.__slots__}
+        row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
+        row = canonical_port(row)
+        check_port(row)
+        return row
+
+
+def canonical_port(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row*, some or all columns of a port, with its addresses as the northbound writes them.
+
+    Raises:
+        AddressError: an address is not one.
+    """
+    canonical = dict(row)
+    if "mac" in row:
+        canonical["mac"] = mac_text(parse_port_mac(row["mac"]))
+    if "addresses" in row:
+        canonical["addresses"] = sorted({str(parse_ip(text)) for text in row["addresses"]})
+    if "allowed_address_pairs" in row:
+        pairs = {allowed_pair_text(*parse_allowed_pair(text)) for text in row["allowed_address_pairs"]}
+        canonical["allowed_address_pairs"] = sorted(pairs)
+    return canonical
+
+
+def check_network(row: Mapping[str, Any]) -> None:
+    """Hold *row*, a whole network, against what must be true of a network by itself.
+
+    Raises:
+        InvalidValueError: it is not; the text names the option to change.
+    """
+    _check_name("network", row["name"])
+    if not row["physical_network"]:
+        raise InvalidValueError("a network needs a physical network; give --physical-network")
+    vlan_id = row["segmentation_id"]
+    match row["network_type"]:
+        case "vlan" if vlan_id is None:
+            raise InvalidValueError(
+                f"a vlan network needs a VLAN id; give --segment {MIN_VLAN_ID}–{MAX_VLAN_ID}"
+            )
+        case "flat" if vlan_id is not None:
+            raise InvalidValueError("a flat network has no VLAN id; leave out --segment, or use --type vlan")
+        case "vlan" | "flat":
+            pass
+        case other:
+            raise InvalidValueError(f"{other!r} is not a network type; use vlan or flat")
+    _check_range("VLAN id", vlan_id, MIN_VLAN_ID, MAX_VLAN_ID)
+    _check_range("MTU", row["mtu"], MIN_MTU, MAX_MTU)
+
+
+def check_port(row: Mapping[str, Any]) -> None:
+    """Hold *row*, a whole port, against what must be true of a port by itself.
+
+    Raises:
+        InvalidValueError: it is not; the text names the option to change.
+    """
+    _check_name("port", row["name"])
+    if row["unknown_macs"] and row["port_security"] is not False:
+        raise InvalidValueError("--unknown-macs needs port security off; add --no-port-security")
+    if (row["parent"] is None) != (row["parent_vlan"] is None):
+        raise InvalidValueError(
+            "a sub-port has both a parent and a tag; give --parent and --parent-vlan together"
+        )
+    if row["parent"] == row["name"]:
+        raise InvalidValueError("a port cannot be its own parent; give the trunk's port as --parent")
+    _check_range("parent VLAN id", row["parent_vlan"], MIN_VLAN_ID, MAX_VLAN_ID)
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not name:
+        raise InvalidValueError(f"a {kind} needs a name that is not empty")
+    if not name.isprintable():
+        raise InvalidValueError(f"{name!r} cannot name a {kind}; use printable characters only")
+
+
+def _check_range(what: str, value: int | None, lowest: int, highest: int) -> None:
+    if value is not None and not lowest <= value <= highest:
+        raise InvalidValueError(f"{value} is not a {what}; use {lowest}–{highest}")
+
+
+def refuse_twins(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InvalidValueError where two rows of one request cannot both be."""
+    for network in _twins(networks, ("name",)):
+        raise InvalidValueError(f"network {network['name']!r} is asked for twice")
+    for network in _twins(networks, ("physical_network", "segmentation_id")):
+        tag = network["segmentation_id"]
+        what = "untagged" if tag is None else f"with VLAN {tag}"
+        raise InvalidValueError(f"two of the networks asked for are {what} on {network['physical_network']}")
+    for port in _twins(ports, ("name",)):
+        raise InvalidValueError(f"port {port['name']!r} is asked for twice")
+    for port in _twins(ports, ("network", "mac")):
+        raise InvalidValueError(
+            f"two of the ports asked for have MAC {port['mac']} in network {port['network']!r}"
+        )
+
+
+def _twins(rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of *rows* that are equal in *columns* to one before them."""
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        values = tuple(row[column] for column in columns)
+        if values in seen:
+            yield row
+        seen.add(values)
