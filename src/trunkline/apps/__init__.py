@@ -1,1 +1,30 @@
-"""The pipeline's apps: pure functions from a view to flows."""
+"""The pipeline's apps: pure functions from a view to flows.
+
+Which app owns which part of which table is said by the bands of `trunkline.core.pipeline`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from trunkline.apps import classifier, l2, port_security, provider
+from trunkline.core.flow import Flow
+from trunkline.core.view import View
+
+
+class App(Protocol):
+    """A part of the pipeline; the modules of this package are apps."""
+
+    def flows(self, view: View) -> Iterator[Flow]:
+        """Yield the flows that *view* means in this app's bands; they depend on *view* alone."""
+        ...
+
+
+APPS: tuple[App, ...] = (classifier, port_security, l2, provider)
+
+
+def flows(view: View) -> Iterator[Flow]:
+    """Yield the flows that *view* means in the whole pipeline; no two of them overlap at equal priority."""
+    for app in APPS:
+        yield from app.flows(view)

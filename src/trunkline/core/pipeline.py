@@ -29,6 +29,8 @@ class Table(IntEnum):
 
     CLASSIFY = 0
     PORT_SECURITY = 10
+    ND_SECURITY = 20
+    ADDRESS_SECURITY = 30
     L2_LOOKUP = 50
     EGRESS = 60
     EGRESS_EXTERNAL = 70
@@ -61,16 +63,54 @@ class Band(Enum):
     No two flows of a band overlap. A frame is decided by the highest band of a table that it matches.
     """
 
+    REFLECTION = (
+        Table.CLASSIFY,
+        200,
+        Owner.PROVIDER,
+        "from the wire with a local port's MAC as source: drop, count",
+    )
+    GROUP_SOURCE = (Table.CLASSIFY, 190, Owner.PROVIDER, "from the wire with a multicast source: drop, count")
+    SUBPORT = (
+        Table.CLASSIFY,
+        110,
+        Owner.CLASSIFIER,
+        "frames from a VIF with a sub-port's tag: tag off, its network",
+    )
     VIF = (Table.CLASSIFY, 100, Owner.CLASSIFIER, "frames from a VIF: its port and network")
     UPLINK = (Table.CLASSIFY, 50, Owner.PROVIDER, "frames from an uplink: tag off, their network")
+    UPLINK_TAGGED = (Table.CLASSIFY, 40, Owner.PROVIDER, "other tags, to a transparent flat network")
 
     PRIORITY_TAG = (Table.PORT_SECURITY, 400, Owner.PORT_SECURITY, "a priority tag (VID 0) comes off")
-    TAGGED = (Table.PORT_SECURITY, 300, Owner.PORT_SECURITY, "a VM that chooses its own VLAN: drop and count")
-    OPEN = (Table.PORT_SECURITY, 10, Owner.PORT_SECURITY, "port security is off: pass")
+    TAGGED = (Table.PORT_SECURITY, 300, Owner.PORT_SECURITY, "a VM that chooses its own VLAN: drop, count")
+    OPEN = (Table.PORT_SECURITY, 200, Owner.PORT_SECURITY, "port security is off: pass")
+    SERVER = (
+        Table.PORT_SECURITY,
+        100,
+        Owner.PORT_SECURITY,
+        "DHCP server, router advertisement, redirect: drop",
+    )
+    SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
 
+    ND_OPTION = (Table.ND_SECURITY, 100, Owner.PORT_SECURITY, "neighbour discovery that tells the truth")
+    ND_FORGED = (Table.ND_SECURITY, 50, Owner.PORT_SECURITY, "any other neighbour discovery: drop")
+    NOT_ND = (Table.ND_SECURITY, 10, Owner.PORT_SECURITY, "everything else: on to the addresses")
+
+    ADDRESS = (Table.ADDRESS_SECURITY, 100, Owner.PORT_SECURITY, "an address that the port may use")
+    PROBE = (
+        Table.ADDRESS_SECURITY,
+        90,
+        Owner.PORT_SECURITY,
+        "DHCP discovery, MLD, router solicitation before an address",
+    )
+    ADDRESS_FORGED = (Table.ADDRESS_SECURITY, 50, Owner.PORT_SECURITY, "any other IPv4, IPv6 or ARP: drop")
+    NOT_IP = (Table.ADDRESS_SECURITY, 10, Owner.PORT_SECURITY, "neither IP nor ARP: pass")
+
+    RESERVED_TAG = (Table.L2_LOOKUP, 300, Owner.L2, "VLAN id 4095: drop")
     INNER_TAG = (Table.L2_LOOKUP, 200, Owner.L2, "a tag inside a network that is not transparent: drop")
+    HIDDEN_TAG = (Table.L2_LOOKUP, 190, Owner.L2, "likewise, a tag that vlan-limit kept from being parsed")
     BUM = (Table.L2_LOOKUP, 100, Owner.L2, "broadcast and multicast: every local port, then on")
     LOCAL_MAC = (Table.L2_LOOKUP, 50, Owner.L2, "the MAC of a local port")
+    SHARED_MAC = (Table.L2_LOOKUP, 45, Owner.L2, "a MAC that several ports may own: each of them")
     REMOTE_MAC = (Table.L2_LOOKUP, 40, Owner.PROVIDER, "the MAC of a remote port")
     UNKNOWN = (Table.L2_LOOKUP, 10, Owner.L2, "unknown unicast: on, to the wire")
 
@@ -78,7 +118,12 @@ class Band(Enum):
     FROM_WIRE = (Table.EGRESS, 50, Owner.PROVIDER, "nothing goes from a physical network to another")
     TO_WIRE = (Table.EGRESS, 10, Owner.PROVIDER, "everything else leaves")
 
-    REMOTE = (Table.EGRESS_EXTERNAL, 50, Owner.PROVIDER, "to a remote port: its MAC, tag on, out by the uplink")
+    REMOTE = (
+        Table.EGRESS_EXTERNAL,
+        50,
+        Owner.PROVIDER,
+        "to a remote port: its MAC, tag on, out by the uplink",
+    )
     BUM_OUT = (Table.EGRESS_EXTERNAL, 10, Owner.PROVIDER, "BUM: tag on, out by the uplink")
 
     DELIVER = (Table.DISPATCH, 100, Owner.L2, "out of the destination's VIF")
@@ -124,16 +169,28 @@ TABLE_RULES: dict[Table, TableRule] = {
         may_tag=True,
     ),
     Table.PORT_SECURITY: TableRule(
-        decides="may it send this",
-        matches=frozenset({SOURCE_PORT, INNER_TAGS}) | _ETHERNET | _LAYER_3,
+        decides="may it send this: tag and source MAC",
+        matches=frozenset({SOURCE_PORT}) | _ETHERNET | _LAYER_3,
         writes=frozenset(),
-        next_tables=frozenset({Table.PORT_SECURITY, Table.L2_LOOKUP}),
+        next_tables=frozenset({Table.PORT_SECURITY, Table.ND_SECURITY, Table.L2_LOOKUP}),
         may_tag=True,
+    ),
+    Table.ND_SECURITY: TableRule(
+        decides="may it send this: neighbour discovery",
+        matches=frozenset({SOURCE_PORT}) | _ETHERNET | _LAYER_3,
+        writes=frozenset(),
+        next_tables=frozenset({Table.ADDRESS_SECURITY}),
+    ),
+    Table.ADDRESS_SECURITY: TableRule(
+        decides="may it send this: source addresses",
+        matches=frozenset({SOURCE_PORT}) | _ETHERNET | _LAYER_3,
+        writes=frozenset(),
+        next_tables=frozenset({Table.L2_LOOKUP}),
     ),
     Table.L2_LOOKUP: TableRule(
         decides="to whom",
         matches=frozenset({NETWORK, INNER_TAGS, Field.ETH_DST, Field.VLAN_VID, Field.ETH_TYPE}),
-        writes=frozenset({DESTINATION_PORT}),
+        writes=frozenset({DESTINATION_PORT, Field.VLAN_VID}),
         next_tables=frozenset({Table.EGRESS}),
         may_output=True,
         may_tag=True,
@@ -170,6 +227,8 @@ class Subject(IntEnum):
     CHASSIS = 0
     NETWORK = 1
     PORT = 2
+    MAC = 3
+    VIF = 4
 
 
 COOKIE_OURS = 0x7472 << 48

@@ -1,0 +1,102 @@
+"""L2: local delivery. It knows nothing of how frames reach or leave this switch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
+from trunkline.core.frame import ANY_TAG, ETH_SERVICE_VLAN, ETH_VLAN, TO_GROUP, VLAN_PRESENT, VLAN_RESERVED
+from trunkline.core.pipeline import (
+    DESTINATION_PORT,
+    INNER_TAGS,
+    NETWORK,
+    Band,
+    Owner,
+    Subject,
+    Table,
+    cookie,
+)
+from trunkline.core.view import (
+    ChassisView,
+    LocalPortView,
+    NetworkView,
+    Outlet,
+    SharedMacView,
+    View,
+)
+
+
+def flows(view: View) -> Iterator[Flow]:
+    """Yield the flows that deliver frames to local ports, and hand on what is not theirs.
+
+    Owns all of L2_LOOKUP but the band REMOTE_MAC, the band LOCAL of EGRESS and all of DISPATCH.
+    """
+    match view:
+        case ChassisView():
+            yield from _tag_guards()
+        case NetworkView():
+            yield from _network(view)
+        case LocalPortView():
+            yield from _port(view)
+        case SharedMacView():
+            yield _shared_mac(view)
+
+
+def _tag_guards() -> Iterator[Flow]:
+    """No tag gets past classification but into a transparent network, and VLAN id 4095 not even there.
+
+    With `vlan-limit` 1, the default of Open vSwitch, a second tag is not parsed as one: it shows as the
+    frame's Ethernet type once the first is off.
+    """
+    by = cookie(Owner.L2, Subject.CHASSIS)
+    yield Flow(Band.RESERVED_TAG, (Field.VLAN_VID(VLAN_PRESENT | VLAN_RESERVED),), (), by)
+    opaque = INNER_TAGS(0)
+    yield Flow(Band.INNER_TAG, (opaque, ANY_TAG), (), by)
+    for tpid in (ETH_VLAN, ETH_SERVICE_VLAN):
+        yield Flow(Band.HIDDEN_TAG, (opaque, Field.ETH_TYPE(tpid)), (), by)
+
+
+def _network(net: NetworkView) -> Iterator[Flow]:
+    by = cookie(Owner.L2, Subject.NETWORK, net.key)
+    network = NETWORK(net.key)
+    on = (DESTINATION_PORT.set(0), Goto(Table.EGRESS))
+    yield Flow(Band.BUM, (network, TO_GROUP), (*_copies(net.outlets), *on), by)
+    unknown = (*_copies(net.unknown_outlets), *(on if net.floods_unknown else ()))
+    if unknown:
+        yield Flow(Band.UNKNOWN, (network,), unknown, by)
+
+
+def _port(port: LocalPortView) -> Iterator[Flow]:
+    by = cookie(Owner.L2, Subject.PORT, port.key)
+    if port.has_own_mac:
+        match = (NETWORK(port.network_key), Field.ETH_DST(port.mac))
+        yield Flow(Band.LOCAL_MAC, match, (DESTINATION_PORT.set(port.key), Goto(Table.EGRESS)), by)
+    destination = (DESTINATION_PORT(port.key),)
+    yield Flow(Band.LOCAL, destination, (Goto(Table.DISPATCH),), by)
+    tag = () if port.outlet.vlan_id is None else (PushVlan(port.outlet.vlan_id),)
+    yield Flow(Band.DELIVER, destination, (*tag, Output(port.outlet.ofport)), by)
+
+
+def _shared_mac(shared: SharedMacView) -> Flow:
+    on = (DESTINATION_PORT.set(0), Goto(Table.EGRESS)) if shared.is_on_wire else ()
+    return Flow(
+        Band.SHARED_MAC,
+        (NETWORK(shared.network_key), Field.ETH_DST(shared.mac)),
+        (*_copies(shared.outlets), *on),
+        cookie(Owner.L2, Subject.MAC, shared.network_key),
+    )
+
+
+def _copies(outlets: Iterable[Outlet]) -> list[Action]:
+    """Return the actions that send a copy out of each of *outlets* and leave the frame as it was.
+
+    A list of outputs, not a resubmit per port: Open vSwitch gives a frame up after 4,096 resubmits
+    (ovs-actions(7)). It also leaves out the port that the frame came in by.
+    """
+    actions: list[Action] = []
+    for outlet in outlets:
+        if outlet.vlan_id is None:
+            actions.append(Output(outlet.ofport))
+        else:
+            actions += (PushVlan(outlet.vlan_id), Output(outlet.ofport), PopVlan())
+    return actions

@@ -1,0 +1,178 @@
+"""Port security: what a VIF may send. A frame passes three questions: its tag and MAC, its neighbour
+discovery, its addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from trunkline.core.flow import Action, Field, Flow, Goto, Match, PopVlan, Resubmit, Term
+from trunkline.core.frame import (
+    ADVERTISEMENT,
+    ANY_TAG,
+    ARP,
+    ICMPV6,
+    ICMPV6_MLD_DONE,
+    ICMPV6_MLD_REPORT,
+    ICMPV6_MLDV2_REPORT,
+    ICMPV6_REDIRECT,
+    ICMPV6_ROUTER_ADVERTISEMENT,
+    ICMPV6_ROUTER_SOLICITATION,
+    IP_UDP,
+    IPV4,
+    IPV4_BROADCAST,
+    IPV6,
+    PRIORITY_TAG,
+    SOLICITATION,
+    UDP_DHCP_CLIENT,
+    UDP_DHCP_SERVER,
+    UDP_DHCPV6_CLIENT,
+    UDP_DHCPV6_SERVER,
+    link_local,
+)
+from trunkline.core.model import IPPrefix
+from trunkline.core.pipeline import SOURCE_PORT, Band, Owner, Subject, Table, cookie
+from trunkline.core.view import ChassisView, LocalPortView, View
+
+_UDP = Field.IP_PROTO(IP_UDP)
+_DROP: tuple[Action, ...] = ()
+_TO_ND = (Goto(Table.ND_SECURITY),)
+_TO_ADDRESSES = (Goto(Table.ADDRESS_SECURITY),)
+_PASS = (Goto(Table.L2_LOOKUP),)
+
+
+def flows(view: View) -> Iterator[Flow]:
+    """Yield the flows that hold a VIF to its port: all of PORT_SECURITY, ND_SECURITY and ADDRESS_SECURITY.
+
+    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off or it has
+    no address; else 2 for each MAC and at most 4 for each address, the link-local one of the MAC (EUI-64)
+    included. Models: RFC 826, 2131, 4861, 5227, 3810, 8415.
+    """
+    match view:
+        case ChassisView():
+            yield from _chassis()
+        case LocalPortView():
+            yield from _port(view)
+
+
+def _chassis() -> Iterator[Flow]:
+    """What holds for every secured port: what nobody may send, and what everybody may."""
+    by = cookie(Owner.PORT_SECURITY, Subject.CHASSIS)
+    yield Flow(Band.PRIORITY_TAG, (PRIORITY_TAG,), (PopVlan(), Resubmit(Table.PORT_SECURITY)), by)
+    forbidden: tuple[Match, ...] = (
+        (IPV4, _UDP, Field.UDP_SRC(UDP_DHCP_SERVER), Field.UDP_DST(UDP_DHCP_CLIENT)),
+        (IPV6, _UDP, Field.UDP_SRC(UDP_DHCPV6_SERVER), Field.UDP_DST(UDP_DHCPV6_CLIENT)),
+        (*ICMPV6, Field.ICMPV6_TYPE(ICMPV6_ROUTER_ADVERTISEMENT)),
+        (*ICMPV6, Field.ICMPV6_TYPE(ICMPV6_REDIRECT)),
+    )
+    for match in forbidden:
+        yield Flow(Band.SERVER, match, _DROP, by)
+
+    yield Flow(Band.ND_OPTION, (*SOLICITATION, Field.ND_SLL(0)), _TO_ADDRESSES, by)
+    yield Flow(Band.ND_FORGED, SOLICITATION, _DROP, by)
+    yield Flow(Band.ND_FORGED, ADVERTISEMENT, _DROP, by)
+    yield Flow(Band.NOT_ND, (), _TO_ADDRESSES, by)
+
+    yield Flow(Band.PROBE, _DHCP_DISCOVERY, _PASS, by)
+    for icmp_type in (
+        ICMPV6_MLD_REPORT,
+        ICMPV6_MLD_DONE,
+        ICMPV6_MLDV2_REPORT,
+        ICMPV6_ROUTER_SOLICITATION,
+    ):
+        yield Flow(Band.PROBE, (*ICMPV6, Field.IPV6_SRC(0), Field.ICMPV6_TYPE(icmp_type)), _PASS, by)
+    for ethernet_type in (IPV4, IPV6, ARP):
+        yield Flow(Band.ADDRESS_FORGED, (ethernet_type,), _DROP, by)
+    yield Flow(Band.NOT_IP, (), _PASS, by)
+
+
+_DHCP_DISCOVERY: Match = (
+    IPV4,
+    _UDP,
+    Field.IPV4_SRC(0),
+    Field.IPV4_DST(IPV4_BROADCAST),
+    Field.UDP_SRC(UDP_DHCP_CLIENT),
+    Field.UDP_DST(UDP_DHCP_SERVER),
+)
+
+
+def _port(port: LocalPortView) -> Iterator[Flow]:
+    by = cookie(Owner.PORT_SECURITY, Subject.PORT, port.key)
+    source = SOURCE_PORT(port.key)
+    if not port.is_transparent:
+        yield Flow(Band.TAGGED, (source, ANY_TAG), _DROP, by)
+    if not port.is_secured:
+        yield Flow(Band.OPEN, (source,), _PASS, by)
+        return
+    for mac, prefixes in _prefixes_by_mac(port).items():
+        sender = (source, Field.ETH_SRC(mac))
+        if not prefixes:
+            yield Flow(Band.SOURCE_MAC, sender, _PASS, by)
+            continue
+        yield Flow(Band.SOURCE_MAC, sender, _TO_ND, by)
+        yield Flow(Band.ND_OPTION, (*sender, *SOLICITATION, Field.ND_SLL(mac)), _TO_ADDRESSES, by)
+        for prefix in prefixes:
+            if isinstance(prefix, IPv4Network):
+                yield from _ipv4(sender, mac, prefix, by)
+            else:
+                yield from _ipv6(sender, mac, prefix, by)
+
+
+def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
+    """Return the addresses that each MAC of *port* may use; none means any."""
+    own = [ip_network(address) for address in port.addresses]
+    listed: dict[int, list[IPPrefix]] = {port.mac: own}
+    free = set() if own else {port.mac}
+    for pair in port.allowed_pairs:
+        prefixes = listed.setdefault(pair.mac, [])
+        if pair.prefix is None:
+            free.add(pair.mac)
+        else:
+            prefixes.append(pair.prefix)
+    return {
+        mac: () if mac in free else _distinct([*prefixes, IPv6Network(link_local(mac))])
+        for mac, prefixes in listed.items()
+    }
+
+
+def _distinct(prefixes: list[IPPrefix]) -> tuple[IPPrefix, ...]:
+    """Return *prefixes* without those that another contains, so that no two overlap."""
+    kept: list[IPPrefix] = []
+    for prefix in sorted(set(prefixes), key=lambda each: each.prefixlen):
+        if not any(prefix.version == wider.version and _contains(wider, prefix) for wider in kept):
+            kept.append(prefix)
+    return tuple(sorted(kept, key=lambda each: (each.version, each)))
+
+
+def _contains(wider: IPPrefix, prefix: IPPrefix) -> bool:
+    return prefix.network_address in wider
+
+
+def _ipv4(sender: Match, mac: int, prefix: IPv4Network, by: int) -> Iterator[Flow]:
+    own_arp = (*sender, ARP, Field.ARP_SHA(mac))
+    yield Flow(Band.ADDRESS, (*sender, IPV4, *_within(Field.IPV4_SRC, prefix)), _PASS, by)
+    yield Flow(Band.ADDRESS, (*own_arp, *_within(Field.ARP_SPA, prefix)), _PASS, by)
+    if prefix.prefixlen:
+        probe = (*own_arp, Field.ARP_SPA(0), *_within(Field.ARP_TPA, prefix))
+        yield Flow(Band.PROBE, probe, _PASS, by)
+
+
+def _ipv6(sender: Match, mac: int, prefix: IPv6Network, by: int) -> Iterator[Flow]:
+    for option in (mac, 0):
+        claim = (*sender, *ADVERTISEMENT, *_within(Field.ND_TARGET, prefix), Field.ND_TLL(option))
+        yield Flow(Band.ND_OPTION, claim, _TO_ADDRESSES, by)
+    yield Flow(Band.ADDRESS, (*sender, IPV6, *_within(Field.IPV6_SRC, prefix)), _PASS, by)
+    if prefix.prefixlen:
+        probe = (*sender, *SOLICITATION, Field.IPV6_SRC(0), *_within(Field.ND_TARGET, prefix))
+        yield Flow(Band.PROBE, probe, _PASS, by)
+
+
+def _within(field: Field, prefix: IPPrefix) -> tuple[Term, ...]:
+    """Return the term that *field* is in *prefix*: none for the prefix of all addresses."""
+    if not prefix.prefixlen:
+        return ()
+    address = int(prefix.network_address)
+    if prefix.prefixlen == prefix.max_prefixlen:
+        return (field(address),)
+    return (field(address, int(prefix.netmask)),)

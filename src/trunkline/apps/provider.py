@@ -1,0 +1,99 @@
+"""Provider networks: how frames arrive from a physical network and how they leave to it.
+
+It knows nothing of local delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trunkline.core.flow import Action, Field, Flow, Goto, Match, Output, PopVlan, PushVlan, Term
+from trunkline.core.frame import (
+    ANY_TAG,
+    FROM_GROUP,
+    PRIORITY_TAG,
+    UNTAGGED,
+    UNTAGGED_OR_PRIORITY,
+    VLAN_PRESENT,
+)
+from trunkline.core.pipeline import (
+    DESTINATION_PORT,
+    INNER_TAGS,
+    NETWORK,
+    SOURCE_PORT,
+    Band,
+    Owner,
+    Subject,
+    Table,
+    cookie,
+)
+from trunkline.core.view import ChassisView, LocalPortView, NetworkView, RemotePortView, View, Wire
+
+
+def flows(view: View) -> Iterator[Flow]:
+    """Yield the flows by which frames arrive from and leave to the physical networks.
+
+    Owns all of CLASSIFY but the VIFs' bands, the band REMOTE_MAC of L2_LOOKUP, all of EGRESS but the band
+    LOCAL, and all of EGRESS_EXTERNAL. A network whose physical network is not mapped here has none.
+    """
+    match view:
+        case ChassisView():
+            yield from _uplinks(view)
+        case NetworkView(wire=Wire() as wire):
+            yield from _arrival(view, wire)
+            yield from _departure(view, wire)
+        case LocalPortView(wire=Wire() as wire, has_own_mac=True):
+            yield _reflection(view, wire)
+        case RemotePortView():
+            yield from _remote_port(view)
+
+
+def _uplinks(chassis: ChassisView) -> Iterator[Flow]:
+    by = cookie(Owner.PROVIDER, Subject.CHASSIS)
+    for ofport in chassis.uplinks:
+        yield Flow(Band.GROUP_SOURCE, (Field.IN_PORT(ofport), FROM_GROUP), (), by)
+
+
+def _arrival(net: NetworkView, wire: Wire) -> Iterator[Flow]:
+    by = cookie(Owner.PROVIDER, Subject.NETWORK, net.key)
+    in_port = Field.IN_PORT(wire.ofport)
+    mark: list[Action] = [NETWORK.set(net.key)]
+    if net.is_transparent:
+        mark.append(INNER_TAGS.set(1))
+    onward = (*mark, Goto(Table.L2_LOOKUP))
+    if wire.vlan_id is not None:
+        tag = Field.VLAN_VID(VLAN_PRESENT | wire.vlan_id)
+        yield Flow(Band.UPLINK, (in_port, tag), (PopVlan(), *onward), by)
+        return
+    yield Flow(Band.UPLINK, (in_port, UNTAGGED), onward, by)
+    yield Flow(Band.UPLINK, (in_port, PRIORITY_TAG), (PopVlan(), *onward), by)
+    if net.is_transparent:
+        yield Flow(Band.UPLINK_TAGGED, (in_port, ANY_TAG), onward, by)
+
+
+def _departure(net: NetworkView, wire: Wire) -> Iterator[Flow]:
+    by = cookie(Owner.PROVIDER, Subject.NETWORK, net.key)
+    network = NETWORK(net.key)
+    yield Flow(Band.FROM_WIRE, (network, SOURCE_PORT(0)), (), by)
+    yield Flow(Band.TO_WIRE, (network,), (Goto(Table.EGRESS_EXTERNAL),), by)
+    yield Flow(Band.BUM_OUT, (network, DESTINATION_PORT(0)), (*_tag(wire), Output(wire.ofport)), by)
+
+
+def _reflection(port: LocalPortView, wire: Wire) -> Flow:
+    """A local port's MAC cannot come from the wire: it is a loop, or somebody who poses as the port."""
+    tag: Term = UNTAGGED_OR_PRIORITY if wire.vlan_id is None else Field.VLAN_VID(VLAN_PRESENT | wire.vlan_id)
+    match: Match = (Field.IN_PORT(wire.ofport), tag, Field.ETH_SRC(port.mac))
+    return Flow(Band.REFLECTION, match, (), cookie(Owner.PROVIDER, Subject.PORT, port.key))
+
+
+def _remote_port(port: RemotePortView) -> Iterator[Flow]:
+    by = cookie(Owner.PROVIDER, Subject.PORT, port.key)
+    if port.has_own_mac:
+        match = (NETWORK(port.network_key), Field.ETH_DST(port.mac))
+        yield Flow(Band.REMOTE_MAC, match, (DESTINATION_PORT.set(port.key), Goto(Table.EGRESS)), by)
+    actions = (Field.ETH_DST.set(port.mac), *_tag(port.wire), Output(port.wire.ofport))
+    yield Flow(Band.REMOTE, (DESTINATION_PORT(port.key),), actions, by)
+
+
+def _tag(wire: Wire) -> tuple[Action, ...]:
+    return () if wire.vlan_id is None else (PushVlan(wire.vlan_id),)

@@ -1,0 +1,63 @@
+"""Numbers of frames and packets that flows match, named; and the match terms that several apps share."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+from trunkline.core.flow import Field
+
+ETH_IPV4 = 0x0800
+ETH_ARP = 0x0806
+ETH_VLAN = 0x8100
+ETH_IPV6 = 0x86DD
+ETH_SERVICE_VLAN = 0x88A8
+
+IP_UDP = 17
+IP_ICMPV6 = 58
+
+UDP_DHCP_SERVER, UDP_DHCP_CLIENT = 67, 68
+UDP_DHCPV6_CLIENT, UDP_DHCPV6_SERVER = 546, 547
+
+ICMPV6_MLD_REPORT = 131
+ICMPV6_MLD_DONE = 132
+ICMPV6_ROUTER_SOLICITATION = 133
+ICMPV6_ROUTER_ADVERTISEMENT = 134
+ICMPV6_NEIGHBOUR_SOLICITATION = 135
+ICMPV6_NEIGHBOUR_ADVERTISEMENT = 136
+ICMPV6_REDIRECT = 137
+ICMPV6_MLDV2_REPORT = 143
+
+IPV4_BROADCAST = 0xFFFFFFFF
+
+VLAN_PRESENT = 0x1000
+"""Bit of `Field.VLAN_VID` that says that the frame has a tag (OFPVID_PRESENT)."""
+
+VLAN_RESERVED = 4095
+"""The VLAN id that IEEE 802.1Q reserves."""
+
+GROUP_BIT = 1 << 40
+"""The bit of a MAC that says that it is a group's: multicast or broadcast."""
+
+UNTAGGED = Field.VLAN_VID(0)
+ANY_TAG = Field.VLAN_VID(VLAN_PRESENT, VLAN_PRESENT)
+PRIORITY_TAG = Field.VLAN_VID(VLAN_PRESENT)
+UNTAGGED_OR_PRIORITY = Field.VLAN_VID(0, 0xFFF)
+TO_GROUP = Field.ETH_DST(GROUP_BIT, GROUP_BIT)
+FROM_GROUP = Field.ETH_SRC(GROUP_BIT, GROUP_BIT)
+
+IPV4 = Field.ETH_TYPE(ETH_IPV4)
+ARP = Field.ETH_TYPE(ETH_ARP)
+IPV6 = Field.ETH_TYPE(ETH_IPV6)
+ICMPV6 = (IPV6, Field.IP_PROTO(IP_ICMPV6))
+SOLICITATION = (*ICMPV6, Field.ICMPV6_TYPE(ICMPV6_NEIGHBOUR_SOLICITATION), Field.ICMPV6_CODE(0))
+ADVERTISEMENT = (*ICMPV6, Field.ICMPV6_TYPE(ICMPV6_NEIGHBOUR_ADVERTISEMENT), Field.ICMPV6_CODE(0))
+
+
+def link_local(mac: int) -> IPv6Address:
+    """Return the IPv6 link-local address of *mac* by modified EUI-64 (RFC 4291, appendix A).
+
+    >>> link_local(0x025400123456)
+    IPv6Address('fe80::54:ff:fe12:3456')
+    """
+    interface_id = (mac >> 24) << 40 | 0xFFFE << 24 | mac & 0xFFFFFF
+    return IPv6Address(0xFE80 << 112 | interface_id ^ 1 << 57)

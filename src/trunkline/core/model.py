@@ -1,0 +1,96 @@
+"""What the two databases say, as plain values: networks, ports, VIFs and uplinks.
+
+MAC addresses are 48-bit integers, IP addresses are `ipaddress` values. Rows become these values in
+`trunkline.ovsdb`; a row that cannot is a fault there and never gets here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
+from uuid import UUID
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+IPPrefix: TypeAlias = IPv4Network | IPv6Network
+
+MAX_MTU = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A logical L2 network on one physical network.
+
+    *key* is 1 to 2**24 - 1; *vlan_id* is 1–4094, or None for a flat network; *mtu* is None where it is
+    not managed.
+    """
+
+    id: UUID
+    name: str
+    key: int
+    physnet: str
+    vlan_id: int | None
+    mtu: int | None = None
+    floods_unknown: bool = True
+    learns_remote_ports: bool = False
+    is_transparent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedPair:
+    """A further MAC, and optionally a prefix of addresses, that a port may speak as."""
+
+    mac: int
+    prefix: IPPrefix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A logical port; local where its VIF is.
+
+    *key* is 1 to 2**32 - 1. *requested_chassis* names the chassis that should hold the port, the main one
+    first; empty means whichever has the VIF. *chassis* is the one that holds it now. A sub-port of a trunk
+    has *parent*, the name of the port whose VIF it shares, and *parent_vlan*, its tag there (1–4094).
+    """
+
+    id: UUID
+    name: str
+    key: int
+    network_id: UUID
+    mac: int
+    addresses: tuple[IPAddress, ...] = ()
+    is_enabled: bool = True
+    is_secured: bool = True
+    allowed_pairs: tuple[AllowedPair, ...] = ()
+    takes_unknown_macs: bool = False
+    requested_chassis: tuple[str, ...] = ()
+    chassis: str | None = None
+    is_up: bool = False
+    parent: str | None = None
+    parent_vlan: int | None = None
+    is_announced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Vif:
+    """An interface of the integration bridge that names a port; *iface_id* is the port's name.
+
+    *ofport* is None while the switch has not given it one; *error* is the switch's own word for why.
+    """
+
+    iface_id: str
+    interface: str
+    ofport: int | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The patch pair to one provider bridge, by which *physnet* is reached.
+
+    *ofport* is the patch port's number on the integration bridge.
+    """
+
+    physnet: str
+    bridge: str
+    ofport: int

@@ -1,0 +1,79 @@
+"""A seat: where a port is, as this chassis sees it, and why not here although its VIF is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from trunkline.core.model import Port, Vif
+from trunkline.core.view import Outlet
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a port of the network *network_id* is.
+
+    Local when it has an *outlet*, remote when *is_remote*, else nowhere (disabled, or refused with *fault*).
+    """
+
+    network_id: UUID
+    outlet: Outlet | None = None
+    is_remote: bool = False
+    fault: str | None = None
+
+
+def seat(port: Port, carrier: Port, vifs: tuple[Vif, ...], chassis: str, *, is_awake: bool) -> Seat:
+    """Return the seat of *port* on *chassis*.
+
+    *carrier* is the port whose VIF it uses (its parent, or itself) and *vifs* are that one's VIFs here, best
+    first. *is_awake* says that the carrier, when here as the additional chassis of a migration, has spoken.
+    A port that was requested elsewhere, or that another chassis holds, is remote whatever VIF is here.
+    """
+    if not (port.is_enabled and carrier.is_enabled):
+        return Seat(port.network_id)
+    ofport = next((vif.ofport for vif in vifs if vif.ofport is not None), None)
+    if ofport is None:
+        return Seat(port.network_id, is_remote=True)
+    if carrier is not port and carrier.parent is not None:
+        return Seat(
+            port.network_id,
+            fault=f"its parent {carrier.name} is itself a sub-port; give it a parent that is not",
+        )
+    refusal = _refusal(carrier, chassis)
+    if refusal is not None:
+        return Seat(port.network_id, is_remote=True, fault=refusal)
+    if carrier.requested_chassis and chassis != carrier.requested_chassis[0] and not is_awake:
+        return Seat(port.network_id, is_remote=True)
+    return Seat(port.network_id, outlet=Outlet(ofport, port.parent_vlan if carrier is not port else None))
+
+
+def _refusal(carrier: Port, chassis: str) -> str | None:
+    if carrier.requested_chassis:
+        if chassis in carrier.requested_chassis:
+            return None
+        return f"its VIF is here, but it is requested on {' and '.join(carrier.requested_chassis)}"
+    if carrier.chassis in (None, chassis):
+        return None
+    return f"its VIF is here, but chassis {carrier.chassis} holds it; set requested-chassis to say where it belongs"
+
+
+def rival_fault(port: Port, parent: Port, subports: Iterable[Port]) -> str | None:
+    """Return why *port* cannot be a sub-port of *parent* beside its other *subports*, or None when it can.
+
+    A tag of a VIF belongs to one port, and a network is on a VIF once: Open vSwitch does not send a frame
+    back out of the port that it came in by, so two ports of one network could not reach each other there.
+    Of two that contend, the one with the lower key has it.
+    """
+    if port.parent_vlan is None:
+        return f"it has parent {parent.name} but no parent-vlan; set one"
+    if port.network_id == parent.network_id:
+        return f"its parent {parent.name} is in the same network; put it in another"
+    for rival in subports:
+        if rival.key >= port.key or not rival.is_enabled:
+            continue
+        if rival.parent_vlan == port.parent_vlan:
+            return f"tag {port.parent_vlan} of {parent.name} belongs to port {rival.name}; pick another --parent-vlan"
+        if rival.network_id == port.network_id:
+            return f"port {rival.name} of the same parent is in the same network; put it in another"
+    return None

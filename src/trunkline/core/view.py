@@ -1,0 +1,95 @@
+"""Views: all that an app may know of the chassis, a network or a port. Frozen, and computed by `Snapshot`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trunkline.core.model import AllowedPair, IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """The last step to a local port: out of *ofport*, tagged *vlan_id* where it is a trunk's sub-port."""
+
+    ofport: int
+    vlan_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a network is reached from here: the uplink's *ofport* and the tag *vlan_id* (None: untagged)."""
+
+    ofport: int
+    vlan_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChassisView:
+    """The chassis: the ofports of its uplinks, sorted."""
+
+    uplinks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """A network that has local ports here.
+
+    *wire* is None where its physical network is not mapped on this chassis: its local ports still reach
+    one another. *outlets* are those of all its local ports and *unknown_outlets* of those that take
+    unknown MACs, both sorted.
+    """
+
+    key: int
+    wire: Wire | None
+    floods_unknown: bool
+    is_transparent: bool
+    outlets: tuple[Outlet, ...]
+    unknown_outlets: tuple[Outlet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPortView:
+    """A port whose VIF is here and may speak.
+
+    *has_own_mac* is False where its MAC is shared: then a `SharedMacView` delivers to it.
+    """
+
+    key: int
+    network_key: int
+    mac: int
+    outlet: Outlet
+    wire: Wire | None
+    has_own_mac: bool
+    is_transparent: bool
+    is_secured: bool
+    addresses: tuple[IPAddress, ...]
+    allowed_pairs: tuple[AllowedPair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePortView:
+    """A port that is reached over the wire; *has_own_mac* as for a local port."""
+
+    key: int
+    network_key: int
+    mac: int
+    wire: Wire
+    has_own_mac: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMacView:
+    """A MAC that an allowed pair lists, so that several ports may own it (VRRP).
+
+    *outlets* are those of the local ports that do, sorted; *is_on_wire* says that a remote one does or that
+    none is local.
+    """
+
+    network_key: int
+    mac: int
+    outlets: tuple[Outlet, ...]
+    is_on_wire: bool
+
+
+View: TypeAlias = ChassisView | NetworkView | LocalPortView | RemotePortView | SharedMacView
