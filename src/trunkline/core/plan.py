@@ -17,8 +17,8 @@ COOKIE_BYTES = 8
 class Plan:
     """What changes the installed flows into the desired ones; no key stands in two of its parts.
 
-    A *modify* has the cookie that is installed and other instructions: the switch keeps the entry's counters
-    and age. A flow whose cookie changes is an *add* although its key is installed, as OpenFlow cannot modify a
+    A *modify* has the cookie that is installed and other instructions: the entry keeps its counters and
+    age. A flow whose cookie changes is an *add* although its key is installed, as OpenFlow cannot modify a
     cookie (1.4.0 section 6.4): the switch replaces the entry. A plan is applied as a whole: deletes, then
     modifies, then adds.
     """
@@ -47,8 +47,8 @@ def plan(
     """Return what turns *installed* into *desired*, both maps of body by key.
 
     With *keys*, only those are compared, and the work depends on their number alone; a key that is in
-    neither map, or given twice, does no harm. The plan is that of the whole maps whenever *keys* hold every key
-    in which they differ.
+    neither map, or given twice, does no harm. The plan is that of the whole maps whenever *keys* hold every
+    key in which they differ.
 
     >>> old = {b"a": b"cookie 1drop", b"b": b"cookie 1drop"}
     >>> plan({b"a": b"cookie 1pass", b"c": b"cookie 1drop"}, old)

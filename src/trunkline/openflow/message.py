@@ -154,7 +154,7 @@ class Counters(NamedTuple):
     byte_count: int
 
 
-_entry = struct.Struct(">HB9xH34xH").unpack_from
+_entry = struct.Struct(">HB9xH36xH").unpack_from
 
 
 def flow_entries(reply: bytes, flow_by_key: dict[bytes, bytes]) -> None:
