@@ -2,7 +2,7 @@
 
 Open vSwitch keeps a match in a form of its own and writes its fields in one fixed order when a flow is read
 back. A match is encoded in that order here, so that the bytes sent and the bytes read back are equal;
-`tests/system/test_session_bytes.py` holds every field against a real switch.
+`tests/system/test_session.py` holds every field against a real switch.
 """
 
 from __future__ import annotations
