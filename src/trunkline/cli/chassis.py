@@ -1,0 +1,58 @@
+"""`trunkline chassis`: the chassis that have registered in the northbound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from trunkline.cli.option import with_northbound, with_output
+from trunkline.cli.output import print_list, print_one
+
+if TYPE_CHECKING:
+    from trunkline.ovsdb.northbound import Northbound
+
+_LISTED = {
+    "name": "NAME",
+    "hostname": "HOSTNAME",
+    "bridge_mappings": "BRIDGE MAPPINGS",
+    "nb_cfg": "APPLIED",
+    "version": "VERSION",
+    "fault_count": "FAULTS",
+}
+
+
+@click.group()
+def chassis() -> None:
+    """The chassis: each registers by itself when its agent starts."""
+
+
+@chassis.command("list")
+@with_output
+@with_northbound
+def list_(nb: Northbound, output: str) -> None:
+    """List the chassis, by name. `chassis show` has the faults in words."""
+    rows = nb.all_chassis()
+    if output == "table":
+        rows = [row | {"fault_count": len(row["faults"])} for row in rows]
+    print_list(rows, _LISTED, output)
+
+
+@chassis.command()
+@click.argument("name")
+@with_output
+@with_northbound
+def show(nb: Northbound, name: str, output: str) -> None:
+    """Show the chassis NAME, its faults with their reasons."""
+    print_one(nb.chassis(name), output)
+
+
+@chassis.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@with_northbound
+def delete(nb: Northbound, names: tuple[str, ...]) -> None:
+    """Delete chassis that are gone for good; the ports that they held are held by none.
+
+    An agent that still runs registers its chassis again.
+    """
+    nb.delete_chassis(names)

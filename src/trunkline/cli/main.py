@@ -1,0 +1,143 @@
+"""The program `trunkline`: its commands, by noun, and what becomes of their errors.
+
+A command's module is imported when the command is used, so that `trunkline --version` imports little.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import import_module
+from typing import NamedTuple, NoReturn
+
+import click
+
+from trunkline import __version__
+from trunkline.cli.option import Connection
+from trunkline.core.address import AddressError
+from trunkline.core.error import TrunklineError
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_TIMED_OUT = 3
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+class Noun(NamedTuple):
+    """Where a command is (*module*, *attribute*), and its line in `trunkline --help`."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+NOUNS = {
+    "nb": Noun("trunkline.cli.nb", "nb", "The northbound database: start, stop, status, backup."),
+    "agent": Noun("trunkline.cli.agent", "agent", "The daemon of a chassis."),
+    "network": Noun("trunkline.cli.network", "network", "Networks: create, list, show, set, delete."),
+    "port": Noun("trunkline.cli.port", "port", "Ports: create, list, show, set, delete."),
+    "chassis": Noun("trunkline.cli.chassis", "chassis", "Chassis: list, show, delete."),
+    "sync": Noun(
+        "trunkline.cli.sync", "sync", "Wait until every live chassis has applied what is committed."
+    ),
+    "status": Noun("trunkline.cli.status", "status", "Chassis, networks, ports and faults at a glance."),
+    "lab": Noun(
+        "trunkline.cli.lab", "lab", "Chassis, a physical switch and VMs on this machine: up, down, run."
+    ),
+}
+"""The commands, by name, in the order of `trunkline --help`."""
+
+
+class _Nouns(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        noun = NOUNS.get(cmd_name)
+        if noun is None:
+            return None
+        command = getattr(import_module(noun.module), noun.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, noun.help) for name, noun in NOUNS.items()])
+
+
+@click.command(cls=_Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="trunkline %(version)s")
+@click.option(
+    "--nb",
+    metavar="REMOTE",
+    help="The northbound: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, or several of them with commas. "
+    "Default: $TRUNKLINE_NB, else unix:/run/trunkline/nb.sock.",
+)
+@click.option(
+    "--private-key", metavar="FILE", envvar="TRUNKLINE_PRIVATE_KEY", help="This client's key (PEM), for ssl:."
+)
+@click.option("--certificate", metavar="FILE", envvar="TRUNKLINE_CERTIFICATE", help="Its certificate (PEM).")
+@click.option(
+    "--ca-cert", metavar="FILE", envvar="TRUNKLINE_CA_CERT", help="The CA that the server must show."
+)
+@click.pass_context
+def trunkline(
+    ctx: click.Context, nb: str | None, private_key: str | None, certificate: str | None, ca_cert: str | None
+) -> None:
+    """Attach virtual machines on Open vSwitch hosts to physical networks, VLAN and flat.
+
+    Exit codes: 0 done, 1 refused or failed, 2 usage, 3 timed out.
+    """
+    ctx.obj = Connection(nb, private_key, certificate, ca_cert)
+
+
+def main() -> NoReturn:
+    """Run the program and exit; an error is one line on standard error, and its exit code."""
+    try:
+        code = trunkline.main(prog_name="trunkline", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "trunkline"
+        sys.exit(_report(f"{path}: {error.format_message().rstrip('.')} (see `{path} --help`)", EXIT_USAGE))
+    except click.ClickException as error:
+        sys.exit(_report(f"trunkline: {error.format_message()}", EXIT_REFUSED))
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except TrunklineError as error:
+        sys.exit(_report(f"trunkline: {error}", _exit_code(error)))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            _leave_stdout()
+            sys.exit(EXIT_REFUSED)
+        sys.exit(_report(f"trunkline: {error}", EXIT_REFUSED))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_code(error: TrunklineError) -> int:
+    if isinstance(error, AddressError):
+        return EXIT_USAGE
+    # Where these errors are unknown, their module was not imported, and *error* is none of them.
+    spec = sys.modules.get("trunkline.ovsdb.spec")
+    if spec is not None and isinstance(error, spec.InvalidValueError):
+        return EXIT_USAGE
+    sync = sys.modules.get("trunkline.ovsdb.sync")
+    if sync is not None and isinstance(error, sync.TimedOutError):
+        return EXIT_TIMED_OUT
+    return EXIT_REFUSED
+
+
+def _report(line: str, code: int) -> int:
+    from trunkline.cli.output import printable
+
+    print(printable(" ".join(line.split("\n"))), file=sys.stderr)
+    return code
+
+
+def _leave_stdout() -> None:
+    """Keep the interpreter's last flush from failing on a pipe that nobody reads any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,137 @@
+"""`trunkline network`: the networks of the northbound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trunkline.cli.option import Clearable, changes, refuse_nothing, with_northbound, with_output
+from trunkline.cli.output import print_list, print_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trunkline.ovsdb.northbound import Northbound
+
+_LISTED = {
+    "name": "NAME",
+    "network_type": "TYPE",
+    "physical_network": "PHYSICAL NETWORK",
+    "segmentation_id": "SEGMENT",
+    "mtu": "MTU",
+    "unknown_unicast": "UNKNOWN UNICAST",
+    "remote_ports": "REMOTE PORTS",
+    "vlan_transparent": "TRANSPARENT",
+    "unique_key": "KEY",
+}
+_DEFAULTS = {"unknown_unicast": "forward", "remote_ports": "explicit"}
+
+
+@click.group()
+def network() -> None:
+    """The networks: each is a VLAN of a physical network, or its untagged (flat) network."""
+
+
+def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        [
+            click.option("--segment", "segmentation_id", type=click.IntRange(1, 4094), help="The VLAN id."),
+            click.option(
+                "--mtu",
+                type=Clearable(click.IntRange(68, 65535)),
+                metavar="68-65535",
+                help="The MTU; default: not managed.",
+            ),
+            click.option(
+                "--unknown-unicast",
+                type=Clearable(click.Choice(["forward", "drop"])),
+                metavar="[forward|drop]",
+                help="A VM's frame to an unknown MAC: to the wire, or nowhere. Default: forward.",
+            ),
+            click.option(
+                "--remote-ports",
+                type=Clearable(click.Choice(["explicit", "learned"])),
+                metavar="[explicit|learned]",
+                help="Ports on other chassis: with flows of their own, or learned. Default: explicit.",
+            ),
+            click.option(
+                "--vlan-transparent/--no-vlan-transparent",
+                default=None,
+                help="Whether VMs may send VLAN tags inside the network. Default: no.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+@network.command()
+@click.argument("name")
+@click.option(
+    "--type", "network_type", type=click.Choice(["vlan", "flat"]), required=True, help="Tagged, or not."
+)
+@click.option(
+    "--physical-network", required=True, metavar="PHYSNET", help="The physical network that carries it."
+)
+@_settings
+@with_northbound
+def create(nb: Northbound, **options: Any) -> None:
+    """Create the network NAME.
+
+    A vlan network needs --segment; a flat one has none, and a physical network has one flat network at most.
+    """
+    from trunkline.ovsdb.northbound import NetworkSpec
+
+    nb.create(networks=[NetworkSpec(**changes(**options))])
+
+
+@network.command("list")
+@with_output
+@with_northbound
+def list_(nb: Northbound, output: str) -> None:
+    """List the networks, by name."""
+    rows = nb.networks()
+    print_list([_with_defaults(row) for row in rows] if output == "table" else rows, _LISTED, output)
+
+
+@network.command()
+@click.argument("name")
+@with_output
+@with_northbound
+def show(nb: Northbound, name: str, output: str) -> None:
+    """Show the network NAME.
+
+    A column that is empty stands for its default, which the table shows.
+    """
+    row = nb.network(name)
+    print_one(_with_defaults(row) if output == "table" else row, output)
+
+
+@network.command("set")
+@click.argument("name")
+@click.option(
+    "--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat takes the VLAN id away."
+)
+@click.option("--physical-network", metavar="PHYSNET", help="The physical network that carries it.")
+@_settings
+@with_northbound
+def set_(nb: Northbound, name: str, **options: Any) -> None:
+    """Change the network NAME; what is not given stays.
+
+    '' clears: --mtu '' stops managing the MTU, --unknown-unicast '' and --remote-ports '' go back to the
+    default. --type vlan needs --segment. The change is live, and no frame leaves with a third VLAN id.
+    """
+    nb.set_network(name, refuse_nothing(changes(**options)))
+
+
+@network.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@with_northbound
+def delete(nb: Northbound, names: tuple[str, ...]) -> None:
+    """Delete networks that have no ports; all of them or, where one is refused, none."""
+    nb.delete_networks(names)
+
+
+def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {column: row[column] or default for column, default in _DEFAULTS.items()}

@@ -1,0 +1,108 @@
+"""The options that commands share: where the northbound is, how to print, and values that can be cleared."""
+
+from __future__ import annotations
+
+import os
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trunkline.ovsdb.northbound import Northbound
+
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # generic in recent versions of click only
+
+_REQUIRED = frozenset({"name", "network_type", "physical_network", "network", "mac"})
+"""Columns that are never empty: '' is passed on, and refused by what checks them."""
+
+
+class Connection(NamedTuple):
+    """How to reach the northbound; what the top-level options say."""
+
+    nb: str | None = None
+    private_key: str | None = None
+    certificate: str | None = None
+    ca_cert: str | None = None
+
+    def open(self, remotes: str | None = None) -> Northbound:
+        """Return a connection to the northbound: *remotes*, `--nb`, $TRUNKLINE_NB or the default.
+
+        Raises:
+            UnreachableError: there is none.
+        """
+        from trunkline.ovsdb.northbound import DEFAULT_REMOTE, Northbound
+        from trunkline.ovsdb.rpc import Tls
+
+        wanted = remotes or self.nb or os.environ.get("TRUNKLINE_NB") or DEFAULT_REMOTE
+        return Northbound.connect(wanted, tls=Tls(self.private_key, self.certificate, self.ca_cert))
+
+
+def with_northbound(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--nb`, and its function a connected `Northbound` as first argument."""
+
+    def run(nb: str | None, /, *args: Any, **kwargs: Any) -> Any:
+        connection = click.get_current_context().find_object(Connection) or Connection()
+        with connection.open(nb) as northbound:
+            return function(northbound, *args, **kwargs)
+
+    def command(*args: Any, **kwargs: Any) -> Any:
+        return run(kwargs.pop("nb"), *args, **kwargs)
+
+    option = click.option("--nb", metavar="REMOTE", help="The northbound, as for `trunkline --nb`.")
+    update_wrapper(command, function)
+    wrapped: Callable[..., Any] = option(command)
+    return wrapped
+
+
+def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `-o table|json|yaml`, and its function the argument *output*."""
+    option = click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "yaml"]),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    )
+    wrapped: Callable[..., Any] = option(function)
+    return wrapped
+
+
+class Clearable(_ParamType):
+    """A value of another type, or '' to clear it, which comes as the string ''."""
+
+    def __init__(self, inner: _ParamType) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return '' as it is, and anything else as the inner type converts it."""
+        return value if value == "" else self.inner.convert(value, param, ctx)
+
+
+def changes(**values: Any) -> dict[str, Any]:
+    """Return the columns to write: options that were given; '' becomes None, and ('',) the empty list.
+
+    >>> changes(mtu="", name=None, addresses=("",), allowed_address_pairs=(), unknown_macs=False)
+    {'mtu': None, 'addresses': [], 'unknown_macs': False}
+    """
+    given = {column: value for column, value in values.items() if value is not None and value != ()}
+    return {column: value if column in _REQUIRED else _cleared(value) for column, value in given.items()}
+
+
+def _cleared(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [item for item in value if item != ""]
+    return None if value == "" else value
+
+
+def refuse_nothing(values: dict[str, Any]) -> dict[str, Any]:
+    """Return *values*; raise a usage error where there are none, so that a `set` sets something."""
+    if not values:
+        raise click.UsageError("there is nothing to set; give at least one option")
+    return values

@@ -1,0 +1,142 @@
+"""`trunkline port`: the ports of the northbound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trunkline.cli.option import changes, refuse_nothing, with_northbound, with_output
+from trunkline.cli.output import print_list, print_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trunkline.ovsdb.northbound import Northbound
+
+_LISTED = {
+    "name": "NAME",
+    "network": "NETWORK",
+    "mac": "MAC",
+    "addresses": "ADDRESSES",
+    "chassis": "CHASSIS",
+    "up": "UP",
+    "enabled": "ENABLED",
+    "port_security": "SECURITY",
+    "unique_key": "KEY",
+}
+_DEFAULTS = {"up": False, "enabled": True, "port_security": True}
+
+
+@click.group()
+def port() -> None:
+    """The ports: each is a VM's interface; its VIF has the port's name as external_ids:iface-id."""
+
+
+def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        [
+            click.option(
+                "--ip", "addresses", multiple=True, metavar="IP", help="An address; may be repeated."
+            ),
+            click.option("--enable/--disable", "enabled", default=None, help="Default: enabled."),
+            click.option(
+                "--port-security/--no-port-security",
+                default=None,
+                help="Whether it may send from its own addresses only. Default: it may not send from others.",
+            ),
+            click.option(
+                "--allowed-address",
+                "allowed_address_pairs",
+                multiple=True,
+                metavar="MAC[,IP]",
+                help="A further MAC, and IP address or prefix, that it may use; may be repeated.",
+            ),
+            click.option(
+                "--unknown-macs/--no-unknown-macs",
+                default=None,
+                help="Whether it also gets frames to MACs that nobody knows; needs --no-port-security.",
+            ),
+            click.option(
+                "--requested-chassis",
+                metavar="CHASSIS[,CHASSIS]",
+                help="The chassis that shall hold it, and during a migration the next one.",
+            ),
+            click.option(
+                "--parent", metavar="PORT", help="Of a trunk's sub-port: the port whose VIF it shares."
+            ),
+            click.option(
+                "--parent-vlan", type=click.IntRange(1, 4094), help="Of a sub-port: its tag on that VIF."
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+@port.command()
+@click.argument("name")
+@click.option("--network", required=True, metavar="NETWORK", help="The network that it is in.")
+@click.option("--mac", required=True, metavar="MAC", help="Its MAC address.")
+@_settings
+@with_northbound
+def create(nb: Northbound, **options: Any) -> None:
+    """Create the port NAME.
+
+    The interface with external_ids:iface-id=NAME is its VIF, on whichever chassis that is.
+    """
+    from trunkline.ovsdb.northbound import PortSpec
+
+    nb.create(ports=[PortSpec(**changes(**options))])
+
+
+@port.command("list")
+@click.option("--network", metavar="NETWORK", help="Only the ports of this network.")
+@with_output
+@with_northbound
+def list_(nb: Northbound, network: str | None, output: str) -> None:
+    """List the ports, by name."""
+    rows = nb.ports(network)
+    print_list([_with_defaults(row) for row in rows] if output == "table" else rows, _LISTED, output)
+
+
+@port.command()
+@click.argument("name")
+@with_output
+@with_northbound
+def show(nb: Northbound, name: str, output: str) -> None:
+    """Show the port NAME.
+
+    A column that is empty stands for its default, which the table shows.
+    """
+    row = nb.port(name)
+    print_one(_with_defaults(row) if output == "table" else row, output)
+
+
+@port.command("set")
+@click.argument("name")
+@click.option("--network", metavar="NETWORK", help="Move it to this network.")
+@click.option("--mac", metavar="MAC", help="Its MAC address.")
+@_settings
+@with_northbound
+def set_(nb: Northbound, name: str, **options: Any) -> None:
+    """Change the port NAME; what is not given stays.
+
+    --ip and --allowed-address replace all that were there. '' clears: --ip '', --allowed-address '',
+    --requested-chassis '', and --parent '', which takes the tag away too.
+    """
+    nb.set_port(name, refuse_nothing(changes(**options)))
+
+
+@port.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@with_northbound
+def delete(nb: Northbound, names: tuple[str, ...]) -> None:
+    """Delete ports; all of them or, where one is refused, none. A trunk's sub-ports go with or before it."""
+    nb.delete_ports(names)
+
+
+def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {
+        column: default if row[column] is None else row[column] for column, default in _DEFAULTS.items()
+    }

@@ -1,0 +1,53 @@
+"""`trunkline status`: the whole at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trunkline.cli.option import with_northbound, with_output
+from trunkline.cli.output import print_data, table
+
+if TYPE_CHECKING:
+    from trunkline.ovsdb.northbound import Northbound
+
+
+@click.command()
+@with_output
+@with_northbound
+def status(nb: Northbound, output: str) -> None:
+    """Show chassis, networks, ports and faults at a glance.
+
+    STATE of a chassis: "current" has applied the last request of `trunkline sync`, "behind" has not yet,
+    "silent" has left it unanswered for 10 s or more. A fault is what a chassis cannot honour, and why.
+    """
+    from trunkline.ovsdb.status import overview
+
+    seen = overview(nb)
+    if output == "table":
+        _print(seen)
+    else:
+        print_data(seen, output)
+
+
+def _print(seen: dict[str, Any]) -> None:
+    ports = seen["ports"]
+    chassis, networks, faults = len(seen["chassis"]), len(seen["networks"]), len(seen["faults"])
+    click.echo(
+        f"{chassis} chassis, {networks} networks, {ports['total']} ports "
+        f"({ports['up']} up, {ports['down']} down, {ports['disabled']} disabled), {faults} faults"
+    )
+    sections = [
+        (
+            "chassis",
+            {"name": "CHASSIS", "state": "STATE", "nb_cfg": "APPLIED", "ports": "PORTS", "faults": "FAULTS"},
+        ),
+        ("networks", {"name": "NETWORK", "wire": "ON THE WIRE", "ports": "PORTS", "up": "UP"}),
+        ("faults", {"chassis": "CHASSIS", "subject": "FAULT", "reason": "REASON"}),
+    ]
+    for section, columns in sections:
+        if seen[section]:
+            click.echo()
+            rows = [[row[column] for column in columns] for row in seen[section]]
+            click.echo(table(rows, list(columns.values())))

@@ -1,0 +1,79 @@
+"""The northbound summed up: which chassis answer, which ports are up, and what cannot be honoured."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from trunkline.ovsdb.operation import select
+from trunkline.ovsdb.sync import is_live
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trunkline.ovsdb.northbound import Northbound
+
+
+def overview(nb: Northbound) -> dict[str, Any]:
+    """Return counts and states, all as of one moment.
+
+    `nb_cfg`; `chassis`, each with its `state` (current, behind or silent), `ports` and number of `faults`;
+    `networks`, each with `wire` (physical network and VLAN id), `ports` and how many are `up`; `ports`, the
+    totals; `faults`, each with `chassis`, `subject` and `reason`. All by name.
+    """
+    (latest, *_), chassis, networks, ports = nb.read(
+        select("NB_Global"),
+        select("Chassis"),
+        select("Network"),
+        select("Port", only=("network", "chassis", "up", "enabled")),
+    )
+    now_ms = time.time_ns() // 1_000_000
+    held = Counter(port["chassis"] for port in ports if port["up"])
+    inside = Counter(port["network"] for port in ports)
+    inside_up = Counter(port["network"] for port in ports if port["up"])
+    disabled = sum(port["enabled"] is False for port in ports)
+    up = held.total()
+    return {
+        "nb_cfg": latest["nb_cfg"],
+        "chassis": [
+            {
+                "name": row["name"],
+                "state": _state(row, latest, now_ms),
+                "nb_cfg": row["nb_cfg"],
+                "ports": held[row["name"]],
+                "faults": len(row["faults"]),
+            }
+            for row in sorted(chassis, key=_name)
+        ],
+        "networks": [
+            {
+                "name": row["name"],
+                "wire": _wire(row),
+                "ports": inside[row["_uuid"]],
+                "up": inside_up[row["_uuid"]],
+            }
+            for row in sorted(networks, key=_name)
+        ],
+        "ports": {"total": len(ports), "up": up, "down": len(ports) - up - disabled, "disabled": disabled},
+        "faults": [
+            {"chassis": row["name"], "subject": subject, "reason": reason}
+            for row in sorted(chassis, key=_name)
+            for subject, reason in row["faults"].items()
+        ],
+    }
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["name"])
+
+
+def _state(chassis: Mapping[str, Any], latest: Mapping[str, Any], now_ms: int) -> str:
+    if chassis["nb_cfg"] >= latest["nb_cfg"]:
+        return "current"
+    return "behind" if is_live(chassis, latest, now_ms) else "silent"
+
+
+def _wire(network: Mapping[str, Any]) -> str:
+    tag = network["segmentation_id"]
+    return f"{network['physical_network']}, {'untagged' if tag is None else f'VLAN {tag}'}"
