@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from trunkline.lab.interface import Interface
 from trunkline.lab.journal import Daemon
 from trunkline.lab.namespace import LinkEnd, ip, veth
 from trunkline.lab.northbound import PROGRAM
@@ -35,6 +36,7 @@ class Chassis:
         self.switch = Switchd(namespace, rundir, journal)
         self._journal = journal
         self._agent = Daemon(rundir / "trunkline-agent.pid")
+        self._far_end_by_physnet: dict[str, LinkEnd] = {}
 
     @property
     def rundir(self) -> Path:
@@ -51,6 +53,7 @@ class Chassis:
         for number, (physnet, bridge) in enumerate(self.bridge_by_physnet.items()):
             nic = LinkEnd(self.namespace, f"eth{number}")
             far_end = LinkEnd(physical.namespace, f"p{number}-{self.name}")
+            self._far_end_by_physnet[physnet] = far_end
             self._journal.add_link(nic)
             ip([veth(nic, far_end)])
             ip([f"link set {nic.name} up"], self.namespace)
@@ -61,6 +64,13 @@ class Chassis:
     def nic(self, physnet: str) -> LinkEnd:
         """Return the NIC through which the chassis reaches *physnet*."""
         return LinkEnd(self.namespace, f"eth{list(self.bridge_by_physnet).index(physnet)}")
+
+    def wire(self, physnet: str) -> Interface:
+        """Return the far end of the NIC of *physnet*: what it captures, the chassis sent; what it sends, the
+        chassis receives from the physical network.
+        """
+        far_end = self._far_end_by_physnet[physnet]
+        return Interface(far_end.namespace, far_end.name, self.nic(physnet))
 
     def add_provider_bridge(self, bridge: str, nic: str) -> None:
         """Make the provider bridge *bridge*, which learns and forwards as any switch, with *nic* in it."""

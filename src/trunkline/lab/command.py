@@ -34,9 +34,19 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"'{_line(argv)}' was not done after {timeout_s:g} s") from error
     if done.returncode != 0:
-        complaint = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+        complaint = reason(done.stderr or done.stdout)
         raise CommandError(f"'{_line(argv)}' ended with exit code {done.returncode}: {complaint}")
     return done.stdout
+
+
+def reason(complaints: str) -> str:
+    """Return the line of *complaints* that says the most: the last, but for the line count of `ip -batch`.
+
+    >>> reason("RTNETLINK answers: File exists\\nCommand failed -:3\\n")
+    'RTNETLINK answers: File exists'
+    """
+    lines = [line for line in complaints.strip().splitlines() if not line.startswith("Command failed -:")]
+    return lines[-1] if lines else "no reason given"
 
 
 def _line(argv: Sequence[str]) -> str:

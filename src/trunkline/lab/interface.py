@@ -28,6 +28,7 @@ _TP_STATUS_VLAN_VALID = 1 << 4
 _TP_STATUS_VLAN_TPID_VALID = 1 << 6
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
+_SENTINEL_TO = bytes.fromhex("0180c200000e")  # IEEE 802.1Q table 8-1: no bridge forwards it
 _SENTINEL_TYPE = b"\x88\xb5"  # IEEE 802 local experimental EtherType 1
 
 
@@ -37,7 +38,6 @@ class Interface:
 
     namespace: Namespace
     name: str
-    mac: str
     peer: LinkEnd
 
     def send(self, *frames: bytes) -> None:
@@ -49,9 +49,9 @@ class Interface:
             for frame in frames:
                 sender.send(frame)
 
-    def capture(self, *, peer: LinkEnd | None = None) -> Capture:
+    def capture(self) -> Capture:
         """Return a capture of what arrives at the interface, begun when this returns."""
-        return Capture(self.namespace, self.name, peer or self.peer)
+        return Capture(self.namespace, self.name, self.peer)
 
     def leave_checksums_to_software(self) -> None:
         """Have the kernel write whole checksums: the userspace datapath forwards the bytes it is given."""
@@ -93,7 +93,7 @@ class Capture:
         IPv6 multicast and IGMP, which kernels send unasked (DAD, router solicitations, MLD), are left out
         unless *chatter* is true. Raises WaitError where the sentinel does not arrive.
         """
-        token = b"\xff" * 6 + b"\x02\x00\x00\x00\x00\x00" + _SENTINEL_TYPE + os.urandom(46)
+        token = _SENTINEL_TO + bytes.fromhex("020000000000") + _SENTINEL_TYPE + os.urandom(46)
         with _packet_socket(self._peer.namespace, self._peer.name, protocol=0) as sender:
             sender.send(token)
         found = self.until(lambda frame: frame == token, timeout_s=timeout_s)[:-1]

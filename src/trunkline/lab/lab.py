@@ -65,9 +65,9 @@ class Lab:
     ) -> Self:
         """Bring *topology* up and return when every VM's port is up; *report* is told each step in a line.
 
-        Without *agents* there is neither agent nor northbound: VMs are plugged into an integration bridge
-        that has no flows. Raises LabError where a lab of that name is there already, and, after it has taken
-        down what it had made, where a step fails.
+        Without *agents* there is neither agent nor northbound, and where there are VMs they are plugged into
+        an integration bridge that has no flows. Raises LabError where a lab of that name is there already,
+        and, after it has taken down what it had made, where a step fails.
         """
         if (STATE / topology.name).exists():
             raise LabError(
@@ -103,6 +103,12 @@ class Lab:
         for switch in (*switches, self.switch.switch, *switches):
             switch.settle()
 
+    def wait_revalidated(self) -> None:
+        """Return when no switch forwards by anything older than its present flows and ports."""
+        for chassis in self.chassis.values():
+            chassis.switch.wait_revalidated()
+        self.switch.switch.wait_revalidated()
+
     def reach(self, *, timeout_s: float = 5.0) -> dict[tuple[str, str], bool]:
         """Return, for each ordered pair of machines, whether a ping of just now was answered."""
         machine = self.machine
@@ -129,7 +135,7 @@ class Lab:
             chassis.start(self.switch, self.nb.remote)
             if agents:
                 chassis.start_agent()
-            else:
+            elif self.vm:
                 chassis.add_integration_bridge()
             report(
                 f"chassis {name}: {', '.join(f'{p} on {b}' for p, b in chassis.bridge_by_physnet.items())}"
@@ -147,6 +153,7 @@ class Lab:
         if agents:
             self.nb.wait_up(self.vm)
             self.nb.sync()
+            self.wait_revalidated()
             report("every port is up, every chassis has applied all")
 
     def _create_rows(self, report: Callable[[str], None]) -> None:

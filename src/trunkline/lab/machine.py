@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trunkline.lab.error import CommandError, LabError
 from trunkline.lab.interface import Interface
 from trunkline.lab.journal import Process
 from trunkline.lab.namespace import LinkEnd, ip, veth
@@ -42,7 +43,7 @@ class Machine:
         self.mac = mac
         self.address = address
         self.vlan = vlan
-        self.interface = Interface(namespace, NIC, mac, LinkEnd(namespace, NIC))
+        self.interface = Interface(namespace, NIC, LinkEnd(namespace, NIC))
         self._journal = journal
 
     @property
@@ -57,14 +58,25 @@ class Machine:
         self._journal.add_link(nic)
         ip([f"netns add {self.namespace.name}", veth(nic, far_end, self.mac)])
         ip([f"link set {far_end.name} up"], far_end.namespace)
-        self.interface = Interface(self.namespace, NIC, self.mac, far_end)
+        self.interface = Interface(self.namespace, NIC, far_end)
         self.interface.leave_checksums_to_software()
-        commands = ["link set lo up", f"link set {NIC} up"]
-        named = NIC
-        if self.vlan is not None:
-            named = f"{NIC}.{self.vlan}"
-            commands += [f"link add link {NIC} name {named} type vlan id {self.vlan}", f"link set {named} up"]
-        ip([*commands, f"address add {self.address} dev {named}"], self.namespace)
+        ip(["link set lo up", f"link set {NIC} up"], self.namespace)
+        named = NIC if self.vlan is None else self._add_vlan(self.vlan)
+        ip([f"address add {self.address} dev {named}"], self.namespace)
+
+    def _add_vlan(self, vlan: int) -> str:
+        name = f"{NIC}.{vlan}"
+        try:
+            ip(
+                [f"link add link {NIC} name {name} type vlan id {vlan}", f"link set {name} up"],
+                self.namespace,
+            )
+        except CommandError as error:
+            raise LabError(
+                f"{self.name} cannot tag by itself, for want of the kernel module 8021q ({error});"
+                " take 'tagged: true' out of the topology, for an access port"
+            ) from error
+        return name
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> str:
         """Run *argv* in the machine to its end and return its output; raises CommandError."""

@@ -86,8 +86,8 @@ class Northbound:
             ]
             for args, _, complaint, code in outcomes:
                 if code != 0:
-                    last = (complaint.strip() or "no reason given").splitlines()[-1]
-                    raise CommandError(f"'trunkline {' '.join(args)}' ended with exit code {code}: {last}")
+                    why = command.reason(complaint)
+                    raise CommandError(f"'trunkline {' '.join(args)}' ended with exit code {code}: {why}")
 
     def sync(self, timeout_s: int = 20) -> None:
         """Return when every live chassis has applied all that is committed; raises CommandError if late."""

@@ -112,6 +112,13 @@ class Switchd:
         for _ in range(3):
             self.appctl("version")
 
+    def wait_revalidated(self) -> None:
+        """Return when nothing is forwarded by a cache that is older than the flows and ports of now.
+
+        ovs-vswitchd acknowledges a change before its revalidators have gone through the cached flows.
+        """
+        self.appctl("revalidator/wait")
+
     def _start(self, program: str, *args: str) -> None:
         files = ["--detach", "--no-chdir", "--pidfile=" + str(self.rundir / f"{program}.pid")]
         log = ["-vconsole:off", "-vsyslog:off", "-vfile:info", f"--log-file={self.rundir}/{program}.log"]

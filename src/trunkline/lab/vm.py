@@ -50,7 +50,7 @@ class Vm(Machine):
         ip([f"link set {self.vif} netns {chassis.namespace.name}"], self.chassis.namespace)
         ip([f"link set {self.vif} up"], chassis.namespace)
         self.chassis = chassis
-        self.interface = Interface(self.namespace, NIC, self.mac, LinkEnd(chassis.namespace, self.vif))
+        self.interface = Interface(self.namespace, NIC, LinkEnd(chassis.namespace, self.vif))
         self.plug()
 
     @property

@@ -1,0 +1,96 @@
+"""Fixtures of the system tests: a northbound, chassis and whole labs, taken down when the test is over."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from trunkline.lab import Lab, topology
+from trunkline.lab import lab as labs
+from trunkline.lab.journal import Journal
+from trunkline.lab.northbound import Northbound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from trunkline.lab.chassis import Chassis
+    from trunkline.lab.topology import Topology
+
+_numbers = itertools.count()
+
+
+class LabFactory(Protocol):
+    """Brings a lab up from a topology, or from its YAML without `name`, under a name of its own."""
+
+    def __call__(self, wanted: Topology | str, *, agents: bool = True) -> Lab: ...
+
+
+class ChassisFactory(Protocol):
+    """Starts a chassis with provider bridges and settings, and without its agent, alone at a switch."""
+
+    def __call__(
+        self, nb_remote: str, name: str = "c1", *, mappings: Mapping[str, str] | None = None
+    ) -> Chassis: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_leftovers() -> None:
+    """Take down the labs of test runs that were killed; they carry the run's process id in their names."""
+    for name in labs.names():
+        if name.startswith("t") and len(name) == 10 and not Path(f"/proc/{_pid(name)}").exists():
+            labs.down(name)
+
+
+@pytest.fixture
+def lab() -> Iterator[LabFactory]:
+    with ExitStack() as stack:
+
+        def up(wanted: Topology | str, *, agents: bool = True) -> Lab:
+            found = topology.parse(f"name: test\n{wanted}", "topology") if isinstance(wanted, str) else wanted
+            return stack.enter_context(Lab.up(found.named(_lab_name()), agents=agents))
+
+        yield up
+
+
+@pytest.fixture
+def chassis(lab: LabFactory) -> ChassisFactory:
+    def up(nb_remote: str, name: str = "c1", *, mappings: Mapping[str, str] | None = None) -> Chassis:
+        plan = topology.ChassisPlan(name, tuple((mappings or {"physnet1": "br-phys1"}).items()))
+        physnets = tuple(physnet for physnet, _ in plan.mappings)
+        started = lab(topology.Topology("test", physnets, chassis=(plan,)), agents=False).chassis[name]
+        started.configure(nb_remote)
+        return started
+
+    return up
+
+
+@pytest.fixture
+def nb() -> Iterator[Northbound]:
+    # Not pytest's own directory, whose names are too long for a Unix socket (107 bytes, unix(7)).
+    directory = Path(tempfile.mkdtemp(prefix="tl-nb-"))
+    journal = Journal(directory)
+    server = Northbound(directory, journal)
+    try:
+        server.start()
+        yield server
+    finally:
+        journal.undo()
+        shutil.rmtree(directory)
+
+
+def _lab_name() -> str:
+    return f"t{os.getpid():06x}{next(_numbers) & 0xFFF:03x}"
+
+
+def _pid(name: str) -> int:
+    try:
+        return int(name[1:7], 16)
+    except ValueError:
+        return os.getpid()  # not a name of ours: as good as running
