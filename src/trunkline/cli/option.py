@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trunkline.ovsdb.northbound import Northbound
+    from trunkline.ovsdb.rpc import Tls
 
     _ParamType = click.ParamType[Any]
 else:
@@ -29,6 +30,13 @@ class Connection(NamedTuple):
     certificate: str | None = None
     ca_cert: str | None = None
 
+    @property
+    def tls(self) -> Tls:
+        """The files for `ssl:` remotes."""
+        from trunkline.ovsdb.rpc import Tls
+
+        return Tls(self.private_key, self.certificate, self.ca_cert)
+
     def open(self, remotes: str | None = None) -> Northbound:
         """Return a connection to the northbound: *remotes*, `--nb`, $TRUNKLINE_NB or the default.
 
@@ -36,10 +44,9 @@ class Connection(NamedTuple):
             UnreachableError: there is none.
         """
         from trunkline.ovsdb.northbound import DEFAULT_REMOTE, Northbound
-        from trunkline.ovsdb.rpc import Tls
 
         wanted = remotes or self.nb or os.environ.get("TRUNKLINE_NB") or DEFAULT_REMOTE
-        return Northbound.connect(wanted, tls=Tls(self.private_key, self.certificate, self.ca_cert))
+        return Northbound.connect(wanted, tls=self.tls)
 
 
 def with_northbound(function: Callable[..., Any]) -> Callable[..., Any]:

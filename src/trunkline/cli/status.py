@@ -32,11 +32,13 @@ def status(nb: Northbound, output: str) -> None:
 
 
 def _print(seen: dict[str, Any]) -> None:
+    from trunkline.ovsdb.refusal import counted
+
     ports = seen["ports"]
-    chassis, networks, faults = len(seen["chassis"]), len(seen["networks"]), len(seen["faults"])
+    networks, faults = counted(len(seen["networks"]), "network"), counted(len(seen["faults"]), "fault")
     click.echo(
-        f"{chassis} chassis, {networks} networks, {ports['total']} ports "
-        f"({ports['up']} up, {ports['down']} down, {ports['disabled']} disabled), {faults} faults"
+        f"{len(seen['chassis'])} chassis, {networks}, {counted(ports['total'], 'port')} "
+        f"({ports['up']} up, {ports['down']} down, {ports['disabled']} disabled), {faults}"
     )
     sections = [
         (

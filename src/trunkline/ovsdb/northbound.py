@@ -147,6 +147,16 @@ class Northbound:
             for operation, result in zip(selects, results, strict=True)
         ]
 
+    def schema_version(self) -> str:
+        """Return the version of the schema that the server has."""
+        return str(self.rpc.request("get_schema", [DATABASE], _REQUEST_TIMEOUT_S)["version"])
+
+    def row_counts(self) -> dict[str, int]:
+        """Return how many networks, ports and chassis there are, by table."""
+        tables = ("Network", "Port", "Chassis")
+        found = self.read(*(select(table, only=("_uuid",)) for table in tables))
+        return {table: len(rows) for table, rows in zip(tables, found, strict=True)}
+
     # --- what there is ---
 
     def networks(self) -> list[Row]:

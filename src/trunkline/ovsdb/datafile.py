@@ -1,0 +1,106 @@
+"""The northbound's file: made from the schema, or brought up to it, while no server runs on it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.operation import expect, insert, select
+from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
+from trunkline.ovsdb.tool import ToolError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_FIRST_KEYS = {"next_network_key": 1, "next_port_key": 1}
+
+
+class DatafileError(TrunklineError):
+    """The file is not one that this program can serve the northbound from."""
+
+
+def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequence[str] = ()) -> None:
+    """Make *db* a file of the present schema with its `NB_Global` row; one that is so already is left alone.
+
+    A new file is standalone, or where *cluster_local* (`tcp|ssl:IP:PORT`) is given a member of a cluster: the
+    first one or, given *cluster_remotes*, one that joins. An older standalone file is converted, and a copy
+    kept as `<db>.<version>.backup`. A cluster is converted while it runs: `ovsdb-client convert`.
+
+    Raises:
+        DatafileError: *db* is another database, or of a newer schema.
+        ToolError: a program of Open vSwitch is missing or refuses.
+    """
+    if not db.exists():
+        _create(db, cluster_local, cluster_remotes)
+        return
+    name = run("ovsdb-tool", "db-name", str(db))
+    if name != DATABASE:
+        raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another --db")
+    if _is_standalone(db):
+        _convert(db)
+        _give_global(db)
+
+
+def _create(db: Path, cluster_local: str | None, cluster_remotes: Sequence[str]) -> None:
+    """Make *db*, whole or not at all."""
+    if cluster_remotes:
+        if cluster_local is None:
+            raise DatafileError("a member that joins a cluster has an address; give --cluster-local")
+        run("ovsdb-tool", "join-cluster", str(db), DATABASE, cluster_local, *cluster_remotes)
+        return
+    draft = db.with_name(f"{db.name}.new")
+    draft.unlink(missing_ok=True)
+    run("ovsdb-tool", "create", str(draft), str(SCHEMA_PATH))
+    _give_global(draft)
+    if cluster_local is None:
+        draft.rename(db)
+        return
+    try:
+        run("ovsdb-tool", "create-cluster", str(db), str(draft), cluster_local)
+    finally:
+        draft.unlink()
+
+
+def _convert(db: Path) -> None:
+    theirs = run("ovsdb-tool", "db-version", str(db))
+    if _numbers(theirs) > _numbers(version()):
+        raise DatafileError(
+            f"{db} has version {theirs} of the schema, newer than {version()}; upgrade trunkline"
+        )
+    if run("ovsdb-tool", "needs-conversion", str(db), str(SCHEMA_PATH)) == "no":
+        return
+    backups = (db.with_name(f"{db.name}.{theirs}.backup{f'.{n}' if n else ''}") for n in count())
+    shutil.copy2(db, next(path for path in backups if not path.exists()))
+    run("ovsdb-tool", "convert", str(db), str(SCHEMA_PATH))
+
+
+def _give_global(db: Path) -> None:
+    """Insert the `NB_Global` row, with the first keys, where there is none."""
+    if not _transact(db, "query", [select("NB_Global")])[0]["rows"]:
+        _transact(
+            db, "transact", [expect("NB_Global", rows=[], only=("nb_cfg",)), insert("NB_Global", _FIRST_KEYS)]
+        )
+
+
+def _transact(db: Path, verb: str, operations: list[Any]) -> list[Any]:
+    results: list[Any] = json.loads(run("ovsdb-tool", verb, str(db), json.dumps([DATABASE, *operations])))
+    for result in results:
+        if result and "error" in result:
+            raise ToolError(f"ovsdb-tool: {db}: {result['error']}")
+    return results
+
+
+def _is_standalone(db: Path) -> bool:
+    try:
+        run("ovsdb-tool", "db-is-standalone", str(db))
+    except ToolError:
+        return False
+    return True
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))

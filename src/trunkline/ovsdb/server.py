@@ -1,0 +1,214 @@
+"""The northbound's server: the `ovsdb-server` of Open vSwitch on a file of ours, started and stopped.
+
+The file is a standalone database or one member's share of a Raft cluster (ovsdb(7)). Next to the pid file is
+the server's control socket, `nb.ctl` for `nb.pid`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.datafile import prepare
+from trunkline.ovsdb.schema import DATABASE
+from trunkline.ovsdb.tool import ToolError, executable, output, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trunkline.ovsdb.rpc import Tls
+
+DEFAULT_DB = Path("/var/lib/trunkline/nb.db")
+DEFAULT_LISTENER = "punix:/run/trunkline/nb.sock"
+
+_START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 30
+
+
+class ServerError(TrunklineError):
+    """The northbound's server cannot be started or stopped, or is not in the state that it should be in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server of the file *db*; whether it runs is told by the lock that it holds on its *pidfile*."""
+
+    db: Path
+    pidfile: Path
+
+    @classmethod
+    def of(cls, db: Path, pidfile: Path | None = None) -> Server:
+        """Return the server of *db*, whose pid file is `nb.pid` for `nb.db` unless said otherwise."""
+        absolute = db.absolute()
+        return cls(absolute, pidfile.absolute() if pidfile else absolute.with_suffix(".pid"))
+
+    @property
+    def control(self) -> Path:
+        """The server's control socket, for `ovs-appctl -t`."""
+        return self.pidfile.with_suffix(".ctl")
+
+    def pid(self) -> int | None:
+        """Return the process id of the running server, None where none runs.
+
+        ovsdb-server keeps its pid file locked for as long as it lives, so a stale file or a reused id does
+        not count.
+        """
+        try:
+            with self.pidfile.open() as file:
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return int(file.read())
+        except FileNotFoundError:
+            pass
+        return None
+
+    def start(
+        self,
+        listeners: Sequence[str],
+        *,
+        is_detached: bool,
+        log_file: Path | None = None,
+        cluster_local: str | None = None,
+        cluster_remotes: Sequence[str] = (),
+    ) -> None:
+        """Start the server, listening on *listeners*, on a file that is made or converted as need be.
+
+        Detached, return once it answers. Else the calling process becomes the server.
+
+        Raises:
+            ServerError: it already runs, or another server answers on one of *listeners*.
+            ToolError: Open vSwitch is not installed, or its programs refuse.
+            DatafileError: the file is another database's, or newer than this program.
+        """
+        pid = self.pid()
+        if pid is not None:
+            raise ServerError(f"the northbound is already running (pid {pid})")
+        listeners = [_absolute(listener) for listener in listeners]
+        program = executable("ovsdb-server")
+        for path in filter(None, map(_socket_path, listeners)):
+            _refuse_taken(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for directory in {self.db.parent, self.pidfile.parent}:
+            directory.mkdir(parents=True, exist_ok=True)
+        prepare(self.db, cluster_local, cluster_remotes)
+        arguments = self._arguments(listeners, log_file)
+        if not is_detached:
+            _become(program, arguments)
+        run("ovsdb-server", *arguments, "-vconsole:off", "--detach", timeout_s=_START_TIMEOUT_S)
+        self._await_answer(listeners)
+
+    def stop(self) -> None:
+        """Stop the server, and return when it is gone.
+
+        Raises:
+            ServerError: it does not run, or does not stop.
+        """
+        pid = self.pid()
+        if pid is None:
+            raise ServerError(f"the northbound is not running: no ovsdb-server holds {self.pidfile}")
+        with suppress(ProcessLookupError):
+            process = os.pidfd_open(pid)
+            try:
+                signal.pidfd_send_signal(process, signal.SIGTERM)
+                gone, _, _ = select.select([process], [], [], _STOP_TIMEOUT_S)
+            finally:
+                os.close(process)
+            if not gone:
+                raise ServerError(f"pid {pid} has not stopped within {_STOP_TIMEOUT_S} s; see its log")
+
+    def listeners(self) -> list[str]:
+        """Return what the running server listens on, `db:` aside."""
+        answer = run("ovs-appctl", "-t", str(self.control), "ovsdb-server/list-remotes")
+        return [line for line in answer.splitlines() if not line.startswith("db:")]
+
+    def _arguments(self, listeners: Sequence[str], log_file: Path | None) -> list[str]:
+        return [
+            *(f"--remote={listener}" for listener in listeners),
+            f"--remote=db:{DATABASE},NB_Global,connections",
+            f"--private-key=db:{DATABASE},SSL,private_key",
+            f"--certificate=db:{DATABASE},SSL,certificate",
+            f"--ca-cert=db:{DATABASE},SSL,ca_cert",
+            f"--pidfile={self.pidfile}",
+            f"--unixctl={self.control}",
+            *([f"--log-file={log_file.absolute()}", "-vsyslog:off"] if log_file else []),
+            str(self.db),
+        ]
+
+    def _await_answer(self, listeners: Sequence[str]) -> None:
+        """Return once the server answers, as a member of its cluster where it has one."""
+        remotes = list(filter(None, map(remote, listeners)))
+        if not remotes or remotes[0].startswith("ssl:"):
+            return
+        timeout = f"--timeout={_START_TIMEOUT_S}"
+        try:
+            run(
+                "ovsdb-client",
+                timeout,
+                "wait",
+                remotes[0],
+                DATABASE,
+                "connected",
+                timeout_s=_START_TIMEOUT_S + 5,
+            )
+        except ToolError as error:
+            raise ServerError(
+                f"the northbound runs (pid {self.pid()}) but does not answer on {remotes[0]}: {error}"
+            ) from error
+
+
+def backup(place: str, tls: Tls) -> bytes:
+    """Return a consistent copy of the northbound served at *place*, as a standalone database file."""
+    files = (("-p", tls.private_key), ("-c", tls.certificate), ("-C", tls.ca_cert))
+    options = [text for flag, file in files if file for text in (flag, file)]
+    return output("ovsdb-client", *options, "backup", place, DATABASE)
+
+
+def remote(listener: str) -> str | None:
+    """Return where a client on this machine finds *listener*; None where it is not a listener.
+
+    >>> remote("punix:/run/nb.sock"), remote("ptcp:6651:192.0.2.1"), remote("ptcp:6651")
+    ('unix:/run/nb.sock', 'tcp:192.0.2.1:6651', 'tcp:127.0.0.1:6651')
+    """
+    kind, _, place = listener.partition(":")
+    if kind == "punix":
+        return f"unix:{place}"
+    if kind not in ("ptcp", "pssl"):
+        return None
+    port, _, host = place.partition(":")
+    return f"{kind.removeprefix('p')}:{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"
+
+
+def _socket_path(listener: str) -> Path | None:
+    kind, _, path = listener.partition(":")
+    return Path(path) if kind == "punix" else None
+
+
+def _absolute(listener: str) -> str:
+    path = _socket_path(listener)
+    return listener if path is None else f"punix:{path.absolute()}"
+
+
+def _refuse_taken(path: Path) -> None:
+    """Raise ServerError where a server listens at *path*; ovsdb-server would take its place unasked."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise ServerError(f"another server already answers on {path}; stop it, or use another --remote")
+
+
+def _become(program: str, arguments: Sequence[str]) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(program, [program, *arguments])
