@@ -39,6 +39,10 @@ def _set_parts(field: Field) -> tuple[bytes, int, bytes]:
 
 _SET_PARTS = {field: _set_parts(field) for field in Field}
 
+# Open vSwitch refuses to set the 32-bit OXM in_port that it matches, but takes its own 16-bit one.
+_NXM_IN_PORT = struct.pack(">HBB", 0, 0, 2)
+_SET_PARTS[Field.IN_PORT] = (_head(_SET_FIELD, 16) + _NXM_IN_PORT, 2, bytes(6))
+
 _TABLES = frozenset(int(table) for table in Table)
 
 _GOTO = {table: struct.pack(">HHB3x", _GOTO_TABLE, 8, table) for table in Table}
@@ -65,8 +69,6 @@ def actions_bytes(actions: tuple[Action, ...]) -> bytes:
             if isinstance(action, Set):
                 field, value = action
                 head, width, pad = _SET_PARTS[field]
-                if value >= 0xFF00 and field is Field.IN_PORT:
-                    value = oxm.wire_port(value)
                 parts.append(head + value.to_bytes(width, "big") + pad)
             elif isinstance(action, Output):
                 parts.append(_output(_OUTPUT, 16, oxm.wire_port(action[0]), 0))
@@ -144,8 +146,10 @@ def _action(kind: int, item: bytes) -> Action | Foreign:
             return Output(port)
     elif kind == _SET_FIELD:
         end = 8 + item[7]
+        if item[4:8] == _NXM_IN_PORT and len(item) == 16:
+            return Set(Field.IN_PORT, int.from_bytes(item[8:10], "big"))
         field_value = oxm.field_value(item[4:end]) if end <= len(item) else None
-        if field_value is not None:
+        if field_value is not None and field_value[0] is not Field.IN_PORT:
             return Set(*field_value)
     elif kind == _POP_VLAN and len(item) == 8:
         return PopVlan()

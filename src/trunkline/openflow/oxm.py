@@ -18,8 +18,8 @@ _NICIRA = 0x0001
 
 _CODES: tuple[tuple[Field, int, int], ...] = (
     (Field.IN_PORT, _BASIC, 0),
-    (Field.ETH_DST, _BASIC, 3),
     (Field.ETH_SRC, _BASIC, 4),
+    (Field.ETH_DST, _BASIC, 3),
     (Field.ETH_TYPE, _BASIC, 5),
     (Field.VLAN_VID, _BASIC, 6),
     (Field.IPV4_SRC, _BASIC, 11),

@@ -131,7 +131,7 @@ class Session:
         if self._is_open:
             self._receive(now)
         if self._is_open:
-            self._flush(now)
+            self._flush()
         events, self._events = self._events, []
         return events
 
@@ -237,7 +237,7 @@ class Session:
     def _queue(self, data: bytes) -> None:
         self._outbox.append(memoryview(data))
 
-    def _flush(self, now: int) -> None:
+    def _flush(self) -> None:
         budget = _WRITE_BUDGET_BYTES
         while self._outbox and budget > 0:
             count = self._stream.send(self._outbox[0][:_CHUNK_BYTES])
@@ -246,8 +246,6 @@ class Session:
             if count < 0:
                 self._disconnect(os.strerror(-count), -count)
                 return
-            # A switch that takes our bytes is alive, however long it will work on them before it answers.
-            self._reconnect.activity(now)
             budget -= count
             if count == len(self._outbox[0]):
                 self._outbox.popleft()

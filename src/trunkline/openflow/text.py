@@ -71,7 +71,7 @@ _MATCH_NAMES = {
 
 _RANK = {field: rank for rank, field in enumerate(_MATCH_NAMES)}
 
-_SET_NAMES = {Field.IN_PORT: "in_port_oxm", Field.IPV4_SRC: "ip_src", Field.IPV4_DST: "ip_dst"}
+_SET_NAMES = {Field.IPV4_SRC: "ip_src", Field.IPV4_DST: "ip_dst"}
 """The names in `set_field` that are not the field's own."""
 
 _MAC_FIELDS = frozenset(field for field in Field if field.bits == 48)
@@ -174,7 +174,7 @@ def _value_word(field: Field, value: int) -> str:
         return f"{value:#06x}"
     if field is Field.IN_PORT:
         return _PORT_NAMES.get(value, str(value))
-    return f"{value:#x}" if field in _HEX_FIELDS else str(value)
+    return f"{value:#x}" if value and field in _HEX_FIELDS else str(value)
 
 
 def _action_word(action: Action | Foreign) -> str:
