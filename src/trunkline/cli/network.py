@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import Clearable, changes, refuse_nothing, with_northbound, with_output
+from trunkline.cli.option import (
+    Clearable,
+    changes,
+    refuse_nothing,
+    with_connection,
+    with_northbound,
+    with_output,
+)
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
@@ -75,15 +82,17 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     "--physical-network", required=True, metavar="PHYSNET", help="The physical network that carries it."
 )
 @_settings
-@with_northbound
-def create(nb: Northbound, **options: Any) -> None:
+@with_connection
+def create(connect: Callable[[], Northbound], **options: Any) -> None:
     """Create the network NAME.
 
     A vlan network needs --segment; a flat one has none, and a physical network has one flat network at most.
     """
     from trunkline.ovsdb.northbound import NetworkSpec
 
-    nb.create(networks=[NetworkSpec(**changes(**options))])
+    spec = NetworkSpec(**changes(**options))
+    with connect() as nb:
+        nb.create(networks=[spec])
 
 
 @network.command("list")

@@ -49,21 +49,27 @@ class Connection(NamedTuple):
         return Northbound.connect(wanted, tls=self.tls)
 
 
-def with_northbound(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--nb`, and its function a connected `Northbound` as first argument."""
+def with_connection(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--nb`, and its function, as first argument, what connects to the northbound."""
 
-    def run(nb: str | None, /, *args: Any, **kwargs: Any) -> Any:
+    def command(*args: Any, nb: str | None, **kwargs: Any) -> Any:
         connection = click.get_current_context().find_object(Connection) or Connection()
-        with connection.open(nb) as northbound:
-            return function(northbound, *args, **kwargs)
+        return function(lambda: connection.open(nb), *args, **kwargs)
 
-    def command(*args: Any, **kwargs: Any) -> Any:
-        return run(kwargs.pop("nb"), *args, **kwargs)
-
-    option = click.option("--nb", metavar="REMOTE", help="The northbound, as for `trunkline --nb`.")
     update_wrapper(command, function)
+    option = click.option("--nb", metavar="REMOTE", help="The northbound, as for `trunkline --nb`.")
     wrapped: Callable[..., Any] = option(command)
     return wrapped
+
+
+def with_northbound(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--nb`, and its function, as first argument, a connected `Northbound`."""
+
+    def connected(connect: Callable[[], Northbound], *args: Any, **kwargs: Any) -> Any:
+        with connect() as northbound:
+            return function(northbound, *args, **kwargs)
+
+    return with_connection(update_wrapper(connected, function))
 
 
 def with_output(function: Callable[..., Any]) -> Callable[..., Any]:

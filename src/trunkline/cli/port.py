@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import changes, refuse_nothing, with_northbound, with_output
+from trunkline.cli.option import changes, refuse_nothing, with_connection, with_northbound, with_output
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
@@ -79,15 +79,17 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--network", required=True, metavar="NETWORK", help="The network that it is in.")
 @click.option("--mac", required=True, metavar="MAC", help="Its MAC address.")
 @_settings
-@with_northbound
-def create(nb: Northbound, **options: Any) -> None:
+@with_connection
+def create(connect: Callable[[], Northbound], **options: Any) -> None:
     """Create the port NAME.
 
     The interface with external_ids:iface-id=NAME is its VIF, on whichever chassis that is.
     """
     from trunkline.ovsdb.northbound import PortSpec
 
-    nb.create(ports=[PortSpec(**changes(**options))])
+    spec = PortSpec(**changes(**options))
+    with connect() as nb:
+        nb.create(ports=[spec])
 
 
 @port.command("list")

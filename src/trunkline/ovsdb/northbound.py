@@ -204,7 +204,7 @@ class Northbound:
         meet never share a key. 10,000 ports at a time are fine.
 
         Raises:
-            InvalidValueError, AddressError: a row is wrong by itself.
+            InvalidValueError: two rows of the call cannot both be.
             RefusedError, NotFoundError: a row does not go with what there is.
         """
         network_rows = [spec.row() for spec in networks]
@@ -246,7 +246,11 @@ class Northbound:
     def set_network(self, name: str, changes: Mapping[str, Any]) -> None:
         """Write *changes*, by column name, to the network called *name*.
 
-        `network_type` `flat` takes the segmentation id away. Raises as `create` does.
+        `network_type` `flat` takes the segmentation id away.
+
+        Raises:
+            InvalidValueError: the network would be wrong by itself.
+            RefusedError, NotFoundError: it would not go with what there is.
         """
         for pause_s in _pauses():
             row = self._row("Network", name)
@@ -262,7 +266,11 @@ class Northbound:
     def set_port(self, name: str, changes: Mapping[str, Any]) -> None:
         """Write *changes*, by column name, to the port called *name*; a network is given by name.
 
-        A `parent` of None takes the tag away too. Raises as `create` does.
+        A `parent` of None takes the tag away too.
+
+        Raises:
+            InvalidValueError, AddressError: the port would be wrong by itself.
+            RefusedError, NotFoundError: it would not go with what there is.
         """
         for pause_s in _pauses():
             row = self._row("Port", name)

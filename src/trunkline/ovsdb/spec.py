@@ -34,6 +34,9 @@ class NetworkSpec:
 
     *network_type* is `vlan` or `flat`; a `vlan` network has *segmentation_id* 1–4094, a `flat` one None.
     *mtu* is 68–65535, None where the MTU is not managed.
+
+    Raises:
+        InvalidValueError: the values do not go together.
     """
 
     name: str
@@ -46,12 +49,11 @@ class NetworkSpec:
     vlan_transparent: bool = False
     external_ids: Mapping[str, str] = field(default_factory=dict)
 
-    def row(self) -> dict[str, Any]:
-        """Return the columns of the network's row.
+    def __post_init__(self) -> None:
+        self.row()
 
-        Raises:
-            InvalidValueError: the values do not go together.
-        """
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the network's row."""
         row = {name: getattr(self, name) for name in self.__slots__} | {
             "external_ids": dict(self.external_ids)
         }
@@ -65,6 +67,10 @@ class PortSpec:
 
     *enabled* and *port_security* are on where None. *allowed_address_pairs* are `MAC` or `MAC,IP-or-prefix`.
     A sub-port of a trunk has *parent* and *parent_vlan* (1–4094), any other port neither.
+
+    Raises:
+        AddressError: an address is not one.
+        InvalidValueError: the values do not go together.
     """
 
     name: str
@@ -81,13 +87,11 @@ class PortSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     external_ids: Mapping[str, str] = field(default_factory=dict)
 
-    def row(self) -> dict[str, Any]:
-        """Return the columns of the port's row, addresses canonical; *network* is still a name.
+    def __post_init__(self) -> None:
+        self.row()
 
-        Raises:
-            AddressError: an address is not one.
-            InvalidValueError: the values do not go together.
-        """
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the port's row, addresses canonical; *network* is still a name."""
         row = {name: getattr(self, name) for name in self.__slots__}
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
         row = canonical_port(row)
@@ -133,8 +137,8 @@ def check_network(row: Mapping[str, Any]) -> None:
             pass
         case other:
             raise InvalidValueError(f"{other!r} is not a network type; use vlan or flat")
-    _check_range("VLAN id", vlan_id, MIN_VLAN_ID, MAX_VLAN_ID)
-    _check_range("MTU", row["mtu"], MIN_MTU, MAX_MTU)
+    _check_range("a VLAN id", vlan_id, MIN_VLAN_ID, MAX_VLAN_ID)
+    _check_range("an MTU", row["mtu"], MIN_MTU, MAX_MTU)
 
 
 def check_port(row: Mapping[str, Any]) -> None:
@@ -152,7 +156,7 @@ def check_port(row: Mapping[str, Any]) -> None:
         )
     if row["parent"] == row["name"]:
         raise InvalidValueError("a port cannot be its own parent; give the trunk's port as --parent")
-    _check_range("parent VLAN id", row["parent_vlan"], MIN_VLAN_ID, MAX_VLAN_ID)
+    _check_range("a VLAN id", row["parent_vlan"], MIN_VLAN_ID, MAX_VLAN_ID)
 
 
 def _check_name(kind: str, name: str) -> None:
@@ -164,7 +168,7 @@ def _check_name(kind: str, name: str) -> None:
 
 def _check_range(what: str, value: int | None, lowest: int, highest: int) -> None:
     if value is not None and not lowest <= value <= highest:
-        raise InvalidValueError(f"{value} is not a {what}; use {lowest}–{highest}")
+        raise InvalidValueError(f"{value} is not {what}; use {lowest}–{highest}")
 
 
 def refuse_twins(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:

@@ -1,0 +1,118 @@
+"""The program itself: what it imports, and how errors leave it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from trunkline.cli.main import NOUNS
+
+NOWHERE = ("--nb", "unix:/nonexistent/nb.sock")
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "trunkline", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_version_is_told_without_importing_what_it_does_not_need() -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['--version']\n"
+        "from trunkline.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*{'ovs', 'yaml', 'tabulate', 'os_ken', 'ssl', 'trunkline.ovsdb'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    version, imported = done.stdout.split("\n")[:2]
+    assert version.startswith("trunkline ")
+    assert imported == ""
+
+
+def test_help_lists_every_command_and_needs_none_of_them() -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(f"\n  {noun} " in out for noun in NOUNS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("frob",),
+        ("network", "create", "web", "--type", "vlan"),
+        ("network", "create", "web", "--type", "gre", "--physical-network", "p"),
+        ("network", "create", "web", "--type", "vlan", "--physical-network", "p", "--segment", "0"),
+        ("network", "create", "web", "--type", "vlan", "--physical-network", "p", "--segment", "4095"),
+        ("network", "create", "web", "--type", "vlan", "--physical-network", "p"),
+        ("network", "create", "web", "--type", "flat", "--physical-network", "p", "--segment", "5"),
+        ("network", "create", "web", "--type", "flat", "--physical-network", "p", "--mtu", "x"),
+        ("network", "delete"),
+        ("port", "create", "web1", "--network", "web", "--mac", "zz"),
+        ("port", "create", "web1", "--network", "web", "--mac", "01:00:5e:00:00:01"),
+        ("port", "create", "web1", "--network", "web", "--mac", "02:00:00:00:00:01", "--ip", "10.0.0.300"),
+        (
+            "port",
+            "create",
+            "web1",
+            "--network",
+            "web",
+            "--mac",
+            "02:00:00:00:00:01",
+            "--allowed-address",
+            "x",
+        ),
+        ("port", "create", "web1", "--network", "web", "--mac", "02:00:00:00:00:01", "--unknown-macs"),
+        ("port", "create", "we\x1bb", "--network", "web", "--mac", "02:00:00:00:00:01"),
+        ("port", "list", "-o", "xml"),
+        ("sync", "--timeout", "-1"),
+        ("nb", "start", "--remote", "unix:/x"),
+        ("nb", "start", "--cluster-remote", "tcp:192.0.2.1:6643"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_exit_code_2_before_any_database_is_asked(
+    arguments: tuple[str, ...],
+) -> None:
+    code, out, err = run(*NOWHERE, *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.strip().isprintable()
+
+
+def test_a_noun_alone_tells_its_verbs() -> None:
+    code, _, err = run("network")
+    assert code == 2
+    assert "create" in err
+
+
+def test_a_socket_that_does_not_exist_is_said_so_with_exit_code_1() -> None:
+    assert run(*NOWHERE, "network", "list") == (
+        1,
+        "",
+        "trunkline: unix:/nonexistent/nb.sock: no such socket; is the northbound running "
+        "(`trunkline nb start`), or is it elsewhere (--nb)?\n",
+    )
+
+
+def test_the_northbound_may_be_named_at_the_verb_too() -> None:
+    assert run("network", "list", *NOWHERE) == run(*NOWHERE, "network", "list")
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m trunkline --help | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
