@@ -1,0 +1,169 @@
+"""A session against a peer that says just what a test tells it to, over a real socket."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trunkline.core.plan import plan
+from trunkline.openflow import message
+from trunkline.openflow.error import NotReady
+from trunkline.openflow.event import BundleRefused, Connected, Disconnected, Event, FlowsRead, Refusal
+from trunkline.openflow.message import message as build
+from trunkline.openflow.session import Session
+
+HEADER = struct.Struct(">BBHI")
+
+
+class Peer:
+    """The far end of a session's socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.listener.settimeout(10)
+        self.session = Session(f"unix:{path}", cookie=0, cookie_mask=0)
+        self.connection = self.accept()
+
+    def accept(self) -> socket.socket:
+        self.listener.setblocking(False)
+        while True:
+            self.session.run()
+            try:
+                connection, _ = self.listener.accept()
+            except BlockingIOError:
+                continue
+            connection.settimeout(10)
+            return connection
+
+    def close(self) -> None:
+        self.session.close()
+        self.connection.close()
+        self.listener.close()
+
+    def say(self, *messages: bytes) -> list[Event]:
+        """Send *messages*, and return what the session makes of them."""
+        self.connection.sendall(b"".join(messages))
+        return self.session.run() + self.session.run()
+
+    def hear(self) -> tuple[int, int, bytes]:
+        """Return kind, xid and payload of the session's next message."""
+        self.session.run()
+        head = self.connection.recv(8, socket.MSG_WAITALL)
+        _version, kind, length, xid = HEADER.unpack(head)
+        return kind, xid, self.connection.recv(length - 8, socket.MSG_WAITALL) if length > 8 else b""
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[Peer]:
+    peer = Peer(tmp_path / "s.mgmt")
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def ready(peer: Peer) -> Peer:
+    assert peer.hear()[0] == message.HELLO
+    assert peer.say(message.hello(1)) == [Connected()]
+    return peer
+
+
+def test_nothing_is_sent_before_the_handshake(peer: Peer) -> None:
+    assert not peer.session.is_ready
+    with pytest.raises(NotReady, match="is not connected"):
+        peer.session.read_flows()
+    with pytest.raises(NotReady):
+        peer.session.send_bundle(plan({}, {}))
+    with pytest.raises(NotReady):
+        peer.session.packet_out(b"", ())
+
+
+def test_echo_request_is_answered_with_its_own_bytes(ready: Peer) -> None:
+    ready.say(build(message.ECHO_REQUEST, 77, b"payload"))
+    assert ready.hear() == (message.ECHO_REPLY, 77, b"payload")
+
+
+def test_message_in_pieces_is_one_message(peer: Peer) -> None:
+    hello = message.hello(1)
+    assert [event for at in range(len(hello)) for event in peer.say(hello[at : at + 1])] == [Connected()]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (struct.pack(">BBHI", 4, 0, 8, 1), "OpenFlow10, OpenFlow11, OpenFlow12, OpenFlow13"),
+        (build(message.ERROR, 1, struct.pack(">HH", 0, 0)), "OFPHFC_INCOMPATIBLE"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "closed"),
+        (bytes(8), "does not speak OpenFlow"),
+    ],
+)
+def test_peer_that_is_no_switch_is_left_with_a_reason(peer: Peer, said: bytes, reason: str) -> None:
+    events = peer.say(said)
+    if not events:
+        peer.connection.shutdown(socket.SHUT_RDWR)
+        events = peer.session.run()
+    (event,) = events
+    assert isinstance(event, Disconnected)
+    assert reason in event.reason
+
+
+def test_flows_come_in_parts_and_only_for_the_latest_question(ready: Peer) -> None:
+    ready.session.read_flows()
+    _, old_xid, _ = ready.hear()
+    ready.session.read_flows()
+    kind, xid, _ = ready.hear()
+    assert kind == message.MULTIPART_REQUEST
+    last, more = (struct.pack(">HHxxxx", 1, flags) for flags in (0, 1))
+    assert ready.say(build(message.MULTIPART_REPLY, old_xid, last)) == []
+    assert ready.say(build(message.MULTIPART_REPLY, xid, more)) == []
+    (event,) = ready.say(build(message.MULTIPART_REPLY, xid, last))
+    assert isinstance(event, FlowsRead)
+    assert event.flow_by_key == event.counters() == {}
+
+
+def test_statistics_that_make_no_sense_end_the_connection(ready: Peer) -> None:
+    ready.session.read_flows()
+    _, xid, _ = ready.hear()
+    (event,) = ready.say(build(message.MULTIPART_REPLY, xid, struct.pack(">HHxxxx", 1, 0) + b"?"))
+    assert isinstance(event, Disconnected)
+    assert not ready.session.is_ready
+
+
+def test_large_bundle_never_waits_for_a_switch_that_does_not_read(ready: Peer) -> None:
+    many = {struct.pack(">BHI", 0, 1, number): bytes(8) for number in range(100_000)}
+    ready.session.send_bundle(plan(many, {}))
+    for _ in range(100):
+        assert ready.session.run() == []
+    kinds = [ready.hear()[0] for _ in range(len(many) + 2)]
+    assert kinds == [message.BUNDLE_CONTROL, *[message.BUNDLE_ADD] * len(many), message.BARRIER_REQUEST]
+
+
+def test_bundle_is_discarded_and_never_committed_after_an_error(ready: Peer) -> None:
+    """DESIGN.md, Lifecycle 3: a bundle that the switch refuses names its flow."""
+    key = bytes((0, 0, 1))
+    bundle_id = ready.session.send_bundle(plan({key: bytes(8)}, {}))
+    xids = [ready.hear()[1] for _ in range(3)]
+    error = build(message.ERROR, xids[1], struct.pack(">HH", 5, 1))
+    events = ready.say(error, build(message.BARRIER_REPLY, xids[2]))
+    assert events == [BundleRefused(bundle_id, (Refusal(key, "OFPFMFC_TABLE_FULL"),))]
+    kind, _, payload = ready.hear()
+    assert (kind, struct.unpack(">IHH", payload)[1]) == (message.BUNDLE_CONTROL, 6)
+
+
+def test_error_that_answers_nothing_of_ours_ends_nothing(ready: Peer) -> None:
+    assert ready.say(build(message.ERROR, 4_000_000, struct.pack(">HH", 1, 1))) == []
+    assert ready.session.is_ready
+
+
+def test_ended_connection_is_made_again(ready: Peer) -> None:
+    ready.connection.close()
+    (event,) = ready.session.run()
+    assert event == Disconnected("closed by the switch")
+    ready.connection = ready.accept()
+    assert ready.hear()[0] == message.HELLO
+    assert ready.say(message.hello(1)) == [Connected()]
