@@ -86,7 +86,7 @@ class Snapshot:
             _replace(self.uplinks, physnet, uplink)
             self._mark(CHASSIS)
             for network_id in self._networks_by_physnet[physnet]:
-                self._mark_network(network_id)
+                self.mark_network(network_id)
         for network_id, network in changes.networks.items():
             self._change_network(network_id, network)
         unseated: set[UUID] = set()
@@ -115,7 +115,7 @@ class Snapshot:
         self._networks_by_physnet.move(
             network_id, old.physnet if old else None, network.physnet if network else None
         )
-        self._mark_network(network_id)
+        self.mark_network(network_id)
 
     def _change_port(self, port_id: UUID, port: Port | None) -> set[UUID]:
         """Replace the port; return the ports whose seats may differ for it."""
@@ -181,7 +181,7 @@ class Snapshot:
         for network_id in touched:
             self._mark((Subject.NETWORK, network_id))
             if bool(self._locals_by_network[network_id]) != was_here[network_id]:
-                self._mark_network(network_id)
+                self.mark_network(network_id)
 
     def _seat(self, port: Port) -> Seat:
         carrier = port
@@ -203,7 +203,7 @@ class Snapshot:
     def _mark(self, subject: SubjectId) -> None:
         self._dirty[subject] = None
 
-    def _mark_network(self, network_id: UUID) -> None:
+    def mark_network(self, network_id: UUID) -> None:
         """Mark the network and all that is in it: what they share with it has changed."""
         self._mark((Subject.NETWORK, network_id))
         for port_id in self._ports_by_network[network_id]:
@@ -241,6 +241,12 @@ class Snapshot:
         yield from ((Subject.PORT, port_id) for port_id in self.ports)
         yield from ((Subject.MAC, mac_id) for mac_id in self._listers_by_mac)
         yield from ((Subject.VIF, iface_id) for iface_id in self.vifs)
+
+    def subjects_of_network(self, network_id: UUID) -> Iterable[SubjectId]:
+        """Yield the subjects whose views belong to the network with *network_id*."""
+        yield (Subject.NETWORK, network_id)
+        yield from ((Subject.PORT, port_id) for port_id in self._ports_by_network[network_id])
+        yield from ((Subject.MAC, mac_id) for mac_id in self._listers_by_mac if mac_id.network_id == network_id)
 
     def refresh(self) -> dict[SubjectId, View | None]:
         """Return the views of the marked subjects, None where there is none now, and unmark them."""

@@ -1,0 +1,132 @@
+"""Cleaning up: taking out of a chassis all that the agent made there, and nothing else."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import ovs.poller
+import ovs.vlog
+
+from trunkline.agent.daemon import PROGRAM, DaemonError, Options, require_socket
+from trunkline.agent.settings import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
+from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.plan import plan
+from trunkline.openflow.event import BundleApplied, BundleRefused, Event, FlowsRead
+from trunkline.openflow.session import Session
+from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.ovsdb.replica import Replica
+from trunkline.ovsdb.vswitch import SwitchReplica
+
+TIMEOUT_S = 10.0
+"""How long each database and the switch may take to answer."""
+
+
+def clean_up(options: Options) -> Iterator[str]:
+    """Take out flows, patch ports and bridge, and withdraw from the northbound; yield a line for each step.
+
+    Raises:
+        DaemonError: an agent is running here, or the switch's database does not answer.
+    """
+    require_socket(options.remote)
+    _require_no_agent(options.rundir)
+    ovs.vlog.Vlog.init(options.log_file)
+    ovs.vlog.Vlog.set_level("any", "console", "off")
+    switch = SwitchReplica(options.remote)
+    if not _until(switch, lambda: switch.is_synced):
+        raise DaemonError(f"{options.remote} does not answer; start ovsdb-server")
+    external_ids = switch.external_ids
+    bridge = external_ids.get(INTEGRATION_BRIDGE) or DEFAULT_INTEGRATION_BRIDGE
+    yield _delete_flows(f"unix:{os.path.join(options.rundir, bridge)}.mgmt", bridge)
+    switch.watch(bridge)
+    switch.unwire(bridge)
+    yield _await_write(
+        switch, f"patch ports and {bridge} taken out", f"patch ports and {bridge} are still there"
+    )
+    switch.close()
+    if external_ids.get(SYSTEM_ID) and external_ids.get(NB):
+        yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID]))
+
+
+def _require_no_agent(rundir: str) -> None:
+    for path in glob.glob(os.path.join(glob.escape(rundir), f"{PROGRAM}.*.ctl")):
+        pid = path.rsplit(".", 2)[-2]
+        if pid.isdigit() and os.path.exists(f"/proc/{pid}"):
+            raise DaemonError(f"an agent is running here (pid {pid}); stop it first: kill {pid}")
+
+
+def _block(wait: Callable[[ovs.poller.Poller], None], deadline_s: float) -> None:
+    poller = ovs.poller.Poller()
+    wait(poller)
+    poller.timer_wait(max(0, int((deadline_s - time.monotonic()) * 1000)))
+    poller.block()
+
+
+def _until(replica: Replica, is_done: Callable[[], bool]) -> bool:
+    """Run *replica* until *is_done* or time is up; return whether it is done."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while True:
+        replica.run()
+        if is_done():
+            return True
+        if time.monotonic() >= deadline_s:
+            return False
+        _block(replica.wait, deadline_s)
+
+
+def _await_write(replica: Replica, done: str, failed: str) -> str:
+    outcomes = []
+
+    def is_over() -> bool:
+        outcome = replica.outcome()
+        if outcome is not None:
+            outcomes.append(outcome)
+        return bool(outcomes)
+
+    if _until(replica, is_over) and outcomes[0].value == "done":
+        return done
+    raise DaemonError(f"{failed}: {replica.error or 'the database did not take the change'}; try again")
+
+
+def _delete_flows(target: str, bridge: str) -> str:
+    """Delete the flows of ours on the bridge; a bridge that is not there has none."""
+    if not os.path.exists(target.removeprefix("unix:")):
+        return f"no {bridge}, so no flows"
+    session = Session(target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
+    deadline_s = time.monotonic() + TIMEOUT_S
+    is_asked, count = False, 0
+    try:
+        while time.monotonic() < deadline_s:
+            for event in session.run():
+                found = _flows(event)
+                if found is not None:
+                    count = len(found)
+                    session.send_bundle(plan({}, found))
+                if isinstance(event, BundleApplied):
+                    return f"{count} flows deleted"
+                if isinstance(event, BundleRefused):
+                    raise DaemonError(f"{bridge} refused to delete flows: {event.refusals}")
+            if session.is_ready and not is_asked:
+                session.read_flows()
+                is_asked = True
+            _block(session.wait, deadline_s)
+    finally:
+        session.close()
+    raise DaemonError(f"{target} does not answer; start ovs-vswitchd")
+
+
+def _flows(event: Event) -> dict[bytes, bytes] | None:
+    return dict(event.flow_by_key) if isinstance(event, FlowsRead) else None
+
+
+def _withdraw(nb: NorthboundReplica) -> str:
+    if not _until(nb, lambda: nb.are_conditions_met):
+        return f"northbound not reached; once it is back: trunkline chassis delete {nb.chassis}"
+    nb.withdraw(list(nb.rows("Port")))
+    said = _await_write(
+        nb, f"chassis {nb.chassis} withdrawn from the northbound", "the northbound still has it"
+    )
+    nb.close()
+    return said

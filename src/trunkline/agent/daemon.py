@@ -1,0 +1,147 @@
+"""The daemon: the agent as a process, with its signals, its pid file and its control socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+import ovs.daemon
+import ovs.dirs
+import ovs.poller
+import ovs.unixctl
+import ovs.unixctl.server
+import ovs.util
+import ovs.vlog
+
+from trunkline.agent.agent import Agent
+from trunkline.agent.control import register
+from trunkline.agent.log import Log
+from trunkline.core.error import TrunklineError
+
+log = Log("daemon")
+
+PROGRAM = "trunkline-agent"
+"""The name that the control socket and the default pid file carry."""
+
+
+class DaemonError(TrunklineError):
+    """The agent cannot start as it was told to."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: where the switch's database is, and what to do as a process.
+
+    *rundir* holds the database's socket by default, the bridges' management sockets, and the control socket.
+    """
+
+    ovs_remote: str | None = None
+    is_detached: bool = False
+    pidfile: str | None = None
+    log_file: str | None = None
+
+    @property
+    def rundir(self) -> str:
+        """`$OVS_RUNDIR`, or where the `ovs` package was built to look."""
+        return os.environ.get("OVS_RUNDIR") or str(ovs.dirs.RUNDIR)
+
+    @property
+    def remote(self) -> str:
+        """The remote of the switch's database."""
+        return self.ovs_remote or f"unix:{self.rundir}/db.sock"
+
+
+def require_socket(remote: str) -> None:
+    """Raise `DaemonError` where *remote* is a unix socket that does not exist."""
+    kind, _, path = remote.partition(":")
+    if kind not in ("unix", "tcp", "ssl"):
+        raise DaemonError(f"{remote!r} is no remote; write unix:PATH, tcp:IP:PORT or ssl:IP:PORT")
+    if kind == "unix" and not os.path.exists(path):
+        raise DaemonError(
+            f"{path} does not exist; start Open vSwitch, or say where it is with --ovs or $OVS_RUNDIR"
+        )
+
+
+class _Wakeup:
+    """Turns SIGTERM, SIGINT and the control command `exit` into `is_asked`, and wakes the poller for it."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._reader, self._writer = socket.socketpair()
+        for end in (self._reader, self._writer):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+        ovs.unixctl.command_register("exit", "", 0, 0, self._exit, None)
+
+    def _ask(self, *_: Any) -> None:
+        self.is_asked = True
+
+    def _exit(self, connection: Any, *_: Any) -> None:
+        self.is_asked = True
+        connection.reply("")
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        poller.fd_wait(self._reader, ovs.poller.POLLIN)
+        if self.is_asked:
+            poller.immediate_wake()
+
+
+def run(options: Options) -> None:
+    """Run the agent until it is told to stop; with `is_detached`, return to the caller once it is at work.
+
+    At work means: the switch's database is read and the settings make sense.
+
+    Raises:
+        DaemonError: the switch's database is not there, or another agent has the pid file.
+        SettingsError: a required chassis setting is missing.
+    """
+    require_socket(options.remote)
+    ovs.util.PROGRAM_NAME = PROGRAM
+    _start(options)
+    wakeup = _Wakeup()
+    error, server = ovs.unixctl.server.UnixctlServer.create(
+        os.path.join(options.rundir, f"{PROGRAM}.{os.getpid()}.ctl")
+    )
+    if error:
+        raise DaemonError(f"cannot make a control socket in {options.rundir}: {os.strerror(error)}")
+    agent = Agent(options.remote, options.rundir)
+    register(agent)
+    try:
+        _loop(agent, server, wakeup)
+    finally:
+        agent.close()
+        server.close()
+    log.info("exiting; the switch goes on forwarding")
+
+
+def _start(options: Options) -> None:
+    ovs.vlog.Vlog.init(os.path.abspath(options.log_file) if options.log_file else None)
+    ovs.vlog.Vlog.set_level("any", "syslog", "off")
+    if options.is_detached:
+        ovs.vlog.Vlog.set_level("any", "console", "off")
+        ovs.daemon.set_detach()
+    if options.pidfile is not None:
+        ovs.daemon.set_pidfile(os.path.abspath(options.pidfile))
+    ovs.daemon.set_no_chdir()
+    ovs.daemon.daemonize_start()
+
+
+def _loop(agent: Agent, server: Any, wakeup: _Wakeup) -> None:
+    is_started = False
+    while not wakeup.is_asked:
+        agent.run()
+        server.run()
+        if not is_started and agent.settings is not None:
+            is_started = True
+            ovs.daemon.daemonize_complete()
+            log.info("at work", chassis=agent.settings.chassis, pid=os.getpid())
+        poller = ovs.poller.Poller()
+        agent.wait(poller)
+        server.wait(poller)
+        wakeup.wait(poller)
+        poller.block()

@@ -1,0 +1,173 @@
+"""Forwarding: the integration bridge's flows, brought from what is installed to what is desired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ovs.poller
+
+from trunkline import apps
+from trunkline.agent.log import Log
+from trunkline.core import plan as planning
+from trunkline.core.desired import Desired
+from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.plan import Plan
+from trunkline.core.snapshot import SubjectId
+from trunkline.core.view import View
+from trunkline.openflow import message
+from trunkline.openflow.error import EncodeError
+from trunkline.openflow.event import BundleApplied, BundleRefused, Connected, Disconnected, Event, FlowsRead
+from trunkline.openflow.session import Session
+
+log = Log("forwarding")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    bundle_id: int
+    plan: Plan
+    generation: int
+
+
+class Forwarding:
+    """The flows of the bridge whose management socket is *target*.
+
+    `update` says what should be; the bridge follows in atomic bundles, one at a time, each of just the
+    difference. *generation* counts the updates, and `applied` is the one that the switch acknowledged last.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.session = Session(target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
+        self.desired: Desired[SubjectId] = Desired()
+        self.installed: dict[bytes, bytes] | None = None
+        self.generation = 0
+        self.applied = -1
+        self.refused: dict[SubjectId, str] = {}
+        self._touched: set[bytes] = set()
+        self._sent: _Sent | None = None
+
+    # -- what should be ----------------------------------------------------------------------------
+
+    def update(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:
+        """Let each subject have the flows that its view means; None means none."""
+        if not view_by_subject:
+            return
+        encoded = {subject: self._encoded(subject, view) for subject, view in view_by_subject.items()}
+        self._touched |= self.desired.replace(encoded)
+        self.generation += 1
+
+    def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
+        if view is None:
+            return []
+        try:
+            return [message.encode(flow) for flow in apps.flows(view)]
+        except EncodeError as error:
+            self.refused[subject] = str(error)
+            return []
+
+    # -- what is -----------------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the bridge answers and its flows are known."""
+        return self.session.is_ready and self.installed is not None
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the switch has acknowledged all that was ever said by `update`."""
+        return self.is_connected and self.applied == self.generation
+
+    def reread(self) -> None:
+        """Ask the switch for its flows again, and compare them all when they come."""
+        if self.session.is_ready:
+            self.session.read_flows()
+
+    def pending(self) -> Plan:
+        """Return what would change now, by a comparison of everything."""
+        return planning.plan(self.desired.body_by_key, self.installed or {})
+
+    def run(self, *, may_send: bool) -> list[Event]:
+        """Go on as far as that is possible without waiting; return what happened.
+
+        Nothing is sent before *may_send*, nor before the installed flows have been read.
+        """
+        events = self.session.run()
+        for event in events:
+            self._take(event)
+        if may_send:
+            self._send()
+        return events
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have *poller* wake when `run` has something to do."""
+        self.session.wait(poller)
+
+    def close(self) -> None:
+        """End the connection; the flows stay."""
+        self.session.close()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Connected():
+                log.info("switch connected")
+                self._forget()
+                self.session.read_flows()
+            case Disconnected(reason):
+                if self.installed is not None:
+                    log.warning("switch disconnected", reason=reason)
+                self._forget()
+            case FlowsRead(flow_by_key=flow_by_key):
+                if self.installed is None:
+                    log.info("flows read", flows=len(flow_by_key))
+                if self._sent is None:
+                    self.installed = dict(flow_by_key)
+                    self._touched = flow_by_key.keys() | self.desired.body_by_key.keys()
+                    self.applied = -1
+                else:
+                    # A bundle overtook the answer; what was read may be from before it.
+                    self.session.read_flows()
+            case BundleApplied(bundle_id):
+                sent = self._finish(bundle_id)
+                if sent is not None and self.installed is not None:
+                    planning.advance(self.installed, sent.plan)
+                    self.applied = sent.generation
+            case BundleRefused(bundle_id, refusals):
+                sent = self._finish(bundle_id)
+                if sent is not None:
+                    self._touched |= {*sent.plan.adds, *sent.plan.modifies, *sent.plan.deletes}
+                for key, reason in refusals:
+                    self._refuse(key, reason)
+
+    def _refuse(self, key: bytes, reason: str) -> None:
+        subject = self.desired.subject_of(key)
+        if subject is None:
+            # Not one of ours any more: the mirror of the switch is wrong, so look again.
+            log.error("switch refused a bundle", reason=reason)
+            self._forget()
+            self.session.read_flows()
+        else:
+            log.error("switch refused a flow", subject=subject, reason=reason)
+            self.refused[subject] = f"the switch refused a flow of it: {reason}"
+
+    def _forget(self) -> None:
+        self.installed = None
+        self.applied = -1
+        self._sent = None
+
+    def _finish(self, bundle_id: int) -> _Sent | None:
+        if self._sent is None or self._sent.bundle_id != bundle_id:
+            return None
+        sent, self._sent = self._sent, None
+        return sent
+
+    def _send(self) -> None:
+        if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
+            return
+        plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
+        self._touched = set()
+        if plan.is_empty:
+            self.applied = self.generation
+            return
+        log.info("flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes))
+        self._sent = _Sent(self.session.send_bundle(plan), plan, self.generation)

@@ -1,0 +1,46 @@
+"""The agent's log: constant text, then `key=value`, over the vlog of the `ovs` package, which `vlog/set` reaches."""
+
+from __future__ import annotations
+
+import json
+
+import ovs.vlog
+
+
+class Log:
+    """The log of one module, named *name* in every line."""
+
+    def __init__(self, name: str) -> None:
+        self._vlog = ovs.vlog.Vlog(name)
+
+    def debug(self, text: str, **values: object) -> None:
+        """Say what only a developer wants to know."""
+        if self._vlog.dbg_is_enabled():
+            self._vlog.dbg(line(text, values))
+
+    def info(self, text: str, **values: object) -> None:
+        """Say what changed."""
+        self._vlog.info(line(text, values))
+
+    def warning(self, text: str, **values: object) -> None:
+        """Say what an operator should look at."""
+        self._vlog.warn(line(text, values))
+
+    def error(self, text: str, **values: object) -> None:
+        """Say what failed."""
+        self._vlog.err(line(text, values))
+
+
+def line(text: str, values: dict[str, object]) -> str:
+    r"""Return *text* followed by *values*; one that could be misread is quoted as JSON.
+
+    >>> line("port is up", {"port": "web 1\n", "ofport": 7})
+    'port is up port="web 1\\n" ofport=7'
+    """
+    return " ".join([text, *(f"{key}={_value(value)}" for key, value in values.items())])
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    is_plain = text != "" and text.isascii() and text.isprintable() and not set(text) & set(' "=')
+    return text if is_plain else json.dumps(text)

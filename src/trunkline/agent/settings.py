@@ -1,0 +1,90 @@
+"""The chassis settings: what `Open_vSwitch.external_ids` says, read live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trunkline.core.error import TrunklineError
+from trunkline.ovsdb import vswitch
+
+SYSTEM_ID = "system-id"
+NB = "trunkline-nb"
+BRIDGE_MAPPINGS = "trunkline-bridge-mappings"
+INTEGRATION_BRIDGE = "trunkline-integration-bridge"
+DATAPATH_TYPE = "trunkline-datapath-type"
+
+DEFAULT_INTEGRATION_BRIDGE = "br-int"
+
+
+class SettingsError(TrunklineError):
+    """A chassis setting without which the agent cannot work."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a chassis; *faults* says which entries were passed over, and why."""
+
+    chassis: str
+    nb_remotes: str
+    wiring: vswitch.Wiring
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bridge_by_physnet(self) -> dict[str, str]:
+        """The bridge mappings."""
+        return {mapping.physnet: mapping.bridge for mapping in self.wiring.mappings}
+
+
+def settings(external_ids: Mapping[str, str]) -> Settings:
+    """Return the settings that *external_ids* hold.
+
+    Raises:
+        SettingsError: `system-id` or `trunkline-nb` is missing.
+
+    >>> settings({"system-id": "c1", "trunkline-nb": "unix:/nb.sock"}).wiring.bridge
+    'br-int'
+    """
+    for key, example in ((SYSTEM_ID, "$(hostname)"), (NB, "tcp:192.0.2.1:6641")):
+        if not external_ids.get(key, "").strip():
+            raise SettingsError(
+                f"{key} is not set for this chassis; "
+                f"run: ovs-vsctl set Open_vSwitch . external_ids:{key}={example}"
+            )
+    mappings, faults = _mappings(external_ids.get(BRIDGE_MAPPINGS, ""))
+    datapath_type = external_ids.get(DATAPATH_TYPE, "").strip()
+    if datapath_type not in ("", "system", "netdev"):
+        faults[f"setting {DATAPATH_TYPE}"] = f"{datapath_type!r} is neither system nor netdev; correct it"
+        datapath_type = ""
+    bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
+    return Settings(
+        chassis=external_ids[SYSTEM_ID].strip(),
+        nb_remotes=external_ids[NB].strip(),
+        wiring=vswitch.Wiring(bridge, datapath_type, mappings),
+        faults=faults,
+    )
+
+
+def _mappings(text: str) -> tuple[tuple[vswitch.Mapping, ...], dict[str, str]]:
+    """Return the mappings that *text* lists, and a fault for each entry that makes no sense.
+
+    >>> _mappings("physnet1:br-ex, nonsense")[0]
+    (Mapping(physnet='physnet1', bridge='br-ex'),)
+    """
+    bridge_by_physnet: dict[str, str] = {}
+    faults: dict[str, str] = {}
+    for entry in (part.strip() for part in text.split(",")):
+        if not entry:
+            continue
+        physnet, colon, bridge = (part.strip() for part in entry.partition(":"))
+        if not (physnet and colon and bridge) or ":" in bridge:
+            faults[f"mapping {entry}"] = "it is not of the form PHYSNET:BRIDGE; correct it"
+        elif bridge_by_physnet.get(physnet, bridge) != bridge:
+            faults[f"mapping {entry}"] = (
+                f"{physnet} is mapped to {bridge_by_physnet[physnet]} already; drop one"
+            )
+        elif physnet not in bridge_by_physnet and bridge in bridge_by_physnet.values():
+            faults[f"mapping {entry}"] = f"{bridge} carries another physical network already; drop one"
+        else:
+            bridge_by_physnet[physnet] = bridge
+    return tuple(vswitch.Mapping(*pair) for pair in sorted(bridge_by_physnet.items())), faults

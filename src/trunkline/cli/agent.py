@@ -1,0 +1,42 @@
+"""`trunkline agent`: the chassis daemon."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option(
+    "--ovs",
+    metavar="REMOTE",
+    help="The switch's database, such as unix:PATH.  [default: unix:$OVS_RUNDIR/db.sock]",
+)
+@click.option("--detach", is_flag=True, help="Go to the background once the settings are read.")
+@click.option("--pidfile", metavar="FILE", help="Write the process id to FILE.")
+@click.option("--log-file", metavar="FILE", help="Log to FILE; else to standard error unless detached.")
+@click.option(
+    "--cleanup",
+    is_flag=True,
+    help="Take out all that the agent made on this chassis (flows, patch ports, br-int) and end.",
+)
+def agent(ovs: str | None, detach: bool, pidfile: str | None, log_file: str | None, cleanup: bool) -> None:
+    """Bring this chassis to what the northbound says, and keep it there.
+
+    The settings are read, live, from external_ids of the local Open_vSwitch row: system-id and trunkline-nb
+    are required; trunkline-bridge-mappings, trunkline-integration-bridge and trunkline-datapath-type are not.
+    Where the agent ends, the switch goes on forwarding.
+
+    \b
+    Look into a running agent with ovs-appctl:
+      ovs-appctl -t $OVS_RUNDIR/trunkline-agent.PID.ctl status | flows | plan | recompute | vlog/set | exit
+    """
+    from trunkline.agent import daemon
+
+    options = daemon.Options(ovs_remote=ovs, is_detached=detach, pidfile=pidfile, log_file=log_file)
+    if cleanup:
+        from trunkline.agent.cleanup import clean_up
+
+        for line in clean_up(options):
+            click.echo(line)
+    else:
+        daemon.run(options)

@@ -1,0 +1,351 @@
+"""The agent's part of the northbound: the networks that it has VIFs in, and what it reports back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from trunkline.core.address import parse_allowed_pair, parse_ip, parse_port_mac
+from trunkline.core.error import TrunklineError
+from trunkline.core.index import Index
+from trunkline.core.model import AllowedPair, Network, Port
+from trunkline.core.snapshot import Changes
+from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.replica import Replica, Touched
+from trunkline.ovsdb.schema import SCHEMA_PATH
+
+_COLUMNS = {
+    "NB_Global": ["nb_cfg"],
+    "Network": [
+        "name",
+        "unique_key",
+        "network_type",
+        "physical_network",
+        "segmentation_id",
+        "mtu",
+        "unknown_unicast",
+        "remote_ports",
+        "vlan_transparent",
+    ],
+    "Port": [
+        "name",
+        "unique_key",
+        "network",
+        "mac",
+        "addresses",
+        "enabled",
+        "port_security",
+        "allowed_address_pairs",
+        "unknown_macs",
+        "requested_chassis",
+        "chassis",
+        "up",
+        "parent",
+        "parent_vlan",
+        "options",
+    ],
+    "Chassis": [
+        "name",
+        "hostname",
+        "bridge_mappings",
+        "nb_cfg",
+        "nb_cfg_timestamp",
+        "version",
+        "faults",
+    ],
+}
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(SCHEMA_PATH.read_text())
+    return schema
+
+
+@dataclass
+class Report:
+    """What a chassis says of itself in its `Chassis` row; *nb_cfg* is None where that stays as it is."""
+
+    hostname: str
+    version: str
+    bridge_mappings: dict[str, str]
+    faults: dict[str, str]
+    nb_cfg: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who should hold a port: *chassis* (None: nobody), and whether it is up there."""
+
+    chassis: str | None
+    is_up: bool
+
+
+class _Carried(NamedTuple):
+    """A loaded port: the name of the port whose VIF carries it (its parent's or its own), and its network."""
+
+    carrier: str
+    name: str
+    network_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The rows to ask for, as sets of the values that the conditions name."""
+
+    names: frozenset[str] = frozenset()
+    network_ids: frozenset[UUID] = frozenset()
+    explicit_ids: frozenset[UUID] = frozenset()
+    parents: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Needs:
+    iface_ids: set[str] = field(default_factory=set)
+    is_stale: bool = True
+
+
+class NorthboundReplica(Replica):
+    """The northbound at *remotes*, as far as it concerns the chassis named *chassis*.
+
+    It loads the ports that VIFs here name, their sub-ports, the networks of both, all ports of those networks
+    whose `remote_ports` is `explicit`, and whatever port the database says is held here. *row_faults* says
+    which rows make no sense, and why.
+    """
+
+    def __init__(self, remotes: str, chassis: str) -> None:
+        super().__init__(remotes, _schema(), _COLUMNS)
+        self.chassis = chassis
+        self.row_faults: dict[str, str] = {}
+        self._fault_name_by_id: dict[UUID, str] = {}
+        self._needs = _Needs()
+        self._scope: _Scope | None = None
+        self._carried: dict[UUID, _Carried] = {}
+        self._port_ids_by_carrier: Index[str, UUID] = Index()
+        self.restrict("Chassis", [["name", "==", chassis]])
+        self.restrict("Network", [False])
+        self.restrict("Port", [["chassis", "==", chassis]])
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    @property
+    def nb_cfg(self) -> int | None:
+        """The number of the latest request to report, None while it is not known."""
+        for row in self.rows("NB_Global").values():
+            return int(one(row, "nb_cfg"))
+        return None
+
+    @property
+    def reported_nb_cfg(self) -> int | None:
+        """The number that this chassis reported last, None where it has no row."""
+        row = self._chassis_row()
+        return None if row is None else int(one(row, "nb_cfg"))
+
+    def _chassis_row(self) -> Any:
+        for row in self.rows("Chassis").values():
+            if one(row, "name") == self.chassis:
+                return row
+        return None
+
+    def need(self, iface_id: str, *, is_here: bool) -> None:
+        """Say whether a VIF with *iface_id* is here; `narrow` then asks for what follows."""
+        if (iface_id in self._needs.iface_ids) != is_here:
+            self._needs.iface_ids ^= {iface_id}
+            self._needs.is_stale = True
+
+    def changes(self, touched: Touched) -> Changes:
+        """Return what the *touched* rows are now, as values; a row that makes no sense counts as gone."""
+        changes = Changes()
+        for network_id in touched["Network"]:
+            changes.networks[network_id] = self._value(network_id, "Network", "network", _network)
+            self._needs.is_stale = True
+        for port_id in touched["Port"]:
+            changes.ports[port_id] = self._value(port_id, "Port", "port", _port)
+            self._note_carried(port_id, self.rows("Port").get(port_id))
+        return changes
+
+    def _value(self, row_id: UUID, table: str, noun: str, convert: Any) -> Any:
+        row = self.rows(table).get(row_id)
+        old_name = self._fault_name_by_id.pop(row_id, None)
+        if old_name is not None:
+            self.row_faults.pop(old_name, None)
+        if row is None:
+            return None
+        try:
+            return convert(row)
+        except TrunklineError as error:
+            name = f"{noun} {one(row, 'name')}"
+            self._fault_name_by_id[row_id] = name
+            self.row_faults[name] = str(error)
+            return None
+
+    def _note_carried(self, port_id: UUID, row: Any) -> None:
+        """Keep which VIF carries the port, and its network: what the scope follows from."""
+        new = None
+        if row is not None:
+            name = str(one(row, "name"))
+            new = _Carried(one(row, "parent") or name, name, one(row, "network"))
+        old = self._carried.get(port_id)
+        if old == new:
+            return
+        self._port_ids_by_carrier.move(port_id, old.carrier if old else None, new.carrier if new else None)
+        if new is None:
+            self._carried.pop(port_id, None)
+        else:
+            self._carried[port_id] = new
+        if any(each is not None and each.carrier in self._needs.iface_ids for each in (old, new)):
+            self._needs.is_stale = True
+
+    # -- conditions --------------------------------------------------------------------------------
+
+    def narrow(self) -> bool:
+        """Ask for the rows that the VIFs here need, and no longer for others; return whether that is new."""
+        if not self._needs.is_stale:
+            return False
+        self._needs.is_stale = False
+        ifaces = frozenset(self._needs.iface_ids)
+        carried = [self._carried[id_] for iface_id in ifaces for id_ in self._port_ids_by_carrier[iface_id]]
+        network_ids = {port.network_id for port in carried}
+        explicit_ids = {id_ for id_ in network_ids if self._is_explicit(id_)}
+        covered = {port.name for port in carried if port.network_id in explicit_ids}
+        scope = _Scope(ifaces - covered, frozenset(network_ids), frozenset(explicit_ids), ifaces)
+        if scope == self._scope:
+            return False
+        self._scope = scope
+        self.restrict("Network", [["_uuid", "==", ["uuid", str(id_)]] for id_ in sorted(network_ids)])
+        ports: list[list[Any]] = [["network", "==", ["uuid", str(id_)]] for id_ in sorted(explicit_ids)]
+        ports.append(["chassis", "==", self.chassis])
+        ports += [["name", "==", name] for name in sorted(scope.names)]
+        ports += [["parent", "==", name] for name in sorted(scope.parents)]
+        self.restrict("Port", ports)
+        return True
+
+    def _is_explicit(self, network_id: UUID) -> bool:
+        row = self.rows("Network").get(network_id)
+        return row is not None and one(row, "remote_ports") != "learned"
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def write(self, report: Report, bindings: dict[UUID, Binding], now_ms: int) -> None:
+        """Begin a write of whatever in the database differs from *report* and *bindings*.
+
+        A port that another chassis took meanwhile is left to it:
+        the write then ends with `Outcome.AGAIN`. *now_ms* is the wall clock.
+        """
+        transaction = self.begin(f"trunkline agent of {self.chassis}")
+        self._write_report(transaction, report, now_ms)
+        for port_id, binding in bindings.items():
+            self._write_binding(port_id, binding)
+        self.commit(transaction)
+
+    def _write_report(self, transaction: Any, report: Report, now_ms: int) -> None:
+        row = self._chassis_row()
+        if row is None:
+            row = transaction.insert(self._idl.tables["Chassis"])
+            row.name = self.chassis
+            current: dict[str, Any] = {}
+        else:
+            current = {column: getattr(row, column) for column in _COLUMNS["Chassis"]}
+        wanted: dict[str, Any] = {
+            "hostname": report.hostname,
+            "version": report.version,
+            "bridge_mappings": report.bridge_mappings,
+            "faults": report.faults,
+        }
+        if report.nb_cfg is not None:
+            wanted |= {"nb_cfg": report.nb_cfg}
+        differing = {column: value for column, value in wanted.items() if current.get(column) != value}
+        for column, value in differing.items():
+            setattr(row, column, value)
+        if "nb_cfg" in differing or not current:
+            row.nb_cfg_timestamp = now_ms
+
+    def _write_binding(self, port_id: UUID, binding: Binding) -> None:
+        row = self.rows("Port").get(port_id)
+        if row is None:
+            return
+        row.verify("chassis")
+        if one(row, "chassis") != binding.chassis:
+            row.chassis = [] if binding.chassis is None else [binding.chassis]
+        if bool(one(row, "up")) != binding.is_up:
+            row.up = [binding.is_up]
+
+    def is_reported(self, report: Report) -> bool:
+        """Return whether the `Chassis` row says just what *report* does."""
+        row = self._chassis_row()
+        return (
+            row is not None
+            and one(row, "hostname") == report.hostname
+            and one(row, "version") == report.version
+            and pairs(row, "bridge_mappings") == report.bridge_mappings
+            and pairs(row, "faults") == report.faults
+            and report.nb_cfg in (None, one(row, "nb_cfg"))
+        )
+
+    def binding(self, port_id: UUID) -> Binding | None:
+        """Return who holds the port according to the database, None where it has no such row."""
+        row = self.rows("Port").get(port_id)
+        return None if row is None else Binding(one(row, "chassis"), bool(one(row, "up")))
+
+    def withdraw(self, port_ids: Iterable[UUID]) -> None:
+        """Begin a write that takes out the `Chassis` row and leaves the ports with *port_ids* to nobody."""
+        transaction = self.begin(f"trunkline agent of {self.chassis} withdraws")
+        row = self._chassis_row()
+        if row is not None:
+            row.delete()
+        for port_id in port_ids:
+            held = self.binding(port_id)
+            if held is not None and held.chassis == self.chassis:
+                self._write_binding(port_id, Binding(None, is_up=False))
+        self.commit(transaction)
+
+
+class RowError(TrunklineError):
+    """A row that the schema allows and that makes no sense all the same."""
+
+
+def _network(row: Any) -> Network:
+    is_vlan = one(row, "network_type") == "vlan"
+    vlan_id = one(row, "segmentation_id")
+    if is_vlan and vlan_id is None:
+        raise RowError("it is of type vlan and has no segmentation_id; set one of 1-4094")
+    if not is_vlan and vlan_id is not None:
+        raise RowError(f"it is flat and has segmentation_id {vlan_id}; clear it, or set the type to vlan")
+    return Network(
+        id=row.uuid,
+        name=one(row, "name"),
+        key=one(row, "unique_key"),
+        physnet=one(row, "physical_network"),
+        vlan_id=vlan_id,
+        mtu=one(row, "mtu"),
+        floods_unknown=one(row, "unknown_unicast") != "drop",
+        learns_remote_ports=one(row, "remote_ports") == "learned",
+        is_transparent=one(row, "vlan_transparent"),
+    )
+
+
+def _port(row: Any) -> Port:
+    requested = one(row, "requested_chassis") or ""
+    allowed = (AllowedPair(*parse_allowed_pair(text)) for text in sorted(every(row, "allowed_address_pairs")))
+    return Port(
+        id=row.uuid,
+        name=one(row, "name"),
+        key=one(row, "unique_key"),
+        network_id=one(row, "network"),
+        mac=parse_port_mac(one(row, "mac")),
+        addresses=tuple(parse_ip(text) for text in sorted(every(row, "addresses"))),
+        is_enabled=one(row, "enabled") is not False,
+        is_secured=one(row, "port_security") is not False,
+        allowed_pairs=tuple(allowed),
+        takes_unknown_macs=one(row, "unknown_macs"),
+        requested_chassis=tuple(name.strip() for name in requested.split(",") if name.strip()),
+        chassis=one(row, "chassis"),
+        is_up=bool(one(row, "up")),
+        parent=one(row, "parent"),
+        parent_vlan=one(row, "parent_vlan"),
+        is_announced=pairs(row, "options").get("announce") != "false",
+    )

@@ -1,0 +1,166 @@
+"""A replica: a database's rows in memory, kept current by the server, and which of them changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import ovs.db.idl
+import ovs.poller
+
+PROBE_INTERVAL_MS = 5000
+"""How long a server may be silent before it is asked whether it is there."""
+
+
+@dataclass
+class Touched:
+    """The rows that came, changed or went since the last time, by table."""
+
+    row_ids: dict[str, set[UUID]] = field(default_factory=dict)
+
+    def __getitem__(self, table: str) -> set[UUID]:
+        return self.row_ids.get(table, set())
+
+    def __bool__(self) -> bool:
+        return any(self.row_ids.values())
+
+
+class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
+    """The IDL, with a note of each row that it touches."""
+
+    def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper) -> None:
+        self.touched: dict[str, set[UUID]] = {}
+        super().__init__(remotes, helper, probe_interval=PROBE_INTERVAL_MS, leader_only=False)
+
+    def notify(self, event: str, row: Any, updates: Any = None) -> None:
+        """Note the row; the IDL calls this for each one that a message changes."""
+        self.touched.setdefault(row._table.name, set()).add(row.uuid)
+
+
+class Outcome(Enum):
+    """How a write ended."""
+
+    DONE = "done"
+    AGAIN = "again"
+    """The database has moved on, or went away: look again and compose another."""
+    FAILED = "failed"
+
+
+class Replica:
+    """The tables and columns in *columns_by_table* of the database at *remotes* (comma separated).
+
+    *schema* is the database's schema as JSON; the server may know more than it. Nothing here blocks: call
+    `run` whenever the poller that `wait` prepared wakes.
+    """
+
+    def __init__(
+        self, remotes: str, schema: Mapping[str, Any], columns_by_table: Mapping[str, list[str]]
+    ) -> None:
+        helper = ovs.db.idl.SchemaHelper(schema_json=dict(schema))
+        for table, columns in columns_by_table.items():
+            helper.register_columns(table, columns)
+        self.remotes = remotes
+        self._idl = _TrackingIdl(remotes, helper)
+        self._known: dict[str, set[UUID]] = {table: set() for table in columns_by_table}
+        self._synced_session: int | None = None
+        self._transaction: Any = None
+        self._condition_seqno = 0
+        self.error: str | None = None
+
+    def close(self) -> None:
+        """End the connection; the rows stay as they are."""
+        self._idl.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server is there and the rows are those that it has now."""
+        return bool(
+            self._idl.state == ovs.db.idl.Idl.IDL_S_MONITORING
+            and self._idl._session.is_connected()
+            and self._idl._session.get_seqno() == self._idl._last_seqno
+        )
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the rows were whole at least once; they may be old where the server is gone."""
+        return self._synced_session is not None
+
+    @property
+    def are_conditions_met(self) -> bool:
+        """Whether the server has sent all rows that the latest conditions ask for."""
+        return (
+            self.is_connected and not self._idl.cond_changed and self._idl.cond_seqno >= self._condition_seqno
+        )
+
+    def rows(self, table: str) -> Mapping[UUID, Any]:
+        """Return the rows of *table* by id."""
+        rows: Mapping[UUID, Any] = self._idl.tables[table].rows
+        return rows
+
+    def run(self) -> Touched:
+        """Take in what the server sent, and return the rows that it touched.
+
+        After a reconnection that is every row that there was or is, as the server does not say which went
+        meanwhile.
+        """
+        self._idl.run()
+        touched, self._idl.touched = self._idl.touched, {}
+        if not self.is_connected:
+            # Half a dump would look like rows that went; what was touched is told again when it is whole.
+            return Touched()
+        session = self._idl._session.get_seqno()
+        if session != self._synced_session:
+            self._synced_session = session
+            touched = {table: known | set(self.rows(table)) for table, known in self._known.items()}
+        for table, row_ids in touched.items():
+            rows = self.rows(table)
+            for row_id in row_ids:
+                (self._known[table].add if row_id in rows else self._known[table].discard)(row_id)
+        return Touched(touched)
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Let *poller* wake when `run` or `outcome` has something to do."""
+        self._idl.wait(poller)
+        if self._transaction is not None:
+            self._transaction.wait(poller)
+
+    def restrict(self, table: str, condition: Iterable[Any]) -> None:
+        """Ask for just those rows of *table* that match any clause of *condition* (RFC 7047 section 5.1)."""
+        self._condition_seqno = max(self._condition_seqno, self._idl.cond_change(table, list(condition)))
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a write is under way; there is one at a time."""
+        return self._transaction is not None
+
+    def begin(self, comment: str) -> Any:
+        """Return a new transaction, to be filled and sent by `commit`; *comment* goes to the database log."""
+        transaction = ovs.db.idl.Transaction(self._idl)
+        transaction.add_comment(comment)
+        return transaction
+
+    def commit(self, transaction: Any) -> None:
+        """Send *transaction*; `outcome` tells how it ended."""
+        transaction.commit()
+        self._transaction = transaction
+
+    def outcome(self) -> Outcome | None:
+        """Return how the write ended, once; None while it is under way and when there is none."""
+        if self._transaction is None:
+            return None
+        kind = ovs.db.idl.Transaction
+        status = self._transaction.commit()
+        if status == kind.INCOMPLETE:
+            return None
+        transaction, self._transaction = self._transaction, None
+        if status in (kind.SUCCESS, kind.UNCHANGED):
+            return Outcome.DONE
+        if status == kind.TRY_AGAIN:
+            return Outcome.AGAIN
+        self.error = transaction.get_error()
+        return Outcome.FAILED
