@@ -29,6 +29,11 @@ def trunkline(*arguments: str, nb: str | None = None, timeout_s: float = 60) -> 
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def typed(command: str, nb: str | None = None) -> Done:
+    """Run `trunkline` with *command*, as typed in a shell, where no argument has a space."""
+    return trunkline(*command.split(), nb=nb)
+
+
 def refusal(done: Done, code: int) -> str:
     """Return the one line of complaint of a command that had to end with *code*, and print nothing else."""
     assert (done.code, done.out) == (code, ""), done

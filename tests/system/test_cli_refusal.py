@@ -1,0 +1,190 @@
+"""Issue "the main job", Bad input: every refusal is one line that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from program import refusal, trunkline, typed
+
+if TYPE_CHECKING:
+    from trunkline.lab.northbound import Northbound
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def remote(nb: Northbound) -> str:
+    """A northbound with the networks web (VLAN 101) and plain (flat) and the port web1."""
+    for command in (
+        "network create web --type vlan --physical-network physnet1 --segment 101",
+        "network create plain --type flat --physical-network physnet1",
+        "port create web1 --network web --mac 02:00:00:00:00:01 --ip 192.0.2.1",
+    ):
+        assert typed(command, nb.remote) == (0, "", "")
+    return nb.remote
+
+
+CREATE_PORT = "port create web2 --network web --mac 02:00:00:00:00:02"
+
+REFUSALS = [
+    (
+        "network create db --type vlan --physical-network physnet1 --segment 101",
+        1,
+        "network 'web' already uses VLAN 101 on physnet1; pick another --segment",
+    ),
+    (
+        "network create flat2 --type flat --physical-network physnet1",
+        1,
+        "network 'plain' is already the flat network of physnet1; "
+        "pick another --physical-network, or --type vlan",
+    ),
+    (
+        "network create web --type vlan --physical-network physnet1 --segment 102",
+        1,
+        "network 'web' already exists; pick another name, or use `set`",
+    ),
+    (
+        "port create web2 --network web --mac 02-00-00-00-00-01",
+        1,
+        "port 'web1' already has MAC 02:00:00:00:00:01 in network 'web'; pick another --mac",
+    ),
+    (
+        "port create web1 --network web --mac 02:00:00:00:00:02",
+        1,
+        "port 'web1' already exists; pick another name, or use `set`",
+    ),
+    ("network delete web", 1, "network 'web' still has 1 port (web1); delete it first"),
+    (
+        "port create web2 --network wbe --mac 02:00:00:00:00:02",
+        1,
+        "no network is called 'wbe'; see `trunkline network list`",
+    ),
+    ("port list --network wbe", 1, "no network is called 'wbe'; see `trunkline network list`"),
+    ("port set web1 --network wbe", 1, "no network is called 'wbe'; see `trunkline network list`"),
+    ("network show wbe", 1, "no network is called 'wbe'; see `trunkline network list`"),
+    ("network delete plain wbe", 1, "no network is called 'wbe'; see `trunkline network list`"),
+    ("port show web9", 1, "no port is called 'web9'; see `trunkline port list`"),
+    ("port set web9 --disable", 1, "no port is called 'web9'; see `trunkline port list`"),
+    ("port delete web9", 1, "no port is called 'web9'; see `trunkline port list`"),
+    ("chassis show c9", 1, "no chassis is called 'c9'; see `trunkline chassis list`"),
+    ("chassis delete c9", 1, "no chassis is called 'c9'; see `trunkline chassis list`"),
+    (
+        f"{CREATE_PORT} --parent web9 --parent-vlan 5",
+        1,
+        "port 'web9' cannot be a parent: there is none, or it is a sub-port itself",
+    ),
+    (
+        "port create web2 --network web --mac zz",
+        2,
+        "'zz' is not a MAC address; write it as 02:00:00:00:00:01",
+    ),
+    (
+        f"{CREATE_PORT} --ip 192.0.2.300",
+        2,
+        "'192.0.2.300' is not an IP address; write it as 192.0.2.1 or 2001:db8::1",
+    ),
+    ("port set web1 --mac zz", 2, "'zz' is not a MAC address; write it as 02:00:00:00:00:01"),
+    (
+        "port set web1 --unknown-macs",
+        2,
+        "--unknown-macs needs port security off; add --no-port-security",
+    ),
+    (
+        "network set plain --segment 5",
+        2,
+        "a flat network has no VLAN id; leave out --segment, or use --type vlan",
+    ),
+    ("network set plain --type vlan", 2, "a vlan network needs a VLAN id; give --segment 1–4094"),
+    (
+        "network set plain --type vlan --segment 101",
+        1,
+        "network 'web' already uses VLAN 101 on physnet1; pick another --segment",
+    ),
+]
+
+
+def test_every_refusal_is_one_line_with_its_exit_code_and_nothing_is_half_written(remote: str) -> None:
+    before = [trunkline(noun, "list", "-o", "json", nb=remote).out for noun in ("network", "port")]
+    for command, code, line in REFUSALS:
+        assert refusal(typed(command, remote), code) == f"trunkline: {line}", command
+    assert [trunkline(noun, "list", "-o", "json", nb=remote).out for noun in ("network", "port")] == before
+
+
+def test_a_tag_out_of_range_is_a_usage_error(remote: str) -> None:
+    for tag in ("0", "4095", "x"):
+        done = typed(f"network create db --type vlan --physical-network p --segment {tag}", remote)
+        assert "'--segment'" in refusal(done, 2)
+
+
+def test_a_set_that_sets_nothing_is_a_usage_error(remote: str) -> None:
+    assert "there is nothing to set" in refusal(trunkline("port", "set", "web1", nb=remote), 2)
+
+
+def test_a_trunk_port_is_not_deleted_under_its_sub_ports(remote: str) -> None:
+    sub_port = "port create sub --network plain --mac 02:00:00:00:00:03 --parent web1 --parent-vlan 5"
+    assert typed(sub_port, remote).code == 0
+    twin = sub_port.replace("sub --", "twin --").replace(":03", ":04")
+    assert "already has a sub-port with tag 5" in refusal(typed(twin, remote), 1)
+    assert "has sub-ports" in refusal(trunkline("port", "delete", "web1", nb=remote), 1)
+    assert trunkline("port", "delete", "web1", "sub", nb=remote) == (0, "", "")
+
+
+def test_the_database_itself_refuses_what_the_program_would(remote: str) -> None:
+    """Item 2 of the issue: not only the commands, but whoever writes, is held to the ranges."""
+    from trunkline.ovsdb.northbound import Northbound, TransactionError
+    from trunkline.ovsdb.operation import insert
+
+    row = {
+        "name": "x",
+        "unique_key": 99,
+        "network_type": "vlan",
+        "physical_network": "p",
+        "segmentation_id": 7,
+    }
+    with Northbound.connect(remote) as northbound:
+        for wrong in (
+            {"segmentation_id": 0},
+            {"segmentation_id": 4095},
+            {"network_type": "gre"},
+            {"physical_network": ""},
+            {"name": ""},
+            {"unique_key": 0},
+            {"unique_key": 1 << 24},
+            {"mtu": 67},
+        ):
+            with pytest.raises(TransactionError, match="constraint violation"):
+                northbound.transact([insert("Network", row | wrong)])
+        northbound.transact([insert("Network", row)])
+
+
+def test_a_port_moves_and_changes_and_what_is_cleared_is_empty(remote: str) -> None:
+    change = "port set web1 --network plain --mac 02:00:00:00:00:09 --requested-chassis c1,c2 --disable"
+    assert typed(change, remote) == (0, "", "")
+    assert trunkline("port", "set", "web1", "--ip", "", "--requested-chassis", "", nb=remote) == (0, "", "")
+    shown = json.loads(trunkline("port", "show", "web1", "-o", "json", nb=remote).out)
+    assert (shown["network"], shown["mac"], shown["enabled"]) == ("plain", "02:00:00:00:00:09", False)
+    assert (shown["addresses"], shown["requested_chassis"]) == ([], None)
+
+
+def test_a_network_changes_its_type_and_back(remote: str) -> None:
+    assert typed("network set web --type flat --physical-network physnet2", remote).code == 0
+    shown = json.loads(trunkline("network", "show", "web", "-o", "json", nb=remote).out)
+    assert (shown["network_type"], shown["segmentation_id"]) == ("flat", None)
+    assert typed("network set web --type vlan --segment 4094 --mtu 9000", remote).code == 0
+    assert trunkline("network", "set", "web", "--mtu", "", nb=remote).code == 0
+    shown = json.loads(trunkline("network", "show", "web", "-o", "json", nb=remote).out)
+    assert (shown["segmentation_id"], shown["mtu"], shown["unique_key"]) == (4094, None, 1)
+
+
+def test_lists_are_in_the_order_of_names(remote: str) -> None:
+    for number in (3, 2):
+        typed(f"port create a{number} --network web --mac 02:00:00:00:01:0{number}", remote)
+    listed = json.loads(trunkline("port", "list", "-o", "json", nb=remote).out)
+    assert [port["name"] for port in listed] == ["a2", "a3", "web1"]
+    assert [line.split()[0] for line in trunkline("port", "list", nb=remote).out.splitlines()[2:]] == [
+        "a2",
+        "a3",
+        "web1",
+    ]

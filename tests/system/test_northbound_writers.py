@@ -1,0 +1,89 @@
+"""Unique keys under concurrent writers, and bulk creation."""
+
+from __future__ import annotations
+
+import multiprocessing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from trunkline.ovsdb.northbound import NetworkSpec, Northbound, NotFoundError, PortSpec, RefusedError
+from trunkline.ovsdb.operation import update
+
+if TYPE_CHECKING:
+    from trunkline.lab.northbound import Northbound as Served
+
+pytestmark = pytest.mark.system
+
+WRITERS, PORTS_EACH = 8, 125
+
+
+def a_network(name: str = "web", **changes: Any) -> NetworkSpec:
+    return NetworkSpec(**({"name": name, "network_type": "flat", "physical_network": name} | changes))
+
+
+def a_port(number: int, **changes: Any) -> PortSpec:
+    mac = (0x020000000000 + number).to_bytes(6, "big").hex(":")
+    return PortSpec(**({"name": f"port{number}", "network": "web", "mac": mac} | changes))
+
+
+def _write(remote: str, writer: int, barrier: Any) -> None:
+    with Northbound.connect(remote) as northbound:
+        barrier.wait()
+        for number in range(writer * PORTS_EACH, (writer + 1) * PORTS_EACH):
+            northbound.create(ports=[a_port(number)])
+
+
+def test_eight_writers_create_a_thousand_ports_with_no_key_twice_and_none_lost(nb: Served) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(WRITERS)
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network()])
+        writers = [context.Process(target=_write, args=(nb.remote, n, barrier)) for n in range(WRITERS)]
+        for process in writers:
+            process.start()
+        for process in writers:
+            process.join(100)
+        assert [process.exitcode for process in writers] == [0] * WRITERS
+        ports = northbound.ports()
+    assert {port["name"] for port in ports} == {f"port{n}" for n in range(WRITERS * PORTS_EACH)}
+    assert {port["unique_key"] for port in ports} == set(range(1, WRITERS * PORTS_EACH + 1))
+
+
+def test_many_rows_are_created_in_one_transaction_networks_and_their_ports_together(nb: Served) -> None:
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network()], [a_port(number) for number in range(2000)])
+        assert northbound.row_counts() == {"Network": 1, "Port": 2000, "Chassis": 0}
+        northbound.create([a_network("db")], [a_port(2000, network="db")])
+        assert northbound.port("port2000")["unique_key"] == 2001
+
+
+def test_of_many_rows_all_are_created_or_none(nb: Served) -> None:
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network()], [a_port(7)])
+        with pytest.raises(
+            RefusedError, match="port 'port7' already has MAC 02:00:00:00:00:07 in network 'web'"
+        ):
+            northbound.create([a_network("db")], [a_port(number, name=f"vm{number}") for number in range(20)])
+        assert northbound.row_counts() == {"Network": 1, "Port": 1, "Chassis": 0}
+
+
+def test_a_key_counter_that_was_set_back_is_named_and_no_key_is_given_twice(nb: Served) -> None:
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network()], [a_port(1)])
+        northbound.transact([update("NB_Global", row={"next_port_key": 1})])
+    with (
+        Northbound.connect(nb.remote) as northbound,
+        pytest.raises(
+            RefusedError, match="key 1 is that of port 'port1': NB_Global:next_port_key was set back"
+        ),
+    ):
+        northbound.create(ports=[a_port(2)])
+
+
+def test_a_network_deleted_under_a_writer_is_not_found(nb: Served) -> None:
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network()])
+        northbound.delete_networks(["web"])
+        with pytest.raises(NotFoundError, match="no network is called 'web'"):
+            northbound.create(ports=[a_port(1)])
