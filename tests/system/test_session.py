@@ -453,7 +453,7 @@ def test_switch_that_comes_later_is_waited_for(switch: Switch) -> None:
 
 
 def test_silent_switch_is_given_up_and_found_again(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "PROBE_INTERVAL_MS", 200)
+    monkeypatch.setattr(session, "PROBE_INTERVAL_MS", 1000)
     connection = Session(switch.target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
     until(connection, Connected)
     switch.signal(signal.SIGSTOP)

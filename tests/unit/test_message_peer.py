@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from trunkline.core.plan import plan
-from trunkline.openflow import message
+from trunkline.openflow import message, session
 from trunkline.openflow.error import NotReady
 from trunkline.openflow.event import BundleRefused, Connected, Disconnected, Event, FlowsRead, Refusal
 from trunkline.openflow.message import message as build
@@ -164,6 +165,8 @@ def test_ended_connection_is_made_again(ready: Peer) -> None:
     ready.connection.close()
     (event,) = ready.session.run()
     assert event == Disconnected("closed by the switch")
+    started = time.monotonic()
     ready.connection = ready.accept()
+    assert time.monotonic() - started < 10 * session.MIN_BACKOFF_MS / 1000
     assert ready.hear()[0] == message.HELLO
     assert ready.say(message.hello(1)) == [Connected()]

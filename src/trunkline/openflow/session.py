@@ -91,7 +91,9 @@ class Session:
         now = ovs.timeval.msec()
         self._reconnect: Any = ovs.reconnect.Reconnect(now)
         self._reconnect.set_name(target)
-        self._reconnect.set_backoff(MIN_BACKOFF_MS, MAX_BACKOFF_MS)
+        self._reconnect.set_backoff(MAX_BACKOFF_MS, MAX_BACKOFF_MS)
+        # set_backoff takes no less than 1 s, made for remote peers; a local switch is back sooner than that.
+        self._reconnect.min_backoff = MIN_BACKOFF_MS
         self._reconnect.set_probe_interval(PROBE_INTERVAL_MS)
         self._reconnect.enable(now)
         self._stream: Any = None
