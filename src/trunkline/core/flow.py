@@ -103,7 +103,7 @@ class PopVlan(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Send a copy out of *ofport*; Open vSwitch never sends a frame back out of the port that it came in by."""
+    """Send a copy out of *ofport*; Open vSwitch never sends a frame back out of the port it came in by."""
 
     ofport: int
 

@@ -54,10 +54,7 @@ class Changes:
 
 
 class Snapshot:
-    """The rows that concern the chassis named *chassis*.
-
-    *faults* maps a subject, as an operator names it, to why this chassis cannot honour it.
-    """
+    """The rows that concern the chassis named *chassis*."""
 
     def __init__(self, chassis: str) -> None:
         self.chassis = chassis
@@ -65,7 +62,6 @@ class Snapshot:
         self.ports: dict[UUID, Port] = {}
         self.vifs: dict[str, tuple[Vif, ...]] = {}
         self.uplinks: dict[str, Uplink] = {}
-        self.faults: dict[str, str] = {}
         self.awake: frozenset[UUID] = frozenset()
         self._seats: dict[UUID, Seat] = {}
         self._port_id_by_name: dict[str, UUID] = {}
@@ -75,7 +71,7 @@ class Snapshot:
         self._networks_by_physnet: Index[str, UUID] = Index()
         self._subports_by_parent: Index[str, UUID] = Index()
         self._listers_by_mac: Index[MacId, UUID] = Index()
-        self._fault_name_by_subject: dict[SubjectId, str] = {}
+        self._fault_by_subject: dict[SubjectId, tuple[str, str]] = {}
         self._dirty: dict[SubjectId, None] = {CHASSIS: None}
 
     # -- what changes ------------------------------------------------------------------------------
@@ -83,6 +79,8 @@ class Snapshot:
     def change(self, changes: Changes) -> None:
         """Take *changes* over, and mark every subject whose view may differ for it."""
         for physnet, uplink in changes.uplinks.items():
+            if self.uplinks.get(physnet) == uplink:
+                continue
             _replace(self.uplinks, physnet, uplink)
             self._mark(CHASSIS)
             for network_id in self._networks_by_physnet[physnet]:
@@ -93,6 +91,8 @@ class Snapshot:
         for port_id, port in changes.ports.items():
             unseated |= self._change_port(port_id, port)
         for iface_id, vifs in changes.vifs.items():
+            if self.vifs.get(iface_id, ()) == vifs:
+                continue
             _replace(self.vifs, iface_id, vifs or None)
             self._mark((Subject.VIF, iface_id))
             unseated |= self._sharing(iface_id)
@@ -126,7 +126,7 @@ class Snapshot:
         for each in (old, port):
             if each is not None:
                 unseated |= self._sharing(each.name) | self._rivals(each)
-                self._mark((Subject.VIF, each.parent or each.name))
+                self._mark((Subject.VIF, each.name))
         _replace(self.ports, port_id, port)
         self._reindex(port_id, old, port)
         if port is not None:
@@ -229,6 +229,11 @@ class Snapshot:
         """True when no view waits to be computed."""
         return not self._dirty
 
+    @property
+    def faults(self) -> dict[str, str]:
+        """Why this chassis cannot honour a row, by the row's name as an operator knows it (`port db`)."""
+        return dict(self._fault_by_subject.values())
+
     def is_local(self, port_id: UUID) -> bool:
         """Return whether the port with *port_id* has its VIF here and may speak."""
         found = self._seats.get(port_id)
@@ -280,12 +285,7 @@ class Snapshot:
         return view
 
     def _note(self, subject: SubjectId, name: str, fault: str | None) -> None:
-        old_name = self._fault_name_by_subject.pop(subject, None)
-        if old_name is not None:
-            self.faults.pop(old_name, None)
-        if fault is not None:
-            self.faults[name] = fault
-            self._fault_name_by_subject[subject] = name
+        _replace(self._fault_by_subject, subject, None if fault is None else (name, fault))
 
     def _network_fault(self, network: Network) -> str | None:
         if network.physnet not in self.uplinks:

@@ -1,0 +1,1 @@
+"""What the tests share: frames, rows, a pure switch, and the oracle that says what must come out."""

@@ -1,0 +1,93 @@
+"""A frame as the tests speak of it: addresses, tags, and the header fields behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from trunkline.core.flow import Field
+from trunkline.core.frame import (
+    ETH_ARP,
+    ETH_IPV4,
+    ETH_IPV6,
+    ETH_VLAN,
+    ICMPV6_NEIGHBOUR_ADVERTISEMENT,
+    ICMPV6_NEIGHBOUR_SOLICITATION,
+    IP_ICMPV6,
+    IP_UDP,
+)
+
+BROADCAST = 0xFFFFFFFFFFFF
+ETH_EXPERIMENTAL = 0x88B5
+"""An Ethernet type for experiments (IEEE 802, local experimental Ethertype 1): neither IP nor ARP."""
+
+Headers = tuple[tuple[Field, int], ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tag:
+    """A VLAN tag, outermost first where there are several."""
+
+    vlan_id: int
+    priority: int = 0
+    tpid: int = ETH_VLAN
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An Ethernet frame; *headers* are the fields behind the tags, which `ethertype` begins."""
+
+    dst: int
+    src: int
+    tags: tuple[Tag, ...] = ()
+    ethertype: int = ETH_EXPERIMENTAL
+    headers: Headers = ()
+
+
+def arp(op: int, sender_mac: int, sender: IPv4Address, target: IPv4Address) -> tuple[int, Headers]:
+    """Return the type and headers of an ARP packet that asks for or tells of *sender* and *target*."""
+    return ETH_ARP, (
+        (Field.ARP_OP, op),
+        (Field.ARP_SHA, sender_mac),
+        (Field.ARP_SPA, int(sender)),
+        (Field.ARP_THA, 0),
+        (Field.ARP_TPA, int(target)),
+    )
+
+
+def udp(
+    src: IPv4Address | IPv6Address, dst: IPv4Address | IPv6Address, src_port: int, dst_port: int
+) -> tuple[int, Headers]:
+    """Return the type and headers of a UDP packet."""
+    is_ipv4 = isinstance(src, IPv4Address)
+    return ETH_IPV4 if is_ipv4 else ETH_IPV6, (
+        (Field.IPV4_SRC if is_ipv4 else Field.IPV6_SRC, int(src)),
+        (Field.IPV4_DST if is_ipv4 else Field.IPV6_DST, int(dst)),
+        (Field.IP_PROTO, IP_UDP),
+        (Field.UDP_SRC, src_port),
+        (Field.UDP_DST, dst_port),
+    )
+
+
+def icmpv6(src: IPv6Address, dst: IPv6Address, kind: int) -> tuple[int, Headers]:
+    """Return the type and headers of an ICMPv6 packet of *kind*, code 0, other than neighbour discovery."""
+    return ETH_IPV6, (
+        (Field.IPV6_SRC, int(src)),
+        (Field.IPV6_DST, int(dst)),
+        (Field.IP_PROTO, IP_ICMPV6),
+        (Field.ICMPV6_TYPE, kind),
+        (Field.ICMPV6_CODE, 0),
+    )
+
+
+def solicitation(src: IPv6Address, target: IPv6Address, source_mac: int) -> tuple[int, Headers]:
+    """Return a neighbour solicitation; *source_mac* 0 is no source link-layer option."""
+    dst = IPv6Address(0xFF020000000000000000000000000000 | 0x1FF000000 | int(target) & 0xFFFFFF)
+    ethertype, headers = icmpv6(src, dst, ICMPV6_NEIGHBOUR_SOLICITATION)
+    return ethertype, (*headers, (Field.ND_TARGET, int(target)), (Field.ND_SLL, source_mac))
+
+
+def advertisement(src: IPv6Address, target: IPv6Address, target_mac: int) -> tuple[int, Headers]:
+    """Return a neighbour advertisement; *target_mac* 0 is no target link-layer option."""
+    ethertype, headers = icmpv6(src, IPv6Address("ff02::1"), ICMPV6_NEIGHBOUR_ADVERTISEMENT)
+    return ethertype, (*headers, (Field.ND_TARGET, int(target)), (Field.ND_TLL, target_mac))

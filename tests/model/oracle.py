@@ -1,0 +1,213 @@
+"""The oracle: who receives a frame, by the frame rules of DESIGN.md section 5 and nothing else.
+
+It knows of no table, flow or view. The numbers in its comments are those of the rules. What the rules leave
+open is settled here: one priority tag comes off; where `vlan-limit` keeps a tag from being parsed, nobody can
+tell what is behind it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+
+from model.frame import Frame, Tag
+from model.rows import CHASSIS, Rows
+from trunkline.core.flow import Field
+from trunkline.core.model import IPPrefix, Network, Port
+
+Receipt = tuple[int, tuple[Tag, ...]]
+"""The port that a copy leaves by, and the tags that it carries."""
+
+_DHCP_DISCOVERY = {
+    Field.IPV4_SRC: 0,
+    Field.IPV4_DST: 0xFFFFFFFF,
+    Field.IP_PROTO: 17,
+    Field.UDP_SRC: 68,
+    Field.UDP_DST: 67,
+}
+_BEFORE_AN_ADDRESS = {131, 132, 133, 143}
+_GROUP = 1 << 40
+
+
+class Oracle:
+    """Says where frames go on `CHASSIS`, whose databases say *rows*."""
+
+    def __init__(self, rows: Rows, vlan_limit: int = 1) -> None:
+        self.rows = rows
+        self.vlan_limit = vlan_limit
+        self._port_by_name = {port.name: port for port in rows.ports.values()}
+        self._place = {id_: self._outlet(port) for id_, port in rows.ports.items()}
+        self._local = {id_: place for id_, place in self._place.items() if isinstance(place, tuple)}
+        self._network_here = {rows.ports[id_].network_id for id_ in self._local}
+
+    def receipts(self, in_port: int, frame: Frame) -> list[Receipt]:
+        """Return the copies of *frame*, which came in by *in_port*, sorted."""
+        found = self._from_wire(in_port, frame) or self._from_vif(in_port, frame)
+        return sorted(receipt for receipt in found if receipt[0] != in_port)
+
+    def _from_wire(self, in_port: int, frame: Frame) -> list[Receipt]:
+        physnets = [uplink.physnet for uplink in self.rows.uplinks.values() if uplink.ofport == in_port]
+        if not physnets or frame.src & _GROUP:  # 7
+            return []
+        here = [net for net in self.rows.networks.values() if net.id in self._network_here]
+        by_tag = {net.vlan_id: net for net in here if net.physnet == physnets[0]}
+        tags, tag = frame.tags, frame.tags[0].vlan_id if frame.tags else 0
+        network = by_tag.get(tag or None)  # 1, 2
+        if network is not None:
+            tags = tags[1:]
+        elif by_tag.get(None) and by_tag[None].is_transparent:  # 12
+            network = by_tag[None]
+        if network is None:  # 3
+            return []
+        if any(
+            port.mac == frame.src and port.network_id == network.id and not self._is_listed(port)
+            for port in map(self.rows.ports.__getitem__, self._local)
+        ):  # 7
+            return []
+        return self._delivered(network, frame, tags, from_wire=True)
+
+    def _from_vif(self, in_port: int, frame: Frame) -> list[Receipt]:
+        port_by_outlet = {outlet: self.rows.ports[id_] for id_, outlet in self._local.items()}
+        tags, port = frame.tags, port_by_outlet.get((in_port, None))
+        if tags and (in_port, tags[0].vlan_id) in port_by_outlet:  # 12
+            port, tags = port_by_outlet[in_port, tags[0].vlan_id], tags[1:]
+        if port is None:  # 14
+            return []
+        if tags and tags[0].vlan_id == 0 and self._is_parsed(frame, tags):  # 11
+            tags = tags[1:]
+        network = self.rows.networks[port.network_id]
+        if port.is_secured and not self._may_send(port, frame):  # 13
+            return []
+        return self._delivered(network, frame, tags, from_wire=False)
+
+    def _delivered(
+        self, network: Network, frame: Frame, tags: tuple[Tag, ...], *, from_wire: bool
+    ) -> list[Receipt]:
+        if tags and not network.is_transparent:  # 3, 11
+            return []
+        if tags and tags[0].vlan_id == 4095 and self._is_parsed(frame, tags):  # 3
+            return []
+        here = {id_: at for id_, at in self._local.items() if self.rows.ports[id_].network_id == network.id}
+        owners = {
+            port.id
+            for port in self.rows.ports.values()
+            if port.network_id == network.id and frame.dst in self._macs(port)
+        }
+        is_shared = any(self.rows.ports[id_].mac != frame.dst for id_ in owners)
+        to = {at for id_, at in here.items() if id_ in owners}
+        is_known_remote = (
+            any(self._place[id_] == "remote" for id_ in owners) and not network.learns_remote_ports
+        )
+        if frame.dst & _GROUP:  # 5, 10
+            to, leaves = set(here.values()), True
+        elif is_shared:  # 15
+            leaves = not to or is_known_remote or network.learns_remote_ports
+        elif to or is_known_remote:  # 1, 8, 9
+            leaves = not to
+        else:  # 6, 9, 15
+            to = {
+                at
+                for id_, at in here.items()
+                if self.rows.ports[id_].takes_unknown_macs and not self.rows.ports[id_].is_secured
+            }
+            leaves = network.floods_unknown
+        receipts = [(ofport, ((Tag(vlan_id),) if vlan_id else ()) + tags) for ofport, vlan_id in to]
+        uplink = self.rows.uplinks.get(network.physnet)
+        if leaves and uplink is not None and not from_wire:  # 4, 5, 9, 10
+            receipts.append((uplink.ofport, ((Tag(network.vlan_id),) if network.vlan_id else ()) + tags))
+        return receipts
+
+    def _may_send(self, port: Port, frame: Frame) -> bool:
+        is_parsed = len(frame.tags) <= self.vlan_limit
+        headers = dict(frame.headers) if is_parsed else {}
+        kind = headers.get(Field.ICMPV6_TYPE)
+        if headers.get(Field.UDP_DST) in ((68,) if Field.IPV4_SRC in headers else (546,)) or kind in (
+            134,
+            137,
+        ):
+            return False
+        allowed = self._prefixes(port, frame.src)
+        if allowed is None or not headers:
+            return allowed is None or frame.src in self._macs(port)
+        if Field.ARP_SPA in headers:
+            is_probe = headers[Field.ARP_SPA] == 0 and _is_in(headers[Field.ARP_TPA], 4, allowed)
+            is_own = is_probe or _is_in(headers[Field.ARP_SPA], 4, allowed)
+            return is_own and headers[Field.ARP_SHA] == frame.src
+        if Field.IPV4_SRC in headers:
+            is_discovery = headers.items() >= _DHCP_DISCOVERY.items()
+            return is_discovery or _is_in(headers[Field.IPV4_SRC], 4, allowed)
+        about = headers.get(Field.ND_TARGET, 0)
+        if headers.get(Field.ND_SLL, 0) not in (0, frame.src) or headers.get(Field.ND_TLL, 0) not in (
+            0,
+            frame.src,
+        ):
+            return False
+        if kind == 136 and not _is_in(about, 6, allowed):
+            return False
+        if _is_in(headers[Field.IPV6_SRC], 6, allowed):
+            return True
+        is_solicitation = kind == 135 and _is_in(about, 6, allowed)
+        return headers[Field.IPV6_SRC] == 0 and (is_solicitation or kind in _BEFORE_AN_ADDRESS)
+
+    def _prefixes(self, port: Port, mac: int) -> list[IPPrefix] | None:
+        """Return the addresses that *port* may use as *mac*, None for any; none at all for a foreign MAC."""
+        pairs = [pair for pair in port.allowed_pairs if pair.mac == mac]
+        own: list[IPPrefix] = [ip_network(address) for address in port.addresses] if port.mac == mac else []
+        if mac not in self._macs(port):
+            return []
+        if any(pair.prefix is None for pair in pairs) or (port.mac == mac and not own):
+            return None
+        halves = ((mac >> 24 ^ 0x020000) << 40) | 0xFFFE000000 | mac & 0xFFFFFF
+        link_local = IPv6Network(IPv6Address(0xFE80 << 112 | halves))
+        return [*own, *(pair.prefix for pair in pairs if pair.prefix is not None), link_local]
+
+    def _outlet(self, port: Port) -> tuple[int, int | None] | str | None:
+        """Return where *port* is: its outlet here, "remote", or None for nowhere (14)."""
+        carrier = self._port_by_name.get(port.parent) if port.parent else port
+        if not port.is_enabled or (carrier is not None and not carrier.is_enabled):
+            return None
+        vifs = self.rows.vifs.get(carrier.name, ()) if carrier is not None else ()
+        ofports = [vif.ofport for vif in vifs if vif.ofport is not None]
+        if carrier is None or not ofports:
+            return "remote"
+        if carrier is not port and carrier.parent is not None:
+            return None
+        holders = carrier.requested_chassis or (carrier.chassis or CHASSIS,)
+        if holders[0] != CHASSIS:
+            return "remote"
+        if carrier is port:
+            return ofports[0], None
+        if self._is_refused_subport(port, carrier):
+            return None
+        return ofports[0], port.parent_vlan
+
+    def _is_refused_subport(self, port: Port, carrier: Port) -> bool:
+        if port.parent_vlan is None or port.network_id == carrier.network_id:
+            return True
+        return any(
+            each.parent == port.parent
+            and each.key < port.key
+            and each.is_enabled
+            and (each.parent_vlan == port.parent_vlan or each.network_id == port.network_id)
+            for each in self.rows.ports.values()
+        )
+
+    def _macs(self, port: Port) -> set[int]:
+        return {port.mac} | {pair.mac for pair in port.allowed_pairs}
+
+    def _is_listed(self, port: Port) -> bool:
+        return any(
+            port.mac in self._macs(each) and each.network_id == port.network_id and each.id != port.id
+            for each in self.rows.ports.values()
+        )
+
+    def _is_parsed(self, frame: Frame, tags: tuple[Tag, ...]) -> bool:
+        """Return whether the first of *tags*, the last ones of *frame*, is parsed."""
+        return len(frame.tags) - len(tags) < self.vlan_limit
+
+
+def _is_in(address: int, version: int, prefixes: list[IPPrefix]) -> bool:
+    kind = IPv4Network if version == 4 else IPv6Network
+    return any(
+        isinstance(prefix, kind) and int(prefix.network_address) == address & int(prefix.netmask)
+        for prefix in prefixes
+    )

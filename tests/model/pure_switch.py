@@ -1,0 +1,123 @@
+"""A switch without a switch: it runs flows on frames as Open vSwitch does.
+
+`tests/system/test_pure_switch.py` holds it against the real one. What a frame looks like is settled once, when
+it comes in: of its tags, `vlan-limit` are parsed, and what is behind the first that is not stays unknown; its
+TPID then stands as the Ethernet type. Changes of tags do not parse anew (lib/flow.c, `parse_vlan`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from model.frame import Frame, Tag
+from trunkline.core.flow import (
+    Action,
+    Field,
+    Flow,
+    Goto,
+    Match,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    Set,
+)
+from trunkline.core.frame import VLAN_PRESENT
+from trunkline.core.pipeline import Table
+
+_MAX_TAGS = 2
+"""How many tags Open vSwitch keeps track of (FLOW_MAX_VLAN_HEADERS): a third one pushed drops the innermost."""
+
+
+class PureSwitch:
+    """A switch that holds *flows*, with `other_config:vlan-limit` at *vlan_limit*."""
+
+    def __init__(self, flows: Iterable[Flow], vlan_limit: int = 1) -> None:
+        self.vlan_limit = vlan_limit
+        self._flows_by_table: dict[Table, list[Flow]] = {table: [] for table in Table}
+        for flow in sorted(flows, key=lambda flow: -flow.priority):
+            self._flows_by_table[flow.table].append(flow)
+
+    def outputs(self, in_port: int, frame: Frame) -> list[tuple[int, Frame]]:
+        """Return the copies, with the port that each leaves by, of *frame* that came in by *in_port*."""
+        return self.walk(in_port, frame).copies
+
+    def walk(self, in_port: int, frame: Frame) -> Walk:
+        """Return the whole way of *frame* through the tables."""
+        walk = Walk(in_port, frame, self.vlan_limit)
+        self._look_up(walk, Table.CLASSIFY)
+        return walk
+
+    def _look_up(self, walk: Walk, table: Table) -> None:
+        walk.tables.append(table)
+        for flow in self._flows_by_table[table]:
+            if walk.matches(flow.match):
+                walk.flows.append(flow)
+                for action in flow.actions:
+                    self._do(walk, action)
+                return
+
+    def _do(self, walk: Walk, action: Action) -> None:
+        match action:
+            case Goto(table) | Resubmit(table):
+                self._look_up(walk, table)
+            case Output(ofport):
+                if ofport != walk.in_port:
+                    walk.copies.append((ofport, walk.frame()))
+            case Set(field, value):
+                walk.values[field] = value
+            case PushVlan(vlan_id):
+                walk.parsed = [Tag(vlan_id), *walk.parsed][:_MAX_TAGS]
+                walk.note_tag()
+            case PopVlan():
+                del walk.parsed[:1]
+                walk.note_tag()
+
+
+class Walk:
+    """The way of one frame: its fields as they are now, the tables and flows it met, and its copies."""
+
+    def __init__(self, in_port: int, frame: Frame, vlan_limit: int) -> None:
+        self.in_port = in_port
+        self.copies: list[tuple[int, Frame]] = []
+        self.tables: list[Table] = []
+        self.flows: list[Flow] = []
+        self.parsed = list(frame.tags[:vlan_limit])
+        self._hidden = frame.tags[vlan_limit:]
+        self._original = frame
+        self.values: dict[Field, int] = {
+            Field.IN_PORT: in_port,
+            Field.METADATA: 0,
+            Field.REG5: 0,
+            Field.REG6: 0,
+            Field.REG7: 0,
+            Field.ETH_DST: frame.dst,
+            Field.ETH_SRC: frame.src,
+            Field.ETH_TYPE: self._hidden[0].tpid if self._hidden else frame.ethertype,
+        }
+        if not self._hidden:
+            self.values.update(frame.headers)
+        self.note_tag()
+
+    def note_tag(self) -> None:
+        """Let `Field.VLAN_VID` say what the outermost tag, that is parsed, is now."""
+        self.values[Field.VLAN_VID] = VLAN_PRESENT | self.parsed[0].vlan_id if self.parsed else 0
+
+    def matches(self, match: Match) -> bool:
+        """Return whether the frame, as it is now, matches; a field that it lacks does not."""
+        values = self.values
+        for field, wanted, mask in match:
+            value = values.get(field)
+            if value is None or (value if mask is None else value & mask) != wanted:
+                return False
+        return True
+
+    def frame(self) -> Frame:
+        """Return the frame as it is now."""
+        return replace(
+            self._original,
+            dst=self.values[Field.ETH_DST],
+            src=self.values[Field.ETH_SRC],
+            tags=(*self.parsed, *self._hidden),
+        )

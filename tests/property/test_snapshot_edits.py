@@ -1,0 +1,120 @@
+"""However the rows came to be what they are, the flows and faults are those of a fresh computation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import TypeVar
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model import rows, world
+from trunkline import apps
+from trunkline.core.desired import Desired
+from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.view import View
+from trunkline.openflow.message import encode
+
+SEEDS = st.integers(0, 2**48)
+EDITS = 12
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Core:
+    """A snapshot and the desired flows that follow it, as the agent has them."""
+
+    def __init__(self) -> None:
+        self.snapshot = Snapshot(rows.CHASSIS)
+        self.desired: Desired[SubjectId] = Desired()
+
+    def take(self, changes: Changes) -> None:
+        self.snapshot.change(changes)
+        self.refresh()
+
+    def refresh(self) -> None:
+        encoded = {subject: _encoded(view) for subject, view in self.snapshot.refresh().items()}
+        self.desired.replace(encoded)
+
+
+def _encoded(view: View | None) -> list[tuple[bytes, bytes]]:
+    return [] if view is None else [tuple(encode(flow)) for flow in apps.flows(view)]  # type: ignore[misc]
+
+
+def _fresh(now: rows.Rows) -> Core:
+    core = Core()
+    core.take(rows.changes(rows.Rows(), now))
+    return core
+
+
+def _assert_same(core: Core, fresh: Core) -> None:
+    assert core.desired.conflicts == fresh.desired.conflicts == {}
+    assert core.desired.body_by_key == fresh.desired.body_by_key
+    assert core.snapshot.faults == fresh.snapshot.faults
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=SEEDS)
+def test_any_edits_end_in_the_flows_of_a_fresh_computation(seed: int) -> None:
+    """DESIGN.md section 7."""
+    random = Random(seed)
+    now, core = rows.Rows(), Core()
+    for _ in range(EDITS):
+        then = world.edited(random, now) if now.networks else world.rows(random)
+        core.take(rows.changes(now, then))
+        now = then
+        _assert_same(core, _fresh(now))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=SEEDS)
+def test_edits_that_were_not_computed_one_by_one_end_in_the_same_flows(seed: int) -> None:
+    random = Random(seed)
+    now, core = rows.Rows(), Core()
+    for _ in range(EDITS):
+        then = world.edited(random, now) if now.networks else world.rows(random)
+        core.snapshot.change(rows.changes(now, then))
+        if random.random() < 0.3:
+            core.refresh()
+        now = then
+    core.refresh()
+    _assert_same(core, _fresh(now))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=SEEDS)
+def test_the_order_of_the_rows_of_a_change_and_its_repetition_do_not_matter(seed: int) -> None:
+    random = Random(seed)
+    before = world.rows(random)
+    after = world.edited(random, world.edited(random, before))
+    core = _fresh(before)
+    change = rows.changes(before, after)
+    core.take(_shuffled(random, change))
+    core.take(_shuffled(random, change))
+    _assert_same(core, _fresh(after))
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEEDS)
+def test_a_row_that_did_not_change_marks_nothing(seed: int) -> None:
+    """DESIGN.md section 7: only what changed is computed again."""
+    random = Random(seed)
+    now = world.rows(random)
+    core = _fresh(now)
+    core.snapshot.change(rows.changes(rows.Rows(), now))
+    assert core.snapshot.refresh() == {}
+
+
+def _shuffled(random: Random, change: Changes) -> Changes:
+    return Changes(
+        networks=_reordered(random, change.networks),
+        ports=_reordered(random, change.ports),
+        vifs=_reordered(random, change.vifs),
+        uplinks=_reordered(random, change.uplinks),
+    )
+
+
+def _reordered(random: Random, values: Mapping[K, V]) -> dict[K, V]:
+    return dict(random.sample(list(values.items()), len(values)))
