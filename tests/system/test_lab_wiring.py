@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trunkline.lab import CommandError, Lab, LabError, demonstration, topology
+from trunkline.lab import CommandError, Lab, LabError, WaitError, demonstration, topology
 from trunkline.lab import lab as labs
 from trunkline.lab.interface import Interface
 from trunkline.lab.namespace import LinkEnd, Namespace, ip, veth
@@ -138,6 +138,17 @@ def test_a_double_tag_keeps_both_its_tags_in_a_capture(lab: LabFactory) -> None:
         nic = running.chassis["c1"].nic("p1")
         Interface(nic.namespace, nic.name, nic).send(frame)
         assert capture.frames() == [frame]
+
+
+def test_an_ipv6_address_is_given_when_it_is_known_to_be_no_duplicate(lab: LabFactory) -> None:
+    running = lab(SMALL, agents=False)
+    use_normal_switching(running)
+    assert running.vm["a"].link_local() == "fe80::1:aff:fe09:1"
+    twin = SMALL.replace("{name: a,", "{name: a, mac: '02:00:00:00:00:01',")
+    twins = lab(twin.replace("{name: m,", "{name: m, mac: '02:00:00:00:00:01',"), agents=False)
+    use_normal_switching(twins)
+    with pytest.raises(WaitError, match="is a duplicate"):
+        twins.vm["a"].link_local() and twins.host["m"].link_local()
 
 
 def test_a_host_that_tags_by_itself_is_reached_or_refused_with_the_reason(lab: LabFactory) -> None:

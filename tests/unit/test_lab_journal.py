@@ -13,7 +13,6 @@ import pytest
 from trunkline.lab import command
 from trunkline.lab.error import CommandError, WaitError
 from trunkline.lab.journal import Daemon, Journal, Process
-from trunkline.lab.northbound import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,5 +107,6 @@ def test_a_program_that_does_not_end_is_given_up() -> None:
         command.run(["sleep", "60"], timeout_s=0.05)
 
 
-def test_the_lab_runs_the_program_that_it_is_part_of() -> None:
-    assert PROGRAM[0] == sys.executable
+def test_a_refusal_of_our_own_program_reads_as_it_is_typed() -> None:
+    with pytest.raises(CommandError, match=r"^'trunkline no-such-noun' ended with exit code 2: "):
+        command.run([*command.PROGRAM, "no-such-noun"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from trunkline.lab.command import PROGRAM
 from trunkline.lab.interface import Interface
 from trunkline.lab.journal import Daemon
 from trunkline.lab.namespace import LinkEnd, ip, veth
-from trunkline.lab.northbound import PROGRAM
 from trunkline.lab.switchd import Switchd
 
 if TYPE_CHECKING:

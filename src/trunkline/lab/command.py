@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from trunkline.lab.error import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+PROGRAM = (sys.executable, "-m", "trunkline")
+"""The command line of this very program."""
 
 
 def run(
@@ -50,5 +54,7 @@ def reason(complaints: str) -> str:
 
 
 def _line(argv: Sequence[str]) -> str:
+    if tuple(argv[:3]) == PROGRAM:
+        argv = ["trunkline", *argv[3:]]
     text = " ".join(argv)
     return text if len(text) <= 200 else text[:197] + "..."

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from trunkline.lab.error import LabError, WaitError
 from trunkline.lab.namespace import LinkEnd, Namespace, ip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -103,16 +104,18 @@ class Journal:
         stuck: list[str] = []
         namespaces: list[Namespace] = []
         links: list[LinkEnd] = []
+        started: list[Daemon | Process] = []
         for entry in reversed(list(self._entries())):
             match entry:
                 case {"daemon": str(pidfile)}:
-                    stuck += _ended(Daemon(Path(pidfile)))
+                    started.append(Daemon(Path(pidfile)))
                 case {"process": int(pid), "start_ticks": int(start_ticks)}:
-                    stuck += _ended(Process(pid, start_ticks))
+                    started.append(Process(pid, start_ticks))
                 case {"link": str(name), "within": str(within)}:
                     links.append(LinkEnd(Namespace(within), name))
                 case {"namespace": str(name)}:
                     namespaces.append(Namespace(name))
+        stuck += _end_all(started)
         # A namespace outlives its name while somebody's shell is in it, with its links: links go first.
         for namespace in namespaces:
             names = {end.name for end in links if end.namespace == namespace}
@@ -140,15 +143,21 @@ class Journal:
                 continue  # the last line of a lab that was killed while it wrote: nothing was made after it
 
 
-def _ended(thing: Daemon | Process) -> list[str]:
+def _end_all(started: Sequence[Daemon | Process]) -> list[str]:
+    """End all of *started* side by side, the obstinate with SIGKILL, and return what is stuck even so."""
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return [complaint for complaint in pool.map(_ended, started) if complaint]
+
+
+def _ended(thing: Daemon | Process) -> str:
     try:
         thing.end(signal.SIGTERM, timeout_s=5.0)
     except WaitError:
         try:
             thing.end(signal.SIGKILL, timeout_s=5.0)
         except WaitError as error:
-            return [str(error)]
-    return []
+            return str(error)
+    return ""
 
 
 def _end(pid: int, number: signal.Signals, timeout_s: float) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import select
+import socket
+import time
 from typing import TYPE_CHECKING
 
-from trunkline.lab.error import CommandError, LabError
+from trunkline.lab.error import CommandError, LabError, WaitError
 from trunkline.lab.interface import Interface
 from trunkline.lab.journal import Process
 from trunkline.lab.namespace import LinkEnd, ip, veth
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from trunkline.lab.interface import Capture
     from trunkline.lab.journal import Journal
     from trunkline.lab.namespace import Namespace
+
+_RTMGRP_IPV6_IFADDR = 0x100  # linux/rtnetlink.h
 
 NIC = "eth0"
 """The name of a machine's one NIC, as the machine sees it."""
@@ -77,6 +83,26 @@ class Machine:
                 " take 'tagged: true' out of the topology, for an access port"
             ) from error
         return name
+
+    def link_local(self, timeout_s: float = 5.0) -> str:
+        """Return the NIC's IPv6 link-local address when duplicate address detection has passed it.
+
+        Raises WaitError where it found a duplicate, or is not done after *timeout_s* seconds (RFC 4862).
+        """
+        deadline = time.monotonic() + timeout_s
+        with self.namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as news:
+            news.bind((0, _RTMGRP_IPV6_IFADDR))
+            while True:
+                [shown] = json.loads(self.run(["ip", "-6", "-j", "address", "show", "dev", NIC]))[:1] or [{}]
+                for entry in shown.get("addr_info", []):
+                    if entry.get("dadfailed"):
+                        raise WaitError(f"{self.name}: {entry['local']} is a duplicate")
+                    if entry["scope"] == "link" and not entry.get("tentative"):
+                        return str(entry["local"])
+                ready, _, _ = select.select([news], [], [], max(0.0, deadline - time.monotonic()))
+                if not ready:
+                    raise WaitError(f"{self.name} had no IPv6 address after {timeout_s:g} s")
+                news.recv(65536)
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> str:
         """Run *argv* in the machine to its end and return its output; raises CommandError."""

@@ -6,10 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from trunkline.lab import command
+from trunkline.lab.command import PROGRAM
 from trunkline.lab.error import CommandError, WaitError
 from trunkline.lab.journal import Daemon
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trunkline.lab.journal import Journal
-
-PROGRAM = (sys.executable, "-m", "trunkline")
-"""The command line of this very program."""
 
 
 class Northbound:
@@ -106,8 +103,9 @@ class Northbound:
                 "table": "Port",
                 "where": [["name", "==", name]],
                 "columns": ["up"],
-                "until": "==",
-                "rows": [{"up": is_up}],
+                # A port that was never up has no value there, which is down as well.
+                "until": "==" if is_up else "!=",
+                "rows": [{"up": True}],
             }
             for name in names
         ]

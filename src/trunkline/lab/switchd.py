@@ -106,8 +106,8 @@ class Switchd:
     def settle(self) -> None:
         """Return when every frame that was waiting at an interface of this switch has been forwarded.
 
-        The main loop of ovs-vswitchd polls the interfaces of the userspace datapath once a turn, up to 32
-        frames of each, and answers a command once a turn; so a few answers are as many polls.
+        Holds for up to 64 frames an interface: the main loop of ovs-vswitchd polls the interfaces of the
+        userspace datapath once a turn, up to 32 frames of each, and answers one command of ours a turn.
         """
         for _ in range(3):
             self.appctl("version")
