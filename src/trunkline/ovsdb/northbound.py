@@ -17,12 +17,12 @@ from __future__ import annotations
 import json
 import random
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from trunkline.ovsdb.check import Check, deletion, no_sub_ports, trunk_checks
 from trunkline.ovsdb.operation import (
     NamedUuid,
     decoded_row,
-    delete,
     expect,
     insert,
     select,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from trunkline.ovsdb.operation import Condition, Operation, Row
+    from trunkline.ovsdb.operation import Operation, Row
     from trunkline.ovsdb.rpc import Tls
 
 __all__ = [
@@ -73,13 +73,6 @@ _REQUEST_TIMEOUT_S = 60.0
 _ATTEMPTS = 40
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.25
-
-
-class _Check(NamedTuple):
-    """An operation that aborts the transaction unless something holds, and what to say then."""
-
-    operation: Operation
-    error: RefusedError | NotFoundError
 
 
 class Northbound:
@@ -213,7 +206,7 @@ class Northbound:
         named = {row["name"]: f"network{number}" for number, row in enumerate(network_rows)}
         ids: dict[str, str] = {name: NamedUuid(uuid_name) for name, uuid_name in named.items()}
         ids |= self._network_ids({row["network"] for row in port_rows} - ids.keys())
-        checks = [check for row in port_rows for check in _trunk_checks(row)]
+        checks = [check for row in port_rows for check in trunk_checks(row)]
         for pause_s in _pauses():
             keys = self._next_keys or self._read_next_keys()
             after = {
@@ -281,7 +274,7 @@ class Northbound:
             if "network" in changed:
                 changed["network"] = self._network_ids({changed["network"]})[changed["network"]]
             moves = changed.keys() & {"parent", "parent_vlan"}
-            checks = _trunk_checks(row | changed) if moves else ()
+            checks = trunk_checks(row | changed) if moves else ()
             guarded = ("port_security", "unknown_macs", "parent", "parent_vlan")
             if self._updated("Port", row, changed, guarded, checks):
                 return
@@ -295,7 +288,7 @@ class Northbound:
             NotFoundError: there is no such network.
             RefusedError: one still has ports.
         """
-        self._commit([step for name in _once(names) for step in _deletion("Network", name)])
+        self._commit([step for name in _once(names) for step in deletion("Network", name)])
 
     def delete_ports(self, names: Iterable[str]) -> None:
         """Delete the ports called *names*, all or none.
@@ -305,8 +298,8 @@ class Northbound:
             RefusedError: one is a trunk with sub-ports that are not among *names*.
         """
         gone = _once(names)
-        deletions = [step for name in gone for step in _deletion("Port", name)]
-        self._commit([*deletions, *(_no_sub_ports(name) for name in gone)])
+        deletions = [step for name in gone for step in deletion("Port", name)]
+        self._commit([*deletions, *(no_sub_ports(name) for name in gone)])
 
     def delete_chassis(self, names: Iterable[str]) -> None:
         """Delete the chassis called *names*, and say of the ports that they held that none holds them.
@@ -314,21 +307,21 @@ class Northbound:
         Raises:
             NotFoundError: there is no such chassis.
         """
-        steps: list[Operation | _Check] = []
+        steps: list[Operation | Check] = []
         for name in _once(names):
-            steps += _deletion("Chassis", name)
+            steps += deletion("Chassis", name)
             steps.append(update("Port", ("chassis", "==", name), row={"chassis": None, "up": None}))
         self._commit(steps)
 
     # --- how ---
 
-    def _commit(self, steps: Sequence[Operation | _Check]) -> None:
+    def _commit(self, steps: Sequence[Operation | Check]) -> None:
         """Do *steps* in one transaction; what the database refuses becomes a sentence."""
         try:
-            self.transact([step.operation if isinstance(step, _Check) else step for step in steps])
+            self.transact([step.operation if isinstance(step, Check) else step for step in steps])
         except TransactionError as error:
             failed = steps[error.position] if error.position < len(steps) else None
-            if isinstance(failed, _Check) and error.error == "timed out":
+            if isinstance(failed, Check) and error.error == "timed out":
                 raise failed.error from error
             reason = refusal(error, lambda table, where: self.read(select(table, *where))[0])
             if reason is error:
@@ -336,7 +329,7 @@ class Northbound:
             raise reason from error
 
     def _updated(
-        self, table: str, row: Row, changes: Row, guarded: Sequence[str], checks: Sequence[_Check]
+        self, table: str, row: Row, changes: Row, guarded: Sequence[str], checks: Sequence[Check]
     ) -> bool:
         """Write *changes* to *row*; return False where a *guarded* column has changed meanwhile."""
         same = ("_uuid", "==", row["_uuid"])
@@ -426,38 +419,3 @@ def _shown(row: Row) -> Row:
 
 def _once(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _deletion(table: str, name: str) -> list[Operation | _Check]:
-    named: Condition = ("name", "==", name)
-    exists = expect(table, named, rows=[{"name": name}], only=("name",))
-    return [_Check(exists, NotFoundError(no_such(table.lower(), name))), delete(table, named)]
-
-
-def _no_sub_ports(name: str) -> _Check:
-    return _Check(
-        expect("Port", ("parent", "==", name), rows=[], only=("name",)),
-        RefusedError(f"port {name!r} has sub-ports; delete them with it, or before it"),
-    )
-
-
-def _trunk_checks(row: Row) -> list[_Check]:
-    """Return what must hold, once *row* is written, for it to be a sub-port of its parent."""
-    parent, tag, name = row["parent"], row["parent_vlan"], row["name"]
-    if parent is None:
-        return []
-    is_parent: Condition = ("name", "==", parent)
-    shares_tag: tuple[Condition, Condition] = (("parent", "==", parent), ("parent_vlan", "==", tag))
-    return [
-        _Check(
-            expect("Port", is_parent, rows=[{"name": parent, "parent": None}], only=("name", "parent")),
-            RefusedError(f"port {parent!r} cannot be a parent: there is none, or it is a sub-port itself"),
-        ),
-        _Check(
-            expect("Port", *shares_tag, rows=[{"name": name}], only=("name",)),
-            RefusedError(
-                f"port {parent!r} already has a sub-port with tag {tag}; pick another --parent-vlan"
-            ),
-        ),
-        _no_sub_ports(name),
-    ]

@@ -173,6 +173,9 @@ def _unix(path: str, timeout_s: float) -> socket.socket:
 
 
 def _tls(stream: socket.socket, host: str, tls: Tls) -> ssl.SSLSocket:
+    for file in filter(None, tls):
+        if not os.access(file, os.R_OK):
+            raise UnreachableError(f"{file}: no such file, or not readable; TLS needs it")
     context = ssl.create_default_context(cafile=tls.ca_cert)
     # Open vSwitch's own certificates name no host: the CA is what is trusted, as in ovs-vsctl(8).
     context.check_hostname = False

@@ -170,7 +170,10 @@ def backup(place: str, tls: Tls) -> bytes:
     """Return a consistent copy of the northbound served at *place*, as a standalone database file."""
     files = (("-p", tls.private_key), ("-c", tls.certificate), ("-C", tls.ca_cert))
     options = [text for flag, file in files if file for text in (flag, file)]
-    return output("ovsdb-client", *options, "backup", place, DATABASE)
+    kind, _, path = place.partition(":")
+    # ovsdb-client looks for a relative path in the run directory of Open vSwitch.
+    where = f"unix:{Path(path).absolute()}" if kind == "unix" else place
+    return output("ovsdb-client", *options, "backup", where, DATABASE)
 
 
 def remote(listener: str) -> str | None:

@@ -1,0 +1,59 @@
+"""What a transaction asks of the database before it may commit, and the sentence for where it does not hold.
+
+A check stands among the operations, after those whose outcome it is about, so that no other writer comes
+between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from trunkline.ovsdb.operation import delete, expect
+from trunkline.ovsdb.refusal import NotFoundError, RefusedError, no_such
+
+if TYPE_CHECKING:
+    from trunkline.ovsdb.operation import Condition, Operation, Row
+
+
+class Check(NamedTuple):
+    """An operation that aborts the transaction unless something holds, and what to say then."""
+
+    operation: Operation
+    error: RefusedError | NotFoundError
+
+
+def no_sub_ports(name: str) -> Check:
+    """Return the check that the port called *name* is nobody's parent."""
+    return Check(
+        expect("Port", ("parent", "==", name), rows=[], only=("name",)),
+        RefusedError(f"port {name!r} has sub-ports; delete them with it, or before it"),
+    )
+
+
+def trunk_checks(row: Row) -> list[Check]:
+    """Return what must hold, once *row* is written, for it to be a sub-port of its parent."""
+    parent, tag, name = row["parent"], row["parent_vlan"], row["name"]
+    if parent is None:
+        return []
+    is_parent: Condition = ("name", "==", parent)
+    shares_tag: tuple[Condition, Condition] = (("parent", "==", parent), ("parent_vlan", "==", tag))
+    return [
+        Check(
+            expect("Port", is_parent, rows=[{"name": parent, "parent": None}], only=("name", "parent")),
+            RefusedError(f"port {parent!r} cannot be a parent: there is none, or it is a sub-port itself"),
+        ),
+        Check(
+            expect("Port", *shares_tag, rows=[{"name": name}], only=("name",)),
+            RefusedError(
+                f"port {parent!r} already has a sub-port with tag {tag}; pick another --parent-vlan"
+            ),
+        ),
+        no_sub_ports(name),
+    ]
+
+
+def deletion(table: str, name: str) -> list[Operation | Check]:
+    """Return the steps that delete the row of *table* called *name*, which there must be."""
+    named: Condition = ("name", "==", name)
+    exists = expect(table, named, rows=[{"name": name}], only=("name",))
+    return [Check(exists, NotFoundError(no_such(table.lower(), name))), delete(table, named)]
