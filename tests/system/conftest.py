@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 
 from trunkline.lab import Lab, topology
 from trunkline.lab import lab as labs
-from trunkline.lab.journal import Journal
+from trunkline.lab.journal import Journal, Process
 from trunkline.lab.northbound import Northbound
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from trunkline.lab.chassis import Chassis
     from trunkline.lab.topology import Topology
 
+_MARK = "made-by-tests"
 _numbers = itertools.count()
 
 
@@ -42,9 +44,10 @@ class ChassisFactory(Protocol):
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_leftovers() -> None:
-    """Take down the labs of test runs that were killed; they carry the run's process id in their names."""
+    """Take down the labs of test runs that were killed; each is marked with its run's process."""
     for name in labs.names():
-        if name.startswith("t") and len(name) == 10 and not Path(f"/proc/{_pid(name)}").exists():
+        mark = labs.STATE / name / _MARK
+        if mark.is_file() and not Process(*json.loads(mark.read_text())).is_running:
             labs.down(name)
 
 
@@ -54,7 +57,10 @@ def lab() -> Iterator[LabFactory]:
 
         def up(wanted: Topology | str, *, agents: bool = True) -> Lab:
             found = topology.parse(f"name: test\n{wanted}", "topology") if isinstance(wanted, str) else wanted
-            return stack.enter_context(Lab.up(found.named(_lab_name()), agents=agents))
+            running = stack.enter_context(Lab.up(found.named(_lab_name()), agents=agents))
+            us = Process.of(os.getpid())
+            (running.directory / _MARK).write_text(json.dumps([us.pid, us.start_ticks]))
+            return running
 
         yield up
 
@@ -87,10 +93,3 @@ def nb() -> Iterator[Northbound]:
 
 def _lab_name() -> str:
     return f"t{os.getpid():06x}{next(_numbers) & 0xFFF:03x}"
-
-
-def _pid(name: str) -> int:
-    try:
-        return int(name[1:7], 16)
-    except ValueError:
-        return os.getpid()  # not a name of ours: as good as running

@@ -15,6 +15,7 @@ from trunkline.lab.namespace import Namespace
 from trunkline.lab.northbound import Northbound
 from trunkline.lab.physical_switch import PhysicalSwitch
 from trunkline.lab.ping import Probe, reached
+from trunkline.lab.topology import check_name
 from trunkline.lab.vm import Vm
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Lab:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self.name = topology.name
-        self.directory = STATE / topology.name
+        self.directory = _directory(topology.name)
         self._journal = Journal(self.directory)
         self.nb = Northbound(self.directory, self._journal)
         self.switch = PhysicalSwitch(
@@ -69,11 +70,12 @@ class Lab:
         an integration bridge that has no flows. Raises LabError where a lab of that name is there already,
         and, after it has taken down what it had made, where a step fails.
         """
-        if (STATE / topology.name).exists():
+        directory = _directory(topology.name)
+        if directory.exists():
             raise LabError(
                 f"a lab '{topology.name}' is there already; run 'trunkline lab down --name {topology.name}'"
             )
-        (STATE / topology.name).mkdir(parents=True)
+        directory.mkdir(parents=True)
         lab = cls(topology)
         try:
             lab._raise(agents, report)
@@ -165,12 +167,17 @@ class Lab:
 def down(name: str) -> bool:
     """Take down the lab *name*, also one whose own process crashed; return whether there was one.
 
-    Raises LabError where something of it could not be ended; it can be called again then.
+    Raises LabError where *name* is not a lab's name, where its directory was not made by a lab, and where
+    something of it could not be ended; it can be called again then.
     """
-    directory = STATE / name
+    directory = _directory(name)
     if not directory.exists():
         return False
-    Journal(directory).undo()
+    journal = Journal(directory)
+    if not journal.path.is_file():
+        _remove_empty(directory)
+        return True
+    journal.undo()
     shutil.rmtree(directory)
     return True
 
@@ -178,6 +185,29 @@ def down(name: str) -> bool:
 def names() -> list[str]:
     """Return the names of the labs that are there, sorted."""
     return sorted(path.name for path in STATE.iterdir()) if STATE.exists() else []
+
+
+def _directory(name: str) -> Path:
+    """Return the directory of the lab *name*: a direct child of STATE, whatever the name.
+
+    A directory that is removed as a whole must not be reached through `..`, a slash or a symbolic link.
+    """
+    check_name(name)
+    directory = STATE / name
+    if directory.is_symlink():
+        raise LabError(
+            f"{directory} is a symbolic link, which no lab makes; look at it and remove it by hand"
+        )
+    return directory
+
+
+def _remove_empty(directory: Path) -> None:
+    try:
+        directory.rmdir()  # of a lab that was killed before it made anything
+    except OSError as error:
+        raise LabError(
+            f"{directory} has no journal, so no lab made it; look at it and remove it by hand"
+        ) from error
 
 
 def _network_command(network: Network) -> list[str]:

@@ -91,8 +91,7 @@ class Topology:
 
     def named(self, name: str) -> Topology:
         """Return the same lab under another *name*; raises TopologyError where that is not a name."""
-        if not _NAME.match(name):
-            raise TopologyError(f"lab name '{name}': give {_NAME_RULE}")
+        check_name(name)
         return replace(self, name=name)
 
     def wire_by_machine(self) -> dict[str, tuple[str, int | None]]:
@@ -100,6 +99,12 @@ class Topology:
         wire_by_network = {network.name: network.wire for network in self.networks}
         found = {vm.name: wire_by_network[vm.network] for vm in self.vms}
         return found | {host.name: host.wire for host in self.hosts}
+
+
+def check_name(name: str) -> None:
+    """Raise TopologyError where *name* cannot be a lab's: it names namespaces and a directory."""
+    if not _NAME.match(name):
+        raise TopologyError(f"lab name '{name}': give {_NAME_RULE}")
 
 
 def default() -> Topology:
