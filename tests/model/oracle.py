@@ -125,9 +125,11 @@ class Oracle:
             137,
         ):
             return False
+        if frame.src not in self._macs(port):
+            return False
         allowed = self._prefixes(port, frame.src)
         if allowed is None or not headers:
-            return allowed is None or frame.src in self._macs(port)
+            return True
         if Field.ARP_SPA in headers:
             is_probe = headers[Field.ARP_SPA] == 0 and _is_in(headers[Field.ARP_TPA], 4, allowed)
             is_own = is_probe or _is_in(headers[Field.ARP_SPA], 4, allowed)
@@ -149,11 +151,9 @@ class Oracle:
         return headers[Field.IPV6_SRC] == 0 and (is_solicitation or kind in _BEFORE_AN_ADDRESS)
 
     def _prefixes(self, port: Port, mac: int) -> list[IPPrefix] | None:
-        """Return the addresses that *port* may use as *mac*, None for any; none at all for a foreign MAC."""
+        """Return the addresses that *port* may use as *mac*, None for any."""
         pairs = [pair for pair in port.allowed_pairs if pair.mac == mac]
         own: list[IPPrefix] = [ip_network(address) for address in port.addresses] if port.mac == mac else []
-        if mac not in self._macs(port):
-            return []
         if any(pair.prefix is None for pair in pairs) or (port.mac == mac and not own):
             return None
         halves = ((mac >> 24 ^ 0x020000) << 40) | 0xFFFE000000 | mac & 0xFFFFFF

@@ -1,8 +1,8 @@
 """A switch without a switch: it runs flows on frames as Open vSwitch does.
 
-`tests/system/test_pure_switch.py` holds it against the real one. What a frame looks like is settled once, when
-it comes in: of its tags, `vlan-limit` are parsed, and what is behind the first that is not stays unknown; its
-TPID then stands as the Ethernet type. Changes of tags do not parse anew (lib/flow.c, `parse_vlan`).
+`tests/system/test_pure_switch.py` holds it against the real one. What a frame looks like is settled once,
+when it comes in: of its tags, `vlan-limit` are parsed, and what is behind the first that is not stays
+unknown; its TPID then stands as the Ethernet type. Changes of tags do not parse anew.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from trunkline.core.frame import VLAN_PRESENT
 from trunkline.core.pipeline import Table
 
 _MAX_TAGS = 2
-"""How many tags Open vSwitch keeps track of (FLOW_MAX_VLAN_HEADERS): a third one pushed drops the innermost."""
+"""How many tags Open vSwitch keeps track of (FLOW_MAX_VLAN_HEADERS): pushing a third drops the innermost."""
 
 
 class PureSwitch:

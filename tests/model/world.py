@@ -54,7 +54,7 @@ def rows(random: Random) -> Rows:
 
 
 def edited(random: Random, old: Rows) -> Rows:
-    """Return *old* after an edit or a few at once: rows that come, go, change, move, or swap what they have."""
+    """Return *old* after up to 3 edits at once: rows that come, go, change, move, or swap what they have."""
     new = old
     for _ in range(random.randint(1, 3)):
         new = random.choice(_EDITS)(random, new)

@@ -1,0 +1,131 @@
+"""A real ovs-vswitchd with one bridge of dummy ports, which take and give frames as octets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from trunkline.core.flow import Flow
+from trunkline.openflow.text import text
+
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+BATCH = 50
+"""Frames that wait at a dummy port at once; the switch drops what exceeds 100."""
+
+
+class DummySwitch:
+    """The bridge br-int with the dummy ports *ofports*; all its files are in *folder*."""
+
+    def __init__(self, folder: Path, ofports: Iterable[int]) -> None:
+        self.folder = folder
+        self._environment = os.environ | {f"OVS_{name}DIR": str(folder) for name in ("RUN", "LOG", "DB")}
+        self._read_bytes: dict[int, int] = {}
+        self._run("ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA)
+        self._daemon("ovsdb-server", f"{folder}/conf.db", f"--remote=punix:{folder}/db.sock")
+        self.vsctl("--no-wait", "init")
+        self._daemon("ovs-vswitchd", f"unix:{folder}/db.sock", "--enable-dummy=override")
+        bridge = ["datapath_type=dummy", "fail_mode=secure", "protocols=OpenFlow14"]
+        self.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", *bridge)
+        self.add_ports(ofports)
+
+    def add_ports(self, ofports: Iterable[int]) -> None:
+        """Add dummy ports; returns when the switch has them."""
+        commands: list[str] = []
+        for ofport in ofports:
+            self._read_bytes[ofport] = 0
+            name, pcap = f"p{ofport}", self._pcap(ofport)
+            kind = ["type=dummy", f"ofport_request={ofport}", f"options:tx_pcap={pcap}"]
+            commands += ["--", "add-port", "br-int", name, "--", "set", "Interface", name, *kind]
+        self.vsctl(*commands[1:])
+
+    def close(self) -> None:
+        """End both daemons and wait until they are gone."""
+        for program in ("ovs-vswitchd", "ovsdb-server"):
+            pidfile = self.folder / f"{program}.pid"
+            if not pidfile.exists():
+                continue
+            pid = int(pidfile.read_text())
+            os.kill(pid, signal.SIGTERM)
+            while Path(f"/proc/{pid}").exists():
+                time.sleep(0.005)
+
+    def set_vlan_limit(self, vlan_limit: int) -> None:
+        """Let the switch parse *vlan_limit* tags of a frame; returns when it does."""
+        self.vsctl("set", "Open_vSwitch", ".", f"other_config:vlan-limit={vlan_limit}")
+
+    def replace_flows(self, flows: Iterable[Flow]) -> None:
+        """Let *flows* be all flows of the bridge, in one bundle."""
+        lines = "\n".join(text(flow) for flow in flows)
+        self.ofctl("--bundle", "replace-flows", "br-int", "-", stdin=lines)
+        self.appctl("revalidator/purge")
+
+    def receive(self, frames_by_port: Mapping[int, list[bytes]]) -> list[tuple[int, bytes]]:
+        """Let frames come in, and return all that came out, with the port that each left by."""
+        for ofport, frames in frames_by_port.items():
+            for start in range(0, len(frames), BATCH):
+                batch = [frame.hex() for frame in frames[start : start + BATCH]]
+                self.appctl("netdev-dummy/receive", f"p{ofport}", *batch)
+                self.settle()
+        return [(ofport, frame) for ofport in self._read_bytes for frame in self._sent(ofport)]
+
+    def settle(self) -> None:
+        """Return when the frames that waited at the ports have been forwarded.
+
+        The main loop polls every dummy port once a turn, up to 32 frames, and answers a command a turn.
+        """
+        for _ in range(4):
+            self.appctl("version")
+
+    def appctl(self, *arguments: str) -> str:
+        """Return the answer of ovs-vswitchd to a command."""
+        return self._run("ovs-appctl", *arguments)
+
+    def ofctl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run `ovs-ofctl`."""
+        return self._run("ovs-ofctl", "-O", "OpenFlow14", *arguments, stdin=stdin)
+
+    def vsctl(self, *arguments: str) -> str:
+        """Run `ovs-vsctl`; returns when ovs-vswitchd has done what was asked."""
+        return self._run("ovs-vsctl", "--timeout=20", *arguments)
+
+    @property
+    def log(self) -> str:
+        """The log of ovs-vswitchd."""
+        return (self.folder / "ovs-vswitchd.log").read_text()
+
+    def _pcap(self, ofport: int) -> Path:
+        return self.folder / f"p{ofport}.pcap"
+
+    def _sent(self, ofport: int) -> list[bytes]:
+        """Return the frames that left by *ofport* since the last time."""
+        data, at = self._pcap(ofport).read_bytes(), self._read_bytes[ofport] or 24
+        frames = []
+        while at < len(data):
+            (length,) = struct.unpack_from("=I", data, at + 8)
+            frames.append(data[at + 16 : at + 16 + length])
+            at += 16 + length
+        self._read_bytes[ofport] = at
+        return frames
+
+    def _daemon(self, program: str, *arguments: str) -> None:
+        files = [f"--pidfile={self.folder}/{program}.pid", f"--log-file={self.folder}/{program}.log"]
+        quiet = ["-vconsole:off", "-vsyslog:off"]
+        self._run(program, *arguments, "--detach", "--no-chdir", *files, *quiet)
+
+    def _run(self, *command: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            command,
+            env=self._environment,
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, (command[:3], done.stderr)
+        return done.stdout

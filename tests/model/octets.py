@@ -1,0 +1,98 @@
+"""Frames as octets, and back, so that a real switch takes the frames that the pure one does."""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import IPv4Address, IPv6Address
+
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    ICMPv6Unknown,
+    IPv6,
+)
+from scapy.layers.l2 import ARP
+from scapy.packet import Packet, Raw
+
+from model.frame import Frame, Tag
+from trunkline.core.address import mac_text
+from trunkline.core.flow import Field
+from trunkline.core.frame import (
+    ETH_SERVICE_VLAN,
+    ETH_VLAN,
+    ICMPV6_NEIGHBOUR_ADVERTISEMENT,
+    ICMPV6_NEIGHBOUR_SOLICITATION,
+)
+
+_TRAILER = struct.Struct(">4sI")
+_MAGIC = b"tl\xfe\xed"
+
+
+def octets(frame: Frame, number: int) -> bytes:
+    """Return *frame* as it stands on the wire, with *number* behind all that its headers speak of."""
+    head = frame.dst.to_bytes(6, "big") + frame.src.to_bytes(6, "big")
+    for tag in frame.tags:
+        head += struct.pack(">HH", tag.tpid, tag.priority << 13 | tag.vlan_id)
+    head += frame.ethertype.to_bytes(2, "big")
+    return head + bytes(_packet(dict(frame.headers))).ljust(46, b"\0") + _TRAILER.pack(_MAGIC, number)
+
+
+def tags_and_rest(data: bytes) -> tuple[tuple[Tag, ...], bytes]:
+    """Return the tags of the frame *data* and all of it but them."""
+    tags, at = [], 12
+    while int.from_bytes(data[at : at + 2], "big") in (ETH_VLAN, ETH_SERVICE_VLAN):
+        tpid, tci = struct.unpack_from(">HH", data, at)
+        tags.append(Tag(tci & 0xFFF, tci >> 13, tpid))
+        at += 4
+    return tuple(tags), data[:12] + data[at:]
+
+
+def number(data: bytes) -> int:
+    """Return the number that `octets` put behind the frame *data*."""
+    magic, found = _TRAILER.unpack(data[-_TRAILER.size :])
+    assert magic == _MAGIC, data.hex()
+    return int(found)
+
+
+def _packet(headers: dict[Field, int]) -> Packet:
+    if Field.ARP_OP in headers:
+        return ARP(
+            op=headers[Field.ARP_OP],
+            hwsrc=mac_text(headers[Field.ARP_SHA]),
+            psrc=str(IPv4Address(headers[Field.ARP_SPA])),
+            hwdst=mac_text(headers[Field.ARP_THA]),
+            pdst=str(IPv4Address(headers[Field.ARP_TPA])),
+        )
+    if Field.IPV4_SRC in headers:
+        network: Packet = IP(src=_ipv4(headers, Field.IPV4_SRC), dst=_ipv4(headers, Field.IPV4_DST))
+    elif Field.IPV6_SRC in headers:
+        network = IPv6(src=_ipv6(headers, Field.IPV6_SRC), dst=_ipv6(headers, Field.IPV6_DST), hlim=255)
+    else:
+        return Raw(b"neither IP nor ARP")
+    if Field.UDP_SRC in headers:
+        return network / UDP(sport=headers[Field.UDP_SRC], dport=headers[Field.UDP_DST]) / Raw(b"payload")
+    return network / _icmpv6(headers)
+
+
+def _icmpv6(headers: dict[Field, int]) -> Packet:
+    kind = headers[Field.ICMPV6_TYPE]
+    if kind == ICMPV6_NEIGHBOUR_SOLICITATION:
+        option = headers[Field.ND_SLL]
+        packet: Packet = ICMPv6ND_NS(tgt=_ipv6(headers, Field.ND_TARGET))
+        return packet / ICMPv6NDOptSrcLLAddr(lladdr=mac_text(option)) if option else packet
+    if kind == ICMPV6_NEIGHBOUR_ADVERTISEMENT:
+        option = headers[Field.ND_TLL]
+        packet = ICMPv6ND_NA(tgt=_ipv6(headers, Field.ND_TARGET))
+        return packet / ICMPv6NDOptDstLLAddr(lladdr=mac_text(option)) if option else packet
+    return ICMPv6Unknown(type=kind, code=headers[Field.ICMPV6_CODE], msgbody=b"\0" * 16)
+
+
+def _ipv4(headers: dict[Field, int], field: Field) -> str:
+    return str(IPv4Address(headers[field]))
+
+
+def _ipv6(headers: dict[Field, int], field: Field) -> str:
+    return str(IPv6Address(headers[field]))
