@@ -15,8 +15,7 @@ import click
 
 from trunkline import __version__
 from trunkline.cli.option import Connection
-from trunkline.core.address import AddressError
-from trunkline.core.error import TrunklineError
+from trunkline.core.error import InvalidValueError, TimedOutError, TrunklineError
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -119,14 +118,9 @@ def main() -> NoReturn:
 
 
 def _exit_code(error: TrunklineError) -> int:
-    if isinstance(error, AddressError):
+    if isinstance(error, InvalidValueError):
         return EXIT_USAGE
-    # Where these errors are unknown, their module was not imported, and *error* is none of them.
-    spec = sys.modules.get("trunkline.ovsdb.spec")
-    if spec is not None and isinstance(error, spec.InvalidValueError):
-        return EXIT_USAGE
-    sync = sys.modules.get("trunkline.ovsdb.sync")
-    if sync is not None and isinstance(error, sync.TimedOutError):
+    if isinstance(error, TimedOutError):
         return EXIT_TIMED_OUT
     return EXIT_REFUSED
 

@@ -43,7 +43,13 @@ def network() -> None:
 def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         [
-            click.option("--segment", "segmentation_id", type=click.IntRange(1, 4094), help="The VLAN id."),
+            click.option(
+                "--segment",
+                "segmentation_id",
+                metavar="1-4094",
+                type=click.IntRange(1, 4094),
+                help="The VLAN id.",
+            ),
             click.option(
                 "--mtu",
                 type=Clearable(click.IntRange(68, 65535)),

@@ -66,7 +66,10 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--parent", metavar="PORT", help="Of a trunk's sub-port: the port whose VIF it shares."
             ),
             click.option(
-                "--parent-vlan", type=click.IntRange(1, 4094), help="Of a sub-port: its tag on that VIF."
+                "--parent-vlan",
+                metavar="1-4094",
+                type=click.IntRange(1, 4094),
+                help="Of a sub-port: its tag on that VIF.",
             ),
         ]
     ):

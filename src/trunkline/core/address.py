@@ -10,7 +10,7 @@ import re
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from trunkline.core.error import TrunklineError
+from trunkline.core.error import InvalidValueError
 
 if TYPE_CHECKING:
     from trunkline.core.model import IPAddress, IPPrefix
@@ -20,7 +20,7 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5
 _GROUP_BIT = 1 << 40
 
 
-class AddressError(TrunklineError):
+class AddressError(InvalidValueError):
     """A text that is not the address that it should be."""
 
 

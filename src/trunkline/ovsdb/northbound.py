@@ -19,6 +19,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.error import InvalidValueError
 from trunkline.ovsdb.check import Check, deletion, no_sub_ports, trunk_checks
 from trunkline.ovsdb.operation import (
     NamedUuid,
@@ -38,7 +39,6 @@ from trunkline.ovsdb.refusal import (
 from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError
 from trunkline.ovsdb.schema import DATABASE, version
 from trunkline.ovsdb.spec import (
-    InvalidValueError,
     NetworkSpec,
     PortSpec,
     canonical_port,

@@ -20,6 +20,9 @@ from trunkline.core.error import TrunklineError
 
 _CHUNK = 1 << 18
 
+# A signal that comes just before a system call does not interrupt it, and Python only sees it afterwards.
+_LONGEST_BLOCK_S = 1.0
+
 
 class UnreachableError(TrunklineError):
     """No database server could be reached, or it stopped answering."""
@@ -126,11 +129,11 @@ class Rpc:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 return None
-            self._socket.settimeout(remaining_s)
+            self._socket.settimeout(min(remaining_s, _LONGEST_BLOCK_S))
             try:
                 data = self._socket.recv(_CHUNK)
             except TimeoutError:
-                return None
+                continue
             except OSError as error:
                 raise UnreachableError(f"{self.remote}: {_reason(error, '')}") from error
             if not data:

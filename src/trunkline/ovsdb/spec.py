@@ -15,17 +15,13 @@ from trunkline.core.address import (
     parse_ip,
     parse_port_mac,
 )
-from trunkline.core.error import TrunklineError
+from trunkline.core.error import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
 MIN_MTU, MAX_MTU = 68, 65535
-
-
-class InvalidValueError(TrunklineError):
-    """A value that would be wrong whatever the database holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

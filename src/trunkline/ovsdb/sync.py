@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.core.error import TrunklineError
+from trunkline.core.error import TimedOutError
 from trunkline.ovsdb.operation import increment, select, update
 from trunkline.ovsdb.refusal import RefusedError
 from trunkline.ovsdb.schema import DATABASE
@@ -25,7 +25,7 @@ PATIENCE_MS = 10_000
 """How long a chassis may leave a request unanswered before the next one does not wait for it."""
 
 
-class TimedOutError(TrunklineError):
+class LaggingError(TimedOutError):
     """Not every live chassis has answered in time; *lagging* names those."""
 
     def __init__(self, lagging: frozenset[str], nb_cfg: int, timeout_s: float) -> None:
@@ -87,7 +87,7 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> None:
     """Return when every live chassis of *asked* has answered, or was deleted.
 
     Raises:
-        TimedOutError: some have not, within *timeout_s*.
+        LaggingError: some have not, within *timeout_s*.
         UnreachableError: the northbound was lost.
     """
     deadline = time.monotonic() + timeout_s
@@ -104,5 +104,5 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> None:
             return
         notification = nb.rpc.notification(max(deadline - time.monotonic(), 0.0))
         if notification is None:
-            raise TimedOutError(lagging, asked.nb_cfg, timeout_s)
+            raise LaggingError(lagging, asked.nb_cfg, timeout_s)
         updates = notification.params[1] if notification.method == "update" else {}

@@ -1,0 +1,109 @@
+"""RFC 7047 section 4: messages come one after another, cut anywhere; and what is said of servers that are none."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from trunkline.ovsdb.northbound import Northbound
+from trunkline.ovsdb.rpc import Notification, RequestError, Rpc, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Peer:
+    """The other end of a connection, which says what it is told to."""
+
+    def __init__(self) -> None:
+        ours, self.socket = socket.socketpair()
+        self.rpc = Rpc("unix:peer", ours)
+
+    def say(self, *messages: dict[str, Any], piece: int = 1 << 20) -> None:
+        data = "".join(json.dumps(message, ensure_ascii=False) for message in messages).encode()
+
+        def send() -> None:
+            for start in range(0, len(data), piece):
+                self.socket.sendall(data[start : start + piece])
+
+        threading.Thread(target=send, daemon=True).start()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    made = Peer()
+    yield made
+    made.rpc.close()
+    made.socket.close()
+
+
+def reply(result: Any, error: Any = None) -> dict[str, Any]:
+    return {"id": 1, "result": result, "error": error}
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 4096])
+def test_an_answer_is_read_however_it_is_cut_also_within_a_character(peer: Peer, piece: int) -> None:
+    result = [{"name": "wéb}{", "deep": {"a": [{}]}}] * 20
+    peer.say(reply(result), piece=piece)
+    assert peer.rpc.request("transact", [], 10) == result
+
+
+def test_an_echo_is_answered_and_a_notification_kept_while_an_answer_is_awaited(peer: Peer) -> None:
+    echo = {"id": "echo", "method": "echo", "params": ["still there?"]}
+    update = {"id": None, "method": "update", "params": [None, {}]}
+    peer.say(update, echo, reply("done"))
+    assert peer.rpc.request("monitor", [], 10) == "done"
+    assert peer.rpc.notification(0) == Notification("update", [None, {}])
+    assert peer.rpc.notification(0) is None
+    sent = peer.socket.recv(1 << 16).decode()
+    request, end = json.JSONDecoder().raw_decode(sent)
+    assert (request["method"], json.loads(sent[end:])["result"]) == ("monitor", ["still there?"])
+
+
+def test_an_error_is_told_in_the_servers_words(peer: Peer) -> None:
+    peer.say(reply(None, {"error": "unknown database", "details": "x"}))
+    with pytest.raises(RequestError, match="unknown database: x"):
+        peer.rpc.request("get_schema", ["x"], 10)
+
+
+def test_no_answer_in_time_is_said_so(peer: Peer) -> None:
+    with pytest.raises(UnreachableError, match=r"no answer to 'list_dbs' within 0.05 s"):
+        peer.rpc.request("list_dbs", [], 0.05)
+
+
+def test_a_server_that_hangs_up_is_said_so(peer: Peer) -> None:
+    peer.socket.shutdown(socket.SHUT_WR)
+    with pytest.raises(UnreachableError, match="closed the connection"):
+        peer.rpc.request("list_dbs", [], 10)
+
+
+def test_a_server_that_is_no_database_is_said_so(peer: Peer) -> None:
+    peer.socket.sendall(b"SSH-2.0-x\r\n")
+    with pytest.raises(UnreachableError, match="is this a database server"):
+        peer.rpc.request("list_dbs", [], 10)
+
+
+def test_a_socket_that_nobody_listens_on_is_said_so() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "nb.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+        with pytest.raises(UnreachableError, match="connection refused; is the northbound running"):
+            Northbound.connect(f"unix:{path}")
+
+
+@pytest.mark.parametrize("remote", ["foo:bar", "unix:", "tcp:192.0.2.1", "tcp:192.0.2.1:x", "/run/nb.sock"])
+def test_what_is_no_remote_is_said_so(remote: str) -> None:
+    with pytest.raises(UnreachableError, match="is not a remote; write unix:PATH"):
+        Northbound.connect(remote)
+
+
+def test_every_remote_that_failed_is_named() -> None:
+    with pytest.raises(UnreachableError, match="unix:/nonexistent/a: .*; unix:/nonexistent/b: "):
+        Northbound.connect("unix:/nonexistent/a, unix:/nonexistent/b")
