@@ -10,11 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trunkline.lab.lab import Lab
-    from trunkline.lab.ping import PingResult
+    from trunkline.lab.ping import PingResult, PingSeries
     from trunkline.lab.topology import Topology
 
 SERIES_INTERVAL_S = 0.02
 """The seconds between two requests of a series: a gap of 20 ms in forwarding would be seen."""
+
+
+PHASE = 50
+"""The requests that a series sends before, without and after the agent, each: a second's worth."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +96,24 @@ def matrix(lab: Lab) -> Matrix:
 def restart(lab: Lab, chassis: str, wanted: list[Series]) -> list[tuple[Series, PingResult]]:
     """Kill the agent of *chassis* with SIGKILL while the *wanted* series run and start it again.
 
-    Returns the counts. The series end after the new agent has told the northbound that it has applied all.
+    Returns the counts. Each series sends `PHASE` requests before the end of the agent, as many without one,
+    and as many after the new one has told the northbound that it has applied all.
     """
     running = [
         lab.machine[each.source].start_ping(lab.machine[each.to].ip, SERIES_INTERVAL_S) for each in wanted
     ]
     try:
+        _wait_phase(running)
         lab.chassis[chassis].kill_agent()
+        _wait_phase(running)
         lab.chassis[chassis].start_agent()
         lab.nb.sync()
+        _wait_phase(running)
     finally:
         counts = [ping.stop() for ping in running]
     return list(zip(wanted, counts, strict=True))
+
+
+def _wait_phase(running: list[PingSeries]) -> None:
+    for each, count in [(each, each.sent + PHASE) for each in running]:
+        each.wait_sent(count)

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trunkline.lab.error import WaitError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,10 +65,22 @@ class PingSeries:
         self._answered: set[int] = set()
         self._sent = 0
         self._stopping = threading.Event()
+        self._progress = threading.Condition()
         self._socket = source.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self._socket.setblocking(False)
         self._thread = threading.Thread(target=self._run, name=f"ping {address}", daemon=True)
         self._thread.start()
+
+    @property
+    def sent(self) -> int:
+        """How many requests have been sent so far."""
+        return self._sent
+
+    def wait_sent(self, count: int, timeout_s: float = 10.0) -> None:
+        """Return when *count* requests in all have been sent; raises WaitError where it takes too long."""
+        with self._progress:
+            if not self._progress.wait_for(lambda: self._sent >= count, timeout_s):
+                raise WaitError(f"the pings to {self._address} stopped after {self._sent}")
 
     def stop(self) -> PingResult:
         """Send no more, wait for what is still under way, and return the counts."""
@@ -84,7 +98,9 @@ class PingSeries:
             next_s = time.monotonic()
             while not self._stopping.is_set() and self._sent != self._count:
                 _send(self._socket, self._address, self._sent, self._token)
-                self._sent += 1
+                with self._progress:
+                    self._sent += 1
+                    self._progress.notify_all()
                 next_s += self._interval_s
                 while (left_s := next_s - time.monotonic()) > 0:
                     if len(self._answered) == self._count:

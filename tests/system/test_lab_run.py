@@ -1,0 +1,85 @@
+"""`trunkline lab` as it is typed: the whole system, from the northbound to the physical switch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trunkline.lab import demonstration, topology
+from trunkline.lab import lab as labs
+from trunkline.lab.command import PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import LabFactory
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """Yield a lab's name, and take down what the test left under it."""
+    found = f"r{os.getpid():06x}"
+    yield found
+    labs.down(found)
+
+
+def trunkline(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PROGRAM, *args], capture_output=True, text=True, timeout=110, check=False)
+
+
+def test_a_run_ends_well_shows_its_matrix_and_leaves_nothing(name: str) -> None:
+    done = trunkline("lab", "run", "--name", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Everything is as expected" in done.stdout
+    assert done.stdout.count(" 0 lost") == 2
+    assert name not in labs.names()
+
+
+def test_a_lab_that_is_there_already_is_refused_with_what_to_do_and_left_alone(name: str) -> None:
+    assert trunkline("lab", "up", "--name", name).returncode == 0
+    again = trunkline("lab", "run", "--name", name)
+    assert again.returncode == 1
+    assert (
+        again.stderr
+        == f"trunkline: a lab '{name}' is there already; run 'trunkline lab down --name {name}'\n"
+    )
+    assert name in labs.names()
+    assert trunkline("lab", "down", "--name", name).returncode == 0
+    assert name not in labs.names()
+
+
+def test_a_run_that_sees_something_else_than_expected_ends_with_exit_code_1(
+    name: str, tmp_path: Path
+) -> None:
+    # Two hosts on different VLANs have one address, so that the VM reaches "far" as soon as it reaches "near".
+    file = tmp_path / "lab.yaml"
+    file.write_text(
+        "name: x\nphysnets: [p1]\nnetworks: [{name: red, type: vlan, physical_network: p1, segment: 101}]\n"
+        "chassis: [{name: c1, mappings: {p1: br-p1}}]\n"
+        "vms: [{name: a, chassis: c1, network: red, ip: 10.0.0.1/24}]\n"
+        "hosts: [{name: near, physnet: p1, vlan: 101, ip: 10.0.0.9/24},"
+        " {name: far, physnet: p1, vlan: 102, ip: 10.0.0.9/24}]\n"
+    )
+    done = trunkline("lab", "run", "-f", str(file), "--name", name)
+    assert done.returncode == 1
+    assert "a reaches far" in done.stdout
+    assert name not in labs.names()
+
+
+def test_an_agent_that_is_gone_is_missed_by_nobody_until_something_changes(lab: LabFactory) -> None:
+    """DESIGN.md 6.6: the agent gone, forwarding goes on; on return no frame is lost."""
+    running = lab(topology.default())
+    for chassis in running.chassis.values():
+        chassis.kill_agent()
+    assert demonstration.matrix(running).differing == []
+    with_return = running.vm["blue1"].start_ping(running.vm["blue3"].ip)
+    for chassis in running.chassis.values():
+        chassis.start_agent()
+    running.nb.sync()
+    assert with_return.stop().lost == 0
