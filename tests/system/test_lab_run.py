@@ -57,7 +57,7 @@ def test_a_lab_that_is_there_already_is_refused_with_what_to_do_and_left_alone(n
 def test_a_run_that_sees_something_else_than_expected_ends_with_exit_code_1(
     name: str, tmp_path: Path
 ) -> None:
-    # Two hosts on different VLANs have one address, so that the VM reaches "far" as soon as it reaches "near".
+    # Two hosts on different VLANs have one address, so that the VM reaches "far" where it reaches "near".
     file = tmp_path / "lab.yaml"
     file.write_text(
         "name: x\nphysnets: [p1]\nnetworks: [{name: red, type: vlan, physical_network: p1, segment: 101}]\n"
