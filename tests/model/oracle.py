@@ -129,7 +129,7 @@ class Oracle:
             return False
         allowed = self._prefixes(port, frame.src)
         if allowed is None or not headers:
-            return True
+            return allowed is None or is_parsed
         if Field.ARP_SPA in headers:
             is_probe = headers[Field.ARP_SPA] == 0 and _is_in(headers[Field.ARP_TPA], 4, allowed)
             is_own = is_probe or _is_in(headers[Field.ARP_SPA], 4, allowed)

@@ -27,7 +27,7 @@ from trunkline.core.frame import VLAN_PRESENT
 from trunkline.core.pipeline import Table
 
 _MAX_TAGS = 2
-"""How many tags Open vSwitch keeps track of (FLOW_MAX_VLAN_HEADERS): pushing a third drops the innermost."""
+"""How many tags Open vSwitch keeps track of (FLOW_MAX_VLAN_HEADERS, lib/flow.h)."""
 
 
 class PureSwitch:
@@ -68,7 +68,8 @@ class PureSwitch:
             case Set(field, value):
                 walk.values[field] = value
             case PushVlan(vlan_id):
-                walk.parsed = [Tag(vlan_id), *walk.parsed][:_MAX_TAGS]
+                walk.parsed = [Tag(vlan_id), *walk.parsed]
+                walk.is_undefined |= len(walk.parsed) > _MAX_TAGS
                 walk.note_tag()
             case PopVlan():
                 del walk.parsed[:1]
@@ -76,10 +77,15 @@ class PureSwitch:
 
 
 class Walk:
-    """The way of one frame: its fields as they are now, the tables and flows it met, and its copies."""
+    """The way of one frame: its fields as they are now, the tables and flows it met, and its copies.
+
+    *is_undefined* says that a tag was pushed on two that were parsed. Open vSwitch then loses the innermost,
+    or does not, as its datapath's cache has it; no test can hold it to either.
+    """
 
     def __init__(self, in_port: int, frame: Frame, vlan_limit: int) -> None:
         self.in_port = in_port
+        self.is_undefined = False
         self.copies: list[tuple[int, Frame]] = []
         self.tables: list[Table] = []
         self.flows: list[Flow] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
-from trunkline.core.frame import ANY_TAG, ETH_SERVICE_VLAN, ETH_VLAN, TO_GROUP, VLAN_PRESENT, VLAN_RESERVED
+from trunkline.core.frame import ANY_TAG, HIDDEN_TAGS, TO_GROUP, VLAN_PRESENT, VLAN_RESERVED
 from trunkline.core.pipeline import (
     DESTINATION_PORT,
     INNER_TAGS,
@@ -52,8 +52,8 @@ def _tag_guards() -> Iterator[Flow]:
     yield Flow(Band.RESERVED_TAG, (Field.VLAN_VID(VLAN_PRESENT | VLAN_RESERVED),), (), by)
     opaque = INNER_TAGS(0)
     yield Flow(Band.INNER_TAG, (opaque, ANY_TAG), (), by)
-    for tpid in (ETH_VLAN, ETH_SERVICE_VLAN):
-        yield Flow(Band.HIDDEN_TAG, (opaque, Field.ETH_TYPE(tpid)), (), by)
+    for hidden_tag in HIDDEN_TAGS:
+        yield Flow(Band.HIDDEN_TAG, (opaque, hidden_tag), (), by)
 
 
 def _network(net: NetworkView) -> Iterator[Flow]:

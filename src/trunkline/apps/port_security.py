@@ -12,6 +12,7 @@ from trunkline.core.frame import (
     ADVERTISEMENT,
     ANY_TAG,
     ARP,
+    HIDDEN_TAGS,
     ICMPV6,
     ICMPV6_MLD_DONE,
     ICMPV6_MLD_REPORT,
@@ -28,7 +29,6 @@ from trunkline.core.frame import (
     UDP_DHCP_CLIENT,
     UDP_DHCP_SERVER,
     UDP_DHCPV6_CLIENT,
-    UDP_DHCPV6_SERVER,
     link_local,
 )
 from trunkline.core.model import IPPrefix
@@ -45,8 +45,8 @@ _PASS = (Goto(Table.L2_LOOKUP),)
 def flows(view: View) -> Iterator[Flow]:
     """Yield the flows that hold a VIF to its port: all of PORT_SECURITY, ND_SECURITY and ADDRESS_SECURITY.
 
-    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off or it has
-    no address; else 2 for each MAC and at most 4 for each address, the link-local one of the MAC (EUI-64)
+    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off or it
+    has no address; else 2 for each MAC and at most 4 for each address, the link-local one of the MAC (EUI-64)
     included. Models: RFC 826, 2131, 4861, 5227, 3810, 8415.
     """
     match view:
@@ -61,8 +61,9 @@ def _chassis() -> Iterator[Flow]:
     by = cookie(Owner.PORT_SECURITY, Subject.CHASSIS)
     yield Flow(Band.PRIORITY_TAG, (PRIORITY_TAG,), (PopVlan(), Resubmit(Table.PORT_SECURITY)), by)
     forbidden: tuple[Match, ...] = (
-        (IPV4, _UDP, Field.UDP_SRC(UDP_DHCP_SERVER), Field.UDP_DST(UDP_DHCP_CLIENT)),
-        (IPV6, _UDP, Field.UDP_SRC(UDP_DHCPV6_SERVER), Field.UDP_DST(UDP_DHCPV6_CLIENT)),
+        # From any source port: DHCP clients look at the destination port alone.
+        (IPV4, _UDP, Field.UDP_DST(UDP_DHCP_CLIENT)),
+        (IPV6, _UDP, Field.UDP_DST(UDP_DHCPV6_CLIENT)),
         (*ICMPV6, Field.ICMPV6_TYPE(ICMPV6_ROUTER_ADVERTISEMENT)),
         (*ICMPV6, Field.ICMPV6_TYPE(ICMPV6_REDIRECT)),
     )
@@ -82,7 +83,7 @@ def _chassis() -> Iterator[Flow]:
         ICMPV6_ROUTER_SOLICITATION,
     ):
         yield Flow(Band.PROBE, (*ICMPV6, Field.IPV6_SRC(0), Field.ICMPV6_TYPE(icmp_type)), _PASS, by)
-    for ethernet_type in (IPV4, IPV6, ARP):
+    for ethernet_type in (IPV4, IPV6, ARP, *HIDDEN_TAGS):
         yield Flow(Band.ADDRESS_FORGED, (ethernet_type,), _DROP, by)
     yield Flow(Band.NOT_IP, (), _PASS, by)
 

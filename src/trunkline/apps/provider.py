@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trunkline.core.flow import Action, Field, Flow, Goto, Match, Output, PopVlan, PushVlan, Term
+from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
 from trunkline.core.frame import (
     ANY_TAG,
     FROM_GROUP,
@@ -43,7 +43,7 @@ def flows(view: View) -> Iterator[Flow]:
             yield from _arrival(view, wire)
             yield from _departure(view, wire)
         case LocalPortView(wire=Wire() as wire, has_own_mac=True):
-            yield _reflection(view, wire)
+            yield from _reflections(view, wire)
         case RemotePortView():
             yield from _remote_port(view)
 
@@ -79,11 +79,16 @@ def _departure(net: NetworkView, wire: Wire) -> Iterator[Flow]:
     yield Flow(Band.BUM_OUT, (network, DESTINATION_PORT(0)), (*_tag(wire), Output(wire.ofport)), by)
 
 
-def _reflection(port: LocalPortView, wire: Wire) -> Flow:
+def _reflections(port: LocalPortView, wire: Wire) -> Iterator[Flow]:
     """A local port's MAC cannot come from the wire: it is a loop, or somebody who poses as the port."""
-    tag: Term = UNTAGGED_OR_PRIORITY if wire.vlan_id is None else Field.VLAN_VID(VLAN_PRESENT | wire.vlan_id)
-    match: Match = (Field.IN_PORT(wire.ofport), tag, Field.ETH_SRC(port.mac))
-    return Flow(Band.REFLECTION, match, (), cookie(Owner.PROVIDER, Subject.PORT, port.key))
+    by = cookie(Owner.PROVIDER, Subject.PORT, port.key)
+    in_port, sender = Field.IN_PORT(wire.ofport), Field.ETH_SRC(port.mac)
+    if wire.vlan_id is not None:
+        yield Flow(Band.REFLECTION, (in_port, Field.VLAN_VID(VLAN_PRESENT | wire.vlan_id), sender), (), by)
+        return
+    yield Flow(Band.REFLECTION, (in_port, UNTAGGED_OR_PRIORITY, sender), (), by)
+    if port.is_transparent:
+        yield Flow(Band.REFLECTION_TAGGED, (in_port, ANY_TAG, sender), (), by)
 
 
 def _remote_port(port: RemotePortView) -> Iterator[Flow]:

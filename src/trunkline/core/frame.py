@@ -8,6 +8,7 @@ from trunkline.core.flow import Field
 
 ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
+ETH_RARP = 0x8035
 ETH_VLAN = 0x8100
 ETH_IPV6 = 0x86DD
 ETH_SERVICE_VLAN = 0x88A8
@@ -44,6 +45,9 @@ PRIORITY_TAG = Field.VLAN_VID(VLAN_PRESENT)
 UNTAGGED_OR_PRIORITY = Field.VLAN_VID(0, 0xFFF)
 TO_GROUP = Field.ETH_DST(GROUP_BIT, GROUP_BIT)
 FROM_GROUP = Field.ETH_SRC(GROUP_BIT, GROUP_BIT)
+
+HIDDEN_TAGS = (Field.ETH_TYPE(ETH_VLAN), Field.ETH_TYPE(ETH_SERVICE_VLAN))
+"""A tag that `vlan-limit` kept from being parsed: its TPID shows as the Ethernet type of the frame."""
 
 IPV4 = Field.ETH_TYPE(ETH_IPV4)
 ARP = Field.ETH_TYPE(ETH_ARP)

@@ -78,6 +78,12 @@ class Band(Enum):
     )
     VIF = (Table.CLASSIFY, 100, Owner.CLASSIFIER, "frames from a VIF: its port and network")
     UPLINK = (Table.CLASSIFY, 50, Owner.PROVIDER, "frames from an uplink: tag off, their network")
+    REFLECTION_TAGGED = (
+        Table.CLASSIFY,
+        45,
+        Owner.PROVIDER,
+        "likewise, with a tag that no other network has, where those go to a transparent flat network",
+    )
     UPLINK_TAGGED = (Table.CLASSIFY, 40, Owner.PROVIDER, "other tags, to a transparent flat network")
 
     PRIORITY_TAG = (Table.PORT_SECURITY, 400, Owner.PORT_SECURITY, "a priority tag (VID 0) comes off")
@@ -102,7 +108,12 @@ class Band(Enum):
         Owner.PORT_SECURITY,
         "DHCP discovery, MLD, router solicitation before an address",
     )
-    ADDRESS_FORGED = (Table.ADDRESS_SECURITY, 50, Owner.PORT_SECURITY, "any other IPv4, IPv6 or ARP: drop")
+    ADDRESS_FORGED = (
+        Table.ADDRESS_SECURITY,
+        50,
+        Owner.PORT_SECURITY,
+        "any other IPv4, IPv6 or ARP, or a tag that hides what it is: drop",
+    )
     NOT_IP = (Table.ADDRESS_SECURITY, 10, Owner.PORT_SECURITY, "neither IP nor ARP: pass")
 
     RESERVED_TAG = (Table.L2_LOOKUP, 300, Owner.L2, "VLAN id 4095: drop")

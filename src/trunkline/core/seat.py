@@ -55,7 +55,10 @@ def _refusal(carrier: Port, chassis: str) -> str | None:
         return f"its VIF is here, but it is requested on {' and '.join(carrier.requested_chassis)}"
     if carrier.chassis in (None, chassis):
         return None
-    return f"its VIF is here, but chassis {carrier.chassis} holds it; set requested-chassis to say where it belongs"
+    return (
+        f"its VIF is here, but chassis {carrier.chassis} holds it; "
+        "set requested-chassis to say where it belongs"
+    )
 
 
 def rival_fault(port: Port, parent: Port, subports: Iterable[Port]) -> str | None:
@@ -73,7 +76,10 @@ def rival_fault(port: Port, parent: Port, subports: Iterable[Port]) -> str | Non
         if rival.key >= port.key or not rival.is_enabled:
             continue
         if rival.parent_vlan == port.parent_vlan:
-            return f"tag {port.parent_vlan} of {parent.name} belongs to port {rival.name}; pick another --parent-vlan"
+            return (
+                f"tag {port.parent_vlan} of {parent.name} belongs to port {rival.name}; "
+                "pick another --parent-vlan"
+            )
         if rival.network_id == port.network_id:
             return f"port {rival.name} of the same parent is in the same network; put it in another"
     return None

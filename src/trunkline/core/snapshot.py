@@ -251,7 +251,9 @@ class Snapshot:
         """Yield the subjects whose views belong to the network with *network_id*."""
         yield (Subject.NETWORK, network_id)
         yield from ((Subject.PORT, port_id) for port_id in self._ports_by_network[network_id])
-        yield from ((Subject.MAC, mac_id) for mac_id in self._listers_by_mac if mac_id.network_id == network_id)
+        yield from (
+            (Subject.MAC, mac_id) for mac_id in self._listers_by_mac if mac_id.network_id == network_id
+        )
 
     def refresh(self) -> dict[SubjectId, View | None]:
         """Return the views of the marked subjects, None where there is none now, and unmark them."""
@@ -273,7 +275,7 @@ class Snapshot:
             case Subject.PORT, UUID():
                 port = self.ports.get(id_)
                 if port is not None:
-                    name, fault = f"port {port.name}", self._seats[id_].fault
+                    name, fault = f"port {port.name}", self._seats[id_].fault or _port_fault(port)
                     view = self._port_view(port)
             case Subject.MAC, MacId():
                 view = self._shared_mac_view(id_)
@@ -317,7 +319,7 @@ class Snapshot:
             if outlet is None:
                 continue
             outlets.append(outlet)
-            if self.ports[port_id].takes_unknown_macs:
+            if _receives_unknown(self.ports[port_id]):
                 unknown_outlets.append(outlet)
         return NetworkView(
             key=network.key,
@@ -379,6 +381,17 @@ def _forget(values: dict[K, V], key: K, value: V) -> None:
 
 def _outlet_order(outlet: Outlet) -> tuple[int, int]:
     return (outlet.vlan_id or 0, outlet.ofport)
+
+
+def _receives_unknown(port: Port) -> bool:
+    """Return whether unknown unicast reaches *port*: not where it is held to the MACs that are known."""
+    return port.takes_unknown_macs and not port.is_secured
+
+
+def _port_fault(port: Port) -> str | None:
+    if port.takes_unknown_macs and port.is_secured:
+        return "it should take unknown MACs, but port security is on; set --no-port-security"
+    return None
 
 
 def _listed(port: Port) -> set[MacId]:
