@@ -1,4 +1,4 @@
-"""RFC 7047 section 4: messages come one after another, cut anywhere; and what is said of servers that are none."""
+"""RFC 7047 section 4: messages come one after another, cut anywhere; what is said of servers that are none."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ def test_what_is_no_remote_is_said_so(remote: str) -> None:
 
 
 def test_every_remote_that_failed_is_named() -> None:
-    with pytest.raises(UnreachableError, match="unix:/nonexistent/a: .*; unix:/nonexistent/b: "):
+    with pytest.raises(UnreachableError, match=r"unix:/nonexistent/a: .*; unix:/nonexistent/b: "):
         Northbound.connect("unix:/nonexistent/a, unix:/nonexistent/b")

@@ -103,8 +103,8 @@ def _taken(table: str, columns: tuple[str, ...], row: Row, read: Read) -> str:
         case _, ("unique_key",):
             counter = f"next_{table.lower()}_key"
             return (
-                f"key {row['unique_key']} is that of {table.lower()} {name!r}: NB_Global:{counter} was set back; "
-                f"raise it above every unique_key"
+                f"key {row['unique_key']} is that of {table.lower()} {name!r}: "
+                f"NB_Global:{counter} was set back; raise it above every unique_key"
             )
         case "Network", _ if row["segmentation_id"] is None:
             return (
