@@ -1,4 +1,4 @@
-"""RFC 7047 section 4: messages come one after another, cut anywhere; what is said of servers that are none."""
+"""RFC 7047 section 4: messages come in a row, cut anywhere; what is said of servers that are not."""
 
 from __future__ import annotations
 
