@@ -175,8 +175,9 @@ def _say_summary(running: Lab, complaints: list[str], took_s: float) -> None:
 
 def _say_next(running: Lab) -> None:
     _say_heading("What to try next")
-    program = f"trunkline --nb {running.nb.remote}"
-    tries = [("see it all at a glance", f"{program} status")]
+    # Run by scripts/demo, the program is in a virtual environment that no shell has on its path.
+    program = "trunkline" if shutil.which("trunkline") else sys.argv[0]
+    tries = [("see it all at a glance", f"{program} --nb {running.nb.remote} status")]
     for each in demonstration.series(running.topology)[:1]:
         argv = running.machine[each.source].namespace.argv(["ping", running.machine[each.to].ip])
         tries.append(("ping as a VM", " ".join(argv)))
@@ -185,6 +186,6 @@ def _say_next(running: Lab) -> None:
         tries.append(("look at a switch", f"{rundir} ovs-vsctl show"))
         tries.append(("look at its flows", f"{rundir} ovs-ofctl -O OpenFlow14 dump-flows br-int"))
         tries.append(("read an agent's log", f"less {chassis.rundir}/trunkline-agent.log"))
-    tries.append(("end it", f"trunkline lab down --name {running.name}"))
+    tries.append(("end it", f"{program} lab down --name {running.name}"))
     for what, how in tries:
         click.echo(f"  {what + ':':<24}{how}")
