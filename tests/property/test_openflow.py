@@ -14,7 +14,19 @@ from os_ken.lib import addrconv
 from os_ken.ofproto import ofproto_v1_4_parser as osken
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set, Term
+from trunkline.core.flow import (
+    Action,
+    Controller,
+    Field,
+    Flow,
+    Goto,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    Set,
+    Term,
+)
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Band, Table
 from trunkline.core.plan import plan
 from trunkline.openflow import bundle, message, oxm
@@ -53,7 +65,8 @@ STEPS: st.SearchStrategy[Action] = st.one_of(
     st.sampled_from(Field).flatmap(lambda field: values(field).map(field.set)),
     st.builds(PushVlan, st.integers(1, 4094)),
     st.builds(PopVlan),
-    st.builds(Output, PORTS),
+    st.builds(Output, PORTS.filter(lambda port: port != 0xFFFD)),
+    st.builds(Controller, st.integers(0, 0xFFFF)),
     st.builds(Resubmit, st.sampled_from(Table)),
 )
 ACTIONS = st.builds(
@@ -184,6 +197,8 @@ def as_we_mean(action: Action) -> list[tuple[Any, ...]]:
             return [("set", "in_port_nxm", value)]
         case Set(field, value):
             return [("set", osken_name(field), osken_value(field, value))]
+        case Controller(max_len):
+            return [("output", 0xFFFFFFFD, max_len)]
         case Output(port):
             return [("output", oxm.wire_port(port), 0)]
         case PushVlan(vlan_id):

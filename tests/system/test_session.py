@@ -15,7 +15,19 @@ from typing import TypeVar
 import ovs.poller
 import pytest
 
-from trunkline.core.flow import Action, Field, Flow, Goto, Match, Output, PopVlan, PushVlan, Resubmit, Term
+from trunkline.core.flow import (
+    Action,
+    Controller,
+    Field,
+    Flow,
+    Goto,
+    Match,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    Term,
+)
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Band, Owner, Subject, Table, cookie
 from trunkline.core.plan import advance, plan
 from trunkline.openflow import message, session
@@ -239,6 +251,7 @@ def orders() -> Iterator[Flow]:
         (),
         (Output(1),),
         (Output(0xFFFE), Output(0xFFF8)),
+        (Controller(), Output(1), Controller(128)),
         (Resubmit(Table.DISPATCH), Output(0xFFFA)),
         (Field.ETH_DST.set(MAC), PushVlan(4094), Output(1), PopVlan(), Output(2)),
         (PushVlan(101), Field.VLAN_VID.set(0x1000), PushVlan(7), PopVlan(), Field.REG5.set(0)),

@@ -108,6 +108,16 @@ class Output(NamedTuple):
     ofport: int
 
 
+class Controller(NamedTuple):
+    """Send a copy, as it is now, to whoever is connected: the first *max_len* bytes of it, 0 to 65535.
+
+    The switch keeps nothing of the frame: the default asks for all of it (OFPCML_NO_BUFFER, OpenFlow 1.4.0
+    section 7.2.5), and whoever wants it forwarded sends it out again.
+    """
+
+    max_len: int = 0xFFFF
+
+
 class Resubmit(NamedTuple):
     """Look the frame, as it is now, up in *table* and go on after that."""
 
@@ -120,7 +130,7 @@ class Goto(NamedTuple):
     table: Table
 
 
-Action: TypeAlias = Set | PushVlan | PopVlan | Output | Resubmit | Goto
+Action: TypeAlias = Set | PushVlan | PopVlan | Output | Controller | Resubmit | Goto
 Match: TypeAlias = tuple[Term, ...]
 
 

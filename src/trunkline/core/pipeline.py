@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from trunkline.core.flow import Field, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set
+from trunkline.core.flow import Controller, Field, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set
 
 NETWORK = Field.METADATA
 """The network key, 1 to 2**24 - 1."""
@@ -46,6 +46,7 @@ class TableRule(NamedTuple):
     next_tables: frozenset[Table]
     may_output: bool = False
     may_tag: bool = False
+    may_report: bool = False
 
 
 class Owner(IntEnum):
@@ -178,6 +179,7 @@ TABLE_RULES: dict[Table, TableRule] = {
         writes=frozenset({NETWORK, SOURCE_PORT, INNER_TAGS}),
         next_tables=frozenset({Table.PORT_SECURITY, Table.L2_LOOKUP}),
         may_tag=True,
+        may_report=True,
     ),
     Table.PORT_SECURITY: TableRule(
         decides="may it send this: tag and source MAC",
@@ -315,6 +317,9 @@ def violations(flow: Flow) -> list[str]:
             case Output():
                 if not rule.may_output:
                     found.append(f"{name} outputs")
+            case Controller():
+                if not rule.may_report:
+                    found.append(f"{name} reports to the agent")
             case PushVlan() | PopVlan():
                 if not rule.may_tag:
                     found.append(f"{name} changes a tag")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from trunkline.core.flow import Action, Field, Goto, Output, PopVlan, PushVlan, Resubmit, Set
+from trunkline.core.flow import Action, Controller, Field, Goto, Output, PopVlan, PushVlan, Resubmit, Set
 from trunkline.core.pipeline import Table
 from trunkline.openflow import oxm
 from trunkline.openflow.error import DecodeError, EncodeError, FlowTooLarge
@@ -24,8 +24,10 @@ _GOTO_TABLE = 1
 _APPLY_ACTIONS = 4
 
 _VLAN_PRESENT = 0x1000
+_TO_CONTROLLER = 0xFFFFFFFD
 
 _output = struct.Struct(">HHIH6x").pack
+_unpack_output = struct.Struct(">IH").unpack_from
 _apply = struct.Struct(">HH4x").pack
 _head = struct.Struct(">HH").pack
 _unpack_head = struct.Struct(">HH").unpack_from
@@ -61,7 +63,8 @@ _RESUBMIT_HEAD = struct.pack(">HHIHH", _EXPERIMENTER, 16, 0x2320, 14, 0xFFF8)
 def actions_bytes(actions: tuple[Action, ...]) -> bytes:
     """Return *actions* as an OpenFlow action list; `Goto`, which is an instruction, has no place in one.
 
-    Raises `EncodeError` for a `Goto` and for a value that does not fit its field.
+    Raises `EncodeError` for a `Goto` and for a value that does not fit its field. An `Output` to
+    OFPP_CONTROLLER has the bytes of `Controller(0)`.
     """
     parts = []
     try:
@@ -78,6 +81,8 @@ def actions_bytes(actions: tuple[Action, ...]) -> bytes:
                 head, width, pad = _SET_PARTS[Field.VLAN_VID]
                 tag = action[0] | _VLAN_PRESENT
                 parts.append(_PUSH_VLAN_BYTES + head + tag.to_bytes(width, "big") + pad)
+            elif isinstance(action, Controller):
+                parts.append(_output(_OUTPUT, 16, _TO_CONTROLLER, action[0]))
             elif isinstance(action, Resubmit):
                 parts.append(_RESUBMIT_HEAD + bytes((action[0], 0, 0, 0)))
             else:
@@ -141,8 +146,11 @@ _PUSHED = Foreign("action", _PUSH_VLAN_BYTES)
 
 def _action(kind: int, item: bytes) -> Action | Foreign:
     if kind == _OUTPUT and len(item) == 16:
-        port = oxm.ofport(int.from_bytes(item[4:8], "big"))
-        if port is not None and item[8:10] == b"\0\0":
+        wire_port, max_len = _unpack_output(item, 4)
+        if wire_port == _TO_CONTROLLER:
+            return Controller(max_len)
+        port = oxm.ofport(wire_port)
+        if port is not None and max_len == 0:
             return Output(port)
     elif kind == _SET_FIELD:
         end = 8 + item[7]

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from trunkline.openflow import message
 from trunkline.openflow.message import Counters
+from trunkline.openflow.message import PacketIn as PacketIn
 
 
 class Refusal(NamedTuple):
@@ -63,4 +64,4 @@ class BundleRefused:
     refusals: tuple[Refusal, ...]
 
 
-Event: TypeAlias = Connected | Disconnected | FlowsRead | BundleApplied | BundleRefused
+Event: TypeAlias = Connected | Disconnected | FlowsRead | BundleApplied | BundleRefused | PacketIn

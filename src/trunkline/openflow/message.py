@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from trunkline.core.flow import Action, Flow, Term
+from trunkline.core.flow import Action, Field, Flow, Term
 from trunkline.core.pipeline import Band
 from trunkline.openflow import action, oxm
 from trunkline.openflow.error import DecodeError, EncodeError, FlowTooLarge
@@ -26,6 +26,8 @@ ECHO_REQUEST = 2
 ECHO_REPLY = 3
 FEATURES_REQUEST = 5
 FEATURES_REPLY = 6
+SET_CONFIG = 9
+PACKET_IN = 10
 PACKET_OUT = 13
 FLOW_MOD = 14
 MULTIPART_REQUEST = 18
@@ -41,6 +43,8 @@ _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _ALL_TABLES = 0xFF
 _FROM_CONTROLLER = 0xFFFFFFFD
+_NO_PORTS = (_FROM_CONTROLLER, _ANY)
+_OXM_MATCH = 1
 _EMPTY_MATCH = bytes((0, 1, 0, 4, 0, 0, 0, 0))
 
 # What a bundled flow_mod, and a flow's entry in a reply, hold besides match fields and instructions.
@@ -118,6 +122,11 @@ def hello(xid: int) -> bytes:
     return message(HELLO, xid, struct.pack(">HHI", 1, 8, 1 << VERSION))
 
 
+def set_config(xid: int) -> bytes:
+    """Return the order to send packet-ins, whole; Open vSwitch sends none over `.mgmt` without it."""
+    return message(SET_CONFIG, xid, struct.pack(">HH", 0, 0xFFFF))
+
+
 def offered_versions(version: int, payload: bytes) -> frozenset[int]:
     """Return the wire versions that a HELLO of *version* with *payload* offers.
 
@@ -188,6 +197,37 @@ def counters(reply: bytes) -> dict[bytes, Counters]:
         found[key] = Counters(seconds + nanoseconds / 1e9, packet_count, byte_count)
         at += length
     return found
+
+
+class PacketIn(NamedTuple):
+    """A frame that a flow's `Controller` sent here, as it was then.
+
+    *cookie* and *table* are the flow's; *in_port* is the ofport that it came in by, None where it came from a
+    packet-out without one.
+    """
+
+    cookie: int
+    in_port: int | None
+    table: int
+    frame: bytes
+
+
+def packet_in(received: bytes) -> PacketIn:
+    """Return what the packet-in *received*, a whole message, says (OpenFlow 1.4.0 section 7.4.1).
+
+    Raises `DecodeError` where it is cut short or a length in it is wrong, and nothing else.
+    """
+    if len(received) < HEADER_BYTES + 20:
+        raise DecodeError("packet-in is cut short before its match; the frame is lost")
+    table, cookie, kind, match_length = struct.unpack_from(">BQHH", received, HEADER_BYTES + 7)
+    fields = HEADER_BYTES + 20
+    frame = HEADER_BYTES + 16 + (match_length + 7 & ~7) + 2
+    if kind != _OXM_MATCH or match_length < 4 or frame > len(received):
+        raise DecodeError("packet-in has a wrong length; the frame is lost")
+    terms = oxm.match_terms(received[fields : fields + match_length - 4])
+    ports = [term.value for term in terms if isinstance(term, Term) and term.field is Field.IN_PORT]
+    in_port = ports[0] if ports and oxm.wire_port(ports[0]) not in _NO_PORTS else None
+    return PacketIn(cookie, in_port, table, received[frame:])
 
 
 def packet_out(xid: int, frame: bytes, actions: tuple[Action, ...], in_port: int | None = None) -> bytes:

@@ -299,6 +299,8 @@ class Session:
             self._queue(message.message(message.ECHO_REPLY, xid, payload))
         elif kind == message.MULTIPART_REPLY and xid == self._read_xid:
             self._handle_flows(received)
+        elif kind == message.PACKET_IN:
+            self._handle_packet_in(received)
         elif kind == message.BARRIER_REPLY:
             self._handle_barrier(xid)
         elif kind == message.BUNDLE_CONTROL:
@@ -313,8 +315,16 @@ class Session:
             self._disconnect(why, errno.EPROTO)
         elif not self._is_ready:
             self._is_ready = True
+            self._queue(message.set_config(self._xids(1)))
             _log.info(f"switch connected target={self._target}")
             self._events.append(Connected())
+
+    def _handle_packet_in(self, received: bytes) -> None:
+        try:
+            self._events.append(message.packet_in(received))
+        except DecodeError as error:
+            # A frame lost here is one that the network could have lost: no reason to connect again.
+            _log.warn(f"packet-in not understood target={self._target} reason={error}")
 
     def _handle_flows(self, reply: bytes) -> None:
         is_last = message.is_last_part(reply)

@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set, Term
+from trunkline.core.flow import (
+    Action,
+    Controller,
+    Field,
+    Flow,
+    Goto,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    Set,
+    Term,
+)
 from trunkline.openflow import message
 from trunkline.openflow.oxm import Foreign
 
@@ -186,6 +198,10 @@ def _action_word(action: Action | Foreign) -> str:
             return f"push_vlan:0x8100,set_field:{vlan_id | 0x1000}->vlan_vid"
         case PopVlan():
             return "pop_vlan"
+        case Controller(max_len):
+            return f"CONTROLLER:{max_len}"
+        case Output(0xFFFD):
+            return "CONTROLLER:0"
         case Output(ofport):
             return _PORT_NAMES.get(ofport) or f"output:{ofport}"
         case Resubmit(table):
