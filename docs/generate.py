@@ -1,0 +1,317 @@
+"""Generate the pages of `docs/` that say what the code says; `scripts/docs` runs it.
+
+`pipeline.md` comes from `trunkline.core.pipeline`, `northbound.md` from the schema, `cli.md` from the
+program's own help. Without arguments the pages are written; with `--check` nothing is, and the exit code is 1
+where a page is not what it would be.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from inspect import cleandoc
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+from sentences import COLUMNS, TABLES
+
+from trunkline.cli.main import trunkline
+from trunkline.core import pipeline
+from trunkline.core.flow import Field
+from trunkline.core.pipeline import TABLE_RULES, Band, Owner, Subject, Table
+from trunkline.ovsdb.schema import SCHEMA_PATH
+
+DOCS = Path(__file__).parent
+
+_HELP_WIDTH = 100
+
+
+def _mark(source: str) -> str:
+    return f"<!-- Generated from {source} by scripts/docs; a change here is lost. -->"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
+    """Return a Markdown table; cells are text, with bars escaped."""
+    columns = list(heads)
+    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return [
+        *(f"| {' | '.join(line)} |" for line in (columns, ["---"] * len(columns))),
+        *(f"| {' | '.join(line)} |" for line in cells),
+        "",
+    ]
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words) or "–"
+
+
+# -- pipeline ----------------------------------------------------------------------------------------------
+
+
+def pipeline_page() -> str:
+    """Return the page of tables, registers, bands and cookies."""
+    lines = [
+        _mark("src/trunkline/core/pipeline.py"),
+        "# The pipeline",
+        "",
+        "The integration bridge's flows. A frame enters at table 0, goes on to tables of higher numbers (or "
+        "to the same one once more, where a priority tag came off), and is dropped where nothing matches.",
+        "",
+        "## Tables",
+        "",
+        *_table(
+            ("id", "table", "decides", "goes on to"),
+            (
+                (
+                    table.value,
+                    f"`{table.name}`",
+                    rule.decides,
+                    _code(each.name for each in sorted(rule.next_tables)),
+                )
+                for table, rule in TABLE_RULES.items()
+            ),
+        ),
+        "## Registers",
+        "",
+        *_table(("name", "field", "holds"), _registers()),
+        "## What the flows of a table may do",
+        "",
+        "`pipeline.violations` holds a flow against this; tests hold every flow of every app against it.",
+        "",
+        *_table(
+            ("table", "match", "write", "output", "tags"),
+            (
+                (
+                    f"`{table.name}`",
+                    _fields(rule.matches),
+                    _fields(rule.writes),
+                    "yes" if rule.may_output else "no",
+                    "yes" if rule.may_tag else "no",
+                )
+                for table, rule in TABLE_RULES.items()
+            ),
+        ),
+        "## Bands",
+        "",
+        "A band is a run of flows of one app in one table at one priority. No two flows of a band overlap; the "
+        "highest one that a frame matches decides.",
+        "",
+        *_bands(),
+        *_cookies(),
+    ]
+    return "\n".join(lines)
+
+
+def _registers() -> Iterator[tuple[str, str, str]]:
+    """Yield the name, field and docstring of each of the module's fields."""
+    for name, words in _docstrings(pipeline):
+        value = getattr(pipeline, name)
+        if isinstance(value, Field):
+            yield f"`{name}`", f"`{value.name.lower()}`", " ".join(words.split())
+
+
+def _docstrings(module: Any) -> Iterator[tuple[str, str]]:
+    """Yield the constants of *module* that have a docstring, with it, in order."""
+    body = ast.parse(Path(module.__file__).read_text()).body
+    for statement, following in pairwise(body):
+        match statement, following:
+            case ast.Assign(targets=[ast.Name(name)]), ast.Expr(ast.Constant(str() as words)):
+                yield name, cleandoc(words)
+
+
+def _fields(fields: Iterable[Field]) -> str:
+    return _code(sorted(field.name.lower() for field in fields))
+
+
+def _bands() -> Iterator[str]:
+    for table in Table:
+        yield from (f"### {table.value} {table.name}", "")
+        bands = sorted((band for band in Band if band.table is table), key=lambda band: -band.priority)
+        yield from _table(
+            ("priority", "band", "app", "flows"),
+            ((band.priority, f"`{band.name}`", _app(band.owner), band.purpose) for band in bands),
+        )
+
+
+def _app(owner: Owner) -> str:
+    return f"`{owner.name.lower()}`"
+
+
+def _cookies() -> Iterator[str]:
+    yield from ("## Cookies", "")
+    yield "A cookie says that a flow is ours, which app made it, and from which row."
+    yield ""
+    ours = pipeline.COOKIE_OURS >> 48
+    yield from _table(
+        ("bits", "hold"),
+        (
+            ("63–48", f"`{ours:#x}`: the flow is ours; no other flow is touched"),
+            ("47–40", "app: " + ", ".join(f"{owner.value} {_app(owner)}" for owner in Owner)),
+            ("39–32", "kind of row: " + ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Subject)),
+            ("31–0", "the row's unique key; 0 for the chassis; for a shared MAC its network's key"),
+        ),
+    )
+
+
+# -- northbound --------------------------------------------------------------------------------------------
+
+
+def northbound_page() -> str:
+    """Return the page of the schema's tables and columns.
+
+    Raises:
+        KeyError: a table or column has no sentence, or a sentence no column.
+    """
+    schema = json.loads(SCHEMA_PATH.read_text())
+    tables: dict[str, Any] = schema["tables"]
+    _require_equal("tables", tables, TABLES)
+    lines = [
+        _mark("src/trunkline/ovsdb/trunkline-nb.ovsschema and docs/sentences.py"),
+        "# The northbound database",
+        "",
+        f'`{schema["name"]}`, version {schema["version"]}. Every row also has a `_uuid`. "0 or 1" is an '
+        "optional value; `trunkline -o json` shows an empty one as null, and a reference by name.",
+        "",
+    ]
+    for name, table in tables.items():
+        lines += _northbound_table(name, table)
+    return "\n".join(lines)
+
+
+def _require_equal(what: str, found: Iterable[str], described: Iterable[str]) -> None:
+    differing = set(found) ^ set(described)
+    if differing:
+        raise KeyError(
+            f"docs/sentences.py and the schema differ in the {what} {', '.join(sorted(differing))}"
+        )
+
+
+def _northbound_table(name: str, table: Any) -> Iterator[str]:
+    columns = table["columns"]
+    _require_equal(f"columns of {name}", columns, COLUMNS[name])
+    yield from (f"## {name}", "", TABLES[name], "")
+    for index in table.get("indexes", []):
+        columns_together = " and ".join(f"`{column}`" for column in index)
+        yield f"* Unique: {columns_together}{' together' if index[1:] else ''}."
+    if table.get("maxRows"):
+        yield f"* At most {table['maxRows']} row."
+    if not table.get("isRoot"):
+        yield "* A row that nothing refers to is gone."
+    yield ""
+    yield from _table(
+        ("column", "type", "meaning"),
+        (
+            (
+                f"`{column}`",
+                _type(spec["type"]) + ("; not kept over a restart" if spec.get("ephemeral") else ""),
+                COLUMNS[name][column],
+            )
+            for column, spec in columns.items()
+        ),
+    )
+
+
+def _type(type_: Any) -> str:
+    """Return the column type *type_* (RFC 7047 section 3.2) in words."""
+    if isinstance(type_, str):
+        return type_
+    key = _base(type_["key"])
+    least, most = type_.get("min", 1), type_.get("max", 1)
+    if "value" in type_:
+        return f"map of {key} to {_base(type_['value'])}"
+    if most == "unlimited":
+        return f"set of {key}"
+    return f"0 or 1 {key}" if least == 0 else key
+
+
+def _base(base: Any) -> str:
+    if isinstance(base, str):
+        return base
+    if "refTable" in base:
+        return f"{base.get('refType', 'strong')} reference to `{base['refTable']}`"
+    if "enum" in base:
+        return " or ".join(f"`{word}`" for word in base["enum"][1])
+    kind = str(base["type"])
+    if kind == "integer" and "minInteger" in base:
+        return (
+            f"integer {base['minInteger']}–{base['maxInteger']}"
+            if "maxInteger" in base
+            else (f"integer from {base['minInteger']}")
+        )
+    if "maxLength" in base:
+        return f"{kind} of {base['minLength']} characters" if base["minLength"] == base["maxLength"] else kind
+    return f"{kind}, not empty" if base.get("minLength") else kind
+
+
+# -- command line ------------------------------------------------------------------------------------------
+
+
+def cli_page() -> str:
+    """Return the page of every command's help."""
+    lines = [_mark("the help of src/trunkline/cli"), "# The commands", ""]
+    for path, command, context in _commands(trunkline, "trunkline", None):
+        lines += [f"## {path}", "", "```text", command.get_help(context), "```", ""]
+    return "\n".join(lines)
+
+
+def _commands(
+    command: click.Command, path: str, parent: click.Context | None
+) -> Iterator[tuple[str, click.Command, click.Context]]:
+    context = click.Context(
+        command,
+        parent,
+        info_name=path.rpartition(" ")[2],
+        terminal_width=_HELP_WIDTH,
+        **command.context_settings,
+    )
+    yield path, command, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None:
+                yield from _commands(inner, f"{path} {name}", context)
+
+
+# -- all ---------------------------------------------------------------------------------------------------
+
+PAGES: dict[str, Callable[[], str]] = {
+    "pipeline.md": pipeline_page,
+    "northbound.md": northbound_page,
+    "cli.md": cli_page,
+}
+"""The generated pages, by file name."""
+
+
+def page(name: str) -> str:
+    """Return the text of the page *name*, without white space at the ends of lines."""
+    return "\n".join(line.rstrip() for line in PAGES[name]().strip().splitlines()) + "\n"
+
+
+def stale() -> list[str]:
+    """Return the names of the pages that are not what they would be."""
+    return [name for name in PAGES if not (DOCS / name).exists() or (DOCS / name).read_text() != page(name)]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` compare them; return the exit code."""
+    if arguments not in ([], ["--check"]):
+        print("scripts/docs: the only option is --check", file=sys.stderr)
+        return 2
+    names = stale()
+    if arguments:
+        if names:
+            pages = ", ".join(f"docs/{name}" for name in names)
+            print(f"scripts/docs: {pages} not current; run scripts/docs", file=sys.stderr)
+        return 1 if names else 0
+    for name in names:
+        (DOCS / name).write_text(page(name))
+        print(f"docs/{name} written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
