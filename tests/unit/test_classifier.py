@@ -1,0 +1,37 @@
+"""The classifier's flows, as `ovs-ofctl` spells them."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.example import NETWORK, PORT, REMOTE, SHARED_MAC, lines
+from trunkline.apps import classifier
+from trunkline.core.view import ChassisView, Outlet, View
+
+
+def test_a_vif_gives_its_frames_their_port_and_network() -> None:
+    assert lines(classifier, PORT) == [
+        "table=0,priority=100,in_port=10,actions=set_field:0x2a->reg6,set_field:0x7->metadata,goto_table:10"
+    ]
+
+
+def test_a_subport_takes_its_tag_off_before_anything_else() -> None:
+    """DESIGN.md section 5, rule 12."""
+    assert lines(classifier, PORT, outlet=Outlet(10, 5)) == [
+        "table=0,priority=110,in_port=10,dl_vlan=5,"
+        "actions=pop_vlan,set_field:0x2a->reg6,set_field:0x7->metadata,goto_table:10"
+    ]
+
+
+def test_frames_of_a_transparent_network_may_carry_tags() -> None:
+    """DESIGN.md section 5, rule 12."""
+    assert lines(classifier, PORT, is_transparent=True) == [
+        "table=0,priority=100,in_port=10,"
+        "actions=set_field:0x2a->reg6,set_field:0x7->metadata,set_field:0x1->reg5,goto_table:10"
+    ]
+
+
+@pytest.mark.parametrize("view", [ChassisView((1,)), NETWORK, REMOTE, SHARED_MAC])
+def test_nothing_but_a_local_port_is_classified(view: View) -> None:
+    """DESIGN.md section 5, rule 14: a VIF without a port has no flow, and table 0 drops what it misses."""
+    assert lines(classifier, view) == []

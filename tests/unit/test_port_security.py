@@ -1,0 +1,131 @@
+"""The flows of port security, as `ovs-ofctl` spells them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from model.example import ADDRESSES, NETWORK, PORT, REMOTE, SHARED, lines
+from trunkline.apps import port_security
+from trunkline.core.model import AllowedPair
+from trunkline.core.view import ChassisView
+
+TAGGED = "table=10,priority=300,reg6=0x2a,vlan_tci=0x1000/0x1000,actions=drop"
+SENDER = "reg6=0x2a,dl_src=02:00:00:00:00:01"
+OWN_ADVERTISEMENT = f"table=20,priority=100,icmp6,{SENDER},icmp_type=136,icmp_code=0"
+OWN_PROBE = f"table=30,priority=90,icmp6,{SENDER},ipv6_src=::,icmp_type=135,icmp_code=0"
+
+
+def ipv6_lines(address: str) -> list[str]:
+    return [
+        f"{OWN_ADVERTISEMENT},nd_target={address},nd_tll=02:00:00:00:00:01,actions=goto_table:30",
+        f"{OWN_ADVERTISEMENT},nd_target={address},nd_tll=00:00:00:00:00:00,actions=goto_table:30",
+        f"table=30,priority=100,ipv6,{SENDER},ipv6_src={address},actions=goto_table:50",
+        f"{OWN_PROBE},nd_target={address},actions=goto_table:50",
+    ]
+
+
+def test_a_port_without_security_may_send_anything_but_tags() -> None:
+    """DESIGN.md section 5, rules 11 and 13."""
+    assert lines(port_security, PORT, is_secured=False) == [
+        TAGGED,
+        "table=10,priority=200,reg6=0x2a,actions=goto_table:50",
+    ]
+
+
+def test_a_port_of_a_transparent_network_may_send_tags() -> None:
+    """DESIGN.md section 5, rule 12."""
+    assert TAGGED not in lines(port_security, PORT, is_transparent=True)
+
+
+def test_a_port_without_addresses_is_held_to_its_mac() -> None:
+    """DESIGN.md section 5, rule 13."""
+    assert lines(port_security, PORT) == [TAGGED, f"table=10,priority=50,{SENDER},actions=goto_table:50"]
+
+
+def test_a_port_with_addresses_is_held_to_its_mac_and_these() -> None:
+    """DESIGN.md section 5, rule 13: source, ARP sender, ND target and options, probes; EUI-64 unlisted."""
+    assert lines(port_security, PORT, addresses=ADDRESSES) == [
+        TAGGED,
+        f"table=10,priority=50,{SENDER},actions=goto_table:20",
+        f"table=20,priority=100,icmp6,{SENDER},icmp_type=135,icmp_code=0,"
+        "nd_sll=02:00:00:00:00:01,actions=goto_table:30",
+        f"table=30,priority=100,ip,{SENDER},nw_src=192.0.2.1,actions=goto_table:50",
+        f"table=30,priority=100,arp,{SENDER},arp_spa=192.0.2.1,arp_sha=02:00:00:00:00:01,"
+        "actions=goto_table:50",
+        f"table=30,priority=90,arp,{SENDER},arp_spa=0.0.0.0,arp_tpa=192.0.2.1,"
+        "arp_sha=02:00:00:00:00:01,actions=goto_table:50",
+        *ipv6_lines("2001:db8::1"),
+        *ipv6_lines("fe80::ff:fe00:1"),
+    ]
+
+
+def test_an_allowed_pair_is_a_further_mac_with_its_prefix() -> None:
+    """DESIGN.md section 5, rules 13 and 15."""
+    pair = AllowedPair(SHARED, ip_network("192.0.2.0/24"))
+    found = lines(port_security, PORT, allowed_pairs=(pair,))
+    source = "reg6=0x2a,dl_src=02:00:00:00:00:0e"
+    assert f"table=10,priority=50,{source},actions=goto_table:20" in found
+    assert f"table=30,priority=100,ip,{source},nw_src=192.0.2.0/24,actions=goto_table:50" in found
+    assert (
+        f"table=30,priority=100,arp,{source},arp_spa=192.0.2.0/24,arp_sha=02:00:00:00:00:0e,"
+        "actions=goto_table:50"
+    ) in found
+
+
+def test_an_allowed_pair_without_a_prefix_frees_its_mac_from_the_address_check() -> None:
+    found = lines(port_security, PORT, addresses=ADDRESSES, allowed_pairs=(AllowedPair(SHARED),))
+    assert "table=10,priority=50,reg6=0x2a,dl_src=02:00:00:00:00:0e,actions=goto_table:50" in found
+    assert f"table=10,priority=50,{SENDER},actions=goto_table:20" in found
+
+
+def test_a_prefix_that_another_contains_has_no_flows_of_its_own() -> None:
+    """DESIGN.md section 4: two flows of equal priority never overlap."""
+    pair = AllowedPair(PORT.mac, ip_network("192.0.2.0/24"))
+    found = lines(port_security, PORT, addresses=(ip_address("192.0.2.1"),), allowed_pairs=(pair,))
+    assert [line for line in found if "nw_src" in line] == [
+        f"table=30,priority=100,ip,{SENDER},nw_src=192.0.2.0/24,actions=goto_table:50"
+    ]
+
+
+def test_the_prefix_of_all_addresses_matches_them_without_a_mask() -> None:
+    pairs = (AllowedPair(SHARED, ip_network("0.0.0.0/0")), AllowedPair(SHARED, ip_network("::/0")))
+    found = lines(port_security, PORT, addresses=ADDRESSES, allowed_pairs=pairs)
+    assert "table=30,priority=100,ip,reg6=0x2a,dl_src=02:00:00:00:00:0e,actions=goto_table:50" in found
+    assert "table=30,priority=100,ipv6,reg6=0x2a,dl_src=02:00:00:00:00:0e,actions=goto_table:50" in found
+
+
+def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None:
+    """DESIGN.md section 5, rules 11 and 13."""
+    assert lines(port_security, ChassisView((1, 2))) == [
+        "table=10,priority=400,dl_vlan=0,actions=pop_vlan,resubmit(,10)",
+        "table=10,priority=100,udp,tp_dst=68,actions=drop",
+        "table=10,priority=100,udp6,tp_dst=546,actions=drop",
+        "table=10,priority=100,icmp6,icmp_type=134,actions=drop",
+        "table=10,priority=100,icmp6,icmp_type=137,actions=drop",
+        "table=20,priority=100,icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00,"
+        "actions=goto_table:30",
+        "table=20,priority=50,icmp6,icmp_type=135,icmp_code=0,actions=drop",
+        "table=20,priority=50,icmp6,icmp_type=136,icmp_code=0,actions=drop",
+        "table=20,priority=10,actions=goto_table:30",
+        "table=30,priority=90,udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,tp_src=68,tp_dst=67,"
+        "actions=goto_table:50",
+        "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=131,actions=goto_table:50",
+        "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=132,actions=goto_table:50",
+        "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=143,actions=goto_table:50",
+        "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=133,actions=goto_table:50",
+        "table=30,priority=50,ip,actions=drop",
+        "table=30,priority=50,ipv6,actions=drop",
+        "table=30,priority=50,arp,actions=drop",
+        "table=30,priority=50,dl_type=0x8100,actions=drop",
+        "table=30,priority=50,dl_type=0x88a8,actions=drop",
+        "table=30,priority=10,actions=goto_table:50",
+    ]
+
+
+def test_networks_and_remote_ports_have_no_port_security() -> None:
+    assert lines(port_security, NETWORK) == lines(port_security, REMOTE) == []
+
+
+def test_a_link_local_address_that_is_listed_is_not_written_twice() -> None:
+    found = lines(port_security, PORT, addresses=(IPv6Address("fe80::ff:fe00:1"),))
+    assert len(found) == len(set(found)) == 1 + 2 + 4
