@@ -1,0 +1,185 @@
+"""What a change of rows touches, and what this chassis cannot honour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from model.rows import CHASSIS, Rows, changes, snapshot
+from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
+from trunkline.core.pipeline import Subject
+from trunkline.core.snapshot import Changes, MacId, Snapshot
+from trunkline.core.view import LocalPortView, NetworkView, Outlet, RemotePortView, SharedMacView, Wire
+
+NET = Network(UUID(int=1), "net", 7, "physnet1", 101)
+HERE = Port(UUID(int=10), "here", 42, NET.id, 0x020000000001)
+ALSO = Port(UUID(int=11), "also", 43, NET.id, 0x020000000002)
+AWAY = Port(UUID(int=12), "away", 44, NET.id, 0x020000000003, chassis="chassis-b")
+ROWS = Rows(
+    {NET.id: NET},
+    {port.id: port for port in (HERE, ALSO, AWAY)},
+    {"here": (Vif("here", "tap0", 10),), "also": (Vif("also", "tap1", 11),)},
+    {"physnet1": Uplink("physnet1", "br-ex", 1)},
+)
+
+
+def clean() -> Snapshot:
+    found = snapshot(ROWS)
+    found.refresh()
+    return found
+
+
+def test_a_network_with_local_ports_has_a_view_of_them() -> None:
+    view = snapshot(ROWS).refresh()[Subject.NETWORK, NET.id]
+    assert isinstance(view, NetworkView)
+    assert (view.wire, view.outlets) == (Wire(1, 101), (Outlet(10), Outlet(11)))
+
+
+def test_a_network_without_local_ports_has_no_views() -> None:
+    views = snapshot(replace(ROWS, vifs={})).refresh()
+    assert [subject for subject, view in views.items() if view is not None] == [(Subject.CHASSIS, None)]
+
+
+def test_a_further_remote_port_marks_itself_alone() -> None:
+    """DESIGN.md section 7: one port in a network of 10,000 costs one port's work."""
+    found = clean()
+    port = replace(AWAY, id=UUID(int=13), name="more", key=45, mac=0x020000000004)
+    found.change(Changes(ports={port.id: port}))
+    views = {subject: view for subject, view in found.refresh().items() if view is not None}
+    assert list(views) == [(Subject.PORT, port.id)]
+
+
+def test_a_further_local_port_marks_itself_and_its_network() -> None:
+    """DESIGN.md section 7."""
+    found = clean()
+    port = replace(HERE, id=UUID(int=13), name="more", key=45, mac=0x020000000004)
+    found.change(Changes(ports={port.id: port}, vifs={"more": (Vif("more", "tap2", 12),)}))
+    views = {subject for subject, view in found.refresh().items() if view is not None}
+    assert views == {(Subject.PORT, port.id), (Subject.NETWORK, NET.id)}
+
+
+def test_the_last_local_port_takes_the_remote_ports_with_it() -> None:
+    found = clean()
+    found.change(changes(ROWS, replace(ROWS, vifs={})))
+    assert set(found.refresh().values()) == {None}
+
+
+def test_a_port_that_moves_to_another_chassis_becomes_remote() -> None:
+    found = clean()
+    found.change(Changes(ports={HERE.id: replace(HERE, requested_chassis=("chassis-b",))}))
+    assert isinstance(found.refresh()[Subject.PORT, HERE.id], RemotePortView)
+
+
+def test_an_uplink_that_goes_leaves_the_local_ports_to_one_another_and_is_a_fault() -> None:
+    found = clean()
+    found.change(Changes(uplinks={"physnet1": None}))
+    views = found.refresh()
+    local, network = views[Subject.PORT, HERE.id], views[Subject.NETWORK, NET.id]
+    assert isinstance(local, LocalPortView)
+    assert isinstance(network, NetworkView)
+    assert (local.wire, network.wire, views[Subject.PORT, AWAY.id]) == (None, None, None)
+    assert list(found.faults) == ["network net"]
+    found.change(Changes(uplinks=dict(ROWS.uplinks)))
+    found.refresh()
+    assert found.faults == {}
+
+
+def test_a_mac_that_an_allowed_pair_lists_is_shared_by_its_owner_and_all_who_list_it() -> None:
+    """DESIGN.md section 5, rule 15."""
+    found = clean()
+    lister = replace(ALSO, allowed_pairs=(AllowedPair(HERE.mac),))
+    found.change(Changes(ports={ALSO.id: lister}))
+    views = found.refresh()
+    shared, owner = views[Subject.MAC, MacId(NET.id, HERE.mac)], views[Subject.PORT, HERE.id]
+    assert isinstance(shared, SharedMacView)
+    assert isinstance(owner, LocalPortView)
+    assert (shared.outlets, shared.is_on_wire, owner.has_own_mac) == ((Outlet(10), Outlet(11)), False, False)
+    found.change(Changes(ports={ALSO.id: ALSO}))
+    views = found.refresh()
+    owner = views[Subject.PORT, HERE.id]
+    assert isinstance(owner, LocalPortView)
+    assert owner.has_own_mac
+    assert views[Subject.MAC, MacId(NET.id, HERE.mac)] is None
+
+
+def test_a_shared_mac_goes_on_the_wire_where_a_remote_port_lists_it() -> None:
+    """DESIGN.md section 5, rule 15."""
+    found = clean()
+    found.change(Changes(ports={AWAY.id: replace(AWAY, allowed_pairs=(AllowedPair(HERE.mac),))}))
+    shared = found.refresh()[Subject.MAC, MacId(NET.id, HERE.mac)]
+    assert isinstance(shared, SharedMacView)
+    assert (shared.outlets, shared.is_on_wire) == ((Outlet(10),), True)
+
+
+def test_a_vif_without_a_port_is_a_fault_until_the_port_is_there() -> None:
+    """DESIGN.md section 5, rule 14."""
+    found = snapshot(replace(ROWS, ports={}))
+    found.refresh()
+    assert found.faults["vif here"] == "no port is named here; create it, or correct iface-id of tap0"
+    found.change(Changes(ports={HERE.id: HERE}))
+    found.refresh()
+    assert "vif here" not in found.faults
+
+
+def test_a_vif_that_names_a_subport_is_no_longer_a_fault_when_the_subport_is_there() -> None:
+    found = snapshot(Rows(vifs=ROWS.vifs))
+    found.refresh()
+    found.change(Changes(ports={HERE.id: replace(HERE, parent="trunk", parent_vlan=5)}))
+    found.refresh()
+    assert "vif here" not in found.faults
+
+
+def test_two_ports_that_swap_their_names_keep_each_its_own_fault() -> None:
+    ports = {port.id: replace(port, requested_chassis=("chassis-b",)) for port in (HERE, ALSO)}
+    ports[ALSO.id] = replace(ports[ALSO.id], requested_chassis=("chassis-c",))
+    found = snapshot(replace(ROWS, ports=ports))
+    found.refresh()
+    swapped = {
+        HERE.id: replace(ports[HERE.id], name="also"),
+        ALSO.id: replace(ports[ALSO.id], name="here"),
+    }
+    found.change(Changes(ports=dict(swapped)))
+    found.refresh()
+    assert found.faults["port also"] == "its VIF is here, but it is requested on chassis-b"
+    assert found.faults["port here"] == "its VIF is here, but it is requested on chassis-c"
+
+
+def test_a_secured_port_that_should_take_unknown_macs_does_not_and_says_so() -> None:
+    """DESIGN.md section 5, rule 15: needs port security off."""
+    found = clean()
+    found.change(Changes(ports={HERE.id: replace(HERE, takes_unknown_macs=True)}))
+    view = found.refresh()[Subject.NETWORK, NET.id]
+    assert isinstance(view, NetworkView)
+    assert view.unknown_outlets == ()
+    assert list(found.faults) == ["port here"]
+    found.change(Changes(ports={HERE.id: replace(HERE, takes_unknown_macs=True, is_secured=False)}))
+    view = found.refresh()[Subject.NETWORK, NET.id]
+    assert isinstance(view, NetworkView)
+    assert view.unknown_outlets == (Outlet(10),)
+    assert found.faults == {}
+
+
+def test_the_additional_chassis_of_a_migration_is_local_once_it_is_awake() -> None:
+    migrating = replace(HERE, requested_chassis=("chassis-b", CHASSIS))
+    found = snapshot(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
+    found.refresh()
+    assert not found.is_local(HERE.id)
+    found.wake(HERE.id)
+    assert found.is_local(HERE.id)
+    assert isinstance(found.refresh()[Subject.PORT, HERE.id], LocalPortView)
+
+
+def test_a_request_that_is_reduced_to_another_chassis_puts_the_port_to_sleep_again() -> None:
+    migrating = replace(HERE, requested_chassis=("chassis-b", CHASSIS))
+    found = snapshot(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
+    found.wake(HERE.id)
+    found.change(Changes(ports={HERE.id: replace(HERE, requested_chassis=("chassis-b",))}))
+    found.change(Changes(ports={HERE.id: migrating}))
+    assert not found.is_local(HERE.id)
+
+
+def test_a_snapshot_is_clean_when_nothing_waits_to_be_computed() -> None:
+    found = snapshot(ROWS)
+    assert not found.is_clean
+    found.refresh()
+    assert found.is_clean
