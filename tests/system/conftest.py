@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from dummy_chassis import site  # noqa: F401 - a fixture
 
 from trunkline.lab import Lab, topology
 from trunkline.lab import lab as labs
