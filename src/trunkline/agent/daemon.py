@@ -27,6 +27,10 @@ PROGRAM = "trunkline-agent"
 """The name that the control socket and the default pid file carry."""
 
 
+RUNDIR = "/var/run/openvswitch"
+"""Where the Open vSwitch of a distribution has its sockets; `ovs` from PyPI looks below /usr/local instead."""
+
+
 class DaemonError(TrunklineError):
     """The agent cannot start as it was told to."""
 
@@ -45,8 +49,9 @@ class Options:
 
     @property
     def rundir(self) -> str:
-        """`$OVS_RUNDIR`, or where the `ovs` package was built to look."""
-        return os.environ.get("OVS_RUNDIR") or str(ovs.dirs.RUNDIR)
+        """`$OVS_RUNDIR`, or `RUNDIR`, or without that where the `ovs` package was built to look."""
+        built = str(ovs.dirs.RUNDIR)
+        return os.environ.get("OVS_RUNDIR") or (RUNDIR if os.path.isdir(RUNDIR) else built)
 
     @property
     def remote(self) -> str:
