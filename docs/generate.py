@@ -97,8 +97,8 @@ def pipeline_page() -> str:
         ),
         "## Bands",
         "",
-        "A band is a run of flows of one app in one table at one priority. No two flows of a band overlap; the "
-        "highest one that a frame matches decides.",
+        "A band is a run of flows of one app in one table at one priority. No two flows of a band overlap; "
+        "the highest one that a frame matches decides.",
         "",
         *_bands(),
         *_cookies(),
