@@ -28,7 +28,7 @@ PROGRAM = "trunkline-agent"
 
 
 RUNDIR = "/var/run/openvswitch"
-"""Where the Open vSwitch of a distribution has its sockets; `ovs` from PyPI looks below /usr/local instead."""
+"""Where a distribution's Open vSwitch has its sockets; `ovs` from PyPI looks below /usr/local instead."""
 
 
 class DaemonError(TrunklineError):
