@@ -127,8 +127,9 @@ def run(options: Options) -> None:
 def _start(options: Options) -> None:
     ovs.vlog.Vlog.init(os.path.abspath(options.log_file) if options.log_file else None)
     ovs.vlog.Vlog.set_level("any", "syslog", "off")
-    if options.is_detached:
+    if options.is_detached or options.log_file is not None:
         ovs.vlog.Vlog.set_level("any", "console", "off")
+    if options.is_detached:
         ovs.daemon.set_detach()
     if options.pidfile is not None:
         ovs.daemon.set_pidfile(os.path.abspath(options.pidfile))
