@@ -34,6 +34,7 @@ PORT = LocalPortView(
     has_own_mac=True,
     is_transparent=False,
     is_secured=True,
+    is_announced=True,
     addresses=(),
     allowed_pairs=(),
 )

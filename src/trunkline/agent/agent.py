@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
+from collections.abc import Mapping
 from uuid import UUID
 
 import ovs.poller
 
-import trunkline
+from trunkline.agent.announcer import Announcer
 from trunkline.agent.forwarding import Forwarding
 from trunkline.agent.log import Log
+from trunkline.agent.migration import Migration
+from trunkline.agent.plumbing import Plumbing
+from trunkline.agent.quarantine import Quarantine
+from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import Settings, SettingsError, settings
 from trunkline.core.pipeline import Subject
-from trunkline.core.snapshot import Changes, MacId, Snapshot, SubjectId
-from trunkline.core.view import View
-from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica, Report
-from trunkline.ovsdb.replica import Outcome, Touched
+from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.view import LocalPortView, NetworkView, View
+from trunkline.openflow.event import Event, FlowsRead, PacketIn
+from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 
 log = Log("agent")
 
-RETRY_MS = 1000
+RETRY_S = 1.0
 """How long to wait after a database refused a write for good."""
 
 
@@ -36,19 +41,19 @@ class Agent:
     def __init__(self, ovs_remote: str, rundir: str) -> None:
         self.rundir = rundir
         self.switch = SwitchReplica(ovs_remote)
+        self.plumbing = Plumbing(self.switch)
         self.settings: Settings | None = None
         self.nb: NorthboundReplica | None = None
         self.snapshot = Snapshot("")
         self.forwarding: Forwarding | None = None
-        self.quarantine: dict[UUID, str] = {}
-        self._uplink_faults: dict[str, str] = {}
+        self.quarantine = Quarantine()
+        self.reporter = Reporter()
+        self.announcer = Announcer()
+        self.migration = Migration()
         self._setting_fault: str | None = None
-        self._pipeline_fault: str | None = None
-        self._is_wiring_due = False
         self._is_whole = False
         self._is_nb_new = False
-        self._unreported: dict[UUID, int] = {}
-        self._retry_at_ms = 0
+        self._retry_at_s: float | None = None
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -58,12 +63,13 @@ class Agent:
         Raises:
             SettingsError: at the start, where a setting is missing that there is no default for.
         """
-        if self._retry_at_ms and _monotonic_ms() >= self._retry_at_ms:
-            self._retry_at_ms = 0
-            self._is_wiring_due = self.settings is not None
+        if self._retry_at_s is not None and time.monotonic() >= self._retry_at_s:
+            self._retry_at_s = None
+            self.plumbing.is_refused = False
         self._run_switch()
         self._run_northbound()
         self._compute()
+        self._plumb()
         self._forward()
         self._report()
 
@@ -74,8 +80,9 @@ class Agent:
             self.nb.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
-        if self._retry_at_ms:
-            poller.timer_wait(max(0, self._retry_at_ms - _monotonic_ms()))
+        for due_s in (self._retry_at_s, self.announcer.next_s):
+            if due_s is not None:
+                poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
     def close(self) -> None:
         """End all connections; the switch goes on forwarding."""
@@ -89,19 +96,10 @@ class Agent:
         changes = self.switch.changes(self.switch.run())
         if not self.switch.is_synced:
             return
-        outcome = self.switch.outcome()
-        if outcome is Outcome.FAILED:
-            log.error("the switch's database refused a write", error=self.switch.error)
-            self._retry_at_ms = _monotonic_ms() + RETRY_MS
-        if outcome is not None:
-            self._is_wiring_due = True
         if changes.are_settings_touched or self.settings is None:
             self._read_settings(changes)
         self._take_vifs(changes)
-        if changes.is_wiring_touched:
-            self._is_wiring_due = True
-        if self._is_wiring_due:
-            self._wire()
+        self.plumbing.is_due |= changes.is_wiring_touched or changes.are_settings_touched
 
     def _read_settings(self, changes: SwitchChanges) -> None:
         try:
@@ -124,19 +122,20 @@ class Agent:
             bridge=new.wiring.bridge,
             mappings=",".join(f"{physnet}:{bridge}" for physnet, bridge in new.bridge_by_physnet.items()),
         )
-        self._is_wiring_due = True
         if old is None or old.wiring.bridge != new.wiring.bridge:
-            changes.vifs |= self.switch.watch(new.wiring.bridge).vifs
-            if self.forwarding is not None:
-                self.forwarding.close()
-            self.forwarding = Forwarding(f"unix:{os.path.join(self.rundir, new.wiring.bridge)}.mgmt")
-            self.forwarding.update(
-                {subject: self.snapshot.view(subject) for subject in self.snapshot.subjects()}
-            )
+            self._move_to(new.wiring.bridge, changes)
         if old is None or old.chassis != new.chassis:
             self._be(new.chassis)
-        if self.nb is None or old is None or (old.nb_remotes, old.chassis) != (new.nb_remotes, new.chassis):
+        if old is None or (old.nb_remotes, old.chassis) != (new.nb_remotes, new.chassis):
             self._follow(new)
+
+    def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
+        """Work on *bridge* from now on; what another held stays there as it is."""
+        changes.vifs |= self.switch.watch(bridge).vifs
+        if self.forwarding is not None:
+            self.forwarding.close()
+        self.forwarding = Forwarding(f"unix:{os.path.join(self.rundir, bridge)}.mgmt")
+        self.forwarding.update({subject: self.snapshot.view(subject) for subject in self.snapshot.subjects()})
 
     def _be(self, chassis: str) -> None:
         """Be the chassis of that name from now on: what was computed was for another."""
@@ -152,7 +151,7 @@ class Agent:
         if self.nb is not None:
             self.nb.close()
         self.nb = NorthboundReplica(new.nb_remotes, new.chassis)
-        for iface_id in {*self.snapshot.vifs}:
+        for iface_id in self.snapshot.vifs:
             self.nb.need(iface_id, is_here=True)
         self.nb.narrow()
         self._is_nb_new = True
@@ -161,34 +160,32 @@ class Agent:
         if not changes.vifs:
             return
         self.snapshot.change(Changes(vifs=changes.vifs))
-        if self.nb is not None:
-            for iface_id, vifs in changes.vifs.items():
-                self.nb.need(iface_id, is_here=bool(vifs))
+        self.plumbing.size(changes.vifs, self.snapshot)
         for iface_id, vifs in changes.vifs.items():
+            if self.nb is not None:
+                self.nb.need(iface_id, is_here=bool(vifs))
             log.info("vif", iface_id=iface_id, ofports=",".join(str(vif.ofport) for vif in vifs) or "gone")
 
-    def _wire(self) -> None:
-        """Bring bridge and patch ports to the settings, and note which uplinks work."""
-        if self.settings is None or not self.switch.is_connected:
+    def _plumb(self) -> None:
+        """Bring bridge and patch ports to the settings, and take note of which uplinks work."""
+        if self.settings is None:
             return
-        wiring = self.settings.wiring
-        uplinks, faults = self.switch.uplinks(wiring)
-        self._uplink_faults = faults
+        are_flows_applied = self._is_whole and self.forwarding is not None and self.forwarding.is_applied
+        uplinks = self.plumbing.run(self.settings, are_flows_applied=are_flows_applied)
+        if self.plumbing.is_refused and self._retry_at_s is None:
+            self._retry_at_s = time.monotonic() + RETRY_S
+        if uplinks is None or uplinks == self.snapshot.uplinks:
+            return
+        before = self.snapshot.uplinks
         moved = {
             physnet: uplinks.get(physnet)
-            for physnet in uplinks.keys() | self.snapshot.uplinks.keys()
-            if uplinks.get(physnet) != self.snapshot.uplinks.get(physnet)
+            for physnet in uplinks.keys() | before.keys()
+            if uplinks.get(physnet) != before.get(physnet)
         }
-        if moved:
-            self.snapshot.change(Changes(uplinks=moved))
-            for physnet, uplink in moved.items():
-                log.info("uplink", physnet=physnet, ofport=uplink.ofport if uplink is not None else "gone")
-        self._is_wiring_due = False
-        if not self.switch.is_wired(wiring):
-            if self.switch.is_writing or self._retry_at_ms:
-                self._is_wiring_due = True
-            else:
-                self.switch.wire(wiring)
+        for physnet, uplink in moved.items():
+            log.info("uplink", physnet=physnet, ofport=uplink.ofport if uplink is not None else "gone")
+        self.snapshot.change(Changes(uplinks=moved))
+        self._compute()
 
     # -- the northbound ----------------------------------------------------------------------------
 
@@ -198,34 +195,23 @@ class Agent:
             return
         touched = nb.run()
         changes = nb.changes(touched)
-        if self._is_nb_new and nb.is_synced and nb.are_conditions_met and not nb.narrow():
+        is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
+        if is_complete and self._is_nb_new:
             # What the last northbound said and this one does not is gone.
             self._is_nb_new = False
-            for id_ in self.snapshot.networks.keys() - nb.rows("Network").keys():
-                changes.networks[id_] = None
-            for id_ in self.snapshot.ports.keys() - nb.rows("Port").keys():
-                changes.ports[id_] = None
-        if touched:
-            self._release(changes)
+            gone_networks = self.snapshot.networks.keys() - nb.rows("Network").keys()
+            gone_ports = self.snapshot.ports.keys() - nb.rows("Port").keys()
+            changes.networks |= dict.fromkeys(gone_networks)
+            changes.ports |= dict.fromkeys(gone_ports)
+        if changes.networks or changes.ports:
+            self.quarantine.release(changes, self.snapshot)
             self.snapshot.change(changes)
             for port_id in changes.ports:
-                self._unreported[port_id] = self._generation
-        is_narrowing = nb.narrow()
-        if not self._is_whole and nb.is_synced and nb.are_conditions_met and not is_narrowing:
+                self.reporter.mark(port_id, self._generation)
+            is_complete = is_complete and not nb.narrow()
+        if is_complete and not self._is_whole:
             self._is_whole = True
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
-
-    def _release(self, changes: Changes) -> None:
-        """Take networks whose rows changed out of quarantine, for another try."""
-        if not self.quarantine:
-            return
-        touched = set(changes.networks)
-        for port_id, port in changes.ports.items():
-            old = self.snapshot.ports.get(port_id)
-            touched |= {each.network_id for each in (old, port) if each is not None}
-        for network_id in touched & self.quarantine.keys():
-            del self.quarantine[network_id]
-            self.snapshot.mark_network(network_id)
 
     # -- flows -------------------------------------------------------------------------------------
 
@@ -237,56 +223,52 @@ class Agent:
     def _compute(self) -> None:
         if self.forwarding is None or not self._is_whole or self.snapshot.is_clean:
             return
-        generation = self._generation
-        views = self.snapshot.refresh()
-        for kind, id_ in views:
-            if kind is Subject.PORT and isinstance(id_, UUID):
-                self._unreported[id_] = generation
-        if self.quarantine:
-            views = {
-                subject: None if self._network_id(subject) in self.quarantine else view
-                for subject, view in views.items()
-            }
+        views = self.quarantine.admitted(self.snapshot.refresh(), self.snapshot)
+        self._spread(views)
         self.forwarding.update(views)
 
-    def _forward(self) -> None:
-        if self.forwarding is None:
-            return
-        self.forwarding.run(may_send=self._is_whole and self.snapshot.is_clean)
-        if self.forwarding.refused:
-            self._isolate(self.forwarding.refused)
-            self.forwarding.refused = {}
-            self.forwarding.run(may_send=self._is_whole)
-
-    def _isolate(self, refused: dict[SubjectId, str]) -> None:
-        """Withdraw each network that has a refused flow, so that the rest goes on."""
-        withdrawn: dict[SubjectId, View | None] = {}
-        for subject, reason in refused.items():
-            network_id = self._network_id(subject)
-            if network_id is None:
-                withdrawn[subject] = None
-                self._pipeline_fault = reason
+    def _spread(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:
+        """Tell everybody else that works by views what has changed."""
+        for (kind, id_), view in view_by_subject.items():
+            if not isinstance(id_, UUID):
                 continue
-            network = self.snapshot.networks.get(network_id)
-            log.error("network quarantined", network=network.name if network else network_id, reason=reason)
-            self.quarantine[network_id] = reason
-            for each in self.snapshot.subjects_of_network(network_id):
-                withdrawn[each] = None
-                if isinstance(each[1], UUID):
-                    self._unreported[each[1]] = self._generation
-        if self.forwarding is not None:
-            self.forwarding.update(withdrawn)
+            if kind is Subject.PORT:
+                self.reporter.mark(id_, self._generation)
+                self.announcer.say(id_, view if isinstance(view, LocalPortView) else None, self._generation)
+            elif kind is Subject.NETWORK:
+                network = self.snapshot.networks.get(id_) if isinstance(view, NetworkView) else None
+                self.plumbing.need(id_, network)
+                if network is not None and network.mtu is not None:
+                    self.plumbing.size(self.snapshot.iface_ids_of(id_), self.snapshot)
 
-    def _network_id(self, subject: SubjectId) -> UUID | None:
-        kind, id_ = subject
-        if isinstance(id_, MacId):
-            return id_.network_id
-        if not isinstance(id_, UUID):
-            return None
-        if kind is Subject.NETWORK:
-            return id_
-        port = self.snapshot.ports.get(id_)
-        return port.network_id if port is not None else None
+    def _forward(self) -> None:
+        forwarding, settings = self.forwarding, self.settings
+        if forwarding is None or settings is None:
+            return
+        was_applied = forwarding.is_applied
+        for event in forwarding.run():
+            self._take(event)
+        self._compute()
+        if self._is_whole and self.plumbing.is_ready(settings):
+            forwarding.send()
+            if forwarding.refused:
+                withdrawn = self.quarantine.isolate(forwarding.refused, self.snapshot)
+                forwarding.refused = {}
+                self._spread(dict.fromkeys(withdrawn))
+                forwarding.update(dict.fromkeys(withdrawn))
+                forwarding.send()
+        self.announcer.run(time.monotonic(), forwarding.applied, forwarding.session)
+        self.migration.run(forwarding.applied, forwarding.session)
+        if forwarding.is_applied and not was_applied:
+            self.plumbing.settle(settings)
+            self._plumb()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case PacketIn():
+                self.migration.take(event, self.snapshot, self._generation)
+            case FlowsRead(flow_by_key=flow_by_key):
+                self.migration.recognise(flow_by_key, self.snapshot)
 
     # -- reports -----------------------------------------------------------------------------------
 
@@ -296,17 +278,16 @@ class Agent:
         faults = dict(self.settings.faults) if self.settings is not None else {}
         if self._setting_fault is not None:
             faults["settings"] = self._setting_fault
-        if self._pipeline_fault is not None:
-            faults["pipeline"] = self._pipeline_fault
-        faults |= self._uplink_faults
+        for network_id in self.snapshot.local_networks():
+            network = self.snapshot.networks[network_id]
+            reason = self.plumbing.mtu_fault(network)
+            if reason is not None:
+                faults[f"network {network.name}"] = reason
+        faults |= self.plumbing.faults
         faults |= self.snapshot.faults
         if self.nb is not None:
             faults |= self.nb.row_faults
-        for network_id, reason in self.quarantine.items():
-            network = self.snapshot.networks.get(network_id)
-            if network is not None:
-                faults[f"network {network.name}"] = reason
-        return faults
+        return faults | dict(self.quarantine.faults(self.snapshot))
 
     @property
     def is_settled(self) -> bool:
@@ -318,59 +299,29 @@ class Agent:
             and self.nb.are_conditions_met
             and self.forwarding is not None
             and self.forwarding.is_applied
-            and not self._is_wiring_due
-            and not self.switch.is_writing
+            and self.plumbing.is_settled
         )
 
     def _report(self) -> None:
         """Write what the switch acknowledged to the northbound; one write at a time."""
-        nb, settings = self.nb, self.settings
-        if nb is None or settings is None or self.forwarding is None:
+        nb, settings, forwarding = self.nb, self.settings, self.forwarding
+        if nb is None or settings is None or forwarding is None:
             return
-        outcome = nb.outcome()
-        if outcome is Outcome.FAILED:
-            log.error("the northbound refused a write", error=nb.error)
-            self._retry_at_ms = _monotonic_ms() + RETRY_MS
-        if nb.is_writing or not nb.are_conditions_met or not self._is_whole or self._retry_at_ms:
+        if self.reporter.is_refused(nb):
+            self._retry_at_s = time.monotonic() + RETRY_S
+        if nb.is_writing or not nb.are_conditions_met or not self._is_whole or self._retry_at_s is not None:
             return
-        bindings = self._bindings(nb)
-        is_all_bound = not self._unreported and not bindings
-        report = Report(
-            hostname=socket.gethostname(),
-            version=trunkline.__version__,
-            bridge_mappings=settings.bridge_by_physnet,
+        bindings = self.reporter.bindings(nb, self.snapshot, forwarding.applied, self._is_working)
+        self.reporter.write(
+            nb,
+            bindings,
+            bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults,
-            nb_cfg=nb.nb_cfg if self.is_settled and is_all_bound else None,
+            nb_cfg=nb.nb_cfg if self.is_settled and self.reporter.is_done else None,
         )
-        if bindings or not nb.is_reported(report):
-            nb.write(report, bindings, int(time.time() * 1000))
 
-    def _bindings(self, nb: NorthboundReplica) -> dict[UUID, Binding]:
-        """Return what the database should say of the ports that were touched, where it does not yet."""
-        bindings: dict[UUID, Binding] = {}
-        for port_id, generation in list(self._unreported.items()):
-            current = nb.binding(port_id)
-            wanted = self._binding(port_id, current)
-            if current is None or wanted == current:
-                del self._unreported[port_id]
-            elif not wanted.is_up or self._is_applied(generation):
-                bindings[port_id] = wanted
-        return bindings
-
-    def _is_applied(self, generation: int) -> bool:
-        return self.forwarding is not None and self.forwarding.applied >= generation
-
-    def _binding(self, port_id: UUID, current: Binding | None) -> Binding:
-        """Return who should hold the port, as far as this chassis has a say; *current* is who does."""
-        port = self.snapshot.ports.get(port_id)
-        chassis = self.snapshot.chassis
-        if port is not None and self.snapshot.is_local(port_id):
-            if port.requested_chassis and port.requested_chassis[0] != chassis:
-                return current or Binding(None, is_up=False)
-            return Binding(chassis, is_up=port.network_id not in self.quarantine)
-        if current is not None and current.chassis == chassis:
-            return Binding(None, is_up=False)
-        return current or Binding(None, is_up=False)
+    def _is_working(self, network_id: UUID) -> bool:
+        return network_id not in self.quarantine.reason_by_network
 
     # -- looking into it ---------------------------------------------------------------------------
 
@@ -382,9 +333,8 @@ class Agent:
         """
         if self.forwarding is None or self.nb is None:
             return (0, 0)
-        nb_rows = Touched({table: set(self.nb.rows(table)) for table in ("Network", "Port")})
         fresh = Snapshot(self.snapshot.chassis)
-        changes = self.nb.changes(nb_rows)
+        changes = self.nb.changes(Touched({table: set(self.nb.rows(table)) for table in ("Network", "Port")}))
         changes.vifs, changes.uplinks = dict(self.snapshot.vifs), dict(self.snapshot.uplinks)
         fresh.change(changes)
         for port_id in self.snapshot.awake:
@@ -392,13 +342,11 @@ class Agent:
         before = dict(self.forwarding.desired.body_by_key)
         gone: dict[SubjectId, View | None] = dict.fromkeys(self.forwarding.desired.keys_by_subject)
         self.snapshot = fresh
-        self.quarantine = {}
-        self.forwarding.update(gone | fresh.refresh())
-        after = self.forwarding.desired.body_by_key
+        self.quarantine = Quarantine()
+        views = gone | fresh.refresh()
+        self._spread(views)
+        self.forwarding.update(views)
         self.forwarding.reread()
+        after = self.forwarding.desired.body_by_key
         differing = sum(1 for key in before.keys() | after.keys() if before.get(key) != after.get(key))
         return len(after), differing
-
-
-def _monotonic_ms() -> int:
-    return int(time.monotonic() * 1000)

@@ -19,6 +19,7 @@ from trunkline.openflow.session import Session
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.vswitch import SwitchReplica
+from trunkline.ovsdb.wiring import unwire
 
 TIMEOUT_S = 10.0
 """How long each database and the switch may take to answer."""
@@ -41,7 +42,7 @@ def clean_up(options: Options) -> Iterator[str]:
     bridge = external_ids.get(INTEGRATION_BRIDGE) or DEFAULT_INTEGRATION_BRIDGE
     yield _delete_flows(f"unix:{os.path.join(options.rundir, bridge)}.mgmt", bridge)
     switch.watch(bridge)
-    switch.unwire(bridge)
+    unwire(switch, bridge)
     yield _await_write(
         switch, f"patch ports and {bridge} taken out", f"patch ports and {bridge} are still there"
     )

@@ -87,16 +87,11 @@ class Forwarding:
         """Return what would change now, by a comparison of everything."""
         return planning.plan(self.desired.body_by_key, self.installed or {})
 
-    def run(self, *, may_send: bool) -> list[Event]:
-        """Go on as far as that is possible without waiting; return what happened.
-
-        Nothing is sent before *may_send*, nor before the installed flows have been read.
-        """
+    def run(self) -> list[Event]:
+        """Take in what the switch says, as far as that is possible without waiting; return what happened."""
         events = self.session.run()
         for event in events:
             self._take(event)
-        if may_send:
-            self._send()
         return events
 
     def wait(self, poller: ovs.poller.Poller) -> None:
@@ -161,7 +156,11 @@ class Forwarding:
         sent, self._sent = self._sent, None
         return sent
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Send the difference between the desired and the installed flows, unless one is under way.
+
+        Nothing is sent before the installed flows have been read.
+        """
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)

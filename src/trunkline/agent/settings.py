@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb import vswitch
+from trunkline.ovsdb.wiring import BridgeMapping, Wiring
 
 SYSTEM_ID = "system-id"
 NB = "trunkline-nb"
 BRIDGE_MAPPINGS = "trunkline-bridge-mappings"
 INTEGRATION_BRIDGE = "trunkline-integration-bridge"
 DATAPATH_TYPE = "trunkline-datapath-type"
+VLAN_PRUNING = "trunkline-vlan-pruning"
 
 DEFAULT_INTEGRATION_BRIDGE = "br-int"
 
@@ -23,11 +24,16 @@ class SettingsError(TrunklineError):
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a chassis; *faults* says which entries were passed over, and why."""
+    """The settings of a chassis.
+
+    *is_pruned* says that uplinks carry just the VLANs in use here. *faults* says which entries were passed
+    over, and why.
+    """
 
     chassis: str
     nb_remotes: str
-    wiring: vswitch.Wiring
+    wiring: Wiring
+    is_pruned: bool = True
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -60,16 +66,17 @@ def settings(external_ids: Mapping[str, str]) -> Settings:
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
         nb_remotes=external_ids[NB].strip(),
-        wiring=vswitch.Wiring(bridge, datapath_type, mappings),
+        wiring=Wiring(bridge, datapath_type, mappings),
+        is_pruned=external_ids.get(VLAN_PRUNING, "").strip().lower() != "false",
         faults=faults,
     )
 
 
-def _mappings(text: str) -> tuple[tuple[vswitch.Mapping, ...], dict[str, str]]:
+def _mappings(text: str) -> tuple[tuple[BridgeMapping, ...], dict[str, str]]:
     """Return the mappings that *text* lists, and a fault for each entry that makes no sense.
 
     >>> _mappings("physnet1:br-ex, nonsense")[0]
-    (Mapping(physnet='physnet1', bridge='br-ex'),)
+    (BridgeMapping(physnet='physnet1', bridge='br-ex'),)
     """
     bridge_by_physnet: dict[str, str] = {}
     faults: dict[str, str] = {}
@@ -87,4 +94,4 @@ def _mappings(text: str) -> tuple[tuple[vswitch.Mapping, ...], dict[str, str]]:
             faults[f"mapping {entry}"] = f"{bridge} carries another physical network already; drop one"
         else:
             bridge_by_physnet[physnet] = bridge
-    return tuple(vswitch.Mapping(*pair) for pair in sorted(bridge_by_physnet.items())), faults
+    return tuple(BridgeMapping(*pair) for pair in sorted(bridge_by_physnet.items())), faults

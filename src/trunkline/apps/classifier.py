@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trunkline.core.flow import Action, Field, Flow, Goto, PopVlan
-from trunkline.core.frame import VLAN_PRESENT
+from trunkline.core.flow import Action, Controller, Field, Flow, Goto, PopVlan
+from trunkline.core.frame import ADVERTISEMENT, ARP, RARP, VLAN_PRESENT
 from trunkline.core.pipeline import INNER_TAGS, NETWORK, SOURCE_PORT, Band, Owner, Subject, Table, cookie
-from trunkline.core.view import LocalPortView, View
+from trunkline.core.view import LocalPortView, SleepingVifView, View
 
 
 def flows(view: View) -> Iterator[Flow]:
-    """Yield the flow that classifies the frames of a local port; nothing for any other view.
+    """Yield the flows that classify the frames of a VIF here; nothing for any other view.
 
-    Owns the bands SUBPORT and VIF. A VIF without a port has no flow, so that its frames miss and are dropped.
+    Owns the bands SUBPORT, VIF and SLEEPING. A VIF without a port has no flow: its frames miss.
     """
-    if isinstance(view, LocalPortView):
-        yield _classification(view)
+    match view:
+        case LocalPortView():
+            yield _classification(view)
+        case SleepingVifView():
+            yield from _alarms(view)
+
+
+def _alarms(vif: SleepingVifView) -> Iterator[Flow]:
+    """The frames by which a VM that has arrived makes itself known go to the agent; any other is dropped."""
+    by = cookie(Owner.CLASSIFIER, Subject.PORT, vif.key)
+    sender = (Field.IN_PORT(vif.ofport), Field.ETH_SRC(vif.mac))
+    for announcement in ((RARP,), (ARP,), ADVERTISEMENT):
+        yield Flow(Band.SLEEPING, (*sender, *announcement), (Controller(),), by)
 
 
 def _classification(port: LocalPortView) -> Flow:

@@ -78,6 +78,7 @@ class Band(Enum):
         "frames from a VIF with a sub-port's tag: tag off, its network",
     )
     VIF = (Table.CLASSIFY, 100, Owner.CLASSIFIER, "frames from a VIF: its port and network")
+    SLEEPING = (Table.CLASSIFY, 90, Owner.CLASSIFIER, "a VIF that migrates here speaks: its port wakes")
     UPLINK = (Table.CLASSIFY, 50, Owner.PROVIDER, "frames from an uplink: tag off, their network")
     REFLECTION_TAGGED = (
         Table.CLASSIFY,
@@ -175,7 +176,17 @@ _LAYER_3 = frozenset(
 TABLE_RULES: dict[Table, TableRule] = {
     Table.CLASSIFY: TableRule(
         decides="who sent it",
-        matches=frozenset({Field.IN_PORT, Field.VLAN_VID, Field.ETH_SRC}),
+        matches=frozenset(
+            {
+                Field.IN_PORT,
+                Field.VLAN_VID,
+                Field.ETH_SRC,
+                Field.ETH_TYPE,
+                Field.IP_PROTO,
+                Field.ICMPV6_TYPE,
+                Field.ICMPV6_CODE,
+            }
+        ),
         writes=frozenset({NETWORK, SOURCE_PORT, INNER_TAGS}),
         next_tables=frozenset({Table.PORT_SECURITY, Table.L2_LOOKUP}),
         may_tag=True,

@@ -15,11 +15,13 @@ class Seat:
     """Where a port of the network *network_id* is.
 
     Local when it has an *outlet*, remote when *is_remote*, else nowhere (disabled, or refused with *fault*).
+    A remote port that waits here as the additional chassis of a migration has its VIF at *sleeping_ofport*.
     """
 
     network_id: UUID
     outlet: Outlet | None = None
     is_remote: bool = False
+    sleeping_ofport: int | None = None
     fault: str | None = None
 
 
@@ -44,7 +46,7 @@ def seat(port: Port, carrier: Port, vifs: tuple[Vif, ...], chassis: str, *, is_a
     if refusal is not None:
         return Seat(port.network_id, is_remote=True, fault=refusal)
     if carrier.requested_chassis and chassis != carrier.requested_chassis[0] and not is_awake:
-        return Seat(port.network_id, is_remote=True)
+        return Seat(port.network_id, is_remote=True, sleeping_ofport=ofport if carrier is port else None)
     return Seat(port.network_id, outlet=Outlet(ofport, port.parent_vlan if carrier is not port else None))
 
 

@@ -22,6 +22,7 @@ from trunkline.core.view import (
     Outlet,
     RemotePortView,
     SharedMacView,
+    SleepingVifView,
     View,
     Wire,
 )
@@ -172,6 +173,8 @@ class Snapshot:
         self._relocate(port_id, _local_network_id(old), _local_network_id(new))
         if port is not None:
             self._mark_macs(port)
+            if any(seat is not None and seat.sleeping_ofport is not None for seat in (old, new)):
+                self._mark((Subject.VIF, port.name))
 
     def _relocate(self, port_id: UUID, old_id: UUID | None, new_id: UUID | None) -> None:
         """Let the port be local in the network *new_id* and no longer in *old_id*; None is not local."""
@@ -239,6 +242,24 @@ class Snapshot:
         found = self._seats.get(port_id)
         return found is not None and found.outlet is not None
 
+    def sleeping(self) -> list[UUID]:
+        """Return the ports that migrate here and wait for their VIFs to speak."""
+        return [port_id for port_id, at in self._seats.items() if at.sleeping_ofport is not None]
+
+    def local_networks(self) -> Iterable[UUID]:
+        """Yield the ids of the networks that have local ports."""
+        return (network_id for network_id in self._locals_by_network if network_id in self.networks)
+
+    def iface_ids_of(self, network_id: UUID) -> Iterable[str]:
+        """Yield the iface-ids of the network's local ports; a sub-port has none of its own."""
+        ports = (self.ports[port_id] for port_id in self._locals_by_network[network_id])
+        return (port.name for port in ports if port.parent is None)
+
+    def network_of(self, iface_id: str) -> Network | None:
+        """Return the network of the port named *iface_id*, None where it is not known."""
+        port_id = self._port_id_by_name.get(iface_id)
+        return None if port_id is None else self.networks.get(self.ports[port_id].network_id)
+
     def subjects(self) -> Iterable[SubjectId]:
         """Yield every subject that has, or could have, a view; a fresh computation is over all of these."""
         yield CHASSIS
@@ -281,6 +302,7 @@ class Snapshot:
                 view = self._shared_mac_view(id_)
             case Subject.VIF, str():
                 name, fault = f"vif {id_}", self._vif_fault(id_)
+                view = self._sleeping_view(id_)
             case _:
                 view = ChassisView(tuple(sorted(uplink.ofport for uplink in self.uplinks.values())))
         self._note(subject, name, fault)
@@ -307,6 +329,14 @@ class Snapshot:
             others = ", ".join(vif.interface for vif in vifs[1:])
             return f"{others} also has this iface-id; {vifs[0].interface} is used"
         return f"{vifs[0].interface}: {vifs[0].error}" if vifs[0].error else None
+
+    def _sleeping_view(self, iface_id: str) -> SleepingVifView | None:
+        port_id = self._port_id_by_name.get(iface_id)
+        at = self._seats.get(port_id) if port_id is not None else None
+        if port_id is None or at is None or at.sleeping_ofport is None:
+            return None
+        port = self.ports[port_id]
+        return SleepingVifView(port.key, port.mac, at.sleeping_ofport)
 
     def _wire(self, network: Network) -> Wire | None:
         uplink = self.uplinks.get(network.physnet)
@@ -347,6 +377,7 @@ class Snapshot:
                 has_own_mac=has_own_mac,
                 is_transparent=network.is_transparent,
                 is_secured=port.is_secured,
+                is_announced=port.is_announced,
                 addresses=port.addresses,
                 allowed_pairs=port.allowed_pairs,
             )

@@ -37,7 +37,7 @@ class NetworkView:
 
     *wire* is None where its physical network is not mapped on this chassis: its local ports still reach
     one another. *outlets* are those of all its local ports and *unknown_outlets* of those that take
-    unknown MACs, both sorted.
+    unknown MACs, both sorted by tag and then by ofport.
     """
 
     key: int
@@ -63,8 +63,18 @@ class LocalPortView:
     has_own_mac: bool
     is_transparent: bool
     is_secured: bool
+    is_announced: bool
     addresses: tuple[IPAddress, ...]
     allowed_pairs: tuple[AllowedPair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SleepingVifView:
+    """The VIF of a port that is migrating here: it is blocked until it speaks, and by that wakes the port."""
+
+    key: int
+    mac: int
+    ofport: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +102,6 @@ class SharedMacView:
     is_on_wire: bool
 
 
-View: TypeAlias = ChassisView | NetworkView | LocalPortView | RemotePortView | SharedMacView
+View: TypeAlias = (
+    ChassisView | NetworkView | LocalPortView | SleepingVifView | RemotePortView | SharedMacView
+)

@@ -67,7 +67,6 @@ class Replica:
         self._known: dict[str, set[UUID]] = {table: set() for table in columns_by_table}
         self._synced_session: int | None = None
         self._transaction: Any = None
-        self._condition_seqno = 0
         self.error: str | None = None
 
     def close(self) -> None:
@@ -91,14 +90,17 @@ class Replica:
     @property
     def are_conditions_met(self) -> bool:
         """Whether the server has sent all rows that the latest conditions ask for."""
-        return (
-            self.is_connected and not self._idl.cond_changed and self._idl.cond_seqno >= self._condition_seqno
-        )
+        states = (table.condition_state for table in self._idl.tables.values())
+        return self.is_connected and all(state.new is None and state.requested is None for state in states)
 
     def rows(self, table: str) -> Mapping[UUID, Any]:
         """Return the rows of *table* by id."""
         rows: Mapping[UUID, Any] = self._idl.tables[table].rows
         return rows
+
+    def table(self, name: str) -> Any:
+        """Return the table of that name, for a transaction to insert into."""
+        return self._idl.tables[name]
 
     def run(self) -> Touched:
         """Take in what the server sent, and return the rows that it touched.
@@ -129,7 +131,7 @@ class Replica:
 
     def restrict(self, table: str, condition: Iterable[Any]) -> None:
         """Ask for just those rows of *table* that match any clause of *condition* (RFC 7047 section 5.1)."""
-        self._condition_seqno = max(self._condition_seqno, self._idl.cond_change(table, list(condition)))
+        self._idl.cond_change(table, list(condition))
 
     # -- writing -----------------------------------------------------------------------------------
 

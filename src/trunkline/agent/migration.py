@@ -1,0 +1,60 @@
+"""Migration: a VM that arrives makes itself known, and by that its port wakes here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from trunkline.agent.log import Log
+from trunkline.core.flow import Resubmit
+from trunkline.core.pipeline import Band, Owner, Subject, Table, cookie, cookie_parts
+from trunkline.core.snapshot import Snapshot
+from trunkline.openflow.event import PacketIn
+from trunkline.openflow.session import Session
+
+log = Log("migration")
+
+
+class _Held(NamedTuple):
+    generation: int
+    in_port: int
+    frame: bytes
+
+
+class Migration:
+    """The frames that woke a port, held until the port's flows are in place: then they go on their way."""
+
+    def __init__(self) -> None:
+        self._held_by_port: dict[UUID, _Held] = {}
+
+    def take(self, event: PacketIn, snapshot: Snapshot, generation: int) -> None:
+        """Wake the port that *event*'s flow is of, where it sleeps; *generation* will carry its flows."""
+        parts = cookie_parts(event.cookie)
+        if parts is None or parts.subject is not Subject.PORT or event.in_port is None:
+            return
+        for port_id in snapshot.sleeping():
+            port = snapshot.ports[port_id]
+            if port.key == parts.key:
+                log.info("port wakes", port=port.name)
+                self._held_by_port[port_id] = _Held(generation, event.in_port, event.frame)
+                snapshot.wake(port_id)
+
+    def recognise(self, installed: dict[bytes, bytes], snapshot: Snapshot) -> None:
+        """Wake the ports whose flows are *installed*: they woke before the agent was started again."""
+        sleeping = {snapshot.ports[port_id].key: port_id for port_id in snapshot.sleeping()}
+        if not sleeping:
+            return
+        for key, body in installed.items():
+            table, priority, value = key[0], int.from_bytes(key[1:3]), int.from_bytes(body[:8])
+            if (table, priority) != (Band.VIF.table, Band.VIF.priority):
+                continue
+            for port_key, port_id in sleeping.items():
+                if value == cookie(Owner.CLASSIFIER, Subject.PORT, port_key):
+                    snapshot.wake(port_id)
+
+    def run(self, applied: int, session: Session) -> None:
+        """Send the held frames on whose port's flows are in place; *applied* is the generation that is."""
+        for port_id, held in list(self._held_by_port.items()):
+            if held.generation <= applied and session.is_ready:
+                del self._held_by_port[port_id]
+                session.packet_out(held.frame, (Resubmit(Table.CLASSIFY),), held.in_port)

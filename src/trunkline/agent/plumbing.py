@@ -1,0 +1,145 @@
+"""The plumbing: keeps the integration bridge, the patch pairs and the VIFs' MTUs as they should be."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from uuid import UUID
+
+from trunkline.agent.log import Log
+from trunkline.agent.settings import Settings
+from trunkline.agent.trunk import Trunk, Trunks
+from trunkline.core.model import Network, Uplink
+from trunkline.core.snapshot import Snapshot
+from trunkline.ovsdb import wiring
+from trunkline.ovsdb.replica import Outcome
+from trunkline.ovsdb.vswitch import SwitchReplica
+from trunkline.ovsdb.wiring import Wiring
+
+log = Log("plumbing")
+
+TAG_BYTES = 4
+"""What a second tag adds to a frame; a device carries the first beyond its MTU (IEEE 802.3 clause 3.2.7)."""
+
+
+class Plumbing:
+    """What the agent writes to the database of *switch*, one write at a time.
+
+    *faults* says which mappings do not work, and which networks do not fit through their uplink.
+    """
+
+    def __init__(self, switch: SwitchReplica) -> None:
+        self.switch = switch
+        self.faults: dict[str, str] = {}
+        self.is_due = False
+        self.is_refused = False
+        self._trunks = Trunks()
+        self._live: dict[str, Trunk] = {}
+        self._transparent: set[UUID] = set()
+        self._mtu_by_iface_id: dict[str, int] = {}
+        self._uplink_mtu_by_physnet: dict[str, int] = {}
+
+    # -- what is needed ----------------------------------------------------------------------------
+
+    def need(self, network_id: UUID, network: Network | None) -> None:
+        """Note that *network* has local ports here, or has none (None)."""
+        if network is not None and network.is_transparent:
+            self._transparent.add(network_id)
+        else:
+            self._transparent.discard(network_id)
+        self.is_due |= self._trunks.say(network_id, network)
+
+    def size(self, iface_ids: Iterable[str], snapshot: Snapshot) -> None:
+        """Request the MTU of their networks for the VIFs with *iface_ids*."""
+        for iface_id in iface_ids:
+            network = snapshot.network_of(iface_id)
+            if network is not None and network.mtu is not None and snapshot.vifs.get(iface_id):
+                self._mtu_by_iface_id[iface_id] = network.mtu
+                self.is_due = True
+
+    # -- doing it ----------------------------------------------------------------------------------
+
+    def run(self, settings: Settings, *, are_flows_applied: bool) -> dict[str, Uplink] | None:
+        """Go on towards what *settings* and the needs say; return the uplinks that work now, None: as before.
+
+        *are_flows_applied* says that the switch has the flows for all that is needed and none for more.
+        """
+        outcome = self.switch.outcome()
+        if outcome is Outcome.FAILED:
+            log.error("the switch's database refused a write", error=self.switch.error)
+            self.is_refused = True
+        if outcome is not None:
+            self.is_due = True
+        if not self.is_due or not self.switch.is_connected:
+            return None
+        uplinks, faults = wiring.uplinks(self.switch, settings.wiring)
+        self.faults = faults
+        self._live = {
+            mapping.physnet: wiring.trunks(self.switch, mapping)
+            for mapping in settings.wiring.mappings
+            if mapping.physnet in uplinks
+        }
+        self._measure(settings)
+        target = self._target(settings, are_flows_applied=are_flows_applied)
+        if wiring.is_wired(self.switch, target):
+            self._mtu_by_iface_id.clear()
+            # What is wider than needed is narrowed once the flows are gone: see `settle`.
+            self.is_due = False
+        elif not self.switch.is_writing and not self.is_refused:
+            log.info("wiring", changes="; ".join(wiring.wire(self.switch, target)))
+        return uplinks
+
+    def settle(self, settings: Settings) -> None:
+        """Have uplinks narrowed that let more through than is in use; the flows are all in place."""
+        if any(trunk != self._wanted(settings, physnet) for physnet, trunk in self._live.items()):
+            self.is_due = True
+
+    def is_ready(self, settings: Settings) -> bool:
+        """Whether the uplinks let through all that flows will need, so that those may be sent."""
+        if not settings.is_pruned:
+            return True
+        return self._trunks.are_covered(self._live) and (self.switch.is_realized or not self._live)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing left to write, and the switch has acted upon what was."""
+        return not self.is_due and not self.switch.is_writing and self.switch.is_realized
+
+    def _wanted(self, settings: Settings, physnet: str) -> Trunk:
+        return self._trunks.wanted(physnet) if settings.is_pruned else None
+
+    def _target(self, settings: Settings, *, are_flows_applied: bool) -> Wiring:
+        trunks: dict[str, Trunk] = {}
+        if settings.is_pruned:
+            # A patch port that is yet to be made starts with what is needed, not with every VLAN.
+            live = {mapping.physnet: frozenset[int]() for mapping in settings.wiring.mappings} | self._live
+            trunks = self._trunks.target(live, are_flows_applied=are_flows_applied)
+        return dataclasses.replace(
+            settings.wiring,
+            trunks=trunks,
+            mtu_by_iface_id=dict(self._mtu_by_iface_id),
+            needs_inner_tags=bool(self._transparent),
+        )
+
+    # -- MTU ---------------------------------------------------------------------------------------
+
+    def _measure(self, settings: Settings) -> None:
+        self._uplink_mtu_by_physnet = {}
+        for mapping in settings.wiring.mappings:
+            mtu = wiring.uplink_mtu(self.switch, mapping.bridge)
+            if mtu is not None:
+                self._uplink_mtu_by_physnet[mapping.physnet] = mtu
+
+    def mtu_fault(self, network: Network) -> str | None:
+        """Return why *network*'s largest frames do not fit through its uplink, or None when they do."""
+        available = self._uplink_mtu_by_physnet.get(network.physnet)
+        if network.mtu is None or available is None:
+            return None
+        has_second_tag = network.is_transparent and network.vlan_id is not None
+        needed = network.mtu + (TAG_BYTES if has_second_tag else 0)
+        if needed <= available:
+            return None
+        return (
+            f"its MTU {network.mtu} needs {needed} of the uplink, which has {available}; "
+            "raise the uplink's, or lower --mtu"
+        )

@@ -1,0 +1,93 @@
+"""The reporter: writes to the northbound what this chassis holds, and has in place, and cannot honour."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import trunkline
+from trunkline.agent.log import Log
+from trunkline.core.snapshot import Snapshot
+from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica, Report
+from trunkline.ovsdb.replica import Outcome
+
+log = Log("reporter")
+
+NOBODY = Binding(None, is_up=False)
+
+
+class Reporter:
+    """What is still to be said of ports; each waits for the generation of flows that carries it.
+
+    What is written follows from the present state alone, so that a write that was lost, or overtaken, is made
+    again.
+    """
+
+    def __init__(self) -> None:
+        self._generation_by_port: dict[UUID, int] = {}
+
+    def mark(self, port_id: UUID, generation: int) -> None:
+        """Look at the port again once the flows of *generation* are in place."""
+        self._generation_by_port[port_id] = generation
+
+    def bindings(
+        self, nb: NorthboundReplica, snapshot: Snapshot, applied: int, is_working: Callable[[UUID], bool]
+    ) -> dict[UUID, Binding]:
+        """Return what the database should say of the marked ports, where it does not yet.
+
+        A port goes up only when *applied*, the generation that the switch has acknowledged, carries it and
+        *is_working* says so of its network. A port of which the database says the right thing is unmarked.
+        """
+        bindings: dict[UUID, Binding] = {}
+        for port_id, generation in list(self._generation_by_port.items()):
+            current = nb.binding(port_id)
+            wanted = NOBODY if current is None else _binding(port_id, current, snapshot, is_working)
+            if current is None or wanted == current:
+                del self._generation_by_port[port_id]
+            elif not wanted.is_up or applied >= generation:
+                bindings[port_id] = wanted
+        return bindings
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the database says the right thing of every port."""
+        return not self._generation_by_port
+
+    def write(
+        self,
+        nb: NorthboundReplica,
+        bindings: dict[UUID, Binding],
+        *,
+        bridge_by_physnet: dict[str, str],
+        faults: dict[str, str],
+        nb_cfg: int | None,
+    ) -> None:
+        """Begin a write of all that, unless the database says it already."""
+        report = Report(socket.gethostname(), trunkline.__version__, bridge_by_physnet, faults, nb_cfg)
+        if not bindings and nb.is_reported(report):
+            return
+        for port_id, binding in bindings.items():
+            log.info("port", port_id=port_id, chassis=binding.chassis or "", up=binding.is_up)
+        nb.write(report, bindings, int(time.time() * 1000))
+
+    @staticmethod
+    def is_refused(nb: NorthboundReplica) -> bool:
+        """Take note of how the last write ended; return whether the database refused it for good."""
+        if nb.outcome() is not Outcome.FAILED:
+            return False
+        log.error("the northbound refused a write", error=nb.error)
+        return True
+
+
+def _binding(
+    port_id: UUID, current: Binding, snapshot: Snapshot, is_working: Callable[[UUID], bool]
+) -> Binding:
+    """Return who should hold the port, as far as this chassis has a say."""
+    port, chassis = snapshot.ports.get(port_id), snapshot.chassis
+    if port is not None and snapshot.is_local(port_id):
+        if port.requested_chassis and port.requested_chassis[0] != chassis:
+            return current
+        return Binding(chassis, is_up=is_working(port.network_id))
+    return NOBODY if current.chassis == chassis else current

@@ -1,0 +1,298 @@
+"""The wiring: the integration bridge and the patch pair of each uplink, as they should be and as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from trunkline.core.model import Uplink
+from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.vswitch import PHYSNET_MARK, SwitchReplica, ofport_of
+
+BRIDGE_MARK = "trunkline-created"
+"""The key of `external_ids` that marks an integration bridge that the agent created."""
+
+NO_VLAN = 4095
+"""The VLAN id that stands alone in `trunks` to let nothing through: an empty column means every VLAN."""
+
+MTU_TYPES = frozenset(
+    {"", "system", "internal", "tap", "dummy", "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "afxdp"}
+)
+"""The interface types whose MTU can be requested (ovs-vswitchd.conf.db(5), `mtu_request`)."""
+
+VLAN_LIMIT = 2
+"""How many tags Open vSwitch must parse where a network carries the tags of its VMs."""
+
+
+class BridgeMapping(NamedTuple):
+    """A bridge mapping: *physnet* is reached through the provider bridge named *bridge*."""
+
+    physnet: str
+    bridge: str
+
+    @property
+    def inner(self) -> str:
+        """The name of the patch port on the integration bridge."""
+        return f"int-{self.bridge}"
+
+    @property
+    def outer(self) -> str:
+        """The name of the patch port on the provider bridge."""
+        return f"phy-{self.bridge}"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What should be on the local switch: the integration bridge and an uplink for each mapping.
+
+    *trunks* says which VLAN ids (0: untagged) each physical network's patch port lets through; None for one
+    means every VLAN, and so does a physical network that is not there. *mtu_by_iface_id* is what to request
+    for VIFs.
+    """
+
+    bridge: str
+    datapath_type: str = ""
+    mappings: tuple[BridgeMapping, ...] = ()
+    trunks: Mapping[str, frozenset[int] | None] = field(default_factory=dict)
+    mtu_by_iface_id: Mapping[str, int] = field(default_factory=dict)
+    needs_inner_tags: bool = False
+
+
+class _End(NamedTuple):
+    """One end of an uplink's patch pair; *trunks* None lets every VLAN through."""
+
+    bridge: str
+    name: str
+    peer: str
+    physnet: str
+    trunks: frozenset[int] | None
+
+    @property
+    def vlan_columns(self) -> tuple[str | None, frozenset[int]]:
+        """The values of `vlan_mode` and `trunks` that say so."""
+        if self.trunks is None:
+            return None, frozenset()
+        return "trunk", self.trunks or frozenset({NO_VLAN})
+
+
+def _ends(mapping: BridgeMapping, wiring: Wiring) -> tuple[_End, _End]:
+    trunks = wiring.trunks.get(mapping.physnet)
+    return (
+        _End(wiring.bridge, mapping.inner, mapping.outer, mapping.physnet, None),
+        _End(mapping.bridge, mapping.outer, mapping.inner, mapping.physnet, trunks),
+    )
+
+
+# -- what is -------------------------------------------------------------------------------------------
+
+
+def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], dict[str, str]]:
+    """Return the uplinks that there are, by physnet, and a fault for each mapping that has none that works.
+
+    A patch port whose peer is in another datapath has an ofport and an error.
+    """
+    uplink_by_physnet: dict[str, Uplink] = {}
+    faults: dict[str, str] = {}
+    for mapping in wiring.mappings:
+        name = f"mapping {mapping.physnet}"
+        fault = _mapping_fault(switch, mapping, wiring)
+        interface = switch.row("Interface", mapping.inner)
+        if fault is not None:
+            faults[name] = fault
+        elif interface is not None:
+            ofport, error = ofport_of(interface), one(interface, "error")
+            if ofport is not None:
+                uplink_by_physnet[mapping.physnet] = Uplink(mapping.physnet, mapping.bridge, ofport)
+            if error:
+                faults[name] = f"{mapping.inner}: {error}"
+    return uplink_by_physnet, faults
+
+
+def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | None:
+    """Return the VLAN ids that the provider bridge's patch port lets through now, None for every one."""
+    port = switch.row("Port", mapping.outer)
+    if port is None or one(port, "vlan_mode") != "trunk" or not every(port, "trunks"):
+        return None
+    return every(port, "trunks") - {NO_VLAN}
+
+
+def uplink_mtu(switch: SwitchReplica, bridge: str) -> int | None:
+    """Return the smallest MTU of *bridge*'s physical interfaces, None where none is known."""
+    mtus = []
+    for port_id in switch.ports_of(bridge):
+        port = switch.rows("Port").get(port_id)
+        for interface_id in every(port, "interfaces") if port is not None else ():
+            interface = switch.rows("Interface").get(interface_id)
+            if interface is not None and one(interface, "type") not in ("patch", "internal"):
+                mtus.append(one(interface, "mtu"))
+    return min((mtu for mtu in mtus if mtu is not None), default=None)
+
+
+def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
+    """Return whether the switch has just what *wiring* says."""
+    bridge = switch.row("Bridge", wiring.bridge)
+    return (
+        bridge is not None
+        and one(bridge, "fail_mode") == "secure"
+        and not _strays(switch, wiring)
+        and not any(True for _ in _unfit(switch, wiring))
+        and not any(True for _ in _unsized(switch, wiring))
+        and not _is_limit_low(switch, wiring)
+    )
+
+
+def _mapping_fault(switch: SwitchReplica, mapping: BridgeMapping, wiring: Wiring) -> str | None:
+    if mapping.bridge == wiring.bridge:
+        return f"{mapping.bridge} is the integration bridge; map {mapping.physnet} to a bridge of its own"
+    if switch.row("Bridge", mapping.bridge) is None:
+        return f"bridge {mapping.bridge} does not exist; create it, or correct trunkline-bridge-mappings"
+    for end in _ends(mapping, wiring):
+        interface = switch.row("Interface", end.name)
+        if interface is None:
+            continue
+        port_id = switch.port_id_of(interface.uuid)
+        is_ours = port_id in switch.marked_port_ids or _is_patched(interface, end)
+        if not is_ours or port_id not in switch.ports_of(end.bridge):
+            return f"{end.name} exists and is not the patch port from {end.bridge} to {end.peer}; rename it"
+    return None
+
+
+def _is_patched(interface: Any, end: _End) -> bool:
+    return one(interface, "type") == "patch" and pairs(interface, "options").get("peer") == end.peer
+
+
+def _unfit(switch: SwitchReplica, wiring: Wiring) -> Iterator[_End]:
+    """Yield the patch ports that are not there, or not as they should be."""
+    for mapping in wiring.mappings:
+        if _mapping_fault(switch, mapping, wiring) is None:
+            yield from (end for end in _ends(mapping, wiring) if not _is_fit(switch, end))
+
+
+def _is_fit(switch: SwitchReplica, end: _End) -> bool:
+    port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
+    return (
+        port is not None
+        and interface is not None
+        and pairs(port, "external_ids").get(PHYSNET_MARK) == end.physnet
+        and _is_patched(interface, end)
+        and (one(port, "vlan_mode"), every(port, "trunks")) == end.vlan_columns
+    )
+
+
+def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[Any, Any]]:
+    """Return the (bridge, port) rows of marked patch ports that the mappings do not ask for."""
+    wanted = {
+        (end.bridge, end.name)
+        for mapping in wiring.mappings
+        if switch.row("Bridge", mapping.bridge) is not None
+        for end in _ends(mapping, wiring)
+    }
+    strays = []
+    for port_id in switch.marked_port_ids:
+        port, bridge = switch.rows("Port").get(port_id), switch.bridge_of(port_id)
+        if port is None or bridge is None:
+            continue
+        if (one(bridge, "name"), one(port, "name")) not in wanted:
+            strays.append((bridge, port))
+    return strays
+
+
+def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[Any, int]]:
+    """Yield the VIFs' interfaces whose requested MTU is not the wanted one, with that."""
+    for iface_id, mtu in wiring.mtu_by_iface_id.items():
+        for interface in switch.vif_rows(iface_id):
+            if one(interface, "type") in MTU_TYPES and one(interface, "mtu_request") != mtu:
+                yield interface, mtu
+
+
+def _is_limit_low(switch: SwitchReplica, wiring: Wiring) -> bool:
+    """Whether the switch parses fewer tags than are needed; 0 means as many as it can, and none said is 1."""
+    if not wiring.needs_inner_tags or switch.root is None:
+        return False
+    limit = pairs(switch.root, "other_config").get("vlan-limit", "1")
+    return not limit.isdecimal() or 0 < int(limit) < VLAN_LIMIT
+
+
+# -- what should be ------------------------------------------------------------------------------------
+
+
+def wire(switch: SwitchReplica, wiring: Wiring) -> list[str]:
+    """Begin a write that brings the switch to *wiring*, or, where it has no bridge yet, next to it.
+
+    Returns what it does, in words. Patch ports of the agreed names that are already what they should be, such
+    as those of another agent, are taken over: marked, and otherwise left as they are.
+    """
+    transaction = switch.begin("trunkline agent: bridge and patch ports")
+    deeds: list[str] = []
+    bridge = switch.row("Bridge", wiring.bridge)
+    if bridge is None:
+        deeds.append(f"create {wiring.bridge}")
+        _create_bridge(switch, transaction, wiring)
+        switch.commit(transaction)
+        return deeds
+    if one(bridge, "fail_mode") != "secure":
+        deeds.append(f"make {wiring.bridge} secure")
+        bridge.fail_mode = ["secure"]
+    for stray_bridge, port in _strays(switch, wiring):
+        deeds.append(f"remove {one(port, 'name')}")
+        stray_bridge.delvalue("ports", port.uuid)
+    for end in list(_unfit(switch, wiring)):
+        deeds.append(f"set up {end.name}")
+        _fit(switch, transaction, end)
+    for interface, mtu in list(_unsized(switch, wiring)):
+        deeds.append(f"request MTU {mtu} of {one(interface, 'name')}")
+        interface.mtu_request = [mtu]
+    if _is_limit_low(switch, wiring):
+        deeds.append(f"raise vlan-limit to {VLAN_LIMIT}")
+        switch.root.setkey("other_config", "vlan-limit", str(VLAN_LIMIT))
+    switch.commit(transaction)
+    return deeds
+
+
+def _create_bridge(switch: SwitchReplica, transaction: Any, wiring: Wiring) -> None:
+    interface = transaction.insert(switch.table("Interface"))
+    interface.name, interface.type = wiring.bridge, "internal"
+    port = transaction.insert(switch.table("Port"))
+    port.name, port.interfaces = wiring.bridge, [interface]
+    bridge = transaction.insert(switch.table("Bridge"))
+    bridge.name, bridge.ports = wiring.bridge, [port]
+    bridge.fail_mode, bridge.datapath_type = ["secure"], wiring.datapath_type
+    bridge.external_ids = {BRIDGE_MARK: "true"}
+    switch.root.addvalue("bridges", bridge.uuid)
+
+
+def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
+    port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
+    mode, vlan_ids = end.vlan_columns
+    if port is None or interface is None:
+        interface = transaction.insert(switch.table("Interface"))
+        port = transaction.insert(switch.table("Port"))
+        interface.name = port.name = end.name
+        port.interfaces = [interface]
+        interface.external_ids = port.external_ids = {PHYSNET_MARK: end.physnet}
+        switch.row("Bridge", end.bridge).addvalue("ports", port.uuid)
+    else:
+        for row in (port, interface):
+            row.setkey("external_ids", PHYSNET_MARK, end.physnet)
+    interface.type, interface.options = "patch", {"peer": end.peer}
+    port.vlan_mode = [] if mode is None else [mode]
+    port.trunks = sorted(vlan_ids)
+
+
+def unwire(switch: SwitchReplica, bridge: str) -> None:
+    """Begin a write that takes out every patch port of ours, and *bridge* where the agent created it.
+
+    A bridge that still holds ports of others, VIFs for example, stays.
+    """
+    transaction = switch.begin("trunkline agent: clean up")
+    strays = _strays(switch, Wiring(bridge))
+    for stray_bridge, port in strays:
+        stray_bridge.delvalue("ports", port.uuid)
+    row = switch.row("Bridge", bridge)
+    if row is not None and BRIDGE_MARK in pairs(row, "external_ids"):
+        ours = {port.uuid for _, port in strays}
+        others = [port for port in row.ports if port.uuid not in ours and port.name != bridge]
+        if not others:
+            switch.root.delvalue("bridges", row.uuid)
+    switch.commit(transaction)
