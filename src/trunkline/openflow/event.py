@@ -64,4 +64,31 @@ class BundleRefused:
     refusals: tuple[Refusal, ...]
 
 
-Event: TypeAlias = Connected | Disconnected | FlowsRead | BundleApplied | BundleRefused | PacketIn
+@dataclass(frozen=True, slots=True)
+class FlowsDrifted:
+    """Somebody else changed flows: *changes* says what stands at a key now, a body in scope or None.
+
+    None also stands where a foreign flow was added, as it may have replaced one in scope: a key that is not
+    known means nothing then. Changes and the other events come in the order in which the switch made them:
+    what comes before a `FlowsRead` or `BundleApplied` happened before it. The session's own bundles do not
+    drift.
+    """
+
+    changes: dict[bytes, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsUnknown:
+    """Flows may have changed without a `FlowsDrifted`; reading them now shows all of it."""
+
+
+Event: TypeAlias = (
+    Connected
+    | Disconnected
+    | FlowsRead
+    | FlowsDrifted
+    | FlowsUnknown
+    | BundleApplied
+    | BundleRefused
+    | PacketIn
+)

@@ -22,7 +22,7 @@ import ovs.vlog
 
 from trunkline.core.flow import Action
 from trunkline.core.plan import Plan
-from trunkline.openflow import bundle, message
+from trunkline.openflow import bundle, message, monitor
 from trunkline.openflow.error import DecodeError, NotReady
 from trunkline.openflow.event import (
     BundleApplied,
@@ -30,7 +30,9 @@ from trunkline.openflow.event import (
     Connected,
     Disconnected,
     Event,
+    FlowsDrifted,
     FlowsRead,
+    FlowsUnknown,
     Refusal,
 )
 from trunkline.openflow.reason import reason
@@ -80,9 +82,12 @@ class _Sent:
 class Session:
     """A connection to the switch at *target*, such as `unix:/run/openvswitch/br-int.mgmt`; it mends itself.
 
-    It reads and deletes only flows whose cookie equals *cookie* under *cookie_mask*. A target that is not
-    there is waited for: attempts follow each other after 100 ms to 2 s. A switch that is silent for 5 s is
-    probed, and given up after 5 s more.
+    It reads, watches and deletes only flows whose cookie equals *cookie* under *cookie_mask*. It asks for the
+    changes that others make before it says `Connected`, so that flows read after that, with the `FlowsDrifted`
+    that follow, are what the switch holds at every moment; a switch that reports no changes is read only.
+
+    A target that is not there is waited for: attempts follow each other after 100 ms to 2 s. A switch that is
+    silent for 5 s is probed, and given up after 5 s more.
     """
 
     def __init__(self, target: str, *, cookie: int, cookie_mask: int) -> None:
@@ -99,6 +104,7 @@ class Session:
         self._stream: Any = None
         self._next_xid = 1
         self._next_bundle_id = 1
+        self._is_monitored = True
         self._forget()
 
     def _forget(self) -> None:
@@ -108,6 +114,8 @@ class Session:
         self._inbox = bytearray()
         self._outbox: deque[memoryview] = deque()
         self._sent: dict[int, _Sent] = {}
+        self._monitor_xid = 0
+        self._is_paused = False
         self._read_xid = 0
         self._flow_by_key: dict[bytes, bytes] = {}
         self._replies: list[bytes] = []
@@ -297,6 +305,8 @@ class Session:
             self._handle_error(xid, payload)
         elif kind == message.ECHO_REQUEST:
             self._queue(message.message(message.ECHO_REPLY, xid, payload))
+        elif kind == message.MULTIPART_REPLY and monitor.is_update(received):
+            self._handle_updates(received)
         elif kind == message.MULTIPART_REPLY and xid == self._read_xid:
             self._handle_flows(received)
         elif kind == message.PACKET_IN:
@@ -316,6 +326,8 @@ class Session:
         elif not self._is_ready:
             self._is_ready = True
             self._queue(message.set_config(self._xids(1)))
+            self._monitor_xid = self._xids(1)
+            self._queue(monitor.request(self._monitor_xid))
             _log.info(f"switch connected target={self._target}")
             self._events.append(Connected())
 
@@ -333,6 +345,22 @@ class Session:
         if is_last:
             self._events.append(FlowsRead(self._flow_by_key, tuple(self._replies)))
             self._read_xid, self._flow_by_key, self._replies = 0, {}, []
+
+    def _handle_updates(self, reply: bytes) -> None:
+        try:
+            changes, self._is_paused, is_complete = monitor.updates(
+                reply, self._scope, was_paused=self._is_paused
+            )
+        except DecodeError as error:
+            _log.warn(f"flow update not understood target={self._target} reason={error}")
+            changes, is_complete = {}, False
+        last = self._events[-1] if self._events else None
+        if changes and isinstance(last, FlowsDrifted):
+            last.changes.update(changes)
+        elif changes:
+            self._events.append(FlowsDrifted(changes))
+        if not is_complete:
+            self._events.append(FlowsUnknown())
 
     def _handle_barrier(self, xid: int) -> None:
         sent = next((sent for sent in self._sent.values() if sent.barrier_xid == xid), None)
@@ -359,6 +387,10 @@ class Session:
             self._disconnect(f"the switch refused the handshake: {why}", errno.EPROTO)
         elif sent is None and xid == self._read_xid:
             self._disconnect(f"the switch refused to list its flows: {why}", errno.EPROTO)
+        elif sent is None and xid == self._monitor_xid:
+            if self._is_monitored:
+                _log.warn(f"switch reports no changes of flows target={self._target} reason={why}")
+            self._is_monitored = False
         elif sent is None:
             _log.warn(f"switch refused a message target={self._target} xid={xid} reason={why}")
         elif xid < sent.commit_xid:
