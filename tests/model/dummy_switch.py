@@ -44,13 +44,13 @@ class DummySwitch:
         self.vsctl(*commands[1:])
 
     def close(self) -> None:
-        """End both daemons and wait until they are gone."""
+        """End both daemons, which have nothing to keep, and wait until they are gone."""
         for program in ("ovs-vswitchd", "ovsdb-server"):
             pidfile = self.folder / f"{program}.pid"
             if not pidfile.exists():
                 continue
             pid = int(pidfile.read_text())
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGKILL)
             while Path(f"/proc/{pid}").exists():
                 time.sleep(0.005)
 

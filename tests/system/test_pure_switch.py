@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import pytest
 
 from model import rows, world
 from model.dummy_switch import DummySwitch
-from model.frame import Frame
+from model.example import FLAT, NETWORK, PORT
+from model.frame import BROADCAST, Frame, Tag
 from model.octets import number, octets, tags_and_rest
 from model.pure_switch import PureSwitch
+from trunkline import apps
 from trunkline.core.flow import Flow
+from trunkline.core.frame import ETH_SERVICE_VLAN, ETH_VLAN
+from trunkline.core.model import IPAddress, Network, Port, Uplink, Vif
+from trunkline.core.pipeline import Band
+from trunkline.core.view import ChassisView, Outlet, Wire
 
 pytestmark = pytest.mark.system
 
@@ -24,6 +34,7 @@ OFPORTS = (*range(1, 5), *range(10, 18), *range(20, 28), *range(30, 38), 99)
 """Every port that `model.world` speaks of."""
 
 FRAMES = 60
+MANY = range(1001, 3001)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +46,30 @@ def switch() -> Iterator[DummySwitch]:
     finally:
         real.close()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def many_ports() -> Iterator[DummySwitch]:
+    folder = Path(tempfile.mkdtemp(prefix="tl-many-"))
+    real = DummySwitch(folder, (1, *MANY))
+    try:
+        yield real
+    finally:
+        real.close()
+        shutil.rmtree(folder)
+
+
+def chassis_of(wire: Wire, addresses: tuple[IPAddress, ...] = ()) -> rows.Rows:
+    """Return a chassis with local ports at 10 and 11, the first with *addresses*, and with a remote port."""
+    net = Network(UUID(int=1), "net", 7, "physnet1", wire.vlan_id)
+    ports = [
+        Port(UUID(int=10), "one", 42, net.id, 0x020000000001, addresses=addresses),
+        Port(UUID(int=11), "two", 43, net.id, 0x020000000002),
+        Port(UUID(int=12), "away", 44, net.id, 0x020000000003),
+    ]
+    vifs = {"one": (Vif("one", "tap0", 10),), "two": (Vif("two", "tap1", 11),)}
+    uplinks = {"physnet1": Uplink("physnet1", "br-ex", wire.ofport)}
+    return rows.Rows({net.id: net}, {port.id: port for port in ports}, vifs, uplinks)
 
 
 Seen = dict[int, list[tuple[int, object, bytes]]]
@@ -79,6 +114,56 @@ def test_the_real_switch_sends_what_the_pure_switch_sends(
     switch.set_vlan_limit(vlan_limit)
     switch.replace_flows(flows)
     seen, expected = _seen(switch, arrivals), _expected(flows, vlan_limit, arrivals)
+    assert any(seen.values())
     assert [
         (arrivals[index], seen[index], expected[index]) for index in seen if seen[index] != expected[index]
     ] == []
+
+
+@pytest.mark.parametrize("tpid", [ETH_VLAN, ETH_SERVICE_VLAN])
+def test_a_tag_that_vlan_limit_keeps_from_being_parsed_matches_as_ethernet_type(
+    switch: DummySwitch, tpid: int
+) -> None:
+    """DESIGN.md section 5, rules 3 and 11: band HIDDEN_TAG, without which the second tag would pass."""
+    flows = rows.flows(chassis_of(FLAT))
+    hidden = [flow for flow in flows if flow.band is Band.HIDDEN_TAG]
+    arrival = (1, Frame(BROADCAST, 0x0200000000F0, (Tag(0), Tag(7, tpid=tpid))))
+    switch.set_vlan_limit(1)
+    switch.replace_flows(flows)
+    assert _seen(switch, [arrival]) == {0: []}
+    switch.replace_flows(flow for flow in flows if flow not in hidden)
+    passed = [copy[:2] for copy in _seen(switch, [arrival])[0]]
+    assert passed == [(ofport, (Tag(7, tpid=tpid),)) for ofport in (10, 11)]
+
+
+@pytest.mark.parametrize("vlan_limit", [1, 2])
+def test_no_frame_passes_more_than_eight_tables_of_the_real_switch(
+    switch: DummySwitch, vlan_limit: int
+) -> None:
+    """The longest way: a priority tag, all of port security, then to a local and to a remote port."""
+    now = chassis_of(FLAT, addresses=(ip_address("192.0.2.1"),))
+    switch.set_vlan_limit(vlan_limit)
+    switch.replace_flows(rows.flows(now))
+    sender = "in_port=10,dl_src=02:00:00:00:00:01,dl_vlan=0,arp,arp_op=1,arp_spa=192.0.2.1"
+    for dst in ("ff:ff:ff:ff:ff:ff", "02:00:00:00:00:02", "02:00:00:00:00:03"):
+        frame = f"{sender},arp_sha=02:00:00:00:00:01,dl_dst={dst}"
+        trace = switch.appctl("ofproto/trace", "br-int", frame)
+        tables = re.findall(r"^ *(\d+)\. ", trace, re.MULTILINE)
+        assert 6 <= len(tables) <= 8, trace
+        assert "Datapath actions: drop" not in trace
+
+
+def test_a_broadcast_reaches_2000_local_ports_once_and_the_wire_once(many_ports: DummySwitch) -> None:
+    """DESIGN.md sections 4 and 5, rules 5 and 10, on the real switch and without a warning in its log."""
+    switch = many_ports
+    network = replace(NETWORK, outlets=tuple(map(Outlet, MANY)))
+    sender = replace(PORT, outlet=Outlet(MANY[0]), is_secured=False)
+    views = (ChassisView((1,)), network, sender)
+    switch.replace_flows(flow for view in views for flow in apps.flows(view))
+    for in_port, src, tags, to in (
+        (1, 0x0200000000F0, (Tag(101),), list(MANY)),
+        (MANY[0], sender.mac, (), [1, *MANY[1:]]),
+    ):
+        sent = switch.receive({in_port: [octets(Frame(BROADCAST, src, tags), 0)]})
+        assert sorted(ofport for ofport, _ in sent) == to
+    assert [line for line in switch.log.splitlines() if "|WARN|ofproto" in line] == []
