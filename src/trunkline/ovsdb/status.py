@@ -26,7 +26,8 @@ def overview(nb: Northbound) -> dict[str, Any]:
         select("NB_Global"),
         select("Chassis"),
         select("Network"),
-        select("Port", only=("network", "chassis", "up", "enabled")),
+        # With the name: a select answers equal rows once (ovsdb-server's "distinct" rows).
+        select("Port", only=("name", "network", "chassis", "up", "enabled")),
     )
     now_ms = time.time_ns() // 1_000_000
     held = Counter(port["chassis"] for port in ports if port["up"])
