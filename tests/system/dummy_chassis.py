@@ -281,7 +281,7 @@ class Site:
         """Create a port without port security; return its MAC, by default `mac_of`."""
         mac = mac or mac_of(name)
         self.nb.create(
-            ports=[PortSpec(name=name, network=network, mac=mac, **{"port_security": False} | more)]
+            ports=[PortSpec(name=name, network=network, mac=mac, **{"port_security": False, "options": {"announce": "false"}} | more)]
         )
         return mac
 
