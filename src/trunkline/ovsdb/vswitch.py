@@ -135,7 +135,8 @@ class SwitchReplica(Replica):
         """Return how the write ended, once; None while it is under way and when there is none."""
         transaction = self._transaction
         outcome = super().outcome()
-        if outcome is Outcome.DONE:
+        # A write that had nothing to change did not increment either.
+        if outcome is Outcome.DONE and transaction.commit() == transaction.SUCCESS:
             self._awaited_cfg = transaction.get_increment_new_value() or self._awaited_cfg
         return outcome
 
