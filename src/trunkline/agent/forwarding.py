@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import ovs.poller
 
 from trunkline import apps
+from trunkline.agent.drift import DriftLog
 from trunkline.agent.log import Log
 from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
@@ -17,7 +18,16 @@ from trunkline.core.snapshot import SubjectId
 from trunkline.core.view import View
 from trunkline.openflow import message
 from trunkline.openflow.error import EncodeError
-from trunkline.openflow.event import BundleApplied, BundleRefused, Connected, Disconnected, Event, FlowsRead
+from trunkline.openflow.event import (
+    BundleApplied,
+    BundleRefused,
+    Connected,
+    Disconnected,
+    Event,
+    FlowsDrifted,
+    FlowsRead,
+    FlowsUnknown,
+)
 from trunkline.openflow.session import Session
 
 log = Log("forwarding")
@@ -35,6 +45,7 @@ class Forwarding:
 
     `update` says what should be; the bridge follows in atomic bundles, one at a time, each of just the
     difference. *generation* counts the updates, and `applied` is the one that the switch acknowledged last.
+    What somebody else changes is put back as soon as the switch tells of it; *repairs* counts those flows.
     """
 
     def __init__(self, target: str) -> None:
@@ -43,7 +54,9 @@ class Forwarding:
         self.installed: dict[bytes, bytes] | None = None
         self.generation = 0
         self.applied = -1
+        self.repairs = 0
         self.refused: dict[SubjectId, str] = {}
+        self._drift_log = DriftLog(log)
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
 
@@ -92,11 +105,14 @@ class Forwarding:
         events = self.session.run()
         for event in events:
             self._take(event)
+        self._drift_log.settle()
         return events
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
         self.session.wait(poller)
+        if not self._drift_log.is_settled:
+            poller.timer_wait(1000)
 
     def close(self) -> None:
         """End the connection; the flows stay."""
@@ -107,7 +123,7 @@ class Forwarding:
             case Connected():
                 log.info("switch connected")
                 self._forget()
-                self.session.read_flows()
+                self.reread()
             case Disconnected(reason):
                 if self.installed is not None:
                     log.warning("switch disconnected", reason=reason)
@@ -116,12 +132,17 @@ class Forwarding:
                 if self.installed is None:
                     log.info("flows read", flows=len(flow_by_key))
                 if self._sent is None:
+                    if self.installed is not None:
+                        self._drift(_difference(self.installed, flow_by_key))
                     self.installed = dict(flow_by_key)
                     self._touched = flow_by_key.keys() | self.desired.body_by_key.keys()
-                    self.applied = -1
                 else:
                     # A bundle overtook the answer; what was read may be from before it.
-                    self.session.read_flows()
+                    self.reread()
+            case FlowsDrifted(changes):
+                self._drift(changes)
+            case FlowsUnknown():
+                self.reread()
             case BundleApplied(bundle_id):
                 sent = self._finish(bundle_id)
                 if sent is not None and self.installed is not None:
@@ -134,13 +155,31 @@ class Forwarding:
                 for key, reason in refusals:
                     self._refuse(key, reason)
 
+    def _drift(self, body_by_key: Mapping[bytes, bytes | None]) -> None:
+        """Take in what now stands at some keys, by somebody else's doing."""
+        if self.installed is None:
+            # The flows are being read, and that shows it.
+            return
+        for key, body in body_by_key.items():
+            if body == self.installed.get(key):
+                continue
+            if body is None:
+                del self.installed[key]
+            else:
+                self.installed[key] = body
+            self._touched.add(key)
+            wanted = self.desired.body_by_key.get(key)
+            if body != wanted:
+                self.repairs += 1
+                self._drift_log.say(key, wanted, body)
+
     def _refuse(self, key: bytes, reason: str) -> None:
         subject = self.desired.subject_of(key)
         if subject is None:
             # Not one of ours any more: the mirror of the switch is wrong, so look again.
             log.error("switch refused a bundle", reason=reason)
             self._forget()
-            self.session.read_flows()
+            self.reread()
         else:
             log.error("switch refused a flow", subject=subject, reason=reason)
             self.refused[subject] = f"the switch refused a flow of it: {reason}"
@@ -170,3 +209,8 @@ class Forwarding:
             return
         log.info("flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes))
         self._sent = _Sent(self.session.send_bundle(plan), plan, self.generation)
+
+
+def _difference(old: Mapping[bytes, bytes], new: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]:
+    """Return what stands in *new* at the keys at which it differs from *old*."""
+    return {key: new.get(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key)}

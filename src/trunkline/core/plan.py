@@ -71,8 +71,15 @@ def plan(
 
 
 def advance(installed: MutableMapping[bytes, bytes], applied: Plan) -> None:
-    """Change *installed* in place into what the switch holds after *applied*; it costs the plan's length."""
+    """Change *installed* in place into what the switch holds after *applied*; it costs the plan's length.
+
+    It holds too where somebody else changed flows between the two: a modify takes hold only where its cookie
+    still stands.
+    """
     for key in applied.deletes:
         installed.pop(key, None)
-    installed.update(applied.modifies)
+    for key, body in applied.modifies.items():
+        present = installed.get(key)
+        if present is not None and present[:COOKIE_BYTES] == body[:COOKIE_BYTES]:
+            installed[key] = body
     installed.update(applied.adds)

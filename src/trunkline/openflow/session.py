@@ -83,8 +83,9 @@ class Session:
     """A connection to the switch at *target*, such as `unix:/run/openvswitch/br-int.mgmt`; it mends itself.
 
     It reads, watches and deletes only flows whose cookie equals *cookie* under *cookie_mask*. It asks for the
-    changes that others make before it says `Connected`, so that flows read after that, with the `FlowsDrifted`
-    that follow, are what the switch holds at every moment; a switch that reports no changes is read only.
+    changes that others make before it says `Connected`: flows that are read after that, brought up to date by
+    the `FlowsDrifted` that follow, are what the switch holds, at every moment. Where a switch reports no
+    changes, only reading shows them.
 
     A target that is not there is waited for: attempts follow each other after 100 ms to 2 s. A switch that is
     silent for 5 s is probed, and given up after 5 s more.
