@@ -1,0 +1,127 @@
+"""The pages say what the code says, point to what exists, and show commands that the program has."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from trunkline.agent import settings
+from trunkline.cli.main import trunkline
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
+
+
+@pytest.fixture
+def generate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return importlib.import_module("generate")
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def test_generated_pages_are_current(generate: ModuleType) -> None:
+    assert generate.stale() == [], "run scripts/docs"
+
+
+def test_check_fails_with_one_line_that_names_a_stale_page(
+    generate: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in generate.PAGES:
+        (tmp_path / name).write_text(generate.page(name))
+    (tmp_path / "pipeline.md").write_text("something else\n")
+    monkeypatch.setattr(generate, "DOCS", tmp_path)
+    assert generate.main(["--check"]) == 1
+    assert capsys.readouterr().err == "scripts/docs: docs/pipeline.md not current; run scripts/docs\n"
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+
+
+def test_a_column_without_a_sentence_is_an_error(
+    generate: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentences = {column: text for column, text in generate.COLUMNS["Network"].items() if column != "mtu"}
+    monkeypatch.setitem(generate.COLUMNS, "Network", sentences)
+    with pytest.raises(KeyError, match="columns of Network mtu"):
+        generate.page("northbound.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def test_architecture_names_modules_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = re.findall(r"`((?:core|apps|openflow|ovsdb|agent|cli)/[\w-]+\.\w+)`", text)
+    assert named
+    assert [path for path in named if not (ROOT / "src" / "trunkline" / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", ADRS, ids=_name)
+def test_a_decision_has_its_number_its_three_parts_and_one_page(page: Path) -> None:
+    text = page.read_text()
+    assert text.startswith(f"# {int(page.name[:4])}. ")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+    assert len(text.splitlines()) <= 60
+
+
+def test_the_operators_page_has_every_chassis_setting() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    keys = {
+        value
+        for name, value in vars(settings).items()
+        if name.isupper()
+        and isinstance(value, str)
+        and (value == "system-id" or value.startswith("trunkline-"))
+    }
+    assert set(re.findall(r"^\| `(system-id|trunkline-[\w-]+)` \|", text, re.MULTILINE)) == keys
+
+
+def _commands(page: Path) -> Iterator[list[str]]:
+    """Yield the `trunkline` commands of the blocks of *page* that a shell would run, as words."""
+    blocks = re.findall(r"^ *```(?:sh|console)\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    for line in "".join(blocks).splitlines():
+        for command in re.split(r"&&|;|\|", line):
+            words = shlex.split(command, comments=True)
+            if words and words[0] == "trunkline":
+                yield words[1:]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if list(_commands(page))], ids=_name)
+def test_every_command_shown_is_one_that_the_program_has(page: Path) -> None:
+    for words in _commands(page):
+        command: click.Command = trunkline
+        context = click.Context(command)
+        while isinstance(command, click.Group) and words:
+            inner = command.get_command(context, words[0])
+            assert inner is not None, words
+            command, words = inner, words[1:]
+            context = click.Context(command, context)
+        command.make_parser(context).parse_args(list(words))
+
+
+def test_the_quickstart_is_the_only_page_whose_blocks_are_run_as_a_script() -> None:
+    assert [page.name for page in PAGES if "```sh\n" in page.read_text()] == ["quickstart.md"]
+
+
+def test_scripts_docs_is_a_shell_script_without_errors() -> None:
+    subprocess.run(["bash", "-n", str(ROOT / "scripts" / "docs")], check=True)
