@@ -13,7 +13,16 @@ import pytest
 from trunkline.core.plan import plan
 from trunkline.openflow import message, session
 from trunkline.openflow.error import NotReady
-from trunkline.openflow.event import BundleRefused, Connected, Disconnected, Event, FlowsRead, Refusal
+from trunkline.openflow.event import (
+    BundleRefused,
+    Connected,
+    Disconnected,
+    Event,
+    FlowsDrifted,
+    FlowsRead,
+    FlowsUnknown,
+    Refusal,
+)
 from trunkline.openflow.message import message as build
 from trunkline.openflow.session import Session
 
@@ -172,3 +181,36 @@ def test_ended_connection_is_made_again(ready: Peer) -> None:
     assert time.monotonic() - started < 10 * session.MIN_BACKOFF_MS / 1000
     assert ready.hear()[0] == message.HELLO
     assert ready.say(message.hello(1)) == [Connected()]
+
+
+def test_switch_that_reports_no_changes_is_used_without(peer: Peer) -> None:
+    peer.hear()
+    assert peer.say(message.hello(1)) == [Connected()]
+    peer.hear()
+    kind, xid, _ = peer.hear()
+    assert kind == message.MULTIPART_REQUEST
+    assert peer.say(build(message.ERROR, xid, struct.pack(">HH", 1, 2))) == []
+    assert peer.session.is_ready
+
+
+def test_update_that_makes_no_sense_leaves_the_flows_unknown(ready: Peer) -> None:
+    update = build(message.MULTIPART_REPLY, 0, struct.pack(">HHxxxx", 16, 0) + b"?")
+    assert ready.say(update) == [FlowsUnknown()]
+    assert ready.session.is_ready
+
+
+def test_updates_that_come_together_are_one_event_and_pauses_end_in_one(ready: Peer) -> None:
+    head = struct.pack(">HHxxxx", 16, 0)
+    added = [head + struct.pack(">HHB5xH4x8sHH4x", 32, 1, table, 100, bytes(8), 1, 4) for table in range(3)]
+    paused, resumed = (head + struct.pack(">HHI", 8, event, 0) for event in (5, 6))
+    payloads = [added[0], added[1], paused, added[2], resumed]
+    drift = FlowsDrifted({bytes((table, 0, 100)): bytes(8) for table in range(2)})
+    assert ready.say(*(build(message.MULTIPART_REPLY, 0, each) for each in payloads)) == [
+        drift,
+        FlowsUnknown(),
+    ]
+
+
+def test_packet_in_that_makes_no_sense_is_passed_over(ready: Peer) -> None:
+    assert ready.say(build(message.PACKET_IN, 0, b"?")) == []
+    assert ready.session.is_ready

@@ -1,0 +1,151 @@
+"""Drift that is put back: the agent's forwarding against a real switch that somebody else writes to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import ovs.poller
+import pytest
+
+from model.example import NETWORK, PORT, REMOTE
+from model.openflow_switch import Switch, connected, installed, running
+from trunkline.agent.forwarding import Forwarding
+from trunkline.core.pipeline import Subject, Table
+from trunkline.core.snapshot import SubjectId
+from trunkline.core.view import View
+from trunkline.openflow.text import encoded_text
+
+pytestmark = pytest.mark.system
+
+REMOTE_PORTS = 2500
+PROMISED_S = 0.1
+"""DESIGN.md, Lifecycle 7, as issue 4 has it: drift is repaired within 100 ms."""
+
+UNEXPECTED = "cookie=0x74720301ffffffff,table=50,priority=7,metadata=9,actions=drop"
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[Switch]:
+    with running(tmp_path) as switch:
+        yield switch
+
+
+@pytest.fixture
+def forwarding(switch: Switch) -> Iterator[Forwarding]:
+    """Forwarding that has brought up a network with a local port and many remote ones."""
+    views: dict[SubjectId, View | None] = {
+        (Subject.NETWORK, UUID(int=1)): NETWORK,
+        (Subject.PORT, UUID(int=2)): PORT,
+    }
+    for number in range(REMOTE_PORTS):
+        view = replace(REMOTE, key=1000 + number, mac=REMOTE.mac + number)
+        views[Subject.PORT, UUID(int=1000 + number)] = view
+    forwarding = Forwarding(switch.target)
+    forwarding.update(views)
+    turn_until(forwarding, lambda: is_in_place(forwarding))
+    yield forwarding
+    forwarding.close()
+
+
+def is_in_place(forwarding: Forwarding) -> bool:
+    return forwarding.is_applied and forwarding.installed == forwarding.desired.body_by_key
+
+
+def turn_until(forwarding: Forwarding, is_done: Callable[[], bool]) -> float:
+    """Do as the agent's loop does until *is_done*; return the seconds of the longest turn."""
+    deadline, longest_s = time.monotonic() + 20, 0.0
+    while not is_done():
+        assert time.monotonic() < deadline, "not done within 20 s"
+        poller = ovs.poller.Poller()
+        forwarding.wait(poller)
+        poller.timer_wait(1000)
+        poller.block()
+        started = time.monotonic()
+        forwarding.run()
+        forwarding.send()
+        longest_s = max(longest_s, time.monotonic() - started)
+    return longest_s
+
+
+def on_switch(switch: Switch) -> dict[bytes, bytes]:
+    with connected(switch) as other:
+        return installed(other)
+
+
+def repaired(forwarding: Forwarding, flows: int) -> float:
+    """Wait until *flows* more are repaired; return the seconds that it took."""
+    started, wanted = time.monotonic(), forwarding.repairs + flows
+    turn_until(forwarding, lambda: forwarding.repairs >= wanted and is_in_place(forwarding))
+    assert forwarding.repairs == wanted
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("command", ["del-flows", "mod-flows", "add-flow"])
+def test_flow_touched_by_hand_is_back_within_100_ms(
+    switch: Switch, forwarding: Forwarding, command: str
+) -> None:
+    """DESIGN.md, Lifecycle 7: a flow removed or changed by hand: repaired."""
+    desired = dict(forwarding.desired.body_by_key)
+    times_s = []
+    for key in list(desired)[:5]:
+        match = encoded_text(key, b"\0" * 8, with_cookie=False).removesuffix(",actions=drop")
+        line = {"del-flows": match, "mod-flows": f"{match},actions=IN_PORT", "add-flow": UNEXPECTED}[command]
+        strict = () if command == "add-flow" else ("--strict",)
+        switch.ofctl(*strict, command, switch.target, line)
+        times_s.append(repaired(forwarding, 1))
+    assert sorted(times_s)[2] < PROMISED_S
+    assert on_switch(switch) == desired
+
+
+def test_wiped_switch_is_whole_again_and_no_turn_blocks(switch: Switch, forwarding: Forwarding) -> None:
+    """DESIGN.md, Lifecycle 7: all of it back."""
+    desired = dict(forwarding.desired.body_by_key)
+    assert len(desired) > 2 * REMOTE_PORTS
+    switch.ofctl("del-flows", switch.target)
+    wanted = forwarding.repairs + len(desired)
+    longest_s = turn_until(forwarding, lambda: forwarding.repairs >= wanted and is_in_place(forwarding))
+    assert longest_s < 0.5
+    assert on_switch(switch) == desired
+
+
+def test_foreign_flows_stay_and_are_no_drift(switch: Switch, forwarding: Forwarding) -> None:
+    """DESIGN.md, Lifecycle 2: only our own cookies are touched."""
+    foreign = "cookie=0x5,table=99,priority=7,in_port=1,actions=drop"
+    switch.ofctl("add-flow", switch.target, foreign)
+    switch.ofctl("add-flow", switch.target, UNEXPECTED)
+    repaired(forwarding, 1)
+    assert "cookie=0x5" in switch.ofctl("dump-flows", switch.target, "table=99")
+
+
+def test_foreign_flow_in_the_place_of_ours_is_replaced(switch: Switch, forwarding: Forwarding) -> None:
+    """DESIGN.md, Lifecycle 7: a flow changed by hand: repaired."""
+    desired = dict(forwarding.desired.body_by_key)
+    key = next(iter(desired))
+    switch.ofctl("add-flow", switch.target, "cookie=0x5," + encoded_text(key, b"\0" * 8, with_cookie=False))
+    repaired(forwarding, 1)
+    assert on_switch(switch) == desired
+
+
+def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, forwarding: Forwarding) -> None:
+    """A modify takes no hold where somebody deleted its flow first."""
+    changed = replace(PORT, outlet=replace(PORT.outlet, ofport=2))
+    forwarding.update({(Subject.PORT, UUID(int=2)): changed})
+    switch.ofctl("del-flows", switch.target, f"table={Table.DISPATCH:d}")
+    forwarding.send()
+    turn_until(forwarding, lambda: forwarding.repairs > 0 and is_in_place(forwarding))
+    assert on_switch(switch) == forwarding.desired.body_by_key
+
+
+def test_audit_finds_what_was_not_reported(switch: Switch, forwarding: Forwarding) -> None:
+    """A read compares everything, as where a switch reports no changes."""
+    assert forwarding.installed is not None
+    key, _ = forwarding.installed.popitem()
+    before = forwarding.repairs
+    forwarding.reread()
+    turn_until(forwarding, lambda: key in (forwarding.installed or {}))
+    assert is_in_place(forwarding)
+    assert forwarding.repairs == before, "what is as it should be is no drift"
