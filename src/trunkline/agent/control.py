@@ -59,7 +59,7 @@ def flows(agent: Agent, which: str = "desired") -> str:
     names = _names(agent)
     lines = []
     for key, body in sorted(
-        body_by_key.items(), key=lambda flow: (flow[0][0], -int.from_bytes(flow[0][1:3]))
+        body_by_key.items(), key=lambda flow: (flow[0][0], -int.from_bytes(flow[0][1:3]), flow[0])
     ):
         parts = cookie_parts(int.from_bytes(body[:8]))
         whose = "" if parts is None else f"  # {parts.owner.name.lower()}"

@@ -89,5 +89,7 @@ def _binding(
     if port is not None and snapshot.is_local(port_id):
         if port.requested_chassis and port.requested_chassis[0] != chassis:
             return current
-        return Binding(chassis, is_up=is_working(port.network_id))
+        # A network that makes no sense is not in the snapshot, and its ports have no flows.
+        is_up = port.network_id in snapshot.networks and is_working(port.network_id)
+        return Binding(chassis, is_up=is_up)
     return NOBODY if current.chassis == chassis else current

@@ -235,7 +235,8 @@ class SwitchReplica(Replica):
         row = self.rows("Interface").get(interface_id)
         new: str | None = None
         if row is not None and self._port_id_by_interface.get(interface_id) in self.ports_of(self.bridge):
-            new = pairs(row, "external_ids").get("iface-id")
+            # Empty is as good as absent: no port has that name, and the northbound refuses to look for one.
+            new = pairs(row, "external_ids").get("iface-id") or None
         old = self._iface_id_by_interface.pop(interface_id, None)
         if new is not None:
             self._iface_id_by_interface[interface_id] = new
