@@ -16,11 +16,11 @@ from trunkline.agent.migration import Migration
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.reporter import Reporter
-from trunkline.agent.settings import Settings, SettingsError, settings
+from trunkline.agent.settings import ANY_NB, Settings, SettingsError, settings
 from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
 from trunkline.core.view import LocalPortView, NetworkView, View
-from trunkline.openflow.event import Event, FlowsRead, PacketIn
+from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
@@ -51,6 +51,8 @@ class Agent:
         self.announcer = Announcer()
         self.migration = Migration()
         self._setting_fault: str | None = None
+        self._nb_fault: str | None = None
+        self._nb_identity: str | None = None
         self._is_whole = False
         self._is_nb_new = False
         self._retry_at_s: float | None = None
@@ -194,7 +196,9 @@ class Agent:
         if nb is None:
             return
         touched = nb.run()
-        changes = nb.changes(touched)
+        if not self._is_obeyed(nb):
+            return
+        changes = nb.changes(nb.everything if self._is_nb_new else touched)
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
         if is_complete and self._is_nb_new:
             # What the last northbound said and this one does not is gone.
@@ -211,7 +215,35 @@ class Agent:
             is_complete = is_complete and not nb.narrow()
         if is_complete and not self._is_whole:
             self._is_whole = True
+            if self.forwarding is not None and self.forwarding.installed is not None:
+                self.migration.recognise(self.forwarding.installed, self.snapshot)
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
+
+    def _is_obeyed(self, nb: NorthboundReplica) -> bool:
+        """Whether the northbound is the one that this chassis obeys; the first one that it meets is.
+
+        A wiped file, or a remote that leads elsewhere, would cut every VM off; what is known stays instead.
+        """
+        if self.settings is None or not nb.is_synced or nb.identity is None:
+            return False
+        if self.settings.nb_identity is None and self._nb_identity != nb.identity:
+            self._nb_identity = nb.identity
+            self.plumbing.remember(nb.identity)
+        obeyed = self.settings.nb_identity or self._nb_identity
+        is_obeyed = obeyed in (nb.identity, ANY_NB)
+        if is_obeyed is (self._nb_fault is None):
+            return is_obeyed
+        if is_obeyed:
+            log.info("northbound obeyed", identity=nb.identity)
+            self._nb_fault = None
+        else:
+            self._nb_fault = (
+                f"it is not the one that this chassis obeys ({obeyed}) but {nb.identity}; what is known stays. "
+                "If it is meant, run here: trunkline chassis accept-nb"
+            )
+            log.error("northbound not obeyed", identity=nb.identity, obeyed=obeyed)
+            self._is_nb_new = True
+        return is_obeyed
 
     # -- flows -------------------------------------------------------------------------------------
 
@@ -265,6 +297,8 @@ class Agent:
 
     def _take(self, event: Event) -> None:
         match event:
+            case Connected():
+                self.announcer.repeat(self.forwarding.generation if self.forwarding is not None else 0)
             case PacketIn():
                 self.migration.take(event, self.snapshot, self._generation)
             case FlowsRead(flow_by_key=flow_by_key):
@@ -278,6 +312,8 @@ class Agent:
         faults = dict(self.settings.faults) if self.settings is not None else {}
         if self._setting_fault is not None:
             faults["settings"] = self._setting_fault
+        if self._nb_fault is not None:
+            faults["northbound"] = self._nb_fault
         for network_id in self.snapshot.local_networks():
             network = self.snapshot.networks[network_id]
             reason = self.plumbing.mtu_fault(network)
