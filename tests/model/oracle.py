@@ -183,6 +183,8 @@ class Oracle:
     def _is_refused_subport(self, port: Port, carrier: Port) -> bool:
         if port.parent_vlan is None or port.network_id == carrier.network_id:
             return True
+        if self.rows.networks[carrier.network_id].is_transparent:  # 12
+            return True
         return any(
             each.parent == port.parent
             and each.key < port.key

@@ -63,17 +63,25 @@ def _refusal(carrier: Port, chassis: str) -> str | None:
     )
 
 
-def rival_fault(port: Port, parent: Port, subports: Iterable[Port]) -> str | None:
+def rival_fault(
+    port: Port, parent: Port, subports: Iterable[Port], *, is_parent_transparent: bool = False
+) -> str | None:
     """Return why *port* cannot be a sub-port of *parent* beside its other *subports*, or None when it can.
 
     A tag of a VIF belongs to one port, and a network is on a VIF once: Open vSwitch does not send a frame
     back out of the port that it came in by, so two ports of one network could not reach each other there.
-    Of two that contend, the one with the lower key has it.
+    Of two that contend, the one with the lower key has it. Where the parent's network is transparent, a tag
+    inside it would reach the VIF as that of a sub-port.
     """
     if port.parent_vlan is None:
         return f"it has parent {parent.name} but no parent-vlan; set one"
     if port.network_id == parent.network_id:
         return f"its parent {parent.name} is in the same network; put it in another"
+    if is_parent_transparent:
+        return (
+            f"the network of its parent {parent.name} carries its VMs' tags; "
+            "use --no-vlan-transparent there, or another --parent"
+        )
     for rival in subports:
         if rival.key >= port.key or not rival.is_enabled:
             continue

@@ -117,6 +117,10 @@ class Snapshot:
             network_id, old.physnet if old else None, network.physnet if network else None
         )
         self.mark_network(network_id)
+        if (old is not None and old.is_transparent) != (network is not None and network.is_transparent):
+            for port_id in list(self._ports_by_network[network_id]):
+                for subport_id in list(self._subports_by_parent[self.ports[port_id].name]):
+                    self._reseat(subport_id)
 
     def _change_port(self, port_id: UUID, port: Port | None) -> set[UUID]:
         """Replace the port; return the ports whose seats may differ for it."""
@@ -198,7 +202,9 @@ class Snapshot:
         if found.outlet is None or port.parent is None:
             return found
         rivals = [self.ports[rival_id] for rival_id in self._subports_by_parent[port.parent]]
-        fault = rival_fault(port, carrier, rivals)
+        network = self.networks.get(carrier.network_id)
+        is_transparent = network is not None and network.is_transparent
+        fault = rival_fault(port, carrier, rivals, is_parent_transparent=is_transparent)
         return found if fault is None else Seat(port.network_id, fault=fault)
 
     # -- marks -------------------------------------------------------------------------------------
@@ -317,6 +323,8 @@ class Snapshot:
                 f"physical network {network.physnet} is not mapped to a bridge here; "
                 f"add {network.physnet}:BRIDGE to trunkline-bridge-mappings"
             )
+        if network.learns_remote_ports and not network.floods_unknown:
+            return "it learns its remote ports, so that all are unknown, and drops unknown unicast"
         return None
 
     def _vif_fault(self, iface_id: str) -> str | None:
