@@ -75,6 +75,20 @@ REFUSALS = [
         1,
         "port 'web9' cannot be a parent: there is none, or it is a sub-port itself",
     ),
+    (f"{CREATE_PORT} --requested-chassis c9", 1, "no chassis is called 'c9'; see `trunkline chassis list`"),
+    ("port set web1 --requested-chassis c9", 1, "no chassis is called 'c9'; see `trunkline chassis list`"),
+    (
+        f"{CREATE_PORT} --parent web1 --parent-vlan 5",
+        1,
+        "port 'web1' is in the same network; pick another --network or --parent",
+    ),
+    (f"{CREATE_PORT} --allowed-address 02:00:00:00:00:0e,192.0.2.0/33", 2, None),
+    ("port set web1 --option announce", 2, None),
+    (
+        "network set web --remote-ports learned --unknown-unicast drop",
+        2,
+        "with --remote-ports learned every remote port is an unknown one; use --unknown-unicast forward",
+    ),
     (
         "port create web2 --network web --mac zz",
         2,
@@ -105,10 +119,20 @@ REFUSALS = [
 ]
 
 
+def add_chassis(remote: str, *names: str) -> None:
+    """Write the rows that agents of chassis with these names would write."""
+    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.ovsdb.operation import insert
+
+    with Northbound.connect(remote) as northbound:
+        northbound.transact([insert("Chassis", {"name": name}) for name in names])
+
+
 def test_every_refusal_is_one_line_with_its_exit_code_and_nothing_is_half_written(remote: str) -> None:
     before = [trunkline(noun, "list", "-o", "json", nb=remote).out for noun in ("network", "port")]
     for command, code, line in REFUSALS:
-        assert refusal(typed(command, remote), code) == f"trunkline: {line}", command
+        complaint = refusal(typed(command, remote), code)
+        assert line is None or complaint == f"trunkline: {line}", command
     assert [trunkline(noun, "list", "-o", "json", nb=remote).out for noun in ("network", "port")] == before
 
 
@@ -127,6 +151,18 @@ def test_a_trunk_port_is_not_deleted_under_its_sub_ports(remote: str) -> None:
     assert typed(sub_port, remote).code == 0
     twin = sub_port.replace("sub --", "twin --").replace(":03", ":04")
     assert "already has a sub-port with tag 5" in refusal(typed(twin, remote), 1)
+    sibling = twin.replace("-vlan 5", "-vlan 6")
+    assert "already has a sub-port in that network" in refusal(typed(sibling, remote), 1)
+    grandchild = "port create grand --network other --mac 02:00:00:00:00:05 --parent sub --parent-vlan 7"
+    assert typed("network create other --type vlan --physical-network p --segment 5", remote).code == 0
+    assert "is a sub-port itself" in refusal(typed(grandchild, remote), 1)
+    assert "has a sub-port in that network" in refusal(typed("port set web1 --network plain", remote), 1)
+    assert typed("port create solo --network other --mac 02:00:00:00:00:06", remote).code == 0
+    nested = typed("port set web1 --parent solo --parent-vlan 5", remote)
+    assert "has sub-ports, so it cannot be one" in refusal(nested, 1)
+    assert typed("network set other --vlan-transparent", remote).code == 0
+    hidden = "port create deep --network plain --mac 02:00:00:00:00:07 --parent solo --parent-vlan 7"
+    assert "network 'other' carries its VMs' tags" in refusal(typed(hidden, remote), 1)
     assert "has sub-ports" in refusal(trunkline("port", "delete", "web1", nb=remote), 1)
     assert trunkline("port", "delete", "web1", "sub", nb=remote) == (0, "", "")
 
@@ -160,12 +196,26 @@ def test_the_database_itself_refuses_what_the_program_would(remote: str) -> None
 
 
 def test_a_port_moves_and_changes_and_what_is_cleared_is_empty(remote: str) -> None:
+    add_chassis(remote, "c1", "c2")
     change = "port set web1 --network plain --mac 02:00:00:00:00:09 --requested-chassis c1,c2 --disable"
     assert typed(change, remote) == (0, "", "")
     assert trunkline("port", "set", "web1", "--ip", "", "--requested-chassis", "", nb=remote) == (0, "", "")
     shown = json.loads(trunkline("port", "show", "web1", "-o", "json", nb=remote).out)
     assert (shown["network"], shown["mac"], shown["enabled"]) == ("plain", "02:00:00:00:00:09", False)
     assert (shown["addresses"], shown["requested_chassis"]) == ([], None)
+
+
+def test_options_are_added_one_by_one_and_an_empty_value_takes_one_away(remote: str) -> None:
+    def options() -> dict[str, str]:
+        shown: dict[str, dict[str, str]] = json.loads(typed("port show web1 -o json", remote).out)
+        return shown["options"]
+
+    assert typed("port set web1 --option announce=false --option note=a=b", remote) == (0, "", "")
+    assert options() == {"announce": "false", "note": "a=b"}
+    assert typed("port set web1 --option announce=", remote) == (0, "", "")
+    assert options() == {"note": "a=b"}
+    assert typed(f"{CREATE_PORT} --option announce=false --option x=", remote).code == 0
+    assert json.loads(typed("port show web2 -o json", remote).out)["options"] == {"announce": "false"}
 
 
 def test_a_network_changes_its_type_and_back(remote: str) -> None:

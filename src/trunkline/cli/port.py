@@ -33,6 +33,21 @@ def port() -> None:
     """The ports: each is a VM's interface; its VIF has the port's name as external_ids:iface-id."""
 
 
+def _options(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the options *given* as KEY=VALUE, None where none is; raises a usage error."""
+    wrong = [text for text in given if not text.partition("=")[0] or "=" not in text]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param=option)
+    return dict(text.split("=", 1) for text in given) or None
+
+
+def _check_chassis(nb: Northbound, requested: str | None) -> None:
+    """Raise NotFoundError where *requested* names a chassis that there is not: the port would be cut off."""
+    for name in (requested or "").split(","):
+        if name.strip():
+            nb.chassis(name.strip())
+
+
 def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         [
@@ -71,6 +86,14 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.IntRange(1, 4094),
                 help="Of a sub-port: its tag on that VIF.",
             ),
+            click.option(
+                "--option",
+                "options",
+                multiple=True,
+                metavar="KEY=VALUE",
+                callback=_options,
+                help="announce=false: do not announce it; an empty VALUE takes KEY away; may be repeated.",
+            ),
         ]
     ):
         function = option(function)
@@ -90,8 +113,11 @@ def create(connect: Callable[[], Northbound], **options: Any) -> None:
     """
     from trunkline.ovsdb.northbound import PortSpec
 
-    spec = PortSpec(**changes(**options))
+    wanted = changes(**options)
+    wanted["options"] = {key: value for key, value in wanted.get("options", {}).items() if value}
+    spec = PortSpec(**wanted)
     with connect() as nb:
+        _check_chassis(nb, spec.requested_chassis)
         nb.create(ports=[spec])
 
 
@@ -130,7 +156,9 @@ def set_(nb: Northbound, name: str, **options: Any) -> None:
     --ip and --allowed-address replace all that were there. '' clears: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which takes the tag away too.
     """
-    nb.set_port(name, refuse_nothing(changes(**options)))
+    wanted = refuse_nothing(changes(**options))
+    _check_chassis(nb, wanted.get("requested_chassis"))
+    nb.set_port(name, wanted)
 
 
 @port.command()

@@ -31,10 +31,19 @@ def no_sub_ports(name: str) -> Check:
 
 
 def trunk_checks(row: Row) -> list[Check]:
-    """Return what must hold, once *row* is written, for it to be a sub-port of its parent."""
+    """Return what must hold of the trunk that *row* is part of, once it is written; its network is a UUID.
+
+    A network is on a VIF once: Open vSwitch does not send a frame back out of the port that it came in by.
+    """
     parent, tag, name = row["parent"], row["parent_vlan"], row["name"]
+    in_network: Condition = ("network", "==", row["network"])
     if parent is None:
-        return []
+        return [
+            Check(
+                expect("Port", ("parent", "==", name), in_network, rows=[], only=("name",)),
+                RefusedError(f"port {name!r} has a sub-port in that network; pick another --network"),
+            )
+        ]
     is_parent: Condition = ("name", "==", parent)
     shares_tag: tuple[Condition, Condition] = (("parent", "==", parent), ("parent_vlan", "==", tag))
     return [
@@ -48,7 +57,18 @@ def trunk_checks(row: Row) -> list[Check]:
                 f"port {parent!r} already has a sub-port with tag {tag}; pick another --parent-vlan"
             ),
         ),
-        no_sub_ports(name),
+        Check(
+            expect("Port", is_parent, in_network, rows=[], only=("name",)),
+            RefusedError(f"port {parent!r} is in the same network; pick another --network or --parent"),
+        ),
+        Check(
+            expect("Port", ("parent", "==", parent), in_network, rows=[{"name": name}], only=("name",)),
+            RefusedError(f"port {parent!r} already has a sub-port in that network; pick another --network"),
+        ),
+        Check(
+            expect("Port", ("parent", "==", name), rows=[], only=("name",)),
+            RefusedError(f"port {name!r} has sub-ports, so it cannot be one; take --parent from them first"),
+        ),
     ]
 
 

@@ -206,7 +206,10 @@ class Northbound:
         named = {row["name"]: f"network{number}" for number, row in enumerate(network_rows)}
         ids: dict[str, str] = {name: NamedUuid(uuid_name) for name, uuid_name in named.items()}
         ids |= self._network_ids({row["network"] for row in port_rows} - ids.keys())
-        checks = [check for row in port_rows for check in trunk_checks(row)]
+        trunks = {row["parent"] for row in port_rows} - {None}
+        self._refuse_transparent(trunks - {row["name"] for row in port_rows})
+        parts = [row for row in port_rows if row["parent"] is not None]
+        checks = [check for row in parts for check in trunk_checks(row | {"network": ids[row["network"]]})]
         for pause_s in _pauses():
             keys = self._next_keys or self._read_next_keys()
             after = {
@@ -251,7 +254,8 @@ class Northbound:
             if changed.get("network_type") == "flat":
                 changed.setdefault("segmentation_id", None)
             check_network(row | changed)
-            if self._updated("Network", row, changed, ("network_type", "segmentation_id"), ()):
+            guarded = ("network_type", "segmentation_id", "unknown_unicast", "remote_ports")
+            if self._updated("Network", row, changed, guarded, ()):
                 return
             time.sleep(pause_s)
         raise RefusedError(f"other writers changed network {name!r} {_ATTEMPTS} times; try again")
@@ -259,7 +263,8 @@ class Northbound:
     def set_port(self, name: str, changes: Mapping[str, Any]) -> None:
         """Write *changes*, by column name, to the port called *name*; a network is given by name.
 
-        A `parent` of None takes the tag away too.
+        A `parent` of None takes the tag away too. `options` are added to those there are; one that is empty
+        is taken away.
 
         Raises:
             InvalidValueError, AddressError: the port would be wrong by itself.
@@ -273,9 +278,14 @@ class Northbound:
             check_port(row | changed)
             if "network" in changed:
                 changed["network"] = self._network_ids({changed["network"]})[changed["network"]]
-            moves = changed.keys() & {"parent", "parent_vlan"}
+            if "options" in changed:
+                options = row["options"] | changed["options"]
+                changed["options"] = {key: value for key, value in options.items() if value}
+            moves = changed.keys() & {"parent", "parent_vlan", "network"}
+            if changed.get("parent") is not None:
+                self._refuse_transparent({changed["parent"]})
             checks = trunk_checks(row | changed) if moves else ()
-            guarded = ("port_security", "unknown_macs", "parent", "parent_vlan")
+            guarded = ("port_security", "unknown_macs", "parent", "parent_vlan", "network", "options")
             if self._updated("Port", row, changed, guarded, checks):
                 return
             time.sleep(pause_s)
@@ -358,6 +368,21 @@ class Northbound:
             if not rows:
                 raise NotFoundError(no_such("network", name))
         return {rows[0]["name"]: rows[0]["_uuid"] for rows in found}
+
+    def _refuse_transparent(self, parents: Iterable[str]) -> None:
+        """Raise RefusedError where one of *parents* is in a transparent network, so that it cannot be one.
+
+        A tag of one of its VMs would reach the parent's VIF as that of a sub-port. Where a network turns
+        transparent later, the sub-port's chassis has a fault.
+        """
+        for name in sorted(parents):
+            for port in self.read(select("Port", ("name", "==", name), only=("network",)))[0]:
+                where = (("_uuid", "==", port["network"]), ("vlan_transparent", "==", True))
+                for network in self.read(select("Network", *where, only=("name",)))[0]:
+                    raise RefusedError(
+                        f"port {name!r} cannot be a parent: network {network['name']!r} carries its VMs' "
+                        "tags; use --no-vlan-transparent there, or another --parent"
+                    )
 
     def _read_next_keys(self) -> Row:
         (rows,) = self.read(select("NB_Global", only=("next_network_key", "next_port_key")))

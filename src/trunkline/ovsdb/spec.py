@@ -133,6 +133,10 @@ def check_network(row: Mapping[str, Any]) -> None:
             pass
         case other:
             raise InvalidValueError(f"{other!r} is not a network type; use vlan or flat")
+    if row["remote_ports"] == "learned" and row["unknown_unicast"] == "drop":
+        raise InvalidValueError(
+            "with --remote-ports learned every remote port is an unknown one; use --unknown-unicast forward"
+        )
     _check_range("a VLAN id", vlan_id, MIN_VLAN_ID, MAX_VLAN_ID)
     _check_range("an MTU", row["mtu"], MIN_MTU, MAX_MTU)
 
