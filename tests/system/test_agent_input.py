@@ -1,0 +1,162 @@
+"""Nonsense from users and other writers (DESIGN.md section 6, rule 9): faults, and nothing held up."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+
+pytestmark = pytest.mark.system
+
+A = mac_of("a")
+HELLO = ethernet(BROADCAST, A)
+NIC = "nic-br-phys1"
+LONG = "x" * 10_000
+ODD = 'tab\tnewline\nescape\x1b[31m quote" back\\ \u2028 \u00e9 \U0001f600 \x7f'
+
+
+@pytest.fixture
+def chassis(site: Site) -> DummyChassis:
+    chassis = site.chassis()
+    site.network()
+    site.port("a")
+    chassis.plug("a")
+    site.await_up("a")
+    return chassis
+
+
+def works(chassis: DummyChassis) -> bool:
+    return chassis.receive("a", HELLO) == {NIC: [ethernet(BROADCAST, A, 101)]}
+
+
+def network(name: str, key: int, **columns: object) -> dict[str, object]:
+    row = {"name": name, "unique_key": key, "network_type": "vlan", "physical_network": "physnet1"}
+    return {"op": "insert", "table": "Network", "uuid-name": f"n{key}", "row": row | columns}
+
+
+def port(name: str, key: int, network: int, **columns: object) -> dict[str, object]:
+    row = {
+        "name": name,
+        "unique_key": key,
+        "network": ["named-uuid", f"n{network}"],
+        "mac": f"02:00:00:00:99:{key % 256:02x}",
+        "port_security": False,
+    }
+    return {"op": "insert", "table": "Port", "row": row | columns}
+
+
+def faults(site: Site) -> dict[str, str]:
+    site.sync()
+    found: dict[str, str] = site.nb.chassis("c1")["faults"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({}, "no segmentation_id"),
+        ({"network_type": "flat", "segmentation_id": 105}, "it is flat and has segmentation_id 105"),
+    ],
+)
+def test_a_network_that_contradicts_itself_is_a_fault_until_it_is_mended(
+    site: Site, chassis: DummyChassis, columns: dict[str, object], said: str
+) -> None:
+    site.transact(network("bad", 5001, **columns), port("p", 5001, 5001))
+    chassis.plug("p")
+    assert said in faults(site)["network bad"]
+    assert works(chassis)
+    assert site.bindings()["p"][1] is False
+    where = [["name", "==", "bad"]]
+    right = {"network_type": "vlan", "segmentation_id": 106}
+    site.transact({"op": "update", "table": "Network", "where": where, "row": right})
+    site.await_up("p")
+    assert faults(site) == {}
+    frame = ethernet(BROADCAST, "02:00:00:00:99:89")
+    assert chassis.receive("p", frame) == {NIC: [ethernet(BROADCAST, "02:00:00:00:99:89", 106)]}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"mac": "zz:zz:zz:zz:zz:zz"},
+        {"mac": "ff:ff:ff:ff:ff:ff"},
+        {"mac": "00:00:00:00:00:00"},
+        {"mac": "\n" * 17},
+        {"addresses": "999.0.0.1"},
+        {"addresses": ["set", ["10.0.0.1", "fe80::1%eth0", ""]]},
+        {"allowed_address_pairs": "02:00:00:00:00:01,10.0.0.0/99"},
+        {"allowed_address_pairs": ODD},
+        {"parent": "nobody", "parent_vlan": 5},
+        {"parent": "p", "parent_vlan": 5},
+        {"parent": "a"},
+        {"requested_chassis": " , ,"},
+        {"requested_chassis": LONG},
+        {"options": ["map", [["announce", ODD]]]},
+    ],
+    ids=lambda columns: "-".join(columns),
+)
+def test_a_port_that_makes_no_sense_holds_up_nobody(
+    site: Site, chassis: DummyChassis, columns: dict[str, object]
+) -> None:
+    rows = (network("n", 5001, segmentation_id=105), port("p", 5001, 5001, **columns), port("q", 5002, 5001))
+    site.transact(*rows)
+    chassis.plug("p")
+    chassis.plug("q")
+    site.await_up("q")
+    site.sync()
+    assert works(chassis)
+    # Where its VIF decides, it is a fault; where it is like any other port, it is up.
+    assert (
+        site.bindings()["p"][1]
+        or any("p" in subject.split() for subject in faults(site))
+        or "parent" in columns
+    )
+    site.nb.delete_ports(["p"])
+    site.sync()
+    assert [subject for subject in faults(site) if subject.startswith("port")] == []
+
+
+@pytest.mark.parametrize("name", [LONG, ODD, " ", "a b", "=", "port a"], ids=ascii)
+def test_names_of_any_kind_crash_nothing_and_stay_on_their_line(
+    site: Site, chassis: DummyChassis, name: str
+) -> None:
+    site.transact(network(name, 5001, segmentation_id=105), port(name, 5001, 5001))
+    chassis.plug(name, "vif1")
+    until(lambda: site.bindings()[name] == ("c1", True), "up")
+    site.sync()
+    assert works(chassis)
+    chassis.agent.ask("flows")
+    json.loads(chassis.agent.ask("status"))
+    chassis.switch.vsctl("set", "Interface", "vif1", f"external_ids:iface-id={json.dumps(name + '?')}")
+    until(lambda: f"vif {name}?" in chassis.faults, "fault")
+    assert f"vif {name}?" in faults(site)
+
+
+def test_an_empty_iface_id_is_like_any_that_nobody_has(site: Site, chassis: DummyChassis) -> None:
+    chassis.plug("", "vif1")
+    site.sync()
+    assert works(chassis)
+
+
+def test_hundreds_of_faults_are_reported_and_withdrawn(site: Site, chassis: DummyChassis) -> None:
+    words: list[str] = []
+    for number in range(300):
+        words += ["--", "add-port", "br-int", f"v{number}", "--", "set", "Interface", f"v{number}",
+                  "type=dummy", f"external_ids:iface-id=nobody{number}"]  # fmt: skip
+    chassis.switch.vsctl(*words[1:])
+    assert len(faults(site)) == 300
+    chassis.switch.vsctl(*[word for number in range(300) for word in ("--", "del-port", f"v{number}")][1:])
+    assert faults(site) == {}
+    assert works(chassis)
+
+
+@pytest.mark.parametrize("column", ["bridge_mappings", "hostname", "version"])
+def test_what_others_write_into_its_row_the_agent_writes_over(
+    site: Site, chassis: DummyChassis, column: str
+) -> None:
+    site.sync()
+    before = site.nb.chassis("c1")[column]
+    nonsense = ["map", [[ODD, ODD]]] if column == "bridge_mappings" else ODD
+    site.transact({"op": "update", "table": "Chassis", "where": [], "row": {column: nonsense}})
+    until(lambda: site.nb.chassis("c1")[column] == before, "mended")
