@@ -30,7 +30,7 @@ SIZES = (Size(10, 5), Size(1000, 200))
 
 
 class Bound(NamedTuple):
-    """Milliseconds until `Port.up`, from the start of ovs-vsctl and from its return, and what it took itself."""
+    """Milliseconds until `Port.up`, from the start of ovs-vsctl and its return; what it took itself."""
 
     from_start: float
     from_return: float

@@ -281,7 +281,14 @@ class Site:
         """Create a port without port security; return its MAC, by default `mac_of`."""
         mac = mac or mac_of(name)
         self.nb.create(
-            ports=[PortSpec(name=name, network=network, mac=mac, **{"port_security": False, "options": {"announce": "false"}} | more)]
+            ports=[
+                PortSpec(
+                    name=name,
+                    network=network,
+                    mac=mac,
+                    **{"port_security": False, "options": {"announce": "false"}} | more,
+                )
+            ]
         )
         return mac
 
@@ -348,16 +355,16 @@ def opened() -> Iterator[Site]:
     """
     # Not pytest's own directory, whose names are too long for a Unix socket (107 bytes, unix(7)).
     folder = Path(tempfile.mkdtemp(prefix="tl-a-"))
-    started = Site(folder)
     is_checked = False
     try:
-        yield started
-        is_checked = True
-    finally:
+        started = Site(folder)
         try:
-            started.close(is_checked=is_checked)
+            yield started
+            is_checked = True
         finally:
-            shutil.rmtree(folder)
+            started.close(is_checked=is_checked)
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
