@@ -98,7 +98,7 @@ def connected(switch: Switch) -> Iterator[Session]:
     connection.close()
 
 
-def heard(connection: Session, last: type[Event], timeout_s: float = 20) -> list[Event]:
+def heard(connection: Session, last: type[object], timeout_s: float = 20) -> list[Event]:
     """Run *connection* until an event of the kind *last*; return all that came, perhaps more."""
     deadline = time.monotonic() + timeout_s
     events: list[Event] = []

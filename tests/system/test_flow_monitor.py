@@ -143,3 +143,24 @@ def test_change_before_a_read_is_in_it_and_one_after_it_is_reported(
     assert (events, flow_by_key) == ([FlowsDrifted({KEY: BODY})], {KEY: BODY})
     switch.ofctl("del-flows", switch.target)
     assert drift(connection) == {KEY: None}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("set-controller", "br-int", "tcp:127.0.0.1:1"),
+        ("set", "Bridge", "br-int", "fail_mode=standalone"),
+    ],
+)
+def test_flush_by_a_change_of_controller_or_fail_mode_is_reported(
+    switch: Switch, connection: Session, command: tuple[str, ...]
+) -> None:
+    """DESIGN.md, Lifecycle 7: Open vSwitch flushes all flows then, without anybody deleting one."""
+    apply(connection, {KEY: BODY}, {})
+    switch.vsctl(*command)
+    drifts, flow_by_key = settled(connection)
+    # A bridge that is standalone gets a flow of Open vSwitch's own besides.
+    assert {KEY: None}.items() <= {
+        pair for each in drifts if isinstance(each, FlowsDrifted) for pair in each.changes.items()
+    }
+    assert flow_by_key == {}
