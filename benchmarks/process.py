@@ -1,0 +1,110 @@
+"""Processes of a benchmark: started, looked at, and ended by their ids alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+END_TIMEOUT_S = 30.0
+
+
+class Usage(NamedTuple):
+    """What a process has used: CPU seconds since its start, resident bytes now and at most."""
+
+    cpu_s: float
+    rss_bytes: int
+    peak_rss_bytes: int
+
+
+class Failure(Exception):
+    """Something that a benchmark needs did not work; the text says what."""
+
+
+def do(argv: Sequence[str], environment: Mapping[str, str], text: str | None = None) -> str:
+    """Run *argv* with *text* as its input, and return what it wrote; raises `Failure` where it fails."""
+    done = subprocess.run(argv, env=dict(environment), input=text, text=True, capture_output=True)
+    if done.returncode:
+        raise Failure(f"{' '.join(argv)[:200]}: {done.stderr.strip()[:500]}")
+    return done.stdout
+
+
+class Process:
+    """A process that this program started; *log_path* takes what it writes."""
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], log_path: Path) -> None:
+        with log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv, env=dict(environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.pid = self._process.pid
+
+    @property
+    def usage(self) -> Usage:
+        """What it has used up to now (proc(5))."""
+        return usage(self.pid)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it with signal *number*, and wait until it is gone."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+            try:
+                self._process.wait(END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+class Daemon:
+    """A program that detaches once it is ready, and writes *pidfile*."""
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], pidfile: Path) -> None:
+        do([*argv, "--detach", "--no-chdir", f"--pidfile={pidfile}"], environment)
+        self.pid = int(pidfile.read_text())
+
+    @property
+    def usage(self) -> Usage:
+        """What it has used up to now (proc(5))."""
+        return usage(self.pid)
+
+    def end(self) -> None:
+        """Kill it, and wait until it is gone."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        try:
+            _await_end(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _await_end(descriptor: int) -> None:
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    poll.poll(int(END_TIMEOUT_S * 1000))
+
+
+def usage(pid: int) -> Usage:
+    """Return what the process with *pid* has used up to now (proc(5))."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    kib = {
+        line.split(":")[0]: int(line.split()[1])
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith(("VmRSS", "VmHWM"))
+    }
+    cpu_s = (int(stat[11]) + int(stat[12])) / TICKS_PER_S
+    return Usage(cpu_s, kib["VmRSS"] * 1024, kib["VmHWM"] * 1024)
+
+
+def now_s() -> float:
+    """Return the time, in seconds that only grow."""
+    return time.perf_counter()

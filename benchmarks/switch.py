@@ -1,0 +1,100 @@
+"""A switch of a benchmark's own: an ovsdb-server and an ovs-vswitchd with dummy devices in one directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from load import CHASSIS
+from process import Daemon, do
+from watch import Watch, Writer
+
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+PROVIDER_BRIDGE = "br-phys"
+CHUNK = 500
+
+
+class Switch:
+    """Open vSwitch in *folder*, with br-int and a provider bridge; it never touches the machine's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        names = ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVN_RUNDIR", "OVN_LOGDIR", "OVN_DBDIR")
+        self.environment = os.environ | dict.fromkeys(names, str(folder))
+        self.remote = f"unix:{folder}/db.sock"
+        do(["ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA], self.environment)
+        serve = ["ovsdb-server", f"{folder}/conf.db", f"--remote=punix:{folder}/db.sock", f"--log-file={folder}/db.log"]
+        self.database = Daemon(serve, self.environment, folder / "db.pid")
+        self.vsctl("--no-wait", "init")
+        switchd = ["ovs-vswitchd", self.remote, "--enable-dummy=override", "--disable-system", f"--log-file={folder}/vs.log"]
+        self.vswitchd = Daemon(switchd, self.environment, folder / "vs.pid")
+        self.vsctl(
+            *_bridge("br-int", "fail_mode=secure"),
+            *_bridge(PROVIDER_BRIDGE),
+            *("--", "add-port", PROVIDER_BRIDGE, "nic0", "--", "set", "Interface", "nic0", "type=dummy"),
+            *("--", "set", "Open_vSwitch", ".", f"external_ids:system-id={CHASSIS}"),
+        )
+        self._writer = Writer(self.remote, "Open_vSwitch")
+        self._bridge_id = self.vsctl("get", "Bridge", "br-int", "_uuid").strip()
+
+    def vsctl(self, *words: str) -> str:
+        """Run ovs-vsctl on this switch."""
+        return do(["ovs-vsctl", f"--db={self.remote}", *words], self.environment)
+
+    def set(self, **external_ids: str) -> None:
+        """Write settings of the chassis."""
+        self.vsctl("set", "Open_vSwitch", ".", *(f'external_ids:{key.replace("_", "-")}="{value}"' for key, value in external_ids.items()))
+
+    def plug(self, names: Iterable[str]) -> None:
+        """Plug a VIF for each of the ports *names* in; returns when the database has them all."""
+        names = list(names)
+        for start in range(0, len(names), CHUNK):
+            operations: list[dict[str, object]] = []
+            for position, name in enumerate(names[start : start + CHUNK]):
+                interface, port = f"i{position}", f"p{position}"
+                ids = ["map", [["iface-id", name]]]
+                row = {"name": name, "type": "dummy", "external_ids": ids}
+                operations.append({"op": "insert", "table": "Interface", "row": row, "uuid-name": interface})
+                row = {"name": name, "interfaces": ["named-uuid", interface]}
+                operations.append({"op": "insert", "table": "Port", "row": row, "uuid-name": port})
+            ports = ["set", [["named-uuid", operation["uuid-name"]] for operation in operations[1::2]]]
+            self._mutate_ports("insert", ports, operations)
+
+    def unplug(self, names: Iterable[str]) -> None:
+        """Take the VIFs of the ports *names* out again."""
+        where = [{"op": "select", "table": "Port", "where": [["name", "==", name]], "columns": ["_uuid"]} for name in names]
+        found = self._writer.transact(*where)
+        self._mutate_ports("delete", ["set", [result["rows"][0]["_uuid"] for result in found]], [])
+
+    def _mutate_ports(self, how: str, ports: list[object], before: list[dict[str, object]]) -> None:
+        where = [["_uuid", "==", ["uuid", self._bridge_id]]]
+        mutation = {"op": "mutate", "table": "Bridge", "where": where, "mutations": [["ports", how, ports]]}
+        bump = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
+        self._writer.transact(*before, mutation, bump)
+
+    def settle(self) -> None:
+        """Return when ovs-vswitchd has acted upon all that is in its database."""
+        watch = Watch(self.remote, "Open_vSwitch", "Open_vSwitch", ["next_cfg", "cur_cfg"])
+        watch.until(lambda rows: all(row["next_cfg"] == row["cur_cfg"] for row in rows.values()), "settled")
+        watch.close()
+
+    def flow_count(self) -> int:
+        """Return how many flows br-int has."""
+        aggregate = do(["ovs-ofctl", "dump-aggregate", f"unix:{self.folder}/br-int.mgmt"], self.environment)
+        return int(aggregate.rpartition("flow_count=")[2].split()[0])
+
+    def clear(self) -> None:
+        """Take all flows out of br-int."""
+        do(["ovs-ofctl", "del-flows", f"unix:{self.folder}/br-int.mgmt"], self.environment)
+
+    def close(self) -> None:
+        """End both daemons."""
+        self._writer.close()
+        self.vswitchd.end()
+        self.database.end()
+
+
+def _bridge(name: str, *columns: str) -> list[str]:
+    return ["--", "add-br", name, "--", "set", "Bridge", name, "datapath_type=dummy", *columns]

@@ -1,0 +1,69 @@
+"""A watch: one connection to a database that is told of each change of some columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from process import Failure, now_s
+
+from trunkline.ovsdb.rpc import Rpc
+
+TIMEOUT_S = 600.0
+Rows = dict[str, dict[str, Any]]
+
+
+class Watch:
+    """The *columns* of *table* of *database* at *remote*, kept current by the server (RFC 7047 section 4.1.5)."""
+
+    def __init__(self, remote: str, database: str, table: str, columns: list[str]) -> None:
+        self._rpc = Rpc.connect(remote, TIMEOUT_S)
+        self._table = table
+        self.rows: Rows = {}
+        self._take(self._rpc.request("monitor", [database, None, {table: {"columns": columns}}], TIMEOUT_S))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._rpc.close()
+
+    def until(self, is_so: Callable[[Rows], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Return as soon as the server's rows are such that *is_so*; raises `Failure` after *timeout_s*."""
+        deadline = now_s() + timeout_s
+        while not is_so(self.rows):
+            notification = self._rpc.notification(max(0.0, deadline - now_s()))
+            if notification is None:
+                raise Failure(f"after {timeout_s:g} s still not: {what}")
+            self._take(notification.params[1])
+
+    def catch_up(self) -> None:
+        """Take in what has arrived."""
+        while (notification := self._rpc.notification(0.0)) is not None:
+            self._take(notification.params[1])
+
+    def _take(self, updates: Mapping[str, Any]) -> None:
+        for row_id, change in updates.get(self._table, {}).items():
+            if "new" in change:
+                self.rows[row_id] = change["new"]
+            else:
+                self.rows.pop(row_id, None)
+
+
+class Writer:
+    """A connection that writes to *database* at *remote*."""
+
+    def __init__(self, remote: str, database: str) -> None:
+        self._rpc = Rpc.connect(remote, TIMEOUT_S)
+        self._database = database
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._rpc.close()
+
+    def transact(self, *operations: Mapping[str, Any]) -> list[Any]:
+        """Return the results of *operations*; raises `Failure` where the database refuses."""
+        results: list[Any] = self._rpc.request("transact", [self._database, *operations], TIMEOUT_S)
+        for result in results:
+            if result and "error" in result:
+                raise Failure(json.dumps(result))
+        return results
