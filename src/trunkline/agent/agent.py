@@ -55,6 +55,7 @@ class Agent:
         self._nb_identity: str | None = None
         self._is_whole = False
         self._is_nb_new = False
+        self._has_missed = False
         self._retry_at_s: float | None = None
 
     # -- the loop ----------------------------------------------------------------------------------
@@ -128,7 +129,8 @@ class Agent:
             self._move_to(new.wiring.bridge, changes)
         if old is None or old.chassis != new.chassis:
             self._be(new.chassis)
-        if old is None or (old.nb_remotes, old.chassis) != (new.nb_remotes, new.chassis):
+        is_accepted = self._nb_fault is not None and old is not None and old.nb_identity != new.nb_identity
+        if old is None or (old.nb_remotes, old.chassis) != (new.nb_remotes, new.chassis) or is_accepted:
             self._follow(new)
 
     def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
@@ -156,6 +158,7 @@ class Agent:
         for iface_id in self.snapshot.vifs:
             self.nb.need(iface_id, is_here=True)
         self.nb.narrow()
+        self._nb_identity = None
         self._is_nb_new = True
 
     def _take_vifs(self, changes: SwitchChanges) -> None:
@@ -197,8 +200,10 @@ class Agent:
             return
         touched = nb.run()
         if not self._is_obeyed(nb):
+            self._has_missed |= bool(touched)
             return
-        changes = nb.changes(nb.everything if self._is_nb_new else touched)
+        changes = nb.changes(nb.everything if self._has_missed else touched)
+        self._has_missed = False
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
         if is_complete and self._is_nb_new:
             # What the last northbound said and this one does not is gone.
@@ -238,11 +243,10 @@ class Agent:
             self._nb_fault = None
         else:
             self._nb_fault = (
-                f"it is not the one that this chassis obeys ({obeyed}) but {nb.identity}; what is known stays. "
+                f"it is {nb.identity}, and this chassis obeys {obeyed}; what is known stays. "
                 "If it is meant, run here: trunkline chassis accept-nb"
             )
             log.error("northbound not obeyed", identity=nb.identity, obeyed=obeyed)
-            self._is_nb_new = True
         return is_obeyed
 
     # -- flows -------------------------------------------------------------------------------------
@@ -345,15 +349,22 @@ class Agent:
             return
         if self.reporter.is_refused(nb):
             self._retry_at_s = time.monotonic() + RETRY_S
-        if nb.is_writing or not nb.are_conditions_met or not self._is_whole or self._retry_at_s is not None:
+        if nb.is_writing or not nb.are_conditions_met or self._retry_at_s is not None:
             return
-        bindings = self.reporter.bindings(nb, self.snapshot, forwarding.applied, self._is_working)
+        is_obeyed = self._nb_fault is None
+        if is_obeyed and not self._is_whole:
+            return
+        bindings = (
+            self.reporter.bindings(nb, self.snapshot, forwarding.applied, self._is_working)
+            if is_obeyed
+            else {}
+        )
         self.reporter.write(
             nb,
             bindings,
             bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults,
-            nb_cfg=nb.nb_cfg if self.is_settled and self.reporter.is_done else None,
+            nb_cfg=nb.nb_cfg if is_obeyed and self.is_settled and self.reporter.is_done else None,
         )
 
     def _is_working(self, network_id: UUID) -> bool:

@@ -37,6 +37,7 @@ class Plumbing:
         self._live: dict[str, Trunk] = {}
         self._transparent: set[UUID] = set()
         self._mtu_by_iface_id: dict[str, int] = {}
+        self._nb_identity: str | None = None
         self._uplink_mtu_by_physnet: dict[str, int] = {}
 
     # -- what is needed ----------------------------------------------------------------------------
@@ -56,6 +57,11 @@ class Plumbing:
             if network is not None and network.mtu is not None and snapshot.vifs.get(iface_id):
                 self._mtu_by_iface_id[iface_id] = network.mtu
                 self.is_due = True
+
+    def remember(self, nb_identity: str) -> None:
+        """Have the chassis obey the northbound of that identity, and no other, from now on."""
+        self._nb_identity = nb_identity
+        self.is_due = True
 
     # -- doing it ----------------------------------------------------------------------------------
 
@@ -83,6 +89,7 @@ class Plumbing:
         target = self._target(settings, are_flows_applied=are_flows_applied)
         if wiring.is_wired(self.switch, target):
             self._mtu_by_iface_id.clear()
+            self._nb_identity = None
             # What is wider than needed is narrowed once the flows are gone: see `settle`.
             self.is_due = False
         elif not self.switch.is_writing and not self.is_refused:
@@ -119,6 +126,7 @@ class Plumbing:
             trunks=trunks,
             mtu_by_iface_id=dict(self._mtu_by_iface_id),
             needs_inner_tags=bool(self._transparent),
+            nb_identity=self._nb_identity,
         )
 
     # -- MTU ---------------------------------------------------------------------------------------

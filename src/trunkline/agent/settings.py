@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.vswitch import NB_IDENTITY
 from trunkline.ovsdb.wiring import BridgeMapping, Wiring
 
 SYSTEM_ID = "system-id"
@@ -14,6 +15,9 @@ BRIDGE_MAPPINGS = "trunkline-bridge-mappings"
 INTEGRATION_BRIDGE = "trunkline-integration-bridge"
 DATAPATH_TYPE = "trunkline-datapath-type"
 VLAN_PRUNING = "trunkline-vlan-pruning"
+
+ANY_NB = "any"
+"""The value of `trunkline-nb-identity` by which every northbound is obeyed."""
 
 DEFAULT_INTEGRATION_BRIDGE = "br-int"
 
@@ -26,14 +30,16 @@ class SettingsError(TrunklineError):
 class Settings:
     """The settings of a chassis.
 
-    *is_pruned* says that uplinks carry just the VLANs in use here. *faults* says which entries were passed
-    over, and why.
+    *is_pruned* says that uplinks carry just the VLANs in use here. *nb_identity* is that of the northbound
+    which this chassis obeys (None: the first that it meets, `ANY_NB`: every one). *faults* says which entries
+    were passed over, and why.
     """
 
     chassis: str
     nb_remotes: str
     wiring: Wiring
     is_pruned: bool = True
+    nb_identity: str | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -67,6 +73,7 @@ def settings(external_ids: Mapping[str, str]) -> Settings:
         chassis=external_ids[SYSTEM_ID].strip(),
         nb_remotes=external_ids[NB].strip(),
         wiring=Wiring(bridge, datapath_type, mappings),
+        nb_identity=external_ids.get(NB_IDENTITY, "").strip() or None,
         is_pruned=external_ids.get(VLAN_PRUNING, "").strip().lower() != "false",
         faults=faults,
     )

@@ -56,3 +56,25 @@ def delete(nb: Northbound, names: tuple[str, ...]) -> None:
     An agent that still runs registers its chassis again.
     """
     nb.delete_chassis(names)
+
+
+@chassis.command("accept-nb")
+@click.option(
+    "--ovs",
+    metavar="REMOTE",
+    help="This chassis' own Open_vSwitch database.  [default: unix:$OVS_RUNDIR/db.sock]",
+)
+def accept_nb(ovs: str | None) -> None:
+    """Obey, on this chassis, the northbound that trunkline-nb leads to, whichever it is.
+
+    A chassis obeys the northbound that it met first. One of another identity, such as a file that was
+    made anew, is reported as a fault until it is accepted by this command; what the chassis knows stays
+    meanwhile. A restored backup has the identity of the original and needs no acceptance.
+    """
+    from trunkline.agent.daemon import Options, require_socket
+    from trunkline.ovsdb.acceptance import forget_northbound
+
+    remote = Options(ovs_remote=ovs).remote
+    require_socket(remote)
+    forget_northbound(remote)
+    click.echo("The northbound that trunkline-nb leads to is obeyed from now on.")

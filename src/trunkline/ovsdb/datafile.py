@@ -6,10 +6,12 @@ import json
 import shutil
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb.operation import expect, insert, select
-from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
+from trunkline.ovsdb.access import grant, granted, is_granted
+from trunkline.ovsdb.operation import decoded_row, expect, insert, select
+from trunkline.ovsdb.schema import DATABASE, IDENTITY, SCHEMA_PATH, version
 from trunkline.ovsdb.tool import ToolError, run
 
 if TYPE_CHECKING:
@@ -24,11 +26,11 @@ class DatafileError(TrunklineError):
 
 
 def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequence[str] = ()) -> None:
-    """Make *db* a file of the present schema with its `NB_Global` row; one that is so already is left alone.
+    """Make *db* a file of the present schema with its `NB_Global` row and roles; one that is so is left alone.
 
     A new file is standalone, or where *cluster_local* (`tcp|ssl:IP:PORT`) is given a member of a cluster: the
     first one or, given *cluster_remotes*, one that joins. An older standalone file is converted, and a copy
-    kept as `<db>.<version>.backup`. A cluster is converted while it runs: `ovsdb-client convert`.
+    kept as `<db>.<version>.backup`. A cluster is converted while it runs, by `trunkline.ovsdb.upgrade`.
 
     Raises:
         DatafileError: *db* is another database, or of a newer schema.
@@ -42,7 +44,7 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
         raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another --db")
     if _is_standalone(db):
         _convert(db)
-        _give_global(db)
+        _furnish(db)
 
 
 def _create(db: Path, cluster_local: str | None, cluster_remotes: Sequence[str]) -> None:
@@ -55,7 +57,7 @@ def _create(db: Path, cluster_local: str | None, cluster_remotes: Sequence[str])
     draft = db.with_name(f"{db.name}.new")
     draft.unlink(missing_ok=True)
     run("ovsdb-tool", "create", str(draft), str(SCHEMA_PATH))
-    _give_global(draft)
+    _furnish(draft)
     if cluster_local is None:
         draft.rename(db)
         return
@@ -67,23 +69,36 @@ def _create(db: Path, cluster_local: str | None, cluster_remotes: Sequence[str])
 
 def _convert(db: Path) -> None:
     theirs = run("ovsdb-tool", "db-version", str(db))
-    if _numbers(theirs) > _numbers(version()):
+    if numbers(theirs) > numbers(version()):
         raise DatafileError(
             f"{db} has version {theirs} of the schema, newer than {version()}; upgrade trunkline"
         )
     if run("ovsdb-tool", "needs-conversion", str(db), str(SCHEMA_PATH)) == "no":
         return
-    backups = (db.with_name(f"{db.name}.{theirs}.backup{f'.{n}' if n else ''}") for n in count())
-    shutil.copy2(db, next(path for path in backups if not path.exists()))
+    shutil.copy2(db, free_backup(db, theirs))
     run("ovsdb-tool", "convert", str(db), str(SCHEMA_PATH))
 
 
+def free_backup(db: Path, version: str) -> Path:
+    """Return the first path for a copy of *db* as of *version* of the schema that is not taken."""
+    paths = (db.with_name(f"{db.name}.{version}.backup{f'.{n}' if n else ''}") for n in count())
+    return next(path for path in paths if not path.exists())
+
+
+def _furnish(db: Path) -> None:
+    """Insert what every northbound has where it is missing: the `NB_Global` row, and the roles of chassis."""
+    _give_global(db)
+    found = zip(("RBAC_Role", "RBAC_Permission"), _transact(db, "query", granted()), strict=True)
+    roles, permissions = ([decoded_row(table, row) for row in result["rows"]] for table, result in found)
+    if not is_granted(roles, permissions):
+        _transact(db, "transact", grant(roles))
+
+
 def _give_global(db: Path) -> None:
-    """Insert the `NB_Global` row, with the first keys, where there is none."""
+    """Insert the `NB_Global` row, with the first keys and a new identity, where there is none."""
     if not _transact(db, "query", [select("NB_Global")])[0]["rows"]:
-        _transact(
-            db, "transact", [expect("NB_Global", rows=[], only=("nb_cfg",)), insert("NB_Global", _FIRST_KEYS)]
-        )
+        row = {**_FIRST_KEYS, "external_ids": {IDENTITY: str(uuid4())}}
+        _transact(db, "transact", [expect("NB_Global", rows=[], only=("nb_cfg",)), insert("NB_Global", row)])
 
 
 def _transact(db: Path, verb: str, operations: list[Any]) -> list[Any]:
@@ -102,5 +117,6 @@ def _is_standalone(db: Path) -> bool:
     return True
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str) -> tuple[int, ...]:
+    """Return the parts of a version, which compare as versions do."""
     return tuple(map(int, text.split(".")))

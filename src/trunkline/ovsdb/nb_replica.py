@@ -16,10 +16,10 @@ from trunkline.core.model import AllowedPair, Network, Port
 from trunkline.core.snapshot import Changes
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.replica import Replica, Touched
-from trunkline.ovsdb.schema import SCHEMA_PATH
+from trunkline.ovsdb.schema import IDENTITY, SCHEMA_PATH
 
 _COLUMNS = {
-    "NB_Global": ["nb_cfg"],
+    "NB_Global": ["nb_cfg", "external_ids"],
     "Network": [
         "name",
         "unique_key",
@@ -137,6 +137,17 @@ class NorthboundReplica(Replica):
         """The number of the latest request to report, None while it is not known."""
         for row in self.rows("NB_Global").values():
             return int(one(row, "nb_cfg"))
+        return None
+
+    @property
+    def identity(self) -> str | None:
+        """What tells this database from another, None while it is not known.
+
+        A copy and a restored backup have the identity of the original. A database that was made without one
+        goes by its `NB_Global` row's UUID.
+        """
+        for row_id, row in self.rows("NB_Global").items():
+            return pairs(row, "external_ids").get(IDENTITY) or str(row_id)
         return None
 
     @property

@@ -11,6 +11,10 @@ from uuid import UUID
 import ovs.db.idl
 import ovs.poller
 
+from trunkline.ovsdb import parser
+
+parser.install()
+
 PROBE_INTERVAL_MS = 5000
 """How long a server may be silent before it is asked whether it is there."""
 
@@ -97,6 +101,11 @@ class Replica:
         """Return the rows of *table* by id."""
         rows: Mapping[UUID, Any] = self._idl.tables[table].rows
         return rows
+
+    @property
+    def everything(self) -> Touched:
+        """Every row that is there, as if it had just come."""
+        return Touched({table: set(self.rows(table)) for table in self._known})
 
     def table(self, name: str) -> Any:
         """Return the table of that name, for a transaction to insert into."""

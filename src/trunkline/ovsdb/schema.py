@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 DATABASE = "Trunkline_Northbound"
 """The database's name, as `ovsdb-server` lists it."""
 
+IDENTITY = "identity"
+"""The key of `NB_Global.external_ids` that tells one database from another; a backup keeps it."""
+
 SCHEMA_PATH = Path(__file__).with_name("trunkline-nb.ovsschema")
 """The schema file of this version of Trunkline."""
 

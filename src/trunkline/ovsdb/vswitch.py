@@ -11,6 +11,9 @@ from trunkline.core.model import Vif
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 
+NB_IDENTITY = "trunkline-nb-identity"
+"""The key of the `Open_vSwitch` row's `external_ids` that names the northbound which this chassis obeys."""
+
 PHYSNET_MARK = "trunkline-physnet"
 """The key of `external_ids` that marks a patch port as ours, and says for which physical network."""
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from trunkline.core.model import Uplink
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.vswitch import PHYSNET_MARK, SwitchReplica, ofport_of
+from trunkline.ovsdb.vswitch import NB_IDENTITY, PHYSNET_MARK, SwitchReplica, ofport_of
 
 BRIDGE_MARK = "trunkline-created"
 """The key of `external_ids` that marks an integration bridge that the agent created."""
@@ -48,7 +48,7 @@ class Wiring:
 
     *trunks* says which VLAN ids (0: untagged) each physical network's patch port lets through; None for one
     means every VLAN, and so does a physical network that is not there. *mtu_by_iface_id* is what to request
-    for VIFs.
+    for VIFs. *nb_identity*, where it is not None, is to be remembered as that of the northbound to obey.
     """
 
     bridge: str
@@ -57,6 +57,7 @@ class Wiring:
     trunks: Mapping[str, frozenset[int] | None] = field(default_factory=dict)
     mtu_by_iface_id: Mapping[str, int] = field(default_factory=dict)
     needs_inner_tags: bool = False
+    nb_identity: str | None = None
 
 
 class _End(NamedTuple):
@@ -139,6 +140,7 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
         and not any(True for _ in _unfit(switch, wiring))
         and not any(True for _ in _unsized(switch, wiring))
         and not _is_limit_low(switch, wiring)
+        and wiring.nb_identity in (None, switch.external_ids.get(NB_IDENTITY))
     )
 
 
@@ -246,6 +248,9 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> list[str]:
     if _is_limit_low(switch, wiring):
         deeds.append(f"raise vlan-limit to {VLAN_LIMIT}")
         switch.root.setkey("other_config", "vlan-limit", str(VLAN_LIMIT))
+    if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
+        deeds.append(f"obey the northbound {wiring.nb_identity}")
+        switch.root.setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
     switch.commit(transaction)
     return deeds
 

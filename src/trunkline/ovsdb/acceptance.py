@@ -1,0 +1,35 @@
+"""Acceptance: a chassis obeys one northbound until it is told to forget which."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.rpc import Rpc
+from trunkline.ovsdb.vswitch import NB_IDENTITY
+
+TIMEOUT_S = 5.0
+
+
+class AcceptanceError(TrunklineError):
+    """The switch's database did not take the change."""
+
+
+def forget_northbound(remote: str) -> None:
+    """Let the chassis whose `Open_vSwitch` database is at *remote* obey whichever northbound it meets next.
+
+    Raises:
+        UnreachableError: the database is not there.
+        AcceptanceError: it refused.
+    """
+    forget = {
+        "op": "mutate",
+        "table": "Open_vSwitch",
+        "where": [],
+        "mutations": [["external_ids", "delete", ["set", [NB_IDENTITY]]]],
+    }
+    with closing(Rpc.connect(remote, TIMEOUT_S)) as rpc:
+        results = rpc.request("transact", ["Open_vSwitch", forget], TIMEOUT_S)
+    for result in results:
+        if result and "error" in result:
+            raise AcceptanceError(f"{remote} refused: {result['error']}; is it the switch's own database?")
