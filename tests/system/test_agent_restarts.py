@@ -140,19 +140,27 @@ def test_rule_5_the_northbound_goes_and_comes_back_with_differences(
     assert works(chassis, 105)
 
 
-def test_an_empty_northbound_in_the_place_of_the_old_one_is_believed(
-    site: Site, chassis: DummyChassis
+def test_a_fresh_northbound_in_the_place_of_the_old_one_is_obeyed_once_it_is_accepted(
+    site: Site, chassis: DummyChassis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.served.stop()
     (site.folder / "nb.db").unlink()
     site.served.start()
     site.reconnect()
+    fault = until(lambda: chassis.faults.get("northbound"), "a fault")
+    assert "trunkline chassis accept-nb" in fault
+    assert works(chassis), "a file that was wiped cuts nobody off"
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
+    done = trunkline("chassis", "accept-nb")
+    assert (done.code, done.err) == (0, ""), done
     until(lambda: "vif a" in chassis.faults, "ports gone")
     until(lambda: chassis.agent.status()["settled"], "settled")
     assert chassis.receive("a", HELLO) == {}
     site.network("net9", 109)
     site.port("a", "net9")
     site.await_up("a")
+    site.sync()
     assert chassis.receive("a", HELLO) == {NIC: [ethernet(BROADCAST, A, 109)]}
 
 

@@ -227,7 +227,7 @@ def test_the_northbound_changes_live(site: Site, chassis: DummyChassis) -> None:
     try:
         other.network("net1", 301)
         other.port("a", "net1")
-        chassis.set(**{"trunkline-nb": other.served.remote})
+        chassis.set(**{"trunkline-nb": other.served.remote, "trunkline-nb-identity": "any"})
         other.await_up("a")
         other.sync()
         assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 301)]}
