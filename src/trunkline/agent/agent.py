@@ -136,9 +136,11 @@ class Agent:
     def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
         """Work on *bridge* from now on; what another held stays there as it is."""
         changes.vifs |= self.switch.watch(bridge).vifs
-        if self.forwarding is not None:
-            self.forwarding.close()
-        self.forwarding = Forwarding(f"unix:{os.path.join(self.rundir, bridge)}.mgmt")
+        old, self.forwarding = self.forwarding, Forwarding(f"unix:{os.path.join(self.rundir, bridge)}.mgmt")
+        if old is not None:
+            # Ports wait for the generation that carries them: it counts on.
+            self.forwarding.generation = old.generation
+            old.close()
         self.forwarding.update({subject: self.snapshot.view(subject) for subject in self.snapshot.subjects()})
 
     def _be(self, chassis: str) -> None:
