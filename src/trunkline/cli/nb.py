@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import Connection, with_output
-from trunkline.cli.output import print_one
+from trunkline.cli.option import Connection, with_northbound, with_output
+from trunkline.cli.output import print_one, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trunkline.ovsdb.northbound import Northbound
     from trunkline.ovsdb.server import Server
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -61,21 +64,43 @@ def _located(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="tcp|ssl:IP:PORT",
     help="A member of the cluster to join; may be repeated.",
 )
+@click.option(
+    "--relay",
+    "relayed",
+    multiple=True,
+    metavar="unix:PATH|tcp|ssl:IP:PORT",
+    help="Keep no file: relay the northbound served there, to take load off it; may be repeated.",
+)
+@click.option("--private-key", metavar="FILE", help="The server's key (PEM), for pssl: and ssl:.")
+@click.option("--certificate", metavar="FILE", help="Its certificate (PEM).")
+@click.option("--ca-cert", metavar="FILE", help="The CA that clients, and other members, must show.")
 def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ...], **options: Any) -> None:
     """Start the server.
 
-    A file that does not exist is made; one of an older schema is converted, and a copy kept beside it.
-    The server also listens on the targets of the rows that NB_Global:connections refers to, and takes its key
-    and certificates for pssl: from the SSL row.
+    A file that does not exist is made; one of an older schema is converted, and a copy kept beside it. A
+    cluster is converted once its first member starts with --detach; restarting members as they were needs no
+    --cluster options.
+
+    The server also listens where `trunkline nb listen` says. Without the three files for TLS, the SSL row
+    names them.
     """
-    from trunkline.ovsdb.server import DEFAULT_LISTENER, Server
+    from trunkline.ovsdb.rpc import Tls
+    from trunkline.ovsdb.server import DEFAULT_LISTENER, Server, Serving
 
     for listener in listeners:
         if not listener.startswith(("punix:", "ptcp:", "pssl:")):
             raise click.UsageError(f"{listener!r} is not a place to listen; write punix:PATH or ptcp:PORT:IP")
     if options["cluster_remotes"] and not options["cluster_local"]:
         raise click.UsageError("a member that joins a cluster has an address; give --cluster-local")
-    Server.of(db, pidfile).start(listeners or [DEFAULT_LISTENER], is_detached=detach, **options)
+    if options["relayed"] and options["cluster_local"]:
+        raise click.UsageError("a relay is no member of the cluster; leave --cluster-local out")
+    tls = Tls(*(options.pop(name) for name in Tls._fields))
+    if any(tls) and not all(tls):
+        raise click.UsageError("TLS takes three files; give --private-key, --certificate and --ca-cert")
+    serving = Serving(listeners or (DEFAULT_LISTENER,), tls=tls, **options)
+    note = Server.of(db, pidfile).start(serving, is_detached=detach)
+    if note is not None:
+        click.echo(printable(f"trunkline: {note}"), err=True)
 
 
 @nb.command()
@@ -91,14 +116,58 @@ def stop(db: Path, pidfile: Path | None) -> None:
 @_located
 @with_output
 def status(db: Path, pidfile: Path | None, output: str) -> None:
-    """Show whether the server runs, and what it holds. The exit code is 1 where it does not run."""
+    """Show whether the server runs, what it holds, and its place in its cluster.
+
+    role is leader, follower or candidate; index is that of the last log entry, and lag how many entries this
+    member has that are not committed and applied yet. Of its peers the leader knows how far each is behind.
+    The exit code is 1 where the server does not run.
+    """
+    from trunkline.ovsdb.cluster import Peer
     from trunkline.ovsdb.server import Server
 
     server = Server.of(db, pidfile)
     seen = _seen(server)
+    if output == "table" and seen.get("cluster"):
+        cluster = seen.pop("cluster")
+        peers = cluster.pop("peers")
+        seen |= cluster | {"peers": {each["address"]: str(Peer(**each)) for each in peers}}
     print_one(seen, output)
     if not seen["running"]:
         sys.exit(1)
+
+
+@nb.command()
+@click.argument("targets", nargs=-1, required=True, metavar="pssl:PORT:IP|ptcp:PORT:IP...")
+@click.option(
+    "--role",
+    default="",
+    metavar="ROLE",
+    help="What clients there may do: trunkline-chassis, trunkline-chassis-claiming, or '' for everything.",
+)
+@with_northbound
+def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
+    """Listen on TARGETS too, on each member of a cluster, for as long as the database is there.
+
+    With --role, who connects there is known by the CN of its certificate. trunkline-chassis, for agents: it
+    may write its own Chassis row, and the binding of ports that it holds or that are requested on it;
+    trunkline-chassis-claiming: of any port.
+    """
+    from trunkline.ovsdb.access import ROLES
+    from trunkline.ovsdb.connection import listen as write
+
+    if role and role not in ROLES:
+        raise click.UsageError(f"there is no role {role!r}; there are: {', '.join(ROLES)}")
+    write(northbound, targets, role)
+
+
+@nb.command()
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@with_northbound
+def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
+    """Listen no longer on TARGETS, which `trunkline nb listen` named."""
+    from trunkline.ovsdb.connection import unlisten as write
+
+    write(northbound, targets)
 
 
 @nb.command()
@@ -128,7 +197,8 @@ def backup(connection: Connection, file: Path | None, remotes: str | None) -> No
 
 
 def _seen(server: Server) -> dict[str, Any]:
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.ovsdb.connection import connections
+    from trunkline.ovsdb.northbound import Northbound, UnreachableError
     from trunkline.ovsdb.server import remote
 
     pid = server.pid()
@@ -139,7 +209,8 @@ def _seen(server: Server) -> dict[str, Any]:
     listeners = server.listeners()
     seen |= {"remotes": listeners, "schema_version": None}
     local = [place for place in map(remote, listeners) if place and not place.startswith("ssl:")]
-    if local:
-        with Northbound.connect(",".join(local)) as northbound:
-            seen |= {"schema_version": northbound.schema_version(), "rows": northbound.row_counts()}
-    return seen
+    with suppress(UnreachableError), Northbound.connect(",".join(local), timeout_s=1) as northbound:
+        seen |= {"schema_version": northbound.schema_version(), "rows": northbound.row_counts()}
+        seen["connections"] = connections(northbound)
+    standing = server.standing()
+    return seen if standing is None else seen | {"cluster": asdict(standing)}

@@ -26,14 +26,14 @@ class DatafileError(TrunklineError):
 
 
 def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequence[str] = ()) -> None:
-    """Make *db* a file of the present schema with its `NB_Global` row and roles; one that is so is left alone.
+    """Make *db* a file of the present schema, with what every northbound has; one that is so is left alone.
 
     A new file is standalone, or where *cluster_local* (`tcp|ssl:IP:PORT`) is given a member of a cluster: the
     first one or, given *cluster_remotes*, one that joins. An older standalone file is converted, and a copy
     kept as `<db>.<version>.backup`. A cluster is converted while it runs, by `trunkline.ovsdb.upgrade`.
 
     Raises:
-        DatafileError: *db* is another database, or of a newer schema.
+        DatafileError: *db* is another database, of a newer schema, or standalone and should be a member's.
         ToolError: a program of Open vSwitch is missing or refuses.
     """
     if not db.exists():
@@ -43,6 +43,11 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
     if name != DATABASE:
         raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another --db")
     if _is_standalone(db):
+        if cluster_local is not None:
+            raise DatafileError(
+                f"{db} is a standalone database; for a cluster of what it holds, run: "
+                f"mv {db} {db}.standalone && ovsdb-tool create-cluster {db} {db}.standalone {cluster_local}"
+            )
         _convert(db)
         _furnish(db)
 
@@ -79,9 +84,9 @@ def _convert(db: Path) -> None:
     run("ovsdb-tool", "convert", str(db), str(SCHEMA_PATH))
 
 
-def free_backup(db: Path, version: str) -> Path:
-    """Return the first path for a copy of *db* as of *version* of the schema that is not taken."""
-    paths = (db.with_name(f"{db.name}.{version}.backup{f'.{n}' if n else ''}") for n in count())
+def free_backup(db: Path, theirs: str) -> Path:
+    """Return the first path for a copy of *db*, of version *theirs* of the schema, that is not taken."""
+    paths = (db.with_name(f"{db.name}.{theirs}.backup{f'.{n}' if n else ''}") for n in count())
     return next(path for path in paths if not path.exists())
 
 

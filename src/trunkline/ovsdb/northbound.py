@@ -73,6 +73,8 @@ _REQUEST_TIMEOUT_S = 60.0
 _ATTEMPTS = 40
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.25
+_ELECTION_PAUSE_S = 0.1
+_CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline nb status`"
 
 
 class Northbound:
@@ -87,23 +89,21 @@ class Northbound:
         """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
 
         Any member of a cluster will do: a follower hands writes on to the leader. A member that is cut off
-        from its cluster is passed over.
+        from its cluster is passed over; while there is no other, *timeout_s* is how long a leader may take to
+        be elected.
 
         Raises:
             UnreachableError: none does; the text has a reason for each.
         """
-        failures = []
-        for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
-            try:
-                rpc = Rpc.connect(remote, timeout_s, tls)
-            except UnreachableError as error:
-                failures.append(str(error))
-                continue
-            reason = _unfit(rpc, timeout_s)
-            if reason is None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            failures: list[str] = []
+            rpc = _first_fit(remotes, timeout_s, tls, failures)
+            if rpc is not None:
                 return cls(rpc)
-            rpc.close()
-            failures.append(f"{remote}: {reason}")
+            if time.monotonic() >= deadline or not any(reason.endswith(_CUT_OFF) for reason in failures):
+                break
+            time.sleep(_ELECTION_PAUSE_S)
         raise UnreachableError("; ".join(failures) or "no remote is given; use --nb, for example unix:PATH")
 
     def __enter__(self) -> Northbound:
@@ -399,6 +399,22 @@ def _transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_
     return results
 
 
+def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[str]) -> Rpc | None:
+    """Return a connection to the first of *remotes* that will do; *failures* gets why others will not."""
+    for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
+        try:
+            rpc = Rpc.connect(remote, timeout_s, tls)
+        except UnreachableError as error:
+            failures.append(str(error))
+            continue
+        reason = _unfit(rpc, timeout_s)
+        if reason is None:
+            return rpc
+        rpc.close()
+        failures.append(f"{remote}: {reason}")
+    return None
+
+
 def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
     """Return why the server at *rpc* is not one to work with, None where it is.
 
@@ -416,7 +432,7 @@ def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
         hint = "; is this the switch's own database?" if "Open_vSwitch" in served else ""
         return f"{others}, not {DATABASE}{hint}"
     if not row["connected"] or not isinstance(row["schema"], str):
-        return "is cut off from its cluster; use another member, or see `trunkline nb status`"
+        return _CUT_OFF
     theirs, ours = (
         tuple(map(int, text.split("."))) for text in (json.loads(row["schema"])["version"], version())
     )

@@ -13,29 +13,47 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.cluster import Standing, standing
 from trunkline.ovsdb.datafile import prepare
+from trunkline.ovsdb.rpc import Tls
 from trunkline.ovsdb.schema import DATABASE
 from trunkline.ovsdb.tool import ToolError, executable, output, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trunkline.ovsdb.rpc import Tls
-
 DEFAULT_DB = Path("/var/lib/trunkline/nb.db")
 DEFAULT_LISTENER = "punix:/run/trunkline/nb.sock"
 
 _START_TIMEOUT_S = 60
+_QUORUM_TIMEOUT_S = 10
 _STOP_TIMEOUT_S = 30
 
 
 class ServerError(TrunklineError):
     """The northbound's server cannot be started or stopped, or is not in the state that it should be in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How to serve: on which *listeners*, as what, and with which files for `ssl:` and `pssl:`.
+
+    With *cluster_local* (`tcp|ssl:IP:PORT`) the file, where it does not exist, becomes a member of a new
+    cluster or of that of *cluster_remotes*. With *relayed* there is no file: the server relays those servers.
+    Without *tls*, key and certificates are those of the database's SSL row, if any.
+    """
+
+    listeners: tuple[str, ...]
+    log_file: Path | None = None
+    tls: Tls = field(default_factory=Tls)
+    cluster_local: str | None = None
+    cluster_remotes: tuple[str, ...] = ()
+    relayed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +90,11 @@ class Server:
             pass
         return None
 
-    def start(
-        self,
-        listeners: Sequence[str],
-        *,
-        is_detached: bool,
-        log_file: Path | None = None,
-        cluster_local: str | None = None,
-        cluster_remotes: Sequence[str] = (),
-    ) -> None:
-        """Start the server, listening on *listeners*, on a file that is made or converted as need be.
+    def start(self, serving: Serving, *, is_detached: bool) -> str | None:
+        """Start the server, on a file that is made or converted as need be.
 
-        Detached, return once it answers. Else the calling process becomes the server.
+        Detached, return once it answers; the text, if any, says what it still waits for. Else the calling
+        process becomes the server, and a cluster of an older schema stays as it is.
 
         Raises:
             ServerError: it already runs, or another server answers on one of *listeners*.
@@ -93,19 +104,21 @@ class Server:
         pid = self.pid()
         if pid is not None:
             raise ServerError(f"the northbound is already running (pid {pid})")
-        listeners = [_absolute(listener) for listener in listeners]
+        listeners = [_absolute(listener) for listener in serving.listeners]
         program = executable("ovsdb-server")
         for path in filter(None, map(_socket_path, listeners)):
             _refuse_taken(path)
             path.parent.mkdir(parents=True, exist_ok=True)
         for directory in {self.db.parent, self.pidfile.parent}:
             directory.mkdir(parents=True, exist_ok=True)
-        prepare(self.db, cluster_local, cluster_remotes)
-        arguments = self._arguments(listeners, log_file)
+        is_new = not self.db.exists()
+        if not serving.relayed:
+            prepare(self.db, serving.cluster_local, serving.cluster_remotes)
+        arguments = self._arguments(listeners, serving)
         if not is_detached:
             _become(program, arguments)
         run("ovsdb-server", *arguments, "-vconsole:off", "--detach", timeout_s=_START_TIMEOUT_S)
-        self._await_answer(listeners)
+        return self._await_answer(listeners, serving, is_new=is_new)
 
     def stop(self) -> None:
         """Stop the server, and return when it is gone.
@@ -131,39 +144,55 @@ class Server:
         answer = run("ovs-appctl", "-t", str(self.control), "ovsdb-server/list-remotes")
         return [line for line in answer.splitlines() if not line.startswith("db:")]
 
-    def _arguments(self, listeners: Sequence[str], log_file: Path | None) -> list[str]:
+    def standing(self) -> Standing | None:
+        """Return the running server's place in its cluster, None where it is in none."""
+        try:
+            return standing(run("ovs-appctl", "-t", str(self.control), "cluster/status", DATABASE))
+        except ToolError:
+            return None
+
+    def _arguments(self, listeners: Sequence[str], serving: Serving) -> list[str]:
+        tls, log_file = serving.tls, serving.log_file
+        relayed = ",".join(_absolute(place) for place in serving.relayed)
         return [
             *(f"--remote={listener}" for listener in listeners),
             f"--remote=db:{DATABASE},NB_Global,connections",
-            f"--private-key=db:{DATABASE},SSL,private_key",
-            f"--certificate=db:{DATABASE},SSL,certificate",
-            f"--ca-cert=db:{DATABASE},SSL,ca_cert",
+            f"--private-key={_file(tls.private_key) or f'db:{DATABASE},SSL,private_key'}",
+            f"--certificate={_file(tls.certificate) or f'db:{DATABASE},SSL,certificate'}",
+            f"--ca-cert={_file(tls.ca_cert) or f'db:{DATABASE},SSL,ca_cert'}",
             f"--pidfile={self.pidfile}",
             f"--unixctl={self.control}",
             *([f"--log-file={log_file.absolute()}", "-vsyslog:off"] if log_file else []),
-            str(self.db),
+            f"relay:{DATABASE}:{relayed}" if relayed else str(self.db),
         ]
 
-    def _await_answer(self, listeners: Sequence[str]) -> None:
-        """Return once the server answers, as a member of its cluster where it has one."""
-        remotes = list(filter(None, map(remote, listeners)))
-        if not remotes or remotes[0].startswith("ssl:"):
-            return
-        timeout = f"--timeout={_START_TIMEOUT_S}"
+    def _await_answer(self, listeners: Sequence[str], serving: Serving, *, is_new: bool) -> str | None:
+        """Return once the server answers; as a member of its cluster, or a relay of servers, where it is one.
+
+        A member that is back may have to wait for others, and a relay for the servers that it relays: they
+        are given less time, and the text says what they wait for.
+        """
+        places = [place for place in map(remote, listeners) if place and not place.startswith("ssl:")]
+        if not places:
+            return None
+        is_patient = is_new and not serving.relayed
+        timeout_s = _START_TIMEOUT_S if is_patient else _QUORUM_TIMEOUT_S
+        wait = ("ovsdb-client", f"--timeout={timeout_s}", "wait", places[0], DATABASE, "connected")
         try:
-            run(
-                "ovsdb-client",
-                timeout,
-                "wait",
-                remotes[0],
-                DATABASE,
-                "connected",
-                timeout_s=_START_TIMEOUT_S + 5,
-            )
+            run(*wait, timeout_s=timeout_s + 5)
         except ToolError as error:
+            if serving.relayed:
+                return f"the relay runs (pid {self.pid()}); none of {', '.join(serving.relayed)} answers yet"
+            if not is_patient and self.standing() is not None:
+                return f"the member runs (pid {self.pid()}), and waits for enough others to have a leader"
             raise ServerError(
-                f"the northbound runs (pid {self.pid()}) but does not answer on {remotes[0]}: {error}"
+                f"the northbound runs (pid {self.pid()}) but does not answer on {places[0]}: {error}"
             ) from error
+        if self.standing() is not None:
+            from trunkline.ovsdb.upgrade import upgrade
+
+            upgrade(places[0], self.db)
+        return None
 
 
 def backup(place: str, tls: Tls) -> bytes:
@@ -196,9 +225,13 @@ def _socket_path(listener: str) -> Path | None:
     return Path(path) if kind == "punix" else None
 
 
-def _absolute(listener: str) -> str:
-    path = _socket_path(listener)
-    return listener if path is None else f"punix:{path.absolute()}"
+def _absolute(place: str) -> str:
+    kind, _, path = place.partition(":")
+    return f"{kind}:{Path(path).absolute()}" if kind in ("punix", "unix") else place
+
+
+def _file(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).absolute())
 
 
 def _refuse_taken(path: Path) -> None:

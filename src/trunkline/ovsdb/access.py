@@ -1,0 +1,96 @@
+"""Who may write what over a connection that has a role: the RBAC rows of the northbound (ovsdb-server(7)).
+
+A role lets a client write in the listed tables alone, in rows where one of the columns of `authorization`
+equals the client's name, the CN of its certificate, before the write. Nothing limits what is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.ovsdb.operation import NamedUuid, delete, insert, select
+
+if TYPE_CHECKING:
+    from trunkline.ovsdb.operation import Operation, Row
+
+CHASSIS_ROLE = "trunkline-chassis"
+"""The role of agents: the chassis' own row, and the binding of ports that it holds, or is requested to."""
+
+CLAIMING_ROLE = "trunkline-chassis-claiming"
+"""The same, with the binding of every port: for sites that do not say where a port belongs."""
+
+
+class Permission(NamedTuple):
+    """What a role may write in one table."""
+
+    authorization: tuple[str, ...]
+    columns: tuple[str, ...]
+    may_insert_and_delete: bool = False
+
+
+_CHASSIS = Permission(
+    ("name",),
+    ("hostname", "bridge_mappings", "nb_cfg", "nb_cfg_timestamp", "version", "faults"),
+    may_insert_and_delete=True,
+)
+_BINDING = ("chassis", "up")
+
+ROLES: dict[str, dict[str, Permission]] = {
+    CHASSIS_ROLE: {"Chassis": _CHASSIS, "Port": Permission(("chassis", "requested_chassis"), _BINDING)},
+    # RBAC knows no "is empty": a port that nobody holds can be told from another's by no rule but "any row".
+    CLAIMING_ROLE: {"Chassis": _CHASSIS, "Port": Permission(("",), _BINDING)},
+}
+"""The permissions of each role by table."""
+
+
+def granted() -> list[Operation]:
+    """Return the operations that read what `is_granted` wants to know."""
+    return [select("RBAC_Role"), select("RBAC_Permission")]
+
+
+def is_granted(roles: list[Row], permissions: list[Row]) -> bool:
+    """Return whether the database's rows of both tables give each of `ROLES` just what it says."""
+    permission_by_id = {
+        row["_uuid"]: Permission(
+            tuple(sorted(row["authorization"])), tuple(sorted(row["update"])), row["insert_delete"]
+        )
+        for row in permissions
+    }
+    found = {
+        row["name"]: {table: permission_by_id.get(id_) for table, id_ in row["permissions"].items()}
+        for row in roles
+    }
+    return all(
+        found.get(role)
+        == {
+            table: each._replace(
+                authorization=tuple(sorted(each.authorization)), columns=tuple(sorted(each.columns))
+            )
+            for table, each in wanted.items()
+        }
+        for role, wanted in ROLES.items()
+    )
+
+
+def grant(roles: list[Row]) -> list[Operation]:
+    """Return the operations that make `ROLES`, in place of those of *roles* that have their names."""
+    operations: list[Operation] = []
+    for row in roles:
+        if row["name"] in ROLES:
+            operations += [
+                delete("RBAC_Permission", ("_uuid", "==", id_)) for id_ in row["permissions"].values()
+            ]
+            operations.append(delete("RBAC_Role", ("_uuid", "==", row["_uuid"])))
+    for number, (role, permissions) in enumerate(ROLES.items()):
+        names: dict[str, Any] = {}
+        for table, each in permissions.items():
+            names[table] = NamedUuid(f"permission_{number}_{table}")
+            row = {
+                "table": table,
+                "authorization": list(each.authorization),
+                "update": list(each.columns),
+                "insert_delete": each.may_insert_and_delete,
+            }
+            operations.append(insert("RBAC_Permission", row, names[table]))
+        operations.append(insert("RBAC_Role", {"name": role, "permissions": names}))
+    return operations

@@ -1,0 +1,38 @@
+"""Bringing a running northbound up to this program's schema and roles, as a cluster needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trunkline.ovsdb.access import grant, granted, is_granted
+from trunkline.ovsdb.datafile import free_backup, numbers
+from trunkline.ovsdb.northbound import Northbound
+from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
+from trunkline.ovsdb.tool import output, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CONVERSION_TIMEOUT_S = 300.0
+
+
+def upgrade(place: str, db: Path) -> None:
+    """Convert the northbound served at *place* where its schema is older; give it the roles that it lacks.
+
+    A copy of what it held before is kept beside *db*, this member's file, as a standalone file. A newer
+    schema is left as it is: another member was upgraded first. Members and clients stay connected meanwhile.
+
+    Raises:
+        ToolError: the database does not fit the schema, or did not answer in time.
+        UnreachableError: the northbound was lost meanwhile.
+    """
+    theirs = run("ovsdb-client", "get-schema-version", place, DATABASE)
+    if numbers(theirs) > numbers(version()):
+        return
+    if theirs != version():
+        free_backup(db, theirs).write_bytes(output("ovsdb-client", "backup", place, DATABASE))
+        run("ovsdb-client", "convert", place, str(SCHEMA_PATH), timeout_s=_CONVERSION_TIMEOUT_S)
+    with Northbound.connect(place) as nb:
+        roles, permissions = nb.read(*granted())
+        if not is_granted(roles, permissions):
+            nb.transact(grant(roles))
