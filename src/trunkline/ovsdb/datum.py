@@ -11,16 +11,16 @@ from typing import Any
 
 def one(row: Any, column: str) -> Any:
     """Return the value of *column*, None where it is optional and empty; a reference is the row's UUID."""
-    for atom in row._data[column].values:
-        return atom.value
-    return None
+    return row._data.one(column)
 
 
 def every(row: Any, column: str) -> frozenset[Any]:
     """Return the values of the set *column*; references are UUIDs."""
-    return frozenset(atom.value for atom in row._data[column].values)
+    values: frozenset[Any] = row._data.every(column)
+    return values
 
 
 def pairs(row: Any, column: str) -> dict[str, str]:
     """Return the map *column*."""
-    return {key.value: value.value for key, value in row._data[column].values.items()}
+    values: dict[str, str] = row._data.pairs(column)
+    return values

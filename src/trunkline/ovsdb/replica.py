@@ -12,6 +12,7 @@ import ovs.db.idl
 import ovs.poller
 
 from trunkline.ovsdb import parser
+from trunkline.ovsdb.columns import Columns
 
 parser.install()
 
@@ -33,15 +34,33 @@ class Touched:
 
 
 class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
-    """The IDL, with a note of each row that it touches."""
+    """The IDL, with a note of each row that it touches, and rows whose columns stay as they came.
+
+    The methods with a mangled name stand in for those of the `ovs` package (3.3 to 4.0): one makes a row, one
+    fills in what the server left out, one takes what it sent.
+    """
 
     def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper) -> None:
         self.touched: dict[str, set[UUID]] = {}
+        self._defaults: dict[str, dict[str, Any]] = {}
         super().__init__(remotes, helper, probe_interval=PROBE_INTERVAL_MS, leader_only=False)
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
         """Note the row; the IDL calls this for each one that a message changes."""
         self.touched.setdefault(row._table.name, set()).add(row.uuid)
+
+    def _Idl__create_row(self, table: Any, row_id: UUID) -> Any:  # noqa: N802
+        columns = Columns(table, self._defaults.setdefault(table.name, {}))
+        return ovs.db.idl.Row(self, table, row_id, columns)
+
+    def _Idl__add_default(self, table: Any, row_update: Any) -> None:  # noqa: N802
+        """Leave it out: `Columns` knows the defaults."""
+
+    @staticmethod
+    def _Idl__row_update(table: Any, row: Any, row_json: dict[str, Any]) -> bool:  # noqa: N802
+        """Keep *row_json* for when it is asked for; return that the row may differ."""
+        row._data.receive(row_json)
+        return True
 
 
 class Outcome(Enum):

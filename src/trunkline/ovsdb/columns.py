@@ -1,0 +1,101 @@
+"""The columns of a replica's row as they came from the server, each converted only when the IDL asks for it.
+
+The IDL checks every column of every row that it receives and makes objects of it: 60 µs for a port, which was
+half of the time to load one. The agent reads a row once, into values of its own, and writes few.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import ovs.db.data
+import ovs.db.error
+import ovs.db.idl
+import ovs.vlog
+
+_log = ovs.vlog.Vlog("columns")
+_ABSENT = object()
+_Base: Any = ovs.db.idl.ColumnDefaultDict
+
+
+class Columns(_Base):  # type: ignore[misc]
+    """Datum by column of one row of *table*, for the IDL; *received* holds what was not asked for, as JSON.
+
+    What the server left out, or sent against its own schema, is the column's default (RFC 7047 section
+    5.2.1). *default_by_column* is shared by all rows of the table.
+    """
+
+    __slots__ = ("_default_by_column", "received")
+
+    def __init__(self, table: Any, default_by_column: dict[str, Any]) -> None:
+        super().__init__(table)
+        self.received: dict[str, Any] = {}
+        self._default_by_column = default_by_column
+
+    def __len__(self) -> int:
+        return len(self._table.columns)
+
+    def __missing__(self, column: str) -> Any:
+        json = self.received.pop(column, _ABSENT)
+        if json is _ABSENT:
+            return super().__missing__(column)
+        try:
+            datum = ovs.db.data.Datum.from_json(self._table.columns[column].type, json)
+        except ovs.db.error.Error as error:
+            _log.warn(f"column not understood table={self._table.name} column={column} reason={error}")
+            datum = super().__missing__(column)
+        self[column] = datum
+        return datum
+
+    def receive(self, json_by_column: dict[str, Any]) -> None:
+        """Take the columns in *json_by_column* as the server sends them, in place of what they were."""
+        for column in json_by_column:
+            self.pop(column, None)
+        self.received.update(json_by_column)
+
+    def one(self, column: str) -> Any:
+        """Return the only value of *column*, None where there is none."""
+        datum = self.get(column)
+        if datum is not None:
+            return next((atom.value for atom in datum.values), None)
+        json = self.received.get(column, _ABSENT)
+        if json is _ABSENT:
+            return self._default(column)
+        if type(json) is list and json[0] == "set":
+            if not json[1]:
+                return None
+            json = json[1][0]
+        return _uuid(json[1]) if type(json) is list else json
+
+    def every(self, column: str) -> frozenset[Any]:
+        """Return the values of the set *column*."""
+        datum = self.get(column)
+        if datum is not None:
+            return frozenset(atom.value for atom in datum.values)
+        json = self.received.get(column)
+        if json is None:
+            return frozenset()
+        atoms = json[1] if type(json) is list and json[0] == "set" else [json]
+        return frozenset([_uuid(atom[1]) if type(atom) is list else atom for atom in atoms])
+
+    def pairs(self, column: str) -> dict[str, str]:
+        """Return the map *column*, of strings."""
+        datum = self.get(column)
+        if datum is not None:
+            return {key.value: value.value for key, value in datum.values.items()}
+        json = self.received.get(column)
+        return {} if json is None else dict(json[1])
+
+    def _default(self, column: str) -> Any:
+        if column not in self._default_by_column:
+            values = super().__missing__(column).values
+            self._default_by_column[column] = next((atom.value for atom in values), None)
+        return self._default_by_column[column]
+
+
+@lru_cache(maxsize=4096)
+def _uuid(text: str) -> UUID:
+    """Return the UUID *text*; a reference to a network stands in every port of it."""
+    return UUID(text)
