@@ -57,6 +57,7 @@ class Agent:
         self._is_nb_new = False
         self._has_missed = False
         self._retry_at_s: float | None = None
+        self._audit_at_s: float | None = None
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -83,7 +84,7 @@ class Agent:
             self.nb.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
-        for due_s in (self._retry_at_s, self.announcer.next_s):
+        for due_s in (self._retry_at_s, self.announcer.next_s, self._audit_at_s):
             if due_s is not None:
                 poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
@@ -295,11 +296,23 @@ class Agent:
                 self._spread(dict.fromkeys(withdrawn))
                 forwarding.update(dict.fromkeys(withdrawn))
                 forwarding.send()
+        self._audit(forwarding, settings)
         self.announcer.run(time.monotonic(), forwarding.applied, forwarding.session)
         self.migration.run(forwarding.applied, forwarding.session)
         if forwarding.is_applied and not was_applied:
             self.plumbing.settle(settings)
             self._plumb()
+
+    def _audit(self, forwarding: Forwarding, settings: Settings) -> None:
+        """Have all flows read back now and then: for a drift that the switch did not tell of."""
+        now_s = time.monotonic()
+        if not settings.audit_interval_s or not forwarding.is_connected:
+            self._audit_at_s = None
+        elif self._audit_at_s is None:
+            self._audit_at_s = now_s + settings.audit_interval_s
+        elif now_s >= self._audit_at_s:
+            self._audit_at_s = now_s + settings.audit_interval_s
+            forwarding.reread()
 
     def _take(self, event: Event) -> None:
         match event:

@@ -15,6 +15,9 @@ BRIDGE_MAPPINGS = "trunkline-bridge-mappings"
 INTEGRATION_BRIDGE = "trunkline-integration-bridge"
 DATAPATH_TYPE = "trunkline-datapath-type"
 VLAN_PRUNING = "trunkline-vlan-pruning"
+AUDIT_INTERVAL = "trunkline-audit-interval"
+
+DEFAULT_AUDIT_INTERVAL_S = 60
 
 ANY_NB = "any"
 """The value of `trunkline-nb-identity` by which every northbound is obeyed."""
@@ -31,8 +34,8 @@ class Settings:
     """The settings of a chassis.
 
     *is_pruned* says that uplinks carry just the VLANs in use here. *nb_identity* is that of the northbound
-    which this chassis obeys (None: the first that it meets, `ANY_NB`: every one). *faults* says which entries
-    were passed over, and why.
+    which this chassis obeys (None: the first that it meets, `ANY_NB`: every one). Every *audit_interval_s*
+    seconds (0: never) all flows are read back. *faults* says which entries were passed over, and why.
     """
 
     chassis: str
@@ -40,6 +43,7 @@ class Settings:
     wiring: Wiring
     is_pruned: bool = True
     nb_identity: str | None = None
+    audit_interval_s: int = DEFAULT_AUDIT_INTERVAL_S
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -68,12 +72,17 @@ def settings(external_ids: Mapping[str, str]) -> Settings:
     if datapath_type not in ("", "system", "netdev"):
         faults[f"setting {DATAPATH_TYPE}"] = f"{datapath_type!r} is neither system nor netdev; correct it"
         datapath_type = ""
+    interval = external_ids.get(AUDIT_INTERVAL, "").strip() or str(DEFAULT_AUDIT_INTERVAL_S)
+    if not (interval.isascii() and interval.isdecimal()):
+        faults[f"setting {AUDIT_INTERVAL}"] = f"{interval!r} is not a number of seconds; correct it"
+        interval = str(DEFAULT_AUDIT_INTERVAL_S)
     bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
         nb_remotes=external_ids[NB].strip(),
         wiring=Wiring(bridge, datapath_type, mappings),
         nb_identity=external_ids.get(NB_IDENTITY, "").strip() or None,
+        audit_interval_s=int(interval),
         is_pruned=external_ids.get(VLAN_PRUNING, "").strip().lower() != "false",
         faults=faults,
     )

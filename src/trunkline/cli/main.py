@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import NamedTuple, NoReturn
 
@@ -95,6 +96,9 @@ def trunkline(
 
 def main() -> NoReturn:
     """Run the program and exit; an error is one line on standard error, and its exit code."""
+    if not sys.warnoptions:
+        # Those of the libraries speak to their developers; standard error is for what concerns an operator.
+        warnings.simplefilter("ignore")
     try:
         code = trunkline.main(prog_name="trunkline", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
