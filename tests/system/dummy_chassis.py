@@ -280,16 +280,8 @@ class Site:
     def port(self, name: str, network: str = "net1", mac: str | None = None, **more: Any) -> str:
         """Create a port without port security; return its MAC, by default `mac_of`."""
         mac = mac or mac_of(name)
-        self.nb.create(
-            ports=[
-                PortSpec(
-                    name=name,
-                    network=network,
-                    mac=mac,
-                    **{"port_security": False, "options": {"announce": "false"}} | more,
-                )
-            ]
-        )
+        columns: dict[str, Any] = {"port_security": False, "options": {"announce": "false"}} | more
+        self.nb.create(ports=[PortSpec(name=name, network=network, mac=mac, **columns)])
         return mac
 
     def sync(self, timeout_s: float = TIMEOUT_S) -> None:

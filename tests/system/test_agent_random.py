@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from dummy_chassis import DummyChassis, Site, until
@@ -53,7 +54,7 @@ class Editor:
         self.site.network(self.random.choice(NETWORKS), vlan_id, physnet)
 
     def set_network(self) -> None:
-        changes = self.random.choice(
+        changes: dict[str, Any] = self.random.choice(
             [
                 {"network_type": "vlan", "segmentation_id": self.random.randint(101, 104)},
                 {"network_type": "flat"},
@@ -73,7 +74,7 @@ class Editor:
         self.site.port(self.random.choice(PORTS), self.random.choice(NETWORKS), self.mac(), **more)
 
     def set_port(self) -> None:
-        changes = self.random.choice(
+        changes: dict[str, Any] = self.random.choice(
             [
                 {"mac": self.mac()},
                 {"network": self.random.choice(NETWORKS)},
