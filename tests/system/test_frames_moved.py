@@ -1,0 +1,217 @@
+"""Moves between two chassis and live migration: who hears a port and who is heard, at each step.
+
+DESIGN.md section 6, rule 10; issue "every frame rule", item 8.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+
+from trunkline.core import announcement
+from trunkline.core.address import parse_port_mac
+
+pytestmark = pytest.mark.system
+
+NIC = "nic-br-phys1"
+OUTSIDE = "02:ee:00:00:00:01"
+M = mac_of("m")
+N = mac_of("n")
+
+
+def pair(site: Site, **port: object) -> tuple[DummyChassis, DummyChassis]:
+    """Return two chassis: the port m has its VIF at the first, n at the second."""
+    one, two = site.chassis("c1"), site.chassis("c2")
+    site.network()
+    site.port("m", **port)
+    site.port("n")
+    one.plug("m")
+    two.plug("n")
+    site.await_up("m", "n")
+    site.sync()
+    return one, two
+
+
+def is_heard(chassis: DummyChassis) -> bool:
+    """Whether what m's VIF sends at *chassis* gets out."""
+    sent = chassis.receive("m", ethernet(OUTSIDE, M), ethernet(BROADCAST, M))
+    assert sent.get(NIC) in (None, [ethernet(OUTSIDE, M, 101), ethernet(BROADCAST, M, 101)])
+    return NIC in sent
+
+
+def hears(chassis: DummyChassis) -> bool:
+    """Whether what arrives for m at *chassis* gets to its VIF."""
+    frames = ethernet(M, OUTSIDE, 101), ethernet(BROADCAST, OUTSIDE, 101)
+    got = chassis.receive(NIC, *frames).get("m")
+    assert got in (None, [ethernet(M, OUTSIDE), ethernet(BROADCAST, OUTSIDE)])
+    return got is not None
+
+
+def works(chassis: DummyChassis) -> bool:
+    """Whether m works at *chassis* in both directions; it never does in one alone."""
+    assert is_heard(chassis) == hears(chassis)
+    return is_heard(chassis)
+
+
+def test_a_port_goes_where_it_is_requested_and_back(site: Site) -> None:
+    one, two = pair(site)
+    two.plug("m")
+    site.sync()
+    assert (works(one), works(two)) == (True, False)
+    assert "chassis c1 holds it" in two.faults["port m"]
+    for name, here in (("c2", (False, True)), ("c1", (True, False)), ("c2", (False, True))):
+        site.nb.set_port("m", {"requested_chassis": name})
+        site.sync()
+        assert (works(one), works(two)) == here
+        assert site.bindings()["m"] == (name, True)
+    assert "it is requested on c2" in one.faults["port m"]
+    assert two.receive("n", ethernet(M, N)) == {"m": [ethernet(M, N)]}, "it is local there now"
+
+
+def test_a_port_follows_its_vif_and_is_announced_where_it_is(site: Site) -> None:
+    one, two = pair(site, options={})
+    one.unplug("m")
+    two.wires.new()
+    two.plug("m")
+    site.await_up("m")
+    site.sync()
+    assert site.bindings()["m"] == ("c2", True)
+    assert works(two)
+    assert hears(one) is False
+    announced = bytes.fromhex("ffffffffffff" + M.replace(":", "") + "810000658035")
+    two.wires.new()
+    until(lambda: [sent for sent in two.wires.new().get(NIC, []) if sent.startswith(announced)], "announced")
+
+
+def test_two_vifs_of_one_port_do_not_fight_over_it(site: Site) -> None:
+    one, two = pair(site)
+    two.plug("m")
+    site.sync()
+    held = [chassis.agent.log.count("|port |") for chassis in (one, two)]
+    for _ in range(3):
+        site.sync()
+    assert [chassis.agent.log.count("|port |") for chassis in (one, two)] == held
+    assert site.bindings()["m"] == ("c1", True)
+    one.unplug("m")
+    until(lambda: site.bindings()["m"] == ("c2", True), "c2 takes over")
+    site.sync()
+    assert works(two)
+
+
+MAC = parse_port_mac(M)
+WAKING = {
+    "rarp": announcement.frames(MAC, ())[0],
+    "garp": announcement.frames(MAC, (announcement.IPv4Address("192.0.2.1"),))[0],
+    "na": announcement.frames(MAC, (announcement.IPv6Address("2001:db8::1"),))[0],
+}
+
+
+def migrating(site: Site) -> tuple[DummyChassis, DummyChassis]:
+    """Return two chassis, m at the first and asleep at the second."""
+    one, two = pair(site, requested_chassis="c1")
+    site.nb.set_port("m", {"requested_chassis": "c1,c2"})
+    two.plug("m")
+    site.sync()
+    return one, two
+
+
+@pytest.mark.parametrize("kind", WAKING)
+def test_a_migrating_port_is_blocked_until_its_vif_speaks_and_that_frame_goes_on(
+    site: Site, kind: str
+) -> None:
+    one, two = migrating(site)
+    assert (works(one), works(two)) == (True, False)
+    assert two.faults == {}
+    assert two.receive("n", ethernet(M, N)) == {NIC: [ethernet(M, N, 101)]}, "it is still remote"
+    waking = WAKING[kind]
+    assert two.receive("m", waking.replace(bytes.fromhex(M.replace(":", "")), b"\x02\xee\0\0\0\7")) == {}
+    seen = two.receive("m", waking)
+
+    def is_forwarded() -> bool:
+        for name, frames in two.wires.new().items():
+            seen.setdefault(name, []).extend(frames)
+        return seen.keys() == {NIC, "n"}
+
+    until(is_forwarded, "the waking frame is forwarded")
+    assert seen == {NIC: [waking[:12] + b"\x81\x00\x00\x65" + waking[12:]], "n": [waking]}
+    two.agent.await_settled()
+    assert (works(one), works(two)) == (True, True)
+    assert site.bindings()["m"] == ("c1", True), "the main chassis holds it"
+
+
+def awake(site: Site) -> tuple[DummyChassis, DummyChassis]:
+    one, two = migrating(site)
+    two.receive("m", WAKING["rarp"])
+    until(lambda: "port wakes" in two.agent.log, "awake")
+    two.agent.await_settled()
+    assert works(two)
+    return one, two
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_port_that_has_woken_stays_awake_while_the_agent_is_away_and_when_it_is_back(
+    site: Site, number: signal.Signals
+) -> None:
+    _, two = awake(site)
+    two.agent.end(number)
+    assert works(two)
+    gone_s = time.monotonic()
+    two.start_agent()
+    assert works(two)
+    assert is_older(two, gone_s), "its flow was never away"
+
+
+def is_older(chassis: DummyChassis, now_s: float) -> bool:
+    """Return whether the flow that classifies m's frames is from before *now_s* of the monotonic clock."""
+    match = f"priority=100,in_port={chassis.ofport('m')} "
+    (line,) = [line for line in chassis.flows() if "table=0," in line and match in line]
+    return float(line.partition("duration=")[2].partition("s")[0]) > time.monotonic() - now_s
+
+
+def test_a_migration_that_is_called_off_leaves_the_source_untouched(site: Site) -> None:
+    one, two = awake(site)
+    sent = one.agent.log.count("flows sent")
+    site.nb.set_port("m", {"requested_chassis": "c1"})
+    site.sync()
+    assert (works(one), works(two)) == (True, False)
+    two.unplug("m")
+    site.sync()
+    assert works(one)
+    assert one.agent.log.count("flows sent") == sent
+    assert site.bindings()["m"] == ("c1", True)
+
+
+@pytest.mark.parametrize("has_spoken", [False, True])
+def test_a_migration_is_done_when_the_request_is_reduced_to_the_new_chassis(
+    site: Site, has_spoken: bool
+) -> None:
+    one, two = (awake if has_spoken else migrating)(site)
+    site.nb.set_port("m", {"requested_chassis": "c2"})
+    site.sync()
+    assert (works(one), works(two)) == (False, True)
+    assert site.bindings()["m"] == ("c2", True)
+    one.unplug("m")
+    site.sync()
+    assert works(two)
+    assert one.faults == {}
+
+
+def test_a_sleeping_port_sleeps_again_in_the_next_migration(site: Site) -> None:
+    one, two = awake(site)
+    site.nb.set_port("m", {"requested_chassis": "c1"})
+    site.sync()
+    site.nb.set_port("m", {"requested_chassis": "c1,c2"})
+    site.sync()
+    assert (works(one), works(two)) == (True, False)
+
+
+def test_a_requested_chassis_that_is_nowhere_leaves_the_port_out_and_is_a_fault(site: Site) -> None:
+    one, _ = pair(site)
+    site.nb.set_port("m", {"requested_chassis": "c9"})
+    site.sync()
+    assert not works(one)
+    assert one.faults == {"port m": "its VIF is here, but it is requested on c9"}
+    assert site.bindings()["n"] == ("c2", True)

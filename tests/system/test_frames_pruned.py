@@ -1,0 +1,229 @@
+"""VLAN pruning, MTU and remote ports that are not loaded: what a chassis asks for, and what it does not.
+
+Issue "every frame rule", items 5, 7 and 9.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+
+pytestmark = pytest.mark.system
+
+NIC = "nic-br-phys1"
+OUTSIDE = "02:ee:00:00:00:01"
+PATCH = "phy-br-phys1"
+
+
+def trunk(chassis: DummyChassis) -> tuple[str, str]:
+    return chassis.get("Port", PATCH, "vlan_mode"), chassis.get("Port", PATCH, "trunks")
+
+
+def use_normal_switching(chassis: DummyChassis) -> None:
+    """Let the provider bridge switch as one that an operator made does: only that heeds `trunks`."""
+    chassis.switch.ofctl("del-flows", "br-phys1")
+    chassis.switch.ofctl("add-flow", "br-phys1", "actions=NORMAL")
+
+
+def arrived(chassis: DummyChassis) -> int:
+    """Return how many frames have come to the integration bridge from the physical network."""
+    chassis.switch.appctl("revalidator/purge")
+    counted = re.search(r"rx pkts=(\d+)", chassis.switch.ofctl("dump-ports", "br-int", "int-br-phys1"))
+    assert counted is not None
+    return int(counted[1])
+
+
+def test_the_uplink_carries_just_the_vlans_in_use_here(site: Site) -> None:
+    chassis = site.chassis()
+    assert trunk(chassis) == ("trunk", "[4095]"), "an empty column would let every VLAN through"
+    site.network("vlan101", 101)
+    site.network("vlan102", 102)
+    site.network("clear", 201, vlan_transparent=True)
+    site.network("flat", None)
+    for name, network in {"a": "vlan101", "b": "vlan102", "c": "vlan102", "f": "flat", "t": "clear"}.items():
+        site.port(name, network)
+    site.sync()
+    assert trunk(chassis) == ("trunk", "[4095]"), "no network has a VIF here"
+    for plugged, vlan_ids in (
+        ("b", "[102]"),
+        ("a", "[101, 102]"),
+        ("f", "[0, 101, 102]"),
+        ("c", "[0, 101, 102]"),
+    ):
+        chassis.plug(plugged)
+        site.await_up(plugged)
+        site.sync()
+        assert trunk(chassis) == ("trunk", vlan_ids)
+    chassis.plug("t")
+    site.await_up("t")
+    for unplugged, vlan_ids in (("b", "[0, 101, 102, 201]"), ("c", "[0, 101, 201]"), ("f", "[101, 201]")):
+        chassis.unplug(unplugged)
+        site.await_up(unplugged, is_up=False)
+        site.sync()
+        assert trunk(chassis) == ("trunk", vlan_ids)
+    site.nb.set_network("vlan101", {"segmentation_id": 111})
+    site.sync()
+    assert trunk(chassis) == ("trunk", "[111, 201]")
+
+
+def test_a_transparent_flat_network_needs_every_vlan(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("clearflat", None, vlan_transparent=True)
+    site.port("a", "clearflat")
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    assert trunk(chassis) == ("[]", "[]")
+    chassis.unplug("a")
+    site.await_up("a", is_up=False)
+    site.sync()
+    assert trunk(chassis) == ("trunk", "[4095]")
+
+
+def test_frames_of_vlans_that_are_not_in_use_do_not_arrive(site: Site) -> None:
+    chassis = site.chassis()
+    use_normal_switching(chassis)
+    site.network("vlan101", 101)
+    site.port("a", "vlan101")
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    foreign = [ethernet(BROADCAST, OUTSIDE, *tags) for tags in ((), (102,), (4095,), (0,), (4094, 101))]
+    before = arrived(chassis)
+    assert chassis.receive(NIC, *foreign) == {}
+    assert arrived(chassis) == before
+    chassis.receive(NIC, ethernet(BROADCAST, OUTSIDE, 101))
+    assert arrived(chassis) == before + 1
+    assert chassis.receive("a", ethernet(OUTSIDE, mac_of("a"))) == {
+        NIC: [ethernet(OUTSIDE, mac_of("a"), 101)]
+    }
+    chassis.set(**{"trunkline-vlan-pruning": "false"})
+    until(lambda: trunk(chassis) == ("[]", "[]"), "every VLAN")
+    chassis.agent.await_settled()
+    chassis.receive(NIC, *foreign)
+    assert arrived(chassis) > before + 1
+    chassis.set(**{"trunkline-vlan-pruning": None})
+    until(lambda: trunk(chassis) == ("trunk", "[101]"), "VLAN 101 alone")
+
+
+def test_a_flat_network_works_through_a_pruned_uplink(site: Site) -> None:
+    chassis = site.chassis()
+    use_normal_switching(chassis)
+    site.network("flat", None)
+    site.port("f", "flat")
+    chassis.plug("f")
+    site.await_up("f")
+    site.sync()
+    copy = ethernet(BROADCAST, OUTSIDE)
+    assert chassis.receive(NIC, copy) == {"f": [copy]}
+    assert chassis.receive("f", ethernet(OUTSIDE, mac_of("f"))) == {NIC: [ethernet(OUTSIDE, mac_of("f"))]}
+    assert chassis.receive(NIC, ethernet(BROADCAST, OUTSIDE, 101)) == {}
+
+
+def test_a_vlan_is_let_through_before_there_are_flows_for_it_and_until_there_are_none(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("vlan101", 101)
+    site.port("a", "vlan101")
+    seen = len(chassis.agent.log)
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    assert deeds(chassis.agent.log[seen:]) == ["wiring", "flows"]
+    seen = len(chassis.agent.log)
+    chassis.unplug("a")
+    site.await_up("a", is_up=False)
+    site.sync()
+    assert deeds(chassis.agent.log[seen:]) == ["flows", "wiring"]
+
+
+def deeds(log: str) -> list[str]:
+    """Return what an agent did according to *log*, in order."""
+    said = {"set up phy-": "wiring", "flows sent": "flows"}
+    return [deed for line in log.splitlines() for text, deed in said.items() if text in line]
+
+
+def test_the_mtu_of_a_network_is_requested_of_its_vifs(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("net1", 101, mtu=1400)
+    site.port("a")
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    assert chassis.get("Interface", "a", "mtu_request") == "1400"
+    assert chassis.get("Interface", "a", "mtu") == "1400"
+    site.nb.set_network("net1", {"mtu": 1300})
+    site.sync()
+    assert chassis.get("Interface", "a", "mtu") == "1300"
+    chassis.plug("b")
+    site.port("b")
+    site.await_up("b")
+    site.sync()
+    assert chassis.get("Interface", "b", "mtu") == "1300"
+    assert chassis.faults == {}
+
+
+def test_a_network_that_its_uplink_is_too_small_for_is_a_fault_tag_included(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("net1", 101, mtu=9000)
+    site.network("clear", 201, mtu=1500, vlan_transparent=True)
+    site.port("a")
+    site.port("t", "clear")
+    chassis.plug("a")
+    chassis.plug("t")
+    site.await_up("a", "t")
+    until(lambda: len(chassis.faults) == 2, "faults")
+    assert "its MTU 9000 needs 9000 of the uplink, which has 1500" in chassis.faults["network net1"]
+    assert "its MTU 1500 needs 1504 of the uplink, which has 1500" in chassis.faults["network clear"]
+    chassis.switch.vsctl("set", "Interface", NIC, "mtu_request=9000")
+    until(lambda: chassis.faults == {}, "no faults")
+
+
+def test_a_chassis_loads_no_remote_ports_of_a_network_that_learns_them(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("net1", 101, remote_ports="learned")
+    site.port("a")
+    site.port("b")
+    chassis.plug("a")
+    chassis.plug("b")
+    site.await_up("a", "b")
+    site.sync()
+    few = chassis.agent.status()
+    for number in range(20):
+        site.port(f"r{number}")
+    site.sync()
+    many = chassis.agent.status()
+    assert (many["ports"], many["flows"]) == (few["ports"], few["flows"]) == (2, few["flows"])
+    a, b, remote = mac_of("a"), mac_of("b"), mac_of("r7")
+    assert chassis.receive("a", ethernet(b, a)) == {"b": [ethernet(b, a)]}
+    assert chassis.receive("a", ethernet(remote, a)) == {NIC: [ethernet(remote, a, 101)]}
+    assert chassis.receive(NIC, ethernet(a, remote, 101)) == {"a": [ethernet(a, remote)]}
+    assert chassis.receive(NIC, ethernet(remote, OUTSIDE, 101)) == {}
+    site.nb.set_network("net1", {"remote_ports": "explicit"})
+    site.sync()
+    assert chassis.agent.status()["ports"] == 22
+    assert chassis.receive("a", ethernet(remote, a)) == {NIC: [ethernet(remote, a, 101)]}
+    site.nb.set_network("net1", {"remote_ports": "learned"})
+    site.sync()
+    assert chassis.agent.status()["flows"] == few["flows"]
+
+
+def test_rule_9_unknown_unicast_that_is_dropped_still_leaves_known_ways_open(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("net1", 101, unknown_unicast="drop")
+    site.port("a")
+    site.port("r")
+    site.port("u", unknown_macs=True)
+    chassis.plug("a")
+    chassis.plug("u")
+    site.await_up("a", "u")
+    site.sync()
+    a, unknown, remote = mac_of("a"), "02:ee:00:00:00:99", mac_of("r")
+    assert chassis.receive("a", ethernet(unknown, a)) == {"u": [ethernet(unknown, a)]}, "rule 15"
+    assert chassis.receive(NIC, ethernet(unknown, OUTSIDE, 101)) == {"u": [ethernet(unknown, OUTSIDE)]}
+    assert chassis.receive("a", ethernet(remote, a)) == {NIC: [ethernet(remote, a, 101)]}
+    assert chassis.receive("a", ethernet(BROADCAST, a)) == {
+        "u": [ethernet(BROADCAST, a)],
+        NIC: [ethernet(BROADCAST, a, 101)],
+    }
