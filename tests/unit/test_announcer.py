@@ -1,0 +1,141 @@
+"""When a port is announced: the clock is an argument, so that no test waits for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from typing import Any
+from uuid import UUID
+
+from model.example import FLAT, PORT, VLAN
+from trunkline.agent.announcer import Announcer
+from trunkline.core.flow import Action, Output, PushVlan
+from trunkline.core.view import LocalPortView
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+
+
+@dataclass
+class Recorder:
+    """What a session is to the announcer: it takes frames, and says whether it can."""
+
+    is_ready: bool = True
+    sent: list[tuple[bytes, tuple[Action, ...]]] = field(default_factory=list)
+
+    def packet_out(self, frame: bytes, actions: tuple[Action, ...], in_port: int | None = None) -> None:
+        assert self.is_ready
+        self.sent.append((frame, actions))
+
+
+def times(announcer: Announcer, session: Any, start_s: float = 100.0, end_s: float = 200.0) -> list[float]:
+    """Return when, after *start_s*, frames go out until *end_s*, woken as the agent's loop would be."""
+    found = []
+    now_s = start_s
+    while now_s <= end_s:
+        before = len(session.sent)
+        announcer.run(now_s, 1, session)
+        found += [now_s - start_s] * (len(session.sent) - before)
+        if announcer.next_s is None:
+            break
+        assert announcer.next_s > now_s, "the loop would spin"
+        now_s = announcer.next_s
+    return found
+
+
+def announced(view: LocalPortView = PORT) -> tuple[Announcer, Any]:
+    announcer = Announcer()
+    announcer.say(ONE, view, 1)
+    return announcer, Recorder()
+
+
+def test_rule_16_a_port_is_announced_at_once_and_after_1_2_4_8_and_16_seconds_more() -> None:
+    assert times(*announced()) == [0, 1, 3, 7, 15, 31]
+
+
+def test_each_address_is_announced_each_time() -> None:
+    addresses = (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
+    assert times(*announced(replace(PORT, addresses=addresses))) == [0, 0, 1, 1, 3, 3, 7, 7, 15, 15, 31, 31]
+
+
+def test_an_announcement_leaves_by_the_uplink_tagged_as_its_network() -> None:
+    announcer, session = announced()
+    announcer.run(0, 1, session)
+    announcer.say(TWO, replace(PORT, wire=FLAT), 1)
+    announcer.run(0, 1, session)
+    assert [actions for _, actions in session.sent] == [(PushVlan(101), Output(1)), (Output(1),)]
+
+
+def test_nothing_is_announced_before_the_ports_flows_are_acknowledged() -> None:
+    announcer, session = announced()
+    announcer.say(TWO, replace(PORT, mac=2), 5)
+    for applied, count in ((-1, 0), (0, 0), (1, 1), (4, 1), (5, 2)):
+        announcer.run(0, applied, session)
+        assert len(session.sent) == count
+
+
+def test_a_port_that_leaves_or_is_not_to_be_announced_is_silent_at_once() -> None:
+    for now in (None, replace(PORT, is_announced=False), replace(PORT, wire=None)):
+        announcer, session = announced()
+        announcer.run(0, 1, session)
+        announcer.say(ONE, now, 2)
+        announcer.run(50, 9, session)
+        assert len(session.sent) == 1
+        assert announcer.next_s is None
+
+
+def test_a_port_that_leaves_before_its_first_announcement_has_none() -> None:
+    announcer, session = announced()
+    announcer.say(ONE, None, 2)
+    assert times(announcer, session) == []
+
+
+def test_what_does_not_change_the_announcement_does_not_begin_it_anew() -> None:
+    announcer, session = announced()
+    announcer.run(100, 1, session)
+    announcer.say(ONE, replace(PORT, is_secured=False), 1)
+    assert times(announcer, session, 100.5) == [0.5, 2.5, 6.5, 14.5, 30.5]
+
+
+def test_another_mac_address_or_wire_is_announced_from_the_start() -> None:
+    for change in ({"mac": 7}, {"addresses": (ip_address("192.0.2.9"),)}, {"wire": replace(VLAN, vlan_id=5)}):
+        announcer, session = announced()
+        announcer.run(100, 1, session)
+        announcer.say(ONE, replace(PORT, **change), 1)
+        assert times(announcer, session, 100.5) == [0, 1, 3, 7, 15, 31]
+
+
+def test_all_ports_are_announced_from_the_start_when_the_switch_is_back() -> None:
+    announcer, session = announced()
+    assert len(times(announcer, session)) == 6
+    announcer.repeat(1)
+    announcer.run(300, -1, session)
+    assert len(session.sent) == 6, "its flows are not back yet"
+    assert times(announcer, session, 300, 400) == [0, 1, 3, 7, 15, 31]
+
+
+def test_a_port_announced_again_in_the_middle_is_not_announced_twice_over() -> None:
+    announcer, session = announced()
+    announcer.run(100, 1, session)
+    announcer.repeat(1)
+    assert times(announcer, session, 100.5) == [0, 1, 3, 7, 15, 31]
+
+
+def test_a_switch_that_is_away_is_not_spoken_to_and_what_was_due_is_sent_once() -> None:
+    announcer, session = announced()
+    announcer.run(0, 1, session)
+    session.is_ready = False
+    announcer.run(10, 1, session)
+    session.is_ready = True
+    announcer.run(20, 1, session)
+    assert len(session.sent) == 2
+
+
+def test_ports_are_announced_each_by_its_own_clock() -> None:
+    announcer, session = announced()
+    announcer.run(0, 1, session)
+    announcer.say(TWO, replace(PORT, mac=2), 1)
+    announcer.run(0.5, 1, session)
+    assert announcer.next_s == 1
+    announcer.run(1, 1, session)
+    assert announcer.next_s == 1.5
+    assert announcer.sent == 3
