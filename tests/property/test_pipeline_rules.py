@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from model import rows, world
 from trunkline.core.flow import Field, Flow
-from trunkline.core.pipeline import Table, violations
+from trunkline.core.pipeline import Table
+from trunkline.core.violation import violations
 
 SEEDS = st.integers(0, 2**48)
 

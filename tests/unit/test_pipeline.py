@@ -20,8 +20,8 @@ from trunkline.core.pipeline import (
     Table,
     cookie,
     cookie_parts,
-    violations,
 )
+from trunkline.core.violation import violations
 
 
 def test_every_table_has_a_rule_and_a_band() -> None:

@@ -6,90 +6,12 @@ how `ovs-ofctl` spells it is `trunkline.openflow.text`.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    from trunkline.core.pipeline import Band, Table
-
-
-class Field(Enum):
-    """A header or register that a flow can match or set; the value is its width in bits, made unique by name.
-
-    Calling a field gives a match term, `set` gives the action that writes it:
-
-    >>> Field.IN_PORT(5)
-    Term(field=<Field.IN_PORT: ('in_port', 32)>, value=5, mask=None)
-    >>> Field.REG6.set(7)
-    Set(field=<Field.REG6: ('reg6', 32)>, value=7)
-
-    Names and widths: OpenFlow 1.4.0 section 7.2.3.7 and ovs-fields(7).
-    `VLAN_VID` is 13 bits wide: bit 0x1000 says that a tag is present, the low 12 bits are the VLAN id.
-    """
-
-    IN_PORT = ("in_port", 32)
-    METADATA = ("metadata", 64)
-    REG5 = ("reg5", 32)
-    REG6 = ("reg6", 32)
-    REG7 = ("reg7", 32)
-    ETH_DST = ("eth_dst", 48)
-    ETH_SRC = ("eth_src", 48)
-    ETH_TYPE = ("eth_type", 16)
-    VLAN_VID = ("vlan_vid", 13)
-    IP_PROTO = ("ip_proto", 8)
-    IPV4_SRC = ("ipv4_src", 32)
-    IPV4_DST = ("ipv4_dst", 32)
-    IPV6_SRC = ("ipv6_src", 128)
-    IPV6_DST = ("ipv6_dst", 128)
-    TCP_SRC = ("tcp_src", 16)
-    TCP_DST = ("tcp_dst", 16)
-    UDP_SRC = ("udp_src", 16)
-    UDP_DST = ("udp_dst", 16)
-    ICMPV6_TYPE = ("icmpv6_type", 8)
-    ICMPV6_CODE = ("icmpv6_code", 8)
-    ARP_OP = ("arp_op", 16)
-    ARP_SPA = ("arp_spa", 32)
-    ARP_TPA = ("arp_tpa", 32)
-    ARP_SHA = ("arp_sha", 48)
-    ARP_THA = ("arp_tha", 48)
-    ND_TARGET = ("nd_target", 128)
-    ND_SLL = ("nd_sll", 48)
-    ND_TLL = ("nd_tll", 48)
-
-    # Flows hash their terms often; an enum's own hash is a Python-level call.
-    __hash__ = object.__hash__
-
-    @property
-    def bits(self) -> int:
-        """The field's width in bits."""
-        return self.value[1]
-
-    def __call__(self, value: int, mask: int | None = None) -> Term:
-        """Match *value* (under *mask*, where given) in this field."""
-        return Term(self, value, mask)
-
-    def set(self, value: int) -> Set:
-        """Write *value* to this field."""
-        return Set(self, value)
-
-
-class Term(NamedTuple):
-    """One field of a match: the packet's field, under *mask* where there is one, equals *value*.
-
-    *value* has no bit outside *mask*, and a mask of all ones is written as None, so that equal
-    matches are equal tuples.
-    """
-
-    field: Field
-    value: int
-    mask: int | None = None
-
-
-class Set(NamedTuple):
-    """Write *value* to *field*."""
-
-    field: Field
-    value: int
+from trunkline.core.field import Field as Field
+from trunkline.core.field import Set as Set
+from trunkline.core.field import Term as Term
+from trunkline.core.pipeline import Band, Table
 
 
 class PushVlan(NamedTuple):

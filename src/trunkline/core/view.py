@@ -102,6 +102,4 @@ class SharedMacView:
     is_on_wire: bool
 
 
-View: TypeAlias = (
-    ChassisView | NetworkView | LocalPortView | SleepingVifView | RemotePortView | SharedMacView
-)
+View: TypeAlias = ChassisView | NetworkView | LocalPortView | SleepingVifView | RemotePortView | SharedMacView
