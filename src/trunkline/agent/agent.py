@@ -21,6 +21,7 @@ from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
 from trunkline.core.view import LocalPortView, NetworkView, View
 from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
+from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
@@ -107,7 +108,7 @@ class Agent:
 
     def _read_settings(self, changes: SwitchChanges) -> None:
         try:
-            new = settings(self.switch.external_ids)
+            new = settings(self.switch.external_ids, self.switch.tls)
         except SettingsError as error:
             if self.settings is None:
                 raise
@@ -131,7 +132,7 @@ class Agent:
         if old is None or old.chassis != new.chassis:
             self._be(new.chassis)
         is_accepted = self._nb_fault is not None and old is not None and old.nb_identity != new.nb_identity
-        if old is None or (old.nb_remotes, old.chassis) != (new.nb_remotes, new.chassis) or is_accepted:
+        if old is None or _nb_place(old) != _nb_place(new) or is_accepted:
             self._follow(new)
 
     def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
@@ -157,6 +158,8 @@ class Agent:
         """Read the northbound that *new* names from now on; what is known stays until that one is read."""
         if self.nb is not None:
             self.nb.close()
+        if new.nb_tls is not None:
+            tls.use(new.nb_tls)
         self.nb = NorthboundReplica(new.nb_remotes, new.chassis)
         for iface_id in self.snapshot.vifs:
             self.nb.need(iface_id, is_here=True)
@@ -340,6 +343,7 @@ class Agent:
                 faults[f"network {network.name}"] = reason
         faults |= self.plumbing.faults
         faults |= self.snapshot.faults
+        faults |= self.reporter.faults
         if self.nb is not None:
             faults |= self.nb.row_faults
         return faults | dict(self.quarantine.faults(self.snapshot))
@@ -412,3 +416,8 @@ class Agent:
         after = self.forwarding.desired.body_by_key
         differing = sum(1 for key in before.keys() | after.keys() if before.get(key) != after.get(key))
         return len(after), differing
+
+
+def _nb_place(settings: Settings) -> tuple[object, ...]:
+    """Return what a connection to the northbound is made from; where it changes, another is made."""
+    return settings.nb_remotes, settings.nb_tls, settings.chassis

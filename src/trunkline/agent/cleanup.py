@@ -16,6 +16,7 @@ from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
 from trunkline.openflow.event import BundleApplied, BundleRefused, Event, FlowsRead
 from trunkline.openflow.session import Session
+from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.vswitch import SwitchReplica
@@ -47,6 +48,8 @@ def clean_up(options: Options) -> Iterator[str]:
         switch, f"patch ports and {bridge} taken out", f"patch ports and {bridge} are still there"
     )
     switch.close()
+    if switch.tls is not None:
+        tls.use(switch.tls)
     if external_ids.get(SYSTEM_ID) and external_ids.get(NB):
         yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID]))
 

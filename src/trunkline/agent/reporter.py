@@ -27,10 +27,12 @@ class Reporter:
 
     def __init__(self) -> None:
         self._generation_by_port: dict[UUID, int] = {}
+        self._withheld: dict[UUID, str] = {}
 
     def mark(self, port_id: UUID, generation: int) -> None:
         """Look at the port again once the flows of *generation* are in place."""
         self._generation_by_port[port_id] = generation
+        self._withheld.pop(port_id, None)
 
     def bindings(
         self, nb: NorthboundReplica, snapshot: Snapshot, applied: int, is_working: Callable[[UUID], bool]
@@ -46,9 +48,21 @@ class Reporter:
             wanted = NOBODY if current is None else _binding(port_id, current, snapshot, is_working)
             if current is None or wanted == current:
                 del self._generation_by_port[port_id]
+            elif nb.is_restricted and not nb.may_bind(port_id):
+                del self._generation_by_port[port_id]
+                self._withheld[port_id] = snapshot.ports[port_id].name if port_id in snapshot.ports else ""
             elif not wanted.is_up or applied >= generation:
                 bindings[port_id] = wanted
         return bindings
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What the northbound does not let this chassis say, and why, by subject."""
+        reason = (
+            "the northbound lets this chassis hold only ports that are requested on it; "
+            "use --requested-chassis"
+        )
+        return {f"port {name}": reason for name in self._withheld.values() if name}
 
     @property
     def is_done(self) -> bool:

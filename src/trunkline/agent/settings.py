@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.rpc import Tls
 from trunkline.ovsdb.vswitch import NB_IDENTITY
 from trunkline.ovsdb.wiring import BridgeMapping, Wiring
 
@@ -33,14 +34,16 @@ class SettingsError(TrunklineError):
 class Settings:
     """The settings of a chassis.
 
-    *is_pruned* says that uplinks carry just the VLANs in use here. *nb_identity* is that of the northbound
-    which this chassis obeys (None: the first that it meets, `ANY_NB`: every one). Every *audit_interval_s*
-    seconds (0: never) all flows are read back. *faults* says which entries were passed over, and why.
+    *nb_tls* has the files for `ssl:` remotes. *is_pruned* says that uplinks carry just the VLANs in use here.
+    *nb_identity* is that of the northbound which this chassis obeys (None: the first that it meets, `ANY_NB`:
+    every one). Every *audit_interval_s* seconds (0: never) all flows are read back. *faults* says which
+    entries were passed over, and why.
     """
 
     chassis: str
     nb_remotes: str
     wiring: Wiring
+    nb_tls: Tls | None = None
     is_pruned: bool = True
     nb_identity: str | None = None
     audit_interval_s: int = DEFAULT_AUDIT_INTERVAL_S
@@ -52,11 +55,11 @@ class Settings:
         return {mapping.physnet: mapping.bridge for mapping in self.wiring.mappings}
 
 
-def settings(external_ids: Mapping[str, str]) -> Settings:
-    """Return the settings that *external_ids* hold.
+def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Settings:
+    """Return the settings that *external_ids* hold; *tls* is what `ovs-vsctl set-ssl` says.
 
     Raises:
-        SettingsError: `system-id` or `trunkline-nb` is missing.
+        SettingsError: `system-id` or `trunkline-nb` is missing, or the latter is `ssl:` and *tls* is.
 
     >>> settings({"system-id": "c1", "trunkline-nb": "unix:/nb.sock"}).wiring.bridge
     'br-int'
@@ -67,6 +70,13 @@ def settings(external_ids: Mapping[str, str]) -> Settings:
                 f"{key} is not set for this chassis; "
                 f"run: ovs-vsctl set Open_vSwitch . external_ids:{key}={example}"
             )
+    nb_remotes = external_ids[NB].strip()
+    is_tls = any(remote.strip().startswith("ssl:") for remote in nb_remotes.split(","))
+    if is_tls and not (tls and all(tls)):
+        raise SettingsError(
+            f"{NB} is ssl: and this chassis has no certificate; "
+            "run: ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem"
+        )
     mappings, faults = _mappings(external_ids.get(BRIDGE_MAPPINGS, ""))
     datapath_type = external_ids.get(DATAPATH_TYPE, "").strip()
     if datapath_type not in ("", "system", "netdev"):
@@ -79,10 +89,11 @@ def settings(external_ids: Mapping[str, str]) -> Settings:
     bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
-        nb_remotes=external_ids[NB].strip(),
+        nb_remotes=nb_remotes,
         wiring=Wiring(bridge, datapath_type, mappings),
         nb_identity=external_ids.get(NB_IDENTITY, "").strip() or None,
         audit_interval_s=int(interval),
+        nb_tls=tls if is_tls else None,
         is_pruned=external_ids.get(VLAN_PRUNING, "").strip().lower() != "false",
         faults=faults,
     )

@@ -15,7 +15,7 @@ from trunkline.core.index import Index
 from trunkline.core.model import AllowedPair, Network, Port
 from trunkline.core.snapshot import Changes
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.replica import Replica, Touched
+from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.schema import IDENTITY, SCHEMA_PATH
 
 _COLUMNS = {
@@ -121,6 +121,7 @@ class NorthboundReplica(Replica):
         super().__init__(remotes, _schema(), _COLUMNS)
         self.chassis = chassis
         self.row_faults: dict[str, str] = {}
+        self._restricted_session: int | None = None
         self._fault_name_by_id: dict[UUID, str] = {}
         self._needs = _Needs()
         self._scope: _Scope | None = None
@@ -240,6 +241,24 @@ class NorthboundReplica(Replica):
         return row is not None and one(row, "remote_ports") != "learned"
 
     # -- writing -----------------------------------------------------------------------------------
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the server has refused a write over this connection because of its role."""
+        return self._restricted_session is not None and self._restricted_session == self._synced_session
+
+    def may_bind(self, port_id: UUID) -> bool:
+        """Return whether the role `CHASSIS_ROLE` would let this chassis write the port's binding."""
+        row = self.rows("Port").get(port_id)
+        return row is not None and self.chassis in (one(row, "chassis"), one(row, "requested_chassis"))
+
+    def outcome(self) -> Outcome | None:
+        """Return how the write ended; the first that the role forbids is one to compose again, with less."""
+        outcome = super().outcome()
+        if outcome is Outcome.FAILED and "permission error" in (self.error or "") and not self.is_restricted:
+            self._restricted_session = self._synced_session
+            return Outcome.AGAIN
+        return outcome
 
     def write(self, report: Report, bindings: dict[UUID, Binding], now_ms: int) -> None:
         """Begin a write of whatever in the database differs from *report* and *bindings*.

@@ -10,6 +10,7 @@ from trunkline.core.index import Index
 from trunkline.core.model import Vif
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
+from trunkline.ovsdb.rpc import Tls
 
 NB_IDENTITY = "trunkline-nb-identity"
 """The key of the `Open_vSwitch` row's `external_ids` that names the northbound which this chassis obeys."""
@@ -41,6 +42,7 @@ _SCHEMA: dict[str, Any] = {
                 "other_config": _MAP,
                 "next_cfg": {"type": "integer"},
                 "cur_cfg": {"type": "integer"},
+                "ssl": {"type": {"key": {"type": "uuid", "refTable": "SSL"}, "min": 0, "max": 1}},
             },
         },
         "Bridge": {
@@ -73,6 +75,7 @@ _SCHEMA: dict[str, Any] = {
                 "external_ids": _MAP,
             },
         },
+        "SSL": {"columns": {"private_key": _STRING, "certificate": _STRING, "ca_cert": _STRING}},
     },
 }
 """The part of the schema vswitch.ovsschema that the agent reads or writes (ovs-vswitchd.conf.db(5))."""
@@ -116,6 +119,15 @@ class SwitchReplica(Replica):
     def external_ids(self) -> dict[str, str]:
         """The `external_ids` of the `Open_vSwitch` row: the chassis settings."""
         return {} if self.root is None else pairs(self.root, "external_ids")
+
+    @property
+    def tls(self) -> Tls | None:
+        """The files of `ovs-vsctl set-ssl`, None where there are none."""
+        ssl_id = None if self.root is None else one(self.root, "ssl")
+        row = None if ssl_id is None else self.rows("SSL").get(ssl_id)
+        if row is None:
+            return None
+        return Tls(one(row, "private_key"), one(row, "certificate"), one(row, "ca_cert"))
 
     @property
     def root(self) -> Any:
@@ -175,7 +187,8 @@ class SwitchReplica(Replica):
 
     def changes(self, touched: Touched) -> SwitchChanges:
         """Return what the *touched* rows mean now."""
-        changes = SwitchChanges(are_settings_touched=bool(touched["Open_vSwitch"]))
+        are_settings_touched = bool(touched["Open_vSwitch"] or touched["SSL"])
+        changes = SwitchChanges(are_settings_touched=are_settings_touched)
         for table in self._id_by_name:
             for row_id in touched[table]:
                 self._note_name(table, row_id)
