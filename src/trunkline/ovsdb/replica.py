@@ -49,6 +49,16 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
         """Note the row; the IDL calls this for each one that a message changes."""
         self.touched.setdefault(row._table.name, set()).add(row.uuid)
 
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Wake *poller* for the session, and at once for a condition that can be sent.
+
+        The `ovs` package's own spins while a condition waits for a server that is away.
+        """
+        if self.cond_changed and self._session.is_connected() and self._request_id is None:
+            poller.immediate_wake()
+        self._session.wait(poller)
+        self._session.recv_wait(poller)
+
     def _Idl__create_row(self, table: Any, row_id: UUID) -> Any:  # noqa: N802
         columns = Columns(table, self._defaults.setdefault(table.name, {}))
         return ovs.db.idl.Row(self, table, row_id, columns)
