@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import time
+from pathlib import Path
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
@@ -269,3 +272,26 @@ def test_detached_the_agent_is_at_work_when_the_command_returns(site: Site) -> N
     assert "at work" in (rundir / "agent.log").read_text()
     chassis.switch.appctl("-t", str(rundir / f"trunkline-agent.{pid}.ctl"), "exit")
     until(lambda: not (rundir / "agent.pid").exists(), "pid file gone")
+
+
+@pytest.mark.parametrize(
+    "remote", ["unix:/nonexistent/nb.sock", "nonsense", "tcp:192.0.2.1:x", "unix:", ",,"]
+)
+def test_a_northbound_that_cannot_be_reached_costs_nothing(
+    site: Site, chassis: DummyChassis, remote: str
+) -> None:
+    chassis.set(**{"trunkline-nb": remote})
+    until(lambda: not chassis.agent.status()["northbound"], "northbound lost")
+    before = cpu_s(chassis.agent.process.pid)
+    time.sleep(1)  # that nothing happens is what is measured
+    assert cpu_s(chassis.agent.process.pid) - before < 0.3
+    assert works(chassis)
+    chassis.set(**{"trunkline-nb": site.served.remote})
+    chassis.agent.await_settled()
+    site.sync()
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time that a process has used (fields 14 and 15 of proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
