@@ -38,14 +38,15 @@ class Columns(_Base):  # type: ignore[misc]
         return len(self._table.columns)
 
     def __missing__(self, column: str) -> Any:
+        kind = self._table.columns[column].type
         json = self.received.pop(column, _ABSENT)
         if json is _ABSENT:
-            return super().__missing__(column)
+            return _default(kind)
         try:
-            datum = ovs.db.data.Datum.from_json(self._table.columns[column].type, json)
+            datum = ovs.db.data.Datum.from_json(kind, json)
         except ovs.db.error.Error as error:
             _log.warn(f"column not understood table={self._table.name} column={column} reason={error}")
-            datum = super().__missing__(column)
+            datum = _default(kind)
         self[column] = datum
         return datum
 
@@ -90,9 +91,17 @@ class Columns(_Base):  # type: ignore[misc]
 
     def _default(self, column: str) -> Any:
         if column not in self._default_by_column:
-            values = super().__missing__(column).values
+            values = _default(self._table.columns[column].type).values
             self._default_by_column[column] = next((atom.value for atom in values), None)
         return self._default_by_column[column]
+
+
+def _default(kind: Any) -> Any:
+    """Return the default of a column of type *kind*; `Datum.default` wraps a required one's atom twice."""
+    if kind.n_min == 0 or kind.is_map():
+        return ovs.db.data.Datum.default(kind)
+    atom = ovs.db.data.Atom(kind.key.type, kind.key.type.default)
+    return ovs.db.data.Datum(kind, {atom: None})
 
 
 @lru_cache(maxsize=4096)
