@@ -93,3 +93,10 @@ def test_a_multicast_source_does_not_come_in_by_any_uplink() -> None:
         f"table=0,priority=190,in_port=1,{source},actions=drop",
         f"table=0,priority=190,in_port=2,{source},actions=drop",
     ]
+
+
+def test_a_remote_port_without_a_wire_is_known_all_the_same() -> None:
+    """DESIGN.md section 5, rule 6: what is sent to a known remote port is not unknown unicast."""
+    assert lines(provider, REMOTE, wire=None) == [
+        "table=50,priority=40,metadata=0x7,dl_dst=02:00:00:00:00:02,actions=set_field:0x2b->reg7,goto_table:60"
+    ]

@@ -75,9 +75,11 @@ def test_an_uplink_that_goes_leaves_the_local_ports_to_one_another_and_is_a_faul
     found.change(Changes(uplinks={"physnet1": None}))
     views = found.refresh()
     local, network = views[Subject.PORT, HERE.id], views[Subject.NETWORK, NET.id]
+    away = views[Subject.PORT, AWAY.id]
     assert isinstance(local, LocalPortView)
     assert isinstance(network, NetworkView)
-    assert (local.wire, network.wire, views[Subject.PORT, AWAY.id]) == (None, None, None)
+    assert isinstance(away, RemotePortView)
+    assert (local.wire, network.wire, away.wire) == (None, None, None)
     assert list(found.faults) == ["network net"]
     found.change(Changes(uplinks=dict(ROWS.uplinks)))
     found.refresh()

@@ -96,8 +96,9 @@ def _remote_port(port: RemotePortView) -> Iterator[Flow]:
     if port.has_own_mac:
         match = (NETWORK(port.network_key), Field.ETH_DST(port.mac))
         yield Flow(Band.REMOTE_MAC, match, (DESTINATION_PORT.set(port.key), Goto(Table.EGRESS)), by)
-    actions = (Field.ETH_DST.set(port.mac), *_tag(port.wire), Output(port.wire.ofport))
-    yield Flow(Band.REMOTE, (DESTINATION_PORT(port.key),), actions, by)
+    if port.wire is not None:
+        actions = (Field.ETH_DST.set(port.mac), *_tag(port.wire), Output(port.wire.ofport))
+        yield Flow(Band.REMOTE, (DESTINATION_PORT(port.key),), actions, by)
 
 
 def _tag(wire: Wire) -> tuple[Action, ...]:

@@ -390,7 +390,7 @@ class Snapshot:
                 allowed_pairs=port.allowed_pairs,
             )
         is_explicit = at.is_remote and not network.learns_remote_ports
-        if wire is None or not is_explicit or not self._locals_by_network[network.id]:
+        if not is_explicit or not self._locals_by_network[network.id]:
             return None
         return RemotePortView(port.key, network.key, port.mac, wire, has_own_mac)
 

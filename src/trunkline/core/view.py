@@ -79,12 +79,15 @@ class SleepingVifView:
 
 @dataclass(frozen=True, slots=True)
 class RemotePortView:
-    """A port that is reached over the wire; *has_own_mac* as for a local port."""
+    """A port that is elsewhere; *has_own_mac* as for a local port.
+
+    Without a *wire* it cannot be reached, but it is known: what is sent to it is not unknown unicast.
+    """
 
     key: int
     network_key: int
     mac: int
-    wire: Wire
+    wire: Wire | None
     has_own_mac: bool
 
 
