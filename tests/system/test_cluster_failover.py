@@ -1,0 +1,199 @@
+"""A leader dies and nobody notices: DESIGN.md section 6, rule 5, on a clustered northbound."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from dummy_chassis import DummyChassis, mac_of, until
+from nb_cluster import Cluster, Server, opened
+
+from trunkline.ovsdb.northbound import (
+    NetworkSpec,
+    Northbound,
+    PortSpec,
+    RefusedError,
+    UnreachableError,
+)
+
+pytestmark = pytest.mark.system
+
+RATE = 50
+"""Ports that are created in a second."""
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with opened() as started:
+        started.form()
+        yield started
+
+
+def wire(cluster: Cluster, remotes: str, count: int = 3) -> None:
+    """Start chassis with two VIFs each in one network, all up."""
+    with Northbound.connect(cluster.remotes) as nb:
+        nb.create([_network("net1", 101), _network("net2", 102)])
+        for number in range(count):
+            chassis = cluster.add_chassis(f"c{number}", remotes)
+            for name in (f"a{number}", f"b{number}"):
+                chassis.plug(name)
+                nb.create(ports=[PortSpec(name=name, network="net1", mac=mac_of(name), options=SILENT)])
+        until(lambda: all(port["up"] for port in nb.ports()), "all up")
+    cluster.sync()
+
+
+SILENT = {"announce": "false"}
+
+
+def _network(name: str, vlan_id: int) -> NetworkSpec:
+    return NetworkSpec(name=name, network_type="vlan", physical_network="physnet1", segmentation_id=vlan_id)
+
+
+def ages(chassis: DummyChassis) -> dict[str, float]:
+    """Return for how many seconds each flow has been there, by the rest of it."""
+    found = {}
+    for line in chassis.flows():
+        duration = re.search(r"duration=([\d.]+)s, ", line)
+        assert duration is not None
+        found[re.sub(r"(duration|n_packets|n_bytes|idle_age)=[^,]+, ?", "", line)] = float(duration[1])
+    return found
+
+
+@dataclass
+class Writer:
+    """Creates ports one after the other, and connects again where it must, as a program of an operator's."""
+
+    cluster: Cluster
+    created: list[str] = field(default_factory=list)
+    longest_gap_s: float = 0.0
+
+    def write(self, first: Server, for_s: float) -> None:
+        """Create `RATE` ports a second, through *first* for as long as that is there."""
+        remotes = f"{first.remote},{self.cluster.remotes}"
+        nb = Northbound.connect(remotes)
+        end_s = acknowledged_s = time.monotonic()
+        end_s += for_s
+        while time.monotonic() < end_s:
+            number = len(self.created)
+            name = f"w{number}"
+            spec = PortSpec(
+                name=name, network="net2", mac=f"02:77:00:00:{number >> 8:02x}:{number & 255:02x}"
+            )
+            due_s = time.monotonic() + 1 / RATE
+            try:
+                nb.create(ports=[spec])
+            except UnreachableError:
+                nb.close()
+                nb = Northbound.connect(remotes, timeout_s=10)
+                continue
+            except RefusedError as error:
+                # The answer to the same write got lost with the server that was to give it.
+                if "already exists" not in str(error):
+                    raise
+            self.longest_gap_s = max(self.longest_gap_s, time.monotonic() - acknowledged_s)
+            acknowledged_s = time.monotonic()
+            self.created.append(name)
+            time.sleep(max(0.0, due_s - time.monotonic()))
+        nb.close()
+
+
+@pytest.mark.parametrize("is_through_leader", [True, False], ids=["leader", "follower"])
+def test_rule_5_a_killed_leader_costs_no_acknowledged_write_and_no_flow(
+    cluster: Cluster, is_through_leader: bool
+) -> None:
+    wire(cluster, cluster.remotes)
+    before = {chassis.name: ages(chassis) for chassis in cluster.chassis}
+    began_s = time.monotonic()
+    leader = cluster.leader()
+    entry = leader if is_through_leader else next(m for m in cluster.members if m is not leader)
+    writer = Writer(cluster)
+    writer.write(entry, 1.0)
+    leader.kill()
+    writer.write(entry, 6.0)
+    assert writer.longest_gap_s < 5
+    survivors = [member for member in cluster.members if member is not leader]
+    for member in survivors:
+        with Northbound.connect(member.remote) as nb:
+            until(lambda nb=nb: {port["name"] for port in nb.ports()} >= set(writer.created), "all written")
+    assert sum(member.status()["cluster"]["role"] == "leader" for member in survivors) == 1
+    cluster.members = survivors
+    cluster.sync()
+    passed_s = time.monotonic() - began_s
+    for chassis in cluster.chassis:
+        after = ages(chassis)
+        assert after.keys() == before[chassis.name].keys()
+        for flow, age_s in before[chassis.name].items():
+            assert after[flow] > age_s + passed_s - 2, flow
+        assert chassis.agent.status()["northbound"]
+    print(f"{len(writer.created)} writes, longest gap {writer.longest_gap_s:.2f} s")
+
+
+def test_an_agent_follows_from_a_killed_member_to_another(cluster: Cluster) -> None:
+    doomed, *others = cluster.members
+    wire(cluster, doomed.remote, count=1)
+    chassis = cluster.chassis[0]
+    # Now on that member alone; it may use the others from here on, and has no reason to leave.
+    doomed.kill()
+    until(lambda: not chassis.agent.status()["northbound"], "cut off")
+    before = ages(chassis)
+    chassis.set(**{"trunkline-nb": cluster.remotes})
+    until(lambda: chassis.agent.status()["northbound"], "followed")
+    cluster.members = others
+    cluster.sync()
+    assert ages(chassis).keys() == before.keys()
+    assert all(age_s >= before[flow] for flow, age_s in ages(chassis).items())
+
+
+def test_agents_on_a_relay_see_nothing_of_a_killed_leader(cluster: Cluster) -> None:
+    relay = cluster.server("r", *(word for member in cluster.members for word in ("--relay", member.remote)))
+    relay.start()
+    wire(cluster, relay.remote, count=1)
+    before = ages(cluster.chassis[0])
+    leader = cluster.leader()
+    leader.kill()
+    with Northbound.connect(relay.remote) as nb:
+        nb.create(ports=[PortSpec(name="late", network="net1", mac=mac_of("late"))])
+        cluster.chassis[0].plug("late")
+        until(lambda: nb.port("late")["up"], "up through the relay")
+    cluster.members.remove(leader)
+    cluster.sync()
+    assert cluster.chassis[0].agent.status()["northbound"]
+    assert all(age_s >= before[flow] for flow, age_s in ages(cluster.chassis[0]).items() if flow in before)
+
+
+def test_status_tells_each_members_standing(cluster: Cluster) -> None:
+    standings = [member.status()["cluster"] for member in cluster.members]
+    assert sorted(each["role"] for each in standings) == ["follower", "follower", "leader"]
+    assert len({(each["term"], each["leader"], each["cluster_id"]) for each in standings}) == 1
+    for each in standings:
+        assert each["lag"] == 0
+        assert [peer["is_connected"] for peer in each["peers"]] == [True, True]
+    leader = cluster.leader()
+    gone = next(member for member in cluster.members if member is not leader)
+    gone.kill()
+    with Northbound.connect(leader.remote) as nb:
+        nb.create([_network("net1", 101)])
+    address = gone.options[1]
+
+    def peer() -> dict[str, object]:
+        found: dict[str, object]
+        (found,) = (p for p in leader.status()["cluster"]["peers"] if p["address"] == address)
+        return found
+
+    until(lambda: not peer()["is_connected"] and peer()["lag"], "seen as gone, and behind")
+    gone.start()
+    until(lambda: peer()["is_connected"] and peer()["lag"] == 0, "caught up")
+
+
+def test_a_member_alone_starts_and_says_what_it_waits_for(cluster: Cluster) -> None:
+    for member in cluster.members:
+        member.stop()
+    said = cluster.members[0].start()
+    assert said.endswith("waits for enough others to have a leader\n")
+    seen = cluster.members[0].status()
+    assert seen["cluster"]["leader"] is None
+    assert cluster.members[1].start() == ""
+    until(lambda: cluster.members[0].status()["cluster"]["leader"], "elected")

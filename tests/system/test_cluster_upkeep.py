@@ -1,0 +1,146 @@
+"""What docs/cluster.md tells an operator to do with a cluster's files, done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dummy_chassis import until
+from nb_cluster import Cluster, free_port, opened
+from program import refusal, trunkline, typed
+
+from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
+
+pytestmark = pytest.mark.system
+
+CREATE = "network create {} --type vlan --physical-network p --segment {}"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with opened() as started:
+        yield started
+
+
+def names(nb: str) -> list[str]:
+    done = trunkline("network", "list", "-o", "json", nb=nb)
+    return [network["name"] for network in json.loads(done.out)]
+
+
+def test_a_backup_of_a_cluster_restores_into_the_running_cluster(cluster: Cluster) -> None:
+    cluster.form(3)
+    assert typed(CREATE.format("kept", 101), cluster.remotes) == (0, "", "")
+    copy = cluster.folder / "copy"
+    assert trunkline("nb", "backup", str(copy), nb=cluster.remotes) == (0, "", "")
+    assert typed(CREATE.format("later", 102), cluster.remotes) == (0, "", "")
+    with copy.open() as file:
+        restore = ["ovsdb-client", "restore", cluster.members[1].remote, DATABASE]
+        subprocess.run(restore, stdin=file, check=True, capture_output=True)
+    for member in cluster.members:
+        until(lambda member=member: names(member.remote) == ["kept"], "restored")
+    # Keys go on from where they were at the backup.
+    assert typed(CREATE.format("again", 103), cluster.remotes) == (0, "", "")
+
+
+def test_a_backup_of_a_cluster_starts_as_a_standalone_northbound(cluster: Cluster) -> None:
+    cluster.form(1)
+    typed(CREATE.format("kept", 101), cluster.remotes)
+    alone = cluster.server("alone")
+    assert trunkline("nb", "backup", str(alone.db), nb=cluster.remotes) == (0, "", "")
+    alone.start()
+    assert names(alone.remote) == ["kept"]
+
+
+def test_a_lost_cluster_is_formed_again_from_a_backup(cluster: Cluster) -> None:
+    cluster.form(3)
+    typed(CREATE.format("kept", 101), cluster.remotes)
+    copy = cluster.folder / "copy"
+    trunkline("nb", "backup", str(copy), nb=cluster.remotes)
+    for member in cluster.members:
+        member.kill()
+        member.db.unlink()
+    first, *others = cluster.members
+    create = ["ovsdb-tool", "create-cluster", first.db, copy, first.options[1]]
+    subprocess.run(create, check=True, capture_output=True)
+    for member in (first, *others):
+        member.start()
+    for member in cluster.members:
+        assert names(member.remote) == ["kept"]
+
+
+def test_a_standalone_file_becomes_the_first_member_of_a_cluster(cluster: Cluster) -> None:
+    alone = cluster.server("m0")
+    alone.start()
+    typed(CREATE.format("kept", 101), alone.remote)
+    alone.stop()
+    address = f"tcp:127.0.0.1:{free_port()}"
+    place = ["--db", str(alone.db), "--remote", f"p{alone.remote}", "--detach"]
+    line = refusal(trunkline("nb", "start", *place, "--cluster-local", address), 1)
+    # What the refusal says to do is what works.
+    subprocess.run(line.partition("run: ")[2], shell=True, check=True, capture_output=True)
+    alone.start()
+    assert alone.status()["cluster"]["role"] == "leader"
+    joining = cluster.server(
+        "m1", "--cluster-local", f"tcp:127.0.0.1:{free_port()}", "--cluster-remote", address
+    )
+    joining.start()
+    assert names(joining.remote) == ["kept"]
+
+
+def test_a_cluster_of_an_older_schema_is_converted_by_the_first_member_that_starts(cluster: Cluster) -> None:
+    older = json.loads(SCHEMA_PATH.read_text())
+    older["version"] = "0.9.0"
+    del older["tables"]["Network"]["columns"]["mtu"]
+    schema, draft = cluster.folder / "old.ovsschema", cluster.folder / "draft"
+    schema.write_text(json.dumps(older))
+    subprocess.run(["ovsdb-tool", "create", draft, schema], check=True)
+    row = {"op": "insert", "table": "NB_Global", "row": {"next_network_key": 1, "next_port_key": 1}}
+    subprocess.run(["ovsdb-tool", "transact", draft, json.dumps([DATABASE, row])], check=True)
+    address = f"tcp:127.0.0.1:{free_port()}"
+    first, second = cluster.server("m0"), cluster.server("m1")
+    subprocess.run(["ovsdb-tool", "create-cluster", first.db, draft, address], check=True)
+    subprocess.run(
+        ["ovsdb-tool", "join-cluster", second.db, DATABASE, f"tcp:127.0.0.1:{free_port()}", address],
+        check=True,
+    )
+    first.start()
+    second.start()
+    assert first.status()["schema_version"] == second.status()["schema_version"] == version()
+    kept = Path(f"{first.db}.0.9.0.backup")
+    shown = subprocess.run(["ovsdb-tool", "db-version", kept], check=True, capture_output=True, text=True)
+    assert shown.stdout == "0.9.0\n"
+    # A role that older versions had not is there, too.
+    done = trunkline(
+        "nb", "listen", f"pssl:{free_port()}:127.0.0.1", "--role", "trunkline-chassis", nb=first.remote
+    )
+    assert done == (0, "", "")
+    assert typed(f"{CREATE.format('web', 101)} --mtu 1400", second.remote) == (0, "", "")
+
+
+def test_compaction_makes_the_file_small_and_loses_nothing(cluster: Cluster) -> None:
+    cluster.form(1)
+    member = cluster.members[0]
+    typed(CREATE.format("kept", 101), member.remote)
+    for number in range(20):
+        assert typed(f"network set kept --mtu {1400 + number}", member.remote) == (0, "", "")
+    before = member.db.stat().st_size
+    member.appctl("ovsdb-server/compact", DATABASE)
+    until(lambda: member.db.stat().st_size < before, "compacted")
+    assert json.loads(trunkline("network", "show", "kept", "-o", "json", nb=member.remote).out)["mtu"] == 1419
+
+
+def test_a_member_whose_disk_was_lost_is_replaced(cluster: Cluster) -> None:
+    cluster.form(3)
+    typed(CREATE.format("kept", 101), cluster.remotes)
+    *others, lost = cluster.members
+    sid = lost.status()["cluster"]["server_id"]
+    lost.kill()
+    shutil.move(lost.db, cluster.folder / "lost")
+    others[0].appctl("cluster/kick", DATABASE, sid)
+    until(lambda: len(others[0].status()["cluster"]["peers"]) == 1, "kicked")
+    lost.start()
+    assert names(lost.remote) == ["kept"]
