@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,8 +52,8 @@ def _no_leftovers() -> None:
             labs.down(name)
 
 
-@pytest.fixture
-def lab() -> Iterator[LabFactory]:
+@contextmanager
+def _labs() -> Iterator[LabFactory]:
     with ExitStack() as stack:
 
         def up(wanted: Topology | str, *, agents: bool = True) -> Lab:
@@ -63,6 +63,19 @@ def lab() -> Iterator[LabFactory]:
             (running.directory / _MARK).write_text(json.dumps([us.pid, us.start_ticks]))
             return running
 
+        yield up
+
+
+@pytest.fixture
+def lab() -> Iterator[LabFactory]:
+    with _labs() as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def lasting_lab() -> Iterator[LabFactory]:
+    """For labs that the tests of a module share, each leaving them as they were."""
+    with _labs() as up:
         yield up
 
 
