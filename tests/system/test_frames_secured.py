@@ -1,0 +1,246 @@
+"""What a VM may claim to be, byte for byte, and who receives a MAC that several ports have.
+
+DESIGN.md section 5, rules 13 and 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened
+from scapy.all import ARP, BOOTP, DHCP, IP, UDP, Dot1Q, Ether, Packet, Raw
+from scapy.layers.dhcp6 import DHCP6_Advertise, DHCP6_Solicit
+from scapy.layers.inet6 import (
+    ICMPv6EchoRequest,
+    ICMPv6MLReport2,
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    ICMPv6ND_Redirect,
+    ICMPv6ND_RS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    IPv6,
+)
+
+pytestmark = pytest.mark.system
+
+NIC = "nic-br-phys1"
+OUTSIDE = "02:ee:00:00:00:01"
+A, B, C, U = (mac_of(name) for name in "abcu")
+A4, A6, B4, B6 = "192.0.2.1", "2001:db8::1", "192.0.2.2", "2001:db8::2"
+PAIR_MAC, PAIR_4 = "02:aa:00:00:00:01", "198.51.100.0/28"
+SHARED, FAR = "00:00:5e:00:01:33", "00:00:5e:00:01:44"
+LINK_LOCAL = "fe80::ff:fe00:61"
+"""That of A by modified EUI-64 (RFC 4291, appendix A)."""
+
+ALL_NODES = "ff02::1"
+
+
+@pytest.fixture(scope="module")
+def chassis() -> Iterator[DummyChassis]:
+    """Yield a chassis with a (secured, two addresses), m (secured, MAC alone), b, c, u (open) and VRRP MACs.
+
+    b and c list SHARED; r and q, elsewhere, list FAR, and so does c; u takes unknown MACs.
+    """
+    with opened() as site:
+        started = site.chassis()
+        site.network()
+        secured = {"port_security": True}
+        pairs = (f"{PAIR_MAC},{PAIR_4}", f"{A},203.0.113.7")
+        site.port("a", addresses=(A4, A6), allowed_address_pairs=pairs, **secured)
+        site.port("m", **secured)
+        site.port("b", allowed_address_pairs=(SHARED,))
+        site.port("c", allowed_address_pairs=(SHARED, FAR))
+        site.port("u", unknown_macs=True)
+        site.port("r", allowed_address_pairs=(FAR,))
+        for port in "ambcu":
+            started.plug(port)
+        site.await_up(*"ambcu")
+        site.sync()
+        yield started
+
+
+def eth(dst: str = BROADCAST, src: str = A, **more: int) -> Packet:
+    return Ether(dst=dst, src=src, **more)
+
+
+def arp(sender: str = A, address: str = A4, asked: str = B4, op: int = 1, src: str = A) -> Packet:
+    return eth(src=src) / ARP(op=op, hwsrc=sender, psrc=address, hwdst="00:00:00:00:00:00", pdst=asked)
+
+
+def ip(source: str = A4, src: str = A) -> Packet:
+    return eth(src=src) / IP(src=source, dst=B4) / UDP(sport=7, dport=7)
+
+
+def ip6(source: str = A6, to: str = ALL_NODES, src: str = A) -> Packet:
+    return eth("33:33:00:00:00:01", src) / IPv6(src=source, dst=to, hlim=255)
+
+
+def solicited(source: str = A6, target: str = B6, option: str | None = A) -> Packet:
+    asked = ip6(source, "ff02::1:ff00:2") / ICMPv6ND_NS(tgt=target)
+    return asked if option is None else asked / ICMPv6NDOptSrcLLAddr(lladdr=option)
+
+
+def advertised(target: str = A6, option: str | None = A, source: str = A6) -> Packet:
+    said = ip6(source) / ICMPv6ND_NA(R=0, S=0, O=1, tgt=target)
+    return said if option is None else said / ICMPv6NDOptDstLLAddr(lladdr=option)
+
+
+DISCOVERY = eth() / IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67)
+MAY_SEND = {
+    "IPv4 of its own": ip(),
+    "IPv4 of an allowed pair": ip("203.0.113.7"),
+    "another MAC with a prefix": ip("198.51.100.9", PAIR_MAC),
+    "ARP of its own": arp(),
+    "ARP answer of its own": arp(op=2),
+    "ARP of another MAC": arp(PAIR_MAC, "198.51.100.15", src=PAIR_MAC),
+    "ARP probe for its own": arp(address="0.0.0.0", asked=A4),
+    "DHCP discovery": DISCOVERY / BOOTP(op=1) / DHCP(options=[("message-type", "discover"), "end"]),
+    "DHCPv6 solicitation": ip6(LINK_LOCAL, "ff02::1:2") / UDP(sport=546, dport=547) / DHCP6_Solicit(),
+    "IPv6 of its own": ip6() / ICMPv6EchoRequest(),
+    "IPv6 link-local": ip6(LINK_LOCAL) / ICMPv6EchoRequest(),
+    "DAD for its own": solicited("::", A6, None),
+    "DAD for its link-local": solicited("::", LINK_LOCAL, None),
+    "neighbour solicitation": solicited(),
+    "neighbour advertisement": advertised(),
+    "neighbour advertisement of its link-local": advertised(LINK_LOCAL, A, LINK_LOCAL),
+    "MLD before an address": ip6("::", "ff02::16") / ICMPv6MLReport2(),
+    "router solicitation before an address": ip6("::", "ff02::2") / ICMPv6ND_RS(),
+    "neither IP nor ARP": Raw(ethernet(BROADCAST, A)),
+}
+MAY_NOT_SEND = {
+    "another's MAC": Raw(ethernet(BROADCAST, B)),
+    "another's MAC with its own IPv4": ip(src=B),
+    "another's IPv4": ip(B4),
+    "IPv4 just outside its pair's prefix": ip("198.51.100.16", PAIR_MAC),
+    "its pair's IPv4 with its own MAC": ip("198.51.100.9"),
+    "its own IPv4 with its pair's MAC": ip(A4, PAIR_MAC),
+    "ARP for another's IPv4": arp(address=B4),
+    "ARP answer for another's IPv4": arp(address=B4, op=2),
+    "ARP with another's MAC inside": arp(sender=B),
+    "ARP probe for another's IPv4": arp(address="0.0.0.0", asked=B4),
+    "a DHCP offer": eth() / IP(src=A4, dst="255.255.255.255") / UDP(sport=67, dport=68) / BOOTP(op=2),
+    "a DHCP offer from another port": eth() / IP(src=A4, dst=B4) / UDP(sport=5000, dport=68) / BOOTP(op=2),
+    "a DHCPv6 advertisement": ip6(LINK_LOCAL) / UDP(sport=547, dport=546) / DHCP6_Advertise(),
+    "a router advertisement": ip6(LINK_LOCAL) / ICMPv6ND_RA(),
+    "a redirect": ip6(LINK_LOCAL) / ICMPv6ND_Redirect(),
+    "another's IPv6": ip6(B6) / ICMPv6EchoRequest(),
+    "another's IPv6 link-local": ip6("fe80::62") / ICMPv6EchoRequest(),
+    "IPv6 from nowhere": ip6("::") / ICMPv6EchoRequest(),
+    "DAD for another's": solicited("::", B6, None),
+    "a solicitation with another's MAC": solicited(option=B),
+    "an advertisement of another's": advertised(B6),
+    "an advertisement with another's MAC": advertised(option=B),
+    "its own IPv4 behind a tag": eth() / Dot1Q(vlan=101) / IP(src=A4, dst=B4) / UDP(),
+}
+
+
+@pytest.mark.parametrize("what", MAY_SEND)
+def test_rule_13_a_vm_may_send(chassis: DummyChassis, what: str) -> None:
+    frame = bytes(MAY_SEND[what])
+    sent = chassis.receive("a", frame)
+    tagged = frame[:12] + b"\x81\x00\x00\x65" + frame[12:]
+    assert sent == {**{name: [frame] for name in "mbcu"}, NIC: [tagged]}
+
+
+@pytest.mark.parametrize("what", MAY_NOT_SEND)
+def test_rule_13_a_vm_may_not_send(chassis: DummyChassis, what: str) -> None:
+    assert chassis.receive("a", bytes(MAY_NOT_SEND[what])) == {}
+
+
+def test_rule_13_a_port_without_addresses_is_held_to_its_mac_alone(chassis: DummyChassis) -> None:
+    m = mac_of("m")
+    for frame in (ip("203.0.113.99", m), arp(m, B4, src=m), ip6(B6, src=m) / ICMPv6EchoRequest()):
+        assert NIC in chassis.receive("m", bytes(frame))
+    for frame in (ip(src=B), ip6(B6, src=m) / ICMPv6ND_RA(), Raw(ethernet(BROADCAST, A))):
+        assert chassis.receive("m", bytes(frame)) == {}
+
+
+def test_rule_13_a_vm_without_port_security_may_send_anything_but_a_tag(chassis: DummyChassis) -> None:
+    for what, frame in MAY_NOT_SEND.items():
+        assert (NIC in chassis.receive("b", bytes(frame))) == ("tag" not in what), what
+
+
+def test_rule_13_costs_at_most_2_flows_a_mac_and_4_an_address_and_one_for_tags(site: Site) -> None:
+    chassis = site.chassis()
+    site.network()
+    site.port("a")
+    chassis.plug("a")
+    site.await_up("a")
+
+    def cost(**columns: object) -> int:
+        site.nb.set_port("a", columns)
+        site.sync()
+        return sum(f"table={table}," in line for line in chassis.flows() for table in (10, 20, 30))
+
+    off = cost(port_security=False)
+    shared = off - 2
+    assert cost(port_security=True) - shared == 2, "the tag and the MAC"
+    v4, v6 = [A4, B4, "192.0.2.3"], [A6, B6]
+    for addresses in (v4[:1], v4, v6[:1], [*v4, *v6]):
+        assert cost(addresses=addresses) - shared <= 1 + 2 + 4 * (len(addresses) + 1)
+    pairs = [f"{PAIR_MAC},{PAIR_4}", f"{PAIR_MAC},2001:db8:1::/64"]
+    assert cost(addresses=v4, allowed_address_pairs=pairs) - shared <= 1 + 2 * 2 + 4 * (3 + 1 + 2 + 1)
+
+
+def test_rule_15_a_mac_that_several_local_ports_list_reaches_each_and_stays_off_the_wire(
+    chassis: DummyChassis,
+) -> None:
+    assert chassis.receive(NIC, ethernet(SHARED, OUTSIDE, 101)) == {
+        name: [ethernet(SHARED, OUTSIDE)] for name in "bc"
+    }
+    assert chassis.receive("u", ethernet(SHARED, U)) == {name: [ethernet(SHARED, U)] for name in "bc"}
+    assert chassis.receive("b", ethernet(SHARED, SHARED)) == {"c": [ethernet(SHARED, SHARED)]}
+
+
+def test_rule_15_a_mac_that_a_remote_port_lists_too_reaches_the_wire_as_well(chassis: DummyChassis) -> None:
+    assert chassis.receive("u", ethernet(FAR, U)) == {
+        "c": [ethernet(FAR, U)],
+        NIC: [ethernet(FAR, U, 101)],
+    }
+    assert chassis.receive(NIC, ethernet(FAR, OUTSIDE, 101)) == {"c": [ethernet(FAR, OUTSIDE)]}
+
+
+def test_rule_15_a_shared_mac_is_heard_from_the_wire_where_its_holder_is_elsewhere(
+    chassis: DummyChassis,
+) -> None:
+    """Rule 7's guard must not cut off the other VRRP router."""
+    assert chassis.receive(NIC, ethernet(B, FAR, 101)) == {"b": [ethernet(B, FAR)]}
+
+
+def test_rule_15_a_secured_ports_allowed_mac_is_delivered_to_it(chassis: DummyChassis) -> None:
+    assert chassis.receive(NIC, ethernet(PAIR_MAC, OUTSIDE, 101)) == {"a": [ethernet(PAIR_MAC, OUTSIDE)]}
+    assert chassis.receive("b", ethernet(PAIR_MAC, B)) == {"a": [ethernet(PAIR_MAC, B)]}
+
+
+def test_rule_15_unknown_unicast_reaches_the_port_that_takes_unknown_macs_and_no_other(
+    chassis: DummyChassis,
+) -> None:
+    nested = "02:bb:00:00:00:01"
+    assert chassis.receive(NIC, ethernet(nested, OUTSIDE, 101)) == {"u": [ethernet(nested, OUTSIDE)]}
+    assert chassis.receive("b", ethernet(nested, B)) == {
+        "u": [ethernet(nested, B)],
+        NIC: [ethernet(nested, B, 101)],
+    }
+    assert chassis.receive("u", ethernet(OUTSIDE, nested)) == {NIC: [ethernet(OUTSIDE, nested, 101)]}
+
+
+def test_rule_15_when_the_last_local_port_of_a_shared_mac_goes_frames_leave_by_the_wire(site: Site) -> None:
+    chassis = site.chassis()
+    site.network()
+    for name in "bcr":
+        site.port(name, allowed_address_pairs=() if name == "c" else (SHARED,))
+    chassis.plug("b")
+    chassis.plug("c")
+    site.await_up("b", "c")
+    site.sync()
+    frame, tagged = ethernet(SHARED, C), ethernet(SHARED, C, 101)
+    assert chassis.receive("c", frame) == {"b": [frame], NIC: [tagged]}
+    site.nb.set_port("b", {"allowed_address_pairs": []})
+    site.sync()
+    assert chassis.receive("c", frame) == {NIC: [tagged]}
+    site.nb.delete_ports(["r"])
+    site.sync()
+    assert chassis.receive("c", frame) == {NIC: [tagged]}, "an unknown one now"
