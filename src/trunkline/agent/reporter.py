@@ -27,11 +27,14 @@ class Reporter:
 
     def __init__(self) -> None:
         self._generation_by_port: dict[UUID, int] = {}
+        self._unseen: set[UUID] = set()
+        self._seen_applied: int | None = None
         self._withheld: dict[UUID, str] = {}
 
     def mark(self, port_id: UUID, generation: int) -> None:
         """Look at the port again once the flows of *generation* are in place."""
         self._generation_by_port[port_id] = generation
+        self._unseen.add(port_id)
         self._withheld.pop(port_id, None)
 
     def bindings(
@@ -41,9 +44,14 @@ class Reporter:
 
         A port goes up only when *applied*, the generation that the switch has acknowledged, carries it and
         *is_working* says so of its network. A port of which the database says the right thing is unmarked.
+        Marked ports are looked at again when the switch acknowledged more, or a write has ended, meanwhile.
         """
         bindings: dict[UUID, Binding] = {}
-        for port_id, generation in list(self._generation_by_port.items()):
+        is_unchanged = applied == self._seen_applied
+        port_ids = self._unseen if is_unchanged else set(self._generation_by_port)
+        self._unseen, self._seen_applied = set(), applied
+        for port_id in port_ids:
+            generation = self._generation_by_port[port_id]
             current = nb.binding(port_id)
             wanted = NOBODY if current is None else _binding(port_id, current, snapshot, is_working)
             if current is None or wanted == current:
@@ -86,10 +94,12 @@ class Reporter:
             log.info("port", port_id=port_id, chassis=binding.chassis or "", up=binding.is_up)
         nb.write(report, bindings, int(time.time() * 1000))
 
-    @staticmethod
-    def is_refused(nb: NorthboundReplica) -> bool:
+    def is_refused(self, nb: NorthboundReplica) -> bool:
         """Take note of how the last write ended; return whether the database refused it for good."""
-        if nb.outcome() is not Outcome.FAILED:
+        outcome = nb.outcome()
+        if outcome is not None:
+            self._seen_applied = None
+        if outcome is not Outcome.FAILED:
             return False
         log.error("the northbound refused a write", error=nb.error)
         return True
