@@ -1,0 +1,224 @@
+"""What a chassis may write in the northbound, tried by one that has turned (docs/access.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from certificate import Authority, Certificate
+from dummy_chassis import DummyChassis, mac_of, until
+from nb_cluster import Cluster, Server, free_port, opened
+from program import refusal, trunkline, typed
+
+from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec, TransactionError
+from trunkline.ovsdb.operation import delete, insert, update
+from trunkline.ovsdb.rpc import RequestError, Tls
+from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH
+
+pytestmark = pytest.mark.system
+
+ROLE = "trunkline-chassis"
+
+
+class Site:
+    """A northbound that listens for operators on a Unix socket, and for chassis on pssl: with a role."""
+
+    def __init__(self, cluster: Cluster, role: str) -> None:
+        self.cluster = cluster
+        self.authority = Authority(cluster.folder)
+        self.server = cluster.server("nb", *self.authority.issue("nb").options)
+        self.server.start()
+        self.port = free_port()
+        self.listen(self.server, role)
+        self.operator = Northbound.connect(self.server.remote)
+        self.operator.create([NetworkSpec(name="net1", network_type="flat", physical_network="physnet1")])
+
+    @property
+    def remote(self) -> str:
+        return f"ssl:127.0.0.1:{self.port}"
+
+    def listen(self, server: Server, role: str) -> None:
+        done = trunkline("nb", "listen", f"pssl:{self.port}:127.0.0.1", "--role", role, nb=server.remote)
+        assert done == (0, "", "")
+
+    def client(self, name: str) -> Northbound:
+        """Return a connection as the chassis called *name*."""
+        files = self.authority.issue(name)
+        tls = Tls(str(files.key), str(files.certificate), str(files.ca))
+        return until(lambda: _connected(self.remote, tls), "listening")
+
+    def create(self, name: str, **more: Any) -> None:
+        columns = {"options": {"announce": "false"}} | more
+        self.operator.create(ports=[PortSpec(name=name, network="net1", mac=mac_of(name), **columns)])
+
+    def chassis(self, name: str) -> DummyChassis:
+        """Start a chassis with a certificate of its own, and its agent."""
+        started = DummyChassis(
+            name, self.cluster.folder / name, self.cluster.journal, self.remote, {"physnet1": "br-phys1"}
+        )
+        self.cluster.chassis.append(started)
+        set_ssl(started, self.authority.issue(name))
+        started.start_agent()
+        return started
+
+
+def set_ssl(chassis: DummyChassis, files: Certificate) -> None:
+    chassis.switch.vsctl("set-ssl", str(files.key), str(files.certificate), str(files.ca))
+
+
+def _connected(remote: str, tls: Tls) -> Northbound | None:
+    from trunkline.ovsdb.northbound import UnreachableError
+
+    try:
+        return Northbound.connect(remote, tls=tls)
+    except UnreachableError:
+        return None
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with opened() as started:
+        yield started
+
+
+@pytest.fixture
+def site(cluster: Cluster) -> Iterator[Site]:
+    started = Site(cluster, ROLE)
+    with ExitStack() as stack:
+        stack.callback(started.operator.close)
+        yield started
+
+
+def forbidden(client: Northbound, *operations: dict[str, Any]) -> None:
+    with pytest.raises(TransactionError) as refused:
+        client.transact(list(operations))
+    assert refused.value.error == "permission error"
+
+
+def test_an_agent_works_with_the_role_on_ports_that_are_requested_on_it(site: Site) -> None:
+    chassis = site.chassis("c1")
+    site.create("a", requested_chassis="c1")
+    chassis.plug("a")
+    until(lambda: site.operator.port("a")["up"], "up")
+    assert site.operator.port("a")["chassis"] == "c1"
+    chassis.unplug("a")
+    until(lambda: not site.operator.port("a")["up"], "down")
+    assert site.operator.port("a")["chassis"] is None
+    assert trunkline("sync", "--wait", nb=site.server.remote).code == 0
+
+
+def test_a_port_that_the_role_does_not_let_it_hold_is_a_fault_and_holds_up_no_other(site: Site) -> None:
+    chassis = site.chassis("c1")
+    site.create("a", requested_chassis="c1")
+    site.create("b")
+    chassis.plug("b")
+    chassis.plug("a")
+    until(lambda: site.operator.port("a")["up"], "up")
+    fault = until(lambda: site.operator.chassis("c1")["faults"].get("port b"), "fault")
+    assert "requested on it" in fault
+    assert trunkline("sync", "--wait", nb=site.server.remote).code == 0
+    assert typed("port set b --requested-chassis c1", site.server.remote).code == 0
+    until(lambda: site.operator.port("b")["up"], "up")
+    until(lambda: "port b" not in site.operator.chassis("c1")["faults"], "no fault")
+
+
+def test_a_hostile_chassis_cannot_write_rows_of_others(site: Site) -> None:
+    site.create("held", requested_chassis="c1")
+    site.create("free")
+    honest = site.client("c1")
+    honest.transact([insert("Chassis", {"name": "c1"})])
+    honest.transact([update("Port", ("name", "==", "held"), row={"chassis": "c1", "up": True})])
+    evil = site.client("evil")
+    evil.transact([insert("Chassis", {"name": "evil", "hostname": "mine"})])
+    evil.transact([update("Chassis", ("name", "==", "evil"), row={"nb_cfg": 7})])
+    forbidden(evil, insert("Chassis", {"name": "c2"}))
+    forbidden(evil, update("Chassis", ("name", "==", "c1"), row={"nb_cfg": 99}))
+    forbidden(evil, update("Chassis", ("name", "==", "evil"), row={"name": "c1"}))
+    forbidden(evil, delete("Chassis", ("name", "==", "c1")))
+    for name in ("held", "free"):
+        forbidden(evil, update("Port", ("name", "==", name), row={"chassis": "evil"}))
+        forbidden(evil, update("Port", ("name", "==", name), row={"up": False}))
+        forbidden(evil, update("Port", ("name", "==", name), row={"requested_chassis": "evil"}))
+        forbidden(evil, delete("Port", ("name", "==", name)))
+    assert site.operator.port("held")["chassis"] == "c1"
+
+
+def test_a_hostile_chassis_cannot_write_more_of_its_own_port_than_the_binding(site: Site) -> None:
+    site.create("mine", requested_chassis="evil")
+    evil = site.client("evil")
+    mine = ("name", "==", "mine")
+    evil.transact([update("Port", mine, row={"chassis": "evil", "up": True})])
+    changes = {"port_security": False, "mac": "02:00:00:00:00:01", "allowed_address_pairs": ["0.0.0.0/0"]}
+    for column, value in (changes | {"requested_chassis": None, "unknown_macs": True}).items():
+        forbidden(evil, update("Port", mine, row={column: value}))
+    forbidden(evil, update("Port", mine, row={"up": False, "enabled": True}))
+    forbidden(evil, delete("Port", mine))
+
+
+def test_a_hostile_chassis_cannot_write_networks_counters_or_its_own_rights(site: Site) -> None:
+    evil = site.client("evil")
+    forbidden(evil, update("Network", ("name", "==", "net1"), row={"mtu": 68}))
+    forbidden(
+        evil,
+        insert("Network", {"name": "n", "unique_key": 9, "physical_network": "p", "network_type": "flat"}),
+    )
+    forbidden(evil, delete("Network", ("name", "==", "net1")))
+    forbidden(evil, update("NB_Global", row={"nb_cfg": 0}))
+    forbidden(evil, update("Connection", row={"role": ""}))
+    forbidden(evil, update("RBAC_Permission", row={"authorization": [""]}))
+    forbidden(evil, update("RBAC_Role", row={"name": "x"}))
+    forbidden(evil, insert("RBAC_Permission", {"table": "Network", "authorization": [""]}))
+    with pytest.raises(RequestError, match=r"only the root role may"):
+        evil.rpc.request("convert", [DATABASE, json.loads(SCHEMA_PATH.read_text())], 5)
+
+
+def test_with_the_claiming_role_any_port_may_be_bound_and_nothing_else_written(cluster: Cluster) -> None:
+    site = Site(cluster, "trunkline-chassis-claiming")
+    site.create("free")
+    chassis = site.chassis("c1")
+    chassis.plug("free")
+    until(lambda: site.operator.port("free")["up"], "up")
+    evil = site.client("evil")
+    forbidden(evil, update("Port", ("name", "==", "free"), row={"mac": "02:00:00:00:00:01"}))
+    forbidden(evil, update("Chassis", ("name", "==", "c1"), row={"nb_cfg": 99}))
+    evil.transact([update("Port", ("name", "==", "free"), row={"up": False})])
+    # DESIGN.md section 6, rule 4: level-triggered, it mends itself.
+    until(lambda: site.operator.port("free")["up"], "mended")
+    site.operator.close()
+
+
+def test_a_relay_holds_chassis_to_their_role_too(site: Site) -> None:
+    site.create("held", requested_chassis="c1")
+    # On this one machine the northbound itself has to leave the port to the relay.
+    site.server.appctl("ovsdb-server/remove-remote", f"db:{DATABASE},NB_Global,connections")
+    relay = site.cluster.server("r", "--relay", site.server.remote, *site.authority.issue("relay").options)
+    relay.start()
+    evil = site.client("evil")
+    assert evil.rpc.request("list_dbs", [], 5) == [DATABASE, "_Server"]
+    held = ("name", "==", "held")
+    forbidden(evil, update("Port", held, row={"chassis": "evil"}))
+    site.client("c1").transact([update("Port", held, row={"chassis": "c1"})])
+    assert site.operator.port("held")["chassis"] == "c1"
+
+
+def test_a_certificate_of_another_authority_is_not_let_in(site: Site) -> None:
+    stranger = Authority(site.cluster.folder, "stranger").issue("c1")
+    nearly = Certificate(stranger.key, stranger.certificate, site.authority.certificate)
+    done = trunkline(*nearly.options, "network", "list", nb=site.remote)
+    line = refusal(done, 1)
+    assert "TLS" in line or "closed the connection" in line
+
+
+def test_listen_is_refused_where_a_role_could_not_hold(site: Site) -> None:
+    line = refusal(trunkline("nb", "listen", "ptcp:1", "--role", ROLE, nb=site.server.remote), 2)
+    assert "a role needs pssl:" in line
+    line = refusal(trunkline("nb", "listen", "pssl:1", "--role", "root", nb=site.server.remote), 2)
+    assert "there is no role" in line
+    target = f"pssl:{site.port}:127.0.0.1"
+    status = trunkline("nb", "status", "--db", str(site.server.db), "-o", "json")
+    assert json.loads(status.out)["connections"] == {target: ROLE}
+    assert trunkline("nb", "unlisten", target, nb=site.server.remote) == (0, "", "")
+    assert "there are: none" in refusal(trunkline("nb", "unlisten", target, nb=site.server.remote), 1)

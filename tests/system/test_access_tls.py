@@ -1,0 +1,134 @@
+"""`ssl:` and `pssl:` on every link of the northbound (docs/access.md)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from certificate import Authority, Certificate
+from dummy_chassis import Agent, DummyChassis, mac_of, until
+from nb_cluster import Cluster, Server, free_port, opened
+from program import refusal, trunkline
+
+from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with opened() as started:
+        yield started
+
+
+@pytest.fixture
+def authority(cluster: Cluster) -> Authority:
+    return Authority(cluster.folder)
+
+
+def serve(cluster: Cluster, files: Certificate, name: str = "nb") -> tuple[Server, str]:
+    """Start a northbound that listens on pssl: as well; return it, and its remote."""
+    port = free_port()
+    server = cluster.server(name, "--remote", f"pssl:{port}:127.0.0.1", *files.options)
+    server.start()
+    return server, f"ssl:127.0.0.1:{port}"
+
+
+def chassis(cluster: Cluster, remote: str) -> DummyChassis:
+    """Start a chassis without its agent."""
+    started = DummyChassis("c1", cluster.folder / "c1", cluster.journal, remote, {"physnet1": "br-phys1"})
+    cluster.chassis.append(started)
+    return started
+
+
+def set_ssl(chassis: DummyChassis, files: Certificate) -> None:
+    chassis.switch.vsctl("set-ssl", str(files.key), str(files.certificate), str(files.ca))
+
+
+def test_members_of_a_cluster_and_the_program_speak_tls(cluster: Cluster, authority: Authority) -> None:
+    cluster.form(2, "ssl", *authority.issue("member").options)
+    port = free_port()
+    done = trunkline("nb", "listen", f"pssl:{port}:127.0.0.1", nb=cluster.members[0].remote)
+    assert done == (0, "", "")
+    remote, operator = f"ssl:127.0.0.1:{port}", authority.issue("operator")
+    until(lambda: trunkline(*operator.options, "network", "list", nb=remote).code == 0, "listening")
+    line = refusal(trunkline("--ca-cert", str(operator.ca), "network", "list", nb=remote), 1)
+    assert "--certificate" in line or "closed the connection" in line
+    copy = cluster.folder / "copy"
+    assert trunkline(*operator.options, "nb", "backup", str(copy), nb=remote) == (0, "", "")
+    assert copy.read_bytes().startswith(b"OVSDB JSON")
+
+
+def test_an_agent_on_ssl_without_certificate_ends_with_one_line(cluster: Cluster) -> None:
+    agent = chassis(cluster, "ssl:127.0.0.1:1").start_agent(is_settled=False)
+    assert agent.process.wait(20) == 1
+    code, complaint = agent.end()
+    assert (code, complaint.count("\n")) == (1, 1)
+    assert "ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem" in complaint
+
+
+def test_an_agent_takes_up_a_certificate_that_comes_late_or_changes(
+    cluster: Cluster, authority: Authority
+) -> None:
+    server, remote = serve(cluster, authority.issue("nb"))
+    with Northbound.connect(server.remote) as nb:
+        nb.create([NetworkSpec(name="net1", network_type="flat", physical_network="physnet1")])
+        nb.create(ports=[PortSpec(name="a", network="net1", mac=mac_of("a"), options={"announce": "false"})])
+        here, gone = chassis(cluster, remote), Path(cluster.folder / "c1.pem")
+        files = authority.issue("c1")
+        held = gone.rename(cluster.folder / "held.pem")
+        set_ssl(here, files)
+        agent = here.start_agent(is_settled=False)
+        until(lambda: "the files for ssl: cannot be used" in agent.log, "complaint")
+        held.rename(gone)
+        here.plug("a")
+        until(lambda: nb.port("a")["up"], "up")
+        read = agent.log.count("settings read")
+        set_ssl(here, authority.issue("renewed"))
+        until(lambda: agent.log.count("settings read") > read, "taken up")
+    for path in (files.key, files.certificate):
+        path.unlink()
+    server.stop()
+    server.start()
+    until(lambda: agent.status()["northbound"], "connected with the new one")
+
+
+def test_an_agent_that_trusts_another_authority_says_so_and_waits(
+    cluster: Cluster, authority: Authority
+) -> None:
+    _, remote = serve(cluster, authority.issue("nb"))
+    here = chassis(cluster, remote)
+    set_ssl(here, Authority(cluster.folder, "stranger").issue("c1"))
+    agent = here.start_agent(is_settled=False)
+    until(lambda: "TLS failed" in agent.log, "complaint")
+    set_ssl(here, authority.issue("c1"))
+    until(lambda: agent.status()["northbound"], "connected")
+
+
+def cpu_s(agent: Agent) -> float:
+    # utime and stime, fields 14 and 15 of proc_pid_stat(5).
+    fields = Path(f"/proc/{agent.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_server_that_never_answers_the_handshake_keeps_no_cpu_busy(
+    cluster: Cluster, authority: Authority
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        here = chassis(cluster, f"ssl:127.0.0.1:{silent.getsockname()[1]}")
+        set_ssl(here, authority.issue("c1"))
+        agent = here.start_agent(is_settled=False)
+        peer, _ = silent.accept()
+        with peer:
+            assert peer.recv(1)
+            before_s = cpu_s(agent)
+            # Not for something to happen: a span to measure over.
+            time.sleep(1.0)
+            assert cpu_s(agent) - before_s < 0.3
+        here.set(**{"trunkline-nb": "unix:/nowhere"})
+        agent.end()
+    cluster.chassis.clear()
