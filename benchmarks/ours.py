@@ -100,10 +100,7 @@ class Trunkline:
             watch.catch_up()
 
     def await_up(self, numbers: Sequence[int], *, is_up: bool) -> None:
-        awaited = {port_name(number) for number in numbers}
-        def is_so(rows: dict[str, dict[str, object]]) -> bool:
-            return sum(1 for row in rows.values() if row["name"] in awaited and (row["up"] is True) is is_up) == len(awaited)
-        self._ports.until(is_so, f"ports up: {is_up}")
+        self._ports.until_up([port_name(number) for number in numbers], is_up=is_up)
 
     def retag(self, network: int, vlan_id: int) -> None:
         where = [["name", "==", network_name(network)]]

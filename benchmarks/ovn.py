@@ -93,12 +93,8 @@ class Ovn:
         self._chassis.until(
             lambda rows: any(row["nb_cfg"] >= self._requested for row in rows.values()), "applied", timeout_s
         )
-        awaited = {port_name(number) for number in range(self.load.local)}
-        self._bindings.until(
-            lambda rows: sum(1 for row in rows.values() if row["logical_port"] in awaited and row["up"] is True) == len(awaited),
-            "ports up",
-            timeout_s,
-        )
+        names = [port_name(number) for number in range(self.load.local)]
+        self._bindings.until_up(names, is_up=True, timeout_s=timeout_s)
 
     def stop(self) -> None:
         if self._controller is not None:
@@ -126,10 +122,7 @@ class Ovn:
             watch.catch_up()
 
     def await_up(self, numbers: Sequence[int], *, is_up: bool) -> None:
-        awaited = {port_name(number) for number in numbers}
-        def is_so(rows: dict[str, dict[str, object]]) -> bool:
-            return sum(1 for row in rows.values() if row["name"] in awaited and (row["up"] is True) is is_up) == len(awaited)
-        self._ports.until(is_so, f"ports up: {is_up}")
+        self._ports.until_up([port_name(number) for number in numbers], is_up=is_up)
 
     def retag(self, network: int, vlan_id: int) -> None:
         where = [["name", "==", f"{network_name(network)}-wire"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from process import Failure, now_s
@@ -11,16 +11,22 @@ from process import Failure, now_s
 from trunkline.ovsdb.rpc import Rpc
 
 TIMEOUT_S = 600.0
+CATCH_UP_S = 0.05
 Rows = dict[str, dict[str, Any]]
 
 
 class Watch:
-    """The *columns* of *table* of *database* at *remote*, kept current by the server (RFC 7047 section 4.1.5)."""
+    """The *columns* of *table* of *database* at *remote*, kept current by the server (RFC 7047 section 4.1.5).
+
+    The first of *columns* names a row.
+    """
 
     def __init__(self, remote: str, database: str, table: str, columns: list[str]) -> None:
         self._rpc = Rpc.connect(remote, TIMEOUT_S)
         self._table = table
+        self._name = columns[0]
         self.rows: Rows = {}
+        self.row_by_name: Rows = {}
         self._take(self._rpc.request("monitor", [database, None, {table: {"columns": columns}}], TIMEOUT_S))
 
     def close(self) -> None:
@@ -36,17 +42,30 @@ class Watch:
                 raise Failure(f"after {timeout_s:g} s still not: {what}")
             self._take(notification.params[1])
 
+    def until_up(self, names: Sequence[str], *, is_up: bool, timeout_s: float = TIMEOUT_S) -> None:
+        """Return as soon as `up` of every row in *names* is what *is_up* says."""
+        waiting = set(names)
+
+        def is_so(_: Rows) -> bool:
+            waiting.difference_update(
+                [name for name in waiting if (self.row_by_name.get(name, {}).get("up") is True) is is_up]
+            )
+            return not waiting
+
+        self.until(is_so, f"{len(waiting)} ports up: {is_up}", timeout_s)
+
     def catch_up(self) -> None:
-        """Take in what has arrived."""
-        while (notification := self._rpc.notification(0.0)) is not None:
+        """Take in what has arrived; it looks for as long as `CATCH_UP_S`."""
+        while (notification := self._rpc.notification(CATCH_UP_S)) is not None:
             self._take(notification.params[1])
 
     def _take(self, updates: Mapping[str, Any]) -> None:
         for row_id, change in updates.get(self._table, {}).items():
+            old = self.rows.pop(row_id, None)
+            if old is not None:
+                self.row_by_name.pop(old[self._name], None)
             if "new" in change:
-                self.rows[row_id] = change["new"]
-            else:
-                self.rows.pop(row_id, None)
+                self.rows[row_id] = self.row_by_name[change["new"][self._name]] = change["new"]
 
 
 class Writer:

@@ -1,0 +1,145 @@
+"""The cases: what is measured, of every contender in turn."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contender import Contender
+from load import Load, port_name, vlan_id
+from ours import Trunkline
+from ovn import Ovn
+from process import Failure, now_s
+from series import Results
+
+CONTENDERS: tuple[Callable[[Path, Load], Contender], ...] = (Trunkline, Ovn)
+SMALL = Load(200, 2_000, 20)
+MIDDLE = Load(1_000, 10_000, 20)
+ONE_NETWORK = Load(1_000, 10_000, 1)
+LARGE = Load(2_000, 50_000, 20)
+SIZES = (SMALL, MIDDLE, ONE_NETWORK, LARGE)
+LIMIT_S = 180.0
+RETAG_VLAN_IDS = (3001, 3002)
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def contenders(load: Load, say: Say) -> Iterator[list[Contender]]:
+    """Make every contender with *load* for the length of the block."""
+    folder = Path(tempfile.mkdtemp(prefix="tl-bench-"))
+    made: list[Contender] = []
+    try:
+        for number, make in enumerate(CONTENDERS):
+            started = now_s()
+            made.append(make(folder / str(number), load))
+            say(f"{made[-1].name} filled with {load} in {now_s() - started:.1f} s")
+        yield made
+    finally:
+        for contender in made:
+            contender.close()
+        shutil.rmtree(folder)
+
+
+def _timed(work: Callable[[], None]) -> float:
+    started = now_s()
+    work()
+    return now_s() - started
+
+
+def _start(contender: Contender, limit_s: float) -> float:
+    def work() -> None:
+        contender.start()
+        contender.settle(limit_s)
+
+    return _timed(work)
+
+
+def start(results: Results, say: Say, load: Load, rounds: int, limit_s: float = LIMIT_S) -> None:
+    """Converge and restart: from the start of the process until all is applied and reported.
+
+    `converge` begins with an empty switch and nothing reported, `restart` with all flows in place. Resident
+    memory and CPU time are read at the end of each.
+    """
+    with contenders(load, say) as all_contenders:
+        running = list(all_contenders)
+        for number in range(rounds):
+            for contender in list(running):
+                for case in ("converge", "restart"):
+                    try:
+                        elapsed_s = _start(contender, limit_s)
+                    except Failure:
+                        results.record(case, str(load), contender.name, "s", [], note=f"not within {limit_s:g} s")
+                        say(f"{case} {load}: {contender.name} not within {limit_s:g} s")
+                        running.remove(contender)
+                        contender.stop()
+                        break
+                    usage = contender.usage
+                    flows = contender.switch.flow_count()
+                    results.record(case, str(load), contender.name, "s", elapsed_s, note=f"{flows:,} flows")
+                    results.record("cpu", f"{case} {load}", contender.name, "s", usage.cpu_s)
+                    results.record("memory", f"{case} {load}", contender.name, "MB", usage.rss_bytes / 1e6)
+                    say(f"{case} {load}, round {number + 1}: {contender.name} {elapsed_s:.2f} s, {usage.cpu_s:.2f} s of CPU")
+                    contender.stop()
+                if contender in running and number + 1 < rounds:
+                    contender.reset()
+
+
+def bind(results: Results, say: Say, load: Load, rounds: int) -> None:
+    """Bind: from the plugging of one VIF until the northbound says that its port is up; likewise unbind.
+
+    Then the change of a network's VLAN id, until it is in the switch, and 200 VIFs at once.
+    """
+    work = str(load)
+    with contenders(load, say) as all_contenders:
+        for contender in all_contenders:
+            contender.start()
+            contender.settle(LIMIT_S)
+        say(f"bind {work}: all at rest")
+        for number in range(load.local, load.local + rounds):
+            for contender in all_contenders:
+                for case, change, is_up in (("bind", contender.switch.plug, True), ("unbind", contender.switch.unplug, False)):
+                    started = now_s()
+                    change([port_name(number)])
+                    contender.await_up([number], is_up=is_up)
+                    results.record(case, work, contender.name, "s", now_s() - started)
+        say(f"bind {work}: {rounds} ports bound and unbound")
+        for number in range(max(3, rounds // 20)):
+            for contender in all_contenders:
+                elapsed_s = _timed(lambda which=contender, to=RETAG_VLAN_IDS[number % 2]: which.retag(0, to))
+                results.record("retag", work, contender.name, "s", elapsed_s)
+        for contender in all_contenders:
+            contender.retag(0, vlan_id(0))
+            many = range(load.local, min(load.ports, load.local + 200))
+
+            def plug_all(which: Contender = contender, numbers: range = many) -> None:
+                which.switch.plug(port_name(number) for number in numbers)
+                which.await_up(numbers, is_up=True)
+
+            results.record(f"bind {len(many)} at once", work, contender.name, "s", _timed(plug_all))
+        say(f"bind {work}: {len(many)} at once")
+
+
+def idle(results: Results, say: Say, load: Load, seconds: float) -> None:
+    """Idle: CPU seconds that the controller uses in *seconds* with everything up and nothing to do."""
+    with contenders(load, say) as all_contenders:
+        for contender in all_contenders:
+            contender.start()
+            contender.settle(LIMIT_S)
+        _pause(5.0)
+        before = [contender.usage.cpu_s for contender in all_contenders]
+        say(f"idle for {seconds:g} s")
+        _pause(seconds)
+        for contender, cpu_s in zip(all_contenders, before, strict=True):
+            used_s = contender.usage.cpu_s - cpu_s
+            results.record("idle", f"{seconds:g} s, {load}", contender.name, "s of CPU", used_s)
+
+
+def _pause(seconds: float) -> None:
+    # Time itself is what is measured here: there is nothing to wait for.
+    import time
+
+    time.sleep(seconds)
