@@ -20,6 +20,7 @@ import ovs.vlog
 from trunkline.agent.agent import Agent
 from trunkline.agent.control import register
 from trunkline.agent.log import Log
+from trunkline.agent.notify import READY, STOPPING, notify
 from trunkline.core.error import TrunklineError
 
 log = Log("daemon")
@@ -48,19 +49,26 @@ without any: looking through them as often as by default was 20 % of the start w
 class Options:
     """How to run: where the switch's database is, and what to do as a process.
 
-    *rundir* holds the database's socket by default, the bridges' management sockets, and the control socket.
+    *rundir* holds the database's socket by default, the bridges' management sockets, and the control socket
+    unless *unixctl* is its path.
     """
 
     ovs_remote: str | None = None
     is_detached: bool = False
     pidfile: str | None = None
     log_file: str | None = None
+    unixctl: str | None = None
 
     @property
     def rundir(self) -> str:
         """`$OVS_RUNDIR`, or `RUNDIR`, or without that where the `ovs` package was built to look."""
         built = str(ovs.dirs.RUNDIR)
         return os.environ.get("OVS_RUNDIR") or (RUNDIR if os.path.isdir(RUNDIR) else built)
+
+    @property
+    def control(self) -> str:
+        """Where this process puts its control socket."""
+        return os.path.abspath(self.unixctl or os.path.join(self.rundir, f"{PROGRAM}.{os.getpid()}.ctl"))
 
     @property
     def remote(self) -> str:
@@ -76,6 +84,10 @@ def require_socket(remote: str) -> None:
     if kind == "unix" and not os.path.exists(path):
         raise DaemonError(
             f"{path} does not exist; start Open vSwitch, or say where it is with --ovs or $OVS_RUNDIR"
+        )
+    if kind == "unix" and not os.access(path, os.R_OK | os.W_OK):
+        raise DaemonError(
+            f"{path} is not open to this user; run as root or as a member of the socket's group"
         )
 
 
@@ -108,27 +120,31 @@ class _Wakeup:
 def run(options: Options) -> None:
     """Run the agent until it is told to stop; with `is_detached`, return to the caller once it is at work.
 
-    At work means: the switch's database is read and the settings make sense.
+    At work means: the switch's database is read and the settings make sense. A service manager hears of it
+    then (sd_notify(3)). The northbound need not be there: an agent that waits for it has started well.
 
     Raises:
-        DaemonError: the switch's database is not there, or another agent has the pid file.
+        DaemonError: the switch's database is not there or not ours to open, another agent has the pid file,
+            or the control socket cannot be made.
         SettingsError: a required chassis setting is missing.
     """
     require_socket(options.remote)
+    place = os.path.dirname(options.control)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DaemonError(f"{place} is not open to this user; give the control socket a place with --unixctl")
     ovs.util.PROGRAM_NAME = PROGRAM
     gc.set_threshold(*GC_THRESHOLDS)
     _start(options)
     wakeup = _Wakeup()
-    error, server = ovs.unixctl.server.UnixctlServer.create(
-        os.path.join(options.rundir, f"{PROGRAM}.{os.getpid()}.ctl")
-    )
+    error, server = ovs.unixctl.server.UnixctlServer.create(options.control)
     if error:
-        raise DaemonError(f"cannot make a control socket in {options.rundir}: {os.strerror(error)}")
+        raise DaemonError(f"cannot make the control socket {options.control}: {os.strerror(error)}")
     agent = Agent(options.remote, options.rundir)
     register(agent)
     try:
         _loop(agent, server, wakeup)
     finally:
+        _tell(STOPPING)
         agent.close()
         server.close()
     log.info("exiting; the switch goes on forwarding")
@@ -151,15 +167,37 @@ def _start(options: Options) -> None:
 
 def _loop(agent: Agent, server: Any, wakeup: _Wakeup) -> None:
     is_started = False
+    said = ""
     while not wakeup.is_asked:
         agent.run()
         server.run()
         if not is_started and agent.settings is not None:
             is_started = True
             ovs.daemon.daemonize_complete()
+            _tell(READY)
             log.info("at work", chassis=agent.settings.chassis, pid=os.getpid())
+        if is_started and (now := _standing(agent)) != said:
+            said = now
+            _tell(f"STATUS={now}")
         poller = ovs.poller.Poller()
         agent.wait(poller)
         server.wait(poller)
         wakeup.wait(poller)
         poller.block()
+
+
+def _standing(agent: Agent) -> str:
+    """Return in a few words what a person wants to know of a running agent."""
+    if agent.nb is None or not agent.nb.is_connected:
+        return "waiting for the northbound; the switch goes on forwarding"
+    if agent.forwarding is None or not agent.forwarding.is_connected:
+        return "waiting for the switch"
+    return "connected"
+
+
+def _tell(state: str) -> None:
+    """Tell the service manager; one that does not listen is no reason to stop forwarding's upkeep."""
+    try:
+        notify(state)
+    except OSError as error:
+        log.warning("the service manager does not listen", error=error)

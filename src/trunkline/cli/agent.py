@@ -15,13 +15,16 @@ import click
 )
 @click.option("--detach", is_flag=True, help="Go to the background once the settings are read.")
 @click.option("--pidfile", metavar="FILE", help="Write the process id to FILE.")
+@click.option(
+    "--unixctl", metavar="FILE", help="The control socket.  [default: $OVS_RUNDIR/trunkline-agent.PID.ctl]"
+)
 @click.option("--log-file", metavar="FILE", help="Log to FILE; else to standard error unless detached.")
 @click.option(
     "--cleanup",
     is_flag=True,
     help="Take out all that the agent made on this chassis (flows, patch ports, br-int) and end.",
 )
-def agent(ovs: str | None, detach: bool, pidfile: str | None, log_file: str | None, cleanup: bool) -> None:
+def agent(ovs: str | None, detach: bool, cleanup: bool, **files: str | None) -> None:
     """Bring this chassis to what the northbound says, and keep it there.
 
     The settings are read, live, from external_ids of the local Open_vSwitch row: system-id and trunkline-nb
@@ -37,7 +40,7 @@ def agent(ovs: str | None, detach: bool, pidfile: str | None, log_file: str | No
     sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]
     from trunkline.agent import daemon
 
-    options = daemon.Options(ovs_remote=ovs, is_detached=detach, pidfile=pidfile, log_file=log_file)
+    options = daemon.Options(ovs_remote=ovs, is_detached=detach, **files)
     if cleanup:
         from trunkline.agent.cleanup import clean_up
 
