@@ -171,6 +171,30 @@ def is_older(chassis: DummyChassis, now_s: float) -> bool:
     return float(line.partition("duration=")[2].partition("s")[0]) > time.monotonic() - now_s
 
 
+def test_a_trunk_that_migrates_takes_its_sub_port_along_and_nobody_fights_over_it(site: Site) -> None:
+    one, two = migrating(site)
+    site.network("net2", 102)
+    site.port("s", "net2", parent="m", parent_vlan=7)
+    site.await_up("s")
+    sub = mac_of("s")
+    tagged, untagged = ethernet(sub, OUTSIDE, 102), {"m": [ethernet(sub, OUTSIDE, 7)]}
+    assert (one.receive(NIC, tagged), two.receive(NIC, tagged)) == (untagged, {})
+    two.receive("m", WAKING["rarp"])
+    until(lambda: "port wakes" in two.agent.log, "awake")
+    two.agent.await_settled()
+    site.sync()
+    assert (one.receive(NIC, tagged), two.receive(NIC, tagged)) == (untagged, untagged)
+    said = [chassis.agent.log.count("reporter") for chassis in (one, two)]
+    for _ in range(3):
+        site.sync()
+    assert [chassis.agent.log.count("reporter") for chassis in (one, two)] == said
+    assert site.bindings()["s"] == ("c1", True)
+    site.nb.set_port("m", {"requested_chassis": "c2"})
+    site.sync()
+    assert (one.receive(NIC, tagged), two.receive(NIC, tagged)) == ({}, untagged)
+    assert site.bindings()["s"] == ("c2", True)
+
+
 def test_a_migration_that_is_called_off_leaves_the_source_untouched(site: Site) -> None:
     one, two = awake(site)
     sent = one.agent.log.count("flows sent")

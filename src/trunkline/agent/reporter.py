@@ -111,7 +111,8 @@ def _binding(
     """Return who should hold the port, as far as this chassis has a say."""
     port, chassis = snapshot.ports.get(port_id), snapshot.chassis
     if port is not None and snapshot.is_local(port_id):
-        if port.requested_chassis and port.requested_chassis[0] != chassis:
+        requested = snapshot.carrier(port).requested_chassis
+        if requested and requested[0] != chassis:
             return current
         # A network that makes no sense is not in the snapshot, and its ports have no flows.
         is_up = port.network_id in snapshot.networks and is_working(port.network_id)

@@ -191,12 +191,9 @@ class Snapshot:
                 self.mark_network(network_id)
 
     def _seat(self, port: Port) -> Seat:
-        carrier = port
-        if port.parent is not None:
-            parent_id = self._port_id_by_name.get(port.parent)
-            if parent_id is None:
-                return Seat(port.network_id, is_remote=port.is_enabled)
-            carrier = self.ports[parent_id]
+        carrier = self.carrier(port)
+        if port.parent is not None and carrier is port:
+            return Seat(port.network_id, is_remote=port.is_enabled)
         vifs = self.vifs.get(carrier.name, ())
         found = seat(port, carrier, vifs, self.chassis, is_awake=carrier.id in self.awake)
         if found.outlet is None or port.parent is None:
@@ -247,6 +244,11 @@ class Snapshot:
         """Return whether the port with *port_id* has its VIF here and may speak."""
         found = self._seats.get(port_id)
         return found is not None and found.outlet is not None
+
+    def carrier(self, port: Port) -> Port:
+        """Return the port whose VIF *port* uses: its parent where it has one that is known, else itself."""
+        parent_id = None if port.parent is None else self._port_id_by_name.get(port.parent)
+        return port if parent_id is None else self.ports[parent_id]
 
     def sleeping(self) -> list[UUID]:
         """Return the ports that migrate here and wait for their VIFs to speak."""
