@@ -25,7 +25,7 @@ class Contender(Protocol):
         ...
 
     def settle(self, timeout_s: float) -> None:
-        """Return when all is applied and reported: every local port is up, and the latest request answered."""
+        """Return when all is reported: every local port is up, and the latest request answered."""
         ...
 
     def stop(self) -> None:

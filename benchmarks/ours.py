@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from load import CHASSIS, PHYSNET, Load, address, mac, network_name, port_name, vlan_id
-from process import Daemon, Process, Usage, do
+from load import PHYSNET, Load, address, mac, network_name, port_name, vlan_id
+from process import Process, Usage, do
 from switch import PROVIDER_BRIDGE, Switch
 from watch import Watch, Writer
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from load import CHASSIS, PHYSNET, Load, address, mac, network_name, port_name, vlan_id
+from load import PHYSNET, Load, address, mac, network_name, port_name, vlan_id
 from process import Daemon, Process, Usage, do
 from switch import PROVIDER_BRIDGE, Switch
 from watch import Watch, Writer
@@ -52,7 +52,13 @@ class Ovn:
     def _serve(self, which: str) -> Daemon:
         path, environment = f"{self.folder}/{which}.db", self.switch.environment
         do(["ovsdb-tool", "create", path, str(SCHEMAS / f"ovn-{which}.ovsschema")], environment)
-        serve = ["ovsdb-server", path, f"--remote=punix:{self.folder}/{which}.sock", f"--unixctl={self.folder}/{which}.ctl", f"--log-file={self.folder}/{which}.log"]
+        serve = [
+            "ovsdb-server",
+            path,
+            f"--remote=punix:{self.folder}/{which}.sock",
+            f"--unixctl={self.folder}/{which}.ctl",
+            f"--log-file={self.folder}/{which}.log",
+        ]
         return Daemon(serve, environment, self.folder / f"{which}.pid")
 
     def _fill(self) -> None:
@@ -107,7 +113,9 @@ class Ovn:
 
     def reset(self) -> None:
         self.start()
-        self._chassis.until(lambda rows: any(row["nb_cfg"] >= self._requested for row in rows.values()), "applied")
+        self._chassis.until(
+            lambda rows: any(row["nb_cfg"] >= self._requested for row in rows.values()), "applied"
+        )
         assert self._controller is not None
         # SIGTERM is `ovn-appctl exit`: it takes back flows, patch ports and what the southbound says of it.
         self._controller.end(signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -22,15 +23,15 @@ class Usage(NamedTuple):
     peak_rss_bytes: int
 
 
-class Failure(Exception):
+class BenchError(Exception):
     """Something that a benchmark needs did not work; the text says what."""
 
 
 def do(argv: Sequence[str], environment: Mapping[str, str], text: str | None = None) -> str:
-    """Run *argv* with *text* as its input, and return what it wrote; raises `Failure` where it fails."""
+    """Run *argv* with *text* as its input, and return what it wrote; raises `BenchError` where it fails."""
     done = subprocess.run(argv, env=dict(environment), input=text, text=True, capture_output=True)
     if done.returncode:
-        raise Failure(f"{' '.join(argv)[:200]}: {done.stderr.strip()[:500]}")
+        raise BenchError(f"{' '.join(argv)[:200]}: {done.stderr.strip()[:500]}")
     return done.stdout
 
 
@@ -86,7 +87,6 @@ class Daemon:
 
 
 def _await_end(descriptor: int) -> None:
-    import select
 
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)

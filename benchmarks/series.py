@@ -32,7 +32,11 @@ class Series:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""
-        summary = {"median": self.median, "minimum": min(self.values, default=None), "maximum": max(self.values, default=None)}
+        summary = {
+            "median": self.median,
+            "minimum": min(self.values, default=None),
+            "maximum": max(self.values, default=None),
+        }
         return {**self.__dict__, **summary}
 
 
@@ -43,10 +47,25 @@ class Results:
         self.series: list[Series] = []
 
     def record(
-        self, case: str, work: str, contender: str, unit: str, values: float | Sequence[float], *, is_rate: bool = False, note: str = ""
+        self,
+        case: str,
+        work: str,
+        contender: str,
+        unit: str,
+        values: float | Sequence[float],
+        *,
+        is_rate: bool = False,
+        note: str = "",
     ) -> None:
         """Add *values* to the series of that name."""
-        found = next((each for each in self.series if (each.case, each.work, each.contender) == (case, work, contender)), None)
+        found = next(
+            (
+                each
+                for each in self.series
+                if (each.case, each.work, each.contender) == (case, work, contender)
+            ),
+            None,
+        )
         if found is None:
             found = Series(case, work, contender, unit, is_rate=is_rate, note=note)
             self.series.append(found)
@@ -55,7 +74,11 @@ class Results:
 
     def peers(self, ours: Series) -> Iterable[Series]:
         """Yield the series of the others for the same work."""
-        return (each for each in self.series if (each.case, each.work) == (ours.case, ours.work) and each is not ours)
+        return (
+            each
+            for each in self.series
+            if (each.case, each.work) == (ours.case, ours.work) and each is not ours
+        )
 
     def ratio(self, series: Series, first: str = "trunkline") -> float | None:
         """Return how many times as long, or as much, as ours *series* takes; None for ours itself."""

@@ -25,10 +25,21 @@ class Switch:
         self.environment = os.environ | dict.fromkeys(names, str(folder))
         self.remote = f"unix:{folder}/db.sock"
         do(["ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA], self.environment)
-        serve = ["ovsdb-server", f"{folder}/conf.db", f"--remote=punix:{folder}/db.sock", f"--log-file={folder}/db.log"]
+        serve = [
+            "ovsdb-server",
+            f"{folder}/conf.db",
+            f"--remote=punix:{folder}/db.sock",
+            f"--log-file={folder}/db.log",
+        ]
         self.database = Daemon(serve, self.environment, folder / "db.pid")
         self.vsctl("--no-wait", "init")
-        switchd = ["ovs-vswitchd", self.remote, "--enable-dummy=override", "--disable-system", f"--log-file={folder}/vs.log"]
+        switchd = [
+            "ovs-vswitchd",
+            self.remote,
+            "--enable-dummy=override",
+            "--disable-system",
+            f"--log-file={folder}/vs.log",
+        ]
         self.vswitchd = Daemon(switchd, self.environment, folder / "vs.pid")
         self.vsctl(
             *_bridge("br-int", "fail_mode=secure"),
@@ -45,7 +56,12 @@ class Switch:
 
     def set(self, **external_ids: str) -> None:
         """Write settings of the chassis."""
-        self.vsctl("set", "Open_vSwitch", ".", *(f'external_ids:{key.replace("_", "-")}="{value}"' for key, value in external_ids.items()))
+        self.vsctl(
+            "set",
+            "Open_vSwitch",
+            ".",
+            *(f'external_ids:{key.replace("_", "-")}="{value}"' for key, value in external_ids.items()),
+        )
 
     def plug(self, names: Iterable[str]) -> None:
         """Plug a VIF for each of the ports *names* in; returns when the database has them all."""
@@ -59,12 +75,18 @@ class Switch:
                 operations.append({"op": "insert", "table": "Interface", "row": row, "uuid-name": interface})
                 row = {"name": name, "interfaces": ["named-uuid", interface]}
                 operations.append({"op": "insert", "table": "Port", "row": row, "uuid-name": port})
-            ports = ["set", [["named-uuid", operation["uuid-name"]] for operation in operations[1::2]]]
+            ports: list[object] = [
+                "set",
+                [["named-uuid", operation["uuid-name"]] for operation in operations[1::2]],
+            ]
             self._mutate_ports("insert", ports, operations)
 
     def unplug(self, names: Iterable[str]) -> None:
         """Take the VIFs of the ports *names* out again."""
-        where = [{"op": "select", "table": "Port", "where": [["name", "==", name]], "columns": ["_uuid"]} for name in names]
+        where = [
+            {"op": "select", "table": "Port", "where": [["name", "==", name]], "columns": ["_uuid"]}
+            for name in names
+        ]
         found = self._writer.transact(*where)
         self._mutate_ports("delete", ["set", [result["rows"][0]["_uuid"] for result in found]], [])
 

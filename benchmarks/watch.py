@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from process import Failure, now_s
+from process import BenchError, now_s
 
 from trunkline.ovsdb.rpc import Rpc
 
@@ -16,7 +16,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 class Watch:
-    """The *columns* of *table* of *database* at *remote*, kept current by the server (RFC 7047 section 4.1.5).
+    """The *columns* of *table* of *database* at *remote*, kept current (RFC 7047 section 4.1.5).
 
     The first of *columns* names a row.
     """
@@ -34,12 +34,12 @@ class Watch:
         self._rpc.close()
 
     def until(self, is_so: Callable[[Rows], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Return as soon as the server's rows are such that *is_so*; raises `Failure` after *timeout_s*."""
+        """Return as soon as the server's rows are such that *is_so*; raises `BenchError` in the end."""
         deadline = now_s() + timeout_s
         while not is_so(self.rows):
             notification = self._rpc.notification(max(0.0, deadline - now_s()))
             if notification is None:
-                raise Failure(f"after {timeout_s:g} s still not: {what}")
+                raise BenchError(f"after {timeout_s:g} s still not: {what}")
             self._take(notification.params[1])
 
     def until_up(self, names: Sequence[str], *, is_up: bool, timeout_s: float = TIMEOUT_S) -> None:
@@ -80,9 +80,9 @@ class Writer:
         self._rpc.close()
 
     def transact(self, *operations: Mapping[str, Any]) -> list[Any]:
-        """Return the results of *operations*; raises `Failure` where the database refuses."""
+        """Return the results of *operations*; raises `BenchError` where the database refuses."""
         results: list[Any] = self._rpc.request("transact", [self._database, *operations], TIMEOUT_S)
         for result in results:
             if result and "error" in result:
-                raise Failure(json.dumps(result))
+                raise BenchError(json.dumps(result))
         return results

@@ -1,0 +1,64 @@
+"""The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
+
+A name is a case: start (converge, restart, memory and cpu), bind, install, idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import cases
+import report
+from install import install
+from process import now_s
+from series import Results
+
+NAMES = ("install", "start", "bind", "idle")
+ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
+STARTED_S = now_s()
+
+
+def say(text: str) -> None:
+    """Show progress."""
+    print(f"{now_s() - STARTED_S:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+
+def run(name: str, results: Results, *, is_quick: bool) -> None:
+    """Run the case *name*; a quick run has fewer rounds, and no large size."""
+    if name == "install":
+        install(results, say, 3 if is_quick else 9)
+    elif name == "start":
+        for load in cases.SIZES[: 2 if is_quick else None]:
+            cases.start(results, say, load, rounds=1 if load == cases.LARGE or is_quick else 3)
+    elif name == "bind":
+        for load in (
+            (cases.HUNDRED, cases.MIDDLE) if is_quick else (cases.HUNDRED, cases.MIDDLE, cases.ONE_NETWORK)
+        ):
+            cases.bind(results, say, load, 10 if is_quick else cases.BINDS)
+    else:
+        cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
+
+
+def main() -> None:
+    """Run what the command line names, and report."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES, *ALIASES], default=[], metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes")
+    parser.add_argument("--out", type=Path, help="where results.json and results.svg go; no files without it")
+    asked = parser.parse_args()
+    results = Results()
+    for name in dict.fromkeys(ALIASES.get(name, name) for name in asked.names or NAMES):
+        try:
+            run(name, results, is_quick=asked.quick)
+        finally:
+            if asked.out is not None:
+                asked.out.mkdir(parents=True, exist_ok=True)
+                report.write_json(results, asked.out / "results.json")
+                report.write_plot(results, asked.out / "results.svg")
+    print(report.table(results))
+
+
+if __name__ == "__main__":
+    main()
