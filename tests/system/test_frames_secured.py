@@ -22,6 +22,9 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptDstLLAddr,
     ICMPv6NDOptSrcLLAddr,
     IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
 )
 
 pytestmark = pytest.mark.system
@@ -108,6 +111,12 @@ MAY_SEND = {
     "neighbour advertisement of its link-local": advertised(LINK_LOCAL, A, LINK_LOCAL),
     "MLD before an address": ip6("::", "ff02::16") / ICMPv6MLReport2(),
     "router solicitation before an address": ip6("::", "ff02::2") / ICMPv6ND_RS(),
+    "the first fragment of a datagram": eth() / IP(src=A4, dst=B4, flags="MF", id=7) / UDP() / Raw(b"x" * 32),
+    "a later fragment of a datagram": eth() / IP(src=A4, dst=B4, frag=5, id=7, proto=17) / Raw(b"x" * 32),
+    "the first fragment of an IPv6 echo": ip6()
+    / IPv6ExtHdrFragment(m=1, id=7)
+    / ICMPv6EchoRequest(data=b"x" * 32),
+    "a later fragment of an IPv6 echo": ip6() / IPv6ExtHdrFragment(offset=5, id=7, nh=58) / Raw(b"x" * 32),
     "neither IP nor ARP": Raw(ethernet(BROADCAST, A)),
 }
 MAY_NOT_SEND = {
@@ -125,6 +134,25 @@ MAY_NOT_SEND = {
     "a DHCP offer from another port": eth() / IP(src=A4, dst=B4) / UDP(sport=5000, dport=68) / BOOTP(op=2),
     "a DHCPv6 advertisement": ip6(LINK_LOCAL) / UDP(sport=547, dport=546) / DHCP6_Advertise(),
     "a router advertisement": ip6(LINK_LOCAL) / ICMPv6ND_RA(),
+    "a router advertisement behind options": ip6(LINK_LOCAL)
+    / IPv6ExtHdrHopByHop()
+    / IPv6ExtHdrDestOpt()
+    / ICMPv6ND_RA(),
+    "a router advertisement as a first fragment": ip6(LINK_LOCAL)
+    / IPv6ExtHdrFragment(m=1, id=7)
+    / ICMPv6ND_RA(),
+    "a DHCP offer as a first fragment": eth()
+    / IP(src=A4, dst="255.255.255.255", flags="MF", id=7)
+    / UDP(sport=67, dport=68)
+    / Raw(b"x" * 32),
+    "a DHCPv6 advertisement as a first fragment": ip6(LINK_LOCAL)
+    / IPv6ExtHdrFragment(m=1, id=7)
+    / UDP(sport=547, dport=546)
+    / Raw(b"x" * 32),
+    "a forged neighbour advertisement as a first fragment": ip6(LINK_LOCAL)
+    / IPv6ExtHdrFragment(m=1, id=7)
+    / ICMPv6ND_NA(tgt=B6)
+    / ICMPv6NDOptDstLLAddr(lladdr=A),
     "a redirect": ip6(LINK_LOCAL) / ICMPv6ND_Redirect(),
     "another's IPv6": ip6(B6) / ICMPv6EchoRequest(),
     "another's IPv6 link-local": ip6("fe80::62") / ICMPv6EchoRequest(),

@@ -80,7 +80,7 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
 def ready(peer: Peer) -> Peer:
     assert peer.hear()[0] == message.HELLO
     assert peer.say(message.hello(1)) == [Connected()]
-    assert peer.hear()[::2] == (message.SET_CONFIG, b"\0\0\xff\xff")
+    assert peer.hear()[::2] == (message.SET_CONFIG, b"\0\3\xff\xff")
     assert peer.hear()[0] == message.MULTIPART_REQUEST, "the session asks for the changes that others make"
     return peer
 

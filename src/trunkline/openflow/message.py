@@ -43,6 +43,7 @@ _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _ALL_TABLES = 0xFF
 _FROM_CONTROLLER = 0xFFFFFFFD
+_FRAG_NX_MATCH = 3  # OFPC_FRAG_NX_MATCH of openflow-1.0.h in Open vSwitch: `ovs-ofctl set-frags nx-match`
 _NO_PORTS = (_FROM_CONTROLLER, _ANY)
 _OXM_MATCH = 1
 _EMPTY_MATCH = bytes((0, 1, 0, 4, 0, 0, 0, 0))
@@ -123,8 +124,13 @@ def hello(xid: int) -> bytes:
 
 
 def set_config(xid: int) -> bytes:
-    """Return the order to send packet-ins, whole; Open vSwitch sends none over `.mgmt` without it."""
-    return message(SET_CONFIG, xid, struct.pack(">HH", 0, 0xFFFF))
+    """Return the order to send packet-ins, whole, and to show flows the ports of a first fragment.
+
+    Open vSwitch sends no packet-in over `.mgmt` without it. By default it hides the ports and the ICMP type
+    of every fragment, so that a DHCP answer or a router advertisement in fragments would pass port security
+    (RFC 7113 section 2).
+    """
+    return message(SET_CONFIG, xid, struct.pack(">HH", _FRAG_NX_MATCH, 0xFFFF))
 
 
 def offered_versions(version: int, payload: bytes) -> frozenset[int]:
