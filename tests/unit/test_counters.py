@@ -1,0 +1,141 @@
+"""What one event costs, in exact numbers, so that a slip in complexity fails without a stopwatch.
+
+DESIGN.md section 7: one port in a network of 10,000 costs one port's work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+
+from trunkline import apps
+from trunkline.core import plan as planning
+from trunkline.core.desired import Desired
+from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.openflow import bundle, message
+
+CHASSIS = "chassis-a"
+NETWORK = Network(UUID(int=1), "net", 7, "physnet1", 101)
+LOCALS = 100
+
+OPEN_AND_BARRIER = 24
+"""The bytes of a bundle without a flow."""
+
+
+class Counted(dict[Any, Any]):
+    """A map that counts how often it is asked for a value."""
+
+    asked = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.asked += 1
+        return super().__getitem__(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.asked += 1
+        return super().get(key, default)
+
+    def values(self) -> Any:
+        self.asked += len(self)
+        return super().values()
+
+
+class Cost(NamedTuple):
+    """What an event costs: port rows looked at, views and flows computed, messages and bytes sent."""
+
+    rows: int
+    views: int
+    flows: int
+    messages: int
+    bytes_sent: int
+
+
+BIND = Cost(rows=LOCALS + 3, views=3, flows=13, messages=10, bytes_sent=2664)
+"""Views of VIF, port and network. The rows are those of the BUM list, the one thing that grows with the local
+ports. Sent: 7 flows of a local port, the new BUM list, and the 2 of the remote port that it was go."""
+
+UNBIND = Cost(rows=LOCALS + 1, views=3, flows=8, messages=10, bytes_sent=2608)
+REMOTE = Cost(rows=3, views=2, flows=2, messages=2, bytes_sent=296)
+
+RETAGGED = (1000 - LOCALS) + 2 * LOCALS + 3
+"""The remote ports' way out, the local ports' reflection guard (one goes, one comes), and the network's own."""
+
+
+def port(number: int) -> Port:
+    return Port(
+        UUID(int=1000 + number),
+        f"p{number}",
+        1 + number,
+        NETWORK.id,
+        0x020000000000 + number,
+        is_secured=False,
+    )
+
+
+def vif(number: int) -> tuple[Vif, ...]:
+    return (Vif(f"p{number}", f"tap{number}", 10 + number),)
+
+
+class Chassis:
+    """The pure part of an agent with *ports* ports in one network, of which `LOCALS` have a VIF here."""
+
+    def __init__(self, ports: int) -> None:
+        self.snapshot = Snapshot(CHASSIS)
+        self.desired: Desired[SubjectId] = Desired()
+        self.installed: dict[bytes, bytes] = {}
+        self.cost_of(
+            Changes(
+                networks={NETWORK.id: NETWORK},
+                ports={port(number).id: port(number) for number in range(ports)},
+                vifs={f"p{number}": vif(number) for number in range(LOCALS)},
+                uplinks={"physnet1": Uplink("physnet1", "br-ex", 1)},
+            )
+        )
+
+    def cost_of(self, changes: Changes) -> Cost:
+        """Take *changes* in as the agent does, and return what that cost."""
+        counted = self.snapshot.ports = Counted(self.snapshot.ports)
+        self.snapshot.change(changes)
+        views = self.snapshot.refresh()
+        encoded = {
+            subject: [] if view is None else [message.encode(flow) for flow in apps.flows(view)]
+            for subject, view in views.items()
+        }
+        plan = planning.plan(self.desired.body_by_key, self.installed, self.desired.replace(encoded))
+        planning.advance(self.installed, plan)
+        assert self.installed == self.desired.body_by_key
+        sent = bundle.opening(plan, bundle.Scope(COOKIE_OURS, COOKIE_OURS_MASK), 1, 1)
+        flows = sum(len(pairs) for pairs in encoded.values())
+        return Cost(counted.asked, len(views), flows, len(plan), len(sent))
+
+
+@pytest.mark.parametrize("ports", [200, 1000, 2000])
+def test_binding_a_port_costs_the_same_however_many_ports_its_network_has(ports: int) -> None:
+    bound = Chassis(ports).cost_of(Changes(vifs={f"p{LOCALS}": vif(LOCALS)}))
+    assert bound == BIND
+
+
+@pytest.mark.parametrize("ports", [200, 1000, 2000])
+def test_unbinding_a_port_costs_the_same_however_many_ports_its_network_has(ports: int) -> None:
+    assert Chassis(ports).cost_of(Changes(vifs={"p0": ()})) == UNBIND
+
+
+def test_a_remote_port_that_comes_costs_two_flows_and_no_look_at_other_rows() -> None:
+    chassis = Chassis(1000)
+    assert chassis.cost_of(Changes(ports={port(1000).id: port(1000)})) == REMOTE
+
+
+def test_a_row_that_changes_in_nothing_that_concerns_flows_sends_nothing() -> None:
+    """Every chassis hears of `up` and `chassis` of every port in its networks."""
+    there = replace(port(500), chassis="chassis-b", is_up=True)
+    assert Chassis(1000).cost_of(Changes(ports={there.id: there}))[3:] == (0, OPEN_AND_BARRIER)
+
+
+def test_a_new_vlan_id_costs_what_carries_the_tag_and_no_flow_of_local_delivery() -> None:
+    retagged = replace(NETWORK, vlan_id=102)
+    assert Chassis(1000).cost_of(Changes(networks={NETWORK.id: retagged})).messages == RETAGGED
