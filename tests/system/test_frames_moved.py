@@ -208,6 +208,33 @@ def test_a_migration_that_is_called_off_leaves_the_source_untouched(site: Site) 
     assert site.bindings()["m"] == ("c1", True)
 
 
+def test_the_source_of_a_migration_is_silent_until_it_is_called_off_and_announces_then(site: Site) -> None:
+    one, _ = pair(site, requested_chassis="c1", options={})
+    announced = WAKING["rarp"][:12] + b"\x81\x00\x00\x65"
+
+    def count() -> int:
+        return sum(sent.startswith(announced) for sent in one.wires.new().get(NIC, []))
+
+    until(count, "the first announcement")
+    site.nb.set_port("m", {"requested_chassis": "c1,c2"})
+    site.sync()
+    count()
+    # The next was due 1 s after the first: another port's, which comes 1 s after its first, is later.
+    site.port("o", options={})
+    one.plug("o")
+    other = bytes.fromhex(mac_of("o").replace(":", ""))
+    seen: list[bytes] = []
+
+    def is_repeated() -> bool:
+        seen.extend(one.wires.new().get(NIC, []))
+        return sum(sent[6:12] == other for sent in seen) == 2
+
+    until(is_repeated, "the other port's second announcement")
+    assert [sent for sent in seen if sent.startswith(announced)] == []
+    site.nb.set_port("m", {"requested_chassis": "c1"})
+    until(count, "announced anew")
+
+
 @pytest.mark.parametrize("has_spoken", [False, True])
 def test_a_migration_is_done_when_the_request_is_reduced_to_the_new_chassis(
     site: Site, has_spoken: bool

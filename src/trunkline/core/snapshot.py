@@ -387,7 +387,7 @@ class Snapshot:
                 has_own_mac=has_own_mac,
                 is_transparent=network.is_transparent,
                 is_secured=port.is_secured,
-                is_announced=port.is_announced,
+                is_announced=port.is_announced and not self._is_leaving(port),
                 addresses=port.addresses,
                 allowed_pairs=port.allowed_pairs,
             )
@@ -395,6 +395,15 @@ class Snapshot:
         if not is_explicit or not self._locals_by_network[network.id]:
             return None
         return RemotePortView(port.key, network.key, port.mac, wire, has_own_mac)
+
+    def _is_leaving(self, port: Port) -> bool:
+        """Whether *port* may have gone on from here: this is the main chassis of a migration.
+
+        To announce it here would turn its frames away from where it is. When the migration is called off,
+        it is announced anew.
+        """
+        requested = self.carrier(port).requested_chassis
+        return len(requested) > 1 and requested[0] == self.chassis
 
     def _shared_mac_view(self, mac_id: MacId) -> SharedMacView | None:
         network = self.networks.get(mac_id.network_id)
