@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,32 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self.folder = folder
+        (folder / "leaf.ext").write_text("basicConstraints=critical,CA:FALSE\n")
         self.certificate, self._key = folder / f"{name}.pem", folder / f"{name}.key"
         _openssl(
             *("req", "-x509", *_NEW_KEY, "-subj", f"/CN={name}"),
             *("-keyout", str(self._key), "-out", str(self.certificate)),
         )
 
+    @classmethod
+    def usurped(cls, files: Certificate) -> Authority:
+        """Return what would issue with the key of *files*, whose certificate is no authority's."""
+        authority = object.__new__(cls)
+        authority.folder, authority.certificate, authority._key = (
+            files.key.parent,
+            files.certificate,
+            files.key,
+        )
+        return authority
+
     def issue(self, name: str) -> Certificate:
         """Return files for *name*, which is the certificate's CN."""
-        key, certificate = self.folder / f"{name}.key", self.folder / f"{name}.pem"
+        key, certificate, request = (self.folder / f"{name}.{end}" for end in ("key", "pem", "csr"))
+        _openssl(*("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request)))
         _openssl(
-            *("req", "-x509", *_NEW_KEY, "-subj", f"/CN={name}", "-CA", str(self.certificate)),
-            *("-CAkey", str(self._key), "-keyout", str(key), "-out", str(certificate)),
+            *("x509", "-req", "-in", str(request), "-days", "2", "-out", str(certificate)),
+            *("-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"),
+            *("-extfile", str(self.folder / "leaf.ext")),
         )
         return Certificate(key, certificate, self.certificate)
 

@@ -212,6 +212,43 @@ def test_a_certificate_of_another_authority_is_not_let_in(site: Site) -> None:
     assert "TLS" in line or "closed the connection" in line
 
 
+def test_a_chassis_cannot_issue_itself_the_name_of_another(site: Site) -> None:
+    own = site.authority.issue("evil")
+    forged = Authority.usurped(own).issue("c1")
+    with forged.certificate.open("a") as chain:
+        chain.write(own.certificate.read_text())
+    nearly = Certificate(forged.key, forged.certificate, site.authority.certificate)
+    refusal(trunkline(*nearly.options, "network", "list", nb=site.remote), 1)
+
+
+def test_what_a_hostile_chassis_can_still_do_is_no_more_than_the_page_says(site: Site) -> None:
+    site.create("mine", requested_chassis="evil")
+    site.create("other", requested_chassis="c1")
+    evil = site.client("evil")
+    assert [port["name"] for port in evil.ports()] == ["mine", "other"]
+    evil.transact([update("Port", ("name", "==", "mine"), row={"chassis": "c1", "up": True})])
+    assert site.operator.port("mine")["chassis"] == "c1"
+    lies = {"nb_cfg": 10**6, "faults": {"x" * 10_000: "y"}}
+    evil.transact([insert("Chassis", {"name": "evil"} | lies)])
+    evil.transact([delete("Chassis", ("name", "==", "evil"))])
+
+
+def test_a_claimed_port_goes_on_working_where_it_is_requested(cluster: Cluster) -> None:
+    site = Site(cluster, "trunkline-chassis-claiming")
+    site.create("safe", requested_chassis="c1")
+    site.create("free")
+    chassis = site.chassis("c1")
+    for name in ("safe", "free"):
+        chassis.plug(name)
+        until(lambda name=name: site.operator.port(name)["up"], "up")
+    evil = site.client("evil")
+    evil.transact([update("Port", row={"chassis": "evil", "up": True})])
+    until(lambda: site.operator.port("safe")["chassis"] == "c1", "mended")
+    fault = until(lambda: site.operator.chassis("c1")["faults"].get("port free"), "fault")
+    assert "chassis evil holds it" in fault
+    site.operator.close()
+
+
 def test_listen_is_refused_where_a_role_could_not_hold(site: Site) -> None:
     line = refusal(trunkline("nb", "listen", "ptcp:1", "--role", ROLE, nb=site.server.remote), 2)
     assert "a role needs pssl:" in line

@@ -1,0 +1,60 @@
+"""The files of packaging/ hold together with the program that they start."""
+
+from __future__ import annotations
+
+import shlex
+from configparser import ConfigParser
+from pathlib import Path
+
+import click
+import pytest
+
+from trunkline.cli.main import trunkline
+
+PACKAGING = Path(__file__).parents[2] / "packaging"
+UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
+
+
+def unit(path: Path) -> ConfigParser:
+    """Return a unit, of whose repeated keys the last is kept."""
+    parser = ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(path)
+    return parser
+
+
+def commands(path: Path) -> list[list[str]]:
+    service = unit(path)["Service"]
+    return [shlex.split(service[key]) for key in ("ExecStart", "ExecStop") if key in service]
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_what_a_unit_starts_is_a_command_with_these_options(path: Path) -> None:
+    for _, *words in commands(path):
+        command: click.Command = trunkline
+        context = click.Context(trunkline)
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_writes_only_where_it_has_a_directory(path: Path) -> None:
+    service = unit(path)["Service"]
+    given = {"/run": "RuntimeDirectory", "/var/lib": "StateDirectory", "/var/log": "LogsDirectory"}
+    places = {f"{root}/{service[key]}" for root, key in given.items() if key in service}
+    for _, *words in commands(path):
+        for word in words:
+            if word.startswith("/"):
+                assert str(Path(word).parent) in places
+
+
+def test_the_log_rotation_reaches_the_control_sockets_of_the_units() -> None:
+    rotation = (PACKAGING / "logrotate" / "trunkline").read_text()
+    agent, nb = (commands(PACKAGING / "systemd" / f"trunkline-{name}.service")[0] for name in ("agent", "nb"))
+    assert agent[agent.index("--unixctl") + 1] in rotation
+    # The northbound's control socket is beside its pid file.
+    assert str(Path(nb[nb.index("--pidfile") + 1]).with_suffix(".ctl")) in rotation
