@@ -63,7 +63,7 @@ UNBIND = Cost(rows=LOCALS + 1, views=3, flows=8, messages=10, bytes_sent=2608)
 REMOTE = Cost(rows=3, views=2, flows=2, messages=2, bytes_sent=296)
 
 RETAGGED = (1000 - LOCALS) + 2 * LOCALS + 3
-"""The remote ports' way out, the local ports' reflection guard (one goes, one comes), and the network's own."""
+"""The remote ports' way out, the local ports' reflection guards (one goes, one comes), the network's own."""
 
 
 def port(number: int) -> Port:
