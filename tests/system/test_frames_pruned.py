@@ -164,6 +164,24 @@ def test_the_mtu_of_a_network_is_requested_of_its_vifs(site: Site) -> None:
     assert chassis.faults == {}
 
 
+def test_a_trunks_vif_has_the_largest_mtu_of_the_networks_that_it_carries(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("net1", 101, mtu=1300)
+    site.network("net2", 102, mtu=1400)
+    site.network("net3", 103, mtu=1200)
+    site.port("p")
+    chassis.plug("p")
+    site.await_up("p")
+    for name, network, tag, mtu in (("s", "net2", 7, "1400"), ("t", "net3", 8, "1400")):
+        site.port(name, network, parent="p", parent_vlan=tag)
+        site.await_up(name)
+        site.sync()
+        assert chassis.get("Interface", "p", "mtu") == mtu
+    site.nb.set_network("net1", {"mtu": 1450})
+    site.sync()
+    assert chassis.get("Interface", "p", "mtu") == "1450"
+
+
 def test_a_network_that_its_uplink_is_too_small_for_is_a_fault_tag_included(site: Site) -> None:
     chassis = site.chassis()
     site.network("net1", 101, mtu=9000)

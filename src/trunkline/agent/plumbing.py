@@ -53,9 +53,9 @@ class Plumbing:
     def size(self, iface_ids: Iterable[str], snapshot: Snapshot) -> None:
         """Request the MTU of their networks for the VIFs with *iface_ids*."""
         for iface_id in iface_ids:
-            network = snapshot.network_of(iface_id)
-            if network is not None and network.mtu is not None and snapshot.vifs.get(iface_id):
-                self._mtu_by_iface_id[iface_id] = network.mtu
+            mtu = snapshot.mtu_of(iface_id)
+            if mtu is not None and snapshot.vifs.get(iface_id):
+                self._mtu_by_iface_id[iface_id] = mtu
                 self.is_due = True
 
     def remember(self, nb_identity: str) -> None:

@@ -259,14 +259,21 @@ class Snapshot:
         return (network_id for network_id in self._locals_by_network if network_id in self.networks)
 
     def iface_ids_of(self, network_id: UUID) -> Iterable[str]:
-        """Yield the iface-ids of the network's local ports; a sub-port has none of its own."""
+        """Yield the iface-ids of the VIFs that carry the network's local ports."""
         ports = (self.ports[port_id] for port_id in self._locals_by_network[network_id])
-        return (port.name for port in ports if port.parent is None)
+        return (port.parent or port.name for port in ports)
 
-    def network_of(self, iface_id: str) -> Network | None:
-        """Return the network of the port named *iface_id*, None where it is not known."""
+    def mtu_of(self, iface_id: str) -> int | None:
+        """Return the MTU that a VIF with *iface_id* needs: the largest of the networks that it carries.
+
+        None where that of its own port's network is not managed.
+        """
         port_id = self._port_id_by_name.get(iface_id)
-        return None if port_id is None else self.networks.get(self.ports[port_id].network_id)
+        own = None if port_id is None else self.networks.get(self.ports[port_id].network_id)
+        if own is None or own.mtu is None:
+            return None
+        networks = (self.networks.get(self.ports[id_].network_id) for id_ in self._sharing(iface_id))
+        return max(each.mtu for each in networks if each is not None and each.mtu is not None)
 
     def subjects(self) -> Iterable[SubjectId]:
         """Yield every subject that has, or could have, a view; a fresh computation is over all of these."""
