@@ -20,6 +20,9 @@ AUDIT_INTERVAL = "trunkline-audit-interval"
 
 DEFAULT_AUDIT_INTERVAL_S = 60
 
+# poll(2) counts milliseconds in 31 bits.
+_AUDIT_INTERVAL_DIGITS = 6
+
 ANY_NB = "any"
 """The value of `trunkline-nb-identity` by which every northbound is obeyed."""
 
@@ -83,8 +86,10 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
         faults[f"setting {DATAPATH_TYPE}"] = f"{datapath_type!r} is neither system nor netdev; correct it"
         datapath_type = ""
     interval = external_ids.get(AUDIT_INTERVAL, "").strip() or str(DEFAULT_AUDIT_INTERVAL_S)
-    if not (interval.isascii() and interval.isdecimal()):
-        faults[f"setting {AUDIT_INTERVAL}"] = f"{interval!r} is not a number of seconds; correct it"
+    if not (interval.isascii() and interval.isdecimal() and len(interval) <= _AUDIT_INTERVAL_DIGITS):
+        faults[f"setting {AUDIT_INTERVAL}"] = (
+            f"{interval[:20]!r} is not a number of seconds below 1,000,000; correct it"
+        )
         interval = str(DEFAULT_AUDIT_INTERVAL_S)
     bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
     return Settings(

@@ -132,7 +132,8 @@ def parse(text: str, origin: str) -> Topology:
     """
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # PyYAML lets through what Python says of a date such as 2025-13-45, and of brackets without end.
         raise TopologyError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
     root = _Item(origin, "", document)
     root.only("name", "physnets", "networks", "chassis", "vms", "hosts")
