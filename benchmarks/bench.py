@@ -31,11 +31,9 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
         install(results, say, 3 if is_quick else 9)
     elif name == "start":
         for load in cases.SIZES[: 2 if is_quick else None]:
-            cases.start(results, say, load, rounds=1 if load == cases.LARGE or is_quick else 3)
+            cases.start(results, say, load, rounds=1 if is_quick else 3)
     elif name == "bind":
-        for load in (
-            (cases.HUNDRED, cases.MIDDLE) if is_quick else (cases.HUNDRED, cases.MIDDLE, cases.ONE_NETWORK)
-        ):
+        for load in (cases.HUNDRED, cases.MIDDLE):
             cases.bind(results, say, load, 10 if is_quick else cases.BINDS)
     else:
         cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
