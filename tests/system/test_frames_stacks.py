@@ -43,8 +43,8 @@ VIRTUAL_IP = "10.9.0.50"
 
 
 @pytest.fixture(scope="module")
-def running(module_lab: LabFactory) -> Lab:
-    return module_lab(TOPOLOGY)
+def running(lasting_lab: LabFactory) -> Lab:
+    return lasting_lab(TOPOLOGY)
 
 
 def set_port(running: Lab, name: str, *options: str) -> None:
