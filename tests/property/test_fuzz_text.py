@@ -11,8 +11,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trunkline.agent.log import line
 from trunkline.agent import settings as chassis_settings
+from trunkline.agent.log import line
 from trunkline.cli.output import cell, printable, table
 from trunkline.core import address
 from trunkline.core.address import AddressError

@@ -21,6 +21,7 @@ from dummy_chassis import until
 
 from trunkline.lab import Lab, command, topology
 from trunkline.lab.chassis import Chassis
+from trunkline.ovsdb import sync
 from trunkline.ovsdb.northbound import Northbound
 
 if TYPE_CHECKING:
@@ -259,10 +260,10 @@ class Chaos:
         """Mend what was left dead, wait until all is in place, and hold it against the model."""
         for chassis in self.lab.chassis.values():
             self._revive(chassis)
-        self.lab.nb.sync()
+        with self.nb() as nb:
+            sync.wait(nb, sync.request(nb), 20)
         for chassis in self.lab.chassis.values():
             self._check_flows(chassis)
-        self.lab.nb.sync()
         self.lab.wait_revalidated()
         model = self.watch.model
         expected = {

@@ -124,6 +124,25 @@ def test_rule_3_a_refused_bundle_puts_its_network_in_quarantine_and_the_rest_goe
     assert chassis.receive("c", hello) == {NIC: [ethernet(BROADCAST, mac_of("c"), 103)]}
 
 
+def test_rule_3_what_a_switch_refused_is_tried_again_when_the_switch_was_restarted(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """DESIGN.md, Lifecycle 3 and 7: what a switch refuses of the pipeline itself is a fault as well."""
+    limit(chassis, 10, 0)
+    chassis.switch.ofctl("del-flows", "br-int", "table=10")
+    assert "OFPFMFC_TABLE_FULL" in until(lambda: chassis.faults.get("pipeline"), "a fault of the chassis")
+    chassis.agent.await_settled()
+    assert chassis.receive("a", HELLO) == {}, "what cannot be checked does not pass"
+    limit(chassis, 10, None)
+    chassis.switch.stop_vswitchd()
+    chassis.switch.start_vswitchd()
+    until(lambda: chassis.agent.status()["faults"] == {} and chassis.flows(), "no fault")
+    site.await_up("a")
+    site.sync()
+    chassis.switch.ofctl("add-flow", "br-phys1", "priority=9,actions=FLOOD")
+    assert chassis.receive("a", HELLO) == OUT
+
+
 @pytest.mark.parametrize("table", [0, 50, 60, 80])
 def test_rule_3_a_full_table_of_any_kind_cuts_off_no_other_network(
     site: Site, chassis: DummyChassis, table: int

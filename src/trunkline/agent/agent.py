@@ -320,6 +320,7 @@ class Agent:
     def _take(self, event: Event) -> None:
         match event:
             case Connected():
+                self.quarantine.clear(self.snapshot)
                 self.announcer.repeat(self.forwarding.generation if self.forwarding is not None else 0)
             case PacketIn():
                 self.migration.take(event, self.snapshot, self._generation)

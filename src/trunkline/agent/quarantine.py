@@ -47,11 +47,13 @@ class Quarantine:
             snapshot.mark_network(network_id)
 
     def clear(self, snapshot: Snapshot) -> None:
-        """Let every network out."""
+        """Let everything out, to try again: another process of the switch may take what one refused."""
         for network_id in list(self.reason_by_network):
             del self.reason_by_network[network_id]
             snapshot.mark_network(network_id)
-        self.pipeline_fault = None
+        if self.pipeline_fault is not None:
+            self.pipeline_fault = None
+            snapshot.mark_chassis()
 
     def admitted(
         self, view_by_subject: Mapping[SubjectId, View | None], snapshot: Snapshot

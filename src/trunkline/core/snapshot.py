@@ -209,6 +209,12 @@ class Snapshot:
     def _mark(self, subject: SubjectId) -> None:
         self._dirty[subject] = None
 
+    def mark_chassis(self) -> None:
+        """Have what belongs to no network computed again."""
+        self._mark(CHASSIS)
+        for iface_id in self.vifs:
+            self._mark((Subject.VIF, iface_id))
+
     def mark_network(self, network_id: UUID) -> None:
         """Mark the network and all that is in it: what they share with it has changed."""
         self._mark((Subject.NETWORK, network_id))
