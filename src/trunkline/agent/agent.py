@@ -412,7 +412,7 @@ class Agent:
         self.quarantine = Quarantine()
         views = gone | fresh.refresh()
         self._spread(views)
-        self.forwarding.update(views)
+        self.forwarding.update(views, is_afresh=True)
         self.forwarding.reread()
         after = self.forwarding.desired.body_by_key
         differing = sum(1 for key in before.keys() | after.keys() if before.get(key) != after.get(key))

@@ -56,28 +56,40 @@ class Forwarding:
         self.applied = -1
         self.repairs = 0
         self.refused: dict[SubjectId, str] = {}
+        self._view_by_subject: dict[SubjectId, View] = {}
         self._drift_log = DriftLog(log)
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
 
     # -- what should be ----------------------------------------------------------------------------
 
-    def update(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:
-        """Let each subject have the flows that its view means; None means none."""
+    def update(self, view_by_subject: Mapping[SubjectId, View | None], *, is_afresh: bool = False) -> None:
+        """Let each subject have the flows that its view means; None means none.
+
+        A view that is as it was costs nothing, unless all is computed *is_afresh*: every chassis hears of
+        each port's `up`, which changes no flow.
+        """
         if not view_by_subject:
             return
-        encoded = {subject: self._encoded(subject, view) for subject, view in view_by_subject.items()}
+        encoded = {
+            subject: self._encoded(subject, view)
+            for subject, view in view_by_subject.items()
+            if is_afresh or self._view_by_subject.get(subject) != view
+        }
         self._touched |= self.desired.replace(encoded)
         self.generation += 1
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
+        self._view_by_subject.pop(subject, None)
         if view is None:
             return []
         try:
-            return [message.encode(flow) for flow in apps.flows(view)]
+            encoded: list[tuple[bytes, bytes]] = [message.encode(flow) for flow in apps.flows(view)]
         except EncodeError as error:
             self.refused[subject] = str(error)
             return []
+        self._view_by_subject[subject] = view
+        return encoded
 
     # -- what is -----------------------------------------------------------------------------------
 
