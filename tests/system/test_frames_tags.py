@@ -133,6 +133,13 @@ def test_rule_12_a_transparent_flat_network_carries_tags_beside_none(chassis: Du
     assert chassis.receive(NIC2, ethernet(W, V, 7)) == {}, "rule 7, tagged"
 
 
+def test_rule_12_two_tags_inside_stay_where_none_is_put_before_them(chassis: DummyChassis) -> None:
+    """Open vSwitch knows two tags of a frame: `docs/frames.md` says what that means for a third."""
+    assert chassis.receive("t", ethernet(U, T, 7, 8)) == {"u": [ethernet(U, T, 7, 8)]}
+    assert chassis.receive(NIC1, ethernet(T, OUTSIDE, 201, 7, 8)) == {"t": [ethernet(T, OUTSIDE, 7, 8)]}
+    assert chassis.receive("v", ethernet(OUTSIDE, V, 7, 8)) == {NIC2: [ethernet(OUTSIDE, V, 7, 8)]}
+
+
 def test_rule_12_a_trunk_sorts_frames_to_its_sub_ports_by_their_tags(chassis: DummyChassis) -> None:
     assert chassis.receive("p", ethernet(A, P)) == {"a": [ethernet(A, P)]}
     assert chassis.receive("p", ethernet(Q, S1, 7)) == {"q": [ethernet(Q, S1)]}
