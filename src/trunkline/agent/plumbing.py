@@ -103,7 +103,7 @@ class Plumbing:
 
     def is_ready(self, settings: Settings) -> bool:
         """Whether the uplinks let through all that flows will need, so that those may be sent."""
-        if not settings.is_pruned:
+        if not settings.is_pruned or self.is_refused:
             return True
         return self._trunks.are_covered(self._live) and (self.switch.is_realized or not self._live)
 

@@ -138,8 +138,13 @@ class SwitchReplica(Replica):
 
     @property
     def is_realized(self) -> bool:
-        """Whether ovs-vswitchd has acted upon the last write that asked to be acted upon."""
-        return self.root is not None and one(self.root, "cur_cfg") >= self._awaited_cfg
+        """Whether ovs-vswitchd has acted upon all that was written.
+
+        Rows may show a write before its answer says which `cur_cfg` to await.
+        """
+        return (
+            not self.is_writing and self.root is not None and one(self.root, "cur_cfg") >= self._awaited_cfg
+        )
 
     def commit(self, transaction: Any) -> None:
         """Send *transaction*, and let `is_realized` tell when ovs-vswitchd has acted upon it."""
