@@ -1,0 +1,299 @@
+"""The rows: what both databases say about this chassis, indexed, and which subjects a change touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
+
+from trunkline.core.index import Index
+from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.pipeline import Subject
+from trunkline.core.seat import Seat, rival_fault, seat
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class MacId(NamedTuple):
+    """A MAC in a network."""
+
+    network_id: UUID
+    mac: int
+
+
+SubjectId: TypeAlias = tuple[Subject, UUID | MacId | str | None]
+"""What a view is about: the chassis, a network, a port, a shared MAC, or the iface-id of a VIF."""
+
+CHASSIS: SubjectId = (Subject.CHASSIS, None)
+
+
+@dataclass
+class Changes:
+    """Rows that came, changed (the new value) or went (None), by their id."""
+
+    networks: dict[UUID, Network | None] = field(default_factory=dict)
+    ports: dict[UUID, Port | None] = field(default_factory=dict)
+    vifs: dict[str, tuple[Vif, ...]] = field(default_factory=dict)
+    uplinks: dict[str, Uplink | None] = field(default_factory=dict)
+
+
+class Rows:
+    """The rows that concern the chassis named *chassis*, and where its ports are."""
+
+    def __init__(self, chassis: str) -> None:
+        self.chassis = chassis
+        self.networks: dict[UUID, Network] = {}
+        self.ports: dict[UUID, Port] = {}
+        self.vifs: dict[str, tuple[Vif, ...]] = {}
+        self.uplinks: dict[str, Uplink] = {}
+        self.awake: frozenset[UUID] = frozenset()
+        self._seats: dict[UUID, Seat] = {}
+        self._port_id_by_name: dict[str, UUID] = {}
+        self._owner_id_by_mac: dict[MacId, UUID] = {}
+        self._ports_by_network: Index[UUID, UUID] = Index()
+        self._locals_by_network: Index[UUID, UUID] = Index()
+        self._networks_by_physnet: Index[str, UUID] = Index()
+        self._subports_by_parent: Index[str, UUID] = Index()
+        self._listers_by_mac: Index[MacId, UUID] = Index()
+        self._dirty: dict[SubjectId, None] = {CHASSIS: None}
+
+    # -- what changes ------------------------------------------------------------------------------
+
+    def change(self, changes: Changes) -> None:
+        """Take *changes* over, and mark every subject whose view may differ for it."""
+        for physnet, uplink in changes.uplinks.items():
+            if self.uplinks.get(physnet) == uplink:
+                continue
+            _replace(self.uplinks, physnet, uplink)
+            self._mark(CHASSIS)
+            for network_id in self._networks_by_physnet[physnet]:
+                self.mark_network(network_id)
+        for network_id, network in changes.networks.items():
+            self._change_network(network_id, network)
+        unseated: set[UUID] = set()
+        for port_id, port in changes.ports.items():
+            unseated |= self._change_port(port_id, port)
+        for iface_id, vifs in changes.vifs.items():
+            if self.vifs.get(iface_id, ()) == vifs:
+                continue
+            _replace(self.vifs, iface_id, vifs or None)
+            self._mark((Subject.VIF, iface_id))
+            unseated |= self._sharing(iface_id)
+        for port_id in unseated:
+            self._reseat(port_id)
+
+    def wake(self, port_id: UUID) -> None:
+        """Let the port with *port_id*, which waits here as the additional chassis of a migration, speak."""
+        self.awake |= {port_id}
+        port = self.ports.get(port_id)
+        if port is not None:
+            for sharing_id in self._sharing(port.name):
+                self._reseat(sharing_id)
+
+    def _change_network(self, network_id: UUID, network: Network | None) -> None:
+        old = self.networks.get(network_id)
+        if old == network:
+            return
+        _replace(self.networks, network_id, network)
+        self._networks_by_physnet.move(
+            network_id, old.physnet if old else None, network.physnet if network else None
+        )
+        self.mark_network(network_id)
+        if (old is not None and old.is_transparent) != (network is not None and network.is_transparent):
+            for port_id in list(self._ports_by_network[network_id]):
+                for subport_id in list(self._subports_by_parent[self.ports[port_id].name]):
+                    self._reseat(subport_id)
+
+    def _change_port(self, port_id: UUID, port: Port | None) -> set[UUID]:
+        """Replace the port; return the ports whose seats may differ for it."""
+        old = self.ports.get(port_id)
+        if old == port:
+            return set()
+        unseated = {port_id}
+        for each in (old, port):
+            if each is not None:
+                unseated |= self._sharing(each.name) | self._rivals(each)
+                self._mark((Subject.VIF, each.name))
+        _replace(self.ports, port_id, port)
+        self._reindex(port_id, old, port)
+        if port is not None:
+            unseated |= self._rivals(port)
+        if port is None or self.chassis not in port.requested_chassis[1:]:
+            self.awake -= {port_id}
+        return unseated
+
+    def _reindex(self, port_id: UUID, old: Port | None, new: Port | None) -> None:
+        self._ports_by_network.move(port_id, old.network_id if old else None, new.network_id if new else None)
+        self._subports_by_parent.move(port_id, old.parent if old else None, new.parent if new else None)
+        if old is not None:
+            _forget(self._port_id_by_name, old.name, port_id)
+            _forget(self._owner_id_by_mac, MacId(old.network_id, old.mac), port_id)
+            for mac_id in _listed(old):
+                self._listers_by_mac.move(port_id, mac_id, None)
+        if new is not None:
+            self._port_id_by_name[new.name] = port_id
+            self._owner_id_by_mac[MacId(new.network_id, new.mac)] = port_id
+            for mac_id in _listed(new):
+                self._listers_by_mac.move(port_id, None, mac_id)
+        for each in (old, new):
+            if each is not None:
+                self._mark_macs(each)
+
+    def _sharing(self, iface_id: str) -> set[UUID]:
+        """Return the ports that a VIF with *iface_id* carries: the one of that name and its sub-ports."""
+        port_id = self._port_id_by_name.get(iface_id)
+        return self._subports_by_parent[iface_id] | ({port_id} if port_id is not None else set())
+
+    def _rivals(self, port: Port) -> set[UUID]:
+        """Return the other sub-ports of *port*'s parent: one VIF holds a tag, and a network, once."""
+        return self._subports_by_parent[port.parent] if port.parent is not None else set()
+
+    # -- seats -------------------------------------------------------------------------------------
+
+    def _reseat(self, port_id: UUID) -> None:
+        port = self.ports.get(port_id)
+        old = self._seats.get(port_id)
+        new = self._seat(port) if port is not None else None
+        _replace(self._seats, port_id, new)
+        self._mark((Subject.PORT, port_id))
+        self._relocate(port_id, _local_network_id(old), _local_network_id(new))
+        if port is not None:
+            self._mark_macs(port)
+            if any(seat is not None and seat.sleeping_ofport is not None for seat in (old, new)):
+                self._mark((Subject.VIF, port.name))
+
+    def _relocate(self, port_id: UUID, old_id: UUID | None, new_id: UUID | None) -> None:
+        """Let the port be local in the network *new_id* and no longer in *old_id*; None is not local."""
+        touched = {id_ for id_ in (old_id, new_id) if id_ is not None}
+        was_here = {id_: bool(self._locals_by_network[id_]) for id_ in touched}
+        self._locals_by_network.move(port_id, old_id, new_id)
+        for network_id in touched:
+            self._mark((Subject.NETWORK, network_id))
+            if bool(self._locals_by_network[network_id]) != was_here[network_id]:
+                self.mark_network(network_id)
+
+    def _seat(self, port: Port) -> Seat:
+        carrier = self.carrier(port)
+        if port.parent is not None and carrier is port:
+            return Seat(port.network_id, is_remote=port.is_enabled)
+        vifs = self.vifs.get(carrier.name, ())
+        found = seat(port, carrier, vifs, self.chassis, is_awake=carrier.id in self.awake)
+        if found.outlet is None or port.parent is None:
+            return found
+        rivals = [self.ports[rival_id] for rival_id in self._subports_by_parent[port.parent]]
+        network = self.networks.get(carrier.network_id)
+        is_transparent = network is not None and network.is_transparent
+        fault = rival_fault(port, carrier, rivals, is_parent_transparent=is_transparent)
+        return found if fault is None else Seat(port.network_id, fault=fault)
+
+    # -- marks -------------------------------------------------------------------------------------
+
+    def _mark(self, subject: SubjectId) -> None:
+        self._dirty[subject] = None
+
+    def mark_chassis(self) -> None:
+        """Have what belongs to no network computed again."""
+        self._mark(CHASSIS)
+        for iface_id in self.vifs:
+            self._mark((Subject.VIF, iface_id))
+
+    def mark_network(self, network_id: UUID) -> None:
+        """Mark the network and all that is in it: what they share with it has changed."""
+        self._mark((Subject.NETWORK, network_id))
+        for port_id in self._ports_by_network[network_id]:
+            self._mark((Subject.PORT, port_id))
+            for mac_id in _listed(self.ports[port_id]):
+                self._mark((Subject.MAC, mac_id))
+
+    def _mark_macs(self, port: Port) -> None:
+        """Mark the shared MACs that *port* has a part in, and the ports that own them."""
+        own = MacId(port.network_id, port.mac)
+        for mac_id in {own, *_listed(port)}:
+            if mac_id == own and not self._listers_by_mac[mac_id] and not port.allowed_pairs:
+                continue
+            self._mark((Subject.MAC, mac_id))
+            owner_id = self._owner_id_by_mac.get(mac_id)
+            if owner_id is not None:
+                self._mark((Subject.PORT, owner_id))
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    @property
+    def is_clean(self) -> bool:
+        """True when no view waits to be computed."""
+        return not self._dirty
+
+    def is_local(self, port_id: UUID) -> bool:
+        """Return whether the port with *port_id* has its VIF here and may speak."""
+        found = self._seats.get(port_id)
+        return found is not None and found.outlet is not None
+
+    def carrier(self, port: Port) -> Port:
+        """Return the port whose VIF *port* uses: its parent where it has one that is known, else itself."""
+        parent_id = None if port.parent is None else self._port_id_by_name.get(port.parent)
+        return port if parent_id is None else self.ports[parent_id]
+
+    def sleeping(self) -> list[UUID]:
+        """Return the ports that migrate here and wait for their VIFs to speak."""
+        return [port_id for port_id, at in self._seats.items() if at.sleeping_ofport is not None]
+
+    def local_networks(self) -> Iterable[UUID]:
+        """Yield the ids of the networks that have local ports."""
+        return (network_id for network_id in self._locals_by_network if network_id in self.networks)
+
+    def iface_ids_of(self, network_id: UUID) -> Iterable[str]:
+        """Yield the iface-ids of the VIFs that carry the network's local ports."""
+        ports = (self.ports[port_id] for port_id in self._locals_by_network[network_id])
+        return (port.parent or port.name for port in ports)
+
+    def mtu_of(self, iface_id: str) -> int | None:
+        """Return the MTU that a VIF with *iface_id* needs: the largest of the networks that it carries.
+
+        None where that of its own port's network is not managed.
+        """
+        port_id = self._port_id_by_name.get(iface_id)
+        own = None if port_id is None else self.networks.get(self.ports[port_id].network_id)
+        if own is None or own.mtu is None:
+            return None
+        networks = (self.networks.get(self.ports[id_].network_id) for id_ in self._sharing(iface_id))
+        return max(each.mtu for each in networks if each is not None and each.mtu is not None)
+
+    def subjects(self) -> Iterable[SubjectId]:
+        """Yield every subject that has, or could have, a view; a fresh computation is over all of these."""
+        yield CHASSIS
+        yield from ((Subject.NETWORK, network_id) for network_id in self.networks)
+        yield from ((Subject.PORT, port_id) for port_id in self.ports)
+        yield from ((Subject.MAC, mac_id) for mac_id in self._listers_by_mac)
+        yield from ((Subject.VIF, iface_id) for iface_id in self.vifs)
+
+    def subjects_of_network(self, network_id: UUID) -> Iterable[SubjectId]:
+        """Yield the subjects whose views belong to the network with *network_id*."""
+        yield (Subject.NETWORK, network_id)
+        yield from ((Subject.PORT, port_id) for port_id in self._ports_by_network[network_id])
+        yield from (
+            (Subject.MAC, mac_id) for mac_id in self._listers_by_mac if mac_id.network_id == network_id
+        )
+
+
+def _local_network_id(seat: Seat | None) -> UUID | None:
+    return seat.network_id if seat is not None and seat.outlet is not None else None
+
+
+def _forget(values: dict[K, V], key: K, value: V) -> None:
+    """Drop *key*, unless another value than *value* has taken its place."""
+    if values.get(key) == value:
+        del values[key]
+
+
+def _listed(port: Port) -> set[MacId]:
+    """Return the MACs, other than its own, that *port*'s allowed pairs list."""
+    return {MacId(port.network_id, pair.mac) for pair in port.allowed_pairs if pair.mac != port.mac}
+
+
+def _replace(values: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = value
