@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 from typing import Any
 
@@ -45,7 +46,7 @@ def fed(parser: Any, stream: str, cuts: list[int]) -> tuple[int, bool, Any]:
     """Feed *stream* piece by piece; return how much was taken, whether that was all, and the value."""
     edges = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
     taken = 0
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         count = parser.feed(stream[start:end])
         taken += count
         if parser.is_done() or count < end - start:
