@@ -80,7 +80,7 @@ def pipeline_page() -> str:
         *_table(("name", "field", "holds"), _registers()),
         "## What the flows of a table may do",
         "",
-        "`trunkline.core.violation` holds a flow against this; tests hold every flow of every app against it.",
+        "`trunkline.core.violation` holds a flow against this, and tests every flow of every app.",
         "",
         *_table(
             ("table", "match", "write", "output", "tags"),
