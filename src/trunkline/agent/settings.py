@@ -29,8 +29,15 @@ ANY_NB = "any"
 DEFAULT_INTEGRATION_BRIDGE = "br-int"
 
 
+# `ovs` shortens a longer path to its last part, and never ends where that alone is too long (unix(7)).
+_SOCKET_NAME_BYTES = 80
+
+_BRIDGE_NAME_BYTES = 15
+"""The longest name of a network device in Linux, as a bridge is one (IFNAMSIZ)."""
+
+
 class SettingsError(TrunklineError):
-    """A chassis setting without which the agent cannot work."""
+    """A chassis setting without which, or by which, the agent cannot work."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,8 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
     """Return the settings that *external_ids* hold; *tls* is what `ovs-vsctl set-ssl` says.
 
     Raises:
-        SettingsError: `system-id` or `trunkline-nb` is missing, or the latter is `ssl:` and *tls* is.
+        SettingsError: `system-id` or `trunkline-nb` is missing, or the latter is `ssl:` and *tls* is; or what
+            should name a socket or the integration bridge cannot.
 
     >>> settings({"system-id": "c1", "trunkline-nb": "unix:/nb.sock"}).wiring.bridge
     'br-int'
@@ -80,6 +88,8 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
             f"{NB} is ssl: and this chassis has no certificate; "
             "run: ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem"
         )
+    bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
+    _check_names(nb_remotes, bridge)
     mappings, faults = _mappings(external_ids.get(BRIDGE_MAPPINGS, ""))
     datapath_type = external_ids.get(DATAPATH_TYPE, "").strip()
     if datapath_type not in ("", "system", "netdev"):
@@ -91,7 +101,6 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
             f"{interval[:20]!r} is not a number of seconds below 1,000,000; correct it"
         )
         interval = str(DEFAULT_AUDIT_INTERVAL_S)
-    bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
         nb_remotes=nb_remotes,
@@ -102,6 +111,23 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
         is_pruned=external_ids.get(VLAN_PRUNING, "").strip().lower() != "false",
         faults=faults,
     )
+
+
+def _check_names(nb_remotes: str, bridge: str) -> None:
+    if not nb_remotes.isprintable():
+        # `ovs` writes remotes into the log as they are.
+        raise SettingsError(f"{NB} {nb_remotes[:40]!r} has characters that no remote has; correct it")
+    for remote in nb_remotes.split(","):
+        kind, _, path = remote.strip().partition(":")
+        if kind == "unix" and len(path.rpartition("/")[2].encode()) > _SOCKET_NAME_BYTES:
+            raise SettingsError(
+                f"{NB} names a socket of more than {_SOCKET_NAME_BYTES} bytes; give it a shorter name"
+            )
+    if "/" in bridge or not bridge.isprintable() or len(bridge.encode()) > _BRIDGE_NAME_BYTES:
+        raise SettingsError(
+            f"{INTEGRATION_BRIDGE} {bridge[:40]!r} cannot name a bridge; "
+            f"give at most {_BRIDGE_NAME_BYTES} printable characters without a slash"
+        )
 
 
 def _mappings(text: str) -> tuple[tuple[BridgeMapping, ...], dict[str, str]]:
