@@ -113,7 +113,7 @@ class Agent:
             if self.settings is None:
                 raise
             if self._setting_fault != str(error):
-                log.warning("a setting is missing; going on with the last ones", error=error)
+                log.warning("settings cannot be followed; going on with the last ones", error=error)
             self._setting_fault = str(error)
             return
         self._setting_fault = None
