@@ -142,3 +142,11 @@ def test_any_as_the_setting_obeys_every_northbound(site: Site, chassis: DummyCha
     chassis.set(**{"trunkline-nb-identity": "any"})
     replace_database(site, None)
     until(lambda: chassis.receive("a", HELLO) == {}, "obeyed")
+
+
+def test_accept_nb_before_the_northbound_changes_is_remembered_too(site: Site, chassis: DummyChassis) -> None:
+    accept(site, chassis)
+    until(lambda: chassis.get("Open_vSwitch", ".", "external_ids:trunkline-nb-identity"), "remembered")
+    replace_database(site, None)
+    until(lambda: refused(chassis), "fault")
+    accept(site, chassis)

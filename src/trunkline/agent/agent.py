@@ -131,6 +131,8 @@ class Agent:
             self._move_to(new.wiring.bridge, changes)
         if old is None or old.chassis != new.chassis:
             self._be(new.chassis)
+        if old is not None and old.nb_identity != new.nb_identity:
+            self._nb_identity = None
         is_accepted = self._nb_fault is not None and old is not None and old.nb_identity != new.nb_identity
         if old is None or _nb_place(old) != _nb_place(new) or is_accepted:
             self._follow(new)
