@@ -90,22 +90,26 @@ class Northbound:
         """Return when every live chassis has applied all that is committed; raises CommandError if late."""
         self.trunkline("sync", "--wait", "--timeout", str(timeout_s), timeout_s=timeout_s + 10)
 
-    def wait_up(self, ports: Iterable[str], *, is_up: bool = True, timeout_s: float = 20.0) -> None:
+    def wait_up(
+        self, ports: Iterable[str], *, is_up: bool = True, chassis: str | None = None, timeout_s: float = 20.0
+    ) -> None:
         """Return when `Port.up` of all *ports* is *is_up* at one time; raises WaitError if not in time.
 
-        The database itself does the waiting (RFC 7047 section 5.2.6).
+        With *chassis*, they are up there: a port that moves may still be up where it was. The database itself
+        does the waiting (RFC 7047 section 5.2.6).
         """
         names = list(ports)
+        wanted = {"up": True} if chassis is None else {"up": True, "chassis": chassis}
         operations = [
             {
                 "op": "wait",
                 "timeout": int(timeout_s * 1000),
                 "table": "Port",
                 "where": [["name", "==", name]],
-                "columns": ["up"],
+                "columns": list(wanted),
                 # A port that was never up has no value there, which is down as well.
                 "until": "==" if is_up else "!=",
-                "rows": [{"up": True}],
+                "rows": [wanted],
             }
             for name in names
         ]

@@ -91,7 +91,7 @@ def _ends(mapping: BridgeMapping, wiring: Wiring) -> tuple[_End, _End]:
 def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], dict[str, str]]:
     """Return the uplinks that there are, by physnet, and a fault for each mapping that has none that works.
 
-    A patch port whose peer is in another datapath has an ofport and an error.
+    Where the ends are in different datapaths they have an ofport, and one of them, whichever, has an error.
     """
     uplink_by_physnet: dict[str, Uplink] = {}
     faults: dict[str, str] = {}
@@ -102,11 +102,12 @@ def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], d
         if fault is not None:
             faults[name] = fault
         elif interface is not None:
-            ofport, error = ofport_of(interface), one(interface, "error")
+            ofport = ofport_of(interface)
             if ofport is not None:
                 uplink_by_physnet[mapping.physnet] = Uplink(mapping.physnet, mapping.bridge, ofport)
-            if error:
-                faults[name] = f"{mapping.inner}: {error}"
+            for end in (interface, switch.row("Interface", mapping.outer)):
+                if end is not None and one(end, "error"):
+                    faults[name] = f"{one(end, 'name')}: {one(end, 'error')}"
     return uplink_by_physnet, faults
 
 
