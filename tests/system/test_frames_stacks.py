@@ -225,7 +225,7 @@ def test_rule_16_a_vm_that_moves_is_reached_at_once_from_where_nobody_knows_of_i
     home = b.chassis
     for chassis in (running.chassis["c2"], home):
         assert h.ping(b.ip).received == 1
-        # The Open vSwitch that plays the physical switch learns from a frame whose like it has cached only when
+        # The Open vSwitch that plays the physical switch learns from a frame whose like it has cached when
         # its revalidators next look at the cache, up to a second later; a switch of silicon learns at once.
         running.switch.switch.appctl("revalidator/purge")
         b.move(chassis)
