@@ -111,6 +111,19 @@ def test_a_chassis_that_is_deleted_meanwhile_is_not_waited_for_any_more(northbou
     sync.wait(northbound, asked, 5)
 
 
+def test_one_connection_waits_as_often_as_it_is_asked_to(northbound: Northbound) -> None:
+    from trunkline.ovsdb import sync
+
+    register(northbound, "c1")
+    asked = sync.request(northbound)
+    with pytest.raises(sync.LaggingError):
+        sync.wait(northbound, asked, 0.1)
+    answer(northbound, "c1", asked.nb_cfg)
+    for _ in range(2):
+        sync.wait(northbound, asked, 5)
+    assert northbound.rpc.notification(0) is None
+
+
 def test_deleting_a_chassis_says_of_its_ports_that_none_holds_them(northbound: Northbound) -> None:
     register(northbound, "c1")
     network = NetworkSpec(name="web", network_type="flat", physical_network="p")

@@ -90,9 +90,21 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> None:
         LaggingError: some have not, within *timeout_s*.
         UnreachableError: the northbound was lost.
     """
-    deadline = time.monotonic() + timeout_s
+    # A connection may wait more than once, and still hear what an earlier wait asked to be told.
+    monitor_id = f"sync {time.monotonic_ns()}"
+    deadline_s = time.monotonic() + timeout_s
     watched = {"Chassis": {"columns": ["name", "nb_cfg"]}}
-    updates = nb.rpc.request("monitor", [DATABASE, None, watched], max(timeout_s, 1.0))
+    first = nb.rpc.request("monitor", [DATABASE, monitor_id, watched], max(timeout_s, 1.0))
+    lagging = _lagging(nb, asked, monitor_id, first, deadline_s)
+    nb.rpc.request("monitor_cancel", [monitor_id], max(timeout_s, 1.0))
+    if lagging:
+        raise LaggingError(lagging, asked.nb_cfg, timeout_s)
+
+
+def _lagging(
+    nb: Northbound, asked: Request, monitor_id: str, updates: Mapping[str, Any], deadline_s: float
+) -> frozenset[str]:
+    """Return who has not answered when everybody has, or at *deadline_s*; *updates* are the rows at first."""
     rows: dict[str, Mapping[str, Any]] = {}
     while True:
         for uuid, change in updates.get("Chassis", {}).items():
@@ -101,8 +113,9 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> None:
                 rows[uuid] = change["new"]
         lagging = asked.live & {row["name"] for row in rows.values() if row["nb_cfg"] < asked.nb_cfg}
         if not lagging:
-            return
-        notification = nb.rpc.notification(max(deadline - time.monotonic(), 0.0))
+            return lagging
+        notification = nb.rpc.notification(max(deadline_s - time.monotonic(), 0.0))
         if notification is None:
-            raise LaggingError(lagging, asked.nb_cfg, timeout_s)
-        updates = notification.params[1] if notification.method == "update" else {}
+            return lagging
+        is_ours = notification.method == "update" and notification.params[0] == monitor_id
+        updates = notification.params[1] if is_ours else {}
