@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from trunkline.core.address import parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
-from trunkline.core.index import Index
 from trunkline.core.model import AllowedPair, Network, Port
 from trunkline.core.snapshot import Changes
 from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.schema import IDENTITY, SCHEMA_PATH
 
@@ -85,30 +85,6 @@ class Binding:
     is_up: bool
 
 
-class _Carried(NamedTuple):
-    """A loaded port: the name of the port whose VIF carries it (its parent's or its own), and its network."""
-
-    carrier: str
-    name: str
-    network_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """The rows to ask for, as sets of the values that the conditions name."""
-
-    names: frozenset[str] = frozenset()
-    network_ids: frozenset[UUID] = frozenset()
-    explicit_ids: frozenset[UUID] = frozenset()
-    parents: frozenset[str] = frozenset()
-
-
-@dataclass
-class _Needs:
-    iface_ids: set[str] = field(default_factory=set)
-    is_stale: bool = True
-
-
 class NorthboundReplica(Replica):
     """The northbound at *remotes*, as far as it concerns the chassis named *chassis*.
 
@@ -123,10 +99,7 @@ class NorthboundReplica(Replica):
         self.row_faults: dict[str, str] = {}
         self._restricted_session: int | None = None
         self._fault_name_by_id: dict[UUID, str] = {}
-        self._needs = _Needs()
-        self._scope: _Scope | None = None
-        self._carried: dict[UUID, _Carried] = {}
-        self._port_ids_by_carrier: Index[str, UUID] = Index()
+        self._interest = Interest(chassis)
         self.restrict("Chassis", [["name", "==", chassis]])
         self.restrict("Network", [False])
         self.restrict("Port", [["chassis", "==", chassis]])
@@ -165,19 +138,19 @@ class NorthboundReplica(Replica):
 
     def need(self, iface_id: str, *, is_here: bool) -> None:
         """Say whether a VIF with *iface_id* is here; `narrow` then asks for what follows."""
-        if (iface_id in self._needs.iface_ids) != is_here:
-            self._needs.iface_ids ^= {iface_id}
-            self._needs.is_stale = True
+        self._interest.take_vif(iface_id, is_here=is_here)
 
     def changes(self, touched: Touched) -> Changes:
         """Return what the *touched* rows are now, as values; a row that makes no sense counts as gone."""
         changes = Changes()
         for network_id in touched["Network"]:
             changes.networks[network_id] = self._value(network_id, "Network", "network", _network)
-            self._needs.is_stale = True
+            row = self.rows("Network").get(network_id)
+            is_explicit = row is not None and one(row, "remote_ports") != "learned"
+            self._interest.take_network(network_id, is_explicit=is_explicit)
         for port_id in touched["Port"]:
             changes.ports[port_id] = self._value(port_id, "Port", "port", _port)
-            self._note_carried(port_id, self.rows("Port").get(port_id))
+            self._interest.take_port(port_id, _carried(self.rows("Port").get(port_id)))
         return changes
 
     def _value(self, row_id: UUID, table: str, noun: str, convert: Any) -> Any:
@@ -195,50 +168,12 @@ class NorthboundReplica(Replica):
             self.row_faults[name] = str(error)
             return None
 
-    def _note_carried(self, port_id: UUID, row: Any) -> None:
-        """Keep which VIF carries the port, and its network: what the scope follows from."""
-        new = None
-        if row is not None:
-            name = str(one(row, "name"))
-            new = _Carried(one(row, "parent") or name, name, one(row, "network"))
-        old = self._carried.get(port_id)
-        if old == new:
-            return
-        self._port_ids_by_carrier.move(port_id, old.carrier if old else None, new.carrier if new else None)
-        if new is None:
-            self._carried.pop(port_id, None)
-        else:
-            self._carried[port_id] = new
-        if any(each is not None and each.carrier in self._needs.iface_ids for each in (old, new)):
-            self._needs.is_stale = True
-
-    # -- conditions --------------------------------------------------------------------------------
-
     def narrow(self) -> bool:
         """Ask for the rows that the VIFs here need, and no longer for others; return whether that is new."""
-        if not self._needs.is_stale:
-            return False
-        self._needs.is_stale = False
-        ifaces = frozenset(self._needs.iface_ids)
-        carried = [self._carried[id_] for iface_id in ifaces for id_ in self._port_ids_by_carrier[iface_id]]
-        network_ids = {port.network_id for port in carried}
-        explicit_ids = {id_ for id_ in network_ids if self._is_explicit(id_)}
-        covered = {port.name for port in carried if port.network_id in explicit_ids}
-        scope = _Scope(ifaces - covered, frozenset(network_ids), frozenset(explicit_ids), ifaces)
-        if scope == self._scope:
-            return False
-        self._scope = scope
-        self.restrict("Network", [["_uuid", "==", ["uuid", str(id_)]] for id_ in sorted(network_ids)])
-        ports: list[list[Any]] = [["network", "==", ["uuid", str(id_)]] for id_ in sorted(explicit_ids)]
-        ports.append(["chassis", "==", self.chassis])
-        ports += [["name", "==", name] for name in sorted(scope.names)]
-        ports += [["parent", "==", name] for name in sorted(scope.parents)]
-        self.restrict("Port", ports)
-        return True
-
-    def _is_explicit(self, network_id: UUID) -> bool:
-        row = self.rows("Network").get(network_id)
-        return row is not None and one(row, "remote_ports") != "learned"
+        conditions = self._interest.conditions()
+        for table, condition in conditions.items():
+            self.restrict(table, condition)
+        return bool(conditions)
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -336,6 +271,13 @@ class NorthboundReplica(Replica):
 
 class RowError(TrunklineError):
     """A row that the schema allows and that makes no sense all the same."""
+
+
+def _carried(row: Any) -> Carried | None:
+    if row is None:
+        return None
+    name = str(one(row, "name"))
+    return Carried(one(row, "parent") or name, name, one(row, "network"))
 
 
 def _network(row: Any) -> Network:

@@ -1,0 +1,177 @@
+"""Which rows of the northbound a chassis needs, and by which clauses it asks the server for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from trunkline.core.index import Index
+
+Clause = list[Any]
+"""A column, a function and a value (RFC 7047 section 5.1)."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Carried(NamedTuple):
+    """A loaded port: the name of the port whose VIF carries it (its parent's or its own), and its network."""
+
+    carrier: str
+    name: str
+    network_id: UUID
+
+
+class Clauses(Generic[K]):
+    """Clauses of one column, by the value that each names, as *clause* makes them.
+
+    *asked* are those that the server was asked for last; *missing* are needed and not among them, *spare*
+    are among them and no longer needed.
+    """
+
+    def __init__(self, clause: Callable[[K], Clause]) -> None:
+        self._clause = clause
+        self.asked: dict[K, Clause] = {}
+        self.missing: set[K] = set()
+        self.spare: set[K] = set()
+
+    def need(self, value: K, is_needed: bool) -> None:
+        """Take note of whether the rows with *value* are needed."""
+        if is_needed:
+            self.spare.discard(value)
+            if value not in self.asked:
+                self.missing.add(value)
+        else:
+            self.missing.discard(value)
+            if value in self.asked:
+                self.spare.add(value)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether just the clauses that are needed were asked for."""
+        return not self.missing and not self.spare
+
+    def settle(self) -> list[Clause]:
+        """Return the clauses that are needed, to be asked for now; those that stay are the same objects."""
+        for value in self.spare:
+            del self.asked[value]
+        for value in self.missing:
+            self.asked[value] = self._clause(value)
+        self.missing.clear()
+        self.spare.clear()
+        return list(self.asked.values())
+
+
+class Interest:
+    """What the chassis named *chassis* needs: it follows from its VIFs and from what of it is loaded.
+
+    That is, the ports that VIFs name, their sub-ports, the networks of both, all ports of those networks that
+    are explicit, and the ports that the chassis holds. A name is not asked for where its port is loaded with
+    its network. An event costs what it concerns: no pass over VIFs, ports or clauses.
+
+    A condition can only be replaced as a whole, and the server then holds every row of the table against the
+    old and the new one (12 ms of its CPU for 10,000 ports). So a clause that no row is loaded for may stay
+    until something else has to be asked for: a VIF whose port is loaded with its network goes and comes back
+    without a message.
+    """
+
+    def __init__(self, chassis: str) -> None:
+        self._held: Clause = ["chassis", "==", chassis]
+        self._iface_ids: set[str] = set()
+        self._carried: dict[UUID, Carried] = {}
+        self._ids_by_carrier: Index[str, UUID] = Index()
+        # Of the ports that a VIF here carries.
+        self._ids_by_name: Index[str, UUID] = Index()
+        self._ids_by_network: Index[UUID, UUID] = Index()
+        self._explicit_ids: set[UUID] = set()
+        self._networks: Clauses[UUID] = Clauses(lambda id_: ["_uuid", "==", ["uuid", str(id_)]])
+        self._members: Clauses[UUID] = Clauses(lambda id_: ["network", "==", ["uuid", str(id_)]])
+        self._names: Clauses[str] = Clauses(lambda name: ["name", "==", name])
+        self._parents: Clauses[str] = Clauses(lambda name: ["parent", "==", name])
+        self._is_surplus_loaded = False
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def take_vif(self, iface_id: str, *, is_here: bool) -> None:
+        """Take note of whether a VIF with *iface_id* is here."""
+        if (iface_id in self._iface_ids) == is_here:
+            return
+        self._iface_ids ^= {iface_id}
+        self._parents.need(iface_id, is_here)
+        for port_id in self._ids_by_carrier[iface_id]:
+            port = self._carried[port_id]
+            self._place(port_id, port, is_here=is_here)
+            self._is_surplus_loaded |= not is_here and not self._is_loaded_by_network(port)
+        self._need_name(iface_id)
+
+    def take_port(self, port_id: UUID, port: Carried | None) -> None:
+        """Take note of what the port is now; None: it is not loaded."""
+        old = self._carried.get(port_id)
+        if old == port:
+            return
+        self._ids_by_carrier.move(port_id, old.carrier if old else None, port.carrier if port else None)
+        if old is not None:
+            del self._carried[port_id]
+            if old.carrier in self._iface_ids:
+                self._place(port_id, old, is_here=False)
+        if port is None:
+            return
+        self._carried[port_id] = port
+        if port.carrier in self._iface_ids:
+            self._place(port_id, port, is_here=True)
+        elif port.carrier in self._parents.spare or port.name in self._names.spare:
+            self._is_surplus_loaded |= not self._is_loaded_by_network(port)
+
+    def take_network(self, network_id: UUID, *, is_explicit: bool) -> None:
+        """Take note of whether the network is loaded and explicit."""
+        if (network_id in self._explicit_ids) == is_explicit:
+            return
+        self._explicit_ids ^= {network_id}
+        self._need_network(network_id)
+        for port_id in self._ids_by_network[network_id]:
+            self._need_name(self._carried[port_id].name)
+
+    # -- what to ask for ---------------------------------------------------------------------------
+
+    def conditions(self) -> dict[str, list[Clause]]:
+        """Return, by table, the conditions to ask for from now on; none where those before will do."""
+        found: dict[str, list[Clause]] = {}
+        if not self._networks.is_current:
+            found["Network"] = self._networks.settle()
+        if (
+            found
+            or not self._members.is_current
+            or self._names.missing
+            or self._parents.missing
+            or (self._is_surplus_loaded and (self._names.spare or self._parents.spare))
+        ):
+            narrow = [self._held, *self._names.settle(), *self._parents.settle()]
+            found["Port"] = self._members.settle() + narrow
+        self._is_surplus_loaded = False
+        return found
+
+    # -- what follows ------------------------------------------------------------------------------
+
+    def _place(self, port_id: UUID, port: Carried, *, is_here: bool) -> None:
+        """Let the port be among those that a VIF here carries, or no longer."""
+        if is_here:
+            self._ids_by_name.move(port_id, None, port.name)
+            self._ids_by_network.move(port_id, None, port.network_id)
+        else:
+            self._ids_by_name.move(port_id, port.name, None)
+            self._ids_by_network.move(port_id, port.network_id, None)
+        self._need_network(port.network_id)
+        self._need_name(port.name)
+
+    def _need_network(self, network_id: UUID) -> None:
+        is_needed = bool(self._ids_by_network[network_id])
+        self._networks.need(network_id, is_needed)
+        self._members.need(network_id, is_needed and network_id in self._explicit_ids)
+
+    def _need_name(self, name: str) -> None:
+        loaded = (self._carried[port_id] for port_id in self._ids_by_name[name])
+        is_covered = any(self._is_loaded_by_network(port) for port in loaded)
+        self._names.need(name, name in self._iface_ids and not is_covered)
+
+    def _is_loaded_by_network(self, port: Carried) -> bool:
+        return port.network_id in self._explicit_ids and bool(self._ids_by_network[port.network_id])
