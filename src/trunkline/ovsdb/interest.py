@@ -80,9 +80,8 @@ class Interest:
         self._iface_ids: set[str] = set()
         self._carried: dict[UUID, Carried] = {}
         self._ids_by_carrier: Index[str, UUID] = Index()
-        # Of the ports that a VIF here carries.
         self._ids_by_name: Index[str, UUID] = Index()
-        self._ids_by_network: Index[UUID, UUID] = Index()
+        self._local_ids_by_network: Index[UUID, UUID] = Index()
         self._explicit_ids: set[UUID] = set()
         self._networks: Clauses[UUID] = Clauses(lambda id_: ["_uuid", "==", ["uuid", str(id_)]])
         self._members: Clauses[UUID] = Clauses(lambda id_: ["network", "==", ["uuid", str(id_)]])
@@ -99,28 +98,24 @@ class Interest:
         self._iface_ids ^= {iface_id}
         self._parents.need(iface_id, is_here)
         for port_id in self._ids_by_carrier[iface_id]:
-            port = self._carried[port_id]
-            self._place(port_id, port, is_here=is_here)
-            self._is_surplus_loaded |= not is_here and not self._is_loaded_by_network(port)
+            self._place(port_id, self._carried[port_id], is_here=is_here)
         self._need_name(iface_id)
+        if not is_here:
+            self._look_for_surplus(self._ids_by_carrier[iface_id] | self._ids_by_name[iface_id])
 
     def take_port(self, port_id: UUID, port: Carried | None) -> None:
         """Take note of what the port is now; None: it is not loaded."""
         old = self._carried.get(port_id)
         if old == port:
             return
-        self._ids_by_carrier.move(port_id, old.carrier if old else None, port.carrier if port else None)
         if old is not None:
             del self._carried[port_id]
-            if old.carrier in self._iface_ids:
-                self._place(port_id, old, is_here=False)
-        if port is None:
-            return
-        self._carried[port_id] = port
-        if port.carrier in self._iface_ids:
-            self._place(port_id, port, is_here=True)
-        elif port.carrier in self._parents.spare or port.name in self._names.spare:
-            self._is_surplus_loaded |= not self._is_loaded_by_network(port)
+            self._index(port_id, old, is_loaded=False)
+        if port is not None:
+            self._carried[port_id] = port
+            self._index(port_id, port, is_loaded=True)
+            if port.carrier in self._parents.spare or port.name in self._names.spare:
+                self._look_for_surplus({port_id})
 
     def take_network(self, network_id: UUID, *, is_explicit: bool) -> None:
         """Take note of whether the network is loaded and explicit."""
@@ -128,7 +123,7 @@ class Interest:
             return
         self._explicit_ids ^= {network_id}
         self._need_network(network_id)
-        for port_id in self._ids_by_network[network_id]:
+        for port_id in self._local_ids_by_network[network_id]:
             self._need_name(self._carried[port_id].name)
 
     # -- what to ask for ---------------------------------------------------------------------------
@@ -152,26 +147,34 @@ class Interest:
 
     # -- what follows ------------------------------------------------------------------------------
 
+    def _index(self, port_id: UUID, port: Carried, *, is_loaded: bool) -> None:
+        """Let the port be among those that are loaded, or no longer."""
+        for index, name in ((self._ids_by_carrier, port.carrier), (self._ids_by_name, port.name)):
+            index.move(port_id, None if is_loaded else name, name if is_loaded else None)
+        if port.carrier in self._iface_ids:
+            self._place(port_id, port, is_here=is_loaded)
+
     def _place(self, port_id: UUID, port: Carried, *, is_here: bool) -> None:
         """Let the port be among those that a VIF here carries, or no longer."""
-        if is_here:
-            self._ids_by_name.move(port_id, None, port.name)
-            self._ids_by_network.move(port_id, None, port.network_id)
-        else:
-            self._ids_by_name.move(port_id, port.name, None)
-            self._ids_by_network.move(port_id, port.network_id, None)
+        id_ = port.network_id
+        self._local_ids_by_network.move(port_id, None if is_here else id_, id_ if is_here else None)
         self._need_network(port.network_id)
         self._need_name(port.name)
 
     def _need_network(self, network_id: UUID) -> None:
-        is_needed = bool(self._ids_by_network[network_id])
+        is_needed = bool(self._local_ids_by_network[network_id])
         self._networks.need(network_id, is_needed)
         self._members.need(network_id, is_needed and network_id in self._explicit_ids)
 
     def _need_name(self, name: str) -> None:
         loaded = (self._carried[port_id] for port_id in self._ids_by_name[name])
-        is_covered = any(self._is_loaded_by_network(port) for port in loaded)
+        is_covered = any(p.carrier in self._iface_ids and self._is_loaded_by_network(p) for p in loaded)
         self._names.need(name, name in self._iface_ids and not is_covered)
 
     def _is_loaded_by_network(self, port: Carried) -> bool:
-        return port.network_id in self._explicit_ids and bool(self._ids_by_network[port.network_id])
+        return port.network_id in self._explicit_ids and bool(self._local_ids_by_network[port.network_id])
+
+    def _look_for_surplus(self, port_ids: set[UUID]) -> None:
+        """Note whether any of these ports may be loaded only by a clause that is not needed."""
+        ports = (self._carried[port_id] for port_id in port_ids)
+        self._is_surplus_loaded |= not all(self._is_loaded_by_network(port) for port in ports)
