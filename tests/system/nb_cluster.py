@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -60,6 +61,13 @@ class Server:
         done = trunkline("nb", "start", *place, *log, *self.options, *more)
         assert (done.code, done.out) == (0, ""), done
         return done.err
+
+    def foreground(self, *more: str) -> subprocess.Popen[bytes]:
+        """Start it without `--detach`, and return the process that becomes the server."""
+        place = ["--db", str(self.db), "--remote", f"p{self.remote}"]
+        log = ["--log-file", str(self.folder / f"{self.name}.log")]
+        words = ["nb", "start", *place, *log, *self.options, *more]
+        return subprocess.Popen([sys.executable, "-m", "trunkline", *words], stderr=subprocess.DEVNULL)
 
     def stop(self) -> None:
         assert trunkline("nb", "stop", "--db", str(self.db)) == (0, "", "")

@@ -6,13 +6,17 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from certificate import Authority
 from dummy_chassis import until
-from nb_cluster import Cluster, free_port, opened
+from nb_cluster import Cluster, Server, free_port, opened
 from program import refusal, trunkline, typed
 
+from trunkline.ovsdb.northbound import Northbound
+from trunkline.ovsdb.operation import select
 from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
 
 pytestmark = pytest.mark.system
@@ -91,34 +95,87 @@ def test_a_standalone_file_becomes_the_first_member_of_a_cluster(cluster: Cluste
     assert names(joining.remote) == ["kept"]
 
 
-def test_a_cluster_of_an_older_schema_is_converted_by_the_first_member_that_starts(cluster: Cluster) -> None:
-    older = json.loads(SCHEMA_PATH.read_text())
-    older["version"] = "0.9.0"
-    del older["tables"]["Network"]["columns"]["mtu"]
-    schema, draft = cluster.folder / "old.ovsschema", cluster.folder / "draft"
-    schema.write_text(json.dumps(older))
-    subprocess.run(["ovsdb-tool", "create", draft, schema], check=True)
+def older(cluster: Cluster, *names: str, kind: str = "tcp") -> list[Server]:
+    """Return members, yet to be started, of a cluster whose schema is older and that knows no roles."""
+    schema = json.loads(SCHEMA_PATH.read_text())
+    schema["version"] = "0.9.0"
+    del schema["tables"]["Network"]["columns"]["mtu"]
+    path, draft = cluster.folder / "old.ovsschema", cluster.folder / "draft"
+    path.write_text(json.dumps(schema))
+    subprocess.run(["ovsdb-tool", "create", draft, path], check=True)
     row = {"op": "insert", "table": "NB_Global", "row": {"next_network_key": 1, "next_port_key": 1}}
     subprocess.run(["ovsdb-tool", "transact", draft, json.dumps([DATABASE, row])], check=True)
-    address = f"tcp:127.0.0.1:{free_port()}"
-    first, second = cluster.server("m0"), cluster.server("m1")
-    subprocess.run(["ovsdb-tool", "create-cluster", first.db, draft, address], check=True)
-    subprocess.run(
-        ["ovsdb-tool", "join-cluster", second.db, DATABASE, f"tcp:127.0.0.1:{free_port()}", address],
-        check=True,
-    )
+    addresses = [f"{kind}:127.0.0.1:{free_port()}" for _ in names]
+    members = [cluster.server(name) for name in names]
+    subprocess.run(["ovsdb-tool", "create-cluster", members[0].db, draft, addresses[0]], check=True)
+    for member, address in zip(members[1:], addresses[1:], strict=True):
+        join = ["ovsdb-tool", "join-cluster", member.db, DATABASE, address, addresses[0]]
+        subprocess.run(join, check=True)
+    return members
+
+
+def has_role(member: Server) -> bool:
+    """Whether the northbound has the role of chassis: as of *member*, listen with it."""
+    listener = f"pssl:{free_port()}:127.0.0.1"
+    return trunkline("nb", "listen", listener, "--role", "trunkline-chassis", nb=member.remote).code == 0
+
+
+def is_converted(member: Server) -> bool:
+    return bool(member.status().get("schema_version") == version())
+
+
+def test_a_cluster_of_an_older_schema_is_converted_by_the_first_member_that_starts(cluster: Cluster) -> None:
+    first, second = older(cluster, "m0", "m1")
     first.start()
     second.start()
-    assert first.status()["schema_version"] == second.status()["schema_version"] == version()
+    assert is_converted(first)
+    assert is_converted(second)
     kept = Path(f"{first.db}.0.9.0.backup")
     shown = subprocess.run(["ovsdb-tool", "db-version", kept], check=True, capture_output=True, text=True)
     assert shown.stdout == "0.9.0\n"
     # A role that older versions had not is there, too.
-    done = trunkline(
-        "nb", "listen", f"pssl:{free_port()}:127.0.0.1", "--role", "trunkline-chassis", nb=first.remote
-    )
-    assert done == (0, "", "")
+    assert has_role(first)
     assert typed(f"{CREATE.format('web', 101)} --mtu 1400", second.remote) == (0, "", "")
+
+
+def test_members_in_the_foreground_convert_a_cluster_once_they_are_enough(cluster: Cluster) -> None:
+    members = older(cluster, "m0", "m1")
+    # The first has to wait for the other: each is there already when there is a leader.
+    with ExitStack() as stack:
+        for member in members:
+            process = stack.enter_context(member.foreground())
+            stack.callback(process.terminate)
+        for member in members:
+            until(lambda member=member: is_converted(member), "converted")
+        until(lambda: has_role(members[0]), "roles")
+        assert typed(f"{CREATE.format('web', 101)} --mtu 1400", members[1].remote) == (0, "", "")
+        with Northbound.connect(members[0].remote) as nb:
+            (roles,) = nb.read(select("RBAC_Role"))
+        assert sorted(role["name"] for role in roles) == ["trunkline-chassis", "trunkline-chassis-claiming"]
+        for member in members:
+            until(lambda member=member: len(started_by(member)) == 1, "nothing is left but the server")
+
+
+def started_by(member: Server) -> list[str]:
+    """Return the processes that have *member*'s file on their command line."""
+    lines = subprocess.run(["ps", "-ewwo", "args"], check=True, capture_output=True, text=True).stdout
+    return [line for line in lines.splitlines() if str(member.db) in line and not line.startswith("ps ")]
+
+
+def test_a_member_that_speaks_tls_alone_is_converted(cluster: Cluster) -> None:
+    (member,) = older(cluster, "m0")
+    files = Authority(cluster.folder).issue("nb")
+    port = free_port()
+    listener = ["--remote", f"pssl:{port}:127.0.0.1", *files.options]
+    done = trunkline("nb", "start", "--db", str(member.db), "--detach", *listener)
+    assert done == (0, "", "")
+    operator = ["--nb", f"ssl:127.0.0.1:{port}", *files.options]
+    create = f"{CREATE.format('web', 101)} --mtu 1400".split()
+    assert trunkline(*operator, *create) == (0, "", "")
+    assert member.appctl("ovsdb-server/list-remotes").split() == [
+        "db:Trunkline_Northbound,NB_Global,connections",
+        f"pssl:{port}:127.0.0.1",
+    ]
 
 
 def test_compaction_makes_the_file_small_and_loses_nothing(cluster: Cluster) -> None:

@@ -78,8 +78,8 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
     """Start the server.
 
     A file that does not exist is made; one of an older schema is converted, and a copy kept beside it. A
-    cluster is converted once its first member starts with --detach; restarting members as they were needs no
-    --cluster options.
+    cluster is converted while it runs, by the first member that starts and finds a leader; restarting members
+    as they were needs no --cluster options.
 
     The server also listens where `trunkline nb listen` says. Without the three files for TLS, the SSL row
     names them.

@@ -42,7 +42,7 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
     name = run("ovsdb-tool", "db-name", str(db))
     if name != DATABASE:
         raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another --db")
-    if _is_standalone(db):
+    if is_standalone(db):
         if cluster_local is not None:
             raise DatafileError(
                 f"{db} is a standalone database; for a cluster of what it holds, run: "
@@ -114,7 +114,8 @@ def _transact(db: Path, verb: str, operations: list[Any]) -> list[Any]:
     return results
 
 
-def _is_standalone(db: Path) -> bool:
+def is_standalone(db: Path) -> bool:
+    """Return whether the file *db* is a standalone database, not a member's share of a cluster."""
     try:
         run("ovsdb-tool", "db-is-standalone", str(db))
     except ToolError:

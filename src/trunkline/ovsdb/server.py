@@ -12,20 +12,20 @@ import select
 import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from trunkline.core.error import TrunklineError
 from trunkline.ovsdb.cluster import Standing, standing
-from trunkline.ovsdb.datafile import prepare
+from trunkline.ovsdb.datafile import is_standalone, prepare
 from trunkline.ovsdb.rpc import Tls
 from trunkline.ovsdb.schema import DATABASE
 from trunkline.ovsdb.tool import ToolError, executable, output, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 DEFAULT_DB = Path("/var/lib/trunkline/nb.db")
 DEFAULT_LISTENER = "punix:/run/trunkline/nb.sock"
@@ -33,6 +33,7 @@ DEFAULT_LISTENER = "punix:/run/trunkline/nb.sock"
 _START_TIMEOUT_S = 60
 _QUORUM_TIMEOUT_S = 10
 _STOP_TIMEOUT_S = 30
+_ATTENDANCE_S = 0.1  # between two looks at a server that does not take commands yet
 
 
 class ServerError(TrunklineError):
@@ -94,7 +95,7 @@ class Server:
         """Start the server, on a file that is made or converted as need be.
 
         Detached, return once it answers; the text, if any, says what it still waits for. Else the calling
-        process becomes the server, and a cluster of an older schema stays as it is.
+        process becomes the server; a process beside it upgrades a member's cluster once that has a leader.
 
         Raises:
             ServerError: it already runs, or another server answers on one of *listeners*.
@@ -116,6 +117,8 @@ class Server:
             prepare(self.db, serving.cluster_local, serving.cluster_remotes)
         arguments = self._arguments(listeners, serving)
         if not is_detached:
+            if not serving.relayed and not is_standalone(self.db):
+                self._leave_attendant(listeners)
             _become(program, arguments)
         run("ovsdb-server", *arguments, "-vconsole:off", "--detach", timeout_s=_START_TIMEOUT_S)
         return self._await_answer(listeners, serving, is_new=is_new)
@@ -172,27 +175,96 @@ class Server:
         A member that is back may have to wait for others, and a relay for the servers that it relays: they
         are given less time, and the text says what they wait for.
         """
-        places = [place for place in map(remote, listeners) if place and not place.startswith("ssl:")]
-        if not places:
-            return None
         is_patient = is_new and not serving.relayed
         timeout_s = _START_TIMEOUT_S if is_patient else _QUORUM_TIMEOUT_S
-        wait = ("ovsdb-client", f"--timeout={timeout_s}", "wait", places[0], DATABASE, "connected")
-        try:
-            run(*wait, timeout_s=timeout_s + 5)
-        except ToolError as error:
-            if serving.relayed:
-                return f"the relay runs (pid {self.pid()}); none of {', '.join(serving.relayed)} answers yet"
-            if not is_patient and self.standing() is not None:
-                return f"the member runs (pid {self.pid()}), and waits for enough others to have a leader"
-            raise ServerError(
-                f"the northbound runs (pid {self.pid()}) but does not answer on {places[0]}: {error}"
-            ) from error
-        if self.standing() is not None:
-            from trunkline.ovsdb.upgrade import upgrade
-
-            upgrade(places[0], self.db)
+        with self._entrance(listeners) as place:
+            try:
+                _wait_connected(place, timeout_s)
+            except ToolError as error:
+                if serving.relayed:
+                    return (
+                        f"the relay runs (pid {self.pid()}); none of {', '.join(serving.relayed)} answers yet"
+                    )
+                if not is_patient and self.standing() is not None:
+                    return f"the member runs (pid {self.pid()}), and waits for enough others to have a leader"
+                raise ServerError(
+                    f"the northbound runs (pid {self.pid()}) but does not answer on {place}: {error}"
+                ) from error
+            if self.standing() is not None:
+                _upgrade(place, self.db)
         return None
+
+    @contextmanager
+    def _entrance(self, listeners: Sequence[str]) -> Iterator[str]:
+        """Give a remote of the running server without TLS; where it has none, for the block alone.
+
+        Raises:
+            ToolError: the server does not take commands.
+        """
+        places = [place for place in map(remote, listeners) if place and not place.startswith("ssl:")]
+        if places:
+            yield places[0]
+            return
+        path = self.pidfile.with_suffix(".start.sock")
+        ask = ("ovs-appctl", "-t", str(self.control))
+        run(*ask, "ovsdb-server/add-remote", f"punix:{path}")
+        try:
+            yield f"unix:{path}"
+        finally:
+            run(*ask, "ovsdb-server/remove-remote", f"punix:{path}")
+
+    def _leave_attendant(self, listeners: Sequence[str]) -> None:
+        """Leave a process that upgrades the cluster once this process, by then the server, is part of it.
+
+        It ends then, or when this process does.
+        """
+        server = os.pidfd_open(os.getpid())
+        try:
+            first = os.fork()
+            if first:
+                os.waitpid(first, 0)
+            elif os.fork():
+                # The server would not wait for a child that it knows nothing of: init does.
+                os._exit(0)
+            else:
+                self._attend(server, listeners)
+        finally:
+            os.close(server)
+
+    def _attend(self, server: int, listeners: Sequence[str]) -> NoReturn:
+        """Upgrade the cluster once it has a leader, while the process *server* lives; then end."""
+        is_upgraded = False
+        try:
+            while not is_upgraded and not select.select([server], [], [], _ATTENDANCE_S)[0]:
+                is_upgraded = self._is_upgraded(listeners)
+        except TrunklineError as error:
+            print(f"trunkline: the cluster is not upgraded: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(0 if is_upgraded else 1)
+
+    def _is_upgraded(self, listeners: Sequence[str]) -> bool:
+        """Upgrade the cluster where it has a leader by now; return whether it had."""
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(self._entrance(listeners))
+                _wait_connected(place, _QUORUM_TIMEOUT_S)
+            except ToolError:
+                return False
+            _upgrade(place, self.db)
+        return True
+
+
+def _wait_connected(place: str, timeout_s: int) -> None:
+    """Return when the server at *place* has the database, and its cluster a leader; else raise ToolError."""
+    wait = ("ovsdb-client", f"--timeout={timeout_s}", "wait", place, DATABASE, "connected")
+    run(*wait, timeout_s=timeout_s + 5)
+
+
+def _upgrade(place: str, db: Path) -> None:
+    # Only a cluster is upgraded while it runs, and a client of the database costs most starts nothing.
+    from trunkline.ovsdb.upgrade import upgrade
+
+    upgrade(place, db)
 
 
 def backup(place: str, tls: Tls) -> bytes:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from trunkline.ovsdb.access import grant, granted, is_granted
 from trunkline.ovsdb.datafile import free_backup, numbers
 from trunkline.ovsdb.northbound import Northbound
+from trunkline.ovsdb.operation import expect
+from trunkline.ovsdb.refusal import TransactionError
 from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
-from trunkline.ovsdb.tool import output, run
+from trunkline.ovsdb.tool import ToolError, output, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,7 @@ def upgrade(place: str, db: Path) -> None:
 
     A copy of what it held before is kept beside *db*, this member's file, as a standalone file. A newer
     schema is left as it is: another member was upgraded first. Members and clients stay connected meanwhile.
+    Where another member does the same at this moment, both succeed, and it is done once.
 
     Raises:
         ToolError: the database does not fit the schema, or did not answer in time.
@@ -31,8 +34,28 @@ def upgrade(place: str, db: Path) -> None:
         return
     if theirs != version():
         free_backup(db, theirs).write_bytes(output("ovsdb-client", "backup", place, DATABASE))
-        run("ovsdb-client", "convert", place, str(SCHEMA_PATH), timeout_s=_CONVERSION_TIMEOUT_S)
+        try:
+            run("ovsdb-client", "convert", place, str(SCHEMA_PATH), timeout_s=_CONVERSION_TIMEOUT_S)
+        except ToolError:
+            if run("ovsdb-client", "get-schema-version", place, DATABASE) != version():
+                raise
     with Northbound.connect(place) as nb:
-        roles, permissions = nb.read(*granted())
-        if not is_granted(roles, permissions):
-            nb.transact(grant(roles))
+        if not _are_roles_granted(nb):
+            _grant_roles(nb)
+
+
+def _are_roles_granted(nb: Northbound) -> bool:
+    return is_granted(*nb.read(*granted()))
+
+
+def _grant_roles(nb: Northbound) -> None:
+    roles, _ = nb.read(*granted())
+    columns = ("name", "permissions")
+    as_read = expect(
+        "RBAC_Role", rows=[{column: row[column] for column in columns} for row in roles], only=columns
+    )
+    try:
+        nb.transact([as_read, *grant(roles)])
+    except TransactionError:
+        if not _are_roles_granted(nb):
+            raise
