@@ -1,6 +1,6 @@
 """The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
 
-A name is a case: start (converge, restart, memory and cpu), bind, install, idle.
+A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import cases
 import report
+from forward import forward
 from install import install
 from process import now_s
 from series import Results
 
-NAMES = ("install", "start", "bind", "idle")
+NAMES = ("install", "start", "bind", "idle", "forward")
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
 
@@ -35,6 +36,8 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
     elif name == "bind":
         for load in (cases.HUNDRED, cases.MIDDLE):
             cases.bind(results, say, load, 10 if is_quick else cases.BINDS)
+    elif name == "forward":
+        forward(results, say, rounds=1 if is_quick else 5, seconds=0.6)
     else:
         cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
 

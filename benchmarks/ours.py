@@ -10,7 +10,7 @@ from pathlib import Path
 
 from load import PHYSNET, Load, address, mac, network_name, port_name, vlan_id
 from process import Process, Usage, do
-from switch import PROVIDER_BRIDGE, Switch
+from switch import PROVIDER_BRIDGE, MakeSwitch, Switch
 from watch import Watch, Writer
 
 from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
@@ -20,53 +20,54 @@ PROGRAM = [sys.executable, "-m", "trunkline"]
 CHUNK = 2000
 
 
+def fill(remote: str, load: Load) -> None:
+    """Create the networks and ports of *load* in the northbound at *remote*."""
+    networks = [
+        NetworkSpec(
+            name=network_name(number),
+            network_type="vlan",
+            physical_network=PHYSNET,
+            segmentation_id=vlan_id(number),
+        )
+        for number in range(load.networks)
+    ]
+    ports = [
+        PortSpec(
+            name=port_name(number),
+            network=network_name(load.network_of(number)),
+            mac=mac(number),
+            addresses=(address(number),),
+        )
+        for number in range(load.ports)
+    ]
+    with Northbound.connect(remote) as nb:
+        nb.create(networks)
+        for start in range(0, len(ports), CHUNK):
+            nb.create(ports=ports[start : start + CHUNK])
+
+
 class Trunkline:
     """A northbound, a switch and `trunkline agent`, all in *folder*."""
 
     name = "trunkline"
 
-    def __init__(self, folder: Path, load: Load) -> None:
+    def __init__(self, folder: Path, load: Load, make_switch: MakeSwitch = Switch) -> None:
         folder.mkdir()
         self.folder, self.load = folder, load
-        self.switch = Switch(folder / "switch")
+        self.switch = make_switch(folder / "switch")
         self.remote = f"unix:{folder}/nb.sock"
         serve = [*PROGRAM, "nb", "start", f"--db={folder}/nb.db", f"--remote=punix:{folder}/nb.sock"]
         do([*serve, "--detach", f"--pidfile={folder}/nb.pid"], os.environ)
         self._nb_pid = int((folder / "nb.pid").read_text())
         self._agent: Process | None = None
         self._writer = Writer(self.remote, DATABASE)
-        self._fill()
+        fill(self.remote, load)
         self._ports = Watch(self.remote, DATABASE, "Port", ["name", "up"])
         self._chassis = Watch(self.remote, DATABASE, "Chassis", ["name", "nb_cfg"])
         self.switch.set(trunkline_nb=self.remote, trunkline_bridge_mappings=f"{PHYSNET}:{PROVIDER_BRIDGE}")
         self.switch.plug(port_name(number) for number in range(load.local))
         self.switch.settle()
         self._requested = self._request()
-
-    def _fill(self) -> None:
-        load = self.load
-        networks = [
-            NetworkSpec(
-                name=network_name(number),
-                network_type="vlan",
-                physical_network=PHYSNET,
-                segmentation_id=vlan_id(number),
-            )
-            for number in range(load.networks)
-        ]
-        ports = [
-            PortSpec(
-                name=port_name(number),
-                network=network_name(load.network_of(number)),
-                mac=mac(number),
-                addresses=(address(number),),
-            )
-            for number in range(load.ports)
-        ]
-        with Northbound.connect(self.remote) as nb:
-            nb.create(networks)
-            for start in range(0, len(ports), CHUNK):
-                nb.create(ports=ports[start : start + CHUNK])
 
     def _request(self) -> int:
         bump = {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]}

@@ -9,7 +9,7 @@ from typing import Any
 
 from load import PHYSNET, Load, address, mac, network_name, port_name, vlan_id
 from process import Daemon, Process, Usage, do
-from switch import PROVIDER_BRIDGE, Switch
+from switch import PROVIDER_BRIDGE, MakeSwitch, Switch
 from watch import Watch, Writer
 
 SCHEMAS = Path("/usr/share/ovn")
@@ -21,10 +21,10 @@ class Ovn:
 
     name = "ovn"
 
-    def __init__(self, folder: Path, load: Load) -> None:
+    def __init__(self, folder: Path, load: Load, make_switch: MakeSwitch = Switch) -> None:
         folder.mkdir()
         self.folder, self.load = folder, load
-        self.switch = Switch(folder / "switch")
+        self.switch = make_switch(folder / "switch")
         self._daemons = [self._serve("nb"), self._serve("sb")]
         self._controller: Process | None = None
         nb, sb = f"unix:{folder}/nb.sock", f"unix:{folder}/sb.sock"

@@ -1,9 +1,9 @@
-"""A switch of a benchmark's own: an ovsdb-server and an ovs-vswitchd with dummy devices in one directory."""
+"""A switch of a benchmark's own: an ovsdb-server and an ovs-vswitchd in one directory."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from load import CHASSIS
@@ -12,14 +12,21 @@ from watch import Watch, Writer
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 PROVIDER_BRIDGE = "br-phys"
+NIC = "nic0"
 CHUNK = 500
 
 
 class Switch:
-    """Open vSwitch in *folder*, with br-int and a provider bridge; it never touches the machine's own."""
+    """Open vSwitch in *folder*, with br-int and a provider bridge; it never touches the machine's own.
 
-    def __init__(self, folder: Path) -> None:
+    Devices are dummies. With *devices*, the names of VIFs and of the provider bridge's `nic0`, it has the
+    userspace datapath, and those are devices of the kernel in the network namespace that the command
+    *within* runs ovs-vswitchd in.
+    """
+
+    def __init__(self, folder: Path, devices: Iterable[str] = (), within: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._devices = frozenset(devices)
         folder.mkdir()
         names = ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVN_RUNDIR", "OVN_LOGDIR", "OVN_DBDIR")
         self.environment = os.environ | dict.fromkeys(names, str(folder))
@@ -34,21 +41,30 @@ class Switch:
         self.database = Daemon(serve, self.environment, folder / "db.pid")
         self.vsctl("--no-wait", "init")
         switchd = [
+            *within,
             "ovs-vswitchd",
             self.remote,
-            "--enable-dummy=override",
+            "--enable-dummy" if self._devices else "--enable-dummy=override",
             "--disable-system",
             f"--log-file={folder}/vs.log",
         ]
         self.vswitchd = Daemon(switchd, self.environment, folder / "vs.pid")
         self.vsctl(
-            *_bridge("br-int", "fail_mode=secure"),
-            *_bridge(PROVIDER_BRIDGE),
-            *("--", "add-port", PROVIDER_BRIDGE, "nic0", "--", "set", "Interface", "nic0", "type=dummy"),
+            *self._bridge("br-int", "fail_mode=secure"),
+            *self._bridge(PROVIDER_BRIDGE),
+            *("--", "add-port", PROVIDER_BRIDGE, NIC, "--", "set", "Interface", NIC),
+            f'type="{self._type(NIC)}"',
             *("--", "set", "Open_vSwitch", ".", f"external_ids:system-id={CHASSIS}"),
         )
         self._writer = Writer(self.remote, "Open_vSwitch")
         self._bridge_id = self.vsctl("get", "Bridge", "br-int", "_uuid").strip()
+
+    def _bridge(self, name: str, *columns: str) -> list[str]:
+        datapath_type = "netdev" if self._devices else "dummy"
+        return ["--", "add-br", name, "--", "set", "Bridge", name, f"datapath_type={datapath_type}", *columns]
+
+    def _type(self, name: str) -> str:
+        return "" if name in self._devices else "dummy"
 
     def vsctl(self, *words: str) -> str:
         """Run ovs-vsctl on this switch."""
@@ -71,7 +87,7 @@ class Switch:
             for position, name in enumerate(names[start : start + CHUNK]):
                 interface, port = f"i{position}", f"p{position}"
                 ids = ["map", [["iface-id", name]]]
-                row = {"name": name, "type": "dummy", "external_ids": ids}
+                row = {"name": name, "type": self._type(name), "external_ids": ids}
                 operations.append({"op": "insert", "table": "Interface", "row": row, "uuid-name": interface})
                 row = {"name": name, "interfaces": ["named-uuid", interface]}
                 operations.append({"op": "insert", "table": "Port", "row": row, "uuid-name": port})
@@ -118,5 +134,5 @@ class Switch:
         self.database.end()
 
 
-def _bridge(name: str, *columns: str) -> list[str]:
-    return ["--", "add-br", name, "--", "set", "Bridge", name, "datapath_type=dummy", *columns]
+MakeSwitch = Callable[[Path], Switch]
+"""Makes a switch in the directory that it is given."""

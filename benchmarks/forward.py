@@ -1,0 +1,147 @@
+"""The case `forward`: what a frame costs in our pipeline, beside a bridge that only learns and OVN's.
+
+All contenders have the same switch program, devices, bridges and patch ports, and take turns.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from forward_contestant import Contestant, Say, contestants
+from forward_station import Station, Stations
+from forward_traffic import TCP, UDP, conversations, flood, frame, round_trip, send_once, stream_gbit_s
+from load import Load
+from process import now_s
+from series import Results
+
+LOAD = Load(100, 2_400, 20)
+"""120 ports in each network, 5 of them here: others' flows stand beside those of the stations."""
+
+MANY = 1_000
+MACS = 100
+SLICES = 3
+"""Into how many turns a measure of frames is cut: what else the machine does should fall on all alike."""
+
+OURS = "trunkline"
+
+
+class Way(NamedTuple):
+    """From which station to which."""
+
+    label: str
+    sender: Callable[[Stations], Station]
+    receiver: Callable[[Stations], Station]
+
+
+TO_WIRE = Way("VM → wire", lambda stations: stations.vm, lambda stations: stations.wire)
+FROM_WIRE = Way("wire → VM", lambda stations: stations.wire, lambda stations: stations.vm)
+TO_VM = Way("VM → VM", lambda stations: stations.vm, lambda stations: stations.other_vm)
+
+
+def forward(results: Results, say: Say, rounds: int, seconds: float) -> None:
+    """Measure megaflows once, and frames, streams and round trips for *rounds*, for about *seconds* each."""
+    measured = Results()
+    with contestants(LOAD, say) as all_contestants:
+        for contestant in all_contestants:
+            megaflows(results, contestant)
+        say("megaflows counted")
+        for number in range(rounds):
+            # Who begins changes, so that nobody is always measured after the same neighbour.
+            turn = number % len(all_contestants)
+            _round(measured, all_contestants[turn:] + all_contestants[:turn], seconds)
+            say(f"forward, round {number + 1} of {rounds}")
+    for series in measured.series:
+        ours = next((each for each in measured.peers(series) if each.contender == OURS), None)
+        note = "" if ours is None else _pairs(ours.values, series.values, series.is_rate)
+        words = (series.case, series.work, series.contender, series.unit, series.values)
+        results.record(*words, is_rate=series.is_rate, note=note)
+
+
+def _round(results: Results, order: list[Contestant], seconds: float) -> None:
+    for contestant in order:
+        contestant.learn()
+    for _ in range(SLICES):
+        for contestant in order:
+            first_frames(results, contestant)
+        for way in (TO_WIRE, TO_VM, FROM_WIRE):
+            for count in (1, MANY):
+                for contestant in order:
+                    frames(results, contestant, way, count, seconds / SLICES)
+    for way in (TO_WIRE, TO_VM):
+        for contestant in order:
+            streams(results, contestant, way, max(1, round(seconds)))
+
+
+def _pairs(ours: list[float], theirs: list[float], is_rate: bool) -> str:
+    """Return the median of what the others take for one of ours, turn by turn."""
+    ratios = [a / b if is_rate else b / a for a, b in zip(ours, theirs, strict=True) if a and b]
+    return f"× ours, turn by turn: {statistics.median(ratios):.3f}" if ratios else ""
+
+
+def _frames(contestant: Contestant, way: Way, protocol: int, count: int, macs: int = 1) -> list[bytes]:
+    sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
+    to = [receiver.number] if macs == 1 else contestant.remote[:macs]
+    return [
+        frame(each, is_tagged=sender.is_wire) for each in conversations(sender.number, to, protocol, count)
+    ]
+
+
+def megaflows(results: Results, contestant: Contestant) -> None:
+    """Count the flows that conversations, each of one frame, leave in a datapath that had none."""
+    kinds = [
+        (f"{MANY:,} {name} conversations, {way.label}", way, protocol, MANY, 1)
+        for way in (TO_WIRE, TO_VM, FROM_WIRE)
+        for name, protocol in (("UDP", UDP), ("TCP", TCP))
+    ]
+    kinds.append((f"{MACS} MACs, {TO_WIRE.label}", TO_WIRE, TCP, MACS, MACS))
+    for work, way, protocol, count, macs in kinds:
+        sent = _frames(contestant, way, protocol, count, macs)
+        contestant.forget()
+        stations = contestant.stations
+        send_once(contestant.folder, way.sender(stations), way.receiver(stations), sent)
+        results.record("megaflows", work, contestant.name, "flows", contestant.megaflow_count())
+
+
+def first_frames(results: Results, contestant: Contestant) -> None:
+    """Measure the first frame between two MACs, which goes through all tables and makes a megaflow."""
+    sent = _frames(contestant, TO_WIRE, TCP, MACS, MACS)
+    contestant.forget()
+    before_s = contestant.cpu_s()
+    send_once(contestant.folder, contestant.stations.vm, contestant.stations.wire, sent)
+    used_s = contestant.cpu_s() - before_s
+    results.record(
+        "first frame", f"{TO_WIRE.label}, {MACS} MACs", contestant.name, "µs of CPU", used_s / MACS * 1e6
+    )
+
+
+def frames(results: Results, contestant: Contestant, way: Way, count: int, seconds: float) -> None:
+    """Measure the shortest frames, of *count* UDP conversations, that come as fast as they are taken."""
+    sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
+    work = f"{way.label}, {count:,} conversation{'s' if count > 1 else ''}"
+    contestant.forget()
+    with flood(contestant.folder, sender, receiver, _frames(contestant, way, UDP, count)):
+        contestant.appctl("dpif-netdev/pmd-stats-clear")
+        started_s, before, before_s = now_s(), receiver.received(), contestant.cpu_s()
+        # Time itself is what is measured here: there is nothing to wait for.
+        time.sleep(seconds)
+        used_s, arrived = contestant.cpu_s() - before_s, receiver.received() - before
+        elapsed_s = now_s() - started_s
+        lookups = contestant.lookups()
+    results.record("frames", work, contestant.name, "frames/s", arrived / elapsed_s, is_rate=True)
+    results.record("frame cost", work, contestant.name, "ns of CPU", used_s / arrived * 1e9)
+    if count > 1:
+        results.record("lookups", work, contestant.name, "subtables", lookups)
+
+
+def streams(results: Results, contestant: Contestant, way: Way, seconds: int) -> None:
+    """Measure what programs get: TCP and UDP of full size, and the round trip of a small datagram."""
+    sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
+    for case, words in (("tcp", []), ("udp", ["--udp", "--bandwidth", "0", "--length", "1448"])):
+        rate = stream_gbit_s(sender, receiver, seconds, *words)
+        results.record(case, way.label, contestant.name, "Gbit/s", rate, is_rate=True)
+    trip = round_trip(sender, receiver, seconds)
+    results.record("round trip", way.label, contestant.name, "µs", trip.median_us)
+    results.record("round trip, p99", way.label, contestant.name, "µs", trip.p99_us)

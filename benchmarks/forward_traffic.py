@@ -1,0 +1,154 @@
+"""Traffic between two stations, and what of it arrives."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from forward_filter import DISCARD_TTL
+from forward_station import ETH0, NETWORK, Station
+from load import address, mac, vlan_id
+from process import BenchError, do, now_s
+
+UDP, TCP = 17, 6
+FRAME_BYTES = 60
+"""The shortest frame of Ethernet, without its FCS."""
+
+TIMEOUT_S = 20.0
+SERVICES = (22, 53, 80, 123, 443, 3306, 5432, 8080)
+
+
+class Conversation(NamedTuple):
+    """What all frames of one direction of a conversation have in common; ports are of UDP or TCP."""
+
+    source: int
+    destination: int
+    protocol: int
+    source_port: int
+    destination_port: int
+
+
+def conversations(source: int, destinations: Sequence[int], protocol: int, count: int) -> list[Conversation]:
+    """Return *count* distinct conversations of the port *source*, with each of *destinations* in turn.
+
+    In half of them the source is the client, in the other half the server, of one of `SERVICES`; the
+    client's port is one of the 28,232 that Linux takes by itself (ip_local_port_range), evenly spread.
+    """
+    found = []
+    for number in range(count):
+        ports = [32768 + 28_231 * number // max(1, count - 1), SERVICES[number // 2 % len(SERVICES)]]
+        ports = ports if number % 2 == 0 else ports[::-1]
+        found.append(Conversation(source, destinations[number % len(destinations)], protocol, *ports))
+    return found
+
+
+def frame(conversation: Conversation, *, is_tagged: bool) -> bytes:
+    """Return a frame of *conversation* of `FRAME_BYTES`, and 4 more with the network's tag."""
+    tag = struct.pack("!HH", 0x8100, vlan_id(NETWORK)) if is_tagged else b""
+    ethernet = b"".join(
+        bytes.fromhex(mac(n).replace(":", "")) for n in (conversation.destination, conversation.source)
+    )
+    length = FRAME_BYTES - 14
+    ends = b"".join(socket.inet_aton(address(n)) for n in (conversation.source, conversation.destination))
+    header = struct.pack("!BBHHHBBH", 0x45, 0, length, 0, 0, DISCARD_TTL, conversation.protocol, 0) + ends
+    header = header[:10] + struct.pack("!H", _checksum(header)) + header[12:]
+    ports = struct.pack("!HH", conversation.source_port, conversation.destination_port)
+    if conversation.protocol == UDP:
+        segment = ports + struct.pack("!HH", length - 20, 0)
+    else:
+        segment = ports + struct.pack("!IIBBHHH", 1, 1, 5 << 4, 0x10, 1024, 0, 0)
+    return ethernet + tag + struct.pack("!H", 0x0800) + header + segment.ljust(length - 20, b"\0")
+
+
+def _checksum(header: bytes) -> int:
+    total: int = sum(struct.unpack(f"!{len(header) // 2}H", header))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _generator(folder: Path, sender: Station, frames: Sequence[bytes], *words: str) -> list[str]:
+    path = folder / "frames.cfg"
+    path.write_text("".join("{ 0x" + each.hex(",").replace(",", ", 0x") + " }\n" for each in frames))
+    argv = [
+        "trafgen",
+        "--dev",
+        ETH0,
+        "--conf",
+        str(path),
+        "--cpus",
+        "1",
+        "--no-sock-mem",
+        "--notouch-irq",
+        *words,
+    ]
+    return sender.namespace.argv(argv)
+
+
+def send_once(folder: Path, sender: Station, receiver: Station, frames: Sequence[bytes]) -> None:
+    """Send each of *frames* once, slowly enough that all arrive; raises `BenchError` where one does not."""
+    before = receiver.received()
+    words = ["--num", str(len(frames)), "--gap", "100us"]
+    do(_generator(folder, sender, frames, *words), os.environ)
+    deadline = now_s() + TIMEOUT_S
+    while (arrived := receiver.received() - before) < len(frames):
+        if now_s() > deadline:
+            raise BenchError(
+                f"{arrived} of {len(frames)} frames arrived from {sender.name} at {receiver.name}"
+            )
+        time.sleep(0.01)
+
+
+@contextmanager
+def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[bytes]) -> Iterator[None]:
+    """Send *frames* over and over, as fast as it goes; the block begins as they arrive, and ends them."""
+    before = receiver.received()
+    argv = _generator(folder, sender, frames)
+    # It forks; a group of its own is what can be ended as one.
+    with subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            deadline = now_s() + TIMEOUT_S
+            while receiver.received() < before + 1000:
+                if now_s() > deadline or process.poll() is not None:
+                    raise BenchError(f"the generator's frames do not arrive at {receiver.name}")
+                time.sleep(0.01)
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def stream_gbit_s(sender: Station, receiver: Station, seconds: int, *words: str) -> float:
+    """Return the Gbit/s of payload that iperf3 gets across, by TCP unless *words* say otherwise."""
+    with receiver.serving(["iperf3", "--server", "--one-off", "--forceflush"], "listening"):
+        client = ["iperf3", "--client", address(receiver.number), "--time", str(seconds), "--json", *words]
+        end = json.loads(do(sender.namespace.argv(client), os.environ))["end"]
+    summary = end["sum_received"] if "sum_received" in end else end["sum"]
+    return float(summary["bits_per_second"]) / 1e9
+
+
+class RoundTrip(NamedTuple):
+    """Microseconds from a request to its answer."""
+
+    median_us: float
+    p99_us: float
+
+
+def round_trip(sender: Station, receiver: Station, seconds: int) -> RoundTrip:
+    """Return how long an answer to a small datagram takes, one at a time (sockperf)."""
+    with receiver.serving(["sockperf", "server", "-i", address(receiver.number)], "listen on"):
+        client = ["sockperf", "ping-pong", "-i", address(receiver.number), "-t", str(seconds), "--full-rtt"]
+        said = do(sender.namespace.argv(client), os.environ)
+    found = dict(re.findall(r"percentile (\d+\.\d+) =\s+([\d.]+)", said))
+    return RoundTrip(float(found["50.000"]), float(found["99.000"]))
