@@ -1,6 +1,6 @@
 """The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
 
-A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward.
+A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import cases
 import report
+import scale
 from forward import forward
 from install import install
 from process import now_s
 from series import Results
 
-NAMES = ("install", "start", "bind", "idle", "forward")
+NAMES = ("install", "start", "bind", "idle", "forward", "scale")
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
 
@@ -38,6 +39,9 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
             cases.bind(results, say, load, 10 if is_quick else cases.BINDS)
     elif name == "forward":
         forward(results, say, rounds=1 if is_quick else 5, seconds=0.6)
+    elif name == "scale":
+        size = (scale.QUICK, scale.QUICK_ROUNDS) if is_quick else (scale.FULL, scale.FULL_ROUNDS)
+        scale.scale(results, say, *size)
     else:
         cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
 

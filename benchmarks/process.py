@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,22 +76,21 @@ class Daemon:
 
     def end(self) -> None:
         """Kill it, and wait until it is gone."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-            os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        try:
-            _await_end(descriptor)
-        finally:
-            os.close(descriptor)
+        kill(self.pid)
 
 
-def _await_end(descriptor: int) -> None:
-
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    poll.poll(int(END_TIMEOUT_S * 1000))
+def kill(*pids: int) -> None:
+    """Kill the processes with *pids* at once, and wait until they are gone."""
+    descriptors = []
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            descriptors.append(os.pidfd_open(pid))
+            os.kill(pid, signal.SIGKILL)
+    for descriptor in descriptors:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(int(END_TIMEOUT_S * 1000))
+        os.close(descriptor)
 
 
 def usage(pid: int) -> Usage:
