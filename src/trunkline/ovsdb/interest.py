@@ -164,7 +164,10 @@ class Interest:
     def _need_network(self, network_id: UUID) -> None:
         is_needed = bool(self._local_ids_by_network[network_id])
         self._networks.need(network_id, is_needed)
-        self._members.need(network_id, is_needed and network_id in self._explicit_ids)
+        is_whole_needed = is_needed and network_id in self._explicit_ids
+        # A clause that was counted on, and is no longer needed before it was asked for.
+        self._is_surplus_loaded |= not is_whole_needed and network_id in self._members.missing
+        self._members.need(network_id, is_whole_needed)
 
     def _need_name(self, name: str) -> None:
         loaded = (self._carried[port_id] for port_id in self._ids_by_name[name])

@@ -1,0 +1,133 @@
+"""What a VIF costs in the northbound session, in exact numbers, so that a slip in complexity fails at once.
+
+DESIGN.md section 7: one port in a network of 10,000 costs one port's work.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+
+from trunkline.ovsdb.interest import Carried, Clause, Interest
+
+CHASSIS = "chassis-a"
+NETWORK_ID = UUID(int=1)
+
+
+class Asking(NamedTuple):
+    """What an event costs in the northbound session: messages, clauses made and dropped, and bytes sent."""
+
+    messages: int
+    clauses_made: int
+    clauses_dropped: int
+    bytes_sent: int
+
+
+NOTHING = Asking(0, 0, 0, 0)
+
+PARENT_BYTES = len('["parent","==","p0000"],')
+NAME_BYTES = len('["name","==","p0000"],')
+WHOLE_BYTES = len(
+    '[["network","==",["uuid","00000000-0000-0000-0000-000000000001"]],["chassis","==","chassis-a"],]'
+)
+LEARNED_BYTES = len('[["chassis","==","chassis-a"],]')
+
+
+class Session:
+    """A chassis' northbound session with the *local* first ports of a network plugged in."""
+
+    def __init__(self, local: int, *, is_explicit: bool = True) -> None:
+        self.interest = Interest(CHASSIS)
+        self.asked: dict[str, list[Clause]] = {}
+        for number in range(local):
+            self.interest.take_vif(iface_id(number), is_here=True)
+        self.ask()
+        for number in range(local + 1 if is_explicit else local):
+            self.load(number)
+        self.interest.take_network(NETWORK_ID, is_explicit=is_explicit)
+        self.ask()
+
+    def load(self, number: int) -> None:
+        name = iface_id(number)
+        self.interest.take_port(UUID(int=1000 + number), Carried(name, name, NETWORK_ID))
+
+    def plug(self, number: int, *, is_here: bool) -> Asking:
+        """Let a VIF come or go, and return what that cost."""
+        self.interest.take_vif(iface_id(number), is_here=is_here)
+        return self.ask()
+
+    def ask(self) -> Asking:
+        conditions = self.interest.conditions()
+        old = {id(clause) for table in conditions for clause in self.asked.get(table, ())}
+        new = {id(clause) for clauses in conditions.values() for clause in clauses}
+        sent = sum(len(json.dumps(clauses, separators=(",", ":"))) for clauses in conditions.values())
+        self.asked |= conditions
+        return Asking(int(bool(conditions)), len(new - old), len(old - new), sent)
+
+
+def iface_id(number: int) -> str:
+    return f"p{number:04}"
+
+
+def lines_run(event: Callable[[], object]) -> int:
+    """Return how many lines of Python *event* runs: a loop counts its rounds."""
+    lines = 0
+
+    def trace(_frame: object, what: str, _argument: object) -> Any:
+        nonlocal lines
+        lines += what == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        event()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+@pytest.mark.parametrize("local", [200, 1000, 2000])
+def test_a_vif_whose_port_is_loaded_makes_one_clause_and_none_when_it_comes_back(local: int) -> None:
+    session = Session(local)
+    comes = session.plug(local, is_here=True)
+    assert comes == Asking(1, 1, 0, WHOLE_BYTES - 1 + (local + 1) * PARENT_BYTES)
+    assert session.plug(local, is_here=False) == NOTHING
+    assert session.plug(local, is_here=True) == NOTHING
+
+
+@pytest.mark.parametrize("local", [200, 1000, 2000])
+def test_a_vif_in_a_learned_network_makes_and_drops_two_clauses(local: int) -> None:
+    session = Session(local, is_explicit=False)
+    comes = session.plug(local, is_here=True)
+    assert comes == Asking(1, 2, 0, LEARNED_BYTES - 1 + (local + 1) * (NAME_BYTES + PARENT_BYTES))
+    session.load(local)
+    assert session.ask() == NOTHING
+    goes = session.plug(local, is_here=False)
+    assert goes == Asking(1, 0, 2, LEARNED_BYTES - 1 + local * (NAME_BYTES + PARENT_BYTES))
+
+
+@pytest.mark.parametrize("is_explicit", [True, False])
+def test_a_vif_costs_the_same_steps_however_many_are_here(is_explicit: bool) -> None:
+    def steps(local: int) -> list[int]:
+        session = Session(local, is_explicit=is_explicit)
+        interest = session.interest
+        return [
+            lines_run(event)
+            for event in (
+                lambda: interest.take_vif(iface_id(local), is_here=True),
+                interest.conditions,
+                lambda: session.load(local),
+                lambda: interest.take_vif(iface_id(local), is_here=False),
+                interest.conditions,
+            )
+        ]
+
+    few = steps(200)
+    assert all(few)
+    assert steps(2000) == few
