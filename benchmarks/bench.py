@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import cases
+import forward_plot
 import report
 import scale
 from forward import forward
@@ -51,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *NAMES, *ALIASES], default=[], metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes")
-    parser.add_argument("--out", type=Path, help="where results.json and results.svg go; no files without it")
+    parser.add_argument("--out", type=Path, help="where results.json and the plots go; no files without it")
     asked = parser.parse_args()
     results = Results()
     for name in dict.fromkeys(ALIASES.get(name, name) for name in asked.names or NAMES):
@@ -62,6 +63,7 @@ def main() -> None:
                 asked.out.mkdir(parents=True, exist_ok=True)
                 report.write_json(results, asked.out / "results.json")
                 report.write_plot(results, asked.out / "results.svg")
+                forward_plot.write(results, asked.out / "forward.svg")
     print(report.table(results))
 
 

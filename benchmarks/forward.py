@@ -46,14 +46,15 @@ def forward(results: Results, say: Say, rounds: int, seconds: float) -> None:
     measured = Results()
     with contestants(LOAD, say) as all_contestants:
         for contestant in all_contestants:
-            megaflows(results, contestant)
+            megaflows(measured, contestant)
         say("megaflows counted")
         for number in range(rounds):
             # Who begins changes, so that nobody is always measured after the same neighbour.
             turn = number % len(all_contestants)
             _round(measured, all_contestants[turn:] + all_contestants[:turn], seconds)
             say(f"forward, round {number + 1} of {rounds}")
-    for series in measured.series:
+    cases = list(dict.fromkeys(series.case for series in measured.series))
+    for series in sorted(measured.series, key=lambda each: (cases.index(each.case), each.work)):
         ours = next((each for each in measured.peers(series) if each.contender == OURS), None)
         note = "" if ours is None else _pairs(ours.values, series.values, series.is_rate)
         words = (series.case, series.work, series.contender, series.unit, series.values)
@@ -78,7 +79,7 @@ def _round(results: Results, order: list[Contestant], seconds: float) -> None:
 def _pairs(ours: list[float], theirs: list[float], is_rate: bool) -> str:
     """Return the median of what the others take for one of ours, turn by turn."""
     ratios = [a / b if is_rate else b / a for a, b in zip(ours, theirs, strict=True) if a and b]
-    return f"× ours, turn by turn: {statistics.median(ratios):.3f}" if ratios else ""
+    return f"turn by turn × {statistics.median(ratios):.3f}" if len(ratios) > 1 else ""
 
 
 def _frames(contestant: Contestant, way: Way, protocol: int, count: int, macs: int = 1) -> list[bytes]:
@@ -106,19 +107,21 @@ def megaflows(results: Results, contestant: Contestant) -> None:
 
 
 def first_frames(results: Results, contestant: Contestant) -> None:
-    """Measure the first frame between two MACs, which goes through all tables and makes a megaflow."""
+    """Measure the CPU time of the first frame between two MACs, which goes through all tables."""
     sent = _frames(contestant, TO_WIRE, TCP, MACS, MACS)
     contestant.forget()
     before_s = contestant.cpu_s()
     send_once(contestant.folder, contestant.stations.vm, contestant.stations.wire, sent)
     used_s = contestant.cpu_s() - before_s
-    results.record(
-        "first frame", f"{TO_WIRE.label}, {MACS} MACs", contestant.name, "µs of CPU", used_s / MACS * 1e6
-    )
+    results.record("first frame", f"{TO_WIRE.label}, {MACS} MACs", contestant.name, "s", used_s / MACS)
 
 
 def frames(results: Results, contestant: Contestant, way: Way, count: int, seconds: float) -> None:
-    """Measure the shortest frames, of *count* UDP conversations, that come as fast as they are taken."""
+    """Measure the shortest frames, of *count* UDP conversations, that come as fast as they are taken.
+
+    `frames` is how many arrive a second, and `frame cost` the CPU time of ovs-vswitchd for one: the steadier
+    figure on a machine that does other things, too.
+    """
     sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
     work = f"{way.label}, {count:,} conversation{'s' if count > 1 else ''}"
     contestant.forget()
@@ -131,7 +134,7 @@ def frames(results: Results, contestant: Contestant, way: Way, count: int, secon
         elapsed_s = now_s() - started_s
         lookups = contestant.lookups()
     results.record("frames", work, contestant.name, "frames/s", arrived / elapsed_s, is_rate=True)
-    results.record("frame cost", work, contestant.name, "ns of CPU", used_s / arrived * 1e9)
+    results.record("frame cost", work, contestant.name, "s", used_s / arrived)
     if count > 1:
         results.record("lookups", work, contestant.name, "subtables", lookups)
 
@@ -143,5 +146,5 @@ def streams(results: Results, contestant: Contestant, way: Way, seconds: int) ->
         rate = stream_gbit_s(sender, receiver, seconds, *words)
         results.record(case, way.label, contestant.name, "Gbit/s", rate, is_rate=True)
     trip = round_trip(sender, receiver, seconds)
-    results.record("round trip", way.label, contestant.name, "µs", trip.median_us)
-    results.record("round trip, p99", way.label, contestant.name, "µs", trip.p99_us)
+    results.record("round trip", way.label, contestant.name, "s", trip.median_s)
+    results.record("round trip, p99", way.label, contestant.name, "s", trip.p99_s)

@@ -139,10 +139,10 @@ def stream_gbit_s(sender: Station, receiver: Station, seconds: int, *words: str)
 
 
 class RoundTrip(NamedTuple):
-    """Microseconds from a request to its answer."""
+    """Seconds from a request to its answer."""
 
-    median_us: float
-    p99_us: float
+    median_s: float
+    p99_s: float
 
 
 def round_trip(sender: Station, receiver: Station, seconds: int) -> RoundTrip:
@@ -151,4 +151,4 @@ def round_trip(sender: Station, receiver: Station, seconds: int) -> RoundTrip:
         client = ["sockperf", "ping-pong", "-i", address(receiver.number), "-t", str(seconds), "--full-rtt"]
         said = do(sender.namespace.argv(client), os.environ)
     found = dict(re.findall(r"percentile (\d+\.\d+) =\s+([\d.]+)", said))
-    return RoundTrip(float(found["50.000"]), float(found["99.000"]))
+    return RoundTrip(float(found["50.000"]) / 1e6, float(found["99.000"]) / 1e6)

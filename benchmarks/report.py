@@ -15,7 +15,13 @@ from xml.sax.saxutils import escape
 from series import Results, Series
 from tabulate import tabulate
 
-COLOURS = {"trunkline": "#0b6e4f", "ovn": "#b3541e", "ovs-ofctl": "#5b5ea6", "os-ken": "#8a8d91"}
+COLOURS = {
+    "trunkline": "#0b6e4f",
+    "ovn": "#b3541e",
+    "normal": "#5b5ea6",
+    "ovs-ofctl": "#5b5ea6",
+    "os-ken": "#8a8d91",
+}
 BAR_PX, GAP_PX, LABEL_PX, WIDTH_PX = 14, 10, 300, 900
 
 
@@ -23,6 +29,8 @@ def _number(value: float, unit: str) -> str:
     if math.isnan(value):
         return "-"
     if unit == "s":
+        if value < 1e-3:
+            return f"{value * 1e6:,.2f} µs"
         return f"{value * 1e3:,.1f} ms" if value < 1 else f"{value:,.2f} s"
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:,.2f} {unit}"
 
