@@ -12,18 +12,22 @@ from typing import NamedTuple
 
 from forward_contestant import Contestant, Say, contestants
 from forward_station import Station, Stations
-from forward_traffic import TCP, UDP, conversations, flood, frame, round_trip, send_once, stream_gbit_s
+from forward_traffic import TCP, UDP, conversations, flood, frame, round_trips_s, send_once, stream_gbit_s
 from load import Load
 from process import now_s
-from series import Results
+from series import Results, Series
 
 LOAD = Load(100, 2_400, 20)
 """120 ports in each network, 5 of them here: others' flows stand beside those of the stations."""
 
 MANY = 1_000
 MACS = 100
-SLICES = 3
-"""Into how many turns a measure of frames is cut: what else the machine does should fall on all alike."""
+FLOOD_S = 0.25
+ECHOES = 500
+STREAMS = (
+    ("tcp", ("--bytes", "24M")),
+    ("udp", ("--bytes", "64M", "--udp", "--bandwidth", "0", "--length", "1448")),
+)
 
 OURS = "trunkline"
 
@@ -41,8 +45,11 @@ FROM_WIRE = Way("wire → VM", lambda stations: stations.wire, lambda stations: 
 TO_VM = Way("VM → VM", lambda stations: stations.vm, lambda stations: stations.other_vm)
 
 
-def forward(results: Results, say: Say, rounds: int, seconds: float) -> None:
-    """Measure megaflows once, and frames, streams and round trips for *rounds*, for about *seconds* each."""
+def forward(results: Results, say: Say, rounds: int) -> None:
+    """Measure megaflows once, and frames, streams and round trips *rounds* times.
+
+    The rounds are short and many, so that what else the machine does falls on all alike.
+    """
     measured = Results()
     with contestants(LOAD, say) as all_contestants:
         for contestant in all_contestants:
@@ -51,7 +58,7 @@ def forward(results: Results, say: Say, rounds: int, seconds: float) -> None:
         for number in range(rounds):
             # Who begins changes, so that nobody is always measured after the same neighbour.
             turn = number % len(all_contestants)
-            _round(measured, all_contestants[turn:] + all_contestants[:turn], seconds)
+            _round(measured, all_contestants[turn:] + all_contestants[:turn])
             say(f"forward, round {number + 1} of {rounds}")
     cases = list(dict.fromkeys(series.case for series in measured.series))
     for series in sorted(measured.series, key=lambda each: (cases.index(each.case), each.work)):
@@ -61,19 +68,18 @@ def forward(results: Results, say: Say, rounds: int, seconds: float) -> None:
         results.record(*words, is_rate=series.is_rate, note=note)
 
 
-def _round(results: Results, order: list[Contestant], seconds: float) -> None:
+def _round(results: Results, order: list[Contestant]) -> None:
     for contestant in order:
         contestant.learn()
-    for _ in range(SLICES):
-        for contestant in order:
-            first_frames(results, contestant)
-        for way in (TO_WIRE, TO_VM, FROM_WIRE):
-            for count in (1, MANY):
-                for contestant in order:
-                    frames(results, contestant, way, count, seconds / SLICES)
+    for contestant in order:
+        first_frames(results, contestant)
+    for way in (TO_WIRE, TO_VM, FROM_WIRE):
+        for count in (1, MANY):
+            for contestant in order:
+                frames(results, contestant, way, count)
     for way in (TO_WIRE, TO_VM):
         for contestant in order:
-            streams(results, contestant, way, max(1, round(seconds)))
+            streams(results, contestant, way)
 
 
 def _pairs(ours: list[float], theirs: list[float], is_rate: bool) -> str:
@@ -116,7 +122,7 @@ def first_frames(results: Results, contestant: Contestant) -> None:
     results.record("first frame", f"{TO_WIRE.label}, {MACS} MACs", contestant.name, "s", used_s / MACS)
 
 
-def frames(results: Results, contestant: Contestant, way: Way, count: int, seconds: float) -> None:
+def frames(results: Results, contestant: Contestant, way: Way, count: int) -> None:
     """Measure the shortest frames, of *count* UDP conversations, that come as fast as they are taken.
 
     `frames` is how many arrive a second, and `frame cost` the CPU time of ovs-vswitchd for one: the steadier
@@ -129,7 +135,7 @@ def frames(results: Results, contestant: Contestant, way: Way, count: int, secon
         contestant.appctl("dpif-netdev/pmd-stats-clear")
         started_s, before, before_s = now_s(), receiver.received(), contestant.cpu_s()
         # Time itself is what is measured here: there is nothing to wait for.
-        time.sleep(seconds)
+        time.sleep(FLOOD_S)
         used_s, arrived = contestant.cpu_s() - before_s, receiver.received() - before
         elapsed_s = now_s() - started_s
         lookups = contestant.lookups()
@@ -139,12 +145,12 @@ def frames(results: Results, contestant: Contestant, way: Way, count: int, secon
         results.record("lookups", work, contestant.name, "subtables", lookups)
 
 
-def streams(results: Results, contestant: Contestant, way: Way, seconds: int) -> None:
-    """Measure what programs get: TCP and UDP of full size, and the round trip of a small datagram."""
+def streams(results: Results, contestant: Contestant, way: Way) -> None:
+    """Measure what programs get: TCP and UDP of full size, and how long an echo request is under way."""
     sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
-    for case, words in (("tcp", []), ("udp", ["--udp", "--bandwidth", "0", "--length", "1448"])):
-        rate = stream_gbit_s(sender, receiver, seconds, *words)
+    for case, words in STREAMS:
+        rate = stream_gbit_s(sender, receiver, *words)
         results.record(case, way.label, contestant.name, "Gbit/s", rate, is_rate=True)
-    trip = round_trip(sender, receiver, seconds)
-    results.record("round trip", way.label, contestant.name, "s", trip.median_s)
-    results.record("round trip, p99", way.label, contestant.name, "s", trip.p99_s)
+    trips = Series("round trip", way.label, contestant.name, "s", round_trips_s(sender, receiver, ECHOES))
+    results.record("round trip", way.label, contestant.name, "s", trips.median)
+    results.record("round trip, p99", way.label, contestant.name, "s", trips.percentile(99))

@@ -25,6 +25,7 @@ FRAME_BYTES = 60
 """The shortest frame of Ethernet, without its FCS."""
 
 TIMEOUT_S = 20.0
+GENERATOR_CPU = "0"
 SERVICES = (22, 53, 80, 123, 443, 3306, 5432, 8080)
 
 
@@ -129,26 +130,26 @@ def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[byt
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def stream_gbit_s(sender: Station, receiver: Station, seconds: int, *words: str) -> float:
+def stream_gbit_s(sender: Station, receiver: Station, *words: str) -> float:
     """Return the Gbit/s of payload that iperf3 gets across, by TCP unless *words* say otherwise."""
-    with receiver.serving(["iperf3", "--server", "--one-off", "--forceflush"], "listening"):
-        client = ["iperf3", "--client", address(receiver.number), "--time", str(seconds), "--json", *words]
+    # With the generator's processor to themselves, both ends leave the switch's own to it.
+    server = ["iperf3", "--server", "--one-off", "--forceflush", "--affinity", GENERATOR_CPU]
+    with receiver.serving(server, "listening"):
+        client = [
+            "iperf3",
+            "--client",
+            address(receiver.number),
+            "--json",
+            "--affinity",
+            GENERATOR_CPU,
+            *words,
+        ]
         end = json.loads(do(sender.namespace.argv(client), os.environ))["end"]
-    summary = end["sum_received"] if "sum_received" in end else end["sum"]
-    return float(summary["bits_per_second"]) / 1e9
+    return float(end["sum_received"]["bits_per_second"]) / 1e9
 
 
-class RoundTrip(NamedTuple):
-    """Seconds from a request to its answer."""
-
-    median_s: float
-    p99_s: float
-
-
-def round_trip(sender: Station, receiver: Station, seconds: int) -> RoundTrip:
-    """Return how long an answer to a small datagram takes, one at a time (sockperf)."""
-    with receiver.serving(["sockperf", "server", "-i", address(receiver.number)], "listen on"):
-        client = ["sockperf", "ping-pong", "-i", address(receiver.number), "-t", str(seconds), "--full-rtt"]
-        said = do(sender.namespace.argv(client), os.environ)
-    found = dict(re.findall(r"percentile (\d+\.\d+) =\s+([\d.]+)", said))
-    return RoundTrip(float(found["50.000"]) / 1e6, float(found["99.000"]) / 1e6)
+def round_trips_s(sender: Station, receiver: Station, count: int) -> list[float]:
+    """Return the seconds until each of *count* echo requests is answered; one is under way at a time."""
+    argv = ["ping", "-A", "-c", str(count), "-w", str(int(TIMEOUT_S)), address(receiver.number)]
+    said = do(sender.namespace.argv(argv), os.environ)
+    return [float(found) / 1e3 for found in re.findall(r"time=([\d.]+) ms", said)]
