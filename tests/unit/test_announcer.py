@@ -128,6 +128,16 @@ def test_a_switch_that_is_away_is_not_spoken_to_and_what_was_due_is_sent_once() 
     session.is_ready = True
     announcer.run(20, 1, session)
     assert len(session.sent) == 2
+    assert announcer.next_s == 22
+
+
+def test_the_loop_does_not_spin_while_a_switch_is_away_with_an_announcement_due() -> None:
+    announcer, session = announced()
+    announcer.run(0, 1, session)
+    session.is_ready = False
+    for now_s in (0.5, 10):
+        announcer.run(now_s, 1, session)
+        assert announcer.next_s is None
 
 
 def test_ports_are_announced_each_by_its_own_clock() -> None:

@@ -37,6 +37,7 @@ class Announcer:
         self._turn_by_port: dict[UUID, int] = {}
         self._due: list[tuple[float, int, UUID, int]] = []
         self._turns = itertools.count()
+        self._is_held = False
 
     def say(self, port_id: UUID, view: LocalPortView | None, generation: int) -> None:
         """Announce the port as *view* says once the flows of *generation* are in place; None: no longer.
@@ -80,11 +81,15 @@ class Announcer:
                 heapq.heappush(self._due, (now_s + GAPS_S[times], turn, port_id, times + 1))
             else:
                 del self._turn_by_port[port_id]
+        self._is_held = not session.is_ready
 
     @property
     def next_s(self) -> float | None:
-        """When `run` has something to do next, by the caller's clock; None while nothing is due."""
-        return self._due[0][0] if self._due else None
+        """When `run` has something to do next, by the caller's clock.
+
+        None while nothing is due, and while the switch is away: what is due then waits for it, not for a time.
+        """
+        return self._due[0][0] if self._due and not self._is_held else None
 
 
 def _announcement(view: LocalPortView | None) -> _Announcement | None:
