@@ -95,6 +95,11 @@ class Agent:
         complaint = self.process.communicate(timeout=TIMEOUT_S)[1]
         return self.process.returncode, complaint
 
+    def end_by_itself(self) -> tuple[int, str]:
+        """Return what `end` does, of a process that ends without being told to."""
+        complaint = self.process.communicate(timeout=TIMEOUT_S)[1]
+        return self.process.returncode, complaint
+
 
 class Wires:
     """What went out of dummy devices, read from their pcap files (pcap-savefile(5))."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterator
 import ovs.poller
 import ovs.vlog
 
-from trunkline.agent.daemon import PROGRAM, DaemonError, Options, require_socket
+from trunkline.agent.daemon import DaemonError, Options, named, require_socket
 from trunkline.agent.settings import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
@@ -25,6 +24,9 @@ from trunkline.ovsdb.wiring import unwire
 TIMEOUT_S = 10.0
 """How long each database and the switch may take to answer."""
 
+PATIENCE_S = 1.0
+"""How long an agent that was just stopped may take to be gone."""
+
 
 def clean_up(options: Options) -> Iterator[str]:
     """Take out flows, patch ports and bridge, and withdraw from the northbound; yield a line for each step.
@@ -33,12 +35,13 @@ def clean_up(options: Options) -> Iterator[str]:
         DaemonError: an agent is running here, or the switch's database does not answer.
     """
     require_socket(options.remote)
-    _require_no_agent(options.rundir)
     ovs.vlog.Vlog.init(options.log_file)
     ovs.vlog.Vlog.set_level("any", "console", "off")
     switch = SwitchReplica(options.remote)
-    if not _until(switch, lambda: switch.is_synced):
+    if not _until(switch, lambda: switch.is_synced or switch.is_contended):
         raise DaemonError(f"{options.remote} does not answer; start ovsdb-server")
+    if not _until(switch, lambda: switch.is_synced, PATIENCE_S):
+        raise DaemonError(f"an agent is running here (pid {named(options.rundir)}); stop it first")
     external_ids = switch.external_ids
     bridge = external_ids.get(INTEGRATION_BRIDGE) or DEFAULT_INTEGRATION_BRIDGE
     yield _delete_flows(f"unix:{os.path.join(options.rundir, bridge)}.mgmt", bridge)
@@ -54,13 +57,6 @@ def clean_up(options: Options) -> Iterator[str]:
         yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID]))
 
 
-def _require_no_agent(rundir: str) -> None:
-    for path in glob.glob(os.path.join(glob.escape(rundir), f"{PROGRAM}.*.ctl")):
-        pid = path.rsplit(".", 2)[-2]
-        if pid.isdigit() and os.path.exists(f"/proc/{pid}"):
-            raise DaemonError(f"an agent is running here (pid {pid}); stop it first: kill {pid}")
-
-
 def _block(wait: Callable[[ovs.poller.Poller], None], deadline_s: float) -> None:
     poller = ovs.poller.Poller()
     wait(poller)
@@ -68,9 +64,9 @@ def _block(wait: Callable[[ovs.poller.Poller], None], deadline_s: float) -> None
     poller.block()
 
 
-def _until(replica: Replica, is_done: Callable[[], bool]) -> bool:
+def _until(replica: Replica, is_done: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> bool:
     """Run *replica* until *is_done* or time is up; return whether it is done."""
-    deadline_s = time.monotonic() + TIMEOUT_S
+    deadline_s = time.monotonic() + timeout_s
     while True:
         replica.run()
         if is_done():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import glob
 import os
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +42,9 @@ RUNDIR = "/var/run/openvswitch"
 class DaemonError(TrunklineError):
     """The agent cannot start as it was told to."""
 
+
+PATIENCE_S = 5.0
+"""How long to wait for another agent on this switch to end: one that is being replaced takes a moment."""
 
 GC_THRESHOLDS = (50_000, 50, 1000)
 """When Python looks for cycles of garbage. What the agent keeps is hundreds of thousands of small values
@@ -91,6 +97,50 @@ def require_socket(remote: str) -> None:
         )
 
 
+def named(rundir: str) -> str:
+    """Return the process ids of the other agents whose control socket is in *rundir*, or `unknown`.
+
+    A socket that a killed agent left does not answer, and does not count.
+    """
+    found = []
+    for path in glob.glob(os.path.join(glob.escape(rundir), f"{PROGRAM}.*.ctl")):
+        pid = path.rsplit(".", 2)[-2]
+        if pid != str(os.getpid()) and _is_listening(path):
+            found.append(pid)
+    return ", ".join(sorted(found)) or "unknown"
+
+
+def _is_listening(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) in (0, errno.EAGAIN)
+
+
+class _Patience:
+    """Waits a while for another agent on this switch to end."""
+
+    def __init__(self, rundir: str) -> None:
+        self._rundir = rundir
+        self._end_s: float | None = None
+
+    def run(self, *, is_contended: bool) -> None:
+        """Take note of whether there is another agent; raise `DaemonError` when patience is at its end."""
+        now_s = time.monotonic()
+        if not is_contended:
+            self._end_s = None
+        elif self._end_s is None:
+            self._end_s = now_s + PATIENCE_S
+            log.warning("waiting for another agent on this switch to end", pid=named(self._rundir))
+        elif now_s >= self._end_s:
+            who = named(self._rundir)
+            log.error("another agent works on this switch", pid=who)
+            raise DaemonError(f"another agent works on this switch (pid {who}); stop it first")
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        if self._end_s is not None:
+            poller.timer_wait(max(0, int((self._end_s - time.monotonic()) * 1000) + 1))
+
+
 class _Wakeup:
     """Turns SIGTERM, SIGINT and the control command `exit` into `is_asked`, and wakes the poller for it."""
 
@@ -124,8 +174,8 @@ def run(options: Options) -> None:
     then (sd_notify(3)). The northbound need not be there: an agent that waits for it has started well.
 
     Raises:
-        DaemonError: the switch's database is not there or not ours to open, another agent has the pid file,
-            or the control socket cannot be made.
+        DaemonError: the switch's database is not there or not ours to open, another agent works on the switch
+            or has the pid file, or the control socket cannot be made.
         SettingsError: a required chassis setting is missing.
     """
     require_socket(options.remote)
@@ -142,7 +192,7 @@ def run(options: Options) -> None:
     agent = Agent(options.remote, options.rundir)
     register(agent)
     try:
-        _loop(agent, server, wakeup)
+        _loop(agent, server, wakeup, _Patience(options.rundir))
     finally:
         _tell(STOPPING)
         agent.close()
@@ -165,11 +215,12 @@ def _start(options: Options) -> None:
     ovs.daemon.daemonize_start()
 
 
-def _loop(agent: Agent, server: Any, wakeup: _Wakeup) -> None:
+def _loop(agent: Agent, server: Any, wakeup: _Wakeup, patience: _Patience) -> None:
     is_started = False
     said = ""
     while not wakeup.is_asked:
         agent.run()
+        patience.run(is_contended=agent.switch.is_contended)
         server.run()
         if not is_started and agent.settings is not None:
             is_started = True
@@ -183,6 +234,7 @@ def _loop(agent: Agent, server: Any, wakeup: _Wakeup) -> None:
         agent.wait(poller)
         server.wait(poller)
         wakeup.wait(poller)
+        patience.wait(poller)
         poller.block()
 
 

@@ -85,18 +85,24 @@ class Outcome(Enum):
 class Replica:
     """The tables and columns in *columns_by_table* of the database at *remotes* (comma separated).
 
-    *schema* is the database's schema as JSON; the server may know more than it. Nothing here blocks: call
-    `run` whenever the poller that `wait` prepared wakes.
+    *schema* is the database's schema as JSON; the server may know more than it. Where a *lock* is named, the
+    replica is connected only while it holds that lock, which one client of a server has at a time (RFC 7047
+    section 4.1.8). Nothing here blocks: call `run` whenever the poller that `wait` prepared wakes.
     """
 
     def __init__(
-        self, remotes: str, schema: Mapping[str, Any], columns_by_table: Mapping[str, list[str]]
+        self,
+        remotes: str,
+        schema: Mapping[str, Any],
+        columns_by_table: Mapping[str, list[str]],
+        lock: str | None = None,
     ) -> None:
         helper = ovs.db.idl.SchemaHelper(schema_json=dict(schema))
         for table, columns in columns_by_table.items():
             helper.register_columns(table, columns)
         self.remotes = remotes
         self._idl = _TrackingIdl(remotes, helper)
+        self._idl.set_lock(lock)
         self._known: dict[str, set[UUID]] = {table: set() for table in columns_by_table}
         self._synced_session: int | None = None
         self._transaction: Any = None
@@ -108,12 +114,18 @@ class Replica:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server is there and the rows are those that it has now."""
+        """Whether the server is there, the rows are those that it has now, and the lock, if any, is ours."""
         return bool(
             self._idl.state == ovs.db.idl.Idl.IDL_S_MONITORING
+            and (self._idl.has_lock or self._idl.lock_name is None)
             and self._idl._session.is_connected()
             and self._idl._session.get_seqno() == self._idl._last_seqno
         )
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether another client holds the lock; it is ours as soon as that one lets go of it."""
+        return bool(self._idl.is_lock_contended and not self._idl.has_lock)
 
     @property
     def is_synced(self) -> bool:
@@ -200,7 +212,7 @@ class Replica:
         transaction, self._transaction = self._transaction, None
         if status in (kind.SUCCESS, kind.UNCHANGED):
             return Outcome.DONE
-        if status == kind.TRY_AGAIN:
+        if status in (kind.TRY_AGAIN, kind.NOT_LOCKED):
             return Outcome.AGAIN
         self.error = transaction.get_error()
         return Outcome.FAILED

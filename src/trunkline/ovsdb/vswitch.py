@@ -12,6 +12,12 @@ from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.rpc import Tls
 
+LOCK = "trunkline_agent"
+"""The lock of the switch's database that is held by who works on that switch: one agent at a time.
+
+Its name has to be an identifier (RFC 7047 section 3.1, `<id>`).
+"""
+
 NB_IDENTITY = "trunkline-nb-identity"
 """The key of the `Open_vSwitch` row's `external_ids` that names the northbound which this chassis obeys."""
 
@@ -91,7 +97,7 @@ class SwitchChanges:
 
 
 class SwitchReplica(Replica):
-    """The `Open_vSwitch` database at *remote*.
+    """The `Open_vSwitch` database at *remote*, for who holds its `LOCK`.
 
     It reads the VIFs of the integration bridge named by `watch`; what is written is `trunkline.ovsdb.wiring`.
     """
@@ -101,6 +107,7 @@ class SwitchReplica(Replica):
             remote,
             _SCHEMA,
             {table: list(spec["columns"]) for table, spec in _SCHEMA["tables"].items()},
+            LOCK,
         )
         self.bridge = ""
         self._awaited_cfg = 0
