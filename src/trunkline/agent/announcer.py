@@ -87,7 +87,7 @@ class Announcer:
     def next_s(self) -> float | None:
         """When `run` has something to do next, by the caller's clock.
 
-        None while nothing is due, and while the switch is away: what is due then waits for it, not for a time.
+        None while nothing is due, and while the switch is away: what is due waits for it, not for a time.
         """
         return self._due[0][0] if self._due and not self._is_held else None
 
