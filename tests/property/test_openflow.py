@@ -216,13 +216,7 @@ def flow_mods(flow: Flow, command: str) -> list[osken.OFPFlowMod]:
     other = body[:8] + b"other"
     parts = {"add": ({key: body}, {}), "modify": ({key: body}, {key: other}), "delete": ({}, {key: body})}
     scope = bundle.Scope(COOKIE_OURS, COOKIE_OURS_MASK)
-    data = bundle.opening(plan(*parts[command]), scope, bundle_id=9, first_xid=100)
-    mods = []
-    while data:
-        kind, length = struct.unpack_from(">xBH", data)
-        mods += [embedded(data[:length])] if kind == message.BUNDLE_ADD else []
-        data = data[length:]
-    return mods
+    return [embedded(data) for data in bundle.flow_mods(plan(*parts[command]), scope, 9, first_xid=100)]
 
 
 def embedded(data: bytes) -> Any:

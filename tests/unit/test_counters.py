@@ -17,7 +17,9 @@ from trunkline.core.desired import Desired
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
-from trunkline.openflow import bundle, message
+from trunkline.openflow import message
+from trunkline.openflow.bundle import Scope
+from trunkline.openflow.bundles import Bundles
 
 CHASSIS = "chassis-a"
 NETWORK = Network(UUID(int=1), "net", 7, "physnet1", 101)
@@ -109,7 +111,11 @@ class Chassis:
         plan = planning.plan(self.desired.body_by_key, self.installed, self.desired.replace(encoded))
         planning.advance(self.installed, plan)
         assert self.installed == self.desired.body_by_key
-        sent = bundle.opening(plan, bundle.Scope(COOKIE_OURS, COOKIE_OURS_MASK), 1, 1)
+        sent = bytearray()
+        bundles = Bundles(Scope(COOKIE_OURS, COOKIE_OURS_MASK), lambda _: 1, sent.extend)
+        bundle_id = bundles.open()
+        bundles.add(bundle_id, plan)
+        bundles.close(bundle_id)
         flows = sum(len(pairs) for pairs in encoded.values())
         return Cost(counted.asked, len(views), flows, len(plan), len(sent))
 

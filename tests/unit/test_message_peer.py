@@ -167,6 +167,39 @@ def test_bundle_is_discarded_and_never_committed_after_an_error(ready: Peer) -> 
     assert (kind, struct.unpack(">IHH", payload)[1]) == (message.BUNDLE_CONTROL, 6)
 
 
+def test_bundle_that_is_filled_bit_by_bit_is_refused_by_the_flow_at_fault(ready: Peer) -> None:
+    """DESIGN.md, Lifecycle 3; other messages may come between two parts of a bundle."""
+    first, second = bytes((0, 0, 1)), bytes((0, 0, 2))
+    bundle_id = ready.session.open_bundle()
+    ready.session.add_to_bundle(bundle_id, plan({first: bytes(8)}, {}))
+    ready.session.read_flows()
+    ready.session.add_to_bundle(bundle_id, plan({}, {}))
+    ready.session.add_to_bundle(bundle_id, plan({second: bytes(8)}, {}))
+    ready.session.run()
+    heard = [ready.hear() for _ in range(4)]
+    kinds = (message.BUNDLE_CONTROL, message.BUNDLE_ADD, message.MULTIPART_REQUEST, message.BUNDLE_ADD)
+    assert sorted(kind for kind, _, _ in heard) == sorted(kinds)
+    last_xid = max(xid for kind, xid, _ in heard if kind == message.BUNDLE_ADD)
+    assert ready.say(build(message.ERROR, last_xid, struct.pack(">HH", 5, 1))) == []
+    ready.session.close_bundle(bundle_id)
+    kind, barrier_xid, _ = ready.hear()
+    assert kind == message.BARRIER_REQUEST
+    events = ready.say(build(message.BARRIER_REPLY, barrier_xid))
+    assert events == [BundleRefused(bundle_id, (Refusal(second, "OFPFMFC_TABLE_FULL"),))]
+
+
+def test_bundle_of_a_connection_that_ended_takes_nothing_more(ready: Peer) -> None:
+    bundle_id = ready.session.open_bundle()
+    ready.connection.close()
+    (event,) = ready.session.run()
+    assert isinstance(event, Disconnected)
+    ready.session.add_to_bundle(bundle_id, plan({bytes(3): bytes(8)}, {}))
+    ready.session.close_bundle(bundle_id)
+    ready.connection = ready.accept()
+    assert ready.hear()[0] == message.HELLO
+    assert ready.say(message.hello(1)) == [Connected()]
+
+
 def test_error_that_answers_nothing_of_ours_ends_nothing(ready: Peer) -> None:
     assert ready.say(build(message.ERROR, 4_000_000, struct.pack(">HH", 1, 1))) == []
     assert ready.session.is_ready

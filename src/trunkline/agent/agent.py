@@ -54,6 +54,7 @@ class Agent:
         self._setting_fault: str | None = None
         self._nb_fault: str | None = None
         self._nb_identity: str | None = None
+        self._view_by_subject: dict[SubjectId, View | None] = {}
         self._is_whole = False
         self._is_nb_new = False
         self._has_missed = False
@@ -73,8 +74,10 @@ class Agent:
             self.plumbing.is_refused = False
         self._run_switch()
         self._run_northbound()
-        self._compute()
+        self._refresh()
+        # Before the flows: the switch opens an uplink for new VLANs while the flows are computed.
         self._plumb()
+        self._update()
         self._forward()
         self._report()
 
@@ -183,8 +186,7 @@ class Agent:
         """Bring bridge and patch ports to the settings, and take note of which uplinks work."""
         if self.settings is None:
             return
-        are_flows_applied = self._is_whole and self.forwarding is not None and self.forwarding.is_applied
-        uplinks = self.plumbing.run(self.settings, are_flows_applied=are_flows_applied)
+        uplinks = self.plumbing.run(self.settings, are_flows_applied=self._are_flows_applied)
         if self.plumbing.is_refused and self._retry_at_s is None:
             self._retry_at_s = time.monotonic() + RETRY_S
         if uplinks is None or uplinks == self.snapshot.uplinks:
@@ -198,7 +200,7 @@ class Agent:
         for physnet, uplink in moved.items():
             log.info("uplink", physnet=physnet, ofport=uplink.ofport if uplink is not None else "gone")
         self.snapshot.change(Changes(uplinks=moved))
-        self._compute()
+        self._refresh()
 
     # -- the northbound ----------------------------------------------------------------------------
 
@@ -264,12 +266,19 @@ class Agent:
         """The update that will carry what was marked up to now."""
         return (self.forwarding.generation if self.forwarding is not None else 0) + 1
 
-    def _compute(self) -> None:
+    def _refresh(self) -> None:
+        """Look anew at the subjects that changed, and tell all but the forwarding of them."""
         if self.forwarding is None or not self._is_whole or self.snapshot.is_clean:
             return
         views = self.quarantine.admitted(self.snapshot.refresh(), self.snapshot)
         self._spread(views)
-        self.forwarding.update(views)
+        self._view_by_subject |= views
+
+    def _update(self) -> None:
+        """Tell the forwarding of the subjects that were looked at."""
+        if self.forwarding is not None:
+            self.forwarding.update(self._view_by_subject)
+        self._view_by_subject = {}
 
     def _spread(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:
         """Tell everybody else that works by views what has changed."""
@@ -292,7 +301,8 @@ class Agent:
         was_applied = forwarding.is_applied
         for event in forwarding.run():
             self._take(event)
-        self._compute()
+        self._refresh()
+        self._update()
         if self._is_whole and self.plumbing.is_ready(settings):
             forwarding.send()
             if forwarding.refused:
@@ -307,6 +317,7 @@ class Agent:
         if forwarding.is_applied and not was_applied:
             self.plumbing.settle(settings)
             self._plumb()
+            self._update()
 
     def _audit(self, forwarding: Forwarding, settings: Settings) -> None:
         """Have all flows read back now and then: for a drift that the switch did not tell of."""
@@ -352,15 +363,23 @@ class Agent:
         return faults | dict(self.quarantine.faults(self.snapshot))
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all that the databases say is in place and acknowledged."""
+    def _are_flows_applied(self) -> bool:
+        """Whether the switch has the flows for all that is known, and none for more."""
         return (
             self._is_whole
             and self.snapshot.is_clean
-            and self.nb is not None
-            and self.nb.are_conditions_met
+            and not self._view_by_subject
             and self.forwarding is not None
             and self.forwarding.is_applied
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that the databases say is in place and acknowledged."""
+        return (
+            self._are_flows_applied
+            and self.nb is not None
+            and self.nb.are_conditions_met
             and self.plumbing.is_settled
         )
 
@@ -386,7 +405,9 @@ class Agent:
             bindings,
             bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults,
-            nb_cfg=nb.nb_cfg if is_obeyed and self.is_settled and self.reporter.is_done else None,
+            nb_cfg=nb.nb_cfg
+            if is_obeyed and self.is_settled and self.reporter.is_done_by(bindings)
+            else None,
         )
 
     def _is_working(self, network_id: UUID) -> bool:

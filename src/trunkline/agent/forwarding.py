@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import ovs.poller
@@ -33,11 +33,25 @@ from trunkline.openflow.session import Session
 log = Log("forwarding")
 
 
+LARGE_UPDATE = 1000
+"""From how many views on the switch is sent the first flows while the others are computed."""
+
+_SLICE = 250
+
+
 @dataclass(frozen=True)
 class _Sent:
     bundle_id: int
     plan: Plan
     generation: int
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A bundle that is open: the flows that it adds so far, none of them installed when they were sent."""
+
+    bundle_id: int
+    adds: dict[bytes, bytes]
 
 
 class Forwarding:
@@ -60,6 +74,7 @@ class Forwarding:
         self._drift_log = DriftLog(log)
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
+        self._draft: _Draft | None = None
 
     # -- what should be ----------------------------------------------------------------------------
 
@@ -71,12 +86,19 @@ class Forwarding:
         """
         if not view_by_subject:
             return
-        encoded = {
-            subject: self._encoded(subject, view)
+        changed = [
+            (subject, view)
             for subject, view in view_by_subject.items()
             if is_afresh or self._view_by_subject.get(subject) != view
-        }
-        self._touched |= self.desired.replace(encoded)
+        ]
+        is_large = len(changed) >= LARGE_UPDATE
+        step = _SLICE if is_large else max(1, len(changed))
+        for at in range(0, len(changed), step):
+            encoded = {subject: self._encoded(subject, view) for subject, view in changed[at : at + step]}
+            touched = self.desired.replace(encoded)
+            self._touched |= touched
+            if is_large:
+                self._draft_adds(touched)
         self.generation += 1
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
@@ -147,7 +169,8 @@ class Forwarding:
                     if self.installed is not None:
                         self._drift(_difference(self.installed, flow_by_key))
                     self.installed = dict(flow_by_key)
-                    self._touched = flow_by_key.keys() | self.desired.body_by_key.keys()
+                    drafted = self._draft.adds.keys() if self._draft is not None else set()
+                    self._touched = flow_by_key.keys() | self.desired.body_by_key.keys() | drafted
                 else:
                     # A bundle overtook the answer; what was read may be from before it.
                     self.reread()
@@ -200,6 +223,7 @@ class Forwarding:
         self.installed = None
         self.applied = -1
         self._sent = None
+        self._draft = None
 
     def _finish(self, bundle_id: int) -> _Sent | None:
         if self._sent is None or self._sent.bundle_id != bundle_id:
@@ -215,12 +239,43 @@ class Forwarding:
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
-        self._touched = set()
-        if plan.is_empty:
+        if plan.is_empty and self._draft is None:
+            self._touched = set()
             self.applied = self.generation
             return
         log.info("flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes))
-        self._sent = _Sent(self.session.send_bundle(plan), plan, self.generation)
+        if self._draft is None:
+            bundle_id = self.session.send_bundle(plan)
+        else:
+            bundle_id = self._draft.bundle_id
+            self.session.add_to_bundle(bundle_id, self._rest(plan, self._draft.adds))
+            self.session.close_bundle(bundle_id)
+            self._draft = None
+        self._touched = set()
+        self._sent = _Sent(bundle_id, plan, self.generation)
+
+    def _draft_adds(self, keys: Iterable[bytes]) -> None:
+        """Send what is new at *keys* into a bundle that stays open until `send` completes it.
+
+        The switch reads one half of a large change while the other is computed; nothing takes hold yet.
+        """
+        if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
+            return
+        desired, installed = self.desired.body_by_key, self.installed
+        adds = {key: desired[key] for key in keys if key in desired and key not in installed}
+        if not adds:
+            return
+        if self._draft is None:
+            self._draft = _Draft(self.session.open_bundle(), {})
+        self.session.add_to_bundle(self._draft.bundle_id, Plan(adds, {}, {}))
+        self._draft.adds.update(adds)
+
+    def _rest(self, plan: Plan, drafted: Mapping[bytes, bytes]) -> Plan:
+        """Return what has to follow the flows of *drafted* in a bundle for *plan* to come of it."""
+        adds = {key: body for key, body in plan.adds.items() if drafted.get(key) != body}
+        stale = {key: drafted[key] for key in self._touched if key in drafted}
+        stale = {key: body for key, body in stale.items() if key not in self.desired.body_by_key}
+        return Plan(adds, plan.modifies, plan.deletes | stale)
 
 
 def _difference(old: Mapping[bytes, bytes], new: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]:

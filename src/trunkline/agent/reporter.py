@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import trunkline
@@ -72,10 +72,9 @@ class Reporter:
         )
         return {f"port {name}": reason for name in self._withheld.values() if name}
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the database says the right thing of every port."""
-        return not self._generation_by_port
+    def is_done_by(self, bindings: Mapping[UUID, Binding]) -> bool:
+        """Return whether the database says the right thing of every port once *bindings* are written."""
+        return self._generation_by_port.keys() <= bindings.keys()
 
     def write(
         self,

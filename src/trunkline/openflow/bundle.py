@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from trunkline.core.plan import COOKIE_BYTES, Plan
-from trunkline.openflow.message import BARRIER_REQUEST, BUNDLE_ADD, BUNDLE_CONTROL, FLOW_MOD, VERSION, message
+from trunkline.openflow.message import BUNDLE_ADD, BUNDLE_CONTROL, FLOW_MOD, VERSION, message
 
 OPEN_REQUEST = 0
 OPEN_REPLY = 1
@@ -46,28 +46,14 @@ def control(kind: int, xid: int, bundle_id: int) -> bytes:
     return message(BUNDLE_CONTROL, xid, struct.pack(">IHH", bundle_id, kind, _ATOMIC_ORDERED))
 
 
-def keys(plan: Plan) -> list[bytes]:
-    """Return the keys of *plan* in the order in which a bundle changes them: deletes, modifies, adds."""
-    return [*plan.deletes, *plan.modifies, *plan.adds]
+def flow_mods(plan: Plan, scope: Scope, bundle_id: int, first_xid: int) -> Iterator[bytes]:
+    """Yield the messages that put *plan* into the open bundle *bundle_id*: deletes, modifies, adds.
 
-
-def opening(plan: Plan, scope: Scope, bundle_id: int, first_xid: int) -> bytes:
-    """Return the messages that open a bundle, put *plan* into it, and ask for a barrier; no commit.
-
-    The xids run from *first_xid* (open) over one for each of `keys` to the barrier's. An add replaces
-    whatever stands at its key. A modify changes only a flow that has the modify's own cookie, and keeps its
-    counters; a delete only one of *scope*. So a foreign flow is neither modified nor deleted.
-
-    Open vSwitch leaves a message that it cannot parse out of the bundle and would commit the rest: whoever
-    hears an error before the barrier's reply must discard the bundle for it to be atomic.
+    Their xids count up from *first_xid*, in the order of `keys`. An add replaces whatever stands at its key.
+    A modify changes only a flow that has the modify's own cookie, and keeps its counters; a delete only one
+    of *scope*. So a foreign flow is neither modified nor deleted.
     """
-    messages = [control(OPEN_REQUEST, first_xid, bundle_id)]
-    messages += _flow_mods(plan, scope, bundle_id, first_xid + 1)
-    messages.append(message(BARRIER_REQUEST, first_xid + 1 + len(plan)))
-    return b"".join(messages)
-
-
-def _flow_mods(plan: Plan, scope: Scope, bundle_id: int, xid: int) -> Iterator[bytes]:
+    xid = first_xid
     cookie, mask = scope.cookie.to_bytes(COOKIE_BYTES, "big"), scope.mask.to_bytes(COOKIE_BYTES, "big")
     for key in plan.deletes:
         yield _bundled(bundle_id, xid, _DELETE_STRICT, key, cookie, mask, b"")
@@ -79,6 +65,11 @@ def _flow_mods(plan: Plan, scope: Scope, bundle_id: int, xid: int) -> Iterator[b
     for key, body in plan.adds.items():
         yield _bundled(bundle_id, xid, _ADD, key, body[:COOKIE_BYTES], _NO_BITS, body[COOKIE_BYTES:])
         xid += 1
+
+
+def keys(plan: Plan) -> list[bytes]:
+    """Return the keys of *plan* in the order in which a bundle changes them: deletes, modifies, adds."""
+    return [*plan.deletes, *plan.modifies, *plan.adds]
 
 
 def _bundled(

@@ -11,7 +11,6 @@ import errno
 import os
 import struct
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 import ovs.poller
@@ -22,18 +21,17 @@ import ovs.vlog
 
 from trunkline.core.flow import Action
 from trunkline.core.plan import Plan
-from trunkline.openflow import bundle, message, monitor
+from trunkline.openflow import message, monitor
+from trunkline.openflow.bundle import Scope
+from trunkline.openflow.bundles import Bundles
 from trunkline.openflow.error import DecodeError, NotReady
 from trunkline.openflow.event import (
-    BundleApplied,
-    BundleRefused,
     Connected,
     Disconnected,
     Event,
     FlowsDrifted,
     FlowsRead,
     FlowsUnknown,
-    Refusal,
 )
 from trunkline.openflow.reason import reason
 
@@ -57,28 +55,6 @@ _LAST_XID = 0xFFFFFFFF
 _header = struct.Struct(">BBHI").unpack_from
 
 
-@dataclass(slots=True)
-class _Sent:
-    """A bundle that the switch has not answered for; its xids run from *first_xid* to *commit_xid*."""
-
-    bundle_id: int
-    first_xid: int
-    keys: list[bytes]
-    refusals: list[Refusal] = field(default_factory=list)
-
-    @property
-    def barrier_xid(self) -> int:
-        return self.first_xid + len(self.keys) + 1
-
-    @property
-    def commit_xid(self) -> int:
-        return self.barrier_xid + 1
-
-    def refusal(self, xid: int, why: str) -> Refusal:
-        position = xid - self.first_xid - 1
-        return Refusal(self.keys[position] if 0 <= position < len(self.keys) else b"", why)
-
-
 class Session:
     """A connection to the switch at *target*, such as `unix:/run/openvswitch/br-int.mgmt`; it mends itself.
 
@@ -93,7 +69,7 @@ class Session:
 
     def __init__(self, target: str, *, cookie: int, cookie_mask: int) -> None:
         self._target = target
-        self._scope = bundle.Scope(cookie, cookie_mask)
+        self._scope = Scope(cookie, cookie_mask)
         now = ovs.timeval.msec()
         self._reconnect: Any = ovs.reconnect.Reconnect(now)
         self._reconnect.set_name(target)
@@ -104,8 +80,8 @@ class Session:
         self._reconnect.enable(now)
         self._stream: Any = None
         self._next_xid = 1
-        self._next_bundle_id = 1
         self._is_monitored = True
+        self._bundles = Bundles(self._scope, self._xids, self._send)
         self._forget()
 
     def _forget(self) -> None:
@@ -114,7 +90,7 @@ class Session:
         self._is_ready = False
         self._inbox = bytearray()
         self._outbox: deque[memoryview] = deque()
-        self._sent: dict[int, _Sent] = {}
+        self._bundles.forget()
         self._monitor_xid = 0
         self._is_paused = False
         self._read_xid = 0
@@ -171,13 +147,27 @@ class Session:
         It is all in place at `BundleApplied`, and nothing of it at `BundleRefused`. Several may be
         outstanding; they are applied in the order sent. Raises `NotReady`.
         """
-        self._require_ready()
-        bundle_id = self._next_bundle_id
-        self._next_bundle_id = bundle_id % _LAST_XID + 1
-        sent = _Sent(bundle_id, self._xids(len(plan) + 3), bundle.keys(plan))
-        self._sent[bundle_id] = sent
-        self._queue(bundle.opening(plan, self._scope, bundle_id, sent.first_xid))
+        bundle_id = self.open_bundle()
+        self.add_to_bundle(bundle_id, plan)
+        self.close_bundle(bundle_id)
         return bundle_id
+
+    def open_bundle(self) -> int:
+        """Open a bundle that `add_to_bundle` fills and `close_bundle` has applied; return its id.
+
+        A switch gives up a bundle that is open for long without an addition: 10 s with Open vSwitch. Raises
+        `NotReady`.
+        """
+        self._require_ready()
+        return self._bundles.open()
+
+    def add_to_bundle(self, bundle_id: int, plan: Plan) -> None:
+        """Send *plan* as more of the open bundle; the switch reads it meanwhile, and changes nothing yet."""
+        self._bundles.add(bundle_id, plan)
+
+    def close_bundle(self, bundle_id: int) -> None:
+        """Have all of the open bundle applied, in the order in which it was sent; an event answers."""
+        self._bundles.close(bundle_id)
 
     def packet_out(self, frame: bytes, actions: tuple[Action, ...], in_port: int | None = None) -> None:
         """Do *actions* with *frame* as if it came in by *in_port* (None: by no port); nothing answers.
@@ -248,6 +238,12 @@ class Session:
     def _queue(self, data: bytes) -> None:
         self._outbox.append(memoryview(data))
 
+    def _send(self, data: bytes) -> None:
+        """Queue *data*, and send what can be sent at once: the switch reads while the next is made."""
+        if self._is_open:
+            self._queue(data)
+            self._flush()
+
     def _flush(self) -> None:
         budget = _WRITE_BUDGET_BYTES
         while self._outbox and budget > 0:
@@ -313,9 +309,9 @@ class Session:
         elif kind == message.PACKET_IN:
             self._handle_packet_in(received)
         elif kind == message.BARRIER_REPLY:
-            self._handle_barrier(xid)
+            self._tell(self._bundles.take_barrier(xid))
         elif kind == message.BUNDLE_CONTROL:
-            self._handle_bundle(xid)
+            self._tell(self._bundles.take_reply(xid))
 
     def _handle_hello(self, offered: frozenset[int]) -> None:
         if message.VERSION not in offered:
@@ -363,44 +359,23 @@ class Session:
         if not is_complete:
             self._events.append(FlowsUnknown())
 
-    def _handle_barrier(self, xid: int) -> None:
-        sent = next((sent for sent in self._sent.values() if sent.barrier_xid == xid), None)
-        if sent is None:
-            return
-        if sent.refusals:
-            self._queue(bundle.control(bundle.DISCARD_REQUEST, sent.commit_xid, sent.bundle_id))
-            self._refuse(sent)
-        else:
-            self._queue(bundle.control(bundle.COMMIT_REQUEST, sent.commit_xid, sent.bundle_id))
-
-    def _handle_bundle(self, xid: int) -> None:
-        sent = next((sent for sent in self._sent.values() if sent.commit_xid == xid), None)
-        if sent is not None:
-            del self._sent[sent.bundle_id]
-            self._events.append(BundleApplied(sent.bundle_id))
-
     def _handle_error(self, xid: int, payload: bytes) -> None:
         if len(payload) < 4:
             raise DecodeError("error message is cut short; connect again")
         why = reason(*struct.unpack_from(">HH", payload))
-        sent = next((sent for sent in self._sent.values() if sent.first_xid <= xid <= sent.commit_xid), None)
-        if sent is None and not self._is_ready:
+        if self._bundles.owns(xid):
+            self._tell(self._bundles.take_error(xid, why))
+        elif not self._is_ready:
             self._disconnect(f"the switch refused the handshake: {why}", errno.EPROTO)
-        elif sent is None and xid == self._read_xid:
+        elif xid == self._read_xid:
             self._disconnect(f"the switch refused to list its flows: {why}", errno.EPROTO)
-        elif sent is None and xid == self._monitor_xid:
+        elif xid == self._monitor_xid:
             if self._is_monitored:
                 _log.warn(f"switch reports no changes of flows target={self._target} reason={why}")
             self._is_monitored = False
-        elif sent is None:
-            _log.warn(f"switch refused a message target={self._target} xid={xid} reason={why}")
-        elif xid < sent.commit_xid:
-            sent.refusals.append(sent.refusal(xid, why))
         else:
-            if not sent.refusals:
-                sent.refusals.append(Refusal(b"", why))
-            self._refuse(sent)
+            _log.warn(f"switch refused a message target={self._target} xid={xid} reason={why}")
 
-    def _refuse(self, sent: _Sent) -> None:
-        del self._sent[sent.bundle_id]
-        self._events.append(BundleRefused(sent.bundle_id, tuple(sent.refusals)))
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self._events.append(event)
