@@ -10,9 +10,10 @@ import click
 import pytest
 
 from trunkline.cli.main import trunkline
+from trunkline.ovsdb.server import DEFAULT_DB, Server
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
-UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
+AGENT, NB = UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
 
 
 def unit(path: Path) -> ConfigParser:
@@ -52,9 +53,29 @@ def test_a_unit_writes_only_where_it_has_a_directory(path: Path) -> None:
                 assert str(Path(word).parent) in places
 
 
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_finds_the_program_in_usr_local_as_in_usr(path: Path) -> None:
+    assert {program for program, *_ in commands(path)} == {"trunkline"}
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_that_fails_is_started_again_however_often(path: Path) -> None:
+    parser = unit(path)
+    assert parser["Service"]["Restart"] == "on-failure"
+    assert parser["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_the_commands_that_an_operator_gives_find_the_server_of_the_unit() -> None:
+    service = unit(NB)["Service"]
+    server = Server.of(DEFAULT_DB)
+    assert service["PIDFile"] == str(server.pidfile)
+    for words in commands(NB):
+        assert words[words.index("--db") + 1] == str(server.db)
+        assert "--pidfile" not in words
+
+
 def test_the_log_rotation_reaches_the_control_sockets_of_the_units() -> None:
     rotation = (PACKAGING / "logrotate" / "trunkline").read_text()
-    agent, nb = (commands(PACKAGING / "systemd" / f"trunkline-{name}.service")[0] for name in ("agent", "nb"))
+    (agent,) = commands(AGENT)
     assert agent[agent.index("--unixctl") + 1] in rotation
-    # The northbound's control socket is beside its pid file.
-    assert str(Path(nb[nb.index("--pidfile") + 1]).with_suffix(".ctl")) in rotation
+    assert str(Server.of(DEFAULT_DB).control) in rotation
