@@ -26,7 +26,7 @@ from trunkline.ovsdb.northbound import Northbound, PortSpec
 
 PROCESSES = 2
 WRITERS = 4
-LIMIT_S = 900.0
+LIMIT_S = 400.0
 RETAG_VLAN_ID = 2000
 
 Say = Callable[[str], None]
@@ -192,7 +192,13 @@ def scale(results: Results, say: Say, site: Site, rounds: Rounds) -> None:
             commit(made, "none attached", rounds.creations)
             for measure in (start, idle, fan_out, requests, commits, bind, outage):
                 began_s = now_s()
-                measure(made, rounds)
+                try:
+                    measure(made, rounds)
+                except BenchError as error:
+                    # What follows would wait for sessions that are not there.
+                    made.record(measure.__name__, "s", [], note=str(error))
+                    say(f"scale: {name}, {measure.__name__} given up: {error}")
+                    break
                 say(f"scale: {name}, {measure.__name__} in {now_s() - began_s:.1f} s")
 
 
@@ -295,7 +301,7 @@ def bind(made: Cloud, _: Rounds) -> None:
         began_s = now_s()
         made.fleet.ask(Plug(names))
         times = made.settled_after(began_s)
-    made.record("bind, one on each at once", "s", times)
+    made.record("bind, one on each at once", "s", times, note=f"{made.counts.connections:,} connections")
     made.record("ports bound", "ports/s", len(times) / max(times), is_rate=True)
 
 

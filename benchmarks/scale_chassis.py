@@ -123,7 +123,7 @@ class Chassis:
             bindings,
             bridge_by_physnet=BRIDGE_BY_PHYSNET,
             faults={},
-            nb_cfg=nb.nb_cfg if self._reporter.is_done else None,
+            nb_cfg=nb.nb_cfg if self._reporter.is_done_by(bindings) else None,
         )
 
     @property
@@ -134,7 +134,7 @@ class Chassis:
             nb.are_conditions_met
             and self._is_whole
             and not nb.is_writing
-            and self._reporter.is_done
+            and self._reporter.is_done_by({})
             and len(self.snapshot.ports) == len(self._port_names)
             and nb.reported_nb_cfg == nb.nb_cfg
             and self.connection_count > self._lost_connection
