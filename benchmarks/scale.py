@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -162,10 +162,13 @@ def cloud(make: Callable[[Path], Deployment], site: Site, results: Results) -> I
     """Give a northbound that is filled for *site*, and sessions that have not connected."""
     folder = Path(tempfile.mkdtemp(prefix="tl-scale-"))
     deployment = make(folder)
-    fleet = Fleet.start(PROCESSES)
-    try:
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        stack.callback(deployment.kill)
         deployment.start()
         fill(deployment.writer_remotes, site.load)
+        fleet = Fleet.start(PROCESSES)
+        stack.callback(fleet.close)
         ports_by_chassis = [
             {
                 chassis_name(host): tuple(map(port_name, site.ports_of(host)))
@@ -176,10 +179,6 @@ def cloud(make: Callable[[Path], Deployment], site: Site, results: Results) -> I
         fleet.tell(lambda share: Make(deployment.agent_remotes, ports_by_chassis[share]))
         list(fleet.answers(LIMIT_S))
         yield Cloud(deployment, site, fleet, results, site.ports)
-    finally:
-        fleet.close()
-        deployment.kill()
-        shutil.rmtree(folder)
 
 
 def scale(results: Results, say: Say, site: Site, rounds: Rounds) -> None:

@@ -202,10 +202,7 @@ class Fleet:
 
     def close(self) -> None:
         """End the processes, which ends the sessions."""
-        for control in self.controls:
+        for process, control in zip(self.processes, self.controls, strict=True):
+            process.kill()
+            process.join()
             control.close()
-        for process in self.processes:
-            process.join(10)
-            if process.is_alive():
-                process.kill()
-                process.join()

@@ -39,9 +39,14 @@ class Server:
         return f"tcp:127.0.0.1:{self.port}"
 
     @property
+    def pidfile(self) -> Path:
+        """The file with its process id."""
+        return self.folder / f"{self.name}.pid"
+
+    @property
     def pid(self) -> int:
         """Its process id."""
-        return int((self.folder / f"{self.name}.pid").read_text())
+        return int(self.pidfile.read_text())
 
     @property
     def usage(self) -> Usage:
@@ -102,7 +107,7 @@ class Deployment:
 
     def kill(self) -> None:
         """Kill all at once: a session must not find another before that is gone too."""
-        kill(*(server.pid for server in self.servers))
+        kill(*(server.pid for server in self.servers if server.pidfile.exists()))
 
 
 def one_server(folder: Path) -> Deployment:
