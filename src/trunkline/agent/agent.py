@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import ovs.poller
@@ -17,6 +17,7 @@ from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import ANY_NB, Settings, SettingsError, settings
+from trunkline.core.model import Vif
 from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
 from trunkline.core.view import LocalPortView, NetworkView, View
@@ -180,7 +181,7 @@ class Agent:
         for iface_id, vifs in changes.vifs.items():
             if self.nb is not None:
                 self.nb.need(iface_id, is_here=bool(vifs))
-            log.info("vif", iface_id=iface_id, ofports=",".join(str(vif.ofport) for vif in vifs) or "gone")
+        log.each("vif", changes.vifs, lambda id_: {"iface_id": id_, "ofports": _ofports(changes.vifs[id_])})
 
     def _plumb(self) -> None:
         """Bring bridge and patch ports to the settings, and take note of which uplinks work."""
@@ -358,6 +359,8 @@ class Agent:
         faults |= self.plumbing.faults
         faults |= self.snapshot.faults
         faults |= self.reporter.faults
+        if self.forwarding is not None:
+            faults |= self.forwarding.faults
         if self.nb is not None:
             faults |= self.nb.row_faults
         return faults | dict(self.quarantine.faults(self.snapshot))
@@ -440,6 +443,10 @@ class Agent:
         after = self.forwarding.desired.body_by_key
         differing = sum(1 for key in before.keys() | after.keys() if before.get(key) != after.get(key))
         return len(after), differing
+
+
+def _ofports(vifs: Iterable[Vif]) -> str:
+    return ",".join(str(vif.ofport) for vif in vifs) or "gone"
 
 
 def _nb_place(settings: Settings) -> tuple[object, ...]:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 import ovs.vlog
+
+MANY = 50
+"""Of more than these at once the log says only how many, unless it is set to `dbg`."""
+
+T = TypeVar("T")
 
 
 class Log:
@@ -13,14 +20,29 @@ class Log:
     def __init__(self, name: str) -> None:
         self._vlog = ovs.vlog.Vlog(name)
 
+    @property
+    def is_detailed(self) -> bool:
+        """Whether somebody reads what `debug` says."""
+        return bool(self._vlog.dbg_is_enabled())
+
     def debug(self, text: str, **values: object) -> None:
         """Say what only a developer wants to know."""
-        if self._vlog.dbg_is_enabled():
+        if self.is_detailed:
             self._vlog.dbg(line(text, values))
 
     def info(self, text: str, **values: object) -> None:
         """Say what changed."""
         self._vlog.info(line(text, values))
+
+    def each(self, text: str, things: Collection[T], values: Callable[[T], dict[str, object]]) -> None:
+        """Say what changed of each of *things*, with its *values*; of many at once, how many there are."""
+        is_many = len(things) > MANY
+        if is_many:
+            self.info(text, count=len(things))
+        if not is_many or self.is_detailed:
+            say = self.debug if is_many else self.info
+            for thing in things:
+                say(text, **values(thing))
 
     def warning(self, text: str, **values: object) -> None:
         """Say what an operator should look at."""

@@ -89,8 +89,11 @@ class Reporter:
         report = Report(socket.gethostname(), trunkline.__version__, bridge_by_physnet, faults, nb_cfg)
         if not bindings and nb.is_reported(report):
             return
-        for port_id, binding in bindings.items():
-            log.info("port", port_id=port_id, chassis=binding.chassis or "", up=binding.is_up)
+        log.each(
+            "port",
+            bindings,
+            lambda id_: {"port_id": id_, "chassis": bindings[id_].chassis or "", "up": bindings[id_].is_up},
+        )
         nb.write(report, bindings, int(time.time() * 1000))
 
     def is_refused(self, nb: NorthboundReplica) -> bool:
