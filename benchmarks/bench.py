@@ -39,7 +39,7 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
         for load in (cases.HUNDRED, cases.MIDDLE):
             cases.bind(results, say, load, 10 if is_quick else cases.BINDS)
     elif name == "forward":
-        forward(results, say, rounds=3 if is_quick else 16)
+        forward(results, say, rounds=2 if is_quick else 9)
     elif name == "scale":
         size = (scale.QUICK, scale.QUICK_ROUNDS) if is_quick else (scale.FULL, scale.FULL_ROUNDS)
         scale.scale(results, say, *size)

@@ -6,15 +6,24 @@ All contenders have the same switch program, devices, bridges and patch ports, a
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from forward_contestant import Contestant, Say, contestants
 from forward_station import Station, Stations
-from forward_traffic import TCP, UDP, conversations, flood, frame, round_trips_s, send_once, stream_gbit_s
+from forward_traffic import (
+    TCP,
+    UDP,
+    Flood,
+    conversations,
+    flood,
+    frame,
+    round_trips_s,
+    send_once,
+    stream_gbit_s,
+)
 from load import Load
-from process import now_s
 from series import Results, Series
 
 LOAD = Load(100, 2_400, 20)
@@ -22,8 +31,10 @@ LOAD = Load(100, 2_400, 20)
 
 MANY = 1_000
 MACS = 100
-FLOOD_S = 0.25
-ECHOES = 500
+BURSTS, BURST_S = 12, 0.04
+LEAST = 300
+TURNS = 3
+ECHOES = 300
 STREAMS = (
     ("tcp", ("--bytes", "24M")),
     ("udp", ("--bytes", "64M", "--udp", "--bandwidth", "0", "--length", "1448")),
@@ -48,7 +59,7 @@ TO_VM = Way("VM → VM", lambda stations: stations.vm, lambda stations: stations
 def forward(results: Results, say: Say, rounds: int) -> None:
     """Measure megaflows once, and frames, streams and round trips *rounds* times.
 
-    The rounds are short and many, so that what else the machine does falls on all alike.
+    Turns are short and many, so that what else the machine does falls on all alike.
     """
     measured = Results()
     with contestants(LOAD, say) as all_contestants:
@@ -56,9 +67,7 @@ def forward(results: Results, say: Say, rounds: int) -> None:
             megaflows(measured, contestant)
         say("megaflows counted")
         for number in range(rounds):
-            # Who begins changes, so that nobody is always measured after the same neighbour.
-            turn = number % len(all_contestants)
-            _round(measured, all_contestants[turn:] + all_contestants[:turn])
+            _round(measured, _rotated(all_contestants, number))
             say(f"forward, round {number + 1} of {rounds}")
     cases = list(dict.fromkeys(series.case for series in measured.series))
     for series in sorted(measured.series, key=lambda each: (cases.index(each.case), each.work)):
@@ -71,15 +80,23 @@ def forward(results: Results, say: Say, rounds: int) -> None:
 def _round(results: Results, order: list[Contestant]) -> None:
     for contestant in order:
         contestant.learn()
-    for contestant in order:
-        first_frames(results, contestant)
     for way in (TO_WIRE, TO_VM, FROM_WIRE):
         for count in (1, MANY):
-            for contestant in order:
-                frames(results, contestant, way, count)
+            frames(results, order, way, count)
+    for turn in range(TURNS):
+        for contestant in _rotated(order, turn):
+            first_frames(results, contestant)
+            for way in (TO_WIRE, TO_VM):
+                round_trips(results, contestant, way)
     for way in (TO_WIRE, TO_VM):
         for contestant in order:
             streams(results, contestant, way)
+
+
+def _rotated(order: list[Contestant], turn: int) -> list[Contestant]:
+    """Return *order* beginning elsewhere at each *turn*: nobody always comes after the same neighbour."""
+    first = turn % len(order)
+    return order[first:] + order[:first]
 
 
 def _pairs(ours: list[float], theirs: list[float], is_rate: bool) -> str:
@@ -122,35 +139,60 @@ def first_frames(results: Results, contestant: Contestant) -> None:
     results.record("first frame", f"{TO_WIRE.label}, {MACS} MACs", contestant.name, "s", used_s / MACS)
 
 
-def frames(results: Results, contestant: Contestant, way: Way, count: int) -> None:
+class Cost(NamedTuple):
+    """What a burst cost the contender *name*: CPU seconds, for so many frames, in so many seconds."""
+
+    name: str
+    used_s: float
+    arrived: int
+    elapsed_s: float
+
+
+def _burst(contestant: Contestant, held: Flood) -> Cost:
+    before_s = contestant.cpu_s()
+    burst = held.burst(BURST_S)
+    return Cost(contestant.name, contestant.cpu_s() - before_s, burst.arrived, burst.elapsed_s)
+
+
+def frames(results: Results, order: list[Contestant], way: Way, count: int) -> None:
     """Measure the shortest frames, of *count* UDP conversations, that come as fast as they are taken.
 
     `frames` is how many arrive a second, and `frame cost` the CPU time of ovs-vswitchd for one: the steadier
-    figure on a machine that does other things, too.
+    figure on a machine that does other things, too. A turn is a burst of `BURST_S`, from rest to rest.
     """
-    sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
     work = f"{way.label}, {count:,} conversation{'s' if count > 1 else ''}"
-    contestant.forget()
-    with flood(contestant.folder, sender, receiver, _frames(contestant, way, UDP, count)):
-        contestant.appctl("dpif-netdev/pmd-stats-clear")
-        started_s, before, before_s = now_s(), receiver.received(), contestant.cpu_s()
-        # Time itself is what is measured here: there is nothing to wait for.
-        time.sleep(FLOOD_S)
-        used_s, arrived = contestant.cpu_s() - before_s, receiver.received() - before
-        elapsed_s = now_s() - started_s
-        lookups = contestant.lookups()
-    results.record("frames", work, contestant.name, "frames/s", arrived / elapsed_s, is_rate=True)
-    results.record("frame cost", work, contestant.name, "s", used_s / arrived)
-    if count > 1:
-        results.record("lookups", work, contestant.name, "subtables", lookups)
+    with ExitStack() as stack:
+        floods = {}
+        for contestant in order:
+            sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
+            sent = _frames(contestant, way, UDP, count)
+            contestant.forget()
+            floods[contestant.name] = stack.enter_context(flood(contestant.folder, sender, receiver, sent))
+            contestant.appctl("dpif-netdev/pmd-stats-clear")
+        for turn in range(BURSTS):
+            bursts = [_burst(each, floods[each.name]) for each in _rotated(order, turn)]
+            # Something else had the processor for most of a turn: it says nothing, of nobody.
+            if any(burst.arrived < LEAST for burst in bursts):
+                continue
+            for burst in bursts:
+                rate = burst.arrived / burst.elapsed_s
+                results.record("frames", work, burst.name, "frames/s", rate, is_rate=True)
+                results.record("frame cost", work, burst.name, "s", burst.used_s / burst.arrived)
+        for contestant in order if count > 1 else ():
+            results.record("lookups", work, contestant.name, "subtables", contestant.lookups())
+
+
+def round_trips(results: Results, contestant: Contestant, way: Way) -> None:
+    """Measure how long an echo request and its answer are under way, one at a time."""
+    sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
+    trips = Series("round trip", way.label, contestant.name, "s", round_trips_s(sender, receiver, ECHOES))
+    results.record("round trip", way.label, contestant.name, "s", trips.median)
+    results.record("round trip, p99", way.label, contestant.name, "s", trips.percentile(99))
 
 
 def streams(results: Results, contestant: Contestant, way: Way) -> None:
-    """Measure what programs get: TCP and UDP of full size, and how long an echo request is under way."""
+    """Measure what programs get across, by TCP and by UDP of full size."""
     sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
     for case, words in STREAMS:
         rate = stream_gbit_s(sender, receiver, *words)
         results.record(case, way.label, contestant.name, "Gbit/s", rate, is_rate=True)
-    trips = Series("round trip", way.label, contestant.name, "s", round_trips_s(sender, receiver, ECHOES))
-    results.record("round trip", way.label, contestant.name, "s", trips.median)
-    results.record("round trip, p99", way.label, contestant.name, "s", trips.percentile(99))

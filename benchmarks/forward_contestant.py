@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from forward_normal import Normal
 from forward_station import Stations, Wiring, ping
-from forward_traffic import UDP, conversations, frame, send_once
+from forward_traffic import SWITCH_CPU, UDP, conversations, frame, send_once
 from load import Load
 from ours import Trunkline
 from ovn import Ovn
@@ -117,7 +117,7 @@ def contestants(load: Load, say: Say) -> Iterator[list[Contestant]]:
             forwarder = make(folder / str(number), load, wiring.make_switch)
             stack.callback(forwarder.close)
             # The generator takes the first processor; what is measured should not have to share it.
-            os.sched_setaffinity(forwarder.switch.vswitchd.pid, {max(os.sched_getaffinity(0))})
+            os.sched_setaffinity(forwarder.switch.vswitchd.pid, {int(SWITCH_CPU)})
             forwarder.start()
             forwarder.settle(LIMIT_S)
             made.append(Contestant(forwarder, wiring.stations, wiring.remote, folder))

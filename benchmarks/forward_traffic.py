@@ -26,6 +26,9 @@ FRAME_BYTES = 60
 
 TIMEOUT_S = 20.0
 GENERATOR_CPU = "0"
+SWITCH_CPU = str(max(os.sched_getaffinity(0)))
+QUIET_S = 0.004
+"""A switch from which nothing came for so long has nothing more to send."""
 SERVICES = (22, 53, 80, 123, 443, 3306, 5432, 8080)
 
 
@@ -110,12 +113,46 @@ def send_once(folder: Path, sender: Station, receiver: Station, frames: Sequence
         time.sleep(0.01)
 
 
+class Burst(NamedTuple):
+    """How many frames arrived in one burst of a flood, and for how many seconds it was let go."""
+
+    arrived: int
+    elapsed_s: float
+
+
+class Flood(NamedTuple):
+    """A generator, held back but for its bursts: its process group is *group*, its aim *receiver*."""
+
+    group: int
+    receiver: Station
+
+    def burst(self, seconds: float) -> Burst:
+        """Let it go for about *seconds*; returns when all that came of it has arrived."""
+        before, started_s = self.receiver.received(), now_s()
+        os.killpg(self.group, signal.SIGCONT)
+        # Time itself is what is measured here: there is nothing to wait for.
+        time.sleep(seconds)
+        return Burst(self.hold() - before, now_s() - started_s)
+
+    def hold(self) -> int:
+        """Hold it back, and return how many frames have arrived ever, once there come no more."""
+        os.killpg(self.group, signal.SIGSTOP)
+        seen, now = -1, self.receiver.received()
+        while seen != now:
+            time.sleep(QUIET_S)
+            seen, now = now, self.receiver.received()
+        return now
+
+
 @contextmanager
-def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[bytes]) -> Iterator[None]:
-    """Send *frames* over and over, as fast as it goes; the block begins as they arrive, and ends them."""
+def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[bytes]) -> Iterator[Flood]:
+    """Make a flood that sends *frames* over and over, as fast as it goes, for the length of the block.
+
+    Raises `BenchError` where they do not arrive.
+    """
     before = receiver.received()
     argv = _generator(folder, sender, frames)
-    # It forks; a group of its own is what can be ended as one.
+    # It forks; a group of its own is what can be held and ended as one.
     with subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
@@ -124,8 +161,10 @@ def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[byt
             while receiver.received() < before + 1000:
                 if now_s() > deadline or process.poll() is not None:
                     raise BenchError(f"the generator's frames do not arrive at {receiver.name}")
-                time.sleep(0.01)
-            yield
+                time.sleep(QUIET_S)
+            made = Flood(process.pid, receiver)
+            made.hold()
+            yield made
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -150,6 +189,18 @@ def stream_gbit_s(sender: Station, receiver: Station, *words: str) -> float:
 
 def round_trips_s(sender: Station, receiver: Station, count: int) -> list[float]:
     """Return the seconds until each of *count* echo requests is answered; one is under way at a time."""
-    argv = ["ping", "-A", "-c", str(count), "-w", str(int(TIMEOUT_S)), address(receiver.number)]
+    # On the switch's own processor: to wake another one of a virtual machine takes as long as all the rest.
+    argv = [
+        "taskset",
+        "-c",
+        SWITCH_CPU,
+        "ping",
+        "-A",
+        "-c",
+        str(count),
+        "-w",
+        str(int(TIMEOUT_S)),
+        address(receiver.number),
+    ]
     said = do(sender.namespace.argv(argv), os.environ)
     return [float(found) / 1e3 for found in re.findall(r"time=([\d.]+) ms", said)]
