@@ -5,9 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import ovs.poller
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from dummy_chassis import BROADCAST, DummyChassis, Site, cpu_s, ethernet, mac_of, until
 
+from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S
+from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Table
+from trunkline.core.plan import Plan
+from trunkline.openflow.event import BundleApplied, Connected, FlowsDrifted, FlowsRead
+from trunkline.openflow.session import Session
 from trunkline.ovsdb.northbound import PortSpec
 
 pytestmark = pytest.mark.system
@@ -99,6 +105,62 @@ def test_rule_7_a_wiped_bridge_of_2000_flows_is_whole_again(site: Site, chassis:
     # 2,000 flows take their time to be listed, too.
     assert taken < 10 * PROMISED_S
     assert works(chassis)
+
+
+def contest(chassis: DummyChassis, for_s: float) -> int:
+    """Delete a flow of ours each time that the agent has put it back; return how often that was."""
+    session = Session(
+        f"unix:{chassis.switch.rundir}/br-int.mgmt", cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK
+    )
+    target: tuple[bytes, bytes] | None = None
+    count, is_there, is_busy = 0, False, False
+    end_s = time.monotonic() + for_s
+    while time.monotonic() < end_s:
+        for event in session.run():
+            match event:
+                case Connected():
+                    session.read_flows()
+                case FlowsRead(flow_by_key=flow_by_key):
+                    target = next(flow for flow in flow_by_key.items() if flow[0][0] == Table.DISPATCH)
+                    is_there = True
+                case FlowsDrifted(changes) if target is not None and changes.get(target[0]):
+                    is_there = True
+                case BundleApplied():
+                    is_busy = False
+        if is_there and not is_busy and target is not None:
+            session.send_bundle(Plan({}, {}, dict([target])))
+            count, is_there, is_busy = count + 1, False, True
+        poller = ovs.poller.Poller()
+        session.wait(poller)
+        poller.timer_wait(20)
+        poller.block()
+    session.close()
+    return count
+
+
+def test_somebody_who_changes_flows_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
+    site: Site, chassis: DummyChassis
+) -> None:
+    before, lines = ours(chassis), len(chassis.agent.log.splitlines())
+    agent, start_s = chassis.agent.process.pid, time.monotonic()
+    used_s = cpu_s(agent)
+    count = contest(chassis, 5.0)
+    share = (cpu_s(agent) - used_s) / (time.monotonic() - start_s)
+    said = chassis.agent.log.splitlines()[lines:]
+    print(f"figure: contest: {count} deletions in 5 s, {share:.0%} of a CPU, {len(said)} lines")
+    assert "again and again" in chassis.faults["flows"]
+    assert count > 2 * CONTEST_TURNS, "each is put back"
+    assert count < CONTEST_TURNS + 5.0 / CONTEST_HOLD_S
+    assert share < 0.2
+    assert len(said) < CONTEST_TURNS + 5 * LINES_PER_S
+    until(lambda: ours(chassis) == before, "repaired")
+    # A contest must not hold up what the northbound asks for meanwhile, nor outlive the one who sought it.
+    site.port("c")
+    chassis.plug("c")
+    site.await_up("c")
+    until(lambda: "flows" not in chassis.faults, "over", timeout_s=25)
+    until(lambda: "flows" not in site.nb.chassis("c1")["faults"], "over, as told to the northbound")
+    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from trunkline.agent.drift import LINES_PER_S, DriftLog
+from itertools import pairwise
+
+from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S, Contest, DriftLog
 from trunkline.agent.log import Log, line
 
 KEY = bytes.fromhex("00 0064 80000004 00000001")
@@ -16,6 +18,8 @@ class Lines(Log):
 
     def warning(self, text: str, **values: object) -> None:
         self.lines.append(line(text, values))
+
+    info = warning
 
 
 def test_line_says_what_was_wanted_and_what_was_found() -> None:
@@ -45,3 +49,65 @@ def test_a_second_has_ten_lines_and_the_rest_is_counted_in_the_next() -> None:
     assert drift.is_settled
     drift.say(KEY, BODY, None)
     assert len(log.lines) == LINES_PER_S + 2
+
+
+class Opponent:
+    """Somebody who deletes the flow at `KEY` as soon as it is back, and the contest that comes of it."""
+
+    def __init__(self) -> None:
+        self.log = Lines()
+        self.now_s = 100.0
+        self.contest = Contest(self.log, clock=lambda: self.now_s)
+        self.turns_s: list[float] = []
+
+    def fight(self, for_s: float, step_s: float = 0.002) -> None:
+        end_s = self.now_s + for_s
+        while self.now_s < end_s:
+            self.contest.note(KEY)
+            if self.contest.take_turn():
+                self.turns_s.append(self.now_s)
+            self.now_s += step_s
+            self.contest.settle()
+
+
+def test_repairs_are_not_held_up_until_they_are_a_contest() -> None:
+    opponent = Opponent()
+    opponent.fight(CONTEST_TURNS * 0.002 - 0.001)
+    assert len(opponent.turns_s) == CONTEST_TURNS
+    assert opponent.contest.faults == {}
+    assert opponent.contest.next_s(is_waiting=True) is None
+
+
+def test_repairs_of_a_contest_are_held_up_for_less_than_is_promised() -> None:
+    opponent = Opponent()
+    opponent.fight(30)
+    gaps_s = [later - earlier for earlier, later in pairwise(opponent.turns_s[CONTEST_TURNS:])]
+    assert min(gaps_s) >= CONTEST_HOLD_S
+    assert max(gaps_s) < 0.1, "issue 4: drift is repaired within 100 ms"
+
+
+def test_a_contest_is_a_fault_and_a_line_in_ten_seconds_until_it_is_over() -> None:
+    opponent = Opponent()
+    opponent.fight(32)
+    assert list(opponent.contest.faults) == ["flows"]
+    assert "in table 0 again and again" in opponent.contest.faults["flows"]
+    assert len(opponent.log.lines) == 4
+    assert all(line.startswith("flows are contested repairs=") for line in opponent.log.lines)
+    for _ in range(2):
+        next_s = opponent.contest.next_s(is_waiting=False)
+        assert next_s is not None
+        opponent.now_s = next_s
+        opponent.contest.settle()
+    assert opponent.log.lines[-1] == "flows are no longer contested"
+    assert opponent.contest.faults == {}
+    assert opponent.contest.next_s(is_waiting=True) is None
+
+
+def test_a_wipe_now_and_then_is_no_contest() -> None:
+    opponent = Opponent()
+    for _ in range(20):
+        for _ in range(22_000):
+            opponent.contest.note(KEY)
+        assert opponent.contest.take_turn()
+        opponent.now_s += 1
+    assert opponent.log.lines == []

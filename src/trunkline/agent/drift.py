@@ -1,4 +1,8 @@
-"""Drift: flows that somebody else changed, told to the operator without flooding the log."""
+"""Drift: flows that somebody else changed, told to the operator and repaired without end or haste.
+
+One harm, however large, is repaired at once. Somebody who does it again and again, such as another
+controller, would keep the agent, the switch and the log as busy as he is himself.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,89 @@ from trunkline.openflow.text import encoded_text
 
 LINES_PER_S = 10
 """How many lines a second of drift may fill; the rest of that second is counted in one."""
+
+
+CONTEST_TURNS = 30
+"""How many repairs in `CONTEST_WINDOW_S` are a contest. A wipe of 22,000 flows takes fewer than 10."""
+
+CONTEST_WINDOW_S = 10.0
+CONTEST_HOLD_S = 0.05
+"""How far apart repairs are in a contest: each flow is still back within the 100 ms that are promised."""
+
+
+class Contest:
+    """Whether somebody else changes flows again and again; *clock* counts seconds.
+
+    A turn is one repair of all that drifted up to then. While a contest `is_on`, turns are `CONTEST_HOLD_S`
+    apart, and a line each `CONTEST_WINDOW_S` says how many flows were repaired, and in which tables. It is
+    over when a window has had few turns.
+    """
+
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self.is_on = False
+        self._window_end_s = 0.0
+        self._last_turn_s = 0.0
+        self._turns = 0
+        self._flows = 0
+        self._tables: set[int] = set()
+        self._contested: set[int] = set()
+
+    def note(self, key: bytes) -> None:
+        """Take note that the flow at *key* drifted."""
+        self.settle()
+        self._flows += 1
+        self._tables.add(key[0])
+
+    def take_turn(self) -> bool:
+        """Return whether repairs may be sent now; that they are then is one turn."""
+        now_s = self._clock()
+        if self.is_on and now_s < self._last_turn_s + CONTEST_HOLD_S:
+            return False
+        self._last_turn_s = now_s
+        self._turns += 1
+        if not self.is_on and self._turns > CONTEST_TURNS:
+            self.is_on = True
+            self._say()
+        return True
+
+    def settle(self) -> None:
+        """Say what there is to say at the end of a window."""
+        now_s = self._clock()
+        if now_s < self._window_end_s:
+            return
+        if self.is_on and self._turns > CONTEST_TURNS:
+            self._say()
+        elif self.is_on:
+            self.is_on = False
+            self._log.info("flows are no longer contested")
+        self._window_end_s = now_s + CONTEST_WINDOW_S
+        self._turns, self._flows = 0, 0
+        self._tables = set()
+
+    def next_s(self, *, is_waiting: bool) -> float | None:
+        """Return when there is something to do, by the clock, with a repair that *is_waiting*; or None."""
+        if not self.is_on:
+            return None
+        turn_s = self._last_turn_s + CONTEST_HOLD_S
+        return min(turn_s, self._window_end_s) if is_waiting else self._window_end_s
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What an operator has to know of the contest: it is not one that the agent can win."""
+        if not self.is_on:
+            return {}
+        tables = ", ".join(str(table) for table in sorted(self._contested))
+        return {
+            "flows": f"another program changes our flows in table {tables} again and again, and they are put "
+            "back each time; find it, and stop it (the agent's log counts the repairs)"
+        }
+
+    def _say(self) -> None:
+        self._contested = set(self._tables)
+        tables = ",".join(str(table) for table in sorted(self._tables))
+        self._log.warning("flows are contested", repairs=self._flows, tables=tables)
 
 
 class DriftLog:

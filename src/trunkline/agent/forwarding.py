@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import ovs.poller
 
 from trunkline import apps
-from trunkline.agent.drift import DriftLog
+from trunkline.agent.drift import Contest, DriftLog
 from trunkline.agent.log import Log
 from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
@@ -59,7 +60,8 @@ class Forwarding:
 
     `update` says what should be; the bridge follows in atomic bundles, one at a time, each of just the
     difference. *generation* counts the updates, and `applied` is the one that the switch acknowledged last.
-    What somebody else changes is put back as soon as the switch tells of it; *repairs* counts those flows.
+    What somebody else changes is put back as soon as the switch tells of it, unless that is all the time:
+    see `Contest`. *repairs* counts those flows.
     """
 
     def __init__(self, target: str) -> None:
@@ -72,6 +74,8 @@ class Forwarding:
         self.refused: dict[SubjectId, str] = {}
         self._view_by_subject: dict[SubjectId, View] = {}
         self._drift_log = DriftLog(log)
+        self._contest = Contest(log)
+        self._drifted: set[bytes] = set()
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
         self._draft: _Draft | None = None
@@ -140,13 +144,22 @@ class Forwarding:
         for event in events:
             self._take(event)
         self._drift_log.settle()
+        self._contest.settle()
         return events
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What keeps the flows from staying as they should be, by subject."""
+        return self._contest.faults
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
         self.session.wait(poller)
         if not self._drift_log.is_settled:
             poller.timer_wait(1000)
+        next_s = self._contest.next_s(is_waiting=bool(self._drifted))
+        if next_s is not None:
+            poller.timer_wait(max(0, int((next_s - time.monotonic()) * 1000) + 1))
 
     def close(self) -> None:
         """End the connection; the flows stay."""
@@ -202,11 +215,13 @@ class Forwarding:
                 del self.installed[key]
             else:
                 self.installed[key] = body
-            self._touched.add(key)
+            self._drifted.add(key)
             wanted = self.desired.body_by_key.get(key)
             if body != wanted:
                 self.repairs += 1
-                self._drift_log.say(key, wanted, body)
+                self._contest.note(key)
+                if not self._contest.is_on:
+                    self._drift_log.say(key, wanted, body)
 
     def _refuse(self, key: bytes, reason: str) -> None:
         subject = self.desired.subject_of(key)
@@ -238,12 +253,19 @@ class Forwarding:
         """
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return
+        is_repair = bool(self._drifted) and self._contest.take_turn()
+        if is_repair:
+            self._touched |= self._drifted
+            self._drifted = set()
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
         if plan.is_empty and self._draft is None:
             self._touched = set()
             self.applied = self.generation
             return
-        log.info("flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes))
+        if not (is_repair and self._contest.is_on):
+            log.info(
+                "flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes)
+            )
         if self._draft is None:
             bundle_id = self.session.send_bundle(plan)
         else:
