@@ -11,6 +11,7 @@ import pytest
 from dummy_chassis import DummyChassis, mac_of, until
 from nb_cluster import Cluster, Server, opened
 
+from trunkline.ovsdb import sync
 from trunkline.ovsdb.northbound import (
     NetworkSpec,
     Northbound,
@@ -162,6 +163,51 @@ def test_agents_on_a_relay_see_nothing_of_a_killed_leader(cluster: Cluster) -> N
     cluster.sync()
     assert cluster.chassis[0].agent.status()["northbound"]
     assert all(age_s >= before[flow] for flow, age_s in ages(cluster.chassis[0]).items() if flow in before)
+
+
+def followed(chassis: DummyChassis) -> str:
+    """Return the northbound's remote that the agent of *chassis* connected to last."""
+    connected = re.findall(r"\| (unix:\S+/r\d\.sock): connected", chassis.agent.log)
+    return str(connected[-1])
+
+
+def test_agents_follow_from_a_killed_relay_to_another_and_change_no_flow(cluster: Cluster) -> None:
+    """DESIGN.md section 6, rule 5: on return only differences are applied."""
+    upstream = [word for member in cluster.members for word in ("--relay", member.remote)]
+    relays = [cluster.server(f"r{number}", *upstream) for number in range(2)]
+    for relay in relays:
+        relay.start()
+    wire(cluster, ",".join(relay.remote for relay in relays))
+    before = {chassis.name: ages(chassis) for chassis in cluster.chassis}
+    began_s = time.monotonic()
+    # Agents choose at random; in the end both relays have died once.
+    places = [followed(chassis) for chassis in cluster.chassis]
+    one, other = sorted(relays, key=lambda relay: places.count(relay.remote))
+    for number, (doomed, remaining) in enumerate([(other, one), (one, other)]):
+        doomed.kill()
+        taken_s = await_all_on(cluster, remaining)
+        print(f"figure: relay killed: all agents on the other after {taken_s:.1f} s")
+        with Northbound.connect(remaining.remote) as nb:
+            name = f"late{number}"
+            nb.create(ports=[PortSpec(name=name, network="net2", mac=mac_of(name), options=SILENT)])
+            cluster.chassis[number].plug(name)
+            until(lambda nb=nb, name=name: nb.port(name)["up"], "up through the other relay")
+            sync.wait(nb, sync.request(nb), 20)
+        doomed.start()
+    passed_s = time.monotonic() - began_s
+    for chassis in cluster.chassis:
+        after = ages(chassis)
+        for flow, age_s in before[chassis.name].items():
+            assert after[flow] > age_s + passed_s - 2, flow
+
+
+def await_all_on(cluster: Cluster, relay: Server) -> float:
+    """Return after how many seconds every agent has read the northbound from *relay*."""
+    start_s = time.monotonic()
+    for chassis in cluster.chassis:
+        until(lambda chassis=chassis: followed(chassis) == relay.remote, "followed")
+        until(lambda chassis=chassis: chassis.agent.status()["northbound"], "northbound read")
+    return time.monotonic() - start_s
 
 
 def test_status_tells_each_members_standing(cluster: Cluster) -> None:

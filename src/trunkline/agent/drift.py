@@ -18,7 +18,7 @@ LINES_PER_S = 10
 
 
 CONTEST_TURNS = 30
-"""How many repairs in `CONTEST_WINDOW_S` are a contest. A wipe of 22,000 flows takes fewer than 10."""
+"""How many repairs in `CONTEST_WINDOW_S` are a contest. A wipe of 22,000 flows takes 2."""
 
 CONTEST_WINDOW_S = 10.0
 CONTEST_HOLD_S = 0.05
