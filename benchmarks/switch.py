@@ -57,6 +57,7 @@ class Switch:
             *("--", "set", "Open_vSwitch", ".", f"external_ids:system-id={CHASSIS}"),
         )
         self._writer = Writer(self.remote, "Open_vSwitch")
+        self._ofports: Watch | None = None
         self._bridge_id = self.vsctl("get", "Bridge", "br-int", "_uuid").strip()
 
     def _bridge(self, name: str, *columns: str) -> list[str]:
@@ -118,6 +119,15 @@ class Switch:
         watch.until(lambda rows: all(row["next_cfg"] == row["cur_cfg"] for row in rows.values()), "settled")
         watch.close()
 
+    def await_ofport(self, name: str) -> None:
+        """Return when ovs-vswitchd has said the ofport of the interface *name*."""
+        if self._ofports is None:
+            self._ofports = Watch(self.remote, "Open_vSwitch", "Interface", ["name", "ofport"])
+        watch = self._ofports
+        watch.until(
+            lambda _: isinstance(watch.row_by_name.get(name, {}).get("ofport"), int), f"ofport of {name}"
+        )
+
     def flow_count(self) -> int:
         """Return how many flows br-int has."""
         aggregate = do(["ovs-ofctl", "dump-aggregate", f"unix:{self.folder}/br-int.mgmt"], self.environment)
@@ -130,6 +140,8 @@ class Switch:
     def close(self) -> None:
         """End both daemons."""
         self._writer.close()
+        if self._ofports is not None:
+            self._ofports.close()
         self.vswitchd.end()
         self.database.end()
 
