@@ -27,6 +27,9 @@ FRAME_BYTES = 60
 TIMEOUT_S = 20.0
 GENERATOR_CPU = "0"
 SWITCH_CPU = str(max(os.sched_getaffinity(0)))
+MOST_FRAMES = 20_000_000
+"""After so many a flood ends by itself, should nobody be left to end it."""
+
 QUIET_S = 0.004
 """A switch from which nothing came for so long has nothing more to send."""
 SERVICES = (22, 53, 80, 123, 443, 3306, 5432, 8080)
@@ -151,7 +154,7 @@ def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[byt
     Raises `BenchError` where they do not arrive.
     """
     before = receiver.received()
-    argv = _generator(folder, sender, frames)
+    argv = _generator(folder, sender, frames, "--num", str(MOST_FRAMES))
     # It forks; a group of its own is what can be held and ended as one.
     with subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
