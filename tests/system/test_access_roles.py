@@ -110,6 +110,27 @@ def test_an_agent_works_with_the_role_on_ports_that_are_requested_on_it(site: Si
     assert trunkline("sync", "--wait", nb=site.server.remote).code == 0
 
 
+def test_a_port_that_nobody_holds_is_held_by_the_first_of_two_chassis_and_by_no_other(site: Site) -> None:
+    chassis = site.chassis("c1")
+    second = site.client("c2")
+    second.transact([insert("Chassis", {"name": "c2"})])
+    site.create("a", requested_chassis="c1,c2")
+    site.create("b", requested_chassis="c2")
+    assert typed("port set b --requested-chassis c1,c2", site.server.remote).code == 0
+    for client in (second, site.client("evil")):
+        forbidden(client, update("Port", ("name", "==", "a"), row={"chassis": "evil"}))
+        forbidden(client, update("Port", ("name", "==", "b"), row={"chassis": "evil"}))
+    for name in ("a", "b"):
+        chassis.plug(name)
+        until(lambda name=name: site.operator.port(name)["up"], "up")
+        assert site.operator.port(name)["chassis"] == "c1"
+    chassis.unplug("a")
+    until(lambda: not site.operator.port("a")["up"], "down")
+    assert typed("port set a --requested-chassis c2", site.server.remote).code == 0
+    forbidden(site.client("c1"), update("Port", ("name", "==", "a"), row={"chassis": "c1"}))
+    second.transact([update("Port", ("name", "==", "a"), row={"chassis": "c2"})])
+
+
 def test_a_port_that_the_role_does_not_let_it_hold_is_a_fault_and_holds_up_no_other(site: Site) -> None:
     chassis = site.chassis("c1")
     site.create("a", requested_chassis="c1")

@@ -1,7 +1,8 @@
 """Who may write what over a connection that has a role: the RBAC rows of the northbound (ovsdb-server(7)).
 
-A role lets a client write in the listed tables alone, in rows where one of the columns of `authorization`
-equals the client's name, the CN of its certificate, before the write. Nothing limits what is read.
+A role lets a client write in the listed tables alone, in rows where one of the columns of `authorization`,
+or of the values of a map, written as column:key, equals the client's name, the CN of its certificate, before
+the write. Nothing limits what is read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.ovsdb.operation import NamedUuid, delete, insert, select
+from trunkline.ovsdb.spec import FIRST_CHASSIS
 
 if TYPE_CHECKING:
     from trunkline.ovsdb.operation import Operation, Row
@@ -35,8 +37,10 @@ _CHASSIS = Permission(
 )
 _BINDING = ("chassis", "up")
 
+_HOLDERS = ("chassis", "requested_chassis", f"options:{FIRST_CHASSIS}")
+
 ROLES: dict[str, dict[str, Permission]] = {
-    CHASSIS_ROLE: {"Chassis": _CHASSIS, "Port": Permission(("chassis", "requested_chassis"), _BINDING)},
+    CHASSIS_ROLE: {"Chassis": _CHASSIS, "Port": Permission(_HOLDERS, _BINDING)},
     # RBAC knows no "is empty": a port that nobody holds can be told from another's by no rule but "any row".
     CLAIMING_ROLE: {"Chassis": _CHASSIS, "Port": Permission(("",), _BINDING)},
 }

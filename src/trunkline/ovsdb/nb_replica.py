@@ -17,6 +17,7 @@ from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.schema import IDENTITY, SCHEMA_PATH
+from trunkline.ovsdb.spec import FIRST_CHASSIS
 
 _COLUMNS = {
     "NB_Global": ["nb_cfg", "external_ids"],
@@ -68,12 +69,12 @@ def _schema() -> dict[str, Any]:
 
 @dataclass
 class Report:
-    """What a chassis says of itself in its `Chassis` row; *nb_cfg* is None where that stays as it is."""
+    """What a chassis says of itself in its `Chassis` row; *faults* or *nb_cfg* None: that stays as it is."""
 
     hostname: str
     version: str
     bridge_mappings: dict[str, str]
-    faults: dict[str, str]
+    faults: dict[str, str] | None
     nb_cfg: int | None = None
 
 
@@ -185,7 +186,10 @@ class NorthboundReplica(Replica):
     def may_bind(self, port_id: UUID) -> bool:
         """Return whether the role `CHASSIS_ROLE` would let this chassis write the port's binding."""
         row = self.rows("Port").get(port_id)
-        return row is not None and self.chassis in (one(row, "chassis"), one(row, "requested_chassis"))
+        if row is None:
+            return False
+        named = (one(row, "chassis"), one(row, "requested_chassis"), pairs(row, "options").get(FIRST_CHASSIS))
+        return self.chassis in named
 
     def outcome(self) -> Outcome | None:
         """Return how the write ended; the first that the role forbids is one to compose again, with less."""
@@ -219,8 +223,9 @@ class NorthboundReplica(Replica):
             "hostname": report.hostname,
             "version": report.version,
             "bridge_mappings": report.bridge_mappings,
-            "faults": report.faults,
         }
+        if report.faults is not None:
+            wanted |= {"faults": report.faults}
         if report.nb_cfg is not None:
             wanted |= {"nb_cfg": report.nb_cfg}
         differing = {column: value for column, value in wanted.items() if current.get(column) != value}
@@ -247,7 +252,7 @@ class NorthboundReplica(Replica):
             and one(row, "hostname") == report.hostname
             and one(row, "version") == report.version
             and pairs(row, "bridge_mappings") == report.bridge_mappings
-            and pairs(row, "faults") == report.faults
+            and report.faults in (None, pairs(row, "faults"))
             and report.nb_cfg in (None, one(row, "nb_cfg"))
         )
 

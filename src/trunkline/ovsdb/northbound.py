@@ -39,11 +39,13 @@ from trunkline.ovsdb.refusal import (
 from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError
 from trunkline.ovsdb.schema import DATABASE, version
 from trunkline.ovsdb.spec import (
+    FIRST_CHASSIS,
     NetworkSpec,
     PortSpec,
     canonical_port,
     check_network,
     check_port,
+    first_chassis,
     refuse_twins,
 )
 
@@ -264,7 +266,7 @@ class Northbound:
         """Write *changes*, by column name, to the port called *name*; a network is given by name.
 
         A `parent` of None takes the tag away too. `options` are added to those there are; one that is empty
-        is taken away.
+        is taken away. `first-chassis` among them follows from `requested_chassis`.
 
         Raises:
             InvalidValueError, AddressError: the port would be wrong by itself.
@@ -278,6 +280,9 @@ class Northbound:
             check_port(row | changed)
             if "network" in changed:
                 changed["network"] = self._network_ids({changed["network"]})[changed["network"]]
+            if "requested_chassis" in changed:
+                first = first_chassis(changed["requested_chassis"]) or ""
+                changed["options"] = {**changed.get("options", {}), FIRST_CHASSIS: first}
             if "options" in changed:
                 options = row["options"] | changed["options"]
                 changed["options"] = {key: value for key, value in options.items() if value}

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
 MIN_MTU, MAX_MTU = 68, 65535
 
+FIRST_CHASSIS = "first-chassis"
+"""The key of a port's `options` that names the first of several requested chassis, for a role to compare."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
@@ -90,9 +93,22 @@ class PortSpec:
         """Return the columns of the port's row, addresses canonical; *network* is still a name."""
         row = {name: getattr(self, name) for name in self.__slots__}
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
+        first = first_chassis(self.requested_chassis)
+        if first is not None:
+            row["options"][FIRST_CHASSIS] = first
         row = canonical_port(row)
         check_port(row)
         return row
+
+
+def first_chassis(requested: str | None) -> str | None:
+    """Return the first of several chassis in *requested*, as `Port.requested_chassis` has them; else None.
+
+    >>> first_chassis("c1, c2"), first_chassis("c1"), first_chassis(None)
+    ('c1', None, None)
+    """
+    names = [name.strip() for name in (requested or "").split(",") if name.strip()]
+    return names[0] if len(names) > 1 else None
 
 
 def canonical_port(row: Mapping[str, Any]) -> dict[str, Any]:
