@@ -21,12 +21,15 @@ from scale_question import Connect, Count, Lose, Make, Plug, Seen, Settled
 from scale_server import DEPLOYMENTS, Deployment
 from series import Results
 
+from trunkline.core.error import TrunklineError
 from trunkline.ovsdb import sync
 from trunkline.ovsdb.northbound import Northbound, PortSpec
 
 PROCESSES = 2
 WRITERS = 4
 LIMIT_S = 400.0
+ONCE_S = 30.0
+"""A sync that takes longer than this is asked for once."""
 RETAG_VLAN_ID = 2000
 
 Say = Callable[[str], None]
@@ -193,7 +196,7 @@ def scale(results: Results, say: Say, site: Site, rounds: Rounds) -> None:
                 began_s = now_s()
                 try:
                     measure(made, rounds)
-                except BenchError as error:
+                except (BenchError, TrunklineError) as error:
                     # What follows would wait for sessions that are not there.
                     made.record(measure.__name__, "s", [], note=str(error))
                     say(f"scale: {name}, {measure.__name__} given up: {error}")
@@ -245,14 +248,17 @@ def fan_out(made: Cloud, rounds: Rounds) -> None:
 
 def requests(made: Cloud, rounds: Rounds) -> None:
     """`trunkline sync`: the request that every chassis answers by a write of its own."""
-    with made.northbound() as nb, made.watched("a sync", rounds.requests):
+    with made.northbound() as nb, made.watched("all syncs"):
         for _ in range(rounds.requests):
             began_s = now_s()
             asked = sync.request(nb)
             if len(asked.live) != made.site.chassis:
                 raise BenchError(f"{len(asked.silent)} chassis are not live")
             sync.wait(nb, asked, LIMIT_S)
-            made.record("sync", "s", now_s() - began_s)
+            took_s = now_s() - began_s
+            made.record("sync", "s", took_s)
+            if took_s > ONCE_S:
+                break
 
 
 def commits(made: Cloud, rounds: Rounds) -> None:
