@@ -393,21 +393,27 @@ class Agent:
             return
         if self.reporter.is_refused(nb):
             self._retry_at_s = time.monotonic() + RETRY_S
-        if nb.is_writing or not nb.are_conditions_met or self._retry_at_s is not None:
+        if nb.is_writing or not nb.is_connected or self._retry_at_s is not None:
             return
         is_obeyed = self._nb_fault is None
         if is_obeyed and not self._is_whole:
             return
+        # A port that is here and up is reported at once; what else is so shows when all rows are there.
+        is_all_known = nb.are_conditions_met
         bindings = (
-            self.reporter.bindings(nb, self.snapshot, forwarding.applied, self._is_working)
+            self.reporter.bindings(
+                nb, self.snapshot, forwarding.applied, self._is_working, are_others_known=is_all_known
+            )
             if is_obeyed
             else {}
         )
+        if not (bindings or is_all_known):
+            return
         self.reporter.write(
             nb,
             bindings,
             bridge_by_physnet=settings.bridge_by_physnet,
-            faults=self.faults,
+            faults=self.faults if is_all_known else None,
             nb_cfg=nb.nb_cfg
             if is_obeyed and self.is_settled and self.reporter.is_done_by(bindings)
             else None,

@@ -38,18 +38,25 @@ class Reporter:
         self._withheld.pop(port_id, None)
 
     def bindings(
-        self, nb: NorthboundReplica, snapshot: Snapshot, applied: int, is_working: Callable[[UUID], bool]
+        self,
+        nb: NorthboundReplica,
+        snapshot: Snapshot,
+        applied: int,
+        is_working: Callable[[UUID], bool],
+        *,
+        are_others_known: bool = True,
     ) -> dict[UUID, Binding]:
         """Return what the database should say of the marked ports, where it does not yet.
 
         A port goes up only when *applied*, the generation that the switch has acknowledged, carries it and
-        *is_working* says so of its network. A port of which the database says the right thing is unmarked.
+        *is_working* says so of its network. That a port is not up is said only where *are_others_known*: that
+        rows are all there. A port of which the database says the right thing is unmarked.
         Marked ports are looked at again when the switch acknowledged more, or a write has ended, meanwhile.
         """
         bindings: dict[UUID, Binding] = {}
         is_unchanged = applied == self._seen_applied
         port_ids = self._unseen if is_unchanged else set(self._generation_by_port)
-        self._unseen, self._seen_applied = set(), applied
+        self._unseen, self._seen_applied = set(), applied if are_others_known else None
         for port_id in port_ids:
             generation = self._generation_by_port[port_id]
             current = nb.binding(port_id)
@@ -59,7 +66,7 @@ class Reporter:
             elif nb.is_restricted and not nb.may_bind(port_id):
                 del self._generation_by_port[port_id]
                 self._withheld[port_id] = snapshot.ports[port_id].name if port_id in snapshot.ports else ""
-            elif not wanted.is_up or applied >= generation:
+            elif applied >= generation if wanted.is_up else are_others_known:
                 bindings[port_id] = wanted
         return bindings
 
@@ -82,7 +89,7 @@ class Reporter:
         bindings: dict[UUID, Binding],
         *,
         bridge_by_physnet: dict[str, str],
-        faults: dict[str, str],
+        faults: dict[str, str] | None,
         nb_cfg: int | None,
     ) -> None:
         """Begin a write of all that, unless the database says it already."""
