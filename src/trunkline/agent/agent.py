@@ -9,6 +9,7 @@ from uuid import UUID
 
 import ovs.poller
 
+from trunkline.agent.allegiance import Allegiance
 from trunkline.agent.announcer import Announcer
 from trunkline.agent.forwarding import Forwarding
 from trunkline.agent.log import Log
@@ -16,7 +17,7 @@ from trunkline.agent.migration import Migration
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.reporter import Reporter
-from trunkline.agent.settings import ANY_NB, Settings, SettingsError, settings
+from trunkline.agent.settings import Settings, SettingsError, settings
 from trunkline.core.model import Vif
 from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
@@ -50,11 +51,10 @@ class Agent:
         self.forwarding: Forwarding | None = None
         self.quarantine = Quarantine()
         self.reporter = Reporter()
+        self.allegiance = Allegiance()
         self.announcer = Announcer()
         self.migration = Migration()
         self._setting_fault: str | None = None
-        self._nb_fault: str | None = None
-        self._nb_identity: str | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._is_whole = False
         self._is_nb_new = False
@@ -136,8 +136,10 @@ class Agent:
         if old is None or old.chassis != new.chassis:
             self._be(new.chassis)
         if old is not None and old.nb_identity != new.nb_identity:
-            self._nb_identity = None
-        is_accepted = self._nb_fault is not None and old is not None and old.nb_identity != new.nb_identity
+            self.allegiance.forget()
+        is_accepted = (
+            self.allegiance.fault is not None and old is not None and old.nb_identity != new.nb_identity
+        )
         if old is None or _nb_place(old) != _nb_place(new) or is_accepted:
             self._follow(new)
 
@@ -170,7 +172,7 @@ class Agent:
         for iface_id in self.snapshot.vifs:
             self.nb.need(iface_id, is_here=True)
         self.nb.narrow()
-        self._nb_identity = None
+        self.allegiance.forget()
         self._is_nb_new = True
 
     def _take_vifs(self, changes: SwitchChanges) -> None:
@@ -236,29 +238,11 @@ class Agent:
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
 
     def _is_obeyed(self, nb: NorthboundReplica) -> bool:
-        """Whether the northbound is the one that this chassis obeys; the first one that it meets is.
-
-        A wiped file, or a remote that leads elsewhere, would cut every VM off; what is known stays instead.
-        """
         if self.settings is None or not nb.is_synced or nb.identity is None:
             return False
-        if self.settings.nb_identity is None and self._nb_identity != nb.identity:
-            self._nb_identity = nb.identity
+        if self.allegiance.is_first(nb.identity, self.settings.nb_identity):
             self.plumbing.remember(nb.identity)
-        obeyed = self.settings.nb_identity or self._nb_identity
-        is_obeyed = obeyed in (nb.identity, ANY_NB)
-        if is_obeyed is (self._nb_fault is None):
-            return is_obeyed
-        if is_obeyed:
-            log.info("northbound obeyed", identity=nb.identity)
-            self._nb_fault = None
-        else:
-            self._nb_fault = (
-                f"it is {nb.identity}, and this chassis obeys {obeyed}; what is known stays. "
-                "If it is meant, run here: trunkline chassis accept-nb"
-            )
-            log.error("northbound not obeyed", identity=nb.identity, obeyed=obeyed)
-        return is_obeyed
+        return self.allegiance.obeys(nb.identity, self.settings.nb_identity)
 
     # -- flows -------------------------------------------------------------------------------------
 
@@ -349,8 +333,8 @@ class Agent:
         faults = dict(self.settings.faults) if self.settings is not None else {}
         if self._setting_fault is not None:
             faults["settings"] = self._setting_fault
-        if self._nb_fault is not None:
-            faults["northbound"] = self._nb_fault
+        if self.allegiance.fault is not None:
+            faults["northbound"] = self.allegiance.fault
         for network_id in self.snapshot.local_networks():
             network = self.snapshot.networks[network_id]
             reason = self.plumbing.mtu_fault(network)
@@ -395,7 +379,7 @@ class Agent:
             self._retry_at_s = time.monotonic() + RETRY_S
         if nb.is_writing or not nb.is_connected or self._retry_at_s is not None:
             return
-        is_obeyed = self._nb_fault is None
+        is_obeyed = self.allegiance.fault is None
         if is_obeyed and not self._is_whole:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.

@@ -14,12 +14,12 @@ Errors, all of them `TrunklineError`:
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
+from trunkline.ovsdb import member
 from trunkline.ovsdb.check import Check, deletion, no_sub_ports, trunk_checks
 from trunkline.ovsdb.operation import (
     NamedUuid,
@@ -36,8 +36,8 @@ from trunkline.ovsdb.refusal import (
     no_such,
     refusal,
 )
-from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError
-from trunkline.ovsdb.schema import DATABASE, version
+from trunkline.ovsdb.rpc import UnreachableError
+from trunkline.ovsdb.schema import DATABASE
 from trunkline.ovsdb.spec import (
     FIRST_CHASSIS,
     NetworkSpec,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from trunkline.ovsdb.operation import Operation, Row
-    from trunkline.ovsdb.rpc import Tls
+    from trunkline.ovsdb.rpc import Rpc, Tls
 
 __all__ = [
     "DEFAULT_REMOTE",
@@ -75,8 +75,6 @@ _REQUEST_TIMEOUT_S = 60.0
 _ATTEMPTS = 40
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.25
-_ELECTION_PAUSE_S = 0.1
-_CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline nb status`"
 
 
 class Northbound:
@@ -90,23 +88,10 @@ class Northbound:
     def connect(cls, remotes: str, timeout_s: float = 5, tls: Tls | None = None) -> Northbound:
         """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
 
-        Any member of a cluster will do: a follower hands writes on to the leader. A member that is cut off
-        from its cluster is passed over; while there is no other, *timeout_s* is how long a leader may take to
-        be elected.
-
         Raises:
-            UnreachableError: none does; the text has a reason for each.
+            UnreachableError: none does within *timeout_s*; the text has a reason for each.
         """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            failures: list[str] = []
-            rpc = _first_fit(remotes, timeout_s, tls, failures)
-            if rpc is not None:
-                return cls(rpc)
-            if time.monotonic() >= deadline or not any(reason.endswith(_CUT_OFF) for reason in failures):
-                break
-            time.sleep(_ELECTION_PAUSE_S)
-        raise UnreachableError("; ".join(failures) or "no remote is given; use --nb, for example unix:PATH")
+        return cls(member.connect(remotes, timeout_s, tls))
 
     def __enter__(self) -> Northbound:
         return self
@@ -126,7 +111,7 @@ class Northbound:
         Raises:
             TransactionError: the database aborted it.
         """
-        results = _transact(self.rpc, DATABASE, operations, _REQUEST_TIMEOUT_S)
+        results = member.transact(self.rpc, DATABASE, operations, _REQUEST_TIMEOUT_S)
         for position, result in enumerate(results):
             if result is not None and "error" in result:
                 raise TransactionError(
@@ -394,57 +379,6 @@ class Northbound:
         if not rows:
             raise RefusedError("the northbound has no NB_Global row; `trunkline nb start` makes it")
         return rows[0]
-
-
-def _transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s: float) -> list[Any]:
-    try:
-        results: list[Any] = rpc.request("transact", [database, *operations], timeout_s)
-    except RequestError as error:
-        raise UnreachableError(f"{rpc.remote}: {error}") from error
-    return results
-
-
-def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[str]) -> Rpc | None:
-    """Return a connection to the first of *remotes* that will do; *failures* gets why others will not."""
-    for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
-        try:
-            rpc = Rpc.connect(remote, timeout_s, tls)
-        except UnreachableError as error:
-            failures.append(str(error))
-            continue
-        reason = _unfit(rpc, timeout_s)
-        if reason is None:
-            return rpc
-        rpc.close()
-        failures.append(f"{remote}: {reason}")
-    return None
-
-
-def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
-    """Return why the server at *rpc* is not one to work with, None where it is.
-
-    The `_Server` database is ovsdb-server(5)'s own: which databases it serves, and in what state.
-    """
-    known = {"op": "select", "table": "Database", "where": [], "columns": ["name", "connected", "schema"]}
-    try:
-        rows = _transact(rpc, "_Server", [known], timeout_s)[0]["rows"]
-    except UnreachableError as error:
-        return str(error).removeprefix(f"{rpc.remote}: ")
-    served = {row["name"]: row for row in rows if row["name"] != "_Server"}
-    row = served.get(DATABASE)
-    if row is None:
-        others = f"serves only {', '.join(sorted(served))}" if served else "serves no database"
-        hint = "; is this the switch's own database?" if "Open_vSwitch" in served else ""
-        return f"{others}, not {DATABASE}{hint}"
-    if not row["connected"] or not isinstance(row["schema"], str):
-        return _CUT_OFF
-    theirs, ours = (
-        tuple(map(int, text.split("."))) for text in (json.loads(row["schema"])["version"], version())
-    )
-    if theirs[0] != ours[0] or theirs < ours:
-        side = "this program" if theirs > ours else "the northbound, by `trunkline nb start`"
-        return f"has version {'.'.join(map(str, theirs))} of the schema, not {version()}; upgrade {side}"
-    return None
 
 
 def _pauses() -> Iterator[float]:

@@ -1,0 +1,46 @@
+"""Allegiance: which northbound the chassis obeys (docs/adr/0011-a-chassis-obeys-one-northbound.md)."""
+
+from __future__ import annotations
+
+from trunkline.agent.log import Log
+from trunkline.agent.settings import ANY_NB
+
+log = Log("allegiance")
+
+
+class Allegiance:
+    """The identity of the northbound that is obeyed: the one that a setting names, or the first one met.
+
+    A wiped file, or a remote that leads elsewhere, would cut every VM off; what is known stays instead, and
+    *fault* says why.
+    """
+
+    def __init__(self) -> None:
+        self.fault: str | None = None
+        self._met: str | None = None
+
+    def forget(self) -> None:
+        """Obey whichever northbound comes next, unless a setting names one."""
+        self._met = None
+
+    def is_first(self, identity: str, named: str | None) -> bool:
+        """Return whether the northbound *identity* is new, and obeyed as no setting has *named* one."""
+        if named is not None or self._met == identity:
+            return False
+        self._met = identity
+        return True
+
+    def obeys(self, identity: str, named: str | None) -> bool:
+        """Return whether the northbound *identity* is obeyed; *named* is the one that a setting names."""
+        obeyed = named or self._met
+        is_obeyed = obeyed in (identity, ANY_NB)
+        if is_obeyed and self.fault is not None:
+            log.info("northbound obeyed", identity=identity)
+            self.fault = None
+        elif not is_obeyed and self.fault is None:
+            self.fault = (
+                f"it is {identity}, and this chassis obeys {obeyed}; what is known stays. "
+                "If it is meant, run here: trunkline chassis accept-nb"
+            )
+            log.error("northbound not obeyed", identity=identity, obeyed=obeyed)
+        return is_obeyed

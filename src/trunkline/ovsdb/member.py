@@ -1,0 +1,97 @@
+"""The member of a cluster, or the one server, that an operator's program works with."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError
+from trunkline.ovsdb.schema import DATABASE, version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trunkline.ovsdb.operation import Operation
+    from trunkline.ovsdb.rpc import Tls
+
+_ELECTION_PAUSE_S = 0.1
+_CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline nb status`"
+
+
+def connect(remotes: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
+    """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
+
+    Any member of a cluster will do: a follower hands writes on to the leader. A member that is cut off from
+    its cluster is passed over; while there is no other, *timeout_s* is how long a leader may take to be
+    elected.
+
+    Raises:
+        UnreachableError: none does; the text has a reason for each.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        failures: list[str] = []
+        rpc = _first_fit(remotes, timeout_s, tls, failures)
+        if rpc is not None:
+            return rpc
+        if time.monotonic() >= deadline or not any(reason.endswith(_CUT_OFF) for reason in failures):
+            break
+        time.sleep(_ELECTION_PAUSE_S)
+    raise UnreachableError("; ".join(failures) or "no remote is given; use --nb, for example unix:PATH")
+
+
+def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s: float) -> list[Any]:
+    """Return the results of *operations* on *database*, done in one transaction (RFC 7047 section 4.1.3).
+
+    Raises:
+        UnreachableError: the server does not know the method, or the database.
+    """
+    try:
+        results: list[Any] = rpc.request("transact", [database, *operations], timeout_s)
+    except RequestError as error:
+        raise UnreachableError(f"{rpc.remote}: {error}") from error
+    return results
+
+
+def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[str]) -> Rpc | None:
+    """Return a connection to the first of *remotes* that will do; *failures* gets why others will not."""
+    for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
+        try:
+            rpc = Rpc.connect(remote, timeout_s, tls)
+        except UnreachableError as error:
+            failures.append(str(error))
+            continue
+        reason = _unfit(rpc, timeout_s)
+        if reason is None:
+            return rpc
+        rpc.close()
+        failures.append(f"{remote}: {reason}")
+    return None
+
+
+def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
+    """Return why the server at *rpc* is not one to work with, None where it is.
+
+    The `_Server` database is ovsdb-server(5)'s own: which databases it serves, and in what state.
+    """
+    known = {"op": "select", "table": "Database", "where": [], "columns": ["name", "connected", "schema"]}
+    try:
+        rows = transact(rpc, "_Server", [known], timeout_s)[0]["rows"]
+    except UnreachableError as error:
+        return str(error).removeprefix(f"{rpc.remote}: ")
+    served = {row["name"]: row for row in rows if row["name"] != "_Server"}
+    row = served.get(DATABASE)
+    if row is None:
+        others = f"serves only {', '.join(sorted(served))}" if served else "serves no database"
+        hint = "; is this the switch's own database?" if "Open_vSwitch" in served else ""
+        return f"{others}, not {DATABASE}{hint}"
+    if not row["connected"] or not isinstance(row["schema"], str):
+        return _CUT_OFF
+    theirs, ours = (
+        tuple(map(int, text.split("."))) for text in (json.loads(row["schema"])["version"], version())
+    )
+    if theirs[0] != ours[0] or theirs < ours:
+        side = "this program" if theirs > ours else "the northbound, by `trunkline nb start`"
+        return f"has version {'.'.join(map(str, theirs))} of the schema, not {version()}; upgrade {side}"
+    return None
