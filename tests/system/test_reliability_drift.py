@@ -197,3 +197,19 @@ def test_rule_7_a_provider_bridge_deleted_and_recreated_is_wired_again(
     )
     site.sync()
     assert chassis.faults == {}
+
+
+def test_rule_4_a_port_is_up_again_whose_northbound_died_as_that_was_written(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """DESIGN.md, Lifecycle 4: `Port.up` and `Chassis.nb_cfg` are level-triggered and mend themselves."""
+    chassis.set(**{"trunkline-datapath-type": "netdev"})
+    chassis.switch.vsctl("del-br", "br-int")
+    until(lambda: site.bindings()["a"] == (None, False), "the VIF went with it")
+    chassis.switch.vsctl("set", "Bridge", "br-int", "datapath_type=dummy")
+    chassis.plug("a")
+    site.served.kill()
+    site.served.start()
+    site.reconnect()
+    site.sync()
+    assert site.bindings()["a"] == ("c1", True)

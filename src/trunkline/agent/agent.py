@@ -384,9 +384,11 @@ class Agent:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.
         is_all_known = nb.are_conditions_met
+        # No update carries a change that asked for no flow: it is carried once nothing is pending.
+        carried = self._generation if self._are_flows_applied else forwarding.applied
         bindings = (
             self.reporter.bindings(
-                nb, self.snapshot, forwarding.applied, self._is_working, are_others_known=is_all_known
+                nb, self.snapshot, carried, self._is_working, are_others_known=is_all_known
             )
             if is_obeyed
             else {}
