@@ -231,7 +231,7 @@ def idle(made: Cloud, rounds: Rounds) -> None:
 
 def fan_out(made: Cloud, rounds: Rounds) -> None:
     """One change at a time, until every session that it concerns has seen it."""
-    with made.northbound() as nb, made.watched("a change", 2 * rounds.changes):
+    with made.northbound() as nb, made.watched("a commit seen", 3 * rounds.changes):
         for turn in range(rounds.changes):
             network = turn % made.site.networks
             spec = made.spec(network)
