@@ -30,6 +30,9 @@ from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 
 log = Log("agent")
 
+PART_ROWS = 500
+"""How many rows are read before their flows are computed, where more are to be read."""
+
 RETRY_S = 1.0
 """How long to wait after a database refused a write for good."""
 
@@ -215,27 +218,32 @@ class Agent:
         if not self._is_obeyed(nb):
             self._has_missed |= bool(touched)
             return
-        changes = nb.changes(nb.everything if self._has_missed else touched)
+        if self._has_missed:
+            touched = nb.everything
         self._has_missed = False
+        parts = list(touched.parts(("Network", "Port"), PART_ROWS))
+        for number, part in enumerate(parts, 1):
+            self._take_rows(nb.changes(part))
+            if number < len(parts) and nb.are_conditions_met:
+                self._begin()
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
         if is_complete and self._is_nb_new:
             # What the last northbound said and this one does not is gone.
             self._is_nb_new = False
             gone_networks = self.snapshot.networks.keys() - nb.rows("Network").keys()
             gone_ports = self.snapshot.ports.keys() - nb.rows("Port").keys()
-            changes.networks |= dict.fromkeys(gone_networks)
-            changes.ports |= dict.fromkeys(gone_ports)
-        if changes.networks or changes.ports:
-            self.quarantine.release(changes, self.snapshot)
-            self.snapshot.change(changes)
-            for port_id in changes.ports:
-                self.reporter.mark(port_id, self._generation)
-            is_complete = is_complete and not nb.narrow()
+            self._take_rows(Changes(dict.fromkeys(gone_networks), dict.fromkeys(gone_ports)))
         if is_complete and not self._is_whole:
             self._is_whole = True
             if self.forwarding is not None and self.forwarding.installed is not None:
                 self.migration.recognise(self.forwarding.installed, self.snapshot)
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
+
+    def _take_rows(self, changes: Changes) -> None:
+        self.quarantine.release(changes, self.snapshot)
+        self.snapshot.change(changes)
+        for port_id in changes.ports:
+            self.reporter.mark(port_id, self._generation)
 
     def _is_obeyed(self, nb: NorthboundReplica) -> bool:
         if self.settings is None or not nb.is_synced or nb.identity is None:
@@ -252,17 +260,27 @@ class Agent:
         return (self.forwarding.generation if self.forwarding is not None else 0) + 1
 
     def _refresh(self) -> None:
-        """Look anew at the subjects that changed, and tell all but the forwarding of them."""
-        if self.forwarding is None or not self._is_whole or self.snapshot.is_clean:
+        """Look anew at the subjects that changed, once all is known, and tell all but the forwarding."""
+        if self._is_whole:
+            self._look()
+
+    def _look(self) -> None:
+        if self.forwarding is None or self.snapshot.is_clean:
             return
         views = self.quarantine.admitted(self.snapshot.refresh(), self.snapshot)
         self._spread(views)
         self._view_by_subject |= views
 
-    def _update(self) -> None:
-        """Tell the forwarding of the subjects that were looked at."""
+    def _begin(self) -> None:
+        """Let the switch read the first flows of a large change, while the rest of its rows are read."""
+        self._look()
+        self._plumb()
+        self._update(is_first=True)
+
+    def _update(self, *, is_first: bool = False) -> None:
+        """Tell the forwarding of the subjects that were looked at; where *is_first*, more will follow."""
         if self.forwarding is not None:
-            self.forwarding.update(self._view_by_subject)
+            self.forwarding.update(self._view_by_subject, is_first=is_first)
         self._view_by_subject = {}
 
     def _spread(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:

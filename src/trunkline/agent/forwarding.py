@@ -82,11 +82,17 @@ class Forwarding:
 
     # -- what should be ----------------------------------------------------------------------------
 
-    def update(self, view_by_subject: Mapping[SubjectId, View | None], *, is_afresh: bool = False) -> None:
+    def update(
+        self,
+        view_by_subject: Mapping[SubjectId, View | None],
+        *,
+        is_afresh: bool = False,
+        is_first: bool = False,
+    ) -> None:
         """Let each subject have the flows that its view means; None means none.
 
         A view that is as it was costs nothing, unless all is computed *is_afresh*: every chassis hears of
-        each port's `up`, which changes no flow.
+        each port's `up`, which changes no flow. Where *is_first*, more follows before all is sent.
         """
         if not view_by_subject:
             return
@@ -95,7 +101,7 @@ class Forwarding:
             for subject, view in view_by_subject.items()
             if is_afresh or self._view_by_subject.get(subject) != view
         ]
-        is_large = len(changed) >= LARGE_UPDATE
+        is_large = is_first or len(changed) >= LARGE_UPDATE
         step = _SLICE if is_large else max(1, len(changed))
         for at in range(0, len(changed), step):
             encoded = {subject: self._encoded(subject, view) for subject, view in changed[at : at + step]}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,13 @@ class Touched:
 
     def __bool__(self) -> bool:
         return any(self.row_ids.values())
+
+    def parts(self, tables: Iterable[str], size: int) -> Iterator[Touched]:
+        """Yield the rows of *tables*, one table after the other, in portions of at most *size*."""
+        for table in tables:
+            row_ids = iter(self[table])
+            while part := set(islice(row_ids, size)):
+                yield Touched({table: part})
 
 
 class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
