@@ -91,7 +91,7 @@ def _ends(mapping: BridgeMapping, wiring: Wiring) -> tuple[_End, _End]:
 def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], dict[str, str]]:
     """Return the uplinks that there are, by physnet, and a fault for each mapping that has none that works.
 
-    Where the ends are in different datapaths they have an ofport, and one of them, whichever, has an error.
+    Where the ends are in different datapaths they have an ofport, and perhaps one of them an error.
     """
     uplink_by_physnet: dict[str, Uplink] = {}
     faults: dict[str, str] = {}
@@ -108,7 +108,19 @@ def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], d
             for end in (interface, switch.row("Interface", mapping.outer)):
                 if end is not None and one(end, "error"):
                     faults[name] = f"{one(end, 'name')}: {one(end, 'error')}"
+            here, there = (_datapath_type(switch, bridge) for bridge in (wiring.bridge, mapping.bridge))
+            if here != there:
+                faults[name] = (
+                    f"{mapping.bridge} is in datapath {there} and {wiring.bridge} in {here}, and no patch "
+                    "port reaches from one to the other; give both bridges one datapath_type"
+                )
     return uplink_by_physnet, faults
+
+
+def _datapath_type(switch: SwitchReplica, bridge: str) -> str:
+    """Return the type of the bridge's datapath; ovs-vswitchd.conf.db(5) has `system` for none."""
+    row = switch.row("Bridge", bridge)
+    return (one(row, "datapath_type") if row is not None else "") or "system"
 
 
 def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | None:
