@@ -58,13 +58,15 @@ class Columns(_Base):  # type: ignore[misc]
 
     def one(self, column: str) -> Any:
         """Return the only value of *column*, None where there is none."""
-        datum = self.get(column)
-        if datum is not None:
-            return next((atom.value for atom in datum.values), None)
         json = self.received.get(column, _ABSENT)
         if json is _ABSENT:
-            return self._default(column)
-        if type(json) is list and json[0] == "set":
+            datum = self.get(column)
+            if datum is None:
+                return self._default(column)
+            return next((atom.value for atom in datum.values), None)
+        if type(json) is not list:
+            return json
+        if json[0] == "set":
             if not json[1]:
                 return None
             json = json[1][0]
@@ -90,10 +92,11 @@ class Columns(_Base):  # type: ignore[misc]
         return {} if json is None else dict(json[1])
 
     def _default(self, column: str) -> Any:
-        if column not in self._default_by_column:
+        default = self._default_by_column.get(column, _ABSENT)
+        if default is _ABSENT:
             values = _default(self._table.columns[column].type).values
-            self._default_by_column[column] = next((atom.value for atom in values), None)
-        return self._default_by_column[column]
+            default = self._default_by_column[column] = next((atom.value for atom in values), None)
+        return default
 
 
 def _default(kind: Any) -> Any:

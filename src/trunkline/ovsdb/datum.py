@@ -6,12 +6,19 @@ several times to hand it out; what the server sent is in the row's data as it ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
 def one(row: Any, column: str) -> Any:
     """Return the value of *column*, None where it is optional and empty; a reference is the row's UUID."""
     return row._data.one(column)
+
+
+def reader(row: Any) -> Callable[[str], Any]:
+    """Return `one` for the columns of *row*: for who reads many of them."""
+    read: Callable[[str], Any] = row._data.one
+    return read
 
 
 def every(row: Any, column: str) -> frozenset[Any]:

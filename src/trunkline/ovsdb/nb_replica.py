@@ -13,7 +13,7 @@ from trunkline.core.address import parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import AllowedPair, Network, Port
 from trunkline.core.snapshot import Changes
-from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.datum import every, one, pairs, reader
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.schema import IDENTITY, SCHEMA_PATH
@@ -306,23 +306,24 @@ def _network(row: Any) -> Network:
 
 
 def _port(row: Any) -> Port:
-    requested = one(row, "requested_chassis") or ""
+    read = reader(row)
+    requested = read("requested_chassis") or ""
     allowed = (AllowedPair(*parse_allowed_pair(text)) for text in sorted(every(row, "allowed_address_pairs")))
     return Port(
         id=row.uuid,
-        name=one(row, "name"),
-        key=one(row, "unique_key"),
-        network_id=one(row, "network"),
-        mac=parse_port_mac(one(row, "mac")),
+        name=read("name"),
+        key=read("unique_key"),
+        network_id=read("network"),
+        mac=parse_port_mac(read("mac")),
         addresses=tuple(parse_ip(text) for text in sorted(every(row, "addresses"))),
-        is_enabled=one(row, "enabled") is not False,
-        is_secured=one(row, "port_security") is not False,
+        is_enabled=read("enabled") is not False,
+        is_secured=read("port_security") is not False,
         allowed_pairs=tuple(allowed),
-        takes_unknown_macs=one(row, "unknown_macs"),
+        takes_unknown_macs=read("unknown_macs"),
         requested_chassis=tuple(name.strip() for name in requested.split(",") if name.strip()),
-        chassis=one(row, "chassis"),
-        is_up=bool(one(row, "up")),
-        parent=one(row, "parent"),
-        parent_vlan=one(row, "parent_vlan"),
+        chassis=read("chassis"),
+        is_up=bool(read("up")),
+        parent=read("parent"),
+        parent_vlan=read("parent_vlan"),
         is_announced=pairs(row, "options").get("announce") != "false",
     )
