@@ -11,14 +11,13 @@ from uuid import UUID
 
 import ovs.db.idl
 import ovs.poller
+import ovs.timeval
 
 from trunkline.ovsdb import parser
 from trunkline.ovsdb.columns import Columns
+from trunkline.ovsdb.patience import SHORTEST_MS, Patience
 
 parser.install()
-
-PROBE_INTERVAL_MS = 5000
-"""How long a server may be silent before it is asked whether it is there."""
 
 
 @dataclass
@@ -51,7 +50,7 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
     def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper) -> None:
         self.touched: dict[str, set[UUID]] = {}
         self._defaults: dict[str, dict[str, Any]] = {}
-        super().__init__(remotes, helper, probe_interval=PROBE_INTERVAL_MS, leader_only=False)
+        super().__init__(remotes, helper, probe_interval=SHORTEST_MS, leader_only=False)
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
         """Note the row; the IDL calls this for each one that a message changes."""
@@ -113,6 +112,7 @@ class Replica:
         self._idl.set_lock(lock)
         self._known: dict[str, set[UUID]] = {table: set() for table in columns_by_table}
         self._synced_session: int | None = None
+        self._patience = Patience()
         self._transaction: Any = None
         self.error: str | None = None
 
@@ -129,6 +129,11 @@ class Replica:
             and self._idl._session.is_connected()
             and self._idl._session.get_seqno() == self._idl._last_seqno
         )
+
+    @property
+    def probe_interval_ms(self) -> int:
+        """How long the server may be silent before it is asked whether it is there."""
+        return self._patience.interval_ms
 
     @property
     def is_contended(self) -> bool:
@@ -167,6 +172,9 @@ class Replica:
         meanwhile.
         """
         self._idl.run()
+        session = self._idl._session
+        interval_ms = self._patience.watch(ovs.timeval.msec(), is_connected=session.is_connected())
+        session.reconnect.set_probe_interval(interval_ms)
         touched, self._idl.touched = self._idl.touched, {}
         if not self.is_connected:
             # Half a dump would look like rows that went; what was touched is told again when it is whole.
