@@ -298,19 +298,23 @@ def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
     port.trunks = sorted(vlan_ids)
 
 
-def unwire(switch: SwitchReplica, bridge: str) -> None:
+def unwire(switch: SwitchReplica, bridge: str) -> bool:
     """Begin a write that takes out every patch port of ours, and *bridge* where the agent created it.
 
-    A bridge that still holds ports of others, VIFs for example, stays.
+    A bridge that still holds ports of others, VIFs for example, stays. Returns whether *bridge* goes.
     """
     transaction = switch.begin("trunkline agent: clean up")
     strays = _strays(switch, Wiring(bridge))
     for stray_bridge, port in strays:
         stray_bridge.delvalue("ports", port.uuid)
     row = switch.row("Bridge", bridge)
-    if row is not None and BRIDGE_MARK in pairs(row, "external_ids"):
-        ours = {port.uuid for _, port in strays}
-        others = [port for port in row.ports if port.uuid not in ours and port.name != bridge]
-        if not others:
-            switch.root.delvalue("bridges", row.uuid)
+    ours = {port.uuid for _, port in strays}
+    goes = (
+        row is not None
+        and BRIDGE_MARK in pairs(row, "external_ids")
+        and all(port.uuid in ours or port.name == bridge for port in row.ports)
+    )
+    if goes:
+        switch.root.delvalue("bridges", row.uuid)
     switch.commit(transaction)
+    return goes
