@@ -79,6 +79,7 @@ class Forwarding:
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
         self._draft: _Draft | None = None
+        self._is_unsure = False
 
     # -- what should be ----------------------------------------------------------------------------
 
@@ -196,7 +197,7 @@ class Forwarding:
             case FlowsDrifted(changes):
                 self._drift(changes)
             case FlowsUnknown():
-                self.reread()
+                self._is_unsure = True
             case BundleApplied(bundle_id):
                 sent = self._finish(bundle_id)
                 if sent is not None and self.installed is not None:
@@ -245,6 +246,7 @@ class Forwarding:
         self.applied = -1
         self._sent = None
         self._draft = None
+        self._is_unsure = False
 
     def _finish(self, bundle_id: int) -> _Sent | None:
         if self._sent is None or self._sent.bundle_id != bundle_id:
@@ -267,6 +269,10 @@ class Forwarding:
         if plan.is_empty and self._draft is None:
             self._touched = set()
             self.applied = self.generation
+            if self._is_unsure:
+                # Not before: the switch would list its flows while it could be repairing them.
+                self._is_unsure = False
+                self.reread()
             return
         if not (is_repair and self._contest.is_on):
             log.info(
