@@ -129,3 +129,25 @@ def test_a_switch_that_goes_amid_a_large_change_gets_it_when_it_is_back(
     turn_until(forwarding, applied(forwarding))
     assert forwarding.installed == forwarding.desired.body_by_key
     assert set(on_switch(switch)) == set(forwarding.desired.body_by_key)
+
+
+def test_a_large_change_that_the_switch_gave_up_waiting_for_is_sent_again(
+    switch: Switch, forwarding: Forwarding
+) -> None:
+    """Where an uplink is long in coming, Open vSwitch drops the open bundle (ovs-vswitchd.conf.db(5))."""
+    switch.vsctl("set", "Open_vSwitch", ".", "other_config:bundle-idle-timeout=1")
+    forwarding.update(many())
+    forwarding.run()
+    poller = ovs.poller.Poller()
+    forwarding.wait(poller)
+    # The next that the switch says is that the bundle is gone.
+    poller.block()
+    forwarding.run()
+    assert on_switch(switch) == {}
+
+    def is_whole() -> bool:
+        forwarding.send()
+        return forwarding.is_applied
+
+    turn_until(forwarding, is_whole)
+    assert on_switch(switch) == forwarding.desired.body_by_key == forwarding.installed
