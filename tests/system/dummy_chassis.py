@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -76,7 +77,7 @@ class Agent:
         return self.log_path.read_text() if self.log_path.exists() else ""
 
     def ask(self, *words: str) -> str:
-        until(lambda: self.socket.exists() or self.process.poll() is not None, "control socket")
+        until(lambda: _is_served(self.socket) or self.process.poll() is not None, "control socket")
         assert self.process.poll() is None, self.process.communicate()
         return self.switch.appctl("-t", str(self.socket), *words)
 
@@ -99,6 +100,12 @@ class Agent:
         """Return what `end` does, of a process that ends without being told to."""
         complaint = self.process.communicate(timeout=TIMEOUT_S)[1]
         return self.process.returncode, complaint
+
+
+def _is_served(path: Path) -> bool:
+    """Whether somebody listens at *path*: a socket is there a moment earlier than that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 class Wires:
@@ -183,6 +190,16 @@ class DummyChassis:
 
     def get(self, table: str, record: str, column: str) -> str:
         return self.switch.vsctl("--if-exists", "get", table, record, column).strip()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Keep ovs-vswitchd from doing anything for the length of the block; its database goes on."""
+        pid = int((self.switch.rundir / "ovs-vswitchd.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def ofport(self, interface: str) -> int:
         return int(self.get("Interface", interface, "ofport"))

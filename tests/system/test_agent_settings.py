@@ -201,11 +201,35 @@ def test_the_integration_bridge_changes_live(site: Site, chassis: DummyChassis) 
     site.sync()
     assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
     chassis.set(**{"trunkline-integration-bridge": None})
+    site.await_up("a", is_up=False)
     chassis.unplug("a")
     chassis.plug("a")
     site.await_up("a")
     site.sync()
     assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
+
+
+def test_a_patch_port_that_changes_bridges_while_the_switch_is_busy_keeps_its_peer(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """Open vSwitch 3.1 takes the peer from a patch port that leaves one bridge for another in one turn."""
+    vsctl = chassis.switch.vsctl
+    vsctl("add-br", "br-new", "--", "set", "Bridge", "br-new", "datapath_type=dummy")
+    for bridge in ("br-new", "br-int"):
+        setting = f"external_ids:trunkline-integration-bridge={bridge}"
+        with chassis.busy():
+            vsctl("--no-wait", "set", "Open_vSwitch", ".", setting)
+            until(lambda: not chassis.get("Interface", "int-br-phys1", "name"), "removed")
+            for _ in range(3):
+                # Each answer is a turn of the agent's loop, in which it could go too far.
+                assert not chassis.agent.status()["settled"]
+            assert not chassis.get("Interface", "int-br-phys1", "name")
+        site.await_up("a", is_up=False)
+        chassis.unplug("a")
+        chassis.plug("a", bridge=bridge)
+        site.await_up("a")
+        site.sync()
+        assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
 
 
 def test_an_integration_bridge_that_is_not_there_is_created(site: Site) -> None:

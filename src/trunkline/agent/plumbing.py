@@ -33,6 +33,7 @@ class Plumbing:
         self.faults: dict[str, str] = {}
         self.is_due = False
         self.is_refused = False
+        self._has_removed = False
         self._trunks = Trunks()
         self._live: dict[str, Trunk] = {}
         self._transparent: set[UUID] = set()
@@ -92,8 +93,10 @@ class Plumbing:
             self._nb_identity = None
             # What is wider than needed is narrowed once the flows are gone: see `settle`.
             self.is_due = False
-        elif not self.switch.is_writing and not self.is_refused:
-            log.info("wiring", changes="; ".join(wiring.wire(self.switch, target)))
+        elif not self.switch.is_writing and not self.is_refused and self._is_removal_realized:
+            written = wiring.wire(self.switch, target)
+            self._has_removed = written.has_removed
+            log.info("wiring", changes="; ".join(written.deeds))
         return uplinks
 
     def settle(self, settings: Settings) -> None:
@@ -106,6 +109,11 @@ class Plumbing:
         if not settings.is_pruned or self.is_refused:
             return True
         return self._trunks.are_covered(self._live) and (self.switch.is_realized or not self._live)
+
+    @property
+    def _is_removal_realized(self) -> bool:
+        """Whether the switch has let go of what the last write removed: see `wiring.wire`."""
+        return not self._has_removed or self.switch.is_realized
 
     @property
     def is_settled(self) -> bool:

@@ -232,11 +232,22 @@ def _is_limit_low(switch: SwitchReplica, wiring: Wiring) -> bool:
 # -- what should be ------------------------------------------------------------------------------------
 
 
-def wire(switch: SwitchReplica, wiring: Wiring) -> list[str]:
+class Written(NamedTuple):
+    """What a write does: *deeds* says it in words, *has_removed* whether patch ports go by it."""
+
+    deeds: list[str]
+    has_removed: bool
+
+
+def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     """Begin a write that brings the switch to *wiring*, or, where it has no bridge yet, next to it.
 
-    Returns what it does, in words. Patch ports of the agreed names that are already what they should be, such
-    as those of another agent, are taken over: marked, and otherwise left as they are.
+    Patch ports of the agreed names that are already what they should be, such as those of another agent, are
+    taken over: marked, and otherwise left as they are.
+
+    A patch port that another bridge has is removed by one write, and created by the next: await
+    `SwitchReplica.is_realized` between them. ovs-vswitchd 3.1 that sees both at once moves the port and cuts
+    it off from its peer, for good and without an error.
     """
     transaction = switch.begin("trunkline agent: bridge and patch ports")
     deeds: list[str] = []
@@ -245,11 +256,12 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> list[str]:
         deeds.append(f"create {wiring.bridge}")
         _create_bridge(switch, transaction, wiring)
         switch.commit(transaction)
-        return deeds
+        return Written(deeds, has_removed=False)
     if one(bridge, "fail_mode") != "secure":
         deeds.append(f"make {wiring.bridge} secure")
         bridge.fail_mode = ["secure"]
-    for stray_bridge, port in _strays(switch, wiring):
+    strays = _strays(switch, wiring)
+    for stray_bridge, port in strays:
         deeds.append(f"remove {one(port, 'name')}")
         stray_bridge.delvalue("ports", port.uuid)
     for end in list(_unfit(switch, wiring)):
@@ -265,7 +277,7 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> list[str]:
         deeds.append(f"obey the northbound {wiring.nb_identity}")
         switch.root.setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
     switch.commit(transaction)
-    return deeds
+    return Written(deeds, has_removed=bool(strays))
 
 
 def _create_bridge(switch: SwitchReplica, transaction: Any, wiring: Wiring) -> None:
