@@ -150,7 +150,8 @@ def test_somebody_who_changes_flows_again_and_again_keeps_neither_the_agent_nor_
     print(f"figure: contest: {count} deletions in 5 s, {share:.0%} of a CPU, {len(said)} lines")
     assert "again and again" in chassis.faults["flows"]
     assert count > 2 * CONTEST_TURNS, "each is put back"
-    assert count < CONTEST_TURNS + 5.0 / CONTEST_HOLD_S
+    # The turn that makes it a contest, one at each end of the 5 s, and the deletion that is not repaired yet.
+    assert count <= CONTEST_TURNS + 5.0 / CONTEST_HOLD_S + 4
     assert share < 0.2
     assert len(said) < CONTEST_TURNS + 5 * LINES_PER_S
     until(lambda: ours(chassis) == before, "repaired")
