@@ -264,7 +264,7 @@ def _edit_port(random: Random, old: Rows) -> Rows:
         changed = {name: getattr(port, name)}
         if name == "parent":
             changed["parent_vlan"] = port.parent_vlan
-        port = replace(present, **changed)
+        port = present._replace(**changed)
     elif random.random() < 0.3:
         return _accepted(list(old.networks.values()), others, old.vifs, old.uplinks)
     return _accepted(list(old.networks.values()), [*others, port], old.vifs, old.uplinks)
@@ -280,8 +280,8 @@ def _swap_ports(random: Random, old: Rows) -> Rows:
     )
     ports = {
         **old.ports,
-        one.id: replace(one, **{name: getattr(two, name) for name in names}),
-        two.id: replace(two, **{name: getattr(one, name) for name in names}),
+        one.id: one._replace(**{name: getattr(two, name) for name in names}),
+        two.id: two._replace(**{name: getattr(one, name) for name in names}),
     }
     return _accepted(list(old.networks.values()), list(ports.values()), old.vifs, old.uplinks)
 
@@ -293,7 +293,7 @@ def _recreate_port(random: Random, old: Rows) -> Rows:
     port = random.choice(list(old.ports.values()))
     number = port.id.int + (1000 if port.id.int < 3000 else -1000)
     ports = [each for each in old.ports.values() if each.id != port.id]
-    again = replace(port, id=UUID(int=number), key=port.key + (1000 if number >= 3000 else -1000))
+    again = port._replace(id=UUID(int=number), key=port.key + (1000 if number >= 3000 else -1000))
     return _accepted(list(old.networks.values()), [*ports, again], old.vifs, old.uplinks)
 
 
@@ -314,8 +314,8 @@ def _swap_ofports(random: Random, old: Rows) -> Rows:
     one, two = random.sample(singles, 2)
     vifs = {
         **old.vifs,
-        one.iface_id: (replace(one, ofport=two.ofport),),
-        two.iface_id: (replace(two, ofport=one.ofport),),
+        one.iface_id: (one._replace(ofport=two.ofport),),
+        two.iface_id: (two._replace(ofport=one.ofport),),
     }
     return replace(old, vifs=vifs)
 

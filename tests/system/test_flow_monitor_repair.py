@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -42,7 +41,7 @@ def forwarding(switch: Switch) -> Iterator[Forwarding]:
         (Subject.PORT, UUID(int=2)): PORT,
     }
     for number in range(REMOTE_PORTS):
-        view = replace(REMOTE, key=1000 + number, mac=REMOTE.mac + number)
+        view = REMOTE._replace(key=1000 + number, mac=REMOTE.mac + number)
         views[Subject.PORT, UUID(int=1000 + number)] = view
     forwarding = Forwarding(switch.target)
     forwarding.update(views)
@@ -132,7 +131,7 @@ def test_foreign_flow_in_the_place_of_ours_is_replaced(switch: Switch, forwardin
 
 def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, forwarding: Forwarding) -> None:
     """A modify takes no hold where somebody deleted its flow first."""
-    changed = replace(PORT, outlet=replace(PORT.outlet, ofport=2))
+    changed = PORT._replace(outlet=PORT.outlet._replace(ofport=2))
     forwarding.update({(Subject.PORT, UUID(int=2)): changed})
     switch.ofctl("del-flows", switch.target, f"table={Table.DISPATCH:d}")
     forwarding.send()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -48,7 +47,7 @@ def many() -> Views:
     """A network with a local port and remote ones, enough of them to be sent while they are computed."""
     views: Views = {(Subject.NETWORK, UUID(int=1)): NETWORK, LOCAL: PORT}
     for number in range(LARGE_UPDATE):
-        views[remote(number)] = replace(REMOTE, key=1000 + number, mac=REMOTE.mac + number)
+        views[remote(number)] = REMOTE._replace(key=1000 + number, mac=REMOTE.mac + number)
     return views
 
 
@@ -92,8 +91,8 @@ def test_a_change_of_mind_before_a_large_change_is_sent_is_what_the_switch_gets(
     views = many()
     forwarding.update(views)
     gone, changed = remote(1), remote(2)
-    forwarding.update({gone: None, changed: replace(REMOTE, key=5, mac=REMOTE.mac + 70_000)})
-    forwarding.update({LOCAL: replace(PORT, is_secured=not PORT.is_secured)})
+    forwarding.update({gone: None, changed: REMOTE._replace(key=5, mac=REMOTE.mac + 70_000)})
+    forwarding.update({LOCAL: PORT._replace(is_secured=not PORT.is_secured)})
     before = set(forwarding.desired.body_by_key)
     forwarding.send()
     turn_until(forwarding, applied(forwarding))

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -156,8 +155,8 @@ def test_no_frame_passes_more_than_eight_tables_of_the_real_switch(
 def test_a_broadcast_reaches_2000_local_ports_once_and_the_wire_once(many_ports: DummySwitch) -> None:
     """DESIGN.md sections 4 and 5, rules 5 and 10, on the real switch and without a warning in its log."""
     switch = many_ports
-    network = replace(NETWORK, outlets=tuple(map(Outlet, MANY)))
-    sender = replace(PORT, outlet=Outlet(MANY[0]), is_secured=False)
+    network = NETWORK._replace(outlets=tuple(map(Outlet, MANY)))
+    sender = PORT._replace(outlet=Outlet(MANY[0]), is_secured=False)
     views = (ChassisView((1,)), network, sender)
     switch.replace_flows(flow for view in views for flow in apps.flows(view))
     for in_port, src, tags, to in (

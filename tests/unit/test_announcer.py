@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
@@ -54,27 +54,27 @@ def test_rule_16_a_port_is_announced_at_once_and_after_1_2_4_8_and_16_seconds_mo
 
 def test_each_address_is_announced_each_time() -> None:
     addresses = (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
-    assert times(*announced(replace(PORT, addresses=addresses))) == [0, 0, 1, 1, 3, 3, 7, 7, 15, 15, 31, 31]
+    assert times(*announced(PORT._replace(addresses=addresses))) == [0, 0, 1, 1, 3, 3, 7, 7, 15, 15, 31, 31]
 
 
 def test_an_announcement_leaves_by_the_uplink_tagged_as_its_network() -> None:
     announcer, session = announced()
     announcer.run(0, 1, session)
-    announcer.say(TWO, replace(PORT, wire=FLAT), 1)
+    announcer.say(TWO, PORT._replace(wire=FLAT), 1)
     announcer.run(0, 1, session)
     assert [actions for _, actions in session.sent] == [(PushVlan(101), Output(1)), (Output(1),)]
 
 
 def test_nothing_is_announced_before_the_ports_flows_are_acknowledged() -> None:
     announcer, session = announced()
-    announcer.say(TWO, replace(PORT, mac=2), 5)
+    announcer.say(TWO, PORT._replace(mac=2), 5)
     for applied, count in ((-1, 0), (0, 0), (1, 1), (4, 1), (5, 2)):
         announcer.run(0, applied, session)
         assert len(session.sent) == count
 
 
 def test_a_port_that_leaves_or_is_not_to_be_announced_is_silent_at_once() -> None:
-    for now in (None, replace(PORT, is_announced=False), replace(PORT, wire=None)):
+    for now in (None, PORT._replace(is_announced=False), PORT._replace(wire=None)):
         announcer, session = announced()
         announcer.run(0, 1, session)
         announcer.say(ONE, now, 2)
@@ -92,15 +92,15 @@ def test_a_port_that_leaves_before_its_first_announcement_has_none() -> None:
 def test_what_does_not_change_the_announcement_does_not_begin_it_anew() -> None:
     announcer, session = announced()
     announcer.run(100, 1, session)
-    announcer.say(ONE, replace(PORT, is_secured=False), 1)
+    announcer.say(ONE, PORT._replace(is_secured=False), 1)
     assert times(announcer, session, 100.5) == [0.5, 2.5, 6.5, 14.5, 30.5]
 
 
 def test_another_mac_address_or_wire_is_announced_from_the_start() -> None:
-    for change in ({"mac": 7}, {"addresses": (ip_address("192.0.2.9"),)}, {"wire": replace(VLAN, vlan_id=5)}):
+    for change in ({"mac": 7}, {"addresses": (ip_address("192.0.2.9"),)}, {"wire": VLAN._replace(vlan_id=5)}):
         announcer, session = announced()
         announcer.run(100, 1, session)
-        announcer.say(ONE, replace(PORT, **change), 1)
+        announcer.say(ONE, PORT._replace(**change), 1)
         assert times(announcer, session, 100.5) == [0, 1, 3, 7, 15, 31]
 
 
@@ -143,7 +143,7 @@ def test_the_loop_does_not_spin_while_a_switch_is_away_with_an_announcement_due(
 def test_ports_are_announced_each_by_its_own_clock() -> None:
     announcer, session = announced()
     announcer.run(0, 1, session)
-    announcer.say(TWO, replace(PORT, mac=2), 1)
+    announcer.say(TWO, PORT._replace(mac=2), 1)
     announcer.run(0.5, 1, session)
     assert announcer.next_s == 1
     announcer.run(1, 1, session)

@@ -9,7 +9,7 @@ import ovs.db.data
 import ovs.db.idl
 import pytest
 
-from trunkline.ovsdb.columns import Columns
+from trunkline.ovsdb.columns import Columns, defaults
 
 NETWORK_ID = UUID("12345678-1234-1234-1234-123456789abc")
 OTHER_ID = UUID("12345678-1234-1234-1234-123456789abd")
@@ -60,7 +60,8 @@ EMPTIES = {"chassis": ["set", []], "addresses": ["set", []], "options": ["map", 
 def columns(json_by_column: dict[str, Any]) -> Columns:
     helper = ovs.db.idl.SchemaHelper(schema_json=dict(SCHEMA))
     helper.register_all()
-    fresh = Columns(helper.get_idl_schema().tables["Row"], {})
+    table = helper.get_idl_schema().tables["Row"]
+    fresh = Columns(table, defaults(table))
     fresh.receive(json_by_column)
     return fresh
 
@@ -92,6 +93,19 @@ def test_a_column_reads_the_same_as_it_came_and_as_the_idl_has_it(
     row[column] = datum
     assert read(row, column) == as_it_came
     assert as_it_came == plain(datum, column)
+
+
+@pytest.mark.parametrize(
+    "json_by_column", [FULL, SINGLES, EMPTIES, {}], ids=["full", "single", "empty", "left out"]
+)
+def test_several_columns_read_as_each_does(json_by_column: dict[str, Any]) -> None:
+    row = columns(json_by_column)
+    names = [name for name in SCHEMA["tables"]["Row"]["columns"] if name not in MAPS and name not in SETS]  # type: ignore[index]
+    assert len(names) > 4
+    one_by_one = [row.one(name) for name in names]
+    assert row.several(names) == one_by_one
+    assert row[names[0]] is not None, "converted"
+    assert row.several(names) == one_by_one
 
 
 def test_a_column_that_nobody_asks_for_stays_as_it_came() -> None:

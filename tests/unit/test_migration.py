@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -109,5 +109,5 @@ def test_a_port_sleeps_again_after_a_migration_that_was_called_off() -> None:
         (("main", rows.CHASSIS), {Band.SLEEPING}),
         ((rows.CHASSIS,), {Band.VIF}),
     ):
-        snapshot.change(Changes(ports={PORT.id: replace(PORT, requested_chassis=requested)}))
+        snapshot.change(Changes(ports={PORT.id: PORT._replace(requested_chassis=requested)}))
         assert bands(snapshot) == expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from uuid import UUID
 
 from model import rows
@@ -56,7 +55,7 @@ def test_a_network_is_tried_again_when_a_row_of_it_changes_and_not_before() -> N
     quarantine.release(Changes(networks={GOOD.id: GOOD}, ports={PORTS[0].id: None}), snapshot)
     assert quarantine.reason_by_network == {BAD.id: REASON}
     assert snapshot.is_clean
-    quarantine.release(Changes(ports={PORTS[1].id: replace(PORTS[1], mac=4)}), snapshot)
+    quarantine.release(Changes(ports={PORTS[1].id: PORTS[1]._replace(mac=4)}), snapshot)
     assert quarantine.reason_by_network == {}
     assert REFUSED in snapshot.refresh()
 

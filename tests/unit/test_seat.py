@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -40,13 +39,13 @@ def test_the_first_ready_vif_is_used() -> None:
 
 def test_a_disabled_port_is_nowhere() -> None:
     """DESIGN.md section 5, rule 14."""
-    assert seat_of(replace(PORT, is_enabled=False)) == Seat(NETWORK_ID)
-    assert seat_of(replace(PORT, is_enabled=False), vifs=()) == Seat(NETWORK_ID)
+    assert seat_of(PORT._replace(is_enabled=False)) == Seat(NETWORK_ID)
+    assert seat_of(PORT._replace(is_enabled=False), vifs=()) == Seat(NETWORK_ID)
 
 
 def test_a_port_that_another_chassis_holds_is_remote_and_says_so() -> None:
     """DESIGN.md section 5, rule 14, and section 6, rule 10."""
-    found = seat_of(replace(PORT, chassis="b"))
+    found = seat_of(PORT._replace(chassis="b"))
     assert (found.outlet, found.is_remote) == (None, True)
     assert found.fault == (
         "its VIF is here, but chassis b holds it; set requested-chassis to say where it belongs"
@@ -55,18 +54,18 @@ def test_a_port_that_another_chassis_holds_is_remote_and_says_so() -> None:
 
 def test_a_port_that_is_requested_here_is_local_whoever_holds_it() -> None:
     """DESIGN.md section 6, rule 10."""
-    assert seat_of(replace(PORT, chassis="b", requested_chassis=("a",))).outlet == Outlet(10)
+    assert seat_of(PORT._replace(chassis="b", requested_chassis=("a",))).outlet == Outlet(10)
 
 
 def test_a_port_that_is_requested_elsewhere_is_remote_although_this_chassis_holds_it() -> None:
     """DESIGN.md section 6, rule 10."""
-    found = seat_of(replace(PORT, chassis="a", requested_chassis=("b", "c")))
+    found = seat_of(PORT._replace(chassis="a", requested_chassis=("b", "c")))
     assert (found.outlet, found.is_remote) == (None, True)
     assert found.fault == "its VIF is here, but it is requested on b and c"
 
 
 def test_the_additional_chassis_of_a_migration_waits_until_its_vif_has_spoken() -> None:
-    migrating = replace(PORT, chassis="b", requested_chassis=("b", "a"))
+    migrating = PORT._replace(chassis="b", requested_chassis=("b", "a"))
     asleep = seat_of(migrating)
     assert (asleep.outlet, asleep.is_remote, asleep.fault) == (None, True, None)
     assert seat_of(migrating, is_awake=True).outlet == Outlet(10)
@@ -78,34 +77,34 @@ def test_a_subport_is_behind_its_tag_on_the_vif_of_its_parent() -> None:
 
 
 def test_a_subport_goes_where_its_parent_goes() -> None:
-    assert seat_of(SUBPORT, replace(PORT, is_enabled=False)) == Seat(OTHER_ID)
-    assert seat_of(SUBPORT, replace(PORT, requested_chassis=("b",))).is_remote
+    assert seat_of(SUBPORT, PORT._replace(is_enabled=False)) == Seat(OTHER_ID)
+    assert seat_of(SUBPORT, PORT._replace(requested_chassis=("b",))).is_remote
     assert seat_of(SUBPORT, PORT, vifs=()).is_remote
 
 
 def test_a_subport_of_a_subport_is_refused() -> None:
-    found = seat_of(SUBPORT, replace(PORT, parent="other"))
+    found = seat_of(SUBPORT, PORT._replace(parent="other"))
     assert (found.outlet, found.is_remote) == (None, False)
     assert found.fault == "its parent vm is itself a sub-port; give it a parent that is not"
 
 
 def test_a_subport_without_a_tag_is_refused() -> None:
-    assert rival_fault(replace(SUBPORT, parent_vlan=None), PORT, []) == (
+    assert rival_fault(SUBPORT._replace(parent_vlan=None), PORT, []) == (
         "it has parent vm but no parent-vlan; set one"
     )
 
 
 def test_a_subport_in_its_parents_network_is_refused() -> None:
-    assert rival_fault(replace(SUBPORT, network_id=NETWORK_ID), PORT, []) == (
+    assert rival_fault(SUBPORT._replace(network_id=NETWORK_ID), PORT, []) == (
         "its parent vm is in the same network; put it in another"
     )
 
 
-RIVAL = replace(SUBPORT, id=UUID(int=12), name="first", key=41)
+RIVAL = SUBPORT._replace(id=UUID(int=12), name="first", key=41)
 
 
 def test_of_two_subports_that_want_a_tag_the_older_has_it() -> None:
-    rival = replace(RIVAL, network_id=UUID(int=3))
+    rival = RIVAL._replace(network_id=UUID(int=3))
     assert rival_fault(SUBPORT, PORT, [SUBPORT, rival]) == (
         "tag 5 of vm belongs to port first; pick another --parent-vlan"
     )
@@ -113,11 +112,11 @@ def test_of_two_subports_that_want_a_tag_the_older_has_it() -> None:
 
 
 def test_of_two_subports_in_one_network_the_older_has_it() -> None:
-    rival = replace(RIVAL, parent_vlan=6)
+    rival = RIVAL._replace(parent_vlan=6)
     assert rival_fault(SUBPORT, PORT, [rival]) == (
         "port first of the same parent is in the same network; put it in another"
     )
 
 
 def test_a_disabled_rival_holds_nothing() -> None:
-    assert rival_fault(SUBPORT, PORT, [replace(RIVAL, is_enabled=False)]) is None
+    assert rival_fault(SUBPORT, PORT, [RIVAL._replace(is_enabled=False)]) is None

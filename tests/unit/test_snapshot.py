@@ -43,7 +43,7 @@ def test_a_network_without_local_ports_has_no_views() -> None:
 def test_a_further_remote_port_marks_itself_alone() -> None:
     """DESIGN.md section 7: one port in a network of 10,000 costs one port's work."""
     found = clean()
-    port = replace(AWAY, id=UUID(int=13), name="more", key=45, mac=0x020000000004)
+    port = AWAY._replace(id=UUID(int=13), name="more", key=45, mac=0x020000000004)
     found.change(Changes(ports={port.id: port}))
     views = {subject: view for subject, view in found.refresh().items() if view is not None}
     assert list(views) == [(Subject.PORT, port.id)]
@@ -52,7 +52,7 @@ def test_a_further_remote_port_marks_itself_alone() -> None:
 def test_a_further_local_port_marks_itself_and_its_network() -> None:
     """DESIGN.md section 7."""
     found = clean()
-    port = replace(HERE, id=UUID(int=13), name="more", key=45, mac=0x020000000004)
+    port = HERE._replace(id=UUID(int=13), name="more", key=45, mac=0x020000000004)
     found.change(Changes(ports={port.id: port}, vifs={"more": (Vif("more", "tap2", 12),)}))
     views = {subject for subject, view in found.refresh().items() if view is not None}
     assert views == {(Subject.PORT, port.id), (Subject.NETWORK, NET.id)}
@@ -66,7 +66,7 @@ def test_the_last_local_port_takes_the_remote_ports_with_it() -> None:
 
 def test_a_port_that_moves_to_another_chassis_becomes_remote() -> None:
     found = clean()
-    found.change(Changes(ports={HERE.id: replace(HERE, requested_chassis=("chassis-b",))}))
+    found.change(Changes(ports={HERE.id: HERE._replace(requested_chassis=("chassis-b",))}))
     assert isinstance(found.refresh()[Subject.PORT, HERE.id], RemotePortView)
 
 
@@ -89,7 +89,7 @@ def test_an_uplink_that_goes_leaves_the_local_ports_to_one_another_and_is_a_faul
 def test_a_mac_that_an_allowed_pair_lists_is_shared_by_its_owner_and_all_who_list_it() -> None:
     """DESIGN.md section 5, rule 15."""
     found = clean()
-    lister = replace(ALSO, allowed_pairs=(AllowedPair(HERE.mac),))
+    lister = ALSO._replace(allowed_pairs=(AllowedPair(HERE.mac),))
     found.change(Changes(ports={ALSO.id: lister}))
     views = found.refresh()
     shared, owner = views[Subject.MAC, MacId(NET.id, HERE.mac)], views[Subject.PORT, HERE.id]
@@ -107,7 +107,7 @@ def test_a_mac_that_an_allowed_pair_lists_is_shared_by_its_owner_and_all_who_lis
 def test_a_shared_mac_goes_on_the_wire_where_a_remote_port_lists_it() -> None:
     """DESIGN.md section 5, rule 15."""
     found = clean()
-    found.change(Changes(ports={AWAY.id: replace(AWAY, allowed_pairs=(AllowedPair(HERE.mac),))}))
+    found.change(Changes(ports={AWAY.id: AWAY._replace(allowed_pairs=(AllowedPair(HERE.mac),))}))
     shared = found.refresh()[Subject.MAC, MacId(NET.id, HERE.mac)]
     assert isinstance(shared, SharedMacView)
     assert (shared.outlets, shared.is_on_wire) == ((Outlet(10),), True)
@@ -126,19 +126,19 @@ def test_a_vif_without_a_port_is_a_fault_until_the_port_is_there() -> None:
 def test_a_vif_that_names_a_subport_is_no_longer_a_fault_when_the_subport_is_there() -> None:
     found = snapshot(Rows(vifs=ROWS.vifs))
     found.refresh()
-    found.change(Changes(ports={HERE.id: replace(HERE, parent="trunk", parent_vlan=5)}))
+    found.change(Changes(ports={HERE.id: HERE._replace(parent="trunk", parent_vlan=5)}))
     found.refresh()
     assert "vif here" not in found.faults
 
 
 def test_two_ports_that_swap_their_names_keep_each_its_own_fault() -> None:
-    ports = {port.id: replace(port, requested_chassis=("chassis-b",)) for port in (HERE, ALSO)}
-    ports[ALSO.id] = replace(ports[ALSO.id], requested_chassis=("chassis-c",))
+    ports = {port.id: port._replace(requested_chassis=("chassis-b",)) for port in (HERE, ALSO)}
+    ports[ALSO.id] = ports[ALSO.id]._replace(requested_chassis=("chassis-c",))
     found = snapshot(replace(ROWS, ports=ports))
     found.refresh()
     swapped = {
-        HERE.id: replace(ports[HERE.id], name="also"),
-        ALSO.id: replace(ports[ALSO.id], name="here"),
+        HERE.id: ports[HERE.id]._replace(name="also"),
+        ALSO.id: ports[ALSO.id]._replace(name="here"),
     }
     found.change(Changes(ports=dict(swapped)))
     found.refresh()
@@ -149,12 +149,12 @@ def test_two_ports_that_swap_their_names_keep_each_its_own_fault() -> None:
 def test_a_secured_port_that_should_take_unknown_macs_does_not_and_says_so() -> None:
     """DESIGN.md section 5, rule 15: needs port security off."""
     found = clean()
-    found.change(Changes(ports={HERE.id: replace(HERE, takes_unknown_macs=True)}))
+    found.change(Changes(ports={HERE.id: HERE._replace(takes_unknown_macs=True)}))
     view = found.refresh()[Subject.NETWORK, NET.id]
     assert isinstance(view, NetworkView)
     assert view.unknown_outlets == ()
     assert list(found.faults) == ["port here"]
-    found.change(Changes(ports={HERE.id: replace(HERE, takes_unknown_macs=True, is_secured=False)}))
+    found.change(Changes(ports={HERE.id: HERE._replace(takes_unknown_macs=True, is_secured=False)}))
     view = found.refresh()[Subject.NETWORK, NET.id]
     assert isinstance(view, NetworkView)
     assert view.unknown_outlets == (Outlet(10),)
@@ -162,7 +162,7 @@ def test_a_secured_port_that_should_take_unknown_macs_does_not_and_says_so() -> 
 
 
 def test_the_additional_chassis_of_a_migration_is_local_once_it_is_awake() -> None:
-    migrating = replace(HERE, requested_chassis=("chassis-b", CHASSIS))
+    migrating = HERE._replace(requested_chassis=("chassis-b", CHASSIS))
     found = snapshot(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
     found.refresh()
     assert not found.is_local(HERE.id)
@@ -172,10 +172,10 @@ def test_the_additional_chassis_of_a_migration_is_local_once_it_is_awake() -> No
 
 
 def test_a_request_that_is_reduced_to_another_chassis_puts_the_port_to_sleep_again() -> None:
-    migrating = replace(HERE, requested_chassis=("chassis-b", CHASSIS))
+    migrating = HERE._replace(requested_chassis=("chassis-b", CHASSIS))
     found = snapshot(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
     found.wake(HERE.id)
-    found.change(Changes(ports={HERE.id: replace(HERE, requested_chassis=("chassis-b",))}))
+    found.change(Changes(ports={HERE.id: HERE._replace(requested_chassis=("chassis-b",))}))
     found.change(Changes(ports={HERE.id: migrating}))
     assert not found.is_local(HERE.id)
 

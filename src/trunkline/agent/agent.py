@@ -224,7 +224,7 @@ class Agent:
         parts = list(touched.parts(("Network", "Port"), PART_ROWS))
         for number, part in enumerate(parts, 1):
             self._take_rows(nb.changes(part))
-            if number < len(parts) and nb.are_conditions_met:
+            if nb.are_networks_there and (number < len(parts) or not nb.are_conditions_met):
                 self._begin()
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
         if is_complete and self._is_nb_new:
@@ -272,7 +272,12 @@ class Agent:
         self._view_by_subject |= views
 
     def _begin(self) -> None:
-        """Let the switch read the first flows of a large change, while the rest of its rows are read."""
+        """Let the switch read the first flows of a large change, while the rest of its rows are read.
+
+        Not before the uplinks are there: all flows of their networks would be computed again.
+        """
+        if self.settings is None or not self.plumbing.is_plumbed(self.settings, self.snapshot.uplinks):
+            return
         self._look()
         self._plumb()
         self._update(is_first=True)

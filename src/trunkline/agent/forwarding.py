@@ -107,9 +107,9 @@ class Forwarding:
         for at in range(0, len(changed), step):
             encoded = {subject: self._encoded(subject, view) for subject, view in changed[at : at + step]}
             touched = self.desired.replace(encoded)
-            self._touched |= touched
             if is_large:
-                self._draft_adds(touched)
+                touched -= self._draft_adds(touched)
+            self._touched |= touched
         self.generation += 1
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
@@ -266,7 +266,8 @@ class Forwarding:
             self._touched |= self._drifted
             self._drifted = set()
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
-        if plan.is_empty and self._draft is None:
+        draft, self._draft = self._draft, None
+        if plan.is_empty and draft is None:
             self._touched = set()
             self.applied = self.generation
             if self._is_unsure:
@@ -274,42 +275,46 @@ class Forwarding:
                 self._is_unsure = False
                 self.reread()
             return
+        if draft is None:
+            bundle_id = self.session.send_bundle(plan)
+        else:
+            bundle_id, plan = draft.bundle_id, self._complete(draft, plan)
         if not (is_repair and self._contest.is_on):
             log.info(
                 "flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes)
             )
-        if self._draft is None:
-            bundle_id = self.session.send_bundle(plan)
-        else:
-            bundle_id = self._draft.bundle_id
-            self.session.add_to_bundle(bundle_id, self._rest(plan, self._draft.adds))
-            self.session.close_bundle(bundle_id)
-            self._draft = None
         self._touched = set()
         self._sent = _Sent(bundle_id, plan, self.generation)
 
-    def _draft_adds(self, keys: Iterable[bytes]) -> None:
-        """Send what is new at *keys* into a bundle that stays open until `send` completes it.
+    def _draft_adds(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Send what is new at *keys* into a bundle that `send` will complete; return the keys of that.
 
         The switch reads one half of a large change while the other is computed; nothing takes hold yet.
         """
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
-            return
+            return set()
         desired, installed = self.desired.body_by_key, self.installed
         adds = {key: desired[key] for key in keys if key in desired and key not in installed}
-        if not adds:
-            return
-        if self._draft is None:
-            self._draft = _Draft(self.session.open_bundle(), {})
-        self.session.add_to_bundle(self._draft.bundle_id, Plan(adds, {}, {}))
-        self._draft.adds.update(adds)
+        if adds:
+            if self._draft is None:
+                self._draft = _Draft(self.session.open_bundle(), {})
+            self.session.add_to_bundle(self._draft.bundle_id, Plan(adds, {}, {}))
+            self._draft.adds.update(adds)
+        return set(adds)
 
-    def _rest(self, plan: Plan, drafted: Mapping[bytes, bytes]) -> Plan:
-        """Return what has to follow the flows of *drafted* in a bundle for *plan* to come of it."""
-        adds = {key: body for key, body in plan.adds.items() if drafted.get(key) != body}
-        stale = {key: drafted[key] for key in self._touched if key in drafted}
-        stale = {key: body for key, body in stale.items() if key not in self.desired.body_by_key}
-        return Plan(adds, plan.modifies, plan.deletes | stale)
+    def _complete(self, draft: _Draft, plan: Plan) -> Plan:
+        """Send what has to follow the flows of *draft* for *plan* to come of its bundle; return the whole."""
+        desired, drafted = self.desired.body_by_key, draft.adds
+        adds = {
+            key: desired[key]
+            for key in self._touched & desired.keys()
+            if (key in plan.adds or key in drafted) and drafted.get(key) != desired[key]
+        }
+        stale = {key: drafted.pop(key) for key in self._touched & drafted.keys() if key not in desired}
+        rest = Plan(adds, plan.modifies, plan.deletes | stale)
+        self.session.add_to_bundle(draft.bundle_id, rest)
+        self.session.close_bundle(draft.bundle_id)
+        return Plan(drafted | adds, plan.modifies, rest.deletes)
 
 
 def _difference(old: Mapping[bytes, bytes], new: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from trunkline.agent.log import Log
@@ -93,7 +93,7 @@ class Plumbing:
             self._nb_identity = None
             # What is wider than needed is narrowed once the flows are gone: see `settle`.
             self.is_due = False
-        elif not self.switch.is_writing and not self.is_refused and self._is_removal_realized:
+        elif not (self.switch.is_writing or self.is_refused or self._is_held(target, are_flows_applied)):
             written = wiring.wire(self.switch, target)
             self._has_removed = written.has_removed
             log.info("wiring", changes="; ".join(written.deeds))
@@ -110,10 +110,24 @@ class Plumbing:
             return True
         return self._trunks.are_covered(self._live) and (self.switch.is_realized or not self._live)
 
-    @property
-    def _is_removal_realized(self) -> bool:
-        """Whether the switch has let go of what the last write removed: see `wiring.wire`."""
-        return not self._has_removed or self.switch.is_realized
+    def is_plumbed(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
+        """Return whether each mapping has its place in *uplinks*, or a fault."""
+        return all(
+            mapping.physnet in uplinks or f"mapping {mapping.physnet}" in self.faults
+            for mapping in settings.wiring.mappings
+        )
+
+    def _is_held(self, target: Wiring, are_flows_applied: bool) -> bool:
+        """Whether *target* is to be written only later.
+
+        What the last write removed must be gone from the switch: see `wiring.wire`. And as the switch goes
+        through all of its ports for each write, the northbound's identity, which is all the same to it, goes
+        with another one, or when all flows are in place.
+        """
+        if self._has_removed and not self.switch.is_realized:
+            return True
+        switchs = dataclasses.replace(target, nb_identity=None)
+        return not are_flows_applied and wiring.is_wired(self.switch, switchs)
 
     @property
     def is_settled(self) -> bool:

@@ -58,6 +58,9 @@ class Reporter:
         port_ids = self._unseen if is_unchanged else set(self._generation_by_port)
         self._unseen, self._seen_applied = set(), applied if are_others_known else None
         for port_id in port_ids:
+            if _is_elsewhere(port_id, snapshot):
+                del self._generation_by_port[port_id]
+                continue
             generation = self._generation_by_port[port_id]
             current = nb.binding(port_id)
             wanted = NOBODY if current is None else _binding(port_id, current, snapshot, is_working)
@@ -112,6 +115,12 @@ class Reporter:
             return False
         log.error("the northbound refused a write", error=nb.error)
         return True
+
+
+def _is_elsewhere(port_id: UUID, snapshot: Snapshot) -> bool:
+    """Return whether this chassis has no say in the port: so it is of most, in a network that is explicit."""
+    port = snapshot.ports.get(port_id)
+    return port is not None and port.chassis != snapshot.chassis and not snapshot.is_local(port_id)
 
 
 def _binding(

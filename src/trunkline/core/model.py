@@ -6,9 +6,8 @@ MAC addresses are 48-bit integers, IP addresses are `ipaddress` values. Rows bec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
@@ -17,8 +16,7 @@ IPPrefix: TypeAlias = IPv4Network | IPv6Network
 MAX_MTU = 65535
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """A logical L2 network on one physical network.
 
     *key* is 1 to 2**24 - 1; *vlan_id* is 1–4094, or None for a flat network; *mtu* is None where it is
@@ -36,16 +34,14 @@ class Network:
     is_transparent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AllowedPair:
+class AllowedPair(NamedTuple):
     """A further MAC, and optionally a prefix of addresses, that a port may speak as."""
 
     mac: int
     prefix: IPPrefix | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(NamedTuple):
     """A logical port; local where its VIF is.
 
     *key* is 1 to 2**32 - 1. *requested_chassis* names the chassis that should hold the port, the main one
@@ -71,8 +67,7 @@ class Port:
     is_announced: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Vif:
+class Vif(NamedTuple):
     """An interface of the integration bridge that names a port; *iface_id* is the port's name.
 
     *ofport* is None while the switch has not given it one; *error* is the switch's own word for why.
@@ -84,8 +79,7 @@ class Vif:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Uplink:
+class Uplink(NamedTuple):
     """The patch pair to one provider bridge, by which *physnet* is reached.
 
     *ofport* is the patch port's number on the integration bridge.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.core.model import Port, Vif
 from trunkline.core.view import Outlet
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(NamedTuple):
     """Where a port of the network *network_id* is.
 
     Local when it has an *outlet*, remote when *is_remote*, else nowhere (disabled, or refused with *fault*).

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from trunkline.core.model import AllowedPair, IPAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Outlet:
+class Outlet(NamedTuple):
     """The last step to a local port: out of *ofport*, tagged *vlan_id* where it is a trunk's sub-port."""
 
     ofport: int
     vlan_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(NamedTuple):
     """How a network is reached from here: the uplink's *ofport* and the tag *vlan_id* (None: untagged)."""
 
     ofport: int
     vlan_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ChassisView:
+class ChassisView(NamedTuple):
     """The chassis: the ofports of its uplinks, sorted."""
 
     uplinks: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkView:
+class NetworkView(NamedTuple):
     """A network that has local ports here.
 
     *wire* is None where its physical network is not mapped on this chassis: its local ports still reach
@@ -48,8 +43,7 @@ class NetworkView:
     unknown_outlets: tuple[Outlet, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LocalPortView:
+class LocalPortView(NamedTuple):
     """A port whose VIF is here and may speak.
 
     *has_own_mac* is False where its MAC is shared: then a `SharedMacView` delivers to it.
@@ -68,8 +62,7 @@ class LocalPortView:
     allowed_pairs: tuple[AllowedPair, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SleepingVifView:
+class SleepingVifView(NamedTuple):
     """The VIF of a port that is migrating here: it is blocked until it speaks, and by that wakes the port."""
 
     key: int
@@ -77,8 +70,7 @@ class SleepingVifView:
     ofport: int
 
 
-@dataclass(frozen=True, slots=True)
-class RemotePortView:
+class RemotePortView(NamedTuple):
     """A port that is elsewhere; *has_own_mac* as for a local port.
 
     Without a *wire* it cannot be reached, but it is known: what is sent to it is not unknown unicast.
@@ -91,8 +83,7 @@ class RemotePortView:
     has_own_mac: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SharedMacView:
+class SharedMacView(NamedTuple):
     """A MAC that an allowed pair lists, so that several ports may own it (VRRP).
 
     *outlets* are those of the local ports that do, sorted; *is_on_wire* says that a remote one does or that

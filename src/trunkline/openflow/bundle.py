@@ -17,18 +17,20 @@ DISCARD_REQUEST = 6
 
 _ATOMIC_ORDERED = 3
 
-_ADD = 0
-_MODIFY_STRICT = 2
-_DELETE_STRICT = 4
+_NO_TIMEOUTS = bytes(4)
+_ADD = b"\0" + _NO_TIMEOUTS
+_MODIFY_STRICT = b"\2" + _NO_TIMEOUTS
+_DELETE_STRICT = b"\4" + _NO_TIMEOUTS
 
-_ANY = 0xFFFFFFFF
-_NO_BUFFER = 0xFFFFFFFF
+# No buffer, any output port and group; then no flags, no importance.
+_TO_ALL = b"\xff" * 12 + bytes(4)
 _OXM_MATCH = 1
 _ALL_BITS = b"\xff" * COOKIE_BYTES
 _NO_BITS = bytes(COOKIE_BYTES)
 
-# The message that adds to a bundle, its header, then the flow_mod inside it up to the match fields.
-_add_head = struct.Struct(">BBHII2xHBBHI8s8scBHH2sIIIHHHH").pack
+# The message that adds to a bundle, and the header of the flow_mod inside it.
+_add_head = struct.Struct(">BBHII2xHBBHI").pack
+_match_head = struct.Struct(">HH").pack
 _ADD_BYTES = 16
 _FLOW_MOD_BYTES = 48
 _PADS = tuple(bytes(-(length + 4) % 8) for length in range(8))
@@ -73,14 +75,21 @@ def keys(plan: Plan) -> list[bytes]:
 
 
 def _bundled(
-    bundle_id: int, xid: int, command: int, key: bytes, cookie: bytes, cookie_mask: bytes, instructions: bytes
+    bundle_id: int,
+    xid: int,
+    command: bytes,
+    key: bytes,
+    cookie: bytes,
+    cookie_mask: bytes,
+    instructions: bytes,
 ) -> bytes:
     fields = key[3:]
-    pad = _PADS[len(fields) & 7]
-    length = _FLOW_MOD_BYTES + 4 + len(fields) + len(pad) + len(instructions)
+    width = len(fields)
+    pad = _PADS[width & 7]
+    length = _FLOW_MOD_BYTES + 4 + width + len(pad) + len(instructions)
     head = _add_head(
         *(VERSION, BUNDLE_ADD, _ADD_BYTES + length, xid, bundle_id, _ATOMIC_ORDERED),
-        *(VERSION, FLOW_MOD, length, xid, cookie, cookie_mask, key[:1], command, 0, 0, key[1:3]),
-        *(_NO_BUFFER, _ANY, _ANY, 0, 0, _OXM_MATCH, 4 + len(fields)),
+        *(VERSION, FLOW_MOD, length, xid),
     )
-    return head + fields + pad + instructions
+    body = (cookie, cookie_mask, key[:1], command, key[1:3], _TO_ALL, _match_head(_OXM_MATCH, 4 + width))
+    return b"".join((head, *body, fields, pad, instructions))

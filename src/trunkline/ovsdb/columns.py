@@ -6,6 +6,7 @@ half of the time to load one. The agent reads a row once, into values of its own
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ class Columns(_Base):  # type: ignore[misc]
     """Datum by column of one row of *table*, for the IDL; *received* holds what was not asked for, as JSON.
 
     What the server left out, or sent against its own schema, is the column's default (RFC 7047 section
-    5.2.1). *default_by_column* is shared by all rows of the table.
+    5.2.1), from *default_by_column*: the `defaults` of the table, shared by its rows.
     """
 
     __slots__ = ("_default_by_column", "received")
@@ -62,15 +63,17 @@ class Columns(_Base):  # type: ignore[misc]
         if json is _ABSENT:
             datum = self.get(column)
             if datum is None:
-                return self._default(column)
+                return self._default_by_column[column]
             return next((atom.value for atom in datum.values), None)
-        if type(json) is not list:
-            return json
-        if json[0] == "set":
-            if not json[1]:
-                return None
-            json = json[1][0]
-        return _uuid(json[1]) if type(json) is list else json
+        return _first(json) if type(json) is list else json
+
+    def several(self, columns: Iterable[str]) -> list[Any]:
+        """Return what `one` does for each of *columns*."""
+        if dict.__len__(self):
+            return [self.one(column) for column in columns]
+        json_by_column = self._default_by_column | self.received
+        values = [json_by_column[column] for column in columns]
+        return [_first(value) if type(value) is list else value for value in values]
 
     def every(self, column: str) -> frozenset[Any]:
         """Return the values of the set *column*."""
@@ -91,12 +94,21 @@ class Columns(_Base):  # type: ignore[misc]
         json = self.received.get(column)
         return {} if json is None else dict(json[1])
 
-    def _default(self, column: str) -> Any:
-        default = self._default_by_column.get(column, _ABSENT)
-        if default is _ABSENT:
-            values = _default(self._table.columns[column].type).values
-            default = self._default_by_column[column] = next((atom.value for atom in values), None)
-        return default
+
+def defaults(table: Any) -> dict[str, Any]:
+    """Return what `Columns.one` is for each column of *table* that the server leaves out."""
+    values = {column: _default(each.type).values for column, each in table.columns.items()}
+    return {column: next((atom.value for atom in atoms), None) for column, atoms in values.items()}
+
+
+def _first(json: list[Any]) -> Any:
+    """Return the only value of the set *json*, None where it is empty; or the reference that it is."""
+    if json[0] == "set":
+        if not json[1]:
+            return None
+        first = json[1][0]
+        return _uuid(first[1]) if type(first) is list else first
+    return _uuid(json[1])
 
 
 def _default(kind: Any) -> Any:

@@ -11,6 +11,9 @@ from trunkline.core.index import Index
 Clause = list[Any]
 """A column, a function and a value (RFC 7047 section 5.1)."""
 
+MANY_NETWORKS = 8
+"""From how many networks on the ports of a quarter of them are asked for first."""
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -88,6 +91,11 @@ class Interest:
         self._names: Clauses[str] = Clauses(lambda name: ["name", "==", name])
         self._parents: Clauses[str] = Clauses(lambda name: ["parent", "==", name])
         self._is_surplus_loaded = False
+        self.first_ports: list[Clause] = []
+        """The part of the last condition for ports that may be asked for first, all of it where it is small.
+
+        The server can then look for the ports of many networks while those of the first are computed.
+        """
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -140,8 +148,15 @@ class Interest:
             or self._parents.missing
             or (self._is_surplus_loaded and (self._names.spare or self._parents.spare))
         ):
+            new, names = len(self._members.missing), self._names.asked.copy()
             narrow = [self._held, *self._names.settle(), *self._parents.settle()]
-            found["Port"] = self._members.settle() + narrow
+            # Those that are new come last.
+            members = self._members.settle()
+            found["Port"] = self.first_ports = members + narrow
+            if new >= MANY_NETWORKS:
+                # What only a name has loaded must not go before it comes with its network.
+                covered = [clause for name, clause in names.items() if name not in self._names.asked]
+                self.first_ports = members[: new // 4 - new] + narrow + covered
         self._is_surplus_loaded = False
         return found
 

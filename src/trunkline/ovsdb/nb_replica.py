@@ -13,7 +13,7 @@ from trunkline.core.address import parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import AllowedPair, Network, Port
 from trunkline.core.snapshot import Changes
-from trunkline.ovsdb.datum import every, one, pairs, reader
+from trunkline.ovsdb.datum import every, one, pairs, several
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.schema import IDENTITY, SCHEMA_PATH
@@ -101,6 +101,7 @@ class NorthboundReplica(Replica):
         self._restricted_session: int | None = None
         self._fault_name_by_id: dict[UUID, str] = {}
         self._interest = Interest(chassis)
+        self._are_ports_split = False
         self.restrict("Chassis", [["name", "==", chassis]])
         self.restrict("Network", [False])
         self.restrict("Port", [["chassis", "==", chassis]])
@@ -150,8 +151,10 @@ class NorthboundReplica(Replica):
             is_explicit = row is not None and one(row, "remote_ports") != "learned"
             self._interest.take_network(network_id, is_explicit=is_explicit)
         for port_id in touched["Port"]:
-            changes.ports[port_id] = self._value(port_id, "Port", "port", _port)
-            self._interest.take_port(port_id, _carried(self.rows("Port").get(port_id)))
+            changes.ports[port_id] = port = self._value(port_id, "Port", "port", _port)
+            # A port that makes no sense counts as gone for all but what is asked for.
+            row = self.rows("Port").get(port_id) if port is None else None
+            self._interest.take_port(port_id, _carried(row) if port is None else _carried_by(port))
         return changes
 
     def _value(self, row_id: UUID, table: str, noun: str, convert: Any) -> Any:
@@ -172,9 +175,18 @@ class NorthboundReplica(Replica):
     def narrow(self) -> bool:
         """Ask for the rows that the VIFs here need, and no longer for others; return whether that is new."""
         conditions = self._interest.conditions()
-        for table, condition in conditions.items():
-            self.restrict(table, condition)
+        first = {"Port": self._interest.first_ports} if "Port" in conditions else {}
+        self._are_ports_split = first.get("Port") != conditions.get("Port")
+        for part in (conditions | first, conditions):
+            for table, condition in part.items():
+                self.restrict(table, condition)
+            self.ask()
         return bool(conditions)
+
+    @property
+    def are_networks_there(self) -> bool:
+        """Whether no rows are still to come but ports of networks that are there."""
+        return self.are_conditions_met or (self.is_connected and self._are_ports_split)
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -285,6 +297,10 @@ def _carried(row: Any) -> Carried | None:
     return Carried(one(row, "parent") or name, name, one(row, "network"))
 
 
+def _carried_by(port: Port) -> Carried:
+    return Carried(port.parent or port.name, port.name, port.network_id)
+
+
 def _network(row: Any) -> Network:
     is_vlan = one(row, "network_type") == "vlan"
     vlan_id = one(row, "segmentation_id")
@@ -305,25 +321,33 @@ def _network(row: Any) -> Network:
     )
 
 
+_PORT_VALUES = (
+    *("name", "unique_key", "network", "mac", "enabled", "port_security", "unknown_macs"),
+    *("requested_chassis", "chassis", "up", "parent", "parent_vlan"),
+)
+"""The columns of a port that hold one value; a chassis reads 10,000 of them when it starts."""
+
+
 def _port(row: Any) -> Port:
-    read = reader(row)
-    requested = read("requested_chassis") or ""
+    values = several(row, _PORT_VALUES)
+    name, key, network_id, mac, is_enabled, is_secured, takes_unknown_macs = values[:7]
+    requested, chassis, is_up, parent, parent_vlan = values[7:]
     allowed = (AllowedPair(*parse_allowed_pair(text)) for text in sorted(every(row, "allowed_address_pairs")))
     return Port(
         id=row.uuid,
-        name=read("name"),
-        key=read("unique_key"),
-        network_id=read("network"),
-        mac=parse_port_mac(read("mac")),
-        addresses=tuple(parse_ip(text) for text in sorted(every(row, "addresses"))),
-        is_enabled=read("enabled") is not False,
-        is_secured=read("port_security") is not False,
+        name=name,
+        key=key,
+        network_id=network_id,
+        mac=parse_port_mac(mac),
+        addresses=tuple(map(parse_ip, sorted(every(row, "addresses")))),
+        is_enabled=is_enabled is not False,
+        is_secured=is_secured is not False,
         allowed_pairs=tuple(allowed),
-        takes_unknown_macs=read("unknown_macs"),
-        requested_chassis=tuple(name.strip() for name in requested.split(",") if name.strip()),
-        chassis=read("chassis"),
-        is_up=bool(read("up")),
-        parent=read("parent"),
-        parent_vlan=read("parent_vlan"),
+        takes_unknown_macs=takes_unknown_macs,
+        requested_chassis=tuple(name.strip() for name in (requested or "").split(",") if name.strip()),
+        chassis=chassis,
+        is_up=bool(is_up),
+        parent=parent,
+        parent_vlan=parent_vlan,
         is_announced=pairs(row, "options").get("announce") != "false",
     )
