@@ -224,8 +224,8 @@ class Agent:
         parts = list(touched.parts(("Network", "Port"), PART_ROWS))
         for number, part in enumerate(parts, 1):
             self._take_rows(nb.changes(part))
-            if nb.are_networks_there and (number < len(parts) or not nb.are_conditions_met):
-                self._begin()
+            if number < len(parts):
+                self._begin(nb)
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
         if is_complete and self._is_nb_new:
             # What the last northbound said and this one does not is gone.
@@ -238,6 +238,8 @@ class Agent:
             if self.forwarding is not None and self.forwarding.installed is not None:
                 self.migration.recognise(self.forwarding.installed, self.snapshot)
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
+        if not is_complete:
+            self._begin(nb)
 
     def _take_rows(self, changes: Changes) -> None:
         self.quarantine.release(changes, self.snapshot)
@@ -271,16 +273,19 @@ class Agent:
         self._spread(views)
         self._view_by_subject |= views
 
-    def _begin(self) -> None:
+    def _begin(self, nb: NorthboundReplica) -> None:
         """Let the switch read the first flows of a large change, while the rest of its rows are read.
 
-        Not before the uplinks are there: all flows of their networks would be computed again.
+        Not before networks and uplinks are there: all that depends on them would be computed again.
         """
-        if self.settings is None or not self.plumbing.is_plumbed(self.settings, self.snapshot.uplinks):
+        if self.settings is None or not nb.are_networks_there:
             return
-        self._look()
+        self._hear()
         self._plumb()
-        self._update(is_first=True)
+        if self.plumbing.is_plumbed(self.settings, self.snapshot.uplinks):
+            self._look()
+            self._plumb()
+            self._update(is_first=True)
 
     def _update(self, *, is_first: bool = False) -> None:
         """Tell the forwarding of the subjects that were looked at; where *is_first*, more will follow."""
@@ -302,13 +307,18 @@ class Agent:
                 if network is not None and network.mtu is not None:
                     self.plumbing.size(self.snapshot.iface_ids_of(id_), self.snapshot)
 
+    def _hear(self) -> None:
+        """Take in what the switch says, and send on what it had no room for."""
+        if self.forwarding is not None:
+            for event in self.forwarding.run():
+                self._take(event)
+
     def _forward(self) -> None:
         forwarding, settings = self.forwarding, self.settings
         if forwarding is None or settings is None:
             return
         was_applied = forwarding.is_applied
-        for event in forwarding.run():
-            self._take(event)
+        self._hear()
         self._refresh()
         self._update()
         if self._is_whole and self.plumbing.is_ready(settings):
