@@ -61,7 +61,7 @@ BIND = Cost(rows=LOCALS + 3, views=3, flows=13, messages=10, bytes_sent=2664)
 ports. Sent: 7 flows of a local port, the new BUM list, and the 2 of the remote port that it was go."""
 
 UNBIND = Cost(rows=LOCALS + 1, views=3, flows=8, messages=10, bytes_sent=2608)
-REMOTE = Cost(rows=3, views=2, flows=2, messages=2, bytes_sent=296)
+REMOTE = Cost(rows=3, views=1, flows=2, messages=2, bytes_sent=296)
 
 RETAGGED = (1000 - LOCALS) + 2 * LOCALS + 3
 """The remote ports' way out, the local ports' reflection guards (one goes, one comes), the network's own."""

@@ -38,6 +38,8 @@ class Quarantine:
 
     def release(self, changes: Changes, snapshot: Snapshot) -> None:
         """Let out networks whose rows are among *changes*, to try again; *snapshot* is from before them."""
+        if not self.reason_by_network:
+            return
         touched = set(changes.networks)
         for port_id, port in changes.ports.items():
             old = snapshot.ports.get(port_id)

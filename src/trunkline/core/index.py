@@ -25,6 +25,10 @@ class Index(Generic[K, V]):
         """Return the values under *key*; the set is the index's own: read it, do not keep or change it."""
         return self._values_by_key.get(key) or set()
 
+    def __contains__(self, key: K) -> bool:
+        """Return whether any value stands under *key*."""
+        return key in self._values_by_key
+
     def __iter__(self) -> Iterator[K]:
         return iter(self._values_by_key)
 

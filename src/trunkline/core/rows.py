@@ -115,7 +115,8 @@ class Rows:
         for each in (old, port):
             if each is not None:
                 unseated |= self._sharing(each.name) | self._rivals(each)
-                self._mark((Subject.VIF, each.name))
+                if each.name in self.vifs:
+                    self._mark((Subject.VIF, each.name))
         _replace(self.ports, port_id, port)
         self._reindex(port_id, old, port)
         if port is not None:
@@ -166,6 +167,8 @@ class Rows:
 
     def _relocate(self, port_id: UUID, old_id: UUID | None, new_id: UUID | None) -> None:
         """Let the port be local in the network *new_id* and no longer in *old_id*; None is not local."""
+        if old_id is None and new_id is None:
+            return
         touched = {id_ for id_ in (old_id, new_id) if id_ is not None}
         was_here = {id_: bool(self._locals_by_network[id_]) for id_ in touched}
         self._locals_by_network.move(port_id, old_id, new_id)
@@ -210,9 +213,9 @@ class Rows:
     def _mark_macs(self, port: Port) -> None:
         """Mark the shared MACs that *port* has a part in, and the ports that own them."""
         own = MacId(port.network_id, port.mac)
+        if not port.allowed_pairs and own not in self._listers_by_mac:
+            return
         for mac_id in {own, *_listed(port)}:
-            if mac_id == own and not self._listers_by_mac[mac_id] and not port.allowed_pairs:
-                continue
             self._mark((Subject.MAC, mac_id))
             owner_id = self._owner_id_by_mac.get(mac_id)
             if owner_id is not None:
