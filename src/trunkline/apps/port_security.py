@@ -5,7 +5,7 @@ discovery, its addresses.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from trunkline.core.flow import Action, Field, Flow, Goto, Match, PopVlan, Resubmit, Term
 from trunkline.core.frame import (
@@ -31,7 +31,7 @@ from trunkline.core.frame import (
     UDP_DHCPV6_CLIENT,
     link_local,
 )
-from trunkline.core.model import IPPrefix
+from trunkline.core.model import IPAddress, IPPrefix
 from trunkline.core.pipeline import SOURCE_PORT, Band, Owner, Subject, Table, cookie
 from trunkline.core.view import ChassisView, LocalPortView, View
 
@@ -122,7 +122,7 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
 
 def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
     """Return the addresses that each MAC of *port* may use; none means any."""
-    own = [ip_network(address) for address in port.addresses]
+    own = [_alone(address) for address in port.addresses]
     listed: dict[int, list[IPPrefix]] = {port.mac: own}
     free = set() if own else {port.mac}
     for pair in port.allowed_pairs:
@@ -132,9 +132,15 @@ def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
         else:
             prefixes.append(pair.prefix)
     return {
-        mac: () if mac in free else _distinct([*prefixes, IPv6Network(link_local(mac))])
+        mac: () if mac in free else _distinct([*prefixes, _alone(link_local(mac))])
         for mac, prefixes in listed.items()
     }
+
+
+def _alone(address: IPAddress) -> IPPrefix:
+    """Return the prefix of just *address*; `ip_network` would write the address as text, and read that."""
+    kind = IPv4Network if isinstance(address, IPv4Address) else IPv6Network
+    return kind((int(address), address.max_prefixlen))
 
 
 def _distinct(prefixes: list[IPPrefix]) -> tuple[IPPrefix, ...]:

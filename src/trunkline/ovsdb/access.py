@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.ovsdb.operation import NamedUuid, delete, insert, select
-from trunkline.ovsdb.spec import FIRST_CHASSIS
+from trunkline.ovsdb.schema import FIRST_CHASSIS
 
 if TYPE_CHECKING:
     from trunkline.ovsdb.operation import Operation, Row

@@ -83,7 +83,9 @@ class Columns(_Base):  # type: ignore[misc]
         json = self.received.get(column)
         if json is None:
             return frozenset()
-        atoms = json[1] if type(json) is list and json[0] == "set" else [json]
+        if type(json) is not list:
+            return frozenset((json,))
+        atoms = json[1] if json[0] == "set" else [json]
         return frozenset([_uuid(atom[1]) if type(atom) is list else atom for atom in atoms])
 
     def pairs(self, column: str) -> dict[str, str]:

@@ -16,8 +16,7 @@ from trunkline.core.snapshot import Changes
 from trunkline.ovsdb.datum import every, one, pairs, several
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
-from trunkline.ovsdb.schema import IDENTITY, SCHEMA_PATH
-from trunkline.ovsdb.spec import FIRST_CHASSIS
+from trunkline.ovsdb.schema import FIRST_CHASSIS, IDENTITY, SCHEMA_PATH
 
 _COLUMNS = {
     "NB_Global": ["nb_cfg", "external_ids"],

@@ -37,9 +37,8 @@ from trunkline.ovsdb.refusal import (
     refusal,
 )
 from trunkline.ovsdb.rpc import UnreachableError
-from trunkline.ovsdb.schema import DATABASE
+from trunkline.ovsdb.schema import DATABASE, FIRST_CHASSIS
 from trunkline.ovsdb.spec import (
-    FIRST_CHASSIS,
     NetworkSpec,
     PortSpec,
     canonical_port,

@@ -54,15 +54,20 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
     """
 
     def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper) -> None:
-        self.touched: dict[str, set[UUID]] = {}
-        self._defaults: dict[str, dict[str, Any]] = {}
+        self._ids_by_table: dict[Any, set[UUID]] = {}
+        self._defaults_by_table: dict[Any, dict[str, Any]] = {}
         super().__init__(remotes, helper, probe_interval=SHORTEST_MS, leader_only=False)
         for table in self.tables.values():
             table.rows = _Rows()
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
         """Note the row; the IDL calls this for each one that a message changes."""
-        self.touched.setdefault(row._table.name, set()).add(row.uuid)
+        self._ids_by_table.setdefault(row._table, set()).add(row.uuid)
+
+    def take_touched(self) -> dict[str, set[UUID]]:
+        """Return the ids of the rows that were touched since the last call, by table."""
+        touched, self._ids_by_table = self._ids_by_table, {}
+        return {table.name: row_ids for table, row_ids in touched.items()}
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Wake *poller* for the session, and at once for a condition that can be sent.
@@ -75,9 +80,9 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
         self._session.recv_wait(poller)
 
     def _Idl__create_row(self, table: Any, row_id: UUID) -> Any:  # noqa: N802
-        default_by_column = self._defaults.get(table.name)
+        default_by_column = self._defaults_by_table.get(table)
         if default_by_column is None:
-            default_by_column = self._defaults[table.name] = defaults(table)
+            default_by_column = self._defaults_by_table[table] = defaults(table)
         return ovs.db.idl.Row(self, table, row_id, Columns(table, default_by_column))
 
     def _Idl__add_default(self, table: Any, row_update: Any) -> None:  # noqa: N802
@@ -185,7 +190,7 @@ class Replica:
         session = self._idl._session
         interval_ms = self._patience.watch(ovs.timeval.msec(), is_connected=session.is_connected())
         session.reconnect.set_probe_interval(interval_ms)
-        touched, self._idl.touched = self._idl.touched, {}
+        touched = self._idl.take_touched()
         if not self.is_connected:
             # Half a dump would look like rows that went; what was touched is told again when it is whole.
             return Touched()

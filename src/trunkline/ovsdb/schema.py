@@ -18,6 +18,9 @@ DATABASE = "Trunkline_Northbound"
 IDENTITY = "identity"
 """The key of `NB_Global.external_ids` that tells one database from another; a backup keeps it."""
 
+FIRST_CHASSIS = "first-chassis"
+"""The key of a port's `options` that names the first of several requested chassis, for a role to compare."""
+
 SCHEMA_PATH = Path(__file__).with_name("trunkline-nb.ovsschema")
 """The schema file of this version of Trunkline."""
 

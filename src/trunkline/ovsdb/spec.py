@@ -16,15 +16,13 @@ from trunkline.core.address import (
     parse_port_mac,
 )
 from trunkline.core.error import InvalidValueError
+from trunkline.ovsdb.schema import FIRST_CHASSIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
 MIN_MTU, MAX_MTU = 68, 65535
-
-FIRST_CHASSIS = "first-chassis"
-"""The key of a port's `options` that names the first of several requested chassis, for a role to compare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
