@@ -302,11 +302,36 @@ def test_a_required_setting_that_goes_is_a_fault_and_work_goes_on(
     site.sync()
 
 
-def test_a_chassis_that_is_renamed_takes_its_ports_along_once_the_old_one_is_deleted(
+def test_a_chassis_that_is_renamed_takes_its_ports_along_and_no_flow_is_sent_again(
     site: Site, chassis: DummyChassis
 ) -> None:
+    sent = chassis.agent.log.count("flows sent")
     chassis.set(**{"system-id": "c2"})
     until(lambda: chassis.agent.status()["chassis"] == "c2" and chassis.agent.status()["settled"], "renamed")
+    site.sync()
+    assert site.bindings() == {"a": ("c2", True), "b": ("c2", True)}
+    assert {row["name"] for row in site.nb.all_chassis()} == {"c2"}
+    assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
+    # Back at once: the second name is given before the first is out of the northbound.
+    chassis.set(**{"system-id": "c3"})
+    chassis.set(**{"system-id": "c1"})
+    until(lambda: chassis.agent.status()["chassis"] == "c1" and chassis.agent.status()["settled"], "renamed")
+    site.sync()
+    assert site.bindings() == {"a": ("c1", True), "b": ("c1", True)}
+    assert {row["name"] for row in site.nb.all_chassis()} == {"c1"}
+    assert chassis.agent.log.count("flows sent") == sent
+
+
+def test_a_chassis_that_is_renamed_without_a_northbound_takes_its_ports_along_once_the_old_one_is_deleted(
+    site: Site, chassis: DummyChassis
+) -> None:
+    site.served.stop()
+    until(lambda: not chassis.agent.status()["northbound"], "northbound gone")
+    chassis.set(**{"system-id": "c2"})
+    until(lambda: chassis.agent.status()["chassis"] == "c2", "renamed")
+    site.served.start()
+    site.reconnect()
+    until(lambda: "port a" in chassis.faults, "fault")
     site.nb.delete_chassis(["c1"])
     site.await_up("a", "b")
     assert site.bindings() == {"a": ("c2", True), "b": ("c2", True)}

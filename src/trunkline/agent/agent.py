@@ -11,6 +11,7 @@ import ovs.poller
 
 from trunkline.agent.allegiance import Allegiance
 from trunkline.agent.announcer import Announcer
+from trunkline.agent.departure import Departure
 from trunkline.agent.forwarding import Forwarding
 from trunkline.agent.log import Log
 from trunkline.agent.migration import Migration
@@ -55,6 +56,7 @@ class Agent:
         self.quarantine = Quarantine()
         self.reporter = Reporter()
         self.allegiance = Allegiance()
+        self.departure: Departure | None = None
         self.announcer = Announcer()
         self.migration = Migration()
         self._setting_fault: str | None = None
@@ -166,7 +168,13 @@ class Agent:
         self._is_whole = False
 
     def _follow(self, new: Settings) -> None:
-        """Read the northbound that *new* names from now on; what is known stays until that one is read."""
+        """Read the northbound that *new* names from now on; what is known stays until that one is read.
+
+        A chassis that has another name now is withdrawn from the northbound before that.
+        """
+        if self.nb is not None and self.nb.chassis != new.chassis and self.nb.is_connected:
+            self.departure = self.departure or Departure(self.nb)
+            return
         if self.nb is not None:
             self.nb.close()
         if new.nb_tls is not None:
@@ -214,6 +222,9 @@ class Agent:
         nb = self.nb
         if nb is None:
             return
+        if self.departure is not None:
+            self._depart(self.departure)
+            return
         touched = nb.run()
         if not self._is_obeyed(nb):
             self._has_missed |= bool(touched)
@@ -240,6 +251,13 @@ class Agent:
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
         if not is_complete:
             self._begin(nb)
+
+    def _depart(self, departure: Departure) -> None:
+        """Go by the new name once the old one is out of the northbound."""
+        if departure.run() and self.settings is not None:
+            departure.nb.close()
+            self.departure, self.nb = None, None
+            self._follow(self.settings)
 
     def _take_rows(self, changes: Changes) -> None:
         self.quarantine.release(changes, self.snapshot)
@@ -406,7 +424,7 @@ class Agent:
     def _report(self) -> None:
         """Write what the switch acknowledged to the northbound; one write at a time."""
         nb, settings, forwarding = self.nb, self.settings, self.forwarding
-        if nb is None or settings is None or forwarding is None:
+        if nb is None or settings is None or forwarding is None or self.departure is not None:
             return
         if self.reporter.is_refused(nb):
             self._retry_at_s = time.monotonic() + RETRY_S

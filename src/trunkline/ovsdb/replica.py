@@ -11,6 +11,7 @@ from uuid import UUID
 
 import ovs.db.idl
 import ovs.poller
+import ovs.stream
 import ovs.timeval
 
 from trunkline.ovsdb import parser
@@ -128,6 +129,8 @@ class Replica:
         self._known: dict[str, set[UUID]] = {table: set() for table in columns_by_table}
         self._synced_session: int | None = None
         self._patience = Patience()
+        # A Unix socket does not outlive its server; only where there is another to go to is it worth asking.
+        self._is_beside = "," not in remotes and not ovs.stream.stream_or_pstream_needs_probes(remotes)
         self._transaction: Any = None
         self.error: str | None = None
 
@@ -147,8 +150,8 @@ class Replica:
 
     @property
     def probe_interval_ms(self) -> int:
-        """How long the server may be silent before it is asked whether it is there."""
-        return self._patience.interval_ms
+        """How long the server may be silent before it is asked whether it is there; 0: for ever."""
+        return 0 if self._is_beside else self._patience.interval_ms
 
     @property
     def is_contended(self) -> bool:
@@ -188,8 +191,8 @@ class Replica:
         """
         self._idl.run()
         session = self._idl._session
-        interval_ms = self._patience.watch(ovs.timeval.msec(), is_connected=session.is_connected())
-        session.reconnect.set_probe_interval(interval_ms)
+        self._patience.watch(ovs.timeval.msec(), is_connected=session.is_connected())
+        session.reconnect.set_probe_interval(self.probe_interval_ms)
         touched = self._idl.take_touched()
         if not self.is_connected:
             # Half a dump would look like rows that went; what was touched is told again when it is whole.
