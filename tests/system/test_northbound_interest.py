@@ -10,6 +10,7 @@ import ovs.poller
 import pytest
 
 from trunkline.ovsdb.datum import one
+from trunkline.ovsdb.interest import MANY_NETWORKS
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.rpc import Rpc
 from trunkline.ovsdb.schema import DATABASE
@@ -174,3 +175,33 @@ def test_a_vif_whose_network_is_loaded_goes_and_comes_back_without_a_message(
         replica.need(PORTS[0], is_here=is_here)
         assert not replica.narrow()
         assert replica.are_conditions_met
+
+
+def test_the_ports_of_many_networks_come_in_two_parts_and_none_goes_meanwhile(
+    database: Database, replica: NorthboundReplica
+) -> None:
+    names = [f"many{number}" for number in range(2 * MANY_NETWORKS)]
+    for number, name in enumerate(names):
+        database.add_network(name, 201 + number)
+    id_by_name = {row["name"]: row["_uuid"] for row in database.rows("Network", ["name", "_uuid"])}
+    for number, name in enumerate(names):
+        for host in ("here", "there"):
+            key = next(database.keys)
+            mac = (0x020000000000 + key).to_bytes(6).hex(":")
+            row = {"name": f"{host}{number}", "unique_key": key, "network": id_by_name[name], "mac": mac}
+            database.transact({"op": "insert", "table": "Port", "row": row})
+        replica.need(f"here{number}", is_here=True)
+    cfg, most = database.ask_for_a_sign(), 0
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (go_on(replica) and replica.nb_cfg == cfg):
+        assert time.monotonic() < deadline
+        ports = loaded(replica)[1]
+        assert len(ports) >= most, "a port went and has to come again"
+        most = len(ports)
+        poller = ovs.poller.Poller()
+        replica.wait(poller)
+        poller.timer_wait(1000)
+        poller.block()
+    assert loaded(replica)[1] == {
+        f"{host}{number}" for host in ("here", "there") for number in range(len(names))
+    }

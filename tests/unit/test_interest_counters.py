@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from trunkline.ovsdb.interest import Carried, Clause, Interest
+from trunkline.ovsdb.interest import MANY_NETWORKS, Carried, Clause, Interest
 
 CHASSIS = "chassis-a"
 NETWORK_ID = UUID(int=1)
@@ -131,3 +131,27 @@ def test_a_vif_costs_the_same_steps_however_many_are_here(is_explicit: bool) -> 
     few = steps(200)
     assert all(few)
     assert steps(2000) == few
+
+
+@pytest.mark.parametrize("networks", [MANY_NETWORKS - 1, MANY_NETWORKS, 4 * MANY_NETWORKS])
+def test_the_ports_of_many_networks_are_asked_for_in_two_parts_and_none_is_dropped_between_them(
+    networks: int,
+) -> None:
+    interest = Interest(CHASSIS)
+    for number in range(networks):
+        interest.take_vif(iface_id(number), is_here=True)
+    named = interest.conditions()["Port"]
+    for number in range(networks):
+        name, network_id = iface_id(number), UUID(int=1 + number)
+        interest.take_port(UUID(int=1000 + number), Carried(name, name, network_id))
+        interest.take_network(network_id, is_explicit=True)
+    whole, first = interest.conditions()["Port"], interest.first_ports
+    assert len([clause for clause in whole if clause[0] == "network"]) == networks
+    assert not [clause for clause in whole if clause[0] == "name"], "each comes with its network"
+    members = [clause for clause in first if clause[0] == "network"]
+    if networks < MANY_NETWORKS:
+        assert first == whole
+    else:
+        assert len(members) == networks // 4
+        assert all(clause in whole for clause in members)
+        assert all(clause in first for clause in named)
