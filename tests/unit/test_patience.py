@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from pathlib import Path
 
 import ovs.poller
+import pytest
 
 from trunkline.ovsdb.patience import LONGEST_MS, SHORTEST_MS, STEADY, Patience
 from trunkline.ovsdb.replica import Replica
@@ -39,12 +39,22 @@ def test_patience_is_short_again_once_a_connection_holds() -> None:
     assert patience.watch(100_000 + STEADY * LONGEST_MS, is_connected=True) == SHORTEST_MS
 
 
-def test_a_replica_has_more_patience_with_a_server_that_broke_off(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "db.sock"))
-        server.listen()
+@pytest.mark.parametrize(
+    ("remotes", "interval_ms"),
+    [("unix:/a.sock", 0), ("unix:/a.sock,unix:/b.sock", SHORTEST_MS), ("tcp:192.0.2.1:6641", SHORTEST_MS)],
+)
+def test_a_server_beside_is_not_asked_whether_it_is_there_unless_there_is_another(
+    remotes: str, interval_ms: int
+) -> None:
+    replica = Replica(remotes, SCHEMA, {"Row": ["name"]})
+    assert replica.probe_interval_ms == interval_ms
+    replica.close()
+
+
+def test_a_replica_has_more_patience_with_a_server_that_broke_off() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
-        replica = Replica(f"unix:{tmp_path}/db.sock", SCHEMA, {"Row": ["name"]})
+        replica = Replica(f"tcp:127.0.0.1:{server.getsockname()[1]}", SCHEMA, {"Row": ["name"]})
         assert replica.probe_interval_ms == SHORTEST_MS
         deadline = time.monotonic() + 10
         while replica.probe_interval_ms == SHORTEST_MS and time.monotonic() < deadline:
