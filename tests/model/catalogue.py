@@ -40,6 +40,7 @@ FE80 = 0xFE80 << 112
 PLAIN = (
     (Field.IN_PORT, None),
     (Field.METADATA, 0xFFF << 36),
+    (Field.REG4, 0x7000),
     (Field.REG5, 0x7),
     (Field.REG6, 0xFFFF0000),
     (Field.REG7, 0x80000001),

@@ -95,6 +95,7 @@ class Walk:
         self.values: dict[Field, int] = {
             Field.IN_PORT: in_port,
             Field.METADATA: 0,
+            Field.REG4: 0,
             Field.REG5: 0,
             Field.REG6: 0,
             Field.REG7: 0,

@@ -142,8 +142,9 @@ def _packet(random: Random, mac: int, own: Sequence[IPAddress]) -> tuple[int, He
     ipv4, other = random.choice((*own4, *IPV4, IPv4Address(0))), random.choice((*own4, *IPV4))
     ipv6 = random.choice((*own6, *IPV6, link_local(mac), IPv6Address(0)))
     target = random.choice((*own6, *IPV6, link_local(mac)))
-    server = random.choice(((67, 68), (68, 67), (5000, 6000), (5000, 68)))
-    server6 = random.choice(((547, 546), (546, 547), (5000, 6000), (5000, 546)))
+    ports = random.randrange(1 << 16), random.randrange(1 << 16)
+    server = random.choice(((67, 68), (68, 67), ports, (5000, 68)))
+    server6 = random.choice(((547, 546), (546, 547), ports, (5000, 546)))
     return random.choice(
         (
             lambda: (ETH_EXPERIMENTAL, ()),

@@ -152,6 +152,21 @@ def test_no_frame_passes_more_than_eight_tables_of_the_real_switch(
         assert "Datapath actions: drop" not in trace
 
 
+def test_a_datagram_is_told_from_dhcp_by_four_bits_of_its_port(switch: DummySwitch) -> None:
+    """DESIGN.md section 5, rule 13, with one kind of megaflow for nearly all datagrams."""
+    switch.replace_flows(rows.flows(chassis_of(FLAT, addresses=(ip_address("192.0.2.1"),))))
+    sender = "in_port=10,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:03,udp,nw_src=192.0.2.1"
+    seen = {}
+    for port in (53, 123, 443, 500, 4500, 4789, 5353, 6081, 32768, 40_004, 51820, 65535, 68):
+        trace = switch.appctl("ofproto/trace", "br-int", f"{sender},udp_src=5000,udp_dst={port}")
+        megaflow = next(line for line in trace.splitlines() if line.startswith("Megaflow: "))
+        mask = re.search(r"tp_dst=(0x[0-9a-f]+/)?(\w+)", megaflow)
+        assert mask is not None, megaflow
+        seen[port] = ("Datapath actions: drop" in trace, mask[2])
+    assert seen.pop(68) == (True, "68")
+    assert set(seen.values()) == {(False, "0x8019")}
+
+
 def test_a_broadcast_reaches_2000_local_ports_once_and_the_wire_once(many_ports: DummySwitch) -> None:
     """DESIGN.md sections 4 and 5, rules 5 and 10, on the real switch and without a warning in its log."""
     switch = many_ports

@@ -108,7 +108,7 @@ def test_foreign_pieces_of_a_flow_are_kept_and_spelled() -> None:
         ),
         (
             Flow(Band.SERVER, (Field.ETH_TYPE(0x0800), Field.IP_PROTO(17), Field.UDP_SRC(67)), (), 0),
-            "table=10,priority=100,udp,tp_src=67,actions=drop",
+            "table=20,priority=120,udp,tp_src=67,actions=drop",
         ),
         (
             Flow(Band.VIF, (Field.ETH_TYPE(0x0806), Field.ARP_SPA(0x0A000000, 0xFF000000)), (), 0),

@@ -10,6 +10,11 @@ from trunkline.core.model import AllowedPair
 from trunkline.core.view import ChassisView
 
 TAGGED = "table=10,priority=300,reg6=0x2a,vlan_tci=0x1000/0x1000,actions=drop"
+TELLING_BITS = (
+    *("0x1", "0x8", "0x9", "0x10", "0x11", "0x18", "0x19"),
+    *("0x8000", "0x8001", "0x8008", "0x8009", "0x8010", "0x8011", "0x8018", "0x8019"),
+)
+ANY_ADDRESS = "actions=set_field:0x1->reg4,goto_table:20"
 SENDER = "reg6=0x2a,dl_src=02:00:00:00:00:01"
 OWN_ADVERTISEMENT = f"table=20,priority=100,icmp6,{SENDER},icmp_type=136,icmp_code=0"
 OWN_PROBE = f"table=30,priority=90,icmp6,{SENDER},ipv6_src=::,icmp_type=135,icmp_code=0"
@@ -39,7 +44,7 @@ def test_a_port_of_a_transparent_network_may_send_tags() -> None:
 
 def test_a_port_without_addresses_is_held_to_its_mac() -> None:
     """DESIGN.md section 5, rule 13."""
-    assert lines(port_security, PORT) == [TAGGED, f"table=10,priority=50,{SENDER},actions=goto_table:50"]
+    assert lines(port_security, PORT) == [TAGGED, f"table=10,priority=50,{SENDER},{ANY_ADDRESS}"]
 
 
 def test_a_port_with_addresses_is_held_to_its_mac_and_these() -> None:
@@ -74,7 +79,7 @@ def test_an_allowed_pair_is_a_further_mac_with_its_prefix() -> None:
 
 def test_an_allowed_pair_without_a_prefix_frees_its_mac_from_the_address_check() -> None:
     found = lines(port_security, PORT, addresses=ADDRESSES, allowed_pairs=(AllowedPair(SHARED),))
-    assert "table=10,priority=50,reg6=0x2a,dl_src=02:00:00:00:00:0e,actions=goto_table:50" in found
+    assert f"table=10,priority=50,reg6=0x2a,dl_src=02:00:00:00:00:0e,{ANY_ADDRESS}" in found
     assert f"table=10,priority=50,{SENDER},actions=goto_table:20" in found
 
 
@@ -98,15 +103,19 @@ def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None
     """DESIGN.md section 5, rules 11 and 13."""
     assert lines(port_security, ChassisView((1, 2))) == [
         "table=10,priority=400,dl_vlan=0,actions=pop_vlan,resubmit(,10)",
-        "table=10,priority=100,udp,tp_dst=68,actions=drop",
-        "table=10,priority=100,udp6,tp_dst=546,actions=drop",
-        "table=10,priority=100,icmp6,icmp_type=134,actions=drop",
-        "table=10,priority=100,icmp6,icmp_type=137,actions=drop",
+        *(f"table=20,priority=130,udp,tp_dst={bits}/0x8019,actions=goto_table:30" for bits in TELLING_BITS),
+        "table=20,priority=120,udp,tp_dst=68,actions=drop",
+        *(f"table=20,priority=130,udp6,tp_dst={bits}/0x8019,actions=goto_table:30" for bits in TELLING_BITS),
+        "table=20,priority=120,udp6,tp_dst=546,actions=drop",
+        "table=20,priority=120,icmp6,icmp_type=134,actions=drop",
+        "table=20,priority=120,icmp6,icmp_type=137,actions=drop",
+        "table=20,priority=110,reg4=0x1,actions=goto_table:50",
         "table=20,priority=100,icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00,"
         "actions=goto_table:30",
         "table=20,priority=50,icmp6,icmp_type=135,icmp_code=0,actions=drop",
         "table=20,priority=50,icmp6,icmp_type=136,icmp_code=0,actions=drop",
         "table=20,priority=10,actions=goto_table:30",
+        "table=30,priority=110,reg4=0x1,actions=goto_table:50",
         "table=30,priority=90,udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,tp_src=68,tp_dst=67,"
         "actions=goto_table:50",
         "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=131,actions=goto_table:50",

@@ -22,6 +22,7 @@ class Field(Enum):
 
     IN_PORT = ("in_port", 32)
     METADATA = ("metadata", 64)
+    REG4 = ("reg4", 32)
     REG5 = ("reg5", 32)
     REG6 = ("reg6", 32)
     REG7 = ("reg7", 32)

@@ -23,13 +23,16 @@ DESTINATION_PORT = Field.REG7
 INNER_TAGS = Field.REG5
 """1 when the frame's network carries VLAN tags inside its own (`vlan_transparent`), else 0."""
 
+ANY_ADDRESS = Field.REG4
+"""1 when the frame's sender is held to its MAC, but may use any address, else 0."""
+
 
 class Table(IntEnum):
     """A table of the integration bridge; the value is its OpenFlow table id. A miss drops."""
 
     CLASSIFY = 0
     PORT_SECURITY = 10
-    ND_SECURITY = 20
+    ND_DHCP_SECURITY = 20
     ADDRESS_SECURITY = 30
     L2_LOOKUP = 50
     EGRESS = 60
@@ -91,18 +94,26 @@ class Band(Enum):
     PRIORITY_TAG = (Table.PORT_SECURITY, 400, Owner.PORT_SECURITY, "a priority tag (VID 0) comes off")
     TAGGED = (Table.PORT_SECURITY, 300, Owner.PORT_SECURITY, "a VM that chooses its own VLAN: drop, count")
     OPEN = (Table.PORT_SECURITY, 200, Owner.PORT_SECURITY, "port security is off: pass")
+    SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
+
+    NOT_DHCP = (
+        Table.ND_DHCP_SECURITY,
+        130,
+        Owner.PORT_SECURITY,
+        "a UDP port that a few bits tell from a DHCP client's: on to the addresses",
+    )
     SERVER = (
-        Table.PORT_SECURITY,
-        100,
+        Table.ND_DHCP_SECURITY,
+        120,
         Owner.PORT_SECURITY,
         "DHCP server, router advertisement, redirect: drop",
     )
-    SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
+    ND_ANY = (Table.ND_DHCP_SECURITY, 110, Owner.PORT_SECURITY, "whoever may use any address: pass")
+    ND_OPTION = (Table.ND_DHCP_SECURITY, 100, Owner.PORT_SECURITY, "neighbour discovery that tells the truth")
+    ND_FORGED = (Table.ND_DHCP_SECURITY, 50, Owner.PORT_SECURITY, "any other neighbour discovery: drop")
+    NOT_ND = (Table.ND_DHCP_SECURITY, 10, Owner.PORT_SECURITY, "everything else: on to the addresses")
 
-    ND_OPTION = (Table.ND_SECURITY, 100, Owner.PORT_SECURITY, "neighbour discovery that tells the truth")
-    ND_FORGED = (Table.ND_SECURITY, 50, Owner.PORT_SECURITY, "any other neighbour discovery: drop")
-    NOT_ND = (Table.ND_SECURITY, 10, Owner.PORT_SECURITY, "everything else: on to the addresses")
-
+    ADDRESS_ANY = (Table.ADDRESS_SECURITY, 110, Owner.PORT_SECURITY, "whoever may use any address: pass")
     ADDRESS = (Table.ADDRESS_SECURITY, 100, Owner.PORT_SECURITY, "an address that the port may use")
     PROBE = (
         Table.ADDRESS_SECURITY,
@@ -194,20 +205,20 @@ TABLE_RULES: dict[Table, TableRule] = {
     ),
     Table.PORT_SECURITY: TableRule(
         decides="may it send this: tag and source MAC",
-        matches=frozenset({SOURCE_PORT}) | _ETHERNET | _LAYER_3,
-        writes=frozenset(),
-        next_tables=frozenset({Table.PORT_SECURITY, Table.ND_SECURITY, Table.L2_LOOKUP}),
+        matches=frozenset({SOURCE_PORT}) | _ETHERNET,
+        writes=frozenset({ANY_ADDRESS}),
+        next_tables=frozenset({Table.PORT_SECURITY, Table.ND_DHCP_SECURITY, Table.L2_LOOKUP}),
         may_tag=True,
     ),
-    Table.ND_SECURITY: TableRule(
-        decides="may it send this: neighbour discovery",
-        matches=frozenset({SOURCE_PORT}) | _ETHERNET | _LAYER_3,
+    Table.ND_DHCP_SECURITY: TableRule(
+        decides="may it send this: neighbour discovery, DHCP answers",
+        matches=frozenset({SOURCE_PORT, ANY_ADDRESS}) | _ETHERNET | _LAYER_3,
         writes=frozenset(),
-        next_tables=frozenset({Table.ADDRESS_SECURITY}),
+        next_tables=frozenset({Table.ADDRESS_SECURITY, Table.L2_LOOKUP}),
     ),
     Table.ADDRESS_SECURITY: TableRule(
         decides="may it send this: source addresses",
-        matches=frozenset({SOURCE_PORT}) | _ETHERNET | _LAYER_3,
+        matches=frozenset({SOURCE_PORT, ANY_ADDRESS}) | _ETHERNET | _LAYER_3,
         writes=frozenset(),
         next_tables=frozenset({Table.L2_LOOKUP}),
     ),

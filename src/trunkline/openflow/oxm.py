@@ -41,6 +41,7 @@ _CODES: tuple[tuple[Field, int, int], ...] = (
     (Field.ARP_TPA, _BASIC, 23),
     (Field.ARP_SHA, _BASIC, 24),
     (Field.ARP_THA, _BASIC, 25),
+    (Field.REG4, _NICIRA, 4),
     (Field.REG5, _NICIRA, 5),
     (Field.REG6, _NICIRA, 6),
     (Field.REG7, _NICIRA, 7),

@@ -50,6 +50,7 @@ _PROTOCOLS = {
 }
 
 _MATCH_NAMES = {
+    Field.REG4: "reg4",
     Field.REG5: "reg5",
     Field.REG6: "reg6",
     Field.REG7: "reg7",
@@ -88,7 +89,7 @@ _SET_NAMES = {Field.IPV4_SRC: "ip_src", Field.IPV4_DST: "ip_dst"}
 
 _MAC_FIELDS = frozenset(field for field in Field if field.bits == 48)
 _IPV4_FIELDS = frozenset({Field.IPV4_SRC, Field.IPV4_DST, Field.ARP_SPA, Field.ARP_TPA})
-_HEX_FIELDS = frozenset({Field.METADATA, Field.REG5, Field.REG6, Field.REG7})
+_HEX_FIELDS = frozenset({Field.METADATA, Field.REG4, Field.REG5, Field.REG6, Field.REG7})
 
 
 def text(flow: Flow, *, with_cookie: bool = True) -> str:
