@@ -31,7 +31,7 @@ SLOW_BIND_S = 0.5
 LIMIT_S = 120.0
 ONCE_S = 30.0
 """A contender that takes longer than this is measured once."""
-SETTLED_S = 30.0
+SETTLED_S = 75.0
 RETAG_VLAN_IDS = (3001, 3002)
 
 Say = Callable[[str], None]
@@ -182,7 +182,8 @@ def idle(results: Results, say: Say, load: Load, seconds: float) -> None:
         for contender in all_contenders:
             contender.start()
             contender.settle(LIMIT_S)
-        # What follows a bind has ended by then: both announce a new port, several times.
+        # What follows a start has ended by then: both announce a new port, several times, and we read all flows
+        # in the first audit, 60 s after the start.
         _pause(SETTLED_S)
         before = [contender.usage.cpu_s for contender in all_contenders]
         say(f"idle for {seconds:g} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from model.catalogue import MAC, catalogue, flow
 from model.openflow_switch import FlowMap, Switch, apply, connected, heard, installed, running, settled, until
 from trunkline.core.flow import Field, Flow, Output
 from trunkline.core.pipeline import Band, Owner, Subject, cookie
-from trunkline.openflow.event import FlowsDrifted, FlowsUnknown
+from trunkline.core.plan import Plan
+from trunkline.openflow.event import BundleApplied, FlowsDrifted, FlowsRead, FlowsUnknown
 from trunkline.openflow.message import encode
 from trunkline.openflow.session import Session
 from trunkline.openflow.text import text
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.system
 OURS = flow((Field.IN_PORT(1),), (Output(2),))
 KEY, BODY = encode(OURS)
 FOREIGN = OURS._replace(cookie=5)
+ABSENT = encode(OURS._replace(match=(Field.IN_PORT(7),))).key
 
 
 @pytest.fixture
@@ -164,3 +167,59 @@ def test_flush_by_a_change_of_controller_or_fail_mode_is_reported(
         pair for each in drifts if isinstance(each, FlowsDrifted) for pair in each.changes.items()
     }
     assert flow_by_key == {}
+
+
+def is_read(connection: Session) -> bool:
+    """Check the flows; return whether they were read because of it, and what was read was told last."""
+    connection.check_flows()
+    events = []
+    for _ in range(2):
+        # The answer to a check comes before that to a bundle, and a read that it leads to before the next.
+        connection.send_bundle(Plan({}, {}, {ABSENT: BODY}))
+        events += heard(connection, BundleApplied)
+    return any(isinstance(event, FlowsRead) for event in events)
+
+
+def test_flows_are_read_by_a_check_only_where_they_are_not_those_of_the_last_one(
+    switch: Switch, connection: Session
+) -> None:
+    desired = many(2500)
+    apply(connection, desired, {})
+    assert is_read(connection), "nothing is known before"
+    assert not is_read(connection)
+    switch.ofctl("add-flow", switch.target, "cookie=5,table=9,actions=drop")
+    assert is_read(connection), "of whatever cookie"
+    assert not is_read(connection)
+    apply(connection, desired | {KEY: BODY}, desired)
+    assert is_read(connection), "by its own bundle, too"
+    assert not is_read(connection)
+    switch.ofctl("--strict", "mod-flows", switch.target, "priority=100,in_port=1,actions=LOCAL")
+    assert is_read(connection), "instructions are looked at"
+    assert not is_read(connection)
+
+
+def test_a_check_leaves_the_monitor_as_it_is(switch: Switch, connection: Session) -> None:
+    for _ in range(3):
+        is_read(connection)
+    by_hand(switch, OURS)
+    assert drift(connection) == {KEY: BODY}, "once, and by the monitor that there was"
+
+
+def test_frames_change_no_listing(switch: Switch, connection: Session) -> None:
+    apply(connection, {KEY: BODY}, {})
+    assert is_read(connection)
+    switch.run("ovs-appctl", "-t", "ovs-vswitchd", "netdev-dummy/receive", "p1", "ff" * 6 + "02" * 6 + "0800")
+    until_counted(connection)
+    assert not is_read(connection)
+
+
+def until_counted(connection: Session) -> None:
+    """Return when the flow at KEY has counted a frame; Open vSwitch counts when revalidators look."""
+    deadline = time.monotonic() + 10
+    packets = 0
+    while not packets:
+        assert time.monotonic() < deadline, "not counted within 10 s"
+        connection.read_flows()
+        read = heard(connection, FlowsRead)[-1]
+        assert isinstance(read, FlowsRead)
+        packets = read.counters()[KEY].packet_count

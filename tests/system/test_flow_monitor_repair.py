@@ -140,11 +140,11 @@ def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, for
 
 
 def test_audit_finds_what_was_not_reported(switch: Switch, forwarding: Forwarding) -> None:
-    """A read compares everything, as where a switch reports no changes."""
+    """The first audit of a connection, and any after a change, compares everything."""
     assert forwarding.installed is not None
     key, _ = forwarding.installed.popitem()
     before = forwarding.repairs
-    forwarding.reread()
+    forwarding.audit()
     turn_until(forwarding, lambda: key in (forwarding.installed or {}))
     assert is_in_place(forwarding)
     assert forwarding.repairs == before, "what is as it should be is no drift"

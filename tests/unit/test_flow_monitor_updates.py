@@ -42,6 +42,11 @@ def test_question_asks_for_changes_with_instructions_and_not_for_what_is_there()
     assert monitor.request(9) == bytes.fromhex(head + body)
 
 
+def test_a_listing_is_the_same_question_anew_with_what_is_there() -> None:
+    asked = "05 12 0028 00000009 0010 0000 00000000 00000001 ffffffff ffffffff 001f ff 01 0001 0004 00000000"
+    assert monitor.listing_request(9) == bytes.fromhex(asked)
+
+
 def test_update_is_told_from_flow_statistics() -> None:
     statistics = message.message(message.MULTIPART_REPLY, 0, struct.pack(">HHxxxx", 1, 0))
     assert monitor.is_update(reply())

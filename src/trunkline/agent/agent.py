@@ -356,7 +356,7 @@ class Agent:
             self._update()
 
     def _audit(self, forwarding: Forwarding, settings: Settings) -> None:
-        """Have all flows read back now and then: for a drift that the switch did not tell of."""
+        """Have all flows compared now and then."""
         now_s = time.monotonic()
         if not settings.audit_interval_s or not forwarding.is_connected:
             self._audit_at_s = None
@@ -364,7 +364,7 @@ class Agent:
             self._audit_at_s = now_s + settings.audit_interval_s
         elif now_s >= self._audit_at_s:
             self._audit_at_s = now_s + settings.audit_interval_s
-            forwarding.reread()
+            forwarding.audit()
 
     def _take(self, event: Event) -> None:
         match event:

@@ -141,6 +141,11 @@ class Forwarding:
         if self.session.is_ready:
             self.session.read_flows()
 
+    def audit(self) -> None:
+        """Have all flows compared, by the switch's own word: for a drift that it did not tell of."""
+        if self.session.is_ready:
+            self.session.check_flows()
+
     def pending(self) -> Plan:
         """Return what would change now, by a comparison of everything."""
         return planning.plan(self.desired.body_by_key, self.installed or {})
@@ -185,6 +190,8 @@ class Forwarding:
             case FlowsRead(flow_by_key=flow_by_key):
                 if self.installed is None:
                     log.info("flows read", flows=len(flow_by_key))
+                if self._sent is None and flow_by_key == self.installed:
+                    return
                 if self._sent is None:
                     if self.installed is not None:
                         self._drift(_difference(self.installed, flow_by_key))

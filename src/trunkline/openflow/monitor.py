@@ -21,12 +21,12 @@ from trunkline.openflow.message import HEADER_BYTES, MULTIPART_REQUEST, message
 
 _FLOW_MONITOR = 16
 _MONITOR_ID = 1
-_ADD_MONITOR = 0
+_ADD_MONITOR, _MODIFY_MONITOR = 0, 1
 _ALL_TABLES = 0xFF
 _ANY = 0xFFFFFFFF
 _EMPTY_MATCH = bytes((0, 1, 0, 4, 0, 0, 0, 0))
 
-_ON_ADD, _ON_REMOVE, _ON_MODIFY, _WITH_INSTRUCTIONS = 2, 4, 8, 16
+_AS_IT_IS, _ON_ADD, _ON_REMOVE, _ON_MODIFY, _WITH_INSTRUCTIONS = 1, 2, 4, 8, 16
 _FLAGS = _ON_ADD | _ON_REMOVE | _ON_MODIFY | _WITH_INSTRUCTIONS
 
 _INITIAL, _ADDED, _REMOVED, _MODIFIED, _ABBREVIATED, _PAUSED, _RESUMED = range(7)
@@ -54,11 +54,20 @@ class Updates(NamedTuple):
 
 def request(xid: int) -> bytes:
     """Return the question for every change, in any table, that this connection does not make itself."""
-    head = struct.pack(
-        ">HH4xIIIHBB",
-        *(_FLOW_MONITOR, 0, _MONITOR_ID, _ANY, _ANY, _FLAGS, _ALL_TABLES, _ADD_MONITOR),
-    )
-    return message(MULTIPART_REQUEST, xid, head + _EMPTY_MATCH)
+    return _request(xid, _FLAGS, _ADD_MONITOR)
+
+
+def listing_request(xid: int) -> bytes:
+    """Return the question for all flows as they are now, and for every change from then on as by `request`.
+
+    It takes the place of the question before it: Open vSwitch ends that monitor, and makes another at once.
+    """
+    return _request(xid, _FLAGS | _AS_IT_IS, _MODIFY_MONITOR)
+
+
+def _request(xid: int, flags: int, command: int) -> bytes:
+    head = (_FLOW_MONITOR, 0, _MONITOR_ID, _ANY, _ANY, flags, _ALL_TABLES, command)
+    return message(MULTIPART_REQUEST, xid, struct.pack(">HH4xIIIHBB", *head) + _EMPTY_MATCH)
 
 
 def is_update(reply: bytes) -> bool:

@@ -33,6 +33,7 @@ from trunkline.openflow.event import (
     FlowsRead,
     FlowsUnknown,
 )
+from trunkline.openflow.listing import Listing
 from trunkline.openflow.reason import reason
 
 _log = ovs.vlog.Vlog("openflow")
@@ -93,6 +94,7 @@ class Session:
         self._bundles.forget()
         self._monitor_xid = 0
         self._is_paused = False
+        self._listing = Listing()
         self._read_xid = 0
         self._flow_by_key: dict[bytes, bytes] = {}
         self._replies: list[bytes] = []
@@ -140,6 +142,18 @@ class Session:
         self._read_xid = self._xids(1)
         self._flow_by_key, self._replies = {}, []
         self._queue(message.flow_stats_request(self._read_xid, *self._scope))
+
+    def check_flows(self) -> None:
+        """Have the flows read, unless they are those of the last check; nothing comes where they are.
+
+        A tenth of the work of a read, on this side. A switch that left the last check without an answer is
+        not asked for another, but has its flows read. Raises `NotReady`.
+        """
+        self._require_ready()
+        if self._is_monitored and not self._listing.is_under_way:
+            self._queue(self._listing.request(self._xids(1)))
+        else:
+            self.read_flows()
 
     def send_bundle(self, plan: Plan) -> int:
         """Send *plan* as one ordered, atomic bundle and return its id; an event with that id answers.
@@ -302,6 +316,9 @@ class Session:
             self._handle_error(xid, payload)
         elif kind == message.ECHO_REQUEST:
             self._queue(message.message(message.ECHO_REPLY, xid, payload))
+        elif kind == message.MULTIPART_REPLY and self._listing.owns(xid):
+            if self._listing.take(received) is False:
+                self.read_flows()
         elif kind == message.MULTIPART_REPLY and monitor.is_update(received):
             self._handle_updates(received)
         elif kind == message.MULTIPART_REPLY and xid == self._read_xid:
@@ -367,12 +384,15 @@ class Session:
             self._tell(self._bundles.take_error(xid, why))
         elif not self._is_ready:
             self._disconnect(f"the switch refused the handshake: {why}", errno.EPROTO)
-        elif xid == self._read_xid:
+        elif self._read_xid and xid == self._read_xid:
             self._disconnect(f"the switch refused to list its flows: {why}", errno.EPROTO)
         elif xid == self._monitor_xid:
             if self._is_monitored:
                 _log.warn(f"switch reports no changes of flows target={self._target} reason={why}")
             self._is_monitored = False
+        elif self._listing.owns(xid):
+            _log.warn(f"switch lists no flows target={self._target} reason={why}")
+            self.read_flows()
         else:
             _log.warn(f"switch refused a message target={self._target} xid={xid} reason={why}")
 
