@@ -182,8 +182,8 @@ def idle(results: Results, say: Say, load: Load, seconds: float) -> None:
         for contender in all_contenders:
             contender.start()
             contender.settle(LIMIT_S)
-        # What follows a start has ended by then: both announce a new port, several times, and we read all flows
-        # in the first audit, 60 s after the start.
+        # What follows a start has ended by then: both announce a new port, several times, and our first
+        # audit, 60 s after the start, reads all flows.
         _pause(SETTLED_S)
         before = [contender.usage.cpu_s for contender in all_contenders]
         say(f"idle for {seconds:g} s")

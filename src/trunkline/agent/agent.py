@@ -60,6 +60,7 @@ class Agent:
         self.announcer = Announcer()
         self.migration = Migration()
         self._setting_fault: str | None = None
+        self._nb_cfg: int | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._is_whole = False
         self._is_nb_new = False
@@ -226,6 +227,10 @@ class Agent:
             self._depart(self.departure)
             return
         touched = nb.run()
+        if nb.nb_cfg != self._nb_cfg:
+            # The answer covers what was written to the switch's database before the request, too.
+            self._nb_cfg = nb.nb_cfg
+            self.switch.catch_up()
         if not self._is_obeyed(nb):
             self._has_missed |= bool(touched)
             return
@@ -452,7 +457,10 @@ class Agent:
             bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults if is_all_known else None,
             nb_cfg=nb.nb_cfg
-            if is_obeyed and self.is_settled and self.reporter.is_done_by(bindings)
+            if is_obeyed
+            and self.switch.is_caught_up
+            and self.is_settled
+            and self.reporter.is_done_by(bindings)
             else None,
         )
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import ovs.db.idl
+import ovs.jsonrpc
 import ovs.poller
 import ovs.stream
 import ovs.timeval
@@ -96,6 +97,31 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
         return True
 
 
+class _Question:
+    """A request that changes nothing, among the transactions that the IDL has under way."""
+
+    def __init__(self) -> None:
+        self._status = ovs.db.idl.Transaction.UNCOMMITTED
+
+    @property
+    def is_answered(self) -> bool:
+        return bool(self._status == ovs.db.idl.Transaction.SUCCESS)
+
+    def send(self, idl: ovs.db.idl.Idl) -> None:
+        """Send it, unless it is under way or answered; the IDL says of one that was lost to try it again."""
+        kind = ovs.db.idl.Transaction
+        if self._status not in (kind.UNCOMMITTED, kind.TRY_AGAIN):
+            return
+        words = [idl._db.name, {"op": "comment", "comment": "how far is it?"}]
+        request = ovs.jsonrpc.Message.create_request("transact", words)
+        if not idl._session.send(request):
+            idl._outstanding_txns[request.id] = self
+            self._status = kind.INCOMPLETE
+
+    def _process_reply(self, _reply: ovs.jsonrpc.Message) -> None:
+        self._status = ovs.db.idl.Transaction.SUCCESS
+
+
 class Outcome(Enum):
     """How a write ended."""
 
@@ -132,6 +158,7 @@ class Replica:
         # A Unix socket does not outlive its server; only where there is another to go to is it worth asking.
         self._is_beside = "," not in remotes and not ovs.stream.stream_or_pstream_needs_probes(remotes)
         self._transaction: Any = None
+        self._question: _Question | None = None
         self.error: str | None = None
 
     def close(self) -> None:
@@ -197,6 +224,8 @@ class Replica:
         if not self.is_connected:
             # Half a dump would look like rows that went; what was touched is told again when it is whole.
             return Touched()
+        if self._question is not None:
+            self._question.send(self._idl)
         session = self._idl._session.get_seqno()
         if session != self._synced_session:
             self._synced_session = session
@@ -206,6 +235,21 @@ class Replica:
             for row_id in row_ids:
                 (self._known[table].add if row_id in rows else self._known[table].discard)(row_id)
         return Touched(touched)
+
+    def catch_up(self) -> None:
+        """Ask the server for an answer behind all that is committed now; `is_caught_up` tells of it.
+
+        ovsdb-server tells a session of all that was committed before it answers a request of that session.
+        Where it is away, it is asked when it is back.
+        """
+        self._question = _Question()
+        if self.is_connected:
+            self._question.send(self._idl)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the rows show all that was committed when `catch_up` was called."""
+        return self._question is None or self._question.is_answered
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Let *poller* wake when `run` or `outcome` has something to do."""

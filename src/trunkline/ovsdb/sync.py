@@ -1,7 +1,8 @@
 """The acknowledgement that an operator waits for: every live chassis has applied all that is committed.
 
-A request adds one to `NB_Global:nb_cfg`; an agent that has applied a snapshot of the northbound, and had the
-switch acknowledge it, writes that snapshot's nb_cfg to its `Chassis` row.
+A request adds one to `NB_Global:nb_cfg`; an agent that has applied a snapshot of the northbound, and what its
+switch's database held then, and had the switch acknowledge it, writes that snapshot's nb_cfg to its `Chassis`
+row.
 """
 
 from __future__ import annotations
