@@ -7,7 +7,7 @@ import re
 import pytest
 from dummy_chassis import Site, mac_of
 
-from trunkline.agent.agent import PART_ROWS
+from trunkline.agent.following import PART_ROWS
 from trunkline.ovsdb.northbound import PortSpec
 
 pytestmark = pytest.mark.system

@@ -9,9 +9,8 @@ from uuid import UUID
 
 import ovs.poller
 
-from trunkline.agent.allegiance import Allegiance
 from trunkline.agent.announcer import Announcer
-from trunkline.agent.departure import Departure
+from trunkline.agent.following import Following
 from trunkline.agent.forwarding import Forwarding
 from trunkline.agent.log import Log
 from trunkline.agent.migration import Migration
@@ -24,15 +23,11 @@ from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
 from trunkline.core.view import LocalPortView, NetworkView, View
 from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
-from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 
 log = Log("agent")
-
-PART_ROWS = 500
-"""How many rows are read before their flows are computed, where more are to be read."""
 
 RETRY_S = 1.0
 """How long to wait after a database refused a write for good."""
@@ -50,21 +45,16 @@ class Agent:
         self.switch = SwitchReplica(ovs_remote)
         self.plumbing = Plumbing(self.switch)
         self.settings: Settings | None = None
-        self.nb: NorthboundReplica | None = None
         self.snapshot = Snapshot("")
         self.forwarding: Forwarding | None = None
         self.quarantine = Quarantine()
         self.reporter = Reporter()
-        self.allegiance = Allegiance()
-        self.departure: Departure | None = None
+        self.following = Following(self.switch, self.plumbing)
         self.announcer = Announcer()
         self.migration = Migration()
         self._setting_fault: str | None = None
-        self._nb_cfg: int | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._is_whole = False
-        self._is_nb_new = False
-        self._has_missed = False
         self._retry_at_s: float | None = None
         self._audit_at_s: float | None = None
 
@@ -91,8 +81,7 @@ class Agent:
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
         self.switch.wait(poller)
-        if self.nb is not None:
-            self.nb.wait(poller)
+        self.following.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
         for due_s in (self._retry_at_s, self.announcer.next_s, self._audit_at_s):
@@ -101,9 +90,14 @@ class Agent:
 
     def close(self) -> None:
         """End all connections; the switch goes on forwarding."""
-        for part in (self.forwarding, self.nb, self.switch):
+        for part in (self.forwarding, self.following, self.switch):
             if part is not None:
                 part.close()
+
+    @property
+    def nb(self) -> NorthboundReplica | None:
+        """The northbound that the settings name, None before they are read."""
+        return self.following.nb
 
     # -- the local switch --------------------------------------------------------------------------
 
@@ -141,13 +135,7 @@ class Agent:
             self._move_to(new.wiring.bridge, changes)
         if old is None or old.chassis != new.chassis:
             self._be(new.chassis)
-        if old is not None and old.nb_identity != new.nb_identity:
-            self.allegiance.forget()
-        is_accepted = (
-            self.allegiance.fault is not None and old is not None and old.nb_identity != new.nb_identity
-        )
-        if old is None or _nb_place(old) != _nb_place(new) or is_accepted:
-            self._follow(new)
+        self.following.follow(old, new, self.snapshot)
 
     def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
         """Work on *bridge* from now on; what another held stays there as it is."""
@@ -168,33 +156,12 @@ class Agent:
             self.forwarding.update(dict.fromkeys(old.subjects()))
         self._is_whole = False
 
-    def _follow(self, new: Settings) -> None:
-        """Read the northbound that *new* names from now on; what is known stays until that one is read.
-
-        A chassis that has another name now is withdrawn from the northbound before that.
-        """
-        if self.nb is not None and self.nb.chassis != new.chassis and self.nb.is_connected:
-            self.departure = self.departure or Departure(self.nb)
-            return
-        if self.nb is not None:
-            self.nb.close()
-        if new.nb_tls is not None:
-            tls.use(new.nb_tls)
-        self.nb = NorthboundReplica(new.nb_remotes, new.chassis)
-        for iface_id in self.snapshot.vifs:
-            self.nb.need(iface_id, is_here=True)
-        self.nb.narrow()
-        self.allegiance.forget()
-        self._is_nb_new = True
-
     def _take_vifs(self, changes: SwitchChanges) -> None:
         if not changes.vifs:
             return
         self.snapshot.change(Changes(vifs=changes.vifs))
         self.plumbing.size(changes.vifs, self.snapshot)
-        for iface_id, vifs in changes.vifs.items():
-            if self.nb is not None:
-                self.nb.need(iface_id, is_here=bool(vifs))
+        self.following.need(changes.vifs)
         log.each("vif", changes.vifs, lambda id_: {"iface_id": id_, "ofports": _ofports(changes.vifs[id_])})
 
     def _plumb(self) -> None:
@@ -220,62 +187,25 @@ class Agent:
     # -- the northbound ----------------------------------------------------------------------------
 
     def _run_northbound(self) -> None:
-        nb = self.nb
-        if nb is None:
+        if self.settings is None:
             return
-        if self.departure is not None:
-            self._depart(self.departure)
-            return
-        touched = nb.run()
-        if nb.nb_cfg != self._nb_cfg:
-            # The answer covers what was written to the switch's database before the request, too.
-            self._nb_cfg = nb.nb_cfg
-            self.switch.catch_up()
-        if not self._is_obeyed(nb):
-            self._has_missed |= bool(touched)
-            return
-        if self._has_missed:
-            touched = nb.everything
-        self._has_missed = False
-        parts = list(touched.parts(("Network", "Port"), PART_ROWS))
-        for number, part in enumerate(parts, 1):
-            self._take_rows(nb.changes(part))
-            if number < len(parts):
-                self._begin(nb)
-        is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
-        if is_complete and self._is_nb_new:
-            # What the last northbound said and this one does not is gone.
-            self._is_nb_new = False
-            gone_networks = self.snapshot.networks.keys() - nb.rows("Network").keys()
-            gone_ports = self.snapshot.ports.keys() - nb.rows("Port").keys()
-            self._take_rows(Changes(dict.fromkeys(gone_networks), dict.fromkeys(gone_ports)))
-        if is_complete and not self._is_whole:
+        for number, changes in enumerate(self.following.changes(self.settings, self.snapshot)):
+            if number:
+                self._begin()
+            self._take_rows(changes)
+        if self.following.is_complete and not self._is_whole:
             self._is_whole = True
             if self.forwarding is not None and self.forwarding.installed is not None:
                 self.migration.recognise(self.forwarding.installed, self.snapshot)
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
-        if not is_complete:
-            self._begin(nb)
-
-    def _depart(self, departure: Departure) -> None:
-        """Go by the new name once the old one is out of the northbound."""
-        if departure.run() and self.settings is not None:
-            departure.nb.close()
-            self.departure, self.nb = None, None
-            self._follow(self.settings)
+        if not self.following.is_complete:
+            self._begin()
 
     def _take_rows(self, changes: Changes) -> None:
         self.quarantine.release(changes, self.snapshot)
         self.snapshot.change(changes)
         for port_id in changes.ports:
             self.reporter.mark(port_id, self._generation)
-
-    def _is_obeyed(self, nb: NorthboundReplica) -> bool:
-        if self.settings is None or not nb.is_synced or nb.identity is None:
-            return False
-        if self.allegiance.is_first(nb.identity, self.settings.nb_identity):
-            self.plumbing.remember(nb.identity)
-        return self.allegiance.obeys(nb.identity, self.settings.nb_identity)
 
     # -- flows -------------------------------------------------------------------------------------
 
@@ -296,12 +226,12 @@ class Agent:
         self._spread(views)
         self._view_by_subject |= views
 
-    def _begin(self, nb: NorthboundReplica) -> None:
+    def _begin(self) -> None:
         """Let the switch read the first flows of a large change, while the rest of its rows are read.
 
         Not before networks and uplinks are there: all that depends on them would be computed again.
         """
-        if self.settings is None or not nb.are_networks_there:
+        if self.settings is None or not self.following.are_networks_there:
             return
         self._hear()
         self._plumb()
@@ -389,8 +319,6 @@ class Agent:
         faults = dict(self.settings.faults) if self.settings is not None else {}
         if self._setting_fault is not None:
             faults["settings"] = self._setting_fault
-        if self.allegiance.fault is not None:
-            faults["northbound"] = self.allegiance.fault
         for network_id in self.snapshot.local_networks():
             network = self.snapshot.networks[network_id]
             reason = self.plumbing.mtu_fault(network)
@@ -401,8 +329,7 @@ class Agent:
         faults |= self.reporter.faults
         if self.forwarding is not None:
             faults |= self.forwarding.faults
-        if self.nb is not None:
-            faults |= self.nb.row_faults
+        faults |= self.following.faults
         return faults | dict(self.quarantine.faults(self.snapshot))
 
     @property
@@ -428,14 +355,14 @@ class Agent:
 
     def _report(self) -> None:
         """Write what the switch acknowledged to the northbound; one write at a time."""
-        nb, settings, forwarding = self.nb, self.settings, self.forwarding
-        if nb is None or settings is None or forwarding is None or self.departure is not None:
+        nb, settings, forwarding = self.following.reported, self.settings, self.forwarding
+        if nb is None or settings is None or forwarding is None:
             return
         if self.reporter.is_refused(nb):
             self._retry_at_s = time.monotonic() + RETRY_S
         if nb.is_writing or not nb.is_connected or self._retry_at_s is not None:
             return
-        is_obeyed = self.allegiance.fault is None
+        is_obeyed = not self.following.is_disobeyed
         if is_obeyed and not self._is_whole:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.
@@ -498,8 +425,3 @@ class Agent:
 
 def _ofports(vifs: Iterable[Vif]) -> str:
     return ",".join(str(vif.ofport) for vif in vifs) or "gone"
-
-
-def _nb_place(settings: Settings) -> tuple[object, ...]:
-    """Return what a connection to the northbound is made from; where it changes, another is made."""
-    return settings.nb_remotes, settings.nb_tls, settings.chassis

@@ -1,0 +1,157 @@
+"""Following: the northbound that the settings name, and the changes that it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import ovs.poller
+
+from trunkline.agent.allegiance import Allegiance
+from trunkline.agent.departure import Departure
+from trunkline.agent.plumbing import Plumbing
+from trunkline.agent.settings import Settings
+from trunkline.core.model import Vif
+from trunkline.core.snapshot import Changes, Snapshot
+from trunkline.ovsdb import tls
+from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.ovsdb.vswitch import SwitchReplica
+
+PART_ROWS = 500
+"""How many rows are read before their flows are computed, where more are to be read."""
+
+
+class Following:
+    """The northbound that this chassis follows; *nb* is None before the settings name one.
+
+    One that is not obeyed (`Allegiance`) changes nothing: what is known stays. A chassis that gets another
+    name is withdrawn first (`Departure`). *is_complete* says whether the last `changes` were all that the
+    VIFs here need.
+    """
+
+    def __init__(self, switch: SwitchReplica, plumbing: Plumbing) -> None:
+        self.nb: NorthboundReplica | None = None
+        self.is_complete = False
+        self._switch, self._plumbing = switch, plumbing
+        self._allegiance = Allegiance()
+        self._departure: Departure | None = None
+        self._nb_cfg: int | None = None
+        self._is_new = False
+        self._is_obeyed = False
+        self._has_missed = False
+
+    def follow(self, old: Settings | None, new: Settings, snapshot: Snapshot) -> None:
+        """Follow the northbound that *new* names; *old* are the settings that were in force, if any."""
+        is_renamed = old is not None and old.nb_identity != new.nb_identity
+        if is_renamed:
+            self._allegiance.forget()
+        is_accepted = is_renamed and self.is_disobeyed
+        if old is None or _place(old) != _place(new) or is_accepted:
+            self._connect(new, snapshot)
+
+    def _connect(self, new: Settings, snapshot: Snapshot) -> None:
+        """Read that northbound from now on; what is known stays until it is read."""
+        if self.nb is not None and self.nb.chassis != new.chassis and self.nb.is_connected:
+            self._departure = self._departure or Departure(self.nb)
+            return
+        if self.nb is not None:
+            self.nb.close()
+        if new.nb_tls is not None:
+            tls.use(new.nb_tls)
+        self.nb = NorthboundReplica(new.nb_remotes, new.chassis)
+        self.need(snapshot.vifs)
+        self.nb.narrow()
+        self._allegiance.forget()
+        self._is_new = True
+
+    def need(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
+        """Say which VIFs are here now, by iface-id, or are not (none): `changes` brings what they need."""
+        if self.nb is not None:
+            for iface_id, here in vifs.items():
+                self.nb.need(iface_id, is_here=bool(here))
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have *poller* wake when `changes` has something to bring."""
+        if self.nb is not None:
+            self.nb.wait(poller)
+
+    def close(self) -> None:
+        """End the connection."""
+        if self.nb is not None:
+            self.nb.close()
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def changes(self, settings: Settings, snapshot: Snapshot) -> Iterator[Changes]:
+        """Yield what is new and there, in parts of `PART_ROWS`; *snapshot* is what is known."""
+        self.is_complete = self._is_obeyed = False
+        if self._departure is not None:
+            self._depart(self._departure, settings, snapshot)
+            return
+        nb = self.nb
+        if nb is None:
+            return
+        touched = nb.run()
+        if nb.nb_cfg != self._nb_cfg:
+            # The answer covers what was written to the switch's database before the request, too.
+            self._nb_cfg = nb.nb_cfg
+            self._switch.catch_up()
+        self._is_obeyed = self._obeys(nb, settings)
+        if not self._is_obeyed:
+            self._has_missed |= bool(touched)
+            return
+        if self._has_missed:
+            touched = nb.everything
+        self._has_missed = False
+        for part in touched.parts(("Network", "Port"), PART_ROWS):
+            yield nb.changes(part)
+        if not (nb.is_synced and nb.are_conditions_met and not nb.narrow()):
+            return
+        if self._is_new:
+            # What the last northbound said and this one does not is gone.
+            self._is_new = False
+            gone_networks = snapshot.networks.keys() - nb.rows("Network").keys()
+            gone_ports = snapshot.ports.keys() - nb.rows("Port").keys()
+            yield Changes(dict.fromkeys(gone_networks), dict.fromkeys(gone_ports))
+        self.is_complete = True
+
+    def _depart(self, departure: Departure, settings: Settings, snapshot: Snapshot) -> None:
+        """Go by the new name once the old one is out of the northbound."""
+        if departure.run():
+            departure.nb.close()
+            self._departure, self.nb = None, None
+            self._connect(settings, snapshot)
+
+    def _obeys(self, nb: NorthboundReplica, settings: Settings) -> bool:
+        if not nb.is_synced or nb.identity is None:
+            return False
+        if self._allegiance.is_first(nb.identity, settings.nb_identity):
+            self._plumbing.remember(nb.identity)
+        return self._allegiance.obeys(nb.identity, settings.nb_identity)
+
+    @property
+    def are_networks_there(self) -> bool:
+        """Whether no rows are still to come but ports of networks that are there."""
+        return self._is_obeyed and self.nb is not None and self.nb.are_networks_there
+
+    # -- reports -----------------------------------------------------------------------------------
+
+    @property
+    def is_disobeyed(self) -> bool:
+        """Whether it is another northbound than the one that this chassis obeys."""
+        return self._allegiance.fault is not None
+
+    @property
+    def reported(self) -> NorthboundReplica | None:
+        """The northbound that reports go to, None where there is none, or one that is being left."""
+        return self.nb if self._departure is None else None
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Why the northbound is not obeyed, and which rows of it make no sense, by subject."""
+        own = {} if self._allegiance.fault is None else {"northbound": self._allegiance.fault}
+        return own | (self.nb.row_faults if self.nb is not None else {})
+
+
+def _place(settings: Settings) -> tuple[object, ...]:
+    """Return what a connection to the northbound is made from; where it changes, another is made."""
+    return settings.nb_remotes, settings.nb_tls, settings.chassis
