@@ -164,6 +164,51 @@ def test_the_mtu_of_a_network_is_requested_of_its_vifs(site: Site) -> None:
     assert chassis.faults == {}
 
 
+def test_an_mtu_that_is_no_longer_said_is_no_longer_requested(site: Site) -> None:
+    """DESIGN.md, Lifecycle 8: live. What the agent did not request is not its to take back."""
+    chassis = site.chassis()
+    site.network("net1", 101, mtu=1400)
+    for port in ("a", "b", "c"):
+        site.port(port)
+        chassis.plug(port)
+    site.await_up("a", "b", "c")
+    site.sync()
+    chassis.switch.vsctl("set", "Interface", "b", "mtu_request=1300")
+    site.sync()
+    assert chassis.get("Interface", "b", "mtu_request") == "1400", "the network's is put back"
+    site.nb.delete_ports(["c"])
+    site.sync()
+    assert chassis.get("Interface", "c", "mtu_request") == "[]"
+    site.nb.set_network("net1", {"mtu": None})
+    site.sync()
+    for port in ("a", "b"):
+        assert chassis.get("Interface", port, "mtu_request") == "[]"
+        assert "trunkline-mtu" not in chassis.get("Interface", port, "external_ids")
+    chassis.switch.vsctl("set", "Interface", "a", "mtu_request=1300")
+    site.sync()
+    assert chassis.get("Interface", "a", "mtu_request") == "1300", "the operator's own"
+
+
+def test_an_mtu_outlasts_the_agent_and_ends_with_a_cleanup(site: Site) -> None:
+    """DESIGN.md, Lifecycle 6."""
+    chassis = site.chassis()
+    site.network("net1", 101, mtu=1400)
+    site.port("a")
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    chassis.agent.end()
+    site.nb.set_network("net1", {"mtu": 1300})
+    chassis.start_agent()
+    site.sync()
+    assert chassis.get("Interface", "a", "mtu_request") == "1300"
+    assert "request no MTU" not in chassis.agent.log
+    chassis.agent.end()
+    chassis.start_agent("--cleanup", is_settled=False).end_by_itself()
+    assert chassis.get("Interface", "a", "mtu_request") == "[]"
+    site.is_checked = False
+
+
 def test_a_trunks_vif_has_the_largest_mtu_of_the_networks_that_it_carries(site: Site) -> None:
     chassis = site.chassis()
     site.network("net1", 101, mtu=1300)

@@ -54,6 +54,7 @@ class Agent:
         self.migration = Migration()
         self._setting_fault: str | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
+        self._unsized: set[str] = set()
         self._is_whole = False
         self._retry_at_s: float | None = None
         self._audit_at_s: float | None = None
@@ -160,14 +161,18 @@ class Agent:
         if not changes.vifs:
             return
         self.snapshot.change(Changes(vifs=changes.vifs))
-        self.plumbing.size(changes.vifs, self.snapshot)
+        # Somebody may have requested another MTU, which is all the same to the snapshot.
+        self._unsized.update(changes.vifs)
         self.following.need(changes.vifs)
         log.each("vif", changes.vifs, lambda id_: {"iface_id": id_, "ofports": _ofports(changes.vifs[id_])})
 
     def _plumb(self) -> None:
-        """Bring bridge and patch ports to the settings, and take note of which uplinks work."""
+        """Bring bridge, patch ports and VIFs to the settings and networks; note which uplinks work."""
         if self.settings is None:
             return
+        if self._is_whole:
+            self.plumbing.size(self._unsized, self.snapshot)
+            self._unsized.clear()
         uplinks = self.plumbing.run(self.settings, are_flows_applied=self._are_flows_applied)
         if self.plumbing.is_refused and self._retry_at_s is None:
             self._retry_at_s = time.monotonic() + RETRY_S
@@ -249,16 +254,16 @@ class Agent:
     def _spread(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:
         """Tell everybody else that works by views what has changed."""
         for (kind, id_), view in view_by_subject.items():
-            if not isinstance(id_, UUID):
+            if isinstance(id_, str):
+                self._unsized.add(id_)
+            elif not isinstance(id_, UUID):
                 continue
-            if kind is Subject.PORT:
+            elif kind is Subject.PORT:
                 self.reporter.mark(id_, self._generation)
                 self.announcer.say(id_, view if isinstance(view, LocalPortView) else None, self._generation)
             elif kind is Subject.NETWORK:
                 network = self.snapshot.networks.get(id_) if isinstance(view, NetworkView) else None
                 self.plumbing.need(id_, network)
-                if network is not None and network.mtu is not None:
-                    self.plumbing.size(self.snapshot.iface_ids_of(id_), self.snapshot)
 
     def _hear(self) -> None:
         """Take in what the switch says, and send on what it had no room for."""

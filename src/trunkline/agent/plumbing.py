@@ -37,7 +37,7 @@ class Plumbing:
         self._trunks = Trunks()
         self._live: dict[str, Trunk] = {}
         self._transparent: set[UUID] = set()
-        self._mtu_by_iface_id: dict[str, int] = {}
+        self._mtu_by_iface_id: dict[str, int | None] = {}
         self._nb_identity: str | None = None
         self._uplink_mtu_by_physnet: dict[str, int] = {}
 
@@ -52,10 +52,12 @@ class Plumbing:
         self.is_due |= self._trunks.say(network_id, network)
 
     def size(self, iface_ids: Iterable[str], snapshot: Snapshot) -> None:
-        """Request the MTU of their networks for the VIFs with *iface_ids*."""
+        """Request the MTU of their networks for the VIFs with *iface_ids*, or none any more."""
         for iface_id in iface_ids:
             mtu = snapshot.mtu_of(iface_id)
-            if mtu is not None and snapshot.vifs.get(iface_id):
+            if wiring.is_sized(self.switch, iface_id, mtu):
+                self._mtu_by_iface_id.pop(iface_id, None)
+            else:
                 self._mtu_by_iface_id[iface_id] = mtu
                 self.is_due = True
 

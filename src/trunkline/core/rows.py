@@ -101,6 +101,9 @@ class Rows:
             network_id, old.physnet if old else None, network.physnet if network else None
         )
         self.mark_network(network_id)
+        if (old.mtu if old else None) != (network.mtu if network else None):
+            for port_id in self._ports_by_network[network_id]:
+                self._mark_vifs(self.ports[port_id])
         if (old is not None and old.is_transparent) != (network is not None and network.is_transparent):
             for port_id in list(self._ports_by_network[network_id]):
                 for subport_id in list(self._subports_by_parent[self.ports[port_id].name]):
@@ -115,8 +118,7 @@ class Rows:
         for each in (old, port):
             if each is not None:
                 unseated |= self._sharing(each.name) | self._rivals(each)
-                if each.name in self.vifs:
-                    self._mark((Subject.VIF, each.name))
+                self._mark_vifs(each)
         _replace(self.ports, port_id, port)
         self._reindex(port_id, old, port)
         if port is not None:
@@ -210,6 +212,12 @@ class Rows:
             for mac_id in _listed(self.ports[port_id]):
                 self._mark((Subject.MAC, mac_id))
 
+    def _mark_vifs(self, port: Port) -> None:
+        """Mark the VIF that is *port*'s, and the one that carries it."""
+        for iface_id in (port.name, port.parent):
+            if iface_id in self.vifs:
+                self._mark((Subject.VIF, iface_id))
+
     def _mark_macs(self, port: Port) -> None:
         """Mark the shared MACs that *port* has a part in, and the ports that own them."""
         own = MacId(port.network_id, port.mac)
@@ -245,11 +253,6 @@ class Rows:
     def local_networks(self) -> Iterable[UUID]:
         """Yield the ids of the networks that have local ports."""
         return (network_id for network_id in self._locals_by_network if network_id in self.networks)
-
-    def iface_ids_of(self, network_id: UUID) -> Iterable[str]:
-        """Yield the iface-ids of the VIFs that carry the network's local ports."""
-        ports = (self.ports[port_id] for port_id in self._locals_by_network[network_id])
-        return (port.parent or port.name for port in ports)
 
     def mtu_of(self, iface_id: str) -> int | None:
         """Return the MTU that a VIF with *iface_id* needs: the largest of the networks that it carries.

@@ -21,6 +21,9 @@ MTU_TYPES = frozenset(
 )
 """The interface types whose MTU can be requested (ovs-vswitchd.conf.db(5), `mtu_request`)."""
 
+MTU_MARK = "trunkline-mtu"
+"""The key of a VIF's `external_ids` that says which MTU the agent has requested for it."""
+
 VLAN_LIMIT = 2
 """How many tags Open vSwitch must parse where a network carries the tags of its VMs."""
 
@@ -48,14 +51,15 @@ class Wiring:
 
     *trunks* says which VLAN ids (0: untagged) each physical network's patch port lets through; None for one
     means every VLAN, and so does a physical network that is not there. *mtu_by_iface_id* is what to request
-    for VIFs. *nb_identity*, where it is not None, is to be remembered as that of the northbound to obey.
+    for VIFs, None for nothing. *nb_identity*, where it is not None, is to be remembered as that of the
+    northbound to obey.
     """
 
     bridge: str
     datapath_type: str = ""
     mappings: tuple[BridgeMapping, ...] = ()
     trunks: Mapping[str, frozenset[int] | None] = field(default_factory=dict)
-    mtu_by_iface_id: Mapping[str, int] = field(default_factory=dict)
+    mtu_by_iface_id: Mapping[str, int | None] = field(default_factory=dict)
     needs_inner_tags: bool = False
     nb_identity: str | None = None
 
@@ -213,12 +217,36 @@ def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[Any, Any]]:
     return strays
 
 
-def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[Any, int]]:
+def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[Any, int | None]]:
     """Yield the VIFs' interfaces whose requested MTU is not the wanted one, with that."""
     for iface_id, mtu in wiring.mtu_by_iface_id.items():
         for interface in switch.vif_rows(iface_id):
-            if one(interface, "type") in MTU_TYPES and one(interface, "mtu_request") != mtu:
+            if one(interface, "type") in MTU_TYPES and not _is_sized(interface, mtu):
                 yield interface, mtu
+
+
+def is_sized(switch: SwitchReplica, iface_id: str, mtu: int | None) -> bool:
+    """Return whether *mtu* is what the agent has requested of the VIFs with *iface_id*, None: nothing."""
+    return not any(True for _ in _unsized(switch, Wiring("", mtu_by_iface_id={iface_id: mtu})))
+
+
+def _is_sized(interface: Any, mtu: int | None) -> bool:
+    """Whether *mtu* is requested of the interface, and known as our request; None: none of ours is."""
+    mark = pairs(interface, "external_ids").get(MTU_MARK)
+    return mark is None if mtu is None else (one(interface, "mtu_request"), mark) == (mtu, str(mtu))
+
+
+def _size(interface: Any, mtu: int | None) -> str:
+    """Request *mtu* of the interface, or take our request back; return that in words."""
+    if mtu is not None:
+        interface.mtu_request = [mtu]
+        interface.setkey("external_ids", MTU_MARK, str(mtu))
+        return f"request MTU {mtu} of {one(interface, 'name')}"
+    # Somebody else may have requested another one since.
+    if str(one(interface, "mtu_request")) == pairs(interface, "external_ids").get(MTU_MARK):
+        interface.mtu_request = []
+    interface.delkey("external_ids", MTU_MARK)
+    return f"request no MTU of {one(interface, 'name')}"
 
 
 def _is_limit_low(switch: SwitchReplica, wiring: Wiring) -> bool:
@@ -268,8 +296,7 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
         deeds.append(f"set up {end.name}")
         _fit(switch, transaction, end)
     for interface, mtu in list(_unsized(switch, wiring)):
-        deeds.append(f"request MTU {mtu} of {one(interface, 'name')}")
-        interface.mtu_request = [mtu]
+        deeds.append(_size(interface, mtu))
     if _is_limit_low(switch, wiring):
         deeds.append(f"raise vlan-limit to {VLAN_LIMIT}")
         switch.root.setkey("other_config", "vlan-limit", str(VLAN_LIMIT))
@@ -313,12 +340,16 @@ def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
 def unwire(switch: SwitchReplica, bridge: str) -> bool:
     """Begin a write that takes out every patch port of ours, and *bridge* where the agent created it.
 
-    A bridge that still holds ports of others, VIFs for example, stays. Returns whether *bridge* goes.
+    What it requested of VIFs goes, too. A bridge that still holds ports of others, VIFs for example, stays.
+    Returns whether *bridge* goes.
     """
     transaction = switch.begin("trunkline agent: clean up")
     strays = _strays(switch, Wiring(bridge))
     for stray_bridge, port in strays:
         stray_bridge.delvalue("ports", port.uuid)
+    for interface in switch.rows("Interface").values():
+        if not _is_sized(interface, None):
+            _size(interface, None)
     row = switch.row("Bridge", bridge)
     ours = {port.uuid for _, port in strays}
     goes = (
