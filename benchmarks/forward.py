@@ -5,6 +5,7 @@ All contenders have the same switch program, devices, bridges and patch ports, a
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -33,6 +34,7 @@ MANY = 1_000
 MACS = 100
 BURSTS, BURST_S = 12, 0.04
 LEAST = 300
+RESAMPLES = 1000
 TURNS = 3
 ECHOES = 300
 STREAMS = (
@@ -100,9 +102,14 @@ def _rotated(order: list[Contestant], turn: int) -> list[Contestant]:
 
 
 def _pairs(ours: list[float], theirs: list[float], is_rate: bool) -> str:
-    """Return the median of what the others take for one of ours, turn by turn."""
+    """Return the median of what the others take for one of ours, turn by turn, and its 95 % interval."""
     ratios = [a / b if is_rate else b / a for a, b in zip(ours, theirs, strict=True) if a and b]
-    return f"turn by turn × {statistics.median(ratios):.3f}" if len(ratios) > 1 else ""
+    if len(ratios) < 2:
+        return ""
+    chance = random.Random(0)
+    medians = [statistics.median(chance.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES)]
+    low, *_, high = statistics.quantiles(medians, n=40)
+    return f"turn by turn × {statistics.median(ratios):.3f} ({low:.3f}–{high:.3f})"
 
 
 def _frames(contestant: Contestant, way: Way, protocol: int, count: int, macs: int = 1) -> list[bytes]:

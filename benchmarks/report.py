@@ -82,9 +82,20 @@ def machine() -> dict[str, Any]:
 
 
 def write_json(results: Results, path: Path) -> None:
-    """Write every value of every series to *path*, with the machine."""
-    data = {"machine": machine(), "series": [series.as_json() for series in results.series]}
-    path.write_text(json.dumps(data, indent=1) + "\n")
+    """Write every value of every series to *path*, a series a line, with the machine."""
+    lines = ",\n".join(
+        json.dumps(_rounded(series.as_json()), ensure_ascii=False) for series in results.series
+    )
+    path.write_text(f'{{"machine": {json.dumps(machine())},\n"series": [\n{lines}\n]}}\n')
+
+
+def _rounded(value: Any) -> Any:
+    """Return *value* with all that is measured in it to six digits."""
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def write_plot(results: Results, path: Path) -> None:
