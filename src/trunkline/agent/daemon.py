@@ -47,8 +47,12 @@ PATIENCE_S = 5.0
 """How long to wait for another agent on this switch to end: one that is being replaced takes a moment."""
 
 GC_THRESHOLDS = (50_000, 50, 1000)
-"""When Python looks for cycles of garbage. What the agent keeps is hundreds of thousands of small values
-without any: looking through them as often as by default was 20 % of the start with 10,000 ports."""
+"""When Python looks for cycles of garbage, once the agent has started. What is kept is hundreds of thousands
+of small values without any: to look through them as often as by default was 20 % of the start with 10,000
+ports."""
+
+GC_PAUSE_S = 60.0
+"""How long it looks for none at most. A start ends when all is in place; it may never come to that."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def run(options: Options) -> None:
     if not os.access(place, os.W_OK | os.X_OK):
         raise DaemonError(f"{place} is not open to this user; give the control socket a place with --unixctl")
     ovs.util.PROGRAM_NAME = PROGRAM
-    gc.set_threshold(*GC_THRESHOLDS)
+    gc.disable()
     _start(options)
     wakeup = _Wakeup()
     error, server = ovs.unixctl.server.UnixctlServer.create(options.control)
@@ -218,8 +222,11 @@ def _start(options: Options) -> None:
 def _loop(agent: Agent, server: Any, wakeup: _Wakeup, patience: _Patience) -> None:
     is_started = False
     said = ""
+    garbage_s = time.monotonic() + GC_PAUSE_S
     while not wakeup.is_asked:
         agent.run()
+        if not gc.isenabled() and (agent.is_settled or time.monotonic() >= garbage_s):
+            _look_for_garbage()
         patience.run(is_contended=agent.switch.is_contended)
         server.run()
         if not is_started and agent.settings is not None:
@@ -236,6 +243,13 @@ def _loop(agent: Agent, server: Any, wakeup: _Wakeup, patience: _Patience) -> No
         wakeup.wait(poller)
         patience.wait(poller)
         poller.block()
+
+
+def _look_for_garbage() -> None:
+    """Have Python look for cycles of garbage from now on, in what comes from now on."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def _standing(agent: Agent) -> str:

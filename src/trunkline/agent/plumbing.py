@@ -55,7 +55,7 @@ class Plumbing:
         """Request the MTU of their networks for the VIFs with *iface_ids*, or none any more."""
         for iface_id in iface_ids:
             mtu = snapshot.mtu_of(iface_id)
-            if wiring.is_sized(self.switch, iface_id, mtu):
+            if mtu is None and not self.switch.is_sized(iface_id):
                 self._mtu_by_iface_id.pop(iface_id, None)
             else:
                 self._mtu_by_iface_id[iface_id] = mtu

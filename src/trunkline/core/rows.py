@@ -214,9 +214,10 @@ class Rows:
 
     def _mark_vifs(self, port: Port) -> None:
         """Mark the VIF that is *port*'s, and the one that carries it."""
-        for iface_id in (port.name, port.parent):
-            if iface_id in self.vifs:
-                self._mark((Subject.VIF, iface_id))
+        if port.name in self.vifs:
+            self._mark((Subject.VIF, port.name))
+        if port.parent in self.vifs:
+            self._mark((Subject.VIF, port.parent))
 
     def _mark_macs(self, port: Port) -> None:
         """Mark the shared MACs that *port* has a part in, and the ports that own them."""

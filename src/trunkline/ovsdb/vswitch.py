@@ -24,6 +24,9 @@ NB_IDENTITY = "trunkline-nb-identity"
 PHYSNET_MARK = "trunkline-physnet"
 """The key of `external_ids` that marks a patch port as ours, and says for which physical network."""
 
+MTU_MARK = "trunkline-mtu"
+"""The key of a VIF's `external_ids` that says which MTU the agent has requested for it."""
+
 
 def _optional(key: str) -> dict[str, Any]:
     return {"type": {"key": key, "min": 0, "max": 1}}
@@ -118,6 +121,7 @@ class SwitchReplica(Replica):
         self._port_id_by_interface: dict[UUID, UUID] = {}
         self._interfaces_by_port: dict[UUID, frozenset[UUID]] = {}
         self._iface_id_by_interface: dict[UUID, str] = {}
+        self._sized_interfaces: set[UUID] = set()
         self._interfaces_by_iface_id: Index[str, UUID] = Index()
 
     # -- settings ----------------------------------------------------------------------------------
@@ -188,6 +192,10 @@ class SwitchReplica(Replica):
     def vif_rows(self, iface_id: str) -> list[Any]:
         """Return the interfaces of the watched bridge that carry *iface_id*."""
         return [self.rows("Interface")[id_] for id_ in self._interfaces_by_iface_id[iface_id]]
+
+    def is_sized(self, iface_id: str) -> bool:
+        """Return whether an interface of the watched bridge with *iface_id* has a request of ours."""
+        return not self._sized_interfaces.isdisjoint(self._interfaces_by_iface_id[iface_id])
 
     # -- VIFs --------------------------------------------------------------------------------------
 
@@ -262,9 +270,13 @@ class SwitchReplica(Replica):
         """Keep the interface's iface-id on the watched bridge; return the iface-ids that this touches."""
         row = self.rows("Interface").get(interface_id)
         new: str | None = None
+        external_ids: dict[str, str] = {}
         if row is not None and self._port_id_by_interface.get(interface_id) in self.ports_of(self.bridge):
             # Empty is as good as absent: no port has that name, and the northbound refuses to look for one.
-            new = pairs(row, "external_ids").get("iface-id") or None
+            external_ids = pairs(row, "external_ids")
+            new = external_ids.get("iface-id") or None
+        is_sized = new is not None and MTU_MARK in external_ids
+        (self._sized_interfaces.add if is_sized else self._sized_interfaces.discard)(interface_id)
         old = self._iface_id_by_interface.pop(interface_id, None)
         if new is not None:
             self._iface_id_by_interface[interface_id] = new

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from trunkline.core.model import Uplink
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.vswitch import NB_IDENTITY, PHYSNET_MARK, SwitchReplica, ofport_of
+from trunkline.ovsdb.vswitch import MTU_MARK, NB_IDENTITY, PHYSNET_MARK, SwitchReplica, ofport_of
 
 BRIDGE_MARK = "trunkline-created"
 """The key of `external_ids` that marks an integration bridge that the agent created."""
@@ -20,9 +20,6 @@ MTU_TYPES = frozenset(
     {"", "system", "internal", "tap", "dummy", "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "afxdp"}
 )
 """The interface types whose MTU can be requested (ovs-vswitchd.conf.db(5), `mtu_request`)."""
-
-MTU_MARK = "trunkline-mtu"
-"""The key of a VIF's `external_ids` that says which MTU the agent has requested for it."""
 
 VLAN_LIMIT = 2
 """How many tags Open vSwitch must parse where a network carries the tags of its VMs."""
@@ -223,11 +220,6 @@ def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[Any, int |
         for interface in switch.vif_rows(iface_id):
             if one(interface, "type") in MTU_TYPES and not _is_sized(interface, mtu):
                 yield interface, mtu
-
-
-def is_sized(switch: SwitchReplica, iface_id: str, mtu: int | None) -> bool:
-    """Return whether *mtu* is what the agent has requested of the VIFs with *iface_id*, None: nothing."""
-    return not any(True for _ in _unsized(switch, Wiring("", mtu_by_iface_id={iface_id: mtu})))
 
 
 def _is_sized(interface: Any, mtu: int | None) -> bool:
