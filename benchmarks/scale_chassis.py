@@ -133,6 +133,7 @@ class Chassis:
         return (
             nb.are_conditions_met
             and self._is_whole
+            and not nb.has_put_off
             and not nb.is_writing
             and self._reporter.is_done_by({})
             and len(self.snapshot.ports) == len(self._port_names)

@@ -78,11 +78,17 @@ class Session:
         """Tell the interest what is loaded, and the server what to load, until neither has news."""
         for _ in range(20):
             self.tell()
-            conditions = self.interest.conditions()
-            if not conditions:
+            if not self.look():
+                assert not self.interest.has_put_off
                 return
-            self.ask(conditions)
         raise AssertionError("it asks for ever")
+
+    def look(self, *, is_patient: bool = False) -> bool:
+        """Ask for what is missing; return whether there was anything to ask for."""
+        conditions = self.interest.conditions(is_patient=is_patient)
+        if conditions:
+            self.ask(conditions)
+        return bool(conditions)
 
     def tell(self) -> None:
         networks, ports = self.server.loaded_networks, self.server.loaded_ports
@@ -148,5 +154,7 @@ def test_what_is_loaded_in_the_end_follows_from_what_is_there_alone(seed: int) -
             edit(random, session)
             if random.random() < 0.3:
                 session.tell()
+            if random.random() < 0.3:
+                session.look(is_patient=True)
         session.settle()
         assert (session.server.loaded_networks, set(session.server.loaded_ports)) == session.needed

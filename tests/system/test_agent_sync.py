@@ -76,3 +76,34 @@ def test_sync_waits_for_a_switch_whose_database_has_gone_and_covers_what_is_ther
     chassis.switch.start_ovsdb_server()
     site.sync()
     assert site.bindings()["b"] == ("c1", True)
+
+
+@pytest.fixture
+def trunk(site: Site) -> DummyChassis:
+    """A chassis that has loaded the trunk port p with its network, and nothing of its sub-port's."""
+    chassis = site.chassis("c1")
+    site.network("net1", 101)
+    site.network("net2", 102)
+    for port in ("a", "p"):
+        site.port(port)
+    site.port("s", "net2", parent="p", parent_vlan=7)
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    return chassis
+
+
+def test_the_sub_port_of_a_vif_whose_own_port_is_loaded_comes_up_by_itself(
+    site: Site, trunk: DummyChassis
+) -> None:
+    """DESIGN.md section 5, rule 12: it is asked for a moment later than what concerns the VIF itself."""
+    trunk.plug("p")
+    site.await_up("p", "s")
+
+
+def test_sync_covers_the_sub_ports_of_a_vif_that_was_plugged_in_before_it(
+    site: Site, trunk: DummyChassis
+) -> None:
+    trunk.plug("p")
+    site.sync()
+    assert site.bindings() == dict.fromkeys(("a", "p", "s"), ("c1", True))

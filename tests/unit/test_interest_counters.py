@@ -56,13 +56,13 @@ class Session:
         name = iface_id(number)
         self.interest.take_port(UUID(int=1000 + number), Carried(name, name, NETWORK_ID))
 
-    def plug(self, number: int, *, is_here: bool) -> Asking:
+    def plug(self, number: int, *, is_here: bool, is_patient: bool = False) -> Asking:
         """Let a VIF come or go, and return what that cost."""
         self.interest.take_vif(iface_id(number), is_here=is_here)
-        return self.ask()
+        return self.ask(is_patient=is_patient)
 
-    def ask(self) -> Asking:
-        conditions = self.interest.conditions()
+    def ask(self, *, is_patient: bool = False) -> Asking:
+        conditions = self.interest.conditions(is_patient=is_patient)
         old = {id(clause) for table in conditions for clause in self.asked.get(table, ())}
         new = {id(clause) for clauses in conditions.values() for clause in clauses}
         sent = sum(len(json.dumps(clauses, separators=(",", ":"))) for clauses in conditions.values())
@@ -99,6 +99,31 @@ def test_a_vif_whose_port_is_loaded_makes_one_clause_and_none_when_it_comes_back
     assert comes == Asking(1, 1, 0, WHOLE_BYTES - 1 + (local + 1) * PARENT_BYTES)
     assert session.plug(local, is_here=False) == NOTHING
     assert session.plug(local, is_here=True) == NOTHING
+
+
+def test_vifs_whose_ports_are_loaded_wait_for_one_another_and_are_asked_for_together() -> None:
+    session = Session(200)
+    session.load(201)
+    for number in (200, 201):
+        assert session.plug(number, is_here=True, is_patient=True) == NOTHING
+        assert session.interest.has_put_off
+    assert session.ask() == Asking(1, 2, 0, WHOLE_BYTES - 1 + 202 * PARENT_BYTES)
+    assert not session.interest.has_put_off
+
+
+def test_a_vif_that_goes_while_it_waits_is_never_asked_for() -> None:
+    session = Session(200)
+    assert session.plug(200, is_here=True, is_patient=True) == NOTHING
+    assert session.plug(200, is_here=False, is_patient=True) == NOTHING
+    assert not session.interest.has_put_off
+    assert session.ask() == NOTHING
+
+
+def test_a_vif_whose_port_is_unknown_does_not_wait_and_takes_along_what_does() -> None:
+    session = Session(200)
+    assert session.plug(200, is_here=True, is_patient=True) == NOTHING
+    assert session.plug(300, is_here=True, is_patient=True).clauses_made == 3
+    assert not session.interest.has_put_off
 
 
 @pytest.mark.parametrize("local", [200, 1000, 2000])

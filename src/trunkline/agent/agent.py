@@ -355,6 +355,7 @@ class Agent:
             self._are_flows_applied
             and self.nb is not None
             and self.nb.are_conditions_met
+            and not self.nb.has_put_off
             and self.plumbing.is_settled
         )
 

@@ -75,7 +75,7 @@ class Interest:
     A condition can only be replaced as a whole, and the server then holds every row of the table against the
     old and the new one (12 ms of its CPU for 10,000 ports). So a clause that no row is loaded for may stay
     until something else has to be asked for: a VIF whose port is loaded with its network goes and comes back
-    without a message.
+    without a message. And such a VIF's sub-ports, which few have, can be asked for later: *has_put_off*.
     """
 
     def __init__(self, chassis: str) -> None:
@@ -136,8 +136,16 @@ class Interest:
 
     # -- what to ask for ---------------------------------------------------------------------------
 
-    def conditions(self) -> dict[str, list[Clause]]:
-        """Return, by table, the conditions to ask for from now on; none where those before will do."""
+    @property
+    def has_put_off(self) -> bool:
+        """Whether sub-ports of VIFs here are still to be asked for."""
+        return bool(self._parents.missing)
+
+    def conditions(self, *, is_patient: bool = False) -> dict[str, list[Clause]]:
+        """Return, by table, the conditions to ask for from now on; none where those before will do.
+
+        Where *is_patient*, sub-ports alone are put off.
+        """
         found: dict[str, list[Clause]] = {}
         if not self._networks.is_current:
             found["Network"] = self._networks.settle()
@@ -145,7 +153,7 @@ class Interest:
             found
             or not self._members.is_current
             or self._names.missing
-            or self._parents.missing
+            or (self._parents.missing and not is_patient)
             or (self._is_surplus_loaded and (self._names.spare or self._parents.spare))
         ):
             new, names = len(self._members.missing), self._names.asked.copy()

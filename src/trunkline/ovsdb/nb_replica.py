@@ -9,6 +9,9 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import ovs.poller
+import ovs.timeval
+
 from trunkline.core.address import parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import AllowedPair, Network, Port
@@ -60,6 +63,11 @@ _COLUMNS = {
 }
 
 
+PUT_OFF_MS = 200
+"""How long the sub-ports of a new VIF may wait to be asked for. Its own port is up by then, and what further
+VIFs need is asked for with them: the server looks at every port each time."""
+
+
 @cache
 def _schema() -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(SCHEMA_PATH.read_text())
@@ -101,6 +109,8 @@ class NorthboundReplica(Replica):
         self._fault_name_by_id: dict[UUID, str] = {}
         self._interest = Interest(chassis)
         self._are_ports_split = False
+        self._patience_end_ms: int | None = None
+        self._wake_ms: int | None = None
         self.restrict("Chassis", [["name", "==", chassis]])
         self.restrict("Network", [False])
         self.restrict("Port", [["chassis", "==", chassis]])
@@ -171,9 +181,22 @@ class NorthboundReplica(Replica):
             self.row_faults[name] = str(error)
             return None
 
+    @property
+    def has_put_off(self) -> bool:
+        """Whether `narrow` has left out sub-ports of VIFs here."""
+        return self._interest.has_put_off
+
     def narrow(self) -> bool:
-        """Ask for the rows that the VIFs here need, and no longer for others; return whether that is new."""
-        conditions = self._interest.conditions()
+        """Ask for the rows that the VIFs here need, and no longer for others; return whether that is new.
+
+        Sub-ports alone, of VIFs whose own ports are there, are put off for `PUT_OFF_MS`, unless a request
+        waits for its answer.
+        """
+        now_ms = ovs.timeval.msec()
+        end_ms = now_ms + PUT_OFF_MS if self._patience_end_ms is None else self._patience_end_ms
+        is_patient = now_ms < end_ms and self.nb_cfg == self.reported_nb_cfg
+        conditions = self._interest.conditions(is_patient=is_patient)
+        self._patience_end_ms = self._wake_ms = end_ms if self.has_put_off else None
         first = {"Port": self._interest.first_ports} if "Port" in conditions else {}
         self._are_ports_split = first.get("Port") != conditions.get("Port")
         for part in (conditions | first, conditions):
@@ -181,6 +204,18 @@ class NorthboundReplica(Replica):
                 self.restrict(table, condition)
             self.ask()
         return bool(conditions)
+
+    def run(self) -> Touched:
+        """Take in what the server sent, and return the rows that it touched, as `Replica.run` does."""
+        # Whoever does not look for what is missing now need not be woken for it.
+        self._wake_ms = None
+        return super().run()
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Let *poller* wake when there is something to do."""
+        super().wait(poller)
+        if self._wake_ms is not None:
+            poller.timer_wait_until(self._wake_ms)
 
     @property
     def are_networks_there(self) -> bool:
