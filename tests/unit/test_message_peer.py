@@ -247,3 +247,21 @@ def test_updates_that_come_together_are_one_event_and_pauses_end_in_one(ready: P
 def test_packet_in_that_makes_no_sense_is_passed_over(ready: Peer) -> None:
     assert ready.say(build(message.PACKET_IN, 0, b"?")) == []
     assert ready.session.is_ready
+
+
+def test_an_error_about_no_message_of_ours_ends_nothing(ready: Peer) -> None:
+    """Open vSwitch 3.1 refuses a flow monitor so: OpenFlow 1.0, xid 0, OFPMOFC_BAD_FLAGS of its own kind."""
+    refused = HEADER.pack(1, message.ERROR, 24, 0) + bytes.fromhex("b0c20000 00002320 00010206 00010004")
+    assert ready.say(refused) == []
+    assert ready.session.is_ready
+
+
+def test_a_switch_that_leaves_a_check_unanswered_has_its_flows_read_at_the_next(ready: Peer) -> None:
+    def asked() -> int:
+        ready.session.check_flows()
+        kind, _xid, payload = ready.hear()
+        assert kind == message.MULTIPART_REQUEST
+        return int.from_bytes(payload[:2])
+
+    flow_monitor, flow_statistics = 16, 1
+    assert [asked(), asked(), asked()] == [flow_monitor, flow_statistics, flow_statistics]
