@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from certificate import Authority, Certificate
 from dummy_chassis import DummyChassis, mac_of, until
 from nb_cluster import Cluster, Server, free_port, opened
 from program import refusal, trunkline, typed
 
+from model.certificate import Authority, Certificate
 from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec, TransactionError
 from trunkline.ovsdb.operation import delete, insert, update
 from trunkline.ovsdb.rpc import RequestError, Tls

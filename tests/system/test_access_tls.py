@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from certificate import Authority, Certificate
 from dummy_chassis import Agent, DummyChassis, mac_of, until
 from nb_cluster import Cluster, Server, free_port, opened
 from program import refusal, trunkline
 
+from model.certificate import Authority, Certificate, openssl
 from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
+from trunkline.ovsdb.rpc import Tls, UnreachableError
 
 pytestmark = pytest.mark.system
 
@@ -57,7 +60,7 @@ def test_members_of_a_cluster_and_the_program_speak_tls(cluster: Cluster, author
     remote, operator = f"ssl:127.0.0.1:{port}", authority.issue("operator")
     until(lambda: trunkline(*operator.options, "network", "list", nb=remote).code == 0, "listening")
     line = refusal(trunkline("--ca-cert", str(operator.ca), "network", "list", nb=remote), 1)
-    assert "--certificate" in line or "closed the connection" in line
+    assert "wants a certificate of this client" in line or "may not accept this client's certificate" in line
     copy = cluster.folder / "copy"
     assert trunkline(*operator.options, "nb", "backup", str(copy), nb=remote) == (0, "", "")
     assert copy.read_bytes().startswith(b"OVSDB JSON")
@@ -132,3 +135,82 @@ def test_a_server_that_never_answers_the_handshake_keeps_no_cpu_busy(
         here.set(**{"trunkline-nb": "unix:/nowhere"})
         agent.end()
     cluster.chassis.clear()
+
+
+def page_commands() -> str:
+    """Return the commands of docs/access.md that make certificates."""
+    page = (Path(__file__).parents[2] / "docs" / "access.md").read_text()
+    return page.partition("```console\n")[2].partition("```")[0]
+
+
+def test_the_certificates_that_the_page_tells_to_make_satisfy_a_strict_verifier(cluster: Cluster) -> None:
+    for command in (page_commands(), "openssl verify -x509_strict -CAfile ca.pem nb.pem operator.pem c1.pem"):
+        script = ["bash", "-euo", "pipefail", "-c", command]
+        done = subprocess.run(script, cwd=cluster.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    name = {name: Certificate.of(cluster.folder, name) for name in ("nb", "operator")}
+    _, remote = serve(cluster, name["nb"])
+    assert trunkline(*name["operator"].options, "network", "list", nb=remote).code == 0
+
+
+CREATE = ("network", "create", "n", "--type", "flat", "--physical-network", "p")
+
+
+def test_no_command_goes_by_the_authorities_that_the_machine_trusts(
+    cluster: Cluster, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, remote = serve(cluster, authority.issue("nb"))
+    # What OpenSSL takes for the machine's own authorities.
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    files = authority.issue("operator")
+    shown = ("--private-key", str(files.key), "--certificate", str(files.certificate))
+    line = refusal(trunkline(*shown, *CREATE, nb=remote), 2)
+    assert "give --ca-cert FILE, or set $TRUNKLINE_CA_CERT" in line
+    assert "--ca-cert" in refusal(trunkline(*shown, *CREATE, nb=f"{server.remote},{remote}"), 2)
+    with pytest.raises(UnreachableError, match="no authority is named"):
+        Northbound.connect(remote, tls=Tls(str(files.key), str(files.certificate)))
+    with Northbound.connect(server.remote) as nb:
+        assert nb.row_counts()["Network"] == 0
+
+
+def test_the_verifiers_reason_is_told(cluster: Cluster, authority: Authority) -> None:
+    _, remote = serve(cluster, authority.issue("nb"))
+    stranger = Authority(cluster.folder, "stranger").issue("operator")
+    line = refusal(trunkline(*stranger.options, "network", "list", nb=remote), 1)
+    assert "the server's certificate is not trusted: " in line
+    assert "unable to get local issuer certificate" in line or "self-signed" in line
+
+
+@pytest.mark.parametrize("shown", ["nothing", "a stranger's"])
+def test_the_servers_refusal_of_a_certificate_is_told_each_time(
+    cluster: Cluster, authority: Authority, shown: str
+) -> None:
+    _, remote = serve(cluster, authority.issue("nb"))
+    tls = Tls(ca_cert=str(authority.certificate))
+    if shown != "nothing":
+        stranger = Authority(cluster.folder, "stranger").issue("mallory")
+        tls = tls._replace(private_key=str(stranger.key), certificate=str(stranger.certificate))
+    for _ in range(30):
+        with pytest.raises(UnreachableError) as caught:
+            Northbound.connect(remote, tls=tls)
+        assert "certificate" in str(caught.value), caught.value
+        assert "roken pipe" not in str(caught.value).partition(";")[0]
+
+
+def test_files_that_are_not_what_tls_needs_are_named(cluster: Cluster, authority: Authority) -> None:
+    _, remote = serve(cluster, authority.issue("nb"))
+    files, other = authority.issue("operator"), authority.issue("other")
+    locked, rubbish = cluster.folder / "locked.key", cluster.folder / "rubbish.pem"
+    openssl("pkey", "-in", str(files.key), "-aes256", "-passout", "pass:secret", "-out", str(locked))
+    rubbish.write_text("no certificate\n")
+    good = Tls(*map(str, (files.key, files.certificate, files.ca)))
+    for tls, name in (
+        (good._replace(private_key=str(locked)), str(locked)),
+        (good._replace(private_key=str(other.key)), str(other.key)),
+        (good._replace(certificate=str(rubbish)), str(rubbish)),
+        (good._replace(ca_cert=str(rubbish)), str(rubbish)),
+        (good._replace(certificate=None), "a private key without its certificate"),
+        (good._replace(ca_cert="/nonexistent.pem"), "/nonexistent.pem: no such file"),
+    ):
+        with pytest.raises(UnreachableError, match=re.escape(name)):
+            Northbound.connect(remote, tls=tls)

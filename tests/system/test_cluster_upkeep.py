@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from certificate import Authority
 from dummy_chassis import until
 from nb_cluster import Cluster, Server, free_port, opened
 from program import refusal, trunkline, typed
 
+from model.certificate import Authority
 from trunkline.ovsdb.northbound import Northbound
 from trunkline.ovsdb.operation import select
 from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trunkline.cli.option import NOT_EMPTY
 from trunkline.lab import demonstration, topology
 from trunkline.lab.error import LabError
 from trunkline.lab.lab import Lab, down, names
@@ -38,7 +39,7 @@ _file = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The topology, in YAML; without it, the one that ships with the program.",
 )
-_name = click.option("--name", help="The lab's name, instead of the topology's.")
+_name = click.option("--name", type=NOT_EMPTY, help="The lab's name, instead of the topology's.")
 
 
 @click.group()

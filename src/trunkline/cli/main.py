@@ -15,7 +15,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from trunkline import __version__
-from trunkline.cli.option import Connection
+from trunkline.cli.option import NOT_EMPTY, Connection
 from trunkline.core.error import InvalidValueError, TimedOutError, TrunklineError
 
 EXIT_REFUSED = 1
@@ -72,16 +72,31 @@ class _Nouns(click.Group):
 @click.version_option(__version__, message="trunkline %(version)s")
 @click.option(
     "--nb",
+    type=NOT_EMPTY,
     metavar="REMOTE",
     help="The northbound: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, or several of them with commas. "
     "Default: $TRUNKLINE_NB, else unix:/run/trunkline/nb.sock.",
 )
 @click.option(
-    "--private-key", metavar="FILE", envvar="TRUNKLINE_PRIVATE_KEY", help="This client's key (PEM), for ssl:."
+    "--private-key",
+    type=NOT_EMPTY,
+    metavar="FILE",
+    envvar="TRUNKLINE_PRIVATE_KEY",
+    help="This client's key (PEM), for ssl:.",
 )
-@click.option("--certificate", metavar="FILE", envvar="TRUNKLINE_CERTIFICATE", help="Its certificate (PEM).")
 @click.option(
-    "--ca-cert", metavar="FILE", envvar="TRUNKLINE_CA_CERT", help="The CA that the server must show."
+    "--certificate",
+    type=NOT_EMPTY,
+    metavar="FILE",
+    envvar="TRUNKLINE_CERTIFICATE",
+    help="Its certificate (PEM).",
+)
+@click.option(
+    "--ca-cert",
+    type=NOT_EMPTY,
+    metavar="FILE",
+    envvar="TRUNKLINE_CA_CERT",
+    help="The CA that the server must show.",
 )
 @click.pass_context
 def trunkline(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import Connection, with_northbound, with_output
+from trunkline.cli.option import NOT_EMPTY, Connection, with_northbound, with_output
 from trunkline.cli.output import print_one, printable
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
 
 @nb.command()
 @click.argument("file", type=_FILE, required=False)
-@click.option("--nb", "remotes", metavar="REMOTE", help="The northbound, as for `trunkline --nb`.")
+@click.option("--nb", "remotes", type=NOT_EMPTY, metavar="REMOTE", help="As for `trunkline --nb`.")
 @click.pass_obj
 def backup(connection: Connection, file: Path | None, remotes: str | None) -> None:
     """Write a consistent copy of the running database to FILE, or to standard output.

@@ -22,6 +22,25 @@ _REQUIRED = frozenset({"name", "network_type", "physical_network", "network", "m
 """Columns that are never empty: '' is passed on, and refused by what checks them."""
 
 
+class NotEmpty(_ParamType):
+    """A text that is not empty: what a shell makes of an unset variable must not count as "not given"."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return *value*, which is some text.
+
+        Raises:
+            click.BadParameter: it is empty.
+        """
+        if value == "":
+            self.fail("it is empty; give a value, or leave the option out", param, ctx)
+        return value
+
+
+NOT_EMPTY = NotEmpty()
+
+
 class Connection(NamedTuple):
     """How to reach the northbound; what the top-level options say."""
 
@@ -42,10 +61,16 @@ class Connection(NamedTuple):
 
         Raises:
             UnreachableError: there is none.
+            click.UsageError: a remote is `ssl:`, and no authority was named to trust.
         """
         from trunkline.ovsdb.northbound import DEFAULT_REMOTE, Northbound
 
         wanted = remotes or self.nb or os.environ.get("TRUNKLINE_NB") or DEFAULT_REMOTE
+        if not self.ca_cert and any(remote.strip().startswith("ssl:") for remote in wanted.split(",")):
+            raise click.UsageError(
+                "ssl: needs the authority that the server's certificate is from; "
+                "give --ca-cert FILE, or set $TRUNKLINE_CA_CERT"
+            )
         return Northbound.connect(wanted, tls=self.tls)
 
 
@@ -57,7 +82,9 @@ def with_connection(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(lambda: connection.open(nb), *args, **kwargs)
 
     update_wrapper(command, function)
-    option = click.option("--nb", metavar="REMOTE", help="The northbound, as for `trunkline --nb`.")
+    option = click.option(
+        "--nb", type=NOT_EMPTY, metavar="REMOTE", help="The northbound, as for `trunkline --nb`."
+    )
     wrapped: Callable[..., Any] = option(command)
     return wrapped
 

@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from trunkline.core.error import TrunklineError
 
@@ -60,6 +60,7 @@ class Rpc:
         self._input = bytearray()
         self._notifications: deque[Notification] = deque()
         self._next_id = 0
+        self._has_read = False
 
     @classmethod
     def connect(cls, remote: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
@@ -121,7 +122,7 @@ class Rpc:
         try:
             self._socket.sendall(json.dumps(message).encode())
         except OSError as error:
-            raise UnreachableError(f"{self.remote}: {_reason(error, '')}") from error
+            raise self._lost(error) from error
 
     def _receive(self, deadline: float) -> dict[str, Any] | None:
         """Return the next message, None at *deadline*; echoes and notifications are dealt with on the way."""
@@ -135,9 +136,10 @@ class Rpc:
             except TimeoutError:
                 continue
             except OSError as error:
-                raise UnreachableError(f"{self.remote}: {_reason(error, '')}") from error
+                raise self._lost(error) from error
             if not data:
-                raise UnreachableError(f"{self.remote}: the database server closed the connection")
+                raise self._lost(None)
+            self._has_read = True
             self._input += data
         method = message.get("method")
         if method == "echo":
@@ -145,6 +147,15 @@ class Rpc:
         elif method is not None:
             self._notifications.append(Notification(method, message["params"]))
         return message
+
+    def _lost(self, error: OSError | None) -> UnreachableError:
+        """Return why the connection ended: with *error*, or closed by the server (None)."""
+        reason = "the database server closed the connection" if error is None else _reason(error, "")
+        if isinstance(self._socket, ssl.SSLSocket) and not self._has_read:
+            # By TLS 1.3 the server judges the client's certificate when the client's handshake is over: its
+            # alert may come after a broken pipe, or be lost with it.
+            reason = _tls_reason(error) if _is_alert(error) else _alert(self._socket)
+        return UnreachableError(f"{self.remote}: {reason}")
 
     def _parsed(self) -> dict[str, Any] | None:
         """Return the first message of the input, None while it is incomplete.
@@ -164,6 +175,21 @@ class Rpc:
         return message if isinstance(message, dict) else {}
 
 
+def _alert(stream: ssl.SSLSocket) -> str:
+    """Return why the server closed *stream*, by the alert that it sent before, if that is to be had."""
+    try:
+        stream.settimeout(_LONGEST_BLOCK_S)
+        stream.recv(1)
+    except OSError as error:
+        if _is_alert(error):
+            return _tls_reason(error)
+    return "the server closed the connection; it may not accept this client's certificate"
+
+
+def _is_alert(error: OSError | None) -> TypeGuard[ssl.SSLError]:
+    return isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
+
+
 def _unix(path: str, timeout_s: float) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stream.settimeout(timeout_s)
@@ -176,20 +202,82 @@ def _unix(path: str, timeout_s: float) -> socket.socket:
 
 
 def _tls(stream: socket.socket, host: str, tls: Tls) -> ssl.SSLSocket:
+    try:
+        return _tls_context(tls).wrap_socket(stream, server_hostname=host)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return what *tls* means: trust its authority and no other, and show its certificate if it has one.
+
+    Not `ssl.create_default_context`: without an authority that trusts the whole Internet's, and from Python
+    3.13 on it wants extensions (VERIFY_X509_STRICT) that the authorities of ovs-pki(8) do not have.
+
+    Raises:
+        UnreachableError: no authority is named, or a file is missing, not readable or not what it should be.
+    """
+    if not tls.ca_cert:
+        raise UnreachableError("no authority is named that the server's certificate must be from; name one")
     for file in filter(None, tls):
         if not os.access(file, os.R_OK):
             raise UnreachableError(f"{file}: no such file, or not readable; TLS needs it")
-    context = ssl.create_default_context(cafile=tls.ca_cert)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Open vSwitch's own certificates name no host: the CA is what is trusted, as in ovs-vsctl(8).
     context.check_hostname = False
-    if tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.private_key)
-    return context.wrap_socket(stream, server_hostname=host)
+    try:
+        context.load_verify_locations(tls.ca_cert)
+    except ssl.SSLError as error:
+        raise UnreachableError(
+            f"{tls.ca_cert}: no certificate of an authority in PEM ({error.reason})"
+        ) from error
+    if tls.certificate or tls.private_key:
+        _show(context, tls.certificate, tls.private_key)
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: str | None, private_key: str | None) -> None:
+    """Have *context* show *certificate*; its key may be in the same file."""
+    if not certificate:
+        raise UnreachableError(f"{private_key}: a private key without its certificate; name both")
+    try:
+        # A key with a pass phrase must not have the program wait for somebody to type it.
+        context.load_cert_chain(certificate, private_key, password="")
+    except ssl.SSLError as error:
+        files = f"{certificate} and {private_key}" if private_key else certificate
+        raise UnreachableError(
+            f"{files}: not a certificate and its key, without a pass phrase, in PEM ({error.reason or error})"
+        ) from error
+
+
+_ALERTS = {
+    "CERTIFICATE_REQUIRED": "the server wants a certificate of this client, and got none",
+    "HANDSHAKE_FAILURE": "the server refused the handshake; it may want a certificate of this client",
+    "UNKNOWN_CA": "the server does not trust the authority of this client's certificate",
+    "BAD_CERTIFICATE": "the server refused this client's certificate",
+    "CERTIFICATE_EXPIRED": "the server finds this client's certificate expired",
+    "CERTIFICATE_REVOKED": "the server finds this client's certificate revoked",
+    "CERTIFICATE_UNKNOWN": "the server refused this client's certificate",
+    "UNSUPPORTED_CERTIFICATE": "the server refused this client's certificate as unsuitable",
+}
+"""What alerts that answer a client's certificate mean (RFC 8446 section 6.2), by OpenSSL's word for each."""
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate is not trusted: {error.verify_message}; is it of the named authority?"
+        )
+    word = error.reason or str(error)
+    alert = next((text for name, text in _ALERTS.items() if word.endswith(f"ALERT_{name}")), None)
+    return f"TLS failed: {alert or word}"
 
 
 def _reason(error: OSError, kind: str) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed ({error.reason or error}); check --private-key, --certificate and --ca-cert"
+        return _tls_reason(error)
     if isinstance(error, TimeoutError):
         return "no answer in time; is the address right, and does a firewall let it through?"
     if kind == "unix" and error.errno == errno.ENOENT:

@@ -1,4 +1,8 @@
-"""Certificates for tests, made as docs/access.md says: an authority, and files for each name."""
+"""Certificates for tests: an authority, and files for each name.
+
+They have the least that Open vSwitch wants, fewer extensions than docs/access.md tells to make: people have
+such certificates, from ovs-pki(8) or by an older page.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,11 @@ class Certificate:
     certificate: Path
     ca: Path
 
+    @classmethod
+    def of(cls, folder: Path, name: str, ca: str = "ca") -> Certificate:
+        """Return the files of *name* in *folder*."""
+        return cls(folder / f"{name}.key", folder / f"{name}.pem", folder / f"{ca}.pem")
+
     @property
     def options(self) -> tuple[str, ...]:
         """The options of the program that use these files."""
@@ -34,7 +43,7 @@ class Authority:
         self.folder = folder
         (folder / "leaf.ext").write_text("basicConstraints=critical,CA:FALSE\n")
         self.certificate, self._key = folder / f"{name}.pem", folder / f"{name}.key"
-        _openssl(
+        openssl(
             *("req", "-x509", *_NEW_KEY, "-subj", f"/CN={name}"),
             *("-keyout", str(self._key), "-out", str(self.certificate)),
         )
@@ -53,8 +62,8 @@ class Authority:
     def issue(self, name: str) -> Certificate:
         """Return files for *name*, which is the certificate's CN."""
         key, certificate, request = (self.folder / f"{name}.{end}" for end in ("key", "pem", "csr"))
-        _openssl(*("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request)))
-        _openssl(
+        openssl(*("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request)))
+        openssl(
             *("x509", "-req", "-in", str(request), "-days", "2", "-out", str(certificate)),
             *("-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"),
             *("-extfile", str(self.folder / "leaf.ext")),
@@ -62,5 +71,6 @@ class Authority:
         return Certificate(key, certificate, self.certificate)
 
 
-def _openssl(*words: str) -> None:
+def openssl(*words: str) -> None:
+    """Run `openssl`, which has to succeed."""
     subprocess.run(["openssl", *words], check=True, capture_output=True)
