@@ -338,6 +338,11 @@ class Agent:
         return faults | dict(self.quarantine.faults(self.snapshot))
 
     @property
+    def repairs(self) -> int:
+        """How much of what somebody else had changed was put back."""
+        return self.plumbing.repairs + (self.forwarding.repairs if self.forwarding is not None else 0)
+
+    @property
     def _are_flows_applied(self) -> bool:
         """Whether the switch has the flows for all that is known, and none for more."""
         return (

@@ -43,7 +43,7 @@ def status(agent: Agent) -> str:
             "ports": len(agent.snapshot.ports),
             "vifs": len(agent.snapshot.vifs),
             "uplinks": {physnet: uplink.bridge for physnet, uplink in sorted(agent.snapshot.uplinks.items())},
-            "repairs": forwarding.repairs if forwarding is not None else 0,
+            "repairs": agent.repairs,
             "flows": len(forwarding.desired.body_by_key) if forwarding is not None else 0,
             "faults": dict(sorted(agent.faults.items())),
         },

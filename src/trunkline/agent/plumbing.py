@@ -14,7 +14,7 @@ from trunkline.core.snapshot import Snapshot
 from trunkline.ovsdb import wiring
 from trunkline.ovsdb.replica import Outcome
 from trunkline.ovsdb.vswitch import SwitchReplica
-from trunkline.ovsdb.wiring import Wiring
+from trunkline.ovsdb.wiring import Wiring, Written
 
 log = Log("plumbing")
 
@@ -25,7 +25,8 @@ TAG_BYTES = 4
 class Plumbing:
     """What the agent writes to the database of *switch*, one write at a time.
 
-    *faults* says which mappings do not work, and which networks do not fit through their uplink.
+    *faults* says which mappings do not work, and which networks do not fit through their uplink. *repairs*
+    counts what somebody else had changed of bridge and patch ports, and was put back.
     """
 
     def __init__(self, switch: SwitchReplica) -> None:
@@ -33,6 +34,8 @@ class Plumbing:
         self.faults: dict[str, str] = {}
         self.is_due = False
         self.is_refused = False
+        self.repairs = 0
+        self._seen: tuple[Wiring, frozenset[str]] | None = None
         self._has_removed = False
         self._trunks = Trunks()
         self._live: dict[str, Trunk] = {}
@@ -95,11 +98,25 @@ class Plumbing:
             self._nb_identity = None
             # What is wider than needed is narrowed once the flows are gone: see `settle`.
             self.is_due = False
+            self._seen = self._fixed(target)
         elif not (self.switch.is_writing or self.is_refused or self._is_held(target, are_flows_applied)):
             written = wiring.wire(self.switch, target)
             self._has_removed = written.has_removed
-            log.info("wiring", changes="; ".join(written.deeds))
+            self._say(target, written)
         return uplinks
+
+    def _say(self, target: Wiring, written: Written) -> None:
+        """Log what was *written* for *target*, and count what somebody else had changed."""
+        deeds = "; ".join(written.deeds + written.others)
+        if written.deeds and self._seen == self._fixed(target):
+            self.repairs += len(written.deeds)
+            log.warning("wiring drifted", changes=deeds)
+        else:
+            log.info("wiring", changes=deeds)
+
+    def _fixed(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
+        """Return what stays as it is until a setting, a network or a provider bridge comes or goes."""
+        return dataclasses.replace(target, mtu_by_iface_id={}, nb_identity=None), frozenset(self.faults)
 
     def settle(self, settings: Settings) -> None:
         """Have uplinks narrowed that let more through than is in use; the flows are all in place."""

@@ -38,6 +38,9 @@ def _references(table: str) -> dict[str, Any]:
 
 _MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
 _STRING = {"type": "string"}
+_BOOLEAN = {"type": "boolean"}
+_VALUES = {"type": {"key": "string", "min": 0, "max": "unlimited"}}
+_VLANS = {"type": {"key": "integer", "min": 0, "max": 4096}}
 
 _SCHEMA: dict[str, Any] = {
     "name": "Open_vSwitch",
@@ -59,7 +62,11 @@ _SCHEMA: dict[str, Any] = {
                 "name": _STRING,
                 "ports": _references("Port"),
                 "fail_mode": _optional("string"),
+                "protocols": _VALUES,
+                "stp_enable": _BOOLEAN,
+                "rstp_enable": _BOOLEAN,
                 "datapath_type": _STRING,
+                "other_config": _MAP,
                 "external_ids": _MAP,
             },
         },
@@ -68,7 +75,10 @@ _SCHEMA: dict[str, Any] = {
                 "name": _STRING,
                 "interfaces": _references("Interface"),
                 "vlan_mode": _optional("string"),
-                "trunks": {"type": {"key": "integer", "min": 0, "max": 4096}},
+                "tag": _optional("integer"),
+                "trunks": _VLANS,
+                "cvlans": _VLANS,
+                "protected": _BOOLEAN,
                 "external_ids": _MAP,
             },
         },

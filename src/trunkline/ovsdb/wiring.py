@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from trunkline.core.model import Uplink
+from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.integration_bridge import BRIDGE_MARK
 from trunkline.ovsdb.vswitch import MTU_MARK, NB_IDENTITY, PHYSNET_MARK, SwitchReplica, ofport_of
-
-BRIDGE_MARK = "trunkline-created"
-"""The key of `external_ids` that marks an integration bridge that the agent created."""
 
 NO_VLAN = 4095
 """The VLAN id that stands alone in `trunks` to let nothing through: an empty column means every VLAN."""
@@ -61,6 +60,16 @@ class Wiring:
     nb_identity: str | None = None
 
 
+class _Vlans(NamedTuple):
+    """The columns of a port that say which frames pass it where its bridge switches like any other."""
+
+    vlan_mode: str | None
+    trunks: frozenset[int]
+    tag: int | None = None
+    cvlans: frozenset[int] = frozenset()
+    protected: bool = False
+
+
 class _End(NamedTuple):
     """One end of an uplink's patch pair; *trunks* None lets every VLAN through."""
 
@@ -71,11 +80,11 @@ class _End(NamedTuple):
     trunks: frozenset[int] | None
 
     @property
-    def vlan_columns(self) -> tuple[str | None, frozenset[int]]:
-        """The values of `vlan_mode` and `trunks` that say so."""
+    def vlans(self) -> _Vlans:
+        """The columns that say so."""
         if self.trunks is None:
-            return None, frozenset()
-        return "trunk", self.trunks or frozenset({NO_VLAN})
+            return _Vlans(None, frozenset())
+        return _Vlans("trunk", self.trunks or frozenset({NO_VLAN}))
 
 
 def _ends(mapping: BridgeMapping, wiring: Wiring) -> tuple[_End, _End]:
@@ -149,7 +158,7 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
     bridge = switch.row("Bridge", wiring.bridge)
     return (
         bridge is not None
-        and one(bridge, "fail_mode") == "secure"
+        and not any(True for _ in integration_bridge.amendments(bridge))
         and not _strays(switch, wiring)
         and not any(True for _ in _unfit(switch, wiring))
         and not any(True for _ in _unsized(switch, wiring))
@@ -192,7 +201,17 @@ def _is_fit(switch: SwitchReplica, end: _End) -> bool:
         and interface is not None
         and pairs(port, "external_ids").get(PHYSNET_MARK) == end.physnet
         and _is_patched(interface, end)
-        and (one(port, "vlan_mode"), every(port, "trunks")) == end.vlan_columns
+        and _vlans(port) == end.vlans
+    )
+
+
+def _vlans(port: Any) -> _Vlans:
+    return _Vlans(
+        one(port, "vlan_mode"),
+        every(port, "trunks"),
+        one(port, "tag"),
+        every(port, "cvlans"),
+        bool(one(port, "protected")),
     )
 
 
@@ -253,9 +272,13 @@ def _is_limit_low(switch: SwitchReplica, wiring: Wiring) -> bool:
 
 
 class Written(NamedTuple):
-    """What a write does: *deeds* says it in words, *has_removed* whether patch ports go by it."""
+    """What a write does, in words: *deeds* to bridge and patch ports, and to *others*.
+
+    *has_removed* says whether patch ports go by it.
+    """
 
     deeds: list[str]
+    others: list[str]
     has_removed: bool
 
 
@@ -270,16 +293,12 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     it off from its peer, for good and without an error.
     """
     transaction = switch.begin("trunkline agent: bridge and patch ports")
-    deeds: list[str] = []
     bridge = switch.row("Bridge", wiring.bridge)
     if bridge is None:
-        deeds.append(f"create {wiring.bridge}")
-        _create_bridge(switch, transaction, wiring)
+        integration_bridge.create(switch, transaction, wiring.bridge, wiring.datapath_type)
         switch.commit(transaction)
-        return Written(deeds, has_removed=False)
-    if one(bridge, "fail_mode") != "secure":
-        deeds.append(f"make {wiring.bridge} secure")
-        bridge.fail_mode = ["secure"]
+        return Written([f"create {wiring.bridge}"], [], has_removed=False)
+    deeds = integration_bridge.amend(bridge)
     strays = _strays(switch, wiring)
     for stray_bridge, port in strays:
         deeds.append(f"remove {one(port, 'name')}")
@@ -287,33 +306,19 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     for end in list(_unfit(switch, wiring)):
         deeds.append(f"set up {end.name}")
         _fit(switch, transaction, end)
-    for interface, mtu in list(_unsized(switch, wiring)):
-        deeds.append(_size(interface, mtu))
+    others = [_size(interface, mtu) for interface, mtu in list(_unsized(switch, wiring))]
     if _is_limit_low(switch, wiring):
         deeds.append(f"raise vlan-limit to {VLAN_LIMIT}")
         switch.root.setkey("other_config", "vlan-limit", str(VLAN_LIMIT))
     if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
-        deeds.append(f"obey the northbound {wiring.nb_identity}")
+        others.append(f"obey the northbound {wiring.nb_identity}")
         switch.root.setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
     switch.commit(transaction)
-    return Written(deeds, has_removed=bool(strays))
-
-
-def _create_bridge(switch: SwitchReplica, transaction: Any, wiring: Wiring) -> None:
-    interface = transaction.insert(switch.table("Interface"))
-    interface.name, interface.type = wiring.bridge, "internal"
-    port = transaction.insert(switch.table("Port"))
-    port.name, port.interfaces = wiring.bridge, [interface]
-    bridge = transaction.insert(switch.table("Bridge"))
-    bridge.name, bridge.ports = wiring.bridge, [port]
-    bridge.fail_mode, bridge.datapath_type = ["secure"], wiring.datapath_type
-    bridge.external_ids = {BRIDGE_MARK: "true"}
-    switch.root.addvalue("bridges", bridge.uuid)
+    return Written(deeds, others, has_removed=bool(strays))
 
 
 def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
     port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
-    mode, vlan_ids = end.vlan_columns
     if port is None or interface is None:
         interface = transaction.insert(switch.table("Interface"))
         port = transaction.insert(switch.table("Port"))
@@ -325,8 +330,10 @@ def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
         for row in (port, interface):
             row.setkey("external_ids", PHYSNET_MARK, end.physnet)
     interface.type, interface.options = "patch", {"peer": end.peer}
-    port.vlan_mode = [] if mode is None else [mode]
-    port.trunks = sorted(vlan_ids)
+    vlans = end.vlans
+    port.vlan_mode = [] if vlans.vlan_mode is None else [vlans.vlan_mode]
+    port.tag = [] if vlans.tag is None else [vlans.tag]
+    port.trunks, port.cvlans, port.protected = sorted(vlans.trunks), sorted(vlans.cvlans), vlans.protected
 
 
 def unwire(switch: SwitchReplica, bridge: str) -> bool:

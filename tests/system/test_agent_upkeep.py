@@ -1,0 +1,117 @@
+"""What the frame rules rest on besides flows: set otherwise by hand, it is put back, and frames stay right.
+
+DESIGN.md, Lifecycle 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
+
+pytestmark = pytest.mark.system
+
+A, OUTSIDE = mac_of("a"), "02:ee:00:00:00:01"
+NIC, INNER, OUTER = "nic-br-phys1", "int-br-phys1", "phy-br-phys1"
+OUT, IN = ethernet(BROADCAST, A), ethernet(BROADCAST, OUTSIDE, 101)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    with opened() as site:
+        chassis = site.chassis()
+        # Nothing but what the switch tells of may show it, and the provider bridge switches like any other.
+        chassis.set(**{"trunkline-audit-interval": "0", "trunkline-vlan-pruning": "false"})
+        chassis.switch.ofctl("del-flows", "br-phys1")
+        chassis.switch.ofctl("add-flow", "br-phys1", "actions=NORMAL")
+        site.network()
+        site.network("net2", 102)
+        site.port("a")
+        site.port("b")
+        site.port("z", "net2")
+        for port in "abz":
+            chassis.plug(port)
+        site.await_up("a", "b", "z")
+        site.sync()
+        yield site
+
+
+@pytest.fixture
+def chassis(shared: Site) -> DummyChassis:
+    chassis = shared.all[0]
+    assert works(chassis)
+    return chassis
+
+
+def works(chassis: DummyChassis) -> bool:
+    return chassis.receive("a", OUT) == {
+        "b": [OUT],
+        NIC: [ethernet(BROADCAST, A, 101)],
+    } and chassis.receive(NIC, IN) == {"a": [untagged], "b": [untagged]}
+
+
+untagged = ethernet(BROADCAST, OUTSIDE)
+
+
+def repairs(chassis: DummyChassis) -> int:
+    counted: int = chassis.agent.status()["repairs"]
+    return counted
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"set Port {OUTER} tag=7",
+        f"set Port {INNER} tag=7",
+        f"set Port {OUTER} vlan_mode=access",
+        f"set Port {OUTER} vlan_mode=dot1q-tunnel tag=7 cvlans=5",
+        f"set Port {OUTER} vlan_mode=native-untagged tag=101",
+        f"set Port {OUTER} trunks=7",
+        f"set Port {OUTER} protected=true",
+        "set Bridge br-int fail_mode=standalone",
+        "set Bridge br-int stp_enable=true",
+        "set Bridge br-int rstp_enable=true",
+        "set Bridge br-int protocols=OpenFlow10,OpenFlow13",
+        "remove Bridge br-int other_config disable-in-band",
+    ],
+)
+def test_rule_12_of_section_6_wiring_set_otherwise_by_hand_is_put_back(
+    shared: Site, chassis: DummyChassis, command: str
+) -> None:
+    columns = {
+        (table, record): chassis.switch.vsctl("list", table, record)
+        for table, record in (("Port", INNER), ("Port", OUTER), ("Bridge", "br-int"))
+    }
+    before, lines = repairs(chassis), chassis.agent.log.count("wiring drifted")
+    chassis.switch.vsctl(*command.split())
+    shared.sync()
+    if "protocols" in command:
+        assert chassis.get("Bridge", "br-int", "protocols") == "[OpenFlow10, OpenFlow13, OpenFlow14]"
+        chassis.switch.vsctl("clear", "Bridge", "br-int", "protocols")
+        shared.sync()
+    for (table, record), was in columns.items():
+        assert configured(chassis.switch.vsctl("list", table, record)) == configured(was)
+    until(lambda: works(chassis), "frames as before")
+    assert repairs(chassis) > before
+    assert chassis.agent.log.count("wiring drifted") == lines + 1
+
+
+def configured(listed: str) -> list[str]:
+    """Return the lines of `ovs-vsctl list` that somebody set, and not the switch."""
+    told = ("status", "rstp_", "statistics", "bond_active")
+    return [line for line in listed.splitlines() if not line.startswith(told) or "_enable" in line]
+
+
+def test_rule_12_of_section_6_a_controller_gives_no_vm_a_way_past_the_flows(
+    shared: Site, chassis: DummyChassis
+) -> None:
+    """By default Open vSwitch switches what comes in the controller's name like any switch (in-band)."""
+    chassis.switch.vsctl("set-controller", "br-int", "tcp:192.0.2.1:6653")
+    shared.sync()
+    until(lambda: works(chassis), "frames as before")
+    hidden = chassis.switch.appctl("bridge/dump-flows", "br-int")
+    assert "actions=NORMAL" not in hidden
+    chassis.switch.vsctl("del-controller", "br-int")
+    shared.sync()
+    until(lambda: works(chassis), "frames as before")
