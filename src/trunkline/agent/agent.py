@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from uuid import UUID
 
 import ovs.poller
@@ -16,6 +16,7 @@ from trunkline.agent.log import Log
 from trunkline.agent.migration import Migration
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
+from trunkline.agent.recomputation import Recomputation, recomputation
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import Settings, SettingsError, settings
 from trunkline.core.model import Vif
@@ -24,13 +25,15 @@ from trunkline.core.snapshot import Changes, Snapshot, SubjectId
 from trunkline.core.view import LocalPortView, NetworkView, View
 from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 
 log = Log("agent")
 
 RETRY_S = 1.0
 """How long to wait after a database refused a write for good."""
+
+RECOMPUTATIONS = 3
+"""How often a recomputation is begun again that changes overtook."""
 
 
 class Agent:
@@ -343,15 +346,14 @@ class Agent:
         return self.plumbing.repairs + (self.forwarding.repairs if self.forwarding is not None else 0)
 
     @property
+    def _is_computed(self) -> bool:
+        """Whether the desired flows are those for all that is known."""
+        return self._is_whole and self.snapshot.is_clean and not self._view_by_subject
+
+    @property
     def _are_flows_applied(self) -> bool:
         """Whether the switch has the flows for all that is known, and none for more."""
-        return (
-            self._is_whole
-            and self.snapshot.is_clean
-            and not self._view_by_subject
-            and self.forwarding is not None
-            and self.forwarding.is_applied
-        )
+        return self._is_computed and self.forwarding is not None and self.forwarding.is_applied
 
     @property
     def is_settled(self) -> bool:
@@ -407,31 +409,37 @@ class Agent:
 
     # -- looking into it ---------------------------------------------------------------------------
 
-    def recompute(self) -> tuple[int, int]:
-        """Compute everything anew, and have the switch's flows read again.
+    @property
+    def hold(self) -> str | None:
+        """Why no flow is changed now, whatever `plan` says; None where nothing is in the way."""
+        if self.forwarding is None or self.settings is None:
+            return "the switch's database is not read yet"
+        if not self._is_whole:
+            return "the northbound is not read yet; the switch goes on with the flows that it has"
+        if not self.forwarding.is_connected:
+            return "the switch is not connected, or its flows are not read yet"
+        if not self.plumbing.is_ready(self.settings):
+            return "an uplink does not let through yet what flows need"
+        return None
 
-        Returns how many flows there should be, and how many of those that were desired differ from them: any
-        is a defect of the agent's.
+    def recompute(self) -> Generator[None, None, Recomputation | None]:
+        """Compute all flows anew, and have the switch's read again; yield now and then.
+
+        Returns what came of it; None where there is nothing to compare yet, or it changes all the time.
         """
-        if self.forwarding is None or self.nb is None:
-            return (0, 0)
-        fresh = Snapshot(self.snapshot.chassis)
-        changes = self.nb.changes(Touched({table: set(self.nb.rows(table)) for table in ("Network", "Port")}))
-        changes.vifs, changes.uplinks = dict(self.snapshot.vifs), dict(self.snapshot.uplinks)
-        fresh.change(changes)
-        for port_id in self.snapshot.awake:
-            fresh.wake(port_id)
-        before = dict(self.forwarding.desired.body_by_key)
-        gone: dict[SubjectId, View | None] = dict.fromkeys(self.forwarding.desired.keys_by_subject)
-        self.snapshot = fresh
-        self.quarantine = Quarantine()
-        views = gone | fresh.refresh()
-        self._spread(views)
-        self.forwarding.update(views, is_afresh=True)
-        self.forwarding.reread()
-        after = self.forwarding.desired.body_by_key
-        differing = sum(1 for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-        return len(after), differing
+        for _ in range(RECOMPUTATIONS):
+            forwarding = self.forwarding
+            if forwarding is None or not self._is_computed:
+                return None
+            generation = forwarding.generation
+            rows = self.following.rows(self.snapshot)
+            found = yield from recomputation(rows, self.snapshot, self.quarantine, forwarding)
+            if self._is_computed and (self.forwarding, forwarding.generation) == (forwarding, generation):
+                if found.differing:
+                    log.error("flows differ from a fresh computation", flows=found.differing)
+                forwarding.look()
+                return found
+        return None
 
 
 def _ofports(vifs: Iterable[Vif]) -> str:

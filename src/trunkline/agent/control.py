@@ -3,28 +3,72 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
 
+import ovs.poller
 import ovs.unixctl
 
 from trunkline.agent.agent import Agent
 from trunkline.core.pipeline import Subject, cookie_parts
 from trunkline.openflow.text import encoded_text
 
+SLICE_S = 0.02
+"""How long answers that take long are worked on between two looks at everything else."""
 
-def register(agent: Agent) -> None:
-    """Register the commands `status`, `flows`, `plan` and `recompute` for *agent*."""
+_LINES = 200
+"""How many lines of an answer are made between two looks at the clock: some 5 ms."""
 
-    def command(name: str, usage: str, most: int, answer: Any) -> None:
+Answer: TypeAlias = "str | Generator[None, None, str]"
+"""An answer, or one that is on its way and yields now and then."""
+
+
+class _Asked(NamedTuple):
+    connection: Any
+    answer: Generator[None, None, str]
+
+
+class Control:
+    """The commands `status`, `flows`, `plan` and `recompute` for *agent*, and the answers under way."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._asked: deque[_Asked] = deque()
+        self._register("status", "", 0, status)
+        self._register("flows", "[installed]", 1, flows)
+        self._register("plan", "", 0, plan)
+        self._register("recompute", "", 0, recompute)
+
+    def _register(self, name: str, usage: str, most: int, answer: Callable[..., Answer]) -> None:
         def respond(connection: Any, words: list[str], _: Any) -> None:
-            connection.reply(answer(agent, *words))
+            found = answer(self._agent, *words)
+            if isinstance(found, str):
+                connection.reply(found)
+            else:
+                self._asked.append(_Asked(connection, found))
 
         ovs.unixctl.command_register(name, usage, 0, most, respond, None)
 
-    command("status", "", 0, status)
-    command("flows", "[installed]", 1, flows)
-    command("plan", "", 0, plan)
-    command("recompute", "", 0, recompute)
+    def run(self) -> None:
+        """Go on with the answers that are under way, one after the other, for `SLICE_S`."""
+        end_s = time.monotonic() + SLICE_S
+        while self._asked and time.monotonic() < end_s:
+            asked = self._asked[0]
+            try:
+                next(asked.answer)
+            except StopIteration as done:
+                self._asked.popleft()
+                # Who asked may have gone.
+                if asked.connection._request_id is not None:
+                    asked.connection.reply(done.value)
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have *poller* wake when `run` has something to do."""
+        if self._asked:
+            poller.immediate_wake()
 
 
 def status(agent: Agent) -> str:
@@ -51,7 +95,7 @@ def status(agent: Agent) -> str:
     )
 
 
-def flows(agent: Agent, which: str = "desired") -> str:
+def flows(agent: Agent, which: str = "desired") -> Generator[None, None, str]:
     """Return the desired flows, or the `installed` ones as last seen, a line each, with what each is for."""
     if agent.forwarding is None:
         return ""
@@ -59,15 +103,21 @@ def flows(agent: Agent, which: str = "desired") -> str:
     body_by_key = (agent.forwarding.installed or {}) if which == "installed" else desired
     names = _names(agent)
     lines = []
-    for key, body in sorted(
-        body_by_key.items(), key=lambda flow: (flow[0][0], -int.from_bytes(flow[0][1:3]), flow[0])
-    ):
-        parts = cookie_parts(int.from_bytes(body[:8]))
-        whose = "" if parts is None else f"  # {parts.owner.name.lower()}"
-        if parts is not None and (parts.subject, parts.key) in names:
-            whose += f": {names[parts.subject, parts.key]}"
-        lines.append(encoded_text(key, body) + whose)
+    encoded = iter(
+        sorted(body_by_key.items(), key=lambda flow: (flow[0][0], -int.from_bytes(flow[0][1:3]), flow[0]))
+    )
+    while some := list(islice(encoded, _LINES)):
+        lines += [encoded_text(key, body) + _whose(body, names) for key, body in some]
+        yield
     return "\n".join(lines)
+
+
+def _whose(body: bytes, names: dict[tuple[Subject, int], str]) -> str:
+    parts = cookie_parts(int.from_bytes(body[:8]))
+    if parts is None:
+        return ""
+    name = names.get((parts.subject, parts.key))
+    return f"  # {parts.owner.name.lower()}" + ("" if name is None else f": {name}")
 
 
 def _names(agent: Agent) -> dict[tuple[Subject, int], str]:
@@ -81,16 +131,26 @@ def _names(agent: Agent) -> dict[tuple[Subject, int], str]:
     return names
 
 
-def plan(agent: Agent) -> str:
-    """Return what would change on the switch as it was last seen; empty when there is nothing to do."""
-    if agent.forwarding is None:
-        return ""
-    pending = agent.forwarding.pending()
-    parts = (("delete", pending.deletes), ("modify", pending.modifies), ("add", pending.adds))
-    return "\n".join(f"{verb} {encoded_text(*flow)}" for verb, part in parts for flow in part.items())
+def plan(agent: Agent) -> Generator[None, None, str]:
+    """Return what would change on the switch as it was last seen; empty when there is nothing to do.
+
+    Where nothing may change now, the first line says why.
+    """
+    lines = [] if agent.hold is None else [f"# nothing is changed now: {agent.hold}"]
+    if agent.forwarding is not None:
+        pending = agent.forwarding.pending()
+        parts = (("delete", pending.deletes), ("modify", pending.modifies), ("add", pending.adds))
+        changes = ((verb, *flow) for verb, part in parts for flow in part.items())
+        while some := list(islice(changes, _LINES)):
+            lines += [f"{verb} {encoded_text(key, body)}" for verb, key, body in some]
+            yield
+    return "\n".join(lines)
 
 
-def recompute(agent: Agent) -> str:
-    """Compute all flows anew and have the switch read again; say what differed from before."""
-    total, differing = agent.recompute()
-    return f"{total} flows, {differing} differed"
+def recompute(agent: Agent) -> Generator[None, None, str]:
+    """Compute all flows anew and have the switch read again; say how many of the desired ones differ."""
+    found = yield from agent.recompute()
+    if found is not None:
+        return f"{found.flows} flows, {found.differing} differed"
+    why = agent.hold or "what is known changes, and is not all computed; ask again"
+    return f"not compared: {why}"

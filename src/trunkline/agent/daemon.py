@@ -21,7 +21,7 @@ import ovs.util
 import ovs.vlog
 
 from trunkline.agent.agent import Agent
-from trunkline.agent.control import register
+from trunkline.agent.control import Control
 from trunkline.agent.log import Log
 from trunkline.agent.notify import READY, STOPPING, notify
 from trunkline.core.error import TrunklineError
@@ -194,9 +194,9 @@ def run(options: Options) -> None:
     if error:
         raise DaemonError(f"cannot make the control socket {options.control}: {os.strerror(error)}")
     agent = Agent(options.remote, options.rundir)
-    register(agent)
+    control = Control(agent)
     try:
-        _loop(agent, server, wakeup, _Patience(options.rundir))
+        _loop(agent, control, server, wakeup, _Patience(options.rundir))
     finally:
         _tell(STOPPING)
         agent.close()
@@ -219,7 +219,7 @@ def _start(options: Options) -> None:
     ovs.daemon.daemonize_start()
 
 
-def _loop(agent: Agent, server: Any, wakeup: _Wakeup, patience: _Patience) -> None:
+def _loop(agent: Agent, control: Control, server: Any, wakeup: _Wakeup, patience: _Patience) -> None:
     is_started = False
     said = ""
     garbage_s = time.monotonic() + GC_PAUSE_S
@@ -229,6 +229,7 @@ def _loop(agent: Agent, server: Any, wakeup: _Wakeup, patience: _Patience) -> No
             _look_for_garbage()
         patience.run(is_contended=agent.switch.is_contended)
         server.run()
+        control.run()
         if not is_started and agent.settings is not None:
             is_started = True
             ovs.daemon.daemonize_complete()
@@ -240,6 +241,7 @@ def _loop(agent: Agent, server: Any, wakeup: _Wakeup, patience: _Patience) -> No
         poller = ovs.poller.Poller()
         agent.wait(poller)
         server.wait(poller)
+        control.wait(poller)
         wakeup.wait(poller)
         patience.wait(poller)
         poller.block()

@@ -133,6 +133,18 @@ class Following:
         """Whether no rows are still to come but ports of networks that are there."""
         return self._is_obeyed and self.nb is not None and self.nb.are_networks_there
 
+    def rows(self, snapshot: Snapshot) -> Iterator[Changes]:
+        """Yield all networks and ports that are in force, in parts of `PART_ROWS`.
+
+        They are read from the northbound where all of it that is needed is there and obeyed; a northbound
+        that is away, or another one, says nothing: then they are those of *snapshot*.
+        """
+        if self.is_complete and self.nb is not None:
+            for part in self.nb.everything.parts(("Network", "Port"), PART_ROWS):
+                yield self.nb.changes(part)
+        else:
+            yield Changes(networks=dict(snapshot.networks), ports=dict(snapshot.ports))
+
     # -- reports -----------------------------------------------------------------------------------
 
     @property

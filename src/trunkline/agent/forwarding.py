@@ -105,8 +105,10 @@ class Forwarding:
         is_large = is_first or len(changed) >= LARGE_UPDATE
         step = _SLICE if is_large else max(1, len(changed))
         for at in range(0, len(changed), step):
-            encoded = {subject: self._encoded(subject, view) for subject, view in changed[at : at + step]}
-            touched = self.desired.replace(encoded)
+            flows_by_subject = {
+                subject: self._encoded(subject, view) for subject, view in changed[at : at + step]
+            }
+            touched = self.desired.replace(flows_by_subject)
             if is_large:
                 touched -= self._draft_adds(touched)
             self._touched |= touched
@@ -114,15 +116,14 @@ class Forwarding:
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
         self._view_by_subject.pop(subject, None)
-        if view is None:
-            return []
         try:
-            encoded: list[tuple[bytes, bytes]] = [message.encode(flow) for flow in apps.flows(view)]
+            flows = encoded(view)
         except EncodeError as error:
             self.refused[subject] = str(error)
             return []
-        self._view_by_subject[subject] = view
-        return encoded
+        if view is not None:
+            self._view_by_subject[subject] = view
+        return flows
 
     # -- what is -----------------------------------------------------------------------------------
 
@@ -139,6 +140,11 @@ class Forwarding:
     def reread(self) -> None:
         """Ask the switch for its flows again, and compare them all when they come."""
         if self.session.is_ready:
+            self.session.read_flows()
+
+    def look(self) -> None:
+        """Have the switch's flows read, unless that is under way."""
+        if self.session.is_ready and not self.session.is_reading:
             self.session.read_flows()
 
     def audit(self) -> None:
@@ -322,6 +328,11 @@ class Forwarding:
         self.session.add_to_bundle(draft.bundle_id, rest)
         self.session.close_bundle(draft.bundle_id)
         return Plan(drafted | adds, plan.modifies, rest.deletes)
+
+
+def encoded(view: View | None) -> list[tuple[bytes, bytes]]:
+    """Return the flows that *view* means, as (key, body); raises `EncodeError` where one cannot be said."""
+    return [] if view is None else [message.encode(flow) for flow in apps.flows(view)]
 
 
 def _difference(old: Mapping[bytes, bytes], new: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]:

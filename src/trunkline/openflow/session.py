@@ -105,6 +105,11 @@ class Session:
         """True from `Connected` to `Disconnected`: the switch speaks OpenFlow 1.4 and can be sent to."""
         return self._is_ready
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether `read_flows` was called and `FlowsRead` has yet to answer."""
+        return bool(self._read_xid)
+
     def run(self) -> list[Event]:
         """Connect, send and read as far as that goes without waiting; return what happened, in order."""
         now = ovs.timeval.msec()

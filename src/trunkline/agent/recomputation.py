@@ -1,0 +1,61 @@
+"""A recomputation: all flows computed afresh, beside those that are desired, and compared with them.
+
+It is a question: it changes nothing of what is forwarded, whatever is known, or is not, when it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from trunkline.agent.forwarding import Forwarding, encoded
+from trunkline.agent.quarantine import Quarantine
+from trunkline.core.desired import Desired
+from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.view import View
+from trunkline.openflow.error import EncodeError
+
+SLICE = 100
+"""How many views are turned into flows between two looks at everything else: some 5 ms."""
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """How many flows there should be, and how many of those that are desired differ: each is a defect."""
+
+    flows: int
+    differing: int
+
+
+def recomputation(
+    rows: Iterator[Changes], snapshot: Snapshot, quarantine: Quarantine, forwarding: Forwarding
+) -> Generator[None, None, Recomputation]:
+    """Compute, yielding now and then, and return what came of it.
+
+    *rows* are the networks and ports that are in force; VIFs and uplinks, which ports are awake and which
+    networks are in *quarantine* are taken as they are. What changes meanwhile shows as a difference.
+    """
+    fresh = Snapshot(snapshot.chassis)
+    fresh.change(Changes(vifs=dict(snapshot.vifs), uplinks=dict(snapshot.uplinks)))
+    for part in rows:
+        fresh.change(part)
+        yield
+    for port_id in snapshot.awake:
+        fresh.wake(port_id)
+    desired: Desired[SubjectId] = Desired()
+    views = iter(quarantine.admitted(fresh.refresh(), fresh).items())
+    while some := dict(islice(views, SLICE)):
+        desired.replace({subject: _encoded(view) for subject, view in some.items()})
+        yield
+    after, before = desired.body_by_key, forwarding.desired.body_by_key
+    differing = sum(1 for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return Recomputation(len(after), differing)
+
+
+def _encoded(view: View | None) -> list[tuple[bytes, bytes]]:
+    try:
+        return encoded(view)
+    except EncodeError:
+        # Its network is on the way into quarantine.
+        return []
