@@ -39,7 +39,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unknown_unicast": "A VM's frame to an unknown MAC: to the wire, or nowhere. Empty: `forward`.",
         "remote_ports": "Ports on other chassis: with flows of their own, or left to what the physical "
         "switches learn. Empty: `explicit`.",
-        "vlan_transparent": "Whether VMs may send VLAN tags inside the network.",
+        "vlan_transparent": "Whether VMs may send VLAN tags inside the network. A flat one then shares its "
+        "physical network with no VLAN network.",
         "external_ids": _EXTERNAL_IDS,
     },
     "Port": {

@@ -54,7 +54,7 @@ class Oracle:
         network = by_tag.get(tag or None)  # 1, 2
         if network is not None:
             tags = tags[1:]
-        elif by_tag.get(None) and by_tag[None].is_transparent:  # 12
+        elif by_tag.get(None) and self._carries_tags(by_tag[None]):  # 12
             network = by_tag[None]
         if network is None:  # 3
             return []
@@ -82,7 +82,7 @@ class Oracle:
     def _delivered(
         self, network: Network, frame: Frame, tags: tuple[Tag, ...], *, from_wire: bool
     ) -> list[Receipt]:
-        if tags and not network.is_transparent:  # 3, 11
+        if tags and not self._carries_tags(network):  # 3, 11
             return []
         if tags and tags[0].vlan_id == 4095 and self._is_parsed(frame, tags):  # 3
             return []
@@ -115,6 +115,12 @@ class Oracle:
         if leaves and uplink is not None and not from_wire:  # 4, 5, 9, 10
             receipts.append((uplink.ofport, ((Tag(network.vlan_id),) if network.vlan_id else ()) + tags))
         return receipts
+
+    def _carries_tags(self, network: Network) -> bool:
+        """Return whether tags pass inside *network*: none that is, or could be, another network's (12)."""
+        beside = (net for net in self.rows.networks.values() if net.physnet == network.physnet)
+        is_alone = network.physnet in self.rows.whole_physnets and all(net.vlan_id is None for net in beside)
+        return network.is_transparent and (network.vlan_id is not None or is_alone)
 
     def _may_send(self, port: Port, frame: Frame) -> bool:
         is_parsed = len(frame.tags) <= self.vlan_limit

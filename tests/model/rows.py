@@ -27,6 +27,8 @@ class Rows:
     ports: Mapping[UUID, Port] = field(default_factory=dict)
     vifs: Mapping[str, tuple[Vif, ...]] = field(default_factory=dict)
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
+    whole_physnets: frozenset[str] = frozenset({"physnet1", "physnet2"})
+    """The physical networks of which *networks* are known to be all that there are."""
 
 
 def changes(old: Rows, new: Rows) -> Changes:
@@ -36,6 +38,7 @@ def changes(old: Rows, new: Rows) -> Changes:
         ports=_differing(old.ports, new.ports),
         vifs={iface_id: vifs or () for iface_id, vifs in _differing(old.vifs, new.vifs).items()},
         uplinks=_differing(old.uplinks, new.uplinks),
+        whole_physnets=new.whole_physnets,
     )
 
 

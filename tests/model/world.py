@@ -50,6 +50,7 @@ def rows(random: Random) -> Rows:
         ports,
         {name: _vifs(random, name) for name in NAMES if random.random() < 0.92},
         {physnet: _uplink(physnet) for physnet in PHYSNETS if random.random() < 0.9},
+        frozenset(physnet for physnet in PHYSNETS if random.random() < 0.8),
     )
 
 
@@ -212,6 +213,7 @@ def _accepted(
     ports: Sequence[Port],
     vifs: Mapping[str, tuple[Vif, ...]],
     uplinks: Mapping[str, Uplink],
+    whole_physnets: frozenset[str],
 ) -> Rows:
     """Return the rows without those that the northbound's indexes and references refuse."""
     networks = _distinct(networks, lambda network: (network.physnet, network.vlan_id))
@@ -223,6 +225,7 @@ def _accepted(
         {port.id: port for port in ports},
         dict(vifs),
         dict(uplinks),
+        whole_physnets,
     )
 
 
@@ -238,8 +241,32 @@ def _edit_network(random: Random, old: Rows) -> Rows:
     network = _network(random, number)
     others = [each for each in old.networks.values() if each.id != network.id]
     if random.random() < 0.2:
-        return _accepted(others, list(old.ports.values()), old.vifs, old.uplinks)
-    return _accepted([*others, network], list(old.ports.values()), old.vifs, old.uplinks)
+        return _accepted(others, list(old.ports.values()), old.vifs, old.uplinks, old.whole_physnets)
+    return _accepted([*others, network], list(old.ports.values()), old.vifs, old.uplinks, old.whole_physnets)
+
+
+def _edit_transparency(random: Random, old: Rows) -> Rows:
+    """Let a network turn transparent or back, and be in all else as it was."""
+    if not old.networks:
+        return old
+    network = random.choice(list(old.networks.values()))
+    changed = network._replace(is_transparent=not network.is_transparent)
+    return replace(old, networks={**old.networks, network.id: changed})
+
+
+def _edit_neighbours(random: Random, old: Rows) -> Rows:
+    """Let all networks of a physical network be known, or no longer; or take its VLAN networks away."""
+    physnet = random.choice(PHYSNETS)
+    if random.random() < 0.5:
+        return replace(old, whole_physnets=old.whole_physnets ^ {physnet})
+    networks = [net for net in old.networks.values() if net.physnet != physnet or net.vlan_id is None]
+    return _accepted(
+        networks or list(old.networks.values()),
+        list(old.ports.values()),
+        old.vifs,
+        old.uplinks,
+        old.whole_physnets,
+    )
 
 
 def _edit_port(random: Random, old: Rows) -> Rows:
@@ -267,8 +294,8 @@ def _edit_port(random: Random, old: Rows) -> Rows:
             changed["parent_vlan"] = port.parent_vlan
         port = present._replace(**changed)
     elif random.random() < 0.3:
-        return _accepted(list(old.networks.values()), others, old.vifs, old.uplinks)
-    return _accepted(list(old.networks.values()), [*others, port], old.vifs, old.uplinks)
+        return _accepted(list(old.networks.values()), others, old.vifs, old.uplinks, old.whole_physnets)
+    return _accepted(list(old.networks.values()), [*others, port], old.vifs, old.uplinks, old.whole_physnets)
 
 
 def _swap_ports(random: Random, old: Rows) -> Rows:
@@ -284,7 +311,9 @@ def _swap_ports(random: Random, old: Rows) -> Rows:
         one.id: one._replace(**{name: getattr(two, name) for name in names}),
         two.id: two._replace(**{name: getattr(one, name) for name in names}),
     }
-    return _accepted(list(old.networks.values()), list(ports.values()), old.vifs, old.uplinks)
+    return _accepted(
+        list(old.networks.values()), list(ports.values()), old.vifs, old.uplinks, old.whole_physnets
+    )
 
 
 def _recreate_port(random: Random, old: Rows) -> Rows:
@@ -295,7 +324,7 @@ def _recreate_port(random: Random, old: Rows) -> Rows:
     number = port.id.int + (1000 if port.id.int < 3000 else -1000)
     ports = [each for each in old.ports.values() if each.id != port.id]
     again = port._replace(id=UUID(int=number), key=port.key + (1000 if number >= 3000 else -1000))
-    return _accepted(list(old.networks.values()), [*ports, again], old.vifs, old.uplinks)
+    return _accepted(list(old.networks.values()), [*ports, again], old.vifs, old.uplinks, old.whole_physnets)
 
 
 def _edit_vif(random: Random, old: Rows) -> Rows:
@@ -331,6 +360,8 @@ def _edit_uplink(random: Random, old: Rows) -> Rows:
 
 _EDITS: tuple[Callable[[Random, Rows], Rows], ...] = (
     _edit_network,
+    _edit_transparency,
+    _edit_neighbours,
     _edit_port,
     _edit_port,
     _swap_ports,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID
@@ -16,6 +17,7 @@ SEEDS = st.integers(0, 2**48)
 EDITS = 40
 NAMES = [f"p{number}" for number in range(8)]
 NETWORK_IDS = [UUID(int=number) for number in range(1, 5)]
+PHYSNETS = ["physnet1", "physnet2"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Server:
 
     ports: dict[str, PortRow] = field(default_factory=dict)
     explicit_ids: set[UUID] = field(default_factory=set)
+    open_ids: set[UUID] = field(default_factory=set)
+    physnet_by_id: dict[UUID, str] = field(default_factory=lambda: dict.fromkeys(NETWORK_IDS, PHYSNETS[0]))
     networks: list[Clause] = field(default_factory=list)
     condition: list[Clause] = field(default_factory=lambda: [["chassis", "==", CHASSIS]])
     messages: int = 0
@@ -57,7 +61,13 @@ class Server:
 
     @property
     def loaded_networks(self) -> set[UUID]:
-        return {UUID(value[1]) for _, _, value in self.networks}
+        found = {UUID(value[1]) for column, _, value in self.networks if column == "_uuid"}
+        return found | self.of(value for column, _, value in self.networks if column == "physical_network")
+
+    def of(self, physnets: Iterable[str]) -> set[UUID]:
+        """Return the networks of *physnets*."""
+        wanted = set(physnets)
+        return {id_ for id_, physnet in self.physnet_by_id.items() if physnet in wanted}
 
 
 @dataclass
@@ -94,7 +104,9 @@ class Session:
         networks, ports = self.server.loaded_networks, self.server.loaded_ports
         for network_id in networks | self.told_networks:
             is_explicit = network_id in networks and network_id in self.server.explicit_ids
-            self.interest.take_network(network_id, is_explicit=is_explicit)
+            is_open = network_id in networks and network_id in self.server.open_ids
+            whole = self.server.physnet_by_id[network_id] if is_open else None
+            self.interest.take_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in ports.keys() | self.told_ports:
             row = ports.get(port_id)
             self.interest.take_port(port_id, row.carried if row else None)
@@ -120,14 +132,18 @@ class Session:
             for row in rows
             if row.chassis == CHASSIS or row.network_id in networks & self.server.explicit_ids
         }
-        return networks, ports | {row.id for row in reachable}
+        whole = (self.server.physnet_by_id[id_] for id_ in networks & self.server.open_ids)
+        return networks | self.server.of(whole), ports | {row.id for row in reachable}
 
 
 def edit(random: Random, session: Session) -> None:
     """Change one thing: a VIF, a port or a network."""
     server = session.server
-    kind = random.randrange(4)
-    if kind == 0:
+    kind = random.randrange(5)
+    if kind == 4:
+        server.open_ids ^= {random.choice(NETWORK_IDS)}
+        server.physnet_by_id[random.choice(NETWORK_IDS)] = random.choice(PHYSNETS)
+    elif kind == 0:
         server.explicit_ids ^= {random.choice(NETWORK_IDS)}
     elif kind == 1:
         session.plug(random.choice(NAMES))
@@ -158,3 +174,4 @@ def test_what_is_loaded_in_the_end_follows_from_what_is_there_alone(seed: int) -
                 session.look(is_patient=True)
         session.settle()
         assert (session.server.loaded_networks, set(session.server.loaded_ports)) == session.needed
+        assert session.server.of(session.interest.whole_physnets) <= session.server.loaded_networks

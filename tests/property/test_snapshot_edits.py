@@ -113,6 +113,7 @@ def _shuffled(random: Random, change: Changes) -> Changes:
         ports=_reordered(random, change.ports),
         vifs=_reordered(random, change.vifs),
         uplinks=_reordered(random, change.uplinks),
+        whole_physnets=change.whole_physnets,
     )
 
 

@@ -265,7 +265,7 @@ class Agent:
                 self.reporter.mark(id_, self._generation)
                 self.announcer.say(id_, view if isinstance(view, LocalPortView) else None, self._generation)
             elif kind is Subject.NETWORK:
-                network = self.snapshot.networks.get(id_) if isinstance(view, NetworkView) else None
+                network = self.snapshot.carried(id_) if isinstance(view, NetworkView) else None
                 self.plumbing.need(id_, network)
 
     def _hear(self) -> None:

@@ -104,7 +104,10 @@ class Following:
         self._has_missed = False
         for part in touched.parts(("Network", "Port"), PART_ROWS):
             yield nb.changes(part)
-        if not (nb.is_synced and nb.are_conditions_met and not nb.narrow()):
+        is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
+        if nb.whole_physnets != snapshot.whole_physnets:
+            yield Changes(whole_physnets=nb.whole_physnets)
+        if not is_complete:
             return
         if self._is_new:
             # What the last northbound said and this one does not is gone.

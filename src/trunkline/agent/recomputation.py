@@ -37,7 +37,13 @@ def recomputation(
     networks are in *quarantine* are taken as they are. What changes meanwhile shows as a difference.
     """
     fresh = Snapshot(snapshot.chassis)
-    fresh.change(Changes(vifs=dict(snapshot.vifs), uplinks=dict(snapshot.uplinks)))
+    fresh.change(
+        Changes(
+            vifs=dict(snapshot.vifs),
+            uplinks=dict(snapshot.uplinks),
+            whole_physnets=snapshot.whole_physnets,
+        )
+    )
     for part in rows:
         fresh.change(part)
         yield

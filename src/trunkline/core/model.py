@@ -33,6 +33,11 @@ class Network(NamedTuple):
     learns_remote_ports: bool = False
     is_transparent: bool = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether any tag of its physical network could be one of its VMs': it is flat and transparent."""
+        return self.is_transparent and self.vlan_id is None
+
 
 class AllowedPair(NamedTuple):
     """A further MAC, and optionally a prefix of addresses, that a port may speak as."""

@@ -37,6 +37,8 @@ class Changes:
     ports: dict[UUID, Port | None] = field(default_factory=dict)
     vifs: dict[str, tuple[Vif, ...]] = field(default_factory=dict)
     uplinks: dict[str, Uplink | None] = field(default_factory=dict)
+    whole_physnets: frozenset[str] | None = None
+    """The physical networks of which all networks are known; None: as before."""
 
 
 class Rows:
@@ -49,12 +51,15 @@ class Rows:
         self.vifs: dict[str, tuple[Vif, ...]] = {}
         self.uplinks: dict[str, Uplink] = {}
         self.awake: frozenset[UUID] = frozenset()
+        self.whole_physnets: frozenset[str] = frozenset()
         self._seats: dict[UUID, Seat] = {}
         self._port_id_by_name: dict[str, UUID] = {}
         self._owner_id_by_mac: dict[MacId, UUID] = {}
         self._ports_by_network: Index[UUID, UUID] = Index()
         self._locals_by_network: Index[UUID, UUID] = Index()
         self._networks_by_physnet: Index[str, UUID] = Index()
+        self._open_by_physnet: Index[str, UUID] = Index()
+        self._vlans_by_physnet: Index[str, UUID] = Index()
         self._subports_by_parent: Index[str, UUID] = Index()
         self._listers_by_mac: Index[MacId, UUID] = Index()
         self._dirty: dict[SubjectId, None] = {CHASSIS: None}
@@ -72,6 +77,12 @@ class Rows:
                 self.mark_network(network_id)
         for network_id, network in changes.networks.items():
             self._change_network(network_id, network)
+        if changes.whole_physnets is not None:
+            differing, self.whole_physnets = (
+                changes.whole_physnets ^ self.whole_physnets,
+                changes.whole_physnets,
+            )
+            self._mark_open(differing)
         unseated: set[UUID] = set()
         for port_id, port in changes.ports.items():
             unseated |= self._change_port(port_id, port)
@@ -97,9 +108,7 @@ class Rows:
         if old == network:
             return
         _replace(self.networks, network_id, network)
-        self._networks_by_physnet.move(
-            network_id, old.physnet if old else None, network.physnet if network else None
-        )
+        self._reindex_network(network_id, old, network)
         self.mark_network(network_id)
         if (old.mtu if old else None) != (network.mtu if network else None):
             for port_id in self._ports_by_network[network_id]:
@@ -108,6 +117,23 @@ class Rows:
             for port_id in list(self._ports_by_network[network_id]):
                 for subport_id in list(self._subports_by_parent[self.ports[port_id].name]):
                     self._reseat(subport_id)
+
+    def _reindex_network(self, network_id: UUID, old: Network | None, new: Network | None) -> None:
+        with_vlans = {each.physnet for each in (old, new) if each and each.physnet in self._vlans_by_physnet}
+        self._networks_by_physnet.move(network_id, old.physnet if old else None, new.physnet if new else None)
+        self._open_by_physnet.move(
+            network_id,
+            old.physnet if old and old.is_open else None,
+            new.physnet if new and new.is_open else None,
+        )
+        self._vlans_by_physnet.move(
+            network_id,
+            old.physnet if old and old.vlan_id else None,
+            new.physnet if new and new.vlan_id else None,
+        )
+        for each in (old, new):
+            if each and (each.physnet in self._vlans_by_physnet) != (each.physnet in with_vlans):
+                self._mark_open((each.physnet,))
 
     def _change_port(self, port_id: UUID, port: Port | None) -> set[UUID]:
         """Replace the port; return the ports whose seats may differ for it."""
@@ -212,6 +238,12 @@ class Rows:
             for mac_id in _listed(self.ports[port_id]):
                 self._mark((Subject.MAC, mac_id))
 
+    def _mark_open(self, physnets: Iterable[str]) -> None:
+        """Mark the transparent flat networks of *physnets*: whether they may carry tags has changed."""
+        for physnet in physnets:
+            for network_id in self._open_by_physnet[physnet]:
+                self.mark_network(network_id)
+
     def _mark_vifs(self, port: Port) -> None:
         """Mark the VIF that is *port*'s, and the one that carries it."""
         if port.name in self.vifs:
@@ -241,6 +273,18 @@ class Rows:
         """Return whether the port with *port_id* has its VIF here and may speak."""
         found = self._seats.get(port_id)
         return found is not None and found.outlet is not None
+
+    def shares_tags(self, network: Network) -> bool:
+        """Return whether a tag of *network*'s VMs is that of a VLAN network, or may be for all we know."""
+        is_alone = network.physnet in self.whole_physnets and network.physnet not in self._vlans_by_physnet
+        return network.is_open and not is_alone
+
+    def carried(self, network_id: UUID) -> Network | None:
+        """Return the network as it may be carried: transparent only where its VMs' tags are nobody else's."""
+        network = self.networks.get(network_id)
+        if network is None or not self.shares_tags(network):
+            return network
+        return network._replace(is_transparent=False)
 
     def carrier(self, port: Port) -> Port:
         """Return the port whose VIF *port* uses: its parent where it has one that is known, else itself."""

@@ -53,7 +53,7 @@ class Snapshot(Rows):
         view: View | None = None
         match kind, id_:
             case Subject.NETWORK, UUID():
-                network = self.networks.get(id_)
+                network = self.carried(id_)
                 if network is not None and self._locals_by_network[id_]:
                     name, fault = f"network {network.name}", self._network_fault(network)
                     view = self._network_view(network)
@@ -83,6 +83,11 @@ class Snapshot(Rows):
             return (
                 f"physical network {network.physnet} is not mapped to a bridge here; "
                 f"add {network.physnet}:BRIDGE to trunkline-bridge-mappings"
+            )
+        if self.networks[network.id].is_open and network.physnet in self._vlans_by_physnet:
+            return (
+                f"it carries its VMs' tags, and {network.physnet} also has VLAN networks, which those would "
+                "reach: all its tags are dropped; use --no-vlan-transparent, or another --physical-network"
             )
         if network.learns_remote_ports and not network.floods_unknown:
             return "it learns its remote ports, so that all are unknown, and drops unknown unicast"
@@ -130,7 +135,7 @@ class Snapshot(Rows):
         )
 
     def _port_view(self, port: Port) -> LocalPortView | RemotePortView | None:
-        network = self.networks.get(port.network_id)
+        network = self.carried(port.network_id)
         if network is None:
             return None
         wire = self._wire(network)

@@ -6,12 +6,14 @@ between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.ovsdb.operation import delete, expect
 from trunkline.ovsdb.refusal import NotFoundError, RefusedError, no_such
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from trunkline.ovsdb.operation import Condition, Operation, Row
 
 
@@ -70,6 +72,42 @@ def trunk_checks(row: Row) -> list[Check]:
             RefusedError(f"port {name!r} has sub-ports, so it cannot be one; take --parent from them first"),
         ),
     ]
+
+
+def physnet_checks(rows: Iterable[Mapping[str, Any]]) -> list[Check]:
+    """Return what must hold of the physical networks of *rows*, networks as they are once written.
+
+    The tags of a flat network's VMs are those of the VLANs beside it, so one that carries them is alone.
+    """
+    checks = []
+    with_vlans = {row["physical_network"] for row in rows if row["network_type"] == "vlan"}
+    for physnet in sorted(with_vlans):
+        is_open = (("network_type", "==", "flat"), ("vlan_transparent", "==", True))
+        checks.append(
+            Check(
+                expect("Network", ("physical_network", "==", physnet), *is_open, rows=[], only=("name",)),
+                RefusedError(
+                    f"the flat network of {physnet} carries its VMs' tags, which would reach that VLAN; "
+                    "use --no-vlan-transparent there, or another --physical-network"
+                ),
+            )
+        )
+    for physnet in sorted({row["physical_network"] for row in rows if _is_open(row)}):
+        is_vlan: Condition = ("network_type", "==", "vlan")
+        checks.append(
+            Check(
+                expect("Network", ("physical_network", "==", physnet), is_vlan, rows=[], only=("name",)),
+                RefusedError(
+                    f"{physnet} has VLAN networks, which the tags of a flat network's VMs would reach; "
+                    "use --no-vlan-transparent, or another --physical-network"
+                ),
+            )
+        )
+    return checks
+
+
+def _is_open(row: Mapping[str, Any]) -> bool:
+    return row["network_type"] == "flat" and bool(row["vlan_transparent"])
 
 
 def deletion(table: str, name: str) -> list[Operation | Check]:

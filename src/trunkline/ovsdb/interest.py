@@ -69,7 +69,8 @@ class Interest:
     """What the chassis named *chassis* needs: it follows from its VIFs and from what of it is loaded.
 
     That is, the ports that VIFs name, their sub-ports, the networks of both, all ports of those networks that
-    are explicit, and the ports that the chassis holds. A name is not asked for where its port is loaded with
+    are explicit, all networks beside one of them that carries every tag of its physical network, and the
+    ports that the chassis holds. A name is not asked for where its port is loaded with
     its network. An event costs what it concerns: no pass over VIFs, ports or clauses.
 
     A condition can only be replaced as a whole, and the server then holds every row of the table against the
@@ -87,6 +88,9 @@ class Interest:
         self._local_ids_by_network: Index[UUID, UUID] = Index()
         self._explicit_ids: set[UUID] = set()
         self._networks: Clauses[UUID] = Clauses(lambda id_: ["_uuid", "==", ["uuid", str(id_)]])
+        self._whole_physnet_by_id: dict[UUID, str] = {}
+        self._local_ids_by_whole_physnet: Index[str, UUID] = Index()
+        self._physnets: Clauses[str] = Clauses(lambda physnet: ["physical_network", "==", physnet])
         self._members: Clauses[UUID] = Clauses(lambda id_: ["network", "==", ["uuid", str(id_)]])
         self._names: Clauses[str] = Clauses(lambda name: ["name", "==", name])
         self._parents: Clauses[str] = Clauses(lambda name: ["parent", "==", name])
@@ -125,8 +129,17 @@ class Interest:
             if port.carrier in self._parents.spare or port.name in self._names.spare:
                 self._look_for_surplus({port_id})
 
-    def take_network(self, network_id: UUID, *, is_explicit: bool) -> None:
-        """Take note of whether the network is loaded and explicit."""
+    def take_network(self, network_id: UUID, *, is_explicit: bool, whole_physnet: str | None = None) -> None:
+        """Take note of whether the network is loaded and explicit.
+
+        *whole_physnet* is the physical network of which all networks have to be known for its sake.
+        """
+        if self._whole_physnet_by_id.get(network_id) != whole_physnet:
+            self._need_physnet(network_id, is_needed=False)
+            self._whole_physnet_by_id.pop(network_id, None)
+            if whole_physnet is not None:
+                self._whole_physnet_by_id[network_id] = whole_physnet
+            self._need_network(network_id)
         if (network_id in self._explicit_ids) == is_explicit:
             return
         self._explicit_ids ^= {network_id}
@@ -141,14 +154,19 @@ class Interest:
         """Whether sub-ports of VIFs here are still to be asked for."""
         return bool(self._parents.missing)
 
+    @property
+    def whole_physnets(self) -> frozenset[str]:
+        """The physical networks of which all networks were asked for last."""
+        return frozenset(self._physnets.asked)
+
     def conditions(self, *, is_patient: bool = False) -> dict[str, list[Clause]]:
         """Return, by table, the conditions to ask for from now on; none where those before will do.
 
         Where *is_patient*, sub-ports alone are put off.
         """
         found: dict[str, list[Clause]] = {}
-        if not self._networks.is_current:
-            found["Network"] = self._networks.settle()
+        if not (self._networks.is_current and self._physnets.is_current):
+            found["Network"] = self._networks.settle() + self._physnets.settle()
         if (
             found
             or not self._members.is_current
@@ -187,10 +205,18 @@ class Interest:
     def _need_network(self, network_id: UUID) -> None:
         is_needed = bool(self._local_ids_by_network[network_id])
         self._networks.need(network_id, is_needed)
+        self._need_physnet(network_id, is_needed=is_needed)
         is_whole_needed = is_needed and network_id in self._explicit_ids
         # A clause that was counted on, and is no longer needed before it was asked for.
         self._is_surplus_loaded |= not is_whole_needed and network_id in self._members.missing
         self._members.need(network_id, is_whole_needed)
+
+    def _need_physnet(self, network_id: UUID, *, is_needed: bool) -> None:
+        """Let all networks beside this one be needed for its sake, if they ever are, or no longer."""
+        index, physnet = self._local_ids_by_whole_physnet, self._whole_physnet_by_id.get(network_id)
+        if physnet is not None:
+            index.move(network_id, None if is_needed else physnet, physnet if is_needed else None)
+            self._physnets.need(physnet, physnet in index)
 
     def _need_name(self, name: str) -> None:
         loaded = (self._carried[port_id] for port_id in self._ids_by_name[name])

@@ -97,7 +97,8 @@ class NorthboundReplica(Replica):
     """The northbound at *remotes*, as far as it concerns the chassis named *chassis*.
 
     It loads the ports that VIFs here name, their sub-ports, the networks of both, all ports of those networks
-    whose `remote_ports` is `explicit`, and whatever port the database says is held here. *row_faults* says
+    whose `remote_ports` is `explicit`, all networks of a physical network of which one here is flat and
+    transparent, and whatever port the database says is held here. *row_faults* says
     which rows make no sense, and why.
     """
 
@@ -108,6 +109,8 @@ class NorthboundReplica(Replica):
         self._restricted_session: int | None = None
         self._fault_name_by_id: dict[UUID, str] = {}
         self._interest = Interest(chassis)
+        self.whole_physnets: frozenset[str] = frozenset()
+        """The physical networks of which all networks are known, for the sake of one that carries any tag."""
         self._are_ports_split = False
         self._patience_end_ms: int | None = None
         self._wake_ms: int | None = None
@@ -155,10 +158,11 @@ class NorthboundReplica(Replica):
         """Return what the *touched* rows are now, as values; a row that makes no sense counts as gone."""
         changes = Changes()
         for network_id in touched["Network"]:
-            changes.networks[network_id] = self._value(network_id, "Network", "network", _network)
+            changes.networks[network_id] = network = self._value(network_id, "Network", "network", _network)
             row = self.rows("Network").get(network_id)
             is_explicit = row is not None and one(row, "remote_ports") != "learned"
-            self._interest.take_network(network_id, is_explicit=is_explicit)
+            whole = network.physnet if network is not None and network.is_open else None
+            self._interest.take_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in touched["Port"]:
             changes.ports[port_id] = port = self._value(port_id, "Port", "port", _port)
             # A port that makes no sense counts as gone for all but what is asked for.
@@ -197,6 +201,7 @@ class NorthboundReplica(Replica):
         is_patient = now_ms < end_ms and self.nb_cfg == self.reported_nb_cfg
         conditions = self._interest.conditions(is_patient=is_patient)
         self._patience_end_ms = self._wake_ms = end_ms if self.has_put_off else None
+        self.whole_physnets &= self._interest.whole_physnets
         first = {"Port": self._interest.first_ports} if "Port" in conditions else {}
         self._are_ports_split = first.get("Port") != conditions.get("Port")
         for part in (conditions | first, conditions):
@@ -209,7 +214,10 @@ class NorthboundReplica(Replica):
         """Take in what the server sent, and return the rows that it touched, as `Replica.run` does."""
         # Whoever does not look for what is missing now need not be woken for it.
         self._wake_ms = None
-        return super().run()
+        touched = super().run()
+        if self.are_conditions_met:
+            self.whole_physnets = self._interest.whole_physnets
+        return touched
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Let *poller* wake when there is something to do."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
 from trunkline.ovsdb import member
-from trunkline.ovsdb.check import Check, deletion, no_sub_ports, trunk_checks
+from trunkline.ovsdb.check import Check, deletion, no_sub_ports, physnet_checks, trunk_checks
 from trunkline.ovsdb.operation import (
     NamedUuid,
     decoded_row,
@@ -195,7 +195,8 @@ class Northbound:
         trunks = {row["parent"] for row in port_rows} - {None}
         self._refuse_transparent(trunks - {row["name"] for row in port_rows})
         parts = [row for row in port_rows if row["parent"] is not None]
-        checks = [check for row in parts for check in trunk_checks(row | {"network": ids[row["network"]]})]
+        checks = physnet_checks(network_rows)
+        checks += [check for row in parts for check in trunk_checks(row | {"network": ids[row["network"]]})]
         for pause_s in _pauses():
             keys = self._next_keys or self._read_next_keys()
             after = {
@@ -240,8 +241,13 @@ class Northbound:
             if changed.get("network_type") == "flat":
                 changed.setdefault("segmentation_id", None)
             check_network(row | changed)
-            guarded = ("network_type", "segmentation_id", "unknown_unicast", "remote_ports")
-            if self._updated("Network", row, changed, guarded, ()):
+            moves = changed.keys() & {"network_type", "physical_network", "vlan_transparent"}
+            checks = physnet_checks([row | changed]) if moves else ()
+            guarded = (
+                *("network_type", "physical_network", "segmentation_id", "vlan_transparent"),
+                *("unknown_unicast", "remote_ports"),
+            )
+            if self._updated("Network", row, changed, guarded, checks):
                 return
             time.sleep(pause_s)
         raise RefusedError(f"other writers changed network {name!r} {_ATTEMPTS} times; try again")
