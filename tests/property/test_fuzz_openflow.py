@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trunkline.core.plan import Plan
-from trunkline.openflow import message
+from trunkline.openflow import message, port
 from trunkline.openflow.event import Connected, Event
 from trunkline.openflow.session import Session
 
@@ -28,6 +28,8 @@ TYPES = st.sampled_from(
         message.MULTIPART_REPLY,
         message.BARRIER_REPLY,
         message.BUNDLE_CONTROL,
+        message.GET_CONFIG_REPLY,
+        port.PORT_STATUS,
         4,  # an experimenter's
         255,
     ]
@@ -41,7 +43,7 @@ MULTIPART = st.builds(
         message.MULTIPART_REPLY, xid, struct.pack(">HHxxxx", kind, flags) + payload
     ),
     XIDS,
-    st.sampled_from([0, 1, 16, 0xFFFF]),
+    st.sampled_from([0, 1, 13, 16, 0xFFFF]),
     st.integers(0, 1),
     st.binary(max_size=120),
 )
@@ -103,6 +105,8 @@ def test_a_session_survives_whatever_a_switch_may_say(peer: Peer, stream: bytes)
         near.sendall(message.hello(1))
         assert any(isinstance(event, Connected) for event in turned(session, Connected))
         session.read_flows()
+        session.read_ports()
+        session.read_fragments()
         session.send_bundle(Plan({b"\0" * 3: b"\0" * 8}, {}, {}))
         near.sendall(stream)
         turned(session)

@@ -115,3 +115,54 @@ def test_rule_12_of_section_6_a_controller_gives_no_vm_a_way_past_the_flows(
     chassis.switch.vsctl("del-controller", "br-int")
     shared.sync()
     until(lambda: works(chassis), "frames as before")
+
+
+@pytest.mark.parametrize("port", ["a", INNER])
+@pytest.mark.parametrize("flag", ["no-receive", "no-forward"])
+def test_rule_12_of_section_6_a_port_that_is_blocked_by_hand_is_unblocked(
+    chassis: DummyChassis, port: str, flag: str
+) -> None:
+    before = repairs(chassis)
+    chassis.switch.ofctl("mod-port", "br-int", port, flag)
+    until(lambda: works(chassis), "frames as before")
+    assert repairs(chassis) == before + 1
+    assert f"port drifted port={port} " in chassis.agent.log
+    assert not blocked(chassis, port)
+
+
+def blocked(chassis: DummyChassis, port: str) -> list[str]:
+    """Return the flags of *port* that keep frames from it, as the switch has them."""
+    shown = chassis.switch.ofctl("dump-ports-desc", "br-int", port)
+    return [flag for flag in ("NO_RECV", "NO_FWD") if flag in shown]
+
+
+def test_rule_12_of_section_6_a_port_that_was_blocked_unseen_is_found_when_the_agent_comes(
+    shared: Site, chassis: DummyChassis
+) -> None:
+    chassis.agent.end()
+    chassis.switch.ofctl("mod-port", "br-int", "b", "no-forward")
+    assert not works(chassis)
+    chassis.start_agent()
+    shared.sync()
+    until(lambda: works(chassis), "frames as before")
+
+
+def test_ports_of_others_on_the_integration_bridge_stay_blocked(shared: Site, chassis: DummyChassis) -> None:
+    chassis.switch.vsctl("add-port", "br-int", "other", "--", "set", "Interface", "other", "type=dummy")
+    chassis.switch.ofctl("mod-port", "br-int", "other", "no-forward")
+    chassis.switch.ofctl("mod-port", "br-int", "a", "no-receive")
+    until(lambda: works(chassis), "frames as before")
+    assert blocked(chassis, "other") == ["NO_FWD"]
+    # It becomes a VIF: ours from now on.
+    chassis.switch.vsctl("set", "Interface", "other", "external_ids:iface-id=unknown")
+    until(lambda: not blocked(chassis, "other"), "unblocked")
+    chassis.unplug("other")
+    shared.sync()
+
+
+def test_rule_12_of_section_6_fragment_handling_set_by_hand_is_put_back(chassis: DummyChassis) -> None:
+    before = repairs(chassis)
+    chassis.switch.ofctl("set-frags", "br-int", "normal")
+    until(lambda: "nx-match" in chassis.switch.ofctl("get-frags", "br-int"), "put back")
+    assert repairs(chassis) == before + 1
+    assert "fragment handling drifted wanted=nx-match found=normal" in chassis.agent.log

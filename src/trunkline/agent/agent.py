@@ -19,6 +19,7 @@ from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.recomputation import Recomputation, recomputation
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import Settings, SettingsError, settings
+from trunkline.agent.upkeep import Upkeep
 from trunkline.core.model import Vif
 from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
@@ -55,6 +56,7 @@ class Agent:
         self.following = Following(self.switch, self.plumbing)
         self.announcer = Announcer()
         self.migration = Migration()
+        self.upkeep = Upkeep(self.switch)
         self._setting_fault: str | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._unsized: set[str] = set()
@@ -88,7 +90,7 @@ class Agent:
         self.following.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
-        for due_s in (self._retry_at_s, self.announcer.next_s, self._audit_at_s):
+        for due_s in (self._retry_at_s, self.announcer.next_s, self._audit_at_s, self.upkeep.next_s):
             if due_s is not None:
                 poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
@@ -147,7 +149,7 @@ class Agent:
         old, self.forwarding = self.forwarding, Forwarding(f"unix:{os.path.join(self.rundir, bridge)}.mgmt")
         if old is not None:
             # Ports wait for the generation that carries them: it counts on.
-            self.forwarding.generation = old.generation
+            self.forwarding.generation, self.forwarding.repairs = old.generation, old.repairs
             old.close()
         self.forwarding.update({subject: self.snapshot.view(subject) for subject in self.snapshot.subjects()})
 
@@ -273,6 +275,7 @@ class Agent:
         if self.forwarding is not None:
             for event in self.forwarding.run():
                 self._take(event)
+                self.upkeep.take(event, self.forwarding.session)
 
     def _forward(self) -> None:
         forwarding, settings = self.forwarding, self.settings
@@ -291,6 +294,7 @@ class Agent:
                 forwarding.update(dict.fromkeys(withdrawn))
                 forwarding.send()
         self._audit(forwarding, settings)
+        self.upkeep.run(forwarding.session, {uplink.ofport for uplink in self.snapshot.uplinks.values()})
         self.announcer.run(time.monotonic(), forwarding.applied, forwarding.session)
         self.migration.run(forwarding.applied, forwarding.session)
         if forwarding.is_applied and not was_applied:
@@ -299,7 +303,7 @@ class Agent:
             self._update()
 
     def _audit(self, forwarding: Forwarding, settings: Settings) -> None:
-        """Have all flows compared now and then."""
+        """Have all flows compared now and then, and what they rest on."""
         now_s = time.monotonic()
         if not settings.audit_interval_s or not forwarding.is_connected:
             self._audit_at_s = None
@@ -308,6 +312,7 @@ class Agent:
         elif now_s >= self._audit_at_s:
             self._audit_at_s = now_s + settings.audit_interval_s
             forwarding.audit()
+            self.upkeep.audit(forwarding.session)
 
     def _take(self, event: Event) -> None:
         match event:
@@ -343,7 +348,8 @@ class Agent:
     @property
     def repairs(self) -> int:
         """How much of what somebody else had changed was put back."""
-        return self.plumbing.repairs + (self.forwarding.repairs if self.forwarding is not None else 0)
+        flows = self.forwarding.repairs if self.forwarding is not None else 0
+        return self.plumbing.repairs + self.upkeep.repairs + flows
 
     @property
     def _is_computed(self) -> bool:

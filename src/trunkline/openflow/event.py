@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 from trunkline.openflow import message
 from trunkline.openflow.message import Counters
 from trunkline.openflow.message import PacketIn as PacketIn
+from trunkline.openflow.port import Port
 
 
 class Refusal(NamedTuple):
@@ -82,8 +83,28 @@ class FlowsUnknown:
     """Flows may have changed without a `FlowsDrifted`; reading them now shows all of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PortSeen:
+    """A port as it is now, *is_there* or not: of each one after `Connected`, and whenever one changes.
+
+    What the session itself changes of a port is not told.
+    """
+
+    port: Port
+    is_there: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentsRead:
+    """How the switch handles fragments, as `ovs-ofctl set-frags` spells it."""
+
+    handling: str
+
+
 Event: TypeAlias = (
     Connected
+    | PortSeen
+    | FragmentsRead
     | Disconnected
     | FlowsRead
     | FlowsDrifted

@@ -26,6 +26,8 @@ ECHO_REQUEST = 2
 ECHO_REPLY = 3
 FEATURES_REQUEST = 5
 FEATURES_REPLY = 6
+GET_CONFIG_REQUEST = 7
+GET_CONFIG_REPLY = 8
 SET_CONFIG = 9
 PACKET_IN = 10
 PACKET_OUT = 13
@@ -43,7 +45,13 @@ _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _ALL_TABLES = 0xFF
 _FROM_CONTROLLER = 0xFFFFFFFD
-_FRAG_NX_MATCH = 3  # OFPC_FRAG_NX_MATCH of openflow-1.0.h in Open vSwitch: `ovs-ofctl set-frags nx-match`
+_FRAG_MASK = 3
+_FRAG_NX_MATCH = 3  # OFPC_FRAG_NX_MATCH of openflow-1.0.h in Open vSwitch
+_FRAG_NAMES = ("normal", "drop", "reassemble", "nx-match")
+
+FRAGMENTS_SHOWN = _FRAG_NAMES[_FRAG_NX_MATCH]
+"""The fragment handling that `set_config` orders, as `ovs-ofctl set-frags` spells it."""
+
 _NO_PORTS = (_FROM_CONTROLLER, _ANY)
 _OXM_MATCH = 1
 _EMPTY_MATCH = bytes((0, 1, 0, 4, 0, 0, 0, 0))
@@ -131,6 +139,17 @@ def set_config(xid: int) -> bytes:
     (RFC 7113 section 2).
     """
     return message(SET_CONFIG, xid, struct.pack(">HH", _FRAG_NX_MATCH, 0xFFFF))
+
+
+def fragment_handling(reply: bytes) -> str:
+    """Return how the switch that gave the configuration *reply*, a whole message, handles fragments.
+
+    The handling is the bridge's: whoever sets it sets it for all. Raises `DecodeError` where the reply is cut
+    short.
+    """
+    if len(reply) < HEADER_BYTES + 4:
+        raise DecodeError("switch configuration is cut short; connect again")
+    return _FRAG_NAMES[int.from_bytes(reply[HEADER_BYTES : HEADER_BYTES + 2], "big") & _FRAG_MASK]
 
 
 def offered_versions(version: int, payload: bytes) -> frozenset[int]:

@@ -21,7 +21,7 @@ import ovs.vlog
 
 from trunkline.core.flow import Action
 from trunkline.core.plan import Plan
-from trunkline.openflow import message, monitor
+from trunkline.openflow import message, monitor, port
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.bundles import Bundles
 from trunkline.openflow.error import DecodeError, NotReady
@@ -32,8 +32,11 @@ from trunkline.openflow.event import (
     FlowsDrifted,
     FlowsRead,
     FlowsUnknown,
+    FragmentsRead,
+    PortSeen,
 )
 from trunkline.openflow.listing import Listing
+from trunkline.openflow.port import Port
 from trunkline.openflow.reason import reason
 
 _log = ovs.vlog.Vlog("openflow")
@@ -62,7 +65,7 @@ class Session:
     It reads, watches and deletes only flows whose cookie equals *cookie* under *cookie_mask*. It asks for the
     changes that others make before it says `Connected`: flows that are read after that, brought up to date by
     the `FlowsDrifted` that follow, are what the switch holds, at every moment. Where a switch reports no
-    changes, only reading shows them.
+    changes, only reading shows them. It tells of every port that changes.
 
     A target that is not there is waited for: attempts follow each other after 100 ms to 2 s. A switch that is
     silent for 5 s is probed, and given up after 5 s more.
@@ -93,6 +96,7 @@ class Session:
         self._outbox: deque[memoryview] = deque()
         self._bundles.forget()
         self._monitor_xid = 0
+        self._ports_xid = 0
         self._is_paused = False
         self._listing = Listing()
         self._read_xid = 0
@@ -159,6 +163,30 @@ class Session:
             self._queue(self._listing.request(self._xids(1)))
         else:
             self.read_flows()
+
+    def read_ports(self) -> None:
+        """Ask for all ports; a `PortSeen` for each answers. Raises `NotReady`."""
+        self._require_ready()
+        self._ports_xid = self._xids(1)
+        self._queue(port.request(self._ports_xid))
+
+    def unblock(self, blocked: Port) -> None:
+        """Have *blocked* take and give frames as flows say; nothing answers. Raises `NotReady`."""
+        self._require_ready()
+        self._queue(port.unblock(self._xids(1), blocked))
+
+    def read_fragments(self) -> None:
+        """Ask how fragments are handled, of which no change is told; `FragmentsRead` answers.
+
+        Raises `NotReady`.
+        """
+        self._require_ready()
+        self._queue(message.message(message.GET_CONFIG_REQUEST, self._xids(1)))
+
+    def show_fragments(self) -> None:
+        """Have fragments handled as flows need it: see `message.set_config`. Raises `NotReady`."""
+        self._require_ready()
+        self._queue(message.set_config(self._xids(1)))
 
     def send_bundle(self, plan: Plan) -> int:
         """Send *plan* as one ordered, atomic bundle and return its id; an event with that id answers.
@@ -338,6 +366,12 @@ class Session:
             self._handle_updates(received)
         elif kind == message.MULTIPART_REPLY and xid == self._read_xid:
             self._handle_flows(received)
+        elif kind == message.MULTIPART_REPLY and xid == self._ports_xid:
+            self._events.extend(map(PortSeen, port.ports(received)))
+        elif kind == port.PORT_STATUS:
+            self._events.append(PortSeen(*port.status(received)))
+        elif kind == message.GET_CONFIG_REPLY:
+            self._events.append(FragmentsRead(message.fragment_handling(received)))
         elif kind == message.PACKET_IN:
             self._handle_packet_in(received)
         elif kind == message.BARRIER_REPLY:
@@ -354,7 +388,8 @@ class Session:
             self._disconnect(why, errno.EPROTO)
         elif not self._is_ready:
             self._is_ready = True
-            self._queue(message.set_config(self._xids(1)))
+            # First: Open vSwitch tells of no port over `.mgmt` without it.
+            self.show_fragments()
             self._monitor_xid = self._xids(1)
             self._queue(monitor.request(self._monitor_xid))
             _log.info(f"switch connected target={self._target}")

@@ -203,6 +203,11 @@ class SwitchReplica(Replica):
         """Return the interfaces of the watched bridge that carry *iface_id*."""
         return [self.rows("Interface")[id_] for id_ in self._interfaces_by_iface_id[iface_id]]
 
+    def is_vif(self, name: str, ofport: int) -> bool:
+        """Return whether the interface of that name and OpenFlow port is a VIF of the watched bridge."""
+        row = self.row("Interface", name)
+        return row is not None and row.uuid in self._iface_id_by_interface and ofport_of(row) == ofport
+
     def is_sized(self, iface_id: str) -> bool:
         """Return whether an interface of the watched bridge with *iface_id* has a request of ours."""
         return not self._sized_interfaces.isdisjoint(self._interfaces_by_iface_id[iface_id])

@@ -1,0 +1,92 @@
+"""Upkeep: what forwarding rests on besides flows, as the switch tells of it, put back where somebody set it.
+
+That is how the bridge handles fragments, and the flags of the ports that are ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from trunkline.agent.log import Log
+from trunkline.openflow.event import Connected, Event, FragmentsRead, PortSeen
+from trunkline.openflow.message import FRAGMENTS_SHOWN
+from trunkline.openflow.port import Port
+from trunkline.openflow.session import Session
+from trunkline.ovsdb.vswitch import SwitchReplica
+
+log = Log("upkeep")
+
+INTERVAL_S = 1.0
+"""How often the switch is asked how it handles fragments, of which it tells no change."""
+
+HOLD_S = 0.2
+"""How far apart repairs of ports are: somebody who blocks them again and again keeps nobody busy."""
+
+
+class Upkeep:
+    """What is set on the bridge and its ports besides flows; *repairs* counts what was put back.
+
+    Ours are the uplinks' patch ports and the VIFs; other ports stay as they are. *clock* counts seconds.
+    """
+
+    def __init__(self, switch: SwitchReplica, clock: Callable[[], float] = time.monotonic) -> None:
+        self.repairs = 0
+        self._switch = switch
+        self._clock = clock
+        self._is_connected = False
+        self._blocked: dict[int, Port] = {}
+        self._repaired_s = 0.0
+        self._ask_s = 0.0
+
+    def take(self, event: Event, session: Session) -> None:
+        """Take in what the switch says."""
+        match event:
+            case Connected():
+                self._blocked.clear()
+                self.audit(session)
+            case PortSeen(port, is_there):
+                self._blocked.pop(port.ofport, None)
+                if is_there and port.flags:
+                    self._blocked[port.ofport] = port
+            case FragmentsRead(handling) if handling != FRAGMENTS_SHOWN and session.is_ready:
+                self.repairs += 1
+                log.warning("fragment handling drifted", wanted=FRAGMENTS_SHOWN, found=handling)
+                session.show_fragments()
+
+    def audit(self, session: Session) -> None:
+        """Have all of it read, where the switch is there."""
+        if session.is_ready:
+            session.read_ports()
+            self._ask(session)
+
+    def _ask(self, session: Session) -> None:
+        self._ask_s = self._clock() + INTERVAL_S
+        session.read_fragments()
+
+    def run(self, session: Session, uplink_ofports: Collection[int]) -> None:
+        """Ask what is to be asked, and unblock the ports that are ours."""
+        self._is_connected = session.is_ready
+        if not session.is_ready:
+            return
+        now_s = self._clock()
+        if now_s >= self._ask_s:
+            self._ask(session)
+        if not self._blocked or now_s < self._repaired_s + HOLD_S:
+            return
+        for port in list(self._blocked.values()):
+            if port.ofport in uplink_ofports or self._switch.is_vif(port.name, port.ofport):
+                del self._blocked[port.ofport]
+                self.repairs += 1
+                self._repaired_s = now_s
+                log.warning("port drifted", port=port.name, ofport=port.ofport, found=port.words)
+                session.unblock(port)
+
+    @property
+    def next_s(self) -> float | None:
+        """When there is something to do, by the clock; None where no switch is connected."""
+        if not self._is_connected:
+            return None
+        # What is blocked and not ours waits for rows, not for the clock.
+        due_s = self._repaired_s + HOLD_S
+        return min(self._ask_s, due_s) if self._blocked and due_s > self._clock() else self._ask_s

@@ -1,0 +1,88 @@
+"""Ports of a switch and their flags (OpenFlow 1.4.0 sections 7.2.1, 7.3.4.3, 7.3.5.7 and 7.4.3).
+
+Open vSwitch tells of every port that comes, changes or goes, whoever changed it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from trunkline.openflow.error import DecodeError
+from trunkline.openflow.message import HEADER_BYTES, MULTIPART_REQUEST, message
+
+PORT_STATUS = 12
+PORT_MOD = 16
+_PORT_DESC = 13
+_DELETED = 1
+_PORT_BYTES = 40
+
+NO_RECEIVE, NO_FORWARD = 1 << 2, 1 << 5
+BLOCKING = NO_RECEIVE | NO_FORWARD
+"""The flags by which a port takes or gives no frame, whatever the flows say.
+
+Others mean nothing to our flows (`no-flood`, `no-packet-in`), are not to be seen in OpenFlow 1.4
+(`no-receive-stp`), or are the device's own, which its owner takes down and up (`down`).
+"""
+
+_FLAG_NAMES = {NO_RECEIVE: "no-receive", NO_FORWARD: "no-forward"}
+
+
+class Port(NamedTuple):
+    """A port as its switch tells of it; *flags* are those in `BLOCKING` that are set.
+
+    *ofport* is the number on the wire, with 32 bits. *name* is that of the interface, of which Open vSwitch
+    shows 15 characters.
+    """
+
+    ofport: int
+    mac: bytes
+    name: str
+    flags: int
+
+    @property
+    def words(self) -> str:
+        """The flags, as `ovs-ofctl mod-port` spells them."""
+        return ",".join(name for flag, name in _FLAG_NAMES.items() if self.flags & flag)
+
+
+_port = struct.Struct(">IH2x6s2x16sI4x").unpack_from
+
+
+def request(xid: int) -> bytes:
+    """Return the question for every port."""
+    return message(MULTIPART_REQUEST, xid, struct.pack(">HH4x", _PORT_DESC, 0))
+
+
+def ports(reply: bytes) -> Iterator[Port]:
+    """Yield each port of a *reply* to `request`, a whole message; `DecodeError` where a length is wrong."""
+    at, end = HEADER_BYTES + 8, len(reply)
+    while at < end:
+        port, length = _decoded(reply, at)
+        yield port
+        at += length
+
+
+def status(received: bytes) -> tuple[Port, bool]:
+    """Return the port that *received*, a whole PORT_STATUS, tells of, and whether it is there.
+
+    Raises `DecodeError` where a length is wrong.
+    """
+    port, _ = _decoded(received, HEADER_BYTES + 8)
+    return port, received[HEADER_BYTES] != _DELETED
+
+
+def unblock(xid: int, port: Port) -> bytes:
+    """Return the order to take the flags in `BLOCKING` off *port*, and to leave the others."""
+    return message(PORT_MOD, xid, struct.pack(">I4x6s2xII", port.ofport, port.mac, 0, BLOCKING))
+
+
+def _decoded(data: bytes, at: int) -> tuple[Port, int]:
+    if len(data) - at < _PORT_BYTES:
+        raise DecodeError("port is cut short; connect again")
+    ofport, length, mac, name, config = _port(data, at)
+    if length < _PORT_BYTES or at + length > len(data):
+        raise DecodeError("port has a wrong length; connect again")
+    text = name.partition(b"\0")[0].decode(errors="replace")
+    return Port(ofport, mac, text, config & BLOCKING), length
