@@ -10,10 +10,12 @@ from trunkline.core.frame import (
     ETH_ARP,
     ETH_IPV4,
     ETH_IPV6,
+    ETH_RARP,
     ETH_VLAN,
     ICMPV6_NEIGHBOUR_ADVERTISEMENT,
     ICMPV6_NEIGHBOUR_SOLICITATION,
     IP_ICMPV6,
+    IP_IGMP,
     IP_UDP,
 )
 
@@ -55,6 +57,21 @@ def arp(op: int, sender_mac: int, sender: IPv4Address, target: IPv4Address) -> t
     )
 
 
+def rarp(op: int, sender_mac: int) -> tuple[int, Headers]:
+    """Return the type and headers of a RARP packet that asks for, or tells, the address of *sender_mac*."""
+    nobody = IPv4Address(0)
+    return ETH_RARP, arp(op, sender_mac, nobody, nobody)[1]
+
+
+def igmp(src: IPv4Address, dst: IPv4Address) -> tuple[int, Headers]:
+    """Return the type and headers of an IGMP packet."""
+    return ETH_IPV4, (
+        (Field.IPV4_SRC, int(src)),
+        (Field.IPV4_DST, int(dst)),
+        (Field.IP_PROTO, IP_IGMP),
+    )
+
+
 def udp(
     src: IPv4Address | IPv6Address, dst: IPv4Address | IPv6Address, src_port: int, dst_port: int
 ) -> tuple[int, Headers]:
@@ -85,6 +102,13 @@ def solicitation(src: IPv6Address, target: IPv6Address, source_mac: int) -> tupl
     dst = IPv6Address(0xFF020000000000000000000000000000 | 0x1FF000000 | int(target) & 0xFFFFFF)
     ethertype, headers = icmpv6(src, dst, ICMPV6_NEIGHBOUR_SOLICITATION)
     return ethertype, (*headers, (Field.ND_TARGET, int(target)), (Field.ND_SLL, source_mac))
+
+
+def twice(packet: tuple[int, Headers]) -> tuple[int, Headers]:
+    """Return neighbour discovery *packet* with its link-layer option twice, as Open vSwitch shows that."""
+    ethertype, headers = packet
+    hidden = {Field.ND_TARGET, Field.ND_SLL, Field.ND_TLL}
+    return ethertype, tuple((field, 0 if field in hidden else value) for field, value in headers)
 
 
 def advertisement(src: IPv6Address, target: IPv6Address, target_mac: int) -> tuple[int, Headers]:

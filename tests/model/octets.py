@@ -25,9 +25,13 @@ from trunkline.core.frame import (
     ETH_VLAN,
     ICMPV6_NEIGHBOUR_ADVERTISEMENT,
     ICMPV6_NEIGHBOUR_SOLICITATION,
+    IP_IGMP,
 )
 
 _TRAILER = struct.Struct(">4sI")
+_IGMP_REPORT = bytes.fromhex("2200e8f9 00000001 04000000 ef010203")
+"""An IGMPv3 report that joins 239.1.2.3 (RFC 3376 section 4.2)."""
+
 _MAGIC = b"tl\xfe\xed"
 
 
@@ -72,6 +76,9 @@ def _packet(headers: dict[Field, int]) -> Packet:
         network = IPv6(src=_ipv6(headers, Field.IPV6_SRC), dst=_ipv6(headers, Field.IPV6_DST), hlim=255)
     else:
         return Raw(b"neither IP nor ARP")
+    if headers[Field.IP_PROTO] == IP_IGMP:
+        network.proto = IP_IGMP
+        return network / Raw(_IGMP_REPORT)
     if Field.UDP_SRC in headers:
         return network / UDP(sport=headers[Field.UDP_SRC], dport=headers[Field.UDP_DST]) / Raw(b"payload")
     return network / _icmpv6(headers)
@@ -79,6 +86,8 @@ def _packet(headers: dict[Field, int]) -> Packet:
 
 def _icmpv6(headers: dict[Field, int]) -> Packet:
     kind = headers[Field.ICMPV6_TYPE]
+    if headers.get(Field.ND_TARGET) == 0:
+        return _with_options_twice(kind)
     if kind == ICMPV6_NEIGHBOUR_SOLICITATION:
         option = headers[Field.ND_SLL]
         packet: Packet = ICMPv6ND_NS(tgt=_ipv6(headers, Field.ND_TARGET))
@@ -88,6 +97,15 @@ def _icmpv6(headers: dict[Field, int]) -> Packet:
         packet = ICMPv6ND_NA(tgt=_ipv6(headers, Field.ND_TARGET))
         return packet / ICMPv6NDOptDstLLAddr(lladdr=mac_text(option)) if option else packet
     return ICMPv6Unknown(type=kind, code=headers[Field.ICMPV6_CODE], msgbody=b"\0" * 16)
+
+
+def _with_options_twice(kind: int) -> Packet:
+    """Return neighbour discovery that a host understands, and that Open vSwitch shows without a target."""
+    if kind == ICMPV6_NEIGHBOUR_SOLICITATION:
+        asked, source = ICMPv6ND_NS(tgt="2001:db8::1"), ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:01")
+        return asked / source / source
+    said, target = ICMPv6ND_NA(tgt="2001:db8::1"), ICMPv6NDOptDstLLAddr(lladdr="02:00:00:00:00:01")
+    return said / target / target
 
 
 def _ipv4(headers: dict[Field, int], field: Field) -> str:

@@ -25,6 +25,9 @@ _DHCP_DISCOVERY = {
     Field.UDP_DST: 67,
 }
 _BEFORE_AN_ADDRESS = {131, 132, 133, 143}
+_IGMP = 2
+_RARP, _RARP_REQUEST = 0x8035, 3
+_ANY: list[IPPrefix] = [ip_network("0.0.0.0/0"), ip_network("::/0")]
 _GROUP = 1 << 40
 
 
@@ -46,7 +49,7 @@ class Oracle:
 
     def _from_wire(self, in_port: int, frame: Frame) -> list[Receipt]:
         physnets = [uplink.physnet for uplink in self.rows.uplinks.values() if uplink.ofport == in_port]
-        if not physnets or frame.src & _GROUP:  # 7
+        if not physnets or _is_no_station(frame.src):  # 7
             return []
         here = [net for net in self.rows.networks.values() if net.id in self._network_here]
         by_tag = {net.vlan_id: net for net in here if net.physnet == physnets[0]}
@@ -74,6 +77,8 @@ class Oracle:
             return []
         if tags and tags[0].vlan_id == 0 and self._is_parsed(frame, tags):  # 11
             tags = tags[1:]
+        if _is_no_station(frame.src):  # 13
+            return []
         network = self.rows.networks[port.network_id]
         if port.is_secured and not self._may_send(port, frame):  # 13
             return []
@@ -123,45 +128,22 @@ class Oracle:
         return network.is_transparent and (network.vlan_id is not None or is_alone)
 
     def _may_send(self, port: Port, frame: Frame) -> bool:
-        is_parsed = len(frame.tags) <= self.vlan_limit
-        headers = dict(frame.headers) if is_parsed else {}
-        kind = headers.get(Field.ICMPV6_TYPE)
-        if headers.get(Field.UDP_DST) in ((68,) if Field.IPV4_SRC in headers else (546,)) or kind in (
-            134,
-            137,
-        ):
+        if frame.src not in self._macs(port) or len(frame.tags) > self.vlan_limit:
             return False
-        if frame.src not in self._macs(port):
-            return False
+        headers = dict(frame.headers)
         allowed = self._prefixes(port, frame.src)
-        if allowed is None or not headers:
-            return allowed is None or is_parsed
-        if Field.ARP_SPA in headers:
-            is_probe = headers[Field.ARP_SPA] == 0 and _is_in(headers[Field.ARP_TPA], 4, allowed)
-            is_own = is_probe or _is_in(headers[Field.ARP_SPA], 4, allowed)
-            return is_own and headers[Field.ARP_SHA] == frame.src
+        if Field.ARP_SHA in headers:
+            return headers[Field.ARP_SHA] == frame.src and _may_say_by_arp(frame.ethertype, headers, allowed)
         if Field.IPV4_SRC in headers:
-            is_discovery = headers.items() >= _DHCP_DISCOVERY.items()
-            return is_discovery or _is_in(headers[Field.IPV4_SRC], 4, allowed)
-        about = headers.get(Field.ND_TARGET, 0)
-        if headers.get(Field.ND_SLL, 0) not in (0, frame.src) or headers.get(Field.ND_TLL, 0) not in (
-            0,
-            frame.src,
-        ):
-            return False
-        if kind == 136 and not _is_in(about, 6, allowed):
-            return False
-        if _is_in(headers[Field.IPV6_SRC], 6, allowed):
-            return True
-        is_solicitation = kind == 135 and _is_in(about, 6, allowed)
-        return headers[Field.IPV6_SRC] == 0 and (is_solicitation or kind in _BEFORE_AN_ADDRESS)
+            return _may_send_ipv4(headers, allowed)
+        return Field.IPV6_SRC not in headers or _may_send_ipv6(frame.src, headers, allowed)
 
-    def _prefixes(self, port: Port, mac: int) -> list[IPPrefix] | None:
-        """Return the addresses that *port* may use as *mac*, None for any."""
+    def _prefixes(self, port: Port, mac: int) -> list[IPPrefix]:
+        """Return the addresses that *port* may use as *mac*, `_ANY` for any."""
         pairs = [pair for pair in port.allowed_pairs if pair.mac == mac]
         own: list[IPPrefix] = [ip_network(address) for address in port.addresses] if port.mac == mac else []
-        if any(pair.prefix is None for pair in pairs) or (port.mac == mac and not own):
-            return None
+        if any(pair.prefix is None for pair in pairs) or not (own or pairs):
+            return _ANY
         halves = ((mac >> 24 ^ 0x020000) << 40) | 0xFFFE000000 | mac & 0xFFFFFF
         link_local = IPv6Network(IPv6Address(0xFE80 << 112 | halves))
         return [*own, *(pair.prefix for pair in pairs if pair.prefix is not None), link_local]
@@ -211,6 +193,42 @@ class Oracle:
     def _is_parsed(self, frame: Frame, tags: tuple[Tag, ...]) -> bool:
         """Return whether the first of *tags*, the last ones of *frame*, is parsed."""
         return len(frame.tags) - len(tags) < self.vlan_limit
+
+
+def _is_no_station(mac: int) -> bool:
+    return mac == 0 or bool(mac & _GROUP)
+
+
+def _may_say_by_arp(ethertype: int, headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
+    if ethertype == _RARP:
+        return headers[Field.ARP_OP] == _RARP_REQUEST
+    is_probe = headers[Field.ARP_SPA] == 0 and _is_in(headers[Field.ARP_TPA], 4, allowed)
+    return is_probe or _is_in(headers[Field.ARP_SPA], 4, allowed)
+
+
+def _may_send_ipv4(headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
+    if headers.get(Field.UDP_DST) == 68:
+        return False
+    is_report = headers[Field.IP_PROTO] == _IGMP and headers[Field.IPV4_DST] >> 28 == 0xE
+    if headers[Field.IPV4_SRC] == 0 and is_report:
+        return True
+    return headers.items() >= _DHCP_DISCOVERY.items() or _is_in(headers[Field.IPV4_SRC], 4, allowed)
+
+
+def _may_send_ipv6(mac: int, headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
+    kind = headers.get(Field.ICMPV6_TYPE)
+    if headers.get(Field.UDP_DST) == 546 or kind in (134, 137):
+        return False
+    about = headers.get(Field.ND_TARGET)
+    options = {headers.get(Field.ND_SLL, 0), headers.get(Field.ND_TLL, 0)}
+    if about == 0 or not options <= {0, mac}:
+        return False
+    if kind == 136 and not _is_in(about or 0, 6, allowed):
+        return False
+    if _is_in(headers[Field.IPV6_SRC], 6, allowed):
+        return True
+    is_solicitation = kind == 135 and _is_in(about or 0, 6, allowed)
+    return headers[Field.IPV6_SRC] == 0 and (is_solicitation or kind in _BEFORE_AN_ADDRESS)
 
 
 def _is_in(address: int, version: int, prefixes: list[IPPrefix]) -> bool:

@@ -18,7 +18,10 @@ from model.frame import (
     advertisement,
     arp,
     icmpv6,
+    igmp,
+    rarp,
     solicitation,
+    twice,
     udp,
 )
 from model.rows import CHASSIS, Rows
@@ -70,7 +73,7 @@ def frame(random: Random, world: Rows) -> tuple[int, Frame]:
     if random.random() < 0.2:
         tags = _tags(random)
     if random.random() < 0.04:
-        src |= 1 << 40
+        src = random.choice((src | 1 << 40, 0))
     own = [address for port in world.ports.values() if port.mac == src for address in port.addresses]
     ethertype, headers = _packet(random, src if random.random() < 0.85 else random.choice(MACS), own)
     return in_port, Frame(dst, src, tags, ethertype, headers)
@@ -152,8 +155,11 @@ def _packet(random: Random, mac: int, own: Sequence[IPAddress]) -> tuple[int, He
             lambda: arp(random.choice((1, 2)), mac, ipv4, other),
             lambda: udp(ipv4, random.choice((other, IPv4Address("255.255.255.255"))), *server),
             lambda: udp(ipv6, target, *server6),
+            lambda: rarp(random.choice((3, 3, 3, 4)), mac),
+            lambda: igmp(ipv4, IPv4Address(random.choice(("224.0.0.22", "224.0.0.22", "192.0.2.2")))),
             lambda: solicitation(ipv6, target, random.choice((0, mac))),
             lambda: advertisement(ipv6, target, random.choice((0, mac))),
+            lambda: twice(random.choice((solicitation, advertisement))(ipv6, target, mac)),
             lambda: icmpv6(ipv6, IPv6Address("ff02::16"), random.choice((128, 131, 132, 133, 134, 137, 143))),
         )
     )()

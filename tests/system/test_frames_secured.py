@@ -30,8 +30,9 @@ from scapy.layers.inet6 import (
 pytestmark = pytest.mark.system
 
 NIC = "nic-br-phys1"
+ETH_RARP = 0x8035
 OUTSIDE = "02:ee:00:00:00:01"
-A, B, C, U = (mac_of(name) for name in "abcu")
+A, B, C, M, P, U = (mac_of(name) for name in "abcmpu")
 A4, A6, B4, B6 = "192.0.2.1", "2001:db8::1", "192.0.2.2", "2001:db8::2"
 PAIR_MAC, PAIR_4 = "02:aa:00:00:00:01", "198.51.100.0/28"
 SHARED, FAR = "00:00:5e:00:01:33", "00:00:5e:00:01:44"
@@ -43,14 +44,16 @@ ALL_NODES = "ff02::1"
 
 @pytest.fixture(scope="module")
 def chassis() -> Iterator[DummyChassis]:
-    """Yield a chassis with a (secured, two addresses), m (secured, MAC alone), b, c, u (open) and VRRP MACs.
+    """Yield a chassis with a (secured, two addresses), m (secured, MAC alone), p, b, c, u (open), VRRP MACs.
 
+    p is secured and has no address but a prefix for its own MAC.
     b and c list SHARED; r and q, elsewhere, list FAR, and so does c; u takes unknown MACs.
     """
     with opened() as site:
         started = site.chassis()
         site.network()
         secured = {"port_security": True}
+        site.port("p", allowed_address_pairs=(f"{P},192.0.2.16/28",), **secured)
         pairs = (f"{PAIR_MAC},{PAIR_4}", f"{A},203.0.113.7")
         site.port("a", addresses=(A4, A6), allowed_address_pairs=pairs, **secured)
         site.port("m", **secured)
@@ -58,9 +61,9 @@ def chassis() -> Iterator[DummyChassis]:
         site.port("c", allowed_address_pairs=(SHARED, FAR))
         site.port("u", unknown_macs=True)
         site.port("r", allowed_address_pairs=(FAR,))
-        for port in "ambcu":
+        for port in "ambcup":
             started.plug(port)
-        site.await_up(*"ambcu")
+        site.await_up(*"ambcup")
         site.sync()
         yield started
 
@@ -86,10 +89,27 @@ def solicited(source: str = A6, target: str = B6, option: str | None = A) -> Pac
     return asked if option is None else asked / ICMPv6NDOptSrcLLAddr(lladdr=option)
 
 
+def reverse(sender: str = A, op: int = 3, src: str = A) -> Packet:
+    """Return a RARP packet, the one that a hypervisor sends for its VM after a migration by default."""
+    return eth(src=src, type=ETH_RARP) / Raw(bytes(ARP(op=op, hwsrc=sender, psrc="0.0.0.0", hwdst=sender)))
+
+
+def several(*options: tuple[int, str], src: str = A, source: str = A6) -> Packet:
+    """Return a neighbour solicitation with *options*: type 1 is the sender's MAC, 2 the target's."""
+    asked = eth("33:33:00:00:00:01", src) / IPv6(src=source, dst="ff02::1:ff00:2", hlim=255)
+    asked /= ICMPv6ND_NS(tgt=B6)
+    for kind, mac in options:
+        asked /= ICMPv6NDOptSrcLLAddr(lladdr=mac) if kind == 1 else ICMPv6NDOptDstLLAddr(lladdr=mac)
+    return asked
+
+
 def advertised(target: str = A6, option: str | None = A, source: str = A6) -> Packet:
     said = ip6(source) / ICMPv6ND_NA(R=0, S=0, O=1, tgt=target)
     return said if option is None else said / ICMPv6NDOptDstLLAddr(lladdr=option)
 
+
+JOIN = Raw(bytes.fromhex("2200e8f9 00000001 04000000 ef010203"))
+"""An IGMPv3 report that joins 239.1.2.3 (RFC 3376 section 4.2)."""
 
 DISCOVERY = eth() / IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67)
 MAY_SEND = {
@@ -110,6 +130,10 @@ MAY_SEND = {
     "neighbour advertisement": advertised(),
     "neighbour advertisement of its link-local": advertised(LINK_LOCAL, A, LINK_LOCAL),
     "MLD before an address": ip6("::", "ff02::16") / ICMPv6MLReport2(),
+    "IGMP before an address": eth("01:00:5e:00:00:16") / IP(src="0.0.0.0", dst="224.0.0.22", proto=2) / JOIN,
+    "IGMP of its own": eth("01:00:5e:00:00:16") / IP(src=A4, dst="224.0.0.22", proto=2) / JOIN,
+    "RARP of its own": reverse(),
+    "RARP of another MAC": reverse(PAIR_MAC, src=PAIR_MAC),
     "router solicitation before an address": ip6("::", "ff02::2") / ICMPv6ND_RS(),
     "the first fragment of a datagram": eth() / IP(src=A4, dst=B4, flags="MF", id=7) / UDP() / Raw(b"x" * 32),
     "a later fragment of a datagram": eth() / IP(src=A4, dst=B4, frag=5, id=7, proto=17) / Raw(b"x" * 32),
@@ -153,6 +177,19 @@ MAY_NOT_SEND = {
     / IPv6ExtHdrFragment(m=1, id=7)
     / ICMPv6ND_NA(tgt=B6)
     / ICMPv6NDOptDstLLAddr(lladdr=A),
+    "RARP with another's MAC inside": reverse(B),
+    "a RARP answer": reverse(op=4),
+    "a solicitation with another's MAC twice": several((1, B), (1, B)),
+    "a solicitation with its own and another's MAC": several((1, A), (1, B)),
+    "a solicitation with another's MAC and its own": several((1, B), (1, A)),
+    "a solicitation with another's MAC before targets": several((1, B), (2, A), (2, A)),
+    "a solicitation with another's MAC behind targets": several((2, A), (2, A), (1, B)),
+    "a solicitation with another's MAC behind a target": several((2, A), (1, B)),
+    "a solicitation with a MAC of zeros and another's": several((1, "00:00:00:00:00:00"), (1, B)),
+    "an advertisement with another's MAC twice": advertised(option=B) / ICMPv6NDOptDstLLAddr(lladdr=B),
+    "an advertisement with its own and another's MAC": advertised() / ICMPv6NDOptDstLLAddr(lladdr=B),
+    "IGMP of another's": eth("01:00:5e:00:00:16") / IP(src=B4, dst="224.0.0.22", proto=2) / JOIN,
+    "IGMP from nowhere to a host": eth() / IP(src="0.0.0.0", dst=B4, proto=2) / JOIN,
     "a redirect": ip6(LINK_LOCAL) / ICMPv6ND_Redirect(),
     "another's IPv6": ip6(B6) / ICMPv6EchoRequest(),
     "another's IPv6 link-local": ip6("fe80::62") / ICMPv6EchoRequest(),
@@ -170,20 +207,64 @@ def test_rule_13_a_vm_may_send(chassis: DummyChassis, what: str) -> None:
     frame = bytes(MAY_SEND[what])
     sent = chassis.receive("a", frame)
     tagged = frame[:12] + b"\x81\x00\x00\x65" + frame[12:]
-    assert sent == {**{name: [frame] for name in "mbcu"}, NIC: [tagged]}
+    assert sent == {**{name: [frame] for name in "mbcup"}, NIC: [tagged]}
 
 
 @pytest.mark.parametrize("what", MAY_NOT_SEND)
 def test_rule_13_a_vm_may_not_send(chassis: DummyChassis, what: str) -> None:
-    assert chassis.receive("a", bytes(MAY_NOT_SEND[what])) == {}
+    assert_held(chassis, "a", list(MAY_SEND.values()), MAY_NOT_SEND[what])
+
+
+def assert_held(chassis: DummyChassis, port: str, passing: list[Packet], forbidden: Packet) -> None:
+    """See *forbidden* dropped by itself, and again when the switch has just let all of *passing* through."""
+    assert chassis.receive(port, bytes(forbidden)) == {}
+    frames = [bytes(frame) for frame in passing]
+    sent = chassis.receive(port, *frames, bytes(forbidden))
+    assert [tagged[:12] + tagged[16:] for tagged in sent[NIC]] == frames
 
 
 def test_rule_13_a_port_without_addresses_is_held_to_its_mac_alone(chassis: DummyChassis) -> None:
-    m = mac_of("m")
-    for frame in (ip("203.0.113.99", m), arp(m, B4, src=m), ip6(B6, src=m) / ICMPv6EchoRequest()):
-        assert NIC in chassis.receive("m", bytes(frame))
-    for frame in (ip(src=B), ip6(B6, src=m) / ICMPv6ND_RA(), Raw(ethernet(BROADCAST, A))):
-        assert chassis.receive("m", bytes(frame)) == {}
+    """And so is what it says of a MAC in ARP, RARP and neighbour discovery."""
+    may_send = [
+        *(ip("203.0.113.99", M), ip6(B6, src=M) / ICMPv6EchoRequest()),
+        *(arp(M, B4, src=M), arp(M, B4, op=2, src=M), reverse(M, src=M)),
+        *(several(src=M), several((1, M), src=M), several((1, M), src=M, source="::")),
+        *(told(), told(M)),
+    ]
+    may_not_send = [
+        *(ip(src=B), ip6(B6, src=M) / ICMPv6ND_RA(), Raw(ethernet(BROADCAST, A))),
+        *(arp(B, B4, src=M), arp(B, B4, op=2, src=M), reverse(B, src=M), reverse(M, op=4, src=M)),
+        *(several((1, B), src=M), several((1, B), (1, B), src=M), several((1, M), (1, B), src=M)),
+        *(told(B), told(B) / ICMPv6NDOptDstLLAddr(lladdr=B)),
+    ]
+    for frame in may_not_send:
+        assert_held(chassis, "m", may_send, frame)
+
+
+def told(option: str | None = None) -> Packet:
+    """Return a neighbour advertisement of another's address from m."""
+    said = ip6(B6, src=M) / ICMPv6ND_NA(R=0, S=0, O=1, tgt=B6)
+    return said if option is None else said / ICMPv6NDOptDstLLAddr(lladdr=option)
+
+
+def test_rule_13_a_prefix_for_a_ports_own_mac_is_all_that_it_may_use(chassis: DummyChassis) -> None:
+    own = "fe80::ff:fe00:70"
+    may_send = [ip("192.0.2.17", P), arp(P, "192.0.2.31", src=P), ip6(own, src=P) / ICMPv6EchoRequest()]
+    for frame in (ip("192.0.2.32", P), arp(P, A4, src=P), ip6(A6, src=P) / ICMPv6EchoRequest()):
+        assert_held(chassis, "p", may_send, frame)
+
+
+@pytest.mark.parametrize("source", ["00:00:00:00:00:00", "01:00:5e:00:00:01", "03:00:00:00:00:01", BROADCAST])
+def test_rules_7_and_13_a_source_that_no_station_has_never_passes(chassis: DummyChassis, source: str) -> None:
+    """Not even with port security off, and not from the physical network."""
+    for dst in (BROADCAST, B, OUTSIDE):
+        for port in "ambu":
+            sender = mac_of(port)
+            passing = [eth(src=sender) / ARP(hwsrc=sender, psrc=A4)]
+            assert_held(chassis, port, passing, Raw(ethernet(dst, source)))
+        assert chassis.receive(NIC, ethernet(dst, source, 101)) == {}
+        passed = chassis.receive(NIC, ethernet(BROADCAST, OUTSIDE, 101), ethernet(dst, source, 101))
+        assert passed == {name: [ethernet(BROADCAST, OUTSIDE)] for name in "ambcup"}
 
 
 def test_rule_13_a_vm_without_port_security_may_send_anything_but_a_tag(chassis: DummyChassis) -> None:
@@ -191,7 +272,7 @@ def test_rule_13_a_vm_without_port_security_may_send_anything_but_a_tag(chassis:
         assert (NIC in chassis.receive("b", bytes(frame))) == ("tag" not in what), what
 
 
-def test_rule_13_costs_at_most_2_flows_a_mac_and_4_an_address_and_one_for_tags(site: Site) -> None:
+def test_rule_13_costs_at_most_3_flows_a_mac_and_4_an_address_and_one_for_tags(site: Site) -> None:
     chassis = site.chassis()
     site.network()
     site.port("a")
@@ -205,12 +286,12 @@ def test_rule_13_costs_at_most_2_flows_a_mac_and_4_an_address_and_one_for_tags(s
 
     off = cost(port_security=False)
     shared = off - 2
-    assert cost(port_security=True) - shared == 2, "the tag and the MAC"
+    assert cost(port_security=True) - shared == 1 + 5, "the tag and the MAC, without and within"
     v4, v6 = [A4, B4, "192.0.2.3"], [A6, B6]
     for addresses in (v4[:1], v4, v6[:1], [*v4, *v6]):
-        assert cost(addresses=addresses) - shared <= 1 + 2 + 4 * (len(addresses) + 1)
+        assert cost(addresses=addresses) - shared <= 1 + 3 + 4 * (len(addresses) + 1)
     pairs = [f"{PAIR_MAC},{PAIR_4}", f"{PAIR_MAC},2001:db8:1::/64"]
-    assert cost(addresses=v4, allowed_address_pairs=pairs) - shared <= 1 + 2 * 2 + 4 * (3 + 1 + 2 + 1)
+    assert cost(addresses=v4, allowed_address_pairs=pairs) - shared <= 1 + 2 * 3 + 4 * (3 + 1 + 2 + 1)
 
 
 def test_rule_15_a_mac_that_several_local_ports_list_reaches_each_and_stays_off_the_wire(

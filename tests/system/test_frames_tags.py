@@ -102,12 +102,12 @@ def test_rule_11_who_tags_its_own_frames_is_counted_by_port(populated: Site, cha
 
 
 def test_rule_7_frames_that_come_back_are_dropped_and_counted(chassis: DummyChassis) -> None:
-    reflected, grouped = packets(chassis, Band.REFLECTION), packets(chassis, Band.GROUP_SOURCE)
+    reflected, grouped = packets(chassis, Band.REFLECTION), packets(chassis, Band.NO_STATION)
     assert chassis.receive(NIC1, ethernet(BROADCAST, A, 101), ethernet(B, A, 101)) == {}
     assert chassis.receive(NIC1, ethernet(BROADCAST, T, 201, 7), ethernet(F, F)) == {}
     assert chassis.receive(NIC1, ethernet(B, "03:00:00:00:00:01", 101)) == {}
     assert packets(chassis, Band.REFLECTION) - reflected == 4
-    assert packets(chassis, Band.GROUP_SOURCE) - grouped == 1
+    assert packets(chassis, Band.NO_STATION) - grouped == 1
 
 
 def test_rule_12_a_transparent_network_carries_inner_tags_with_their_priority(chassis: DummyChassis) -> None:

@@ -49,10 +49,11 @@ def test_a_network_costs_at_most_8_flows(wire: object, is_transparent: bool) -> 
 
 
 @pytest.mark.parametrize("address_count", [1, 2, 4])
-def test_port_security_costs_1_flow_and_2_for_the_mac_and_at_most_4_for_an_address(
+def test_port_security_costs_1_flow_and_3_for_the_mac_and_at_most_4_for_an_address(
     address_count: int,
 ) -> None:
-    """Issue 3: the link-local address is one of them; the flow for tags is rule 11's and not of the 2."""
+    """The link-local address is one of them; the flow for tags is rule 11's and not of the 3."""
     addresses = tuple(ip_address("2001:db8::") + number for number in range(1, address_count + 1))
-    assert len(lines(port_security, PORT, addresses=addresses)) == 1 + 2 + 4 * (address_count + 1)
-    assert len(lines(port_security, PORT, addresses=ADDRESSES)) == 1 + 2 + 3 + 4 * 2
+    assert len(lines(port_security, PORT, addresses=addresses)) == 1 + 3 + 4 * (address_count + 1)
+    assert len(lines(port_security, PORT, addresses=ADDRESSES)) == 1 + 3 + 3 + 4 * 2
+    assert len(lines(port_security, PORT)) == 1 + 5

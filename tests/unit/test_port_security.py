@@ -20,6 +20,18 @@ OWN_ADVERTISEMENT = f"table=20,priority=100,icmp6,{SENDER},icmp_type=136,icmp_co
 OWN_PROBE = f"table=30,priority=90,icmp6,{SENDER},ipv6_src=::,icmp_type=135,icmp_code=0"
 
 
+REVERSE = f"table=30,priority=100,rarp,{SENDER},arp_op=3,arp_sha=02:00:00:00:00:01,actions=goto_table:50"
+HELD_TO_MAC = [
+    TAGGED,
+    f"table=10,priority=50,{SENDER},{ANY_ADDRESS}",
+    f"table=20,priority=100,icmp6,{SENDER},icmp_type=135,icmp_code=0,"
+    "nd_sll=02:00:00:00:00:01,actions=goto_table:30",
+    REVERSE,
+    f"{OWN_ADVERTISEMENT},nd_tll=02:00:00:00:00:01,actions=goto_table:30",
+    f"table=30,priority=100,arp,{SENDER},arp_sha=02:00:00:00:00:01,actions=goto_table:50",
+]
+
+
 def ipv6_lines(address: str) -> list[str]:
     return [
         f"{OWN_ADVERTISEMENT},nd_target={address},nd_tll=02:00:00:00:00:01,actions=goto_table:30",
@@ -44,7 +56,16 @@ def test_a_port_of_a_transparent_network_may_send_tags() -> None:
 
 def test_a_port_without_addresses_is_held_to_its_mac() -> None:
     """DESIGN.md section 5, rule 13."""
-    assert lines(port_security, PORT) == [TAGGED, f"table=10,priority=50,{SENDER},{ANY_ADDRESS}"]
+    assert lines(port_security, PORT) == HELD_TO_MAC
+
+
+def test_a_prefix_for_the_ports_own_mac_restricts_it_like_an_address() -> None:
+    """DESIGN.md section 5, rule 13: what an allowed pair names is what the MAC may use."""
+    pair = AllowedPair(PORT.mac, ip_network("192.0.2.1"))
+    found = lines(port_security, PORT, allowed_pairs=(pair,))
+    assert found == lines(port_security, PORT, addresses=(ip_address("192.0.2.1"),))
+    free = (AllowedPair(PORT.mac), pair)
+    assert lines(port_security, PORT, allowed_pairs=free) == HELD_TO_MAC
 
 
 def test_a_port_with_addresses_is_held_to_its_mac_and_these() -> None:
@@ -54,6 +75,7 @@ def test_a_port_with_addresses_is_held_to_its_mac_and_these() -> None:
         f"table=10,priority=50,{SENDER},actions=goto_table:20",
         f"table=20,priority=100,icmp6,{SENDER},icmp_type=135,icmp_code=0,"
         "nd_sll=02:00:00:00:00:01,actions=goto_table:30",
+        REVERSE,
         f"table=30,priority=100,ip,{SENDER},nw_src=192.0.2.1,actions=goto_table:50",
         f"table=30,priority=100,arp,{SENDER},arp_spa=192.0.2.1,arp_sha=02:00:00:00:00:01,"
         "actions=goto_table:50",
@@ -103,21 +125,28 @@ def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None
     """DESIGN.md section 5, rules 11 and 13."""
     assert lines(port_security, ChassisView((1, 2))) == [
         "table=10,priority=400,dl_vlan=0,actions=pop_vlan,resubmit(,10)",
+        "table=10,priority=280,dl_src=01:00:00:00:00:00/01:00:00:00:00:00,actions=drop",
+        "table=10,priority=280,dl_src=00:00:00:00:00:00,actions=drop",
         *(f"table=20,priority=130,udp,tp_dst={bits}/0x8019,actions=goto_table:30" for bits in TELLING_BITS),
         "table=20,priority=120,udp,tp_dst=68,actions=drop",
         *(f"table=20,priority=130,udp6,tp_dst={bits}/0x8019,actions=goto_table:30" for bits in TELLING_BITS),
         "table=20,priority=120,udp6,tp_dst=546,actions=drop",
         "table=20,priority=120,icmp6,icmp_type=134,actions=drop",
         "table=20,priority=120,icmp6,icmp_type=137,actions=drop",
-        "table=20,priority=110,reg4=0x1,actions=goto_table:50",
+        "table=20,priority=115,icmp6,icmp_type=135,icmp_code=0,nd_target=::,actions=drop",
+        "table=20,priority=115,icmp6,icmp_type=136,icmp_code=0,nd_target=::,actions=drop",
+        "table=20,priority=110,icmp6,reg4=0x1,icmp_type=136,icmp_code=0,nd_tll=00:00:00:00:00:00,"
+        "actions=goto_table:30",
         "table=20,priority=100,icmp6,icmp_type=135,icmp_code=0,nd_sll=00:00:00:00:00:00,"
         "actions=goto_table:30",
         "table=20,priority=50,icmp6,icmp_type=135,icmp_code=0,actions=drop",
         "table=20,priority=50,icmp6,icmp_type=136,icmp_code=0,actions=drop",
         "table=20,priority=10,actions=goto_table:30",
-        "table=30,priority=110,reg4=0x1,actions=goto_table:50",
+        "table=30,priority=110,ip,reg4=0x1,actions=goto_table:50",
+        "table=30,priority=110,ipv6,reg4=0x1,actions=goto_table:50",
         "table=30,priority=90,udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,tp_src=68,tp_dst=67,"
         "actions=goto_table:50",
+        "table=30,priority=90,ip,nw_src=0.0.0.0,nw_dst=224.0.0.0/4,nw_proto=2,actions=goto_table:50",
         "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=131,actions=goto_table:50",
         "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=132,actions=goto_table:50",
         "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=143,actions=goto_table:50",
@@ -125,6 +154,7 @@ def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None
         "table=30,priority=50,ip,actions=drop",
         "table=30,priority=50,ipv6,actions=drop",
         "table=30,priority=50,arp,actions=drop",
+        "table=30,priority=50,rarp,actions=drop",
         "table=30,priority=50,dl_type=0x8100,actions=drop",
         "table=30,priority=50,dl_type=0x88a8,actions=drop",
         "table=30,priority=10,actions=goto_table:50",
@@ -137,4 +167,4 @@ def test_networks_and_remote_ports_have_no_port_security() -> None:
 
 def test_a_link_local_address_that_is_listed_is_not_written_twice() -> None:
     found = lines(port_security, PORT, addresses=(IPv6Address("fe80::ff:fe00:1"),))
-    assert len(found) == len(set(found)) == 1 + 2 + 4
+    assert len(found) == len(set(found)) == 1 + 3 + 4

@@ -86,12 +86,12 @@ def test_a_shared_mac_may_come_in_from_the_wire() -> None:
     assert lines(provider, SHARED_MAC) == []
 
 
-def test_a_multicast_source_does_not_come_in_by_any_uplink() -> None:
+def test_a_source_that_no_station_has_does_not_come_in_by_any_uplink() -> None:
     """DESIGN.md section 5, rule 7."""
-    source = "dl_src=01:00:00:00:00:00/01:00:00:00:00:00"
     assert lines(provider, ChassisView((1, 2))) == [
-        f"table=0,priority=190,in_port=1,{source},actions=drop",
-        f"table=0,priority=190,in_port=2,{source},actions=drop",
+        f"table=0,priority=190,in_port={uplink},dl_src={source},actions=drop"
+        for uplink in (1, 2)
+        for source in ("01:00:00:00:00:00/01:00:00:00:00:00", "00:00:00:00:00:00")
     ]
 
 

@@ -13,6 +13,7 @@ from trunkline.core.frame import (
     ADVERTISEMENT,
     ANY_TAG,
     ARP,
+    FROM_NO_STATION,
     HIDDEN_TAGS,
     ICMPV6,
     ICMPV6_MLD_DONE,
@@ -21,11 +22,16 @@ from trunkline.core.frame import (
     ICMPV6_REDIRECT,
     ICMPV6_ROUTER_ADVERTISEMENT,
     ICMPV6_ROUTER_SOLICITATION,
+    IP_IGMP,
     IP_UDP,
     IPV4,
     IPV4_BROADCAST,
+    IPV4_MULTICAST,
+    IPV4_MULTICAST_MASK,
     IPV6,
     PRIORITY_TAG,
+    RARP,
+    RARP_REQUEST,
     SOLICITATION,
     UDP_DHCP_CLIENT,
     UDP_DHCP_SERVER,
@@ -58,9 +64,9 @@ def flows(view: View) -> Iterator[Flow]:
     """Yield the flows that hold a VIF to its port: all of PORT_SECURITY, ND_DHCP_SECURITY and
     ADDRESS_SECURITY.
 
-    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off or it
-    has no address; else 2 for each MAC and at most 4 for each address, the link-local one of the MAC (EUI-64)
-    included. Models: RFC 826, 2131, 4861, 5227, 3810, 8415.
+    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off; else 5
+    for each MAC that may use any address, 3 for each other MAC, and at most 4 for each address, the
+    link-local one of the MAC (EUI-64) included. Models: RFC 826, 903, 2131, 3376, 3810, 4861, 5227, 8415.
     """
     match view:
         case ChassisView():
@@ -73,7 +79,13 @@ def _chassis() -> Iterator[Flow]:
     """What holds for every secured port: what nobody may send, and what everybody may."""
     by = cookie(Owner.PORT_SECURITY, Subject.CHASSIS)
     yield Flow(Band.PRIORITY_TAG, (PRIORITY_TAG,), (PopVlan(), Resubmit(Table.PORT_SECURITY)), by)
+    for source in FROM_NO_STATION:
+        yield Flow(Band.NO_SENDER, (source,), _DROP, by)
+    yield from _discovery(by)
+    yield from _addresses(by)
 
+
+def _discovery(by: int) -> Iterator[Flow]:
     # From any source port: DHCP clients look at the destination port alone.
     for protocol, client in ((IPV4, UDP_DHCP_CLIENT), (IPV6, UDP_DHCPV6_CLIENT)):
         for bits in _PATTERNS:
@@ -83,14 +95,22 @@ def _chassis() -> Iterator[Flow]:
         yield Flow(Band.SERVER, (protocol, _UDP, Field.UDP_DST(client)), _DROP, by)
     for icmp_type in (ICMPV6_ROUTER_ADVERTISEMENT, ICMPV6_REDIRECT):
         yield Flow(Band.SERVER, (*ICMPV6, Field.ICMPV6_TYPE(icmp_type)), _DROP, by)
-    yield Flow(Band.ND_ANY, (ANY_ADDRESS(1),), _PASS, by)
+    # Where a link-layer option is there twice, Open vSwitch shows no option, and :: as the target
+    # (parse_icmpv6 in lib/flow.c), but hosts take one of the two. No host has the address ::.
+    for message in (SOLICITATION, ADVERTISEMENT):
+        yield Flow(Band.ND_MALFORMED, (*message, Field.ND_TARGET(0)), _DROP, by)
+    yield Flow(Band.ND_ANY, (ANY_ADDRESS(1), *ADVERTISEMENT, Field.ND_TLL(0)), _TO_ADDRESSES, by)
     yield Flow(Band.ND_OPTION, (*SOLICITATION, Field.ND_SLL(0)), _TO_ADDRESSES, by)
     yield Flow(Band.ND_FORGED, SOLICITATION, _DROP, by)
     yield Flow(Band.ND_FORGED, ADVERTISEMENT, _DROP, by)
     yield Flow(Band.NOT_ND, (), _TO_ADDRESSES, by)
 
-    yield Flow(Band.ADDRESS_ANY, (ANY_ADDRESS(1),), _PASS, by)
+
+def _addresses(by: int) -> Iterator[Flow]:
+    for protocol in (IPV4, IPV6):
+        yield Flow(Band.ADDRESS_ANY, (ANY_ADDRESS(1), protocol), _PASS, by)
     yield Flow(Band.PROBE, _DHCP_DISCOVERY, _PASS, by)
+    yield Flow(Band.PROBE, _IGMP_REPORT, _PASS, by)
     for icmp_type in (
         ICMPV6_MLD_REPORT,
         ICMPV6_MLD_DONE,
@@ -98,7 +118,7 @@ def _chassis() -> Iterator[Flow]:
         ICMPV6_ROUTER_SOLICITATION,
     ):
         yield Flow(Band.PROBE, (*ICMPV6, Field.IPV6_SRC(0), Field.ICMPV6_TYPE(icmp_type)), _PASS, by)
-    for ethernet_type in (IPV4, IPV6, ARP, *HIDDEN_TAGS):
+    for ethernet_type in (IPV4, IPV6, ARP, RARP, *HIDDEN_TAGS):
         yield Flow(Band.ADDRESS_FORGED, (ethernet_type,), _DROP, by)
     yield Flow(Band.NOT_IP, (), _PASS, by)
 
@@ -111,6 +131,13 @@ _DHCP_DISCOVERY: Match = (
     Field.UDP_SRC(UDP_DHCP_CLIENT),
     Field.UDP_DST(UDP_DHCP_SERVER),
 )
+_IGMP_REPORT: Match = (
+    IPV4,
+    Field.IP_PROTO(IP_IGMP),
+    Field.IPV4_SRC(0),
+    Field.IPV4_DST(IPV4_MULTICAST, IPV4_MULTICAST_MASK),
+)
+"""How a host without an address yet joins a group (RFC 3376 section 4.2.13)."""
 
 
 def _port(port: LocalPortView) -> Iterator[Flow]:
@@ -123,11 +150,14 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
         return
     for mac, prefixes in _prefixes_by_mac(port).items():
         sender = (source, Field.ETH_SRC(mac))
-        if not prefixes:
-            yield Flow(Band.SOURCE_MAC, sender, (ANY_ADDRESS.set(1), *_TO_ND), by)
-            continue
-        yield Flow(Band.SOURCE_MAC, sender, _TO_ND, by)
+        mark = () if prefixes else (ANY_ADDRESS.set(1),)
+        yield Flow(Band.SOURCE_MAC, sender, (*mark, *_TO_ND), by)
         yield Flow(Band.ND_OPTION, (*sender, *SOLICITATION, Field.ND_SLL(mac)), _TO_ADDRESSES, by)
+        request = (RARP, Field.ARP_OP(RARP_REQUEST), Field.ARP_SHA(mac))
+        yield Flow(Band.ADDRESS, (*sender, *request), _PASS, by)
+        if not prefixes:
+            yield Flow(Band.ND_OPTION, (*sender, *ADVERTISEMENT, Field.ND_TLL(mac)), _TO_ADDRESSES, by)
+            yield Flow(Band.ADDRESS, (*sender, ARP, Field.ARP_SHA(mac)), _PASS, by)
         for prefix in prefixes:
             if isinstance(prefix, IPv4Network):
                 yield from _ipv4(sender, mac, prefix, by)
@@ -137,9 +167,8 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
 
 def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
     """Return the addresses that each MAC of *port* may use; none means any."""
-    own = [_alone(address) for address in port.addresses]
-    listed: dict[int, list[IPPrefix]] = {port.mac: own}
-    free = set() if own else {port.mac}
+    listed: dict[int, list[IPPrefix]] = {port.mac: [_alone(address) for address in port.addresses]}
+    free = set()
     for pair in port.allowed_pairs:
         prefixes = listed.setdefault(pair.mac, [])
         if pair.prefix is None:
@@ -147,7 +176,7 @@ def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
         else:
             prefixes.append(pair.prefix)
     return {
-        mac: () if mac in free else _distinct([*prefixes, _alone(link_local(mac))])
+        mac: () if mac in free or not prefixes else _distinct([*prefixes, _alone(link_local(mac))])
         for mac, prefixes in listed.items()
     }
 

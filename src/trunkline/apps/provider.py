@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
 from trunkline.core.frame import (
     ANY_TAG,
-    FROM_GROUP,
+    FROM_NO_STATION,
     PRIORITY_TAG,
     UNTAGGED,
     UNTAGGED_OR_PRIORITY,
@@ -51,7 +51,8 @@ def flows(view: View) -> Iterator[Flow]:
 def _uplinks(chassis: ChassisView) -> Iterator[Flow]:
     by = cookie(Owner.PROVIDER, Subject.CHASSIS)
     for ofport in chassis.uplinks:
-        yield Flow(Band.GROUP_SOURCE, (Field.IN_PORT(ofport), FROM_GROUP), (), by)
+        for source in FROM_NO_STATION:
+            yield Flow(Band.NO_STATION, (Field.IN_PORT(ofport), source), (), by)
 
 
 def _arrival(net: NetworkView, wire: Wire) -> Iterator[Flow]:

@@ -13,6 +13,7 @@ ETH_VLAN = 0x8100
 ETH_IPV6 = 0x86DD
 ETH_SERVICE_VLAN = 0x88A8
 
+IP_IGMP = 2
 IP_UDP = 17
 IP_ICMPV6 = 58
 
@@ -29,6 +30,9 @@ ICMPV6_REDIRECT = 137
 ICMPV6_MLDV2_REPORT = 143
 
 IPV4_BROADCAST = 0xFFFFFFFF
+IPV4_MULTICAST, IPV4_MULTICAST_MASK = 0xE0000000, 0xF0000000
+
+RARP_REQUEST = 3
 
 VLAN_PRESENT = 0x1000
 """Bit of `Field.VLAN_VID` that says that the frame has a tag (OFPVID_PRESENT)."""
@@ -44,7 +48,9 @@ ANY_TAG = Field.VLAN_VID(VLAN_PRESENT, VLAN_PRESENT)
 PRIORITY_TAG = Field.VLAN_VID(VLAN_PRESENT)
 UNTAGGED_OR_PRIORITY = Field.VLAN_VID(0, 0xFFF)
 TO_GROUP = Field.ETH_DST(GROUP_BIT, GROUP_BIT)
-FROM_GROUP = Field.ETH_SRC(GROUP_BIT, GROUP_BIT)
+
+FROM_NO_STATION = (Field.ETH_SRC(GROUP_BIT, GROUP_BIT), Field.ETH_SRC(0))
+"""A source MAC that no station has: a group's, or all zero (IEEE 802-2014 section 8.2)."""
 
 HIDDEN_TAGS = (Field.ETH_TYPE(ETH_VLAN), Field.ETH_TYPE(ETH_SERVICE_VLAN))
 """A tag that `vlan-limit` kept from being parsed: its TPID shows as the Ethernet type of the frame."""

@@ -73,7 +73,12 @@ class Band(Enum):
         Owner.PROVIDER,
         "from the wire with a local port's MAC as source: drop, count",
     )
-    GROUP_SOURCE = (Table.CLASSIFY, 190, Owner.PROVIDER, "from the wire with a multicast source: drop, count")
+    NO_STATION = (
+        Table.CLASSIFY,
+        190,
+        Owner.PROVIDER,
+        "from the wire with a source that no station has (multicast, zero): drop, count",
+    )
     SUBPORT = (
         Table.CLASSIFY,
         110,
@@ -93,6 +98,12 @@ class Band(Enum):
 
     PRIORITY_TAG = (Table.PORT_SECURITY, 400, Owner.PORT_SECURITY, "a priority tag (VID 0) comes off")
     TAGGED = (Table.PORT_SECURITY, 300, Owner.PORT_SECURITY, "a VM that chooses its own VLAN: drop, count")
+    NO_SENDER = (
+        Table.PORT_SECURITY,
+        280,
+        Owner.PORT_SECURITY,
+        "from a VIF with a source that no station has (multicast, zero): drop, count",
+    )
     OPEN = (Table.PORT_SECURITY, 200, Owner.PORT_SECURITY, "port security is off: pass")
     SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
 
@@ -108,26 +119,47 @@ class Band(Enum):
         Owner.PORT_SECURITY,
         "DHCP server, router advertisement, redirect: drop",
     )
-    ND_ANY = (Table.ND_DHCP_SECURITY, 110, Owner.PORT_SECURITY, "whoever may use any address: pass")
+    ND_MALFORMED = (
+        Table.ND_DHCP_SECURITY,
+        115,
+        Owner.PORT_SECURITY,
+        "neighbour discovery of ::, which is how the switch shows an option that is there twice: drop",
+    )
+    ND_ANY = (
+        Table.ND_DHCP_SECURITY,
+        110,
+        Owner.PORT_SECURITY,
+        "an advertisement without a MAC inside, of whoever may use any address",
+    )
     ND_OPTION = (Table.ND_DHCP_SECURITY, 100, Owner.PORT_SECURITY, "neighbour discovery that tells the truth")
     ND_FORGED = (Table.ND_DHCP_SECURITY, 50, Owner.PORT_SECURITY, "any other neighbour discovery: drop")
     NOT_ND = (Table.ND_DHCP_SECURITY, 10, Owner.PORT_SECURITY, "everything else: on to the addresses")
 
-    ADDRESS_ANY = (Table.ADDRESS_SECURITY, 110, Owner.PORT_SECURITY, "whoever may use any address: pass")
-    ADDRESS = (Table.ADDRESS_SECURITY, 100, Owner.PORT_SECURITY, "an address that the port may use")
+    ADDRESS_ANY = (
+        Table.ADDRESS_SECURITY,
+        110,
+        Owner.PORT_SECURITY,
+        "IPv4 and IPv6 of whoever may use any address: pass",
+    )
+    ADDRESS = (
+        Table.ADDRESS_SECURITY,
+        100,
+        Owner.PORT_SECURITY,
+        "an address, and in ARP and RARP a MAC, that the port may use",
+    )
     PROBE = (
         Table.ADDRESS_SECURITY,
         90,
         Owner.PORT_SECURITY,
-        "DHCP discovery, MLD, router solicitation before an address",
+        "DHCP discovery, IGMP, MLD, router solicitation before an address",
     )
     ADDRESS_FORGED = (
         Table.ADDRESS_SECURITY,
         50,
         Owner.PORT_SECURITY,
-        "any other IPv4, IPv6 or ARP, or a tag that hides what it is: drop",
+        "any other IPv4, IPv6, ARP or RARP, or a tag that hides what it is: drop",
     )
-    NOT_IP = (Table.ADDRESS_SECURITY, 10, Owner.PORT_SECURITY, "neither IP nor ARP: pass")
+    NOT_IP = (Table.ADDRESS_SECURITY, 10, Owner.PORT_SECURITY, "neither IP nor ARP nor RARP: pass")
 
     RESERVED_TAG = (Table.L2_LOOKUP, 300, Owner.L2, "VLAN id 4095: drop")
     INNER_TAG = (Table.L2_LOOKUP, 200, Owner.L2, "a tag inside a network that is not transparent: drop")
@@ -214,7 +246,7 @@ TABLE_RULES: dict[Table, TableRule] = {
         decides="may it send this: neighbour discovery, DHCP answers",
         matches=frozenset({SOURCE_PORT, ANY_ADDRESS}) | _ETHERNET | _LAYER_3,
         writes=frozenset(),
-        next_tables=frozenset({Table.ADDRESS_SECURITY, Table.L2_LOOKUP}),
+        next_tables=frozenset({Table.ADDRESS_SECURITY}),
     ),
     Table.ADDRESS_SECURITY: TableRule(
         decides="may it send this: source addresses",
