@@ -30,6 +30,7 @@ def flow(match: Match, actions: tuple[Action, ...] = (), band: Band = Band.VIF, 
 
 
 ARP = (Field.ETH_TYPE(0x0806),)
+RARP = (Field.ETH_TYPE(0x8035),)
 IPV4 = (Field.ETH_TYPE(0x0800),)
 IPV6 = (Field.ETH_TYPE(0x86DD),)
 ICMPV6 = (*IPV6, Field.IP_PROTO(58))
@@ -53,6 +54,7 @@ PLAIN = (
 LAYERED: tuple[tuple[Match, tuple[tuple[Field, int | None], ...]], ...] = (
     (ARP, ((Field.ARP_SPA, 0xFF0000FF), (Field.ARP_TPA, 0xFFFFFF00), (Field.ARP_OP, None))),
     (ARP, ((Field.ARP_SHA, 0xFF), (Field.ARP_THA, 0xFFFFFF000000))),
+    (RARP, ((Field.ARP_SPA, 0xFF0000FF), (Field.ARP_OP, None), (Field.ARP_SHA, 0xFF))),
     (IPV4, ((Field.IPV4_SRC, 0xFFFF0000), (Field.IPV4_DST, 0xFFFFFFFE), (Field.IP_PROTO, None))),
     (IPV6, ((Field.IPV6_SRC, ((1 << 64) - 1) << 64), (Field.IPV6_DST, 0xFF), (Field.IP_PROTO, None))),
     ((*IPV4, Field.IP_PROTO(6)), ((Field.TCP_SRC, 0xFFFE), (Field.TCP_DST, 0xFF))),
