@@ -69,6 +69,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "bridge_mappings": "Bridge by physical network, as its settings say.",
         "nb_cfg": "The last request of `trunkline sync` that it has applied.",
         "nb_cfg_timestamp": "When it applied that, in ms since 1970 by its own clock.",
+        "silent_at": "Its `nb_cfg` when `trunkline sync --wait` found that it does not answer: it is silent "
+        "for as long as that is still its `nb_cfg`.",
         "version": "The version of its agent.",
         "faults": "What it cannot honour: reason by subject, such as `network blue`.",
         "external_ids": _EXTERNAL_IDS,

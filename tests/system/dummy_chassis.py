@@ -307,9 +307,9 @@ class Site:
         return mac
 
     def sync(self, timeout_s: float = TIMEOUT_S) -> None:
-        """Return when every live chassis has applied all that is committed."""
+        """Return when every chassis has applied all that is committed."""
         with Northbound.connect(self.served.remote) as nb:
-            sync.wait(nb, sync.request(nb), timeout_s)
+            assert not sync.wait(nb, sync.request(nb), timeout_s)
 
     def await_up(self, *ports: str, is_up: bool = True) -> None:
         self.served.wait_up(ports, is_up=is_up)

@@ -126,7 +126,7 @@ class Cluster:
 
     def sync(self, timeout_s: float = 20) -> None:
         with Northbound.connect(self.remotes) as nb:
-            sync.wait(nb, sync.request(nb), timeout_s)
+            assert not sync.wait(nb, sync.request(nb), timeout_s)
 
 
 @contextmanager

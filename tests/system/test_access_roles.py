@@ -146,6 +146,20 @@ def test_a_port_that_the_role_does_not_let_it_hold_is_a_fault_and_holds_up_no_ot
     until(lambda: "port b" not in site.operator.chassis("c1")["faults"], "no fault")
 
 
+def test_a_chassis_that_may_not_have_a_row_forwards_all_the_same(site: Site) -> None:
+    """No acknowledgement can be had of it, so that it waits for no registration."""
+    site.create("b")
+    chassis = site.chassis("c1")
+    set_ssl(chassis, site.authority.issue("other"))
+    chassis.agent.end()
+    site.operator.delete_chassis(["c1"])
+    before = len(chassis.flows())
+    chassis.plug("b")
+    chassis.start_agent(is_settled=False)
+    until(lambda: len(chassis.flows()) > before, "flows")
+    assert site.operator.all_chassis() == []
+
+
 def test_a_hostile_chassis_cannot_write_rows_of_others(site: Site) -> None:
     site.create("held", requested_chassis="c1")
     site.create("free")

@@ -10,6 +10,9 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from program import refusal, trunkline
 
+from trunkline.ovsdb.northbound import Northbound
+from trunkline.ovsdb.schema import DATABASE
+
 pytestmark = pytest.mark.system
 
 A = mac_of("a")
@@ -320,6 +323,26 @@ def test_a_chassis_that_is_renamed_takes_its_ports_along_and_no_flow_is_sent_aga
     assert site.bindings() == {"a": ("c1", True), "b": ("c1", True)}
     assert {row["name"] for row in site.nb.all_chassis()} == {"c1"}
     assert chassis.agent.log.count("flows sent") == sent
+
+
+def test_while_a_chassis_is_renamed_there_is_always_a_row_for_sync_to_ask(
+    site: Site, chassis: DummyChassis
+) -> None:
+    site.sync()
+    with Northbound.connect(site.served.remote) as nb:
+        rows = nb.rpc.request("monitor", [DATABASE, None, {"Chassis": {"columns": ["name"]}}], 5)["Chassis"]
+        present = {uuid: change["new"]["name"] for uuid, change in rows.items()}
+        chassis.set(**{"system-id": "c2"})
+        while set(present.values()) != {"c2"}:
+            assert present
+            update = nb.rpc.notification(20)
+            assert update is not None
+            for uuid, change in update.params[1]["Chassis"].items():
+                present.pop(uuid, None)
+                if "new" in change:
+                    present[uuid] = change["new"]["name"]
+    site.sync()
+    assert [row["name"] for row in site.nb.all_chassis()] == ["c2"]
 
 
 def test_a_chassis_that_is_renamed_without_a_northbound_takes_its_ports_along_once_the_old_one_is_deleted(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from dummy_chassis import DummyChassis, Site
-from relay import HeldRelay
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from relay import HeldRelay, Relay
 
 from trunkline.ovsdb.sync import LaggingError
 
@@ -107,3 +111,63 @@ def test_sync_covers_the_sub_ports_of_a_vif_that_was_plugged_in_before_it(
     trunk.plug("p")
     site.sync()
     assert site.bindings() == dict.fromkeys(("a", "p", "s"), ("c1", True))
+
+
+class RegistrationRelay(Relay):
+    """Keeps a chassis' registration to itself, while it is told to; all else passes."""
+
+    def __init__(self, path: Path, real: Path) -> None:
+        self._kept: list[tuple[socket.socket, bytes]] | None = []
+        self._lock = threading.Lock()
+        super().__init__(path, real)
+
+    def release(self) -> None:
+        """Pass on what was kept, and what follows."""
+        with self._lock:
+            kept, self._kept = self._kept or [], None
+            for to, message in kept:
+                to.sendall(message)
+
+    def carry(self, source: socket.socket, to: socket.socket, *, is_asking: bool) -> None:
+        """Carry what *source* sends to *to*, in whole messages."""
+        text = ""
+        while data := source.recv(4096):
+            text += data.decode()
+            while text:
+                try:
+                    _, end = json.JSONDecoder().raw_decode(text)
+                except json.JSONDecodeError:
+                    break  # the rest of it is on its way
+                message, text = text[:end], text[end:].lstrip()
+                with self._lock:
+                    if is_asking and self._kept is not None and '"insert"' in message:
+                        self._kept.append((to, message.encode()))
+                    else:
+                        to.sendall(message.encode())
+
+
+def test_a_chassis_that_the_northbound_has_no_row_of_yet_sends_nothing_that_sync_could_miss(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """The documented way to reuse a VLAN: a `sync` that cannot know the chassis must not be passed by."""
+    site.network("net1", 101)
+    site.port("a")
+    chassis.plug("a")
+    hello = ethernet(BROADCAST, mac_of("a"))
+    served = Path(site.served.remote.removeprefix("unix:"))
+    with RegistrationRelay(site.folder / "held.sock", served) as relay:
+        chassis.set(**{"trunkline-nb": f"unix:{site.folder}/held.sock"})
+        agent = chassis.start_agent(is_settled=False)
+        until(lambda: "northbound read" in agent.log, "rows read")
+        for _ in range(3):
+            assert not agent.status()["settled"]
+        assert chassis.receive("a", hello) == {}
+        site.nb.set_network("net1", {"segmentation_id": 102})
+        site.sync()
+        assert chassis.receive("a", hello) == {}
+        relay.release()
+        site.await_up("a")
+        site.sync()
+        assert chassis.receive("a", hello) == {"nic-br-phys1": [ethernet(BROADCAST, mac_of("a"), 102)]}
+        chassis.check()
+        agent.end()

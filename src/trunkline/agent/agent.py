@@ -285,7 +285,7 @@ class Agent:
         self._hear()
         self._refresh()
         self._update()
-        if self._is_whole and self.plumbing.is_ready(settings):
+        if self._is_whole and self.following.may_take_hold and self.plumbing.is_ready(settings):
             forwarding.send()
             if forwarding.refused:
                 withdrawn = self.quarantine.isolate(forwarding.refused, self.snapshot)
@@ -382,7 +382,7 @@ class Agent:
         if nb.is_writing or not nb.is_connected or self._retry_at_s is not None:
             return
         is_obeyed = not self.following.is_disobeyed
-        if is_obeyed and not self._is_whole:
+        if is_obeyed and not self._is_whole and nb.is_registered:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.
         is_all_known = nb.are_conditions_met
@@ -392,16 +392,16 @@ class Agent:
             self.reporter.bindings(
                 nb, self.snapshot, carried, self._is_working, are_others_known=is_all_known
             )
-            if is_obeyed
+            if is_obeyed and self._is_whole
             else {}
         )
-        if not (bindings or is_all_known):
+        if not (bindings or is_all_known or not nb.is_registered):
             return
         self.reporter.write(
             nb,
             bindings,
             bridge_by_physnet=settings.bridge_by_physnet,
-            faults=self.faults if is_all_known else None,
+            faults=self.faults if is_all_known and (self._is_whole or not is_obeyed) else None,
             nb_cfg=nb.nb_cfg
             if is_obeyed
             and self.switch.is_caught_up

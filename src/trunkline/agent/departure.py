@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trunkline.agent.log import Log
 from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.ovsdb.replica import Outcome
 
 log = Log("departure")
 
@@ -11,17 +12,21 @@ log = Log("departure")
 class Departure:
     """The last write of the chassis that *nb* reports for: its row goes, and its ports are nobody's.
 
-    Until then nobody else can hold them, not even the same host by another name. The flows stay.
+    Until then nobody else can hold them, not even the same host by another name. The flows stay, so that the
+    row of the new name comes as the old one goes: at no time is there nobody for `sync` to ask.
     """
 
     def __init__(self, nb: NorthboundReplica) -> None:
         self.nb = nb
         self._is_asked = False
+        self._successor: str | None = None
+        self._may_succeed = True
 
-    def run(self) -> bool:
+    def run(self, successor: str) -> bool:
         """Go on as far as that is possible without waiting; return whether it is over.
 
-        A northbound that goes away meanwhile keeps the old name, and an operator can delete it.
+        *successor* is the name that the host goes by from now on; it may change meanwhile. A northbound that
+        goes away keeps the old name, and an operator can delete it.
         """
         self.nb.run()
         outcome = self.nb.outcome()
@@ -31,9 +36,17 @@ class Departure:
             )
             return True
         if self._is_asked and outcome is not None:
-            log.info("withdrawn", chassis=self.nb.chassis, outcome=outcome.value)
-            return True
-        if not self._is_asked and not self.nb.is_writing:
-            self.nb.withdraw(list(self.nb.rows("Port")))
+            self._is_asked = False
+            if outcome is not Outcome.DONE and self._may_succeed:
+                # A role lets it make no row but its own; or there is one of that name.
+                self._may_succeed = False
+            else:
+                log.info("withdrawn", chassis=self.nb.chassis, outcome=outcome.value)
+                if self._successor in (None, successor):
+                    return True
+                self.nb.rename(str(self._successor))
+        if not self._is_asked and not self.nb.is_writing and self.nb.are_conditions_met:
+            self._successor = successor if self._may_succeed else None
+            self.nb.withdraw(list(self.nb.rows("Port")), self._successor)
             self._is_asked = True
         return False

@@ -38,6 +38,7 @@ class Following:
         self._is_new = False
         self._is_obeyed = False
         self._has_missed = False
+        self._is_unread = True
 
     def follow(self, old: Settings | None, new: Settings, snapshot: Snapshot) -> None:
         """Follow the northbound that *new* names; *old* are the settings that were in force, if any."""
@@ -61,7 +62,7 @@ class Following:
         self.need(snapshot.vifs)
         self.nb.narrow()
         self._allegiance.forget()
-        self._is_new = True
+        self._is_new = self._is_unread = True
 
     def need(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
         """Say which VIFs are here now, by iface-id, or are not (none): `changes` brings what they need."""
@@ -101,7 +102,7 @@ class Following:
             return
         if self._has_missed:
             touched = nb.everything
-        self._has_missed = False
+        self._has_missed = self._is_unread = False
         for part in touched.parts(("Network", "Port"), PART_ROWS):
             yield nb.changes(part)
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
@@ -119,7 +120,7 @@ class Following:
 
     def _depart(self, departure: Departure, settings: Settings, snapshot: Snapshot) -> None:
         """Go by the new name once the old one is out of the northbound."""
-        if departure.run():
+        if departure.run(settings.chassis):
             departure.nb.close()
             self._departure, self.nb = None, None
             self._connect(settings, snapshot)
@@ -147,6 +148,14 @@ class Following:
                 yield self.nb.changes(part)
         else:
             yield Changes(networks=dict(snapshot.networks), ports=dict(snapshot.ports))
+
+    @property
+    def may_take_hold(self) -> bool:
+        """Whether flows may follow from what was read: not before the northbound has this chassis' row.
+
+        What is committed later is then known to concern it: see `trunkline.ovsdb.sync`.
+        """
+        return self._is_unread or self.nb is None or self.nb.is_registered
 
     # -- reports -----------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from trunkline.core.error import InvalidValueError, TimedOutError, TrunklineErro
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_TIMED_OUT = 3
+EXIT_NO = 4
+"""Asked, and the answer is no."""
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
@@ -38,9 +40,7 @@ NOUNS = {
     "network": Noun("trunkline.cli.network", "network", "Networks: create, list, show, set, delete."),
     "port": Noun("trunkline.cli.port", "port", "Ports: create, list, show, set, delete."),
     "chassis": Noun("trunkline.cli.chassis", "chassis", "Chassis: list, show, delete."),
-    "sync": Noun(
-        "trunkline.cli.sync", "sync", "Wait until every live chassis has applied what is committed."
-    ),
+    "sync": Noun("trunkline.cli.sync", "sync", "Wait until every chassis has applied what is committed."),
     "status": Noun("trunkline.cli.status", "status", "Chassis, networks, ports and faults at a glance."),
     "lab": Noun(
         "trunkline.cli.lab", "lab", "Chassis, a physical switch and VMs on this machine: up, down, run."
@@ -104,7 +104,7 @@ def trunkline(
 ) -> None:
     """Attach virtual machines on Open vSwitch hosts to physical networks, VLAN and flat.
 
-    Exit codes: 0 done, 1 refused or failed, 2 usage, 3 timed out.
+    Exit codes: 0 done or yes, 1 refused or failed, 2 usage, 3 timed out, 4 asked and the answer is no.
     """
     ctx.obj = Connection(nb, private_key, certificate, ca_cert)
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--wait", "waits", is_flag=True, help="Return when every live chassis has applied it.")
+@click.option("--wait", "waits", is_flag=True, help="Return when every chassis has applied it.")
+@click.option("--live", "is_live_enough", is_flag=True, help="With --wait: silent chassis do not matter.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -25,23 +26,28 @@ if TYPE_CHECKING:
     help="How long to wait, in seconds; exit code 3 after that.",
 )
 @with_northbound
-def sync(nb: Northbound, waits: bool, timeout_s: float) -> None:
+def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) -> int:
     """Ask all chassis to acknowledge what is committed, and print the number of the request.
 
-    With --wait, return when every live chassis has done so: its switch forwards as the northbound says. A
-    chassis that has left an earlier request unanswered for 10 s is not waited for, and named.
+    With --wait, return when every chassis has done so: its switch forwards as the northbound says. A chassis
+    that has left a request unanswered for 10 s while somebody waited is silent until it answers: it is named
+    and not waited for, and the exit code is 4, or 0 with --live. What a silent chassis had before, it still
+    forwards.
     """
+    from trunkline.cli.main import EXIT_NO
     from trunkline.ovsdb.sync import request, wait
 
+    if is_live_enough and not waits:
+        raise click.UsageError("--live says for whom to wait; give --wait too")
     asked = request(nb)
-    for name in sorted(asked.silent) if waits else ():
+    silent = wait(nb, asked, timeout_s) if waits else frozenset[str]()
+    for name in sorted(silent):
         click.echo(
             printable(
-                f"trunkline: not waiting for chassis {name!r}, which has left an earlier request unanswered; "
-                f"start its agent, or `trunkline chassis delete {name}` where it is gone for good"
+                f"trunkline: chassis {name!r} is silent: it has not applied {asked.nb_cfg}; start its agent, "
+                f"or `trunkline chassis delete {name}` where the host is gone for good"
             ),
             err=True,
         )
-    if waits:
-        wait(nb, asked, timeout_s)
     click.echo(asked.nb_cfg)
+    return EXIT_NO if silent and not is_live_enough else 0

@@ -107,6 +107,7 @@ class NorthboundReplica(Replica):
         self.chassis = chassis
         self.row_faults: dict[str, str] = {}
         self._restricted_session: int | None = None
+        self._is_registered = False
         self._fault_name_by_id: dict[UUID, str] = {}
         self._interest = Interest(chassis)
         self.whole_physnets: frozenset[str] = frozenset()
@@ -143,6 +144,15 @@ class NorthboundReplica(Replica):
         """The number that this chassis reported last, None where it has no row."""
         row = self._chassis_row()
         return None if row is None else int(one(row, "nb_cfg"))
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the database has had the row of this chassis since it is read here, or refuses to take it.
+
+        Who asks for an acknowledgement asks the rows that there are (`trunkline.ovsdb.sync`).
+        """
+        self._is_registered = self._is_registered or self._chassis_row() is not None
+        return self._is_registered
 
     def _chassis_row(self) -> Any:
         for row in self.rows("Chassis").values():
@@ -251,6 +261,8 @@ class NorthboundReplica(Replica):
         if outcome is Outcome.FAILED and "permission error" in (self.error or "") and not self.is_restricted:
             self._restricted_session = self._synced_session
             return Outcome.AGAIN
+        # What the database will not have must not keep this chassis from its work.
+        self._is_registered = self._is_registered or outcome is Outcome.FAILED
         return outcome
 
     def write(self, report: Report, bindings: dict[UUID, Binding], now_ms: int) -> None:
@@ -315,9 +327,20 @@ class NorthboundReplica(Replica):
         row = self.rows("Port").get(port_id)
         return None if row is None else Binding(one(row, "chassis"), bool(one(row, "up")))
 
-    def withdraw(self, port_ids: Iterable[UUID]) -> None:
-        """Begin a write that takes out the `Chassis` row and leaves the ports with *port_ids* to nobody."""
+    def rename(self, chassis: str) -> None:
+        """Have the row of *chassis*, in place of the present one's, be the one to report in, and withdraw."""
+        self.chassis = chassis
+        self.restrict("Chassis", [["name", "==", chassis]])
+        self.ask()
+
+    def withdraw(self, port_ids: Iterable[UUID], successor: str | None = None) -> None:
+        """Begin a write that takes out the `Chassis` row and leaves the ports with *port_ids* to nobody.
+
+        The same host goes on as *successor*, if that is given: its row takes the place of this one.
+        """
         transaction = self.begin(f"trunkline agent of {self.chassis} withdraws")
+        if successor is not None:
+            transaction.insert(self._idl.tables["Chassis"]).name = successor
         row = self._chassis_row()
         if row is not None:
             row.delete()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from trunkline.ovsdb.operation import select
-from trunkline.ovsdb.sync import is_live
+from trunkline.ovsdb.sync import is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +28,6 @@ def overview(nb: Northbound) -> dict[str, Any]:
         # With the name: a select answers equal rows once (ovsdb-server's "distinct" rows).
         select("Port", only=("name", "network", "chassis", "up", "enabled")),
     )
-    now_ms = time.time_ns() // 1_000_000
     held = Counter(port["chassis"] for port in ports if port["up"])
     inside = Counter(port["network"] for port in ports)
     inside_up = Counter(port["network"] for port in ports if port["up"])
@@ -40,7 +38,7 @@ def overview(nb: Northbound) -> dict[str, Any]:
         "chassis": [
             {
                 "name": row["name"],
-                "state": _state(row, latest, now_ms),
+                "state": _state(row, latest),
                 "nb_cfg": row["nb_cfg"],
                 "ports": held[row["name"]],
                 "faults": len(row["faults"]),
@@ -69,10 +67,11 @@ def _name(row: Mapping[str, Any]) -> str:
     return str(row["name"])
 
 
-def _state(chassis: Mapping[str, Any], latest: Mapping[str, Any], now_ms: int) -> str:
-    if chassis["nb_cfg"] >= latest["nb_cfg"]:
+def _state(chassis: Mapping[str, Any], latest: Mapping[str, Any]) -> str:
+    # More than the latest is no answer either: it is left from another `NB_Global` row.
+    if chassis["nb_cfg"] == latest["nb_cfg"]:
         return "current"
-    return "behind" if is_live(chassis, latest, now_ms) else "silent"
+    return "silent" if is_silent(chassis) else "behind"
 
 
 def _wire(network: Mapping[str, Any]) -> str:

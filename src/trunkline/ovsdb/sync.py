@@ -1,8 +1,13 @@
-"""The acknowledgement that an operator waits for: every live chassis has applied all that is committed.
+"""The acknowledgement that an operator waits for: every chassis has applied all that is committed.
 
 A request adds one to `NB_Global:nb_cfg`; an agent that has applied a snapshot of the northbound, and what its
 switch's database held then, and had the switch acknowledge it, writes that snapshot's nb_cfg to its `Chassis`
-row.
+row. A chassis has its row before its switch gets a flow that follows from the northbound: one that has no row
+when the request is made knows by then all that was committed before it.
+
+A chassis that leaves a request unanswered for as long as somebody waits for it, `PATIENCE_S` or more, is
+*silent* until it answers one: its row says so (`silent_at`). No clock of another host is looked at
+(docs/adr/0021-sync-compares-no-clocks.md).
 """
 
 from __future__ import annotations
@@ -20,22 +25,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     from trunkline.ovsdb.northbound import Northbound
-    from trunkline.ovsdb.operation import Row
 
-PATIENCE_MS = 10_000
-"""How long a chassis may leave a request unanswered before the next one does not wait for it."""
+PATIENCE_S = 10.0
+"""How long a chassis must have left a request unanswered to be silent, by the clock of who waits."""
 
 
 class LaggingError(TimedOutError):
-    """Not every live chassis has answered in time; *lagging* names those."""
+    """Not every live chassis has answered in time; *lagging* names those, and *silent* the silent ones."""
 
-    def __init__(self, lagging: frozenset[str], nb_cfg: int, timeout_s: float) -> None:
-        names = ", ".join(sorted(lagging))
+    def __init__(
+        self, lagging: frozenset[str], silent: frozenset[str], nb_cfg: int, timeout_s: float
+    ) -> None:
+        names = ", ".join([*sorted(lagging), *(f"{name} (silent)" for name in sorted(silent))])
         super().__init__(
             f"after {timeout_s:g} s these chassis have not applied {nb_cfg}: {names}; "
             f"see `trunkline chassis show`, and whether their agents run"
         )
         self.lagging = lagging
+        self.silent = silent
 
 
 class Request(NamedTuple):
@@ -46,17 +53,9 @@ class Request(NamedTuple):
     silent: frozenset[str]
 
 
-def is_live(chassis: Mapping[str, Any], previous: Mapping[str, Any], now_ms: int) -> bool:
-    """Whether *chassis* is one to wait for, *previous* being `NB_Global` as the last request left it.
-
-    It is when it has answered that request, or has had less than `PATIENCE_MS` to do so, or has shown itself
-    since: a chassis that has just registered has had no request yet.
-    """
-    return bool(
-        chassis["nb_cfg"] >= previous["nb_cfg"]
-        or now_ms - previous["nb_cfg_timestamp"] < PATIENCE_MS
-        or chassis["nb_cfg_timestamp"] > previous["nb_cfg_timestamp"]
-    )
+def is_silent(chassis: Mapping[str, Any]) -> bool:
+    """Whether *chassis* was found not to answer, and has answered nothing since."""
+    return bool(chassis["silent_at"] == chassis["nb_cfg"])
 
 
 def request(nb: Northbound) -> Request:
@@ -66,26 +65,23 @@ def request(nb: Northbound) -> Request:
         RefusedError: the database has no `NB_Global` row.
     """
     now_ms = time.time_ns() // 1_000_000
-    columns = ("nb_cfg", "nb_cfg_timestamp")
-    before, chassis, _, _, after = nb.transact(
+    _, _, after, chassis = nb.transact(
         [
-            select("NB_Global", only=columns),
-            select("Chassis", only=("name", *columns)),
             increment("NB_Global", "nb_cfg"),
             update("NB_Global", row={"nb_cfg_timestamp": now_ms}),
-            select("NB_Global", only=columns),
+            select("NB_Global", only=("nb_cfg",)),
+            select("Chassis", only=("name", "nb_cfg", "silent_at")),
         ]
     )
-    if not before["rows"]:
+    if not after["rows"]:
         raise RefusedError("the northbound has no NB_Global row; `trunkline nb start` makes it")
-    previous: Row = before["rows"][0]
-    live = frozenset(row["name"] for row in chassis["rows"] if is_live(row, previous, now_ms))
-    silent = frozenset(row["name"] for row in chassis["rows"]) - live
+    silent = frozenset(row["name"] for row in chassis["rows"] if is_silent(row))
+    live = frozenset(row["name"] for row in chassis["rows"]) - silent
     return Request(after["rows"][0]["nb_cfg"], live, silent)
 
 
-def wait(nb: Northbound, asked: Request, timeout_s: float) -> None:
-    """Return when every live chassis of *asked* has answered, or was deleted.
+def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
+    """Return when every live chassis of *asked* has answered, or was deleted; and which silent ones have not.
 
     Raises:
         LaggingError: some have not, within *timeout_s*.
@@ -94,29 +90,49 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> None:
     # A connection may wait more than once, and still hear what an earlier wait asked to be told.
     monitor_id = f"sync {time.monotonic_ns()}"
     deadline_s = time.monotonic() + timeout_s
-    watched = {"Chassis": {"columns": ["name", "nb_cfg"]}}
+    watched = {"Chassis": {"columns": ["name", "nb_cfg"]}, "NB_Global": {"columns": ["nb_cfg"]}}
     first = nb.rpc.request("monitor", [DATABASE, monitor_id, watched], max(timeout_s, 1.0))
-    lagging = _lagging(nb, asked, monitor_id, first, deadline_s)
+    behind = _behind(nb, asked, monitor_id, first, deadline_s)
     nb.rpc.request("monitor_cancel", [monitor_id], max(timeout_s, 1.0))
-    if lagging:
-        raise LaggingError(lagging, asked.nb_cfg, timeout_s)
+    lagging = {name: nb_cfg for name, nb_cfg in behind.items() if name in asked.live}
+    silent = frozenset(behind) & asked.silent
+    if not lagging:
+        return silent
+    if timeout_s >= PATIENCE_S:
+        nb.transact(
+            [
+                update("Chassis", ("name", "==", name), ("nb_cfg", "==", nb_cfg), row={"silent_at": nb_cfg})
+                for name, nb_cfg in lagging.items()
+            ]
+        )
+    raise LaggingError(frozenset(lagging), silent, asked.nb_cfg, timeout_s)
 
 
-def _lagging(
+def _behind(
     nb: Northbound, asked: Request, monitor_id: str, updates: Mapping[str, Any], deadline_s: float
-) -> frozenset[str]:
-    """Return who has not answered when everybody has, or at *deadline_s*; *updates* are the rows at first."""
-    rows: dict[str, Mapping[str, Any]] = {}
+) -> dict[str, int]:
+    """Return the nb_cfg of who has not answered, by name, when all live ones have, or at *deadline_s*.
+
+    *updates* are the rows at first. A number beyond the latest request's is no answer: it is left from
+    another `NB_Global` row.
+    """
+    rows: dict[str, dict[str, Mapping[str, Any]]] = {"Chassis": {}, "NB_Global": {}}
     while True:
-        for uuid, change in updates.get("Chassis", {}).items():
-            rows.pop(uuid, None)
-            if "new" in change:
-                rows[uuid] = change["new"]
-        lagging = asked.live & {row["name"] for row in rows.values() if row["nb_cfg"] < asked.nb_cfg}
-        if not lagging:
-            return lagging
+        for table, known in rows.items():
+            for uuid, change in updates.get(table, {}).items():
+                known.pop(uuid, None)
+                if "new" in change:
+                    known[uuid] = change["new"]
+        latest = max((row["nb_cfg"] for row in rows["NB_Global"].values()), default=0)
+        behind = {
+            row["name"]: row["nb_cfg"]
+            for row in rows["Chassis"].values()
+            if row["name"] in asked.live | asked.silent and not asked.nb_cfg <= row["nb_cfg"] <= latest
+        }
+        if asked.live.isdisjoint(behind):
+            return behind
         notification = nb.rpc.notification(max(deadline_s - time.monotonic(), 0.0))
         if notification is None:
-            return lagging
+            return behind
         is_ours = notification.method == "update" and notification.params[0] == monitor_id
         updates = notification.params[1] if is_ours else {}
