@@ -1,6 +1,6 @@
 """The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
 
-A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale.
+A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale, narrow.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import sys
 from pathlib import Path
 
 import cases
-import forward_plot
 import report
-import scale
-from forward import forward
+from forward.case import forward
 from install import install
+from narrow import SIZES, narrow
 from process import now_s
+from scale import case as scale
 from series import Results
 
-NAMES = ("install", "start", "bind", "idle", "forward", "scale")
+NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow")
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
 
@@ -45,6 +45,8 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
     elif name == "scale":
         size = (scale.QUICK, scale.QUICK_ROUNDS) if is_quick else (scale.FULL, scale.FULL_ROUNDS)
         scale.scale(results, say, *size)
+    elif name == "narrow":
+        narrow(results, say, SIZES[: 1 if is_quick else None], 5 if is_quick else 20)
     else:
         cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
 
@@ -62,10 +64,12 @@ def main() -> None:
             run(name, results, is_quick=asked.quick)
         finally:
             if asked.out is not None:
+                # Slow to import, and for those alone who want files.
+                import plot
+
                 asked.out.mkdir(parents=True, exist_ok=True)
                 report.write_json(results, asked.out / "results.json")
-                report.write_plot(results, asked.out / "results.svg")
-                forward_plot.write(results, asked.out / "forward.svg")
+                plot.write(results, asked.out)
     print(report.table(results))
 
 

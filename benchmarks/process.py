@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
 import subprocess
 import time
@@ -12,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+import psutil
+
 END_TIMEOUT_S = 30.0
 
 
@@ -81,28 +80,22 @@ class Daemon:
 
 def kill(*pids: int) -> None:
     """Kill the processes with *pids* at once, and wait until they are gone."""
-    descriptors = []
+    processes = []
     for pid in pids:
-        with suppress(ProcessLookupError):
-            descriptors.append(os.pidfd_open(pid))
-            os.kill(pid, signal.SIGKILL)
-    for descriptor in descriptors:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        poll.poll(int(END_TIMEOUT_S * 1000))
-        os.close(descriptor)
+        with suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(pid))
+            processes[-1].kill()
+    psutil.wait_procs(processes, END_TIMEOUT_S)
 
 
 def usage(pid: int) -> Usage:
     """Return what the process with *pid* has used up to now (proc(5))."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    kib = {
-        line.split(":")[0]: int(line.split()[1])
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith(("VmRSS", "VmHWM"))
-    }
-    cpu_s = (int(stat[11]) + int(stat[12])) / TICKS_PER_S
-    return Usage(cpu_s, kib["VmRSS"] * 1024, kib["VmHWM"] * 1024)
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    # psutil knows no peak on Linux.
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak_kib = int(status.partition("VmHWM:")[2].split()[0])
+    return Usage(times.user + times.system, process.memory_info().rss, peak_kib * 1024)
 
 
 def now_s() -> float:

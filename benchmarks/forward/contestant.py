@@ -11,15 +11,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from forward_normal import Normal
-from forward_station import Stations, Wiring, ping
-from forward_traffic import SWITCH_CPU, UDP, conversations, frame, send_once
 from load import Load
 from ours import Trunkline
 from ovn import Ovn
 from process import do
 from switch import MakeSwitch, Switch
 
+from forward.normal import Normal
+from forward.station import Stations, Wiring, ping
+from forward.traffic import SWITCH_CPU, UDP, conversations, frame, send_once
 from trunkline.lab.journal import Journal
 
 LIMIT_S = 60.0

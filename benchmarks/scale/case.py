@@ -15,12 +15,12 @@ from typing import NamedTuple
 from load import Load, mac, network_name, port_name, vlan_id
 from ours import fill
 from process import BenchError, now_s
-from scale_chassis import network_sight, port_sight
-from scale_fleet import Counts, Fleet, raise_file_limit
-from scale_question import Connect, Count, Lose, Make, Plug, Seen, Settled
-from scale_server import DEPLOYMENTS, Deployment
 from series import Results
 
+from scale.chassis import network_sight, port_sight
+from scale.fleet import Counts, Fleet, raise_file_limit
+from scale.question import Connect, Count, Lose, Make, Plug, Seen, Settled
+from scale.server import DEPLOYMENTS, Deployment
 from trunkline.core.error import TrunklineError
 from trunkline.ovsdb import sync
 from trunkline.ovsdb.northbound import Northbound, PortSpec

@@ -1,23 +1,21 @@
-"""What one more VIF costs in the northbound session, for the agent and for the server.
+"""The case `narrow`: what one more VIF costs in the northbound session, for the agent and for the server.
 
 A replica as the agent has it, and a real ovsdb-server; no switch. "comes": a VIF whose port the agent has not
 met as its own; "goes" and "is back": the same VIF, unplugged and plugged in again.
-`PYTHONPATH=src python benchmarks/bench_narrow.py [--times 20]`; no root needed.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
 import ovs.poller
+from series import Results
 
 from trunkline.lab.journal import Journal
 from trunkline.lab.northbound import Northbound as Served
@@ -40,7 +38,7 @@ SIZES = (Size(2_000, 200), Size(10_000, 1_000), Size(50_000, 2_000))
 
 
 class Cost(NamedTuple):
-    """Milliseconds: of CPU in `narrow`, of the replica in all, and of the server; and until all is loaded."""
+    """Seconds: of CPU in `narrow`, of the replica in all, and of the server; and until all is loaded."""
 
     narrow: float
     agent: float
@@ -48,19 +46,16 @@ class Cost(NamedTuple):
     elapsed: float
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=20)
-    options = parser.parse_args()
-    print(f"{'ms, medians':46}" + "".join(f"{name:>9}" for name in Cost._fields))
-    for size in SIZES:
+def narrow(results: Results, say: Callable[[str], None], sizes: Sequence[Size], times: int) -> None:
+    """Let *times* VIFs come, go and come back in a northbound of each of *sizes*."""
+    for size in sizes:
         for remote_ports in ("explicit", "learned"):
             with served(size, remote_ports) as northbound:
-                for what, costs in measure(northbound, size, options.times).items():
-                    medians = (statistics.median(values) for values in zip(*costs, strict=True))
-                    label = f"{size.local:,} of {size.ports:,}, {remote_ports}, a VIF {what}"
-                    print(f"{label:46}" + "".join(f"{value:9.2f}" for value in medians), flush=True)
+                for what, costs in measure(northbound, size, times).items():
+                    work = f"{size.local:,} of {size.ports:,}, {remote_ports}, a VIF {what}"
+                    for name, values in zip(Cost._fields, zip(*costs, strict=True), strict=True):
+                        results.record("narrow", f"{work}: {name}", "trunkline", "s", values)
+                say(f"narrow: {size.ports:,} ports, {remote_ports}")
 
 
 @contextmanager
@@ -120,14 +115,14 @@ def measure(northbound: Served, size: Size, times: int) -> dict[str, list[Cost]]
 
 def cost(northbound: Served, nb: NorthboundReplica, name: str, *, is_here: bool) -> Cost:
     """Let a VIF come or go, and return what that cost."""
-    server, agent, started = server_cpu_ms(northbound), time.thread_time(), time.perf_counter()
+    server, agent, started = server_cpu_s(northbound), time.thread_time(), time.perf_counter()
     nb.need(name, is_here=is_here)
     narrowed = time.thread_time()
     nb.narrow()
     narrow = time.thread_time() - narrowed
     settle(nb)
     agent, elapsed = time.thread_time() - agent, time.perf_counter() - started
-    return Cost(narrow * 1000, agent * 1000, server_cpu_ms(northbound) - server, elapsed * 1000)
+    return Cost(narrow, agent, server_cpu_s(northbound) - server, elapsed)
 
 
 def settle(nb: NorthboundReplica) -> None:
@@ -144,10 +139,6 @@ def settle(nb: NorthboundReplica) -> None:
         poller.block()
 
 
-def server_cpu_ms(northbound: Served) -> float:
+def server_cpu_s(northbound: Served) -> float:
     """Return the CPU time that the server has used (proc(5), schedstat: nanoseconds)."""
-    return int(Path(f"/proc/{northbound.pid}/schedstat").read_text().split()[0]) / 1e6
-
-
-if __name__ == "__main__":
-    main()
+    return int(Path(f"/proc/{northbound.pid}/schedstat").read_text().split()[0]) / 1e9

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import forward_filter
 from load import Load, address, mac, port_name, vlan_id
 from process import BenchError, do
 from switch import NIC, Switch
 
+from forward import filter as frame_filter
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import LinkEnd, Namespace, ip, veth
 
@@ -123,9 +123,9 @@ class Wiring:
         ip([*up, *neighbours], station.namespace)
         station.namespace.run(["tc", "qdisc", "add", "dev", ETH0, "clsact"])
         if station.is_wire:
-            forward_filter.discard_and_tag(station.end, vlan_id(NETWORK))
+            frame_filter.discard_and_tag(station.end, vlan_id(NETWORK))
         else:
-            forward_filter.discard(station.end)
+            frame_filter.discard(station.end)
 
 
 def ping(station: Station, to: Station, count: int = 3) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scale_fleet import Counts, Worker
+from scale.fleet import Counts, Worker
 
 
 @dataclass(frozen=True)

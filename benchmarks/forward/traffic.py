@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from forward_filter import DISCARD_TTL
-from forward_station import ETH0, NETWORK, Station
 from load import address, mac, vlan_id
 from process import BenchError, do, now_s
+
+from forward.filter import DISCARD_TTL
+from forward.station import ETH0, NETWORK, Station
 
 UDP, TCP = 17, 6
 FRAME_BYTES = 60

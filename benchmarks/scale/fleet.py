@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import ovs.timeval
 from process import BenchError, Usage, now_s, usage
-from scale_chassis import Chassis
+
+from scale.chassis import Chassis
 
 A = TypeVar("A", covariant=True)
 

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from forward_contestant import Contestant, Say, contestants
-from forward_station import Station, Stations
-from forward_traffic import (
+from load import Load
+from series import Results, Series
+
+from forward.contestant import Contestant, Say, contestants
+from forward.station import Station, Stations
+from forward.traffic import (
     TCP,
     UDP,
     Flood,
@@ -24,8 +27,6 @@ from forward_traffic import (
     send_once,
     stream_gbit_s,
 )
-from load import Load
-from series import Results, Series
 
 LOAD = Load(100, 2_400, 20)
 """120 ports in each network, 5 of them here: others' flows stand beside those of the stations."""

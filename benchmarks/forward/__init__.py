@@ -1,0 +1,1 @@
+"""The case `forward`: what a frame costs in each contender's switch."""

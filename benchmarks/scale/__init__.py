@@ -1,0 +1,1 @@
+"""The case `scale`: one northbound, and more sessions of chassis than one machine has switches for."""
