@@ -61,8 +61,9 @@ class Agent:
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._unsized: set[str] = set()
         self._is_whole = False
+        self._is_due = False
         self._retry_at_s: float | None = None
-        self._audit_at_s: float | None = None
+        self._audited_s: float | None = None
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -72,6 +73,7 @@ class Agent:
         Raises:
             SettingsError: at the start, where a setting is missing that there is no default for.
         """
+        before = self._standing
         if self._retry_at_s is not None and time.monotonic() >= self._retry_at_s:
             self._retry_at_s = None
             self.plumbing.is_refused = False
@@ -83,9 +85,27 @@ class Agent:
         self._update()
         self._forward()
         self._report()
+        self._is_due = self._standing != before
+
+    @property
+    def _standing(self) -> tuple[object, ...]:
+        """What one part of a turn leaves to another, which may have had its turn before.
+
+        The loop rests after a turn that left all of it as it was, and not before: so nothing that changes in
+        the middle of a turn waits for whatever wakes the loop next.
+        """
+        forwarding, plumbing, nb = self.forwarding, self.plumbing, self.nb
+        return (
+            *(self.settings, self.snapshot, self.snapshot.is_clean, self._is_whole, len(self._unsized)),
+            *(plumbing.is_due, plumbing.is_refused, self.switch.is_writing, self.switch.is_realized),
+            *(self.following.is_complete, nb, nb is not None and (nb.is_writing, nb.are_conditions_met)),
+            *((forwarding, forwarding.standing) if forwarding is not None else ()),
+        )
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
+        if self._is_due:
+            poller.immediate_wake()
         self.switch.wait(poller)
         self.following.wait(poller)
         if self.forwarding is not None:
@@ -293,7 +313,7 @@ class Agent:
                 self._spread(dict.fromkeys(withdrawn))
                 forwarding.update(dict.fromkeys(withdrawn))
                 forwarding.send()
-        self._audit(forwarding, settings)
+        self._audit(forwarding)
         self.upkeep.run(forwarding.session, {uplink.ofport for uplink in self.snapshot.uplinks.values()})
         self.announcer.run(time.monotonic(), forwarding.applied, forwarding.session)
         self.migration.run(forwarding.applied, forwarding.session)
@@ -302,17 +322,26 @@ class Agent:
             self._plumb()
             self._update()
 
-    def _audit(self, forwarding: Forwarding, settings: Settings) -> None:
-        """Have all flows compared now and then, and what they rest on."""
-        now_s = time.monotonic()
-        if not settings.audit_interval_s or not forwarding.is_connected:
-            self._audit_at_s = None
-        elif self._audit_at_s is None:
-            self._audit_at_s = now_s + settings.audit_interval_s
-        elif now_s >= self._audit_at_s:
-            self._audit_at_s = now_s + settings.audit_interval_s
+    def _audit(self, forwarding: Forwarding) -> None:
+        """Have all flows compared now and then, and what they rest on.
+
+        The first time is an interval after the flows were read.
+        """
+        now_s, due_s = time.monotonic(), self._audit_at_s
+        if not forwarding.is_connected:
+            self._audited_s = None
+        elif self._audited_s is None:
+            self._audited_s = now_s
+        elif due_s is not None and now_s >= due_s:
+            self._audited_s = now_s
             forwarding.audit()
             self.upkeep.audit(forwarding.session)
+
+    @property
+    def _audit_at_s(self) -> float | None:
+        """When the flows are compared next, by the monotonic clock; None where they are not."""
+        interval_s = self.settings.audit_interval_s if self.settings is not None else 0
+        return self._audited_s + interval_s if interval_s and self._audited_s is not None else None
 
     def _take(self, event: Event) -> None:
         match event:

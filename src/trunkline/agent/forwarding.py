@@ -142,6 +142,12 @@ class Forwarding:
         if self.session.is_ready:
             self.session.read_flows()
 
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What tells whether anything went on here, but for what the switch is still to answer."""
+        is_read, is_asked = self.installed is not None, self._sent is not None
+        return self.generation, self.applied, is_read, is_asked, len(self._drifted), self._contest.is_on
+
     def look(self) -> None:
         """Have the switch's flows read, unless that is under way."""
         if self.session.is_ready and not self.session.is_reading:

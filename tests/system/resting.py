@@ -1,0 +1,149 @@
+"""The agent in this process, and whether it may rest: the loop blocks only where nothing is left to do.
+
+What a loop forgot shows only once something else wakes it, up to five seconds later, and by then it looks
+done. So whenever the loop would block, all that it talks to is stopped, and it is run once more: it must
+write nothing to anybody, and know nothing that it did not know.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ovs.poller
+import ovs.stream
+import pytest
+from dummy_chassis import TIMEOUT_S, DummyChassis, Site
+
+from trunkline.agent.agent import Agent
+from trunkline.agent.forwarding import Forwarding
+
+SOON_MS = 50
+"""A timer that is nearer than that may become due while the loop is looked at."""
+
+
+class Resting:
+    """The agent of *chassis*, run in this process.
+
+    *rests* counts how often it was looked at, *turns* and *audits* those of the loop.
+    """
+
+    def __init__(self, site: Site, chassis: DummyChassis, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.site, self.chassis = site, chassis
+        self.agent = Agent(chassis.switch.remote, str(chassis.switch.rundir))
+        self.rests = 0
+        self.turns = 0
+        self._written: list[Any] = []
+        self.audits = 0
+        send, audit = ovs.stream.Stream.send, Forwarding.audit
+
+        def noted_audit(forwarding: Forwarding) -> None:
+            self.audits += 1
+            audit(forwarding)
+
+        monkeypatch.setattr(Forwarding, "audit", noted_audit)
+
+        def noted_send(stream: Any, data: Any) -> Any:
+            self._written.append(data[:200])
+            return send(stream, data)
+
+        for kind in (ovs.stream.Stream, ovs.stream.UnixStream):
+            if "send" in vars(kind):
+                monkeypatch.setattr(kind, "send", noted_send)
+
+    def until(self, is_so: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Run the loop until *is_so*, and on until it rests."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            assert time.monotonic() < deadline, f"after {timeout_s:g} s still not: {what}"
+            self._turn()
+            poller = self._prepared()
+            if self._is_quiet(poller):
+                self._look()
+                if is_so():
+                    return
+            poller.timer_wait(int(max(0.0, deadline - time.monotonic()) * 1000) + 1)
+            poller.block()
+
+    def until_settled(self) -> None:
+        """Run the loop until all that the databases say is in place and told."""
+        self.until(lambda: self.agent.is_settled and self._is_told(), "settled")
+
+    def _is_told(self) -> bool:
+        nb = self.agent.nb
+        return nb is not None and nb.is_connected and not nb.is_writing and nb.nb_cfg == nb.reported_nb_cfg
+
+    def _turn(self) -> None:
+        self.turns += 1
+        self.agent.run()
+
+    def _prepared(self) -> ovs.poller.Poller:
+        poller = ovs.poller.Poller()
+        self.agent.wait(poller)
+        return poller
+
+    @staticmethod
+    def _is_quiet(poller: ovs.poller.Poller) -> bool:
+        """Whether the loop would block, and not be woken by a timer at once."""
+        return not 0 <= poller.timeout < SOON_MS and not poller.poll.poll(0)
+
+    def _look(self) -> None:
+        """Hold that one more turn changes nothing while nobody says anything."""
+        with self._stopped():
+            if not self._is_quiet(self._prepared()):
+                return
+            before = self._state()
+            self._written.clear()
+            self._turn()
+            assert self._written == [], "the loop would have blocked, with something to write"
+            assert self._state() == before, "the loop would have blocked, with something to learn"
+            self.rests += 1
+
+    def _state(self) -> dict[str, Any]:
+        agent = self.agent
+        forwarding = agent.forwarding
+        return {
+            "faults": agent.faults,
+            "uplinks": dict(agent.snapshot.uplinks),
+            "is_clean": agent.snapshot.is_clean,
+            "is_settled": agent.is_settled,
+            "hold": agent.hold,
+            "generation": forwarding.generation if forwarding is not None else None,
+            "applied": forwarding.applied if forwarding is not None else None,
+            "flows": dict(forwarding.desired.body_by_key) if forwarding is not None else None,
+        }
+
+    @contextmanager
+    def _stopped(self) -> Iterator[None]:
+        rundir = self.chassis.switch.rundir
+        files = [rundir / "ovs-vswitchd.pid", rundir / "ovsdb-server.pid", self.site.folder / "nb.pid"]
+        pids = [pid for pid in map(_pid, files) if pid is not None]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            for pid in pids:
+                while not _is_stopped(pid):
+                    time.sleep(0)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+
+def _pid(file: Path) -> int | None:
+    """Return the process that *file* names, None where it does not run."""
+    pid = int(file.read_text()) if file.exists() else 0
+    return pid if pid and Path(f"/proc/{pid}").exists() else None
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether all threads of *pid* are stopped, or it has ended (field 3 of proc_pid_stat(5))."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        states.append(thread.read_text().rpartition(")")[2].split()[0])
+    return all(state in "TtZX" for state in states)
