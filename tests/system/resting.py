@@ -49,8 +49,10 @@ class Resting:
         monkeypatch.setattr(Forwarding, "audit", noted_audit)
 
         def noted_send(stream: Any, data: Any) -> Any:
-            self._written.append(data[:200])
-            return send(stream, data)
+            count = send(stream, data)
+            if count > 0:
+                self._written.append(bytes(data[:80]) if isinstance(data, memoryview) else data[:80])
+            return count
 
         for kind in (ovs.stream.Stream, ovs.stream.UnixStream):
             if "send" in vars(kind):
@@ -100,7 +102,7 @@ class Resting:
             before = self._state()
             self._written.clear()
             self._turn()
-            assert self._written == [], "the loop would have blocked, with something to write"
+            assert self._written == [], f"the loop would have blocked, with this to write: {self._written}"
             assert self._state() == before, "the loop would have blocked, with something to learn"
             self.rests += 1
 
