@@ -132,8 +132,15 @@ def main() -> NoReturn:
         if error.errno == errno.EPIPE:
             _leave_stdout()
             sys.exit(EXIT_REFUSED)
-        sys.exit(_report(f"trunkline: {error}", EXIT_REFUSED))
+        sys.exit(_report(f"trunkline: {_words(error)}", EXIT_REFUSED))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _words(error: OSError) -> str:
+    """Return what the system says, without its number."""
+    if not error.errno or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _exit_code(error: TrunklineError) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from trunkline.cli.option import NOT_EMPTY, Connection, with_northbound, with_output
 from trunkline.cli.output import print_one, printable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trunkline.ovsdb.northbound import Northbound
-    from trunkline.ovsdb.server import Server
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -84,12 +83,12 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
     The server also listens where `trunkline nb listen` says. Without the three files for TLS, the SSL row
     names them.
     """
+    from trunkline.ovsdb.listener import check
     from trunkline.ovsdb.rpc import Tls
     from trunkline.ovsdb.server import DEFAULT_LISTENER, Server, Serving
 
     for listener in listeners:
-        if not listener.startswith(("punix:", "ptcp:", "pssl:")):
-            raise click.UsageError(f"{listener!r} is not a place to listen; write punix:PATH or ptcp:PORT:IP")
+        check(listener)
     if options["cluster_remotes"] and not options["cluster_local"]:
         raise click.UsageError("a member that joins a cluster has an address; give --cluster-local")
     if options["relayed"] and options["cluster_local"]:
@@ -98,9 +97,11 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
     if any(tls) and not all(tls):
         raise click.UsageError("TLS takes three files; give --private-key, --certificate and --ca-cert")
     serving = Serving(listeners or (DEFAULT_LISTENER,), tls=tls, **options)
-    note = Server.of(db, pidfile).start(serving, is_detached=detach)
-    if note is not None:
-        click.echo(printable(f"trunkline: {note}"), err=True)
+    Server.of(db, pidfile).start(serving, is_detached=detach, say=_note)
+
+
+def _note(line: str) -> None:
+    click.echo(printable(f"trunkline: {line}"), err=True)
 
 
 @nb.command()
@@ -114,25 +115,37 @@ def stop(db: Path, pidfile: Path | None) -> None:
 
 @nb.command()
 @_located
+@click.option("--nb", "remotes", type=NOT_EMPTY, metavar="REMOTE", help="As for `trunkline --nb`.")
 @with_output
-def status(db: Path, pidfile: Path | None, output: str) -> None:
+@click.pass_context
+def status(ctx: click.Context, db: Path, pidfile: Path | None, remotes: str | None, output: str) -> None:
     """Show whether the server runs, what it holds, and its place in its cluster.
 
-    role is leader, follower or candidate; index is that of the last log entry, and lag how many entries this
-    member has that are not committed and applied yet. Of its peers the leader knows how far each is behind.
-    The exit code is 1 where the server does not run.
+    Of the server on this machine that --db and --pidfile name. Without them, and with --nb or $TRUNKLINE_NB:
+    of the northbound there.
+
+    remotes are where it listens by its command line, connections by its rows; not_listening are those of both
+    that it could not bind. role is leader, follower or candidate; index is that of the last log entry, and
+    lag how many entries this member has that are not committed and applied yet. Of its peers the leader knows
+    how far each is behind. The exit code is 1 where the server does not run, or does not answer in 3 s.
     """
     from trunkline.ovsdb.cluster import Peer
     from trunkline.ovsdb.server import Server
+    from trunkline.ovsdb.survey import of_northbound, of_server
 
-    server = Server.of(db, pidfile)
-    seen = _seen(server)
+    connection: Connection = ctx.find_object(Connection) or Connection()
+    named = {ctx.get_parameter_source(name) for name in ("db", "pidfile")} & {ParameterSource.COMMANDLINE}
+    if not named and connection.names(remotes):
+        with connection.open(remotes) as northbound:
+            print_one(of_northbound(northbound), output)
+        return
+    seen = of_server(Server.of(db, pidfile))
     if output == "table" and seen.get("cluster"):
         cluster = seen.pop("cluster")
         peers = cluster.pop("peers")
         seen |= cluster | {"peers": {each["address"]: str(Peer(**each)) for each in peers}}
     print_one(seen, output)
-    if not seen["running"]:
+    if not seen.get("answers"):
         sys.exit(1)
 
 
@@ -172,45 +185,35 @@ def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
 
 @nb.command()
 @click.argument("file", type=_FILE, required=False)
+@click.option("--force", is_flag=True, help="Take the place of FILE where it exists.")
 @click.option("--nb", "remotes", type=NOT_EMPTY, metavar="REMOTE", help="As for `trunkline --nb`.")
 @click.pass_obj
-def backup(connection: Connection, file: Path | None, remotes: str | None) -> None:
+def backup(connection: Connection, file: Path | None, force: bool, remotes: str | None) -> None:
     """Write a consistent copy of the running database to FILE, or to standard output.
+
+    FILE is readable by its owner alone, and whole or not there. One that exists is refused without --force.
 
     The copy is a standalone database file. To restore it: `trunkline nb stop`, put the copy in the place of
     the database file, `trunkline nb start`; or into a running server or cluster:
     `ovsdb-client restore REMOTE Trunkline_Northbound < FILE`.
     """
+    from trunkline.ovsdb.copy import write_new, write_over
     from trunkline.ovsdb.server import backup as copy_of
 
     if file is None and sys.stdout.isatty():
         raise click.UsageError("give FILE, or send standard output somewhere")
+    taken = f"{file} exists already; give another FILE, or --force to take its place"
+    if file is not None and not force and os.path.lexists(file):
+        raise click.ClickException(taken)
     with connection.open(remotes) as northbound:
         remote = northbound.rpc.remote
     copy = copy_of(remote, connection.tls)
     if file is None:
         sys.stdout.buffer.write(copy)
-        return
-    draft = file.with_name(f"{file.name}.new")
-    draft.write_bytes(copy)
-    draft.replace(file)
-
-
-def _seen(server: Server) -> dict[str, Any]:
-    from trunkline.ovsdb.connection import connections
-    from trunkline.ovsdb.northbound import Northbound, UnreachableError
-    from trunkline.ovsdb.server import remote
-
-    pid = server.pid()
-    size = server.db.stat().st_size if server.db.exists() else None
-    seen: dict[str, Any] = {"running": pid is not None, "pid": pid, "db": str(server.db), "db_bytes": size}
-    if pid is None:
-        return seen
-    listeners = server.listeners()
-    seen |= {"remotes": listeners, "schema_version": None}
-    local = [place for place in map(remote, listeners) if place and not place.startswith("ssl:")]
-    with suppress(UnreachableError), Northbound.connect(",".join(local), timeout_s=1) as northbound:
-        seen |= {"schema_version": northbound.schema_version(), "rows": northbound.row_counts()}
-        seen["connections"] = connections(northbound)
-    standing = server.standing()
-    return seen if standing is None else seen | {"cluster": asdict(standing)}
+    elif force:
+        write_over(file, copy)
+    else:
+        try:
+            write_new(file, copy)
+        except FileExistsError as error:
+            raise click.ClickException(taken) from error

@@ -56,8 +56,12 @@ class Connection(NamedTuple):
 
         return Tls(self.private_key, self.certificate, self.ca_cert)
 
+    def names(self, remotes: str | None = None) -> str | None:
+        """Return which northbound is named: *remotes*, `--nb` or $TRUNKLINE_NB; None where none is."""
+        return remotes or self.nb or os.environ.get("TRUNKLINE_NB") or None
+
     def open(self, remotes: str | None = None) -> Northbound:
-        """Return a connection to the northbound: *remotes*, `--nb`, $TRUNKLINE_NB or the default.
+        """Return a connection to the northbound that is named, else to that of this machine.
 
         Raises:
             UnreachableError: there is none.
@@ -65,7 +69,7 @@ class Connection(NamedTuple):
         """
         from trunkline.ovsdb.northbound import DEFAULT_REMOTE, Northbound
 
-        wanted = remotes or self.nb or os.environ.get("TRUNKLINE_NB") or DEFAULT_REMOTE
+        wanted = self.names(remotes) or DEFAULT_REMOTE
         if not self.ca_cert and any(remote.strip().startswith("ssl:") for remote in wanted.split(",")):
             raise click.UsageError(
                 "ssl: needs the authority that the server's certificate is from; "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trunkline.core.error import InvalidValueError
+from trunkline.ovsdb.listener import check
 from trunkline.ovsdb.operation import NamedUuid, encoded, insert, select, update
 from trunkline.ovsdb.refusal import RefusedError
 
@@ -37,6 +38,7 @@ def listen(nb: Northbound, targets: Sequence[str], role: str) -> None:
             raise InvalidValueError(
                 f"{target!r} is not a place to listen; write pssl:PORT:IP or ptcp:PORT:IP"
             )
+        check(target)
         if role and not target.startswith("pssl:"):
             raise InvalidValueError(f"{target!r} shows no certificates; a role needs pssl:")
     known = connections(nb)

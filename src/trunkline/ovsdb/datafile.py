@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import count
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from trunkline.core.error import TrunklineError
 from trunkline.ovsdb.access import grant, granted, is_granted
+from trunkline.ovsdb.copy import free_path
 from trunkline.ovsdb.operation import decoded_row, expect, insert, select
+from trunkline.ovsdb.record import drop_torn_tail
 from trunkline.ovsdb.schema import DATABASE, IDENTITY, SCHEMA_PATH, version
 from trunkline.ovsdb.tool import ToolError, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 _FIRST_KEYS = {"next_network_key": 1, "next_port_key": 1}
 
@@ -25,20 +27,26 @@ class DatafileError(TrunklineError):
     """The file is not one that this program can serve the northbound from."""
 
 
-def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequence[str] = ()) -> None:
+def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequence[str] = ()) -> str | None:
     """Make *db* a file of the present schema, with what every northbound has; one that is so is left alone.
 
     A new file is standalone, or where *cluster_local* (`tcp|ssl:IP:PORT`) is given a member of a cluster: the
     first one or, given *cluster_remotes*, one that joins. An older standalone file is converted, and a copy
     kept as `<db>.<version>.backup`. A cluster is converted while it runs, by `trunkline.ovsdb.upgrade`.
 
+    Return in one line what was dropped of a file that a crash tore, None where it is whole.
+
     Raises:
         DatafileError: *db* is another database, of a newer schema, or standalone and should be a member's.
+        FileInUseError: *db* has a torn end, and another program has it open.
         ToolError: a program of Open vSwitch is missing or refuses.
     """
     if not db.exists():
         _create(db, cluster_local, cluster_remotes)
-        return
+        return None
+    if not db.is_file():
+        raise DatafileError(f"{db} is not a file; give another --db")
+    dropped = drop_torn_tail(db)
     name = run("ovsdb-tool", "db-name", str(db))
     if name != DATABASE:
         raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another --db")
@@ -50,26 +58,23 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
             )
         _convert(db)
         _furnish(db)
+    return dropped
 
 
 def _create(db: Path, cluster_local: str | None, cluster_remotes: Sequence[str]) -> None:
     """Make *db*, whole or not at all."""
-    if cluster_remotes:
-        if cluster_local is None:
-            raise DatafileError("a member that joins a cluster has an address; give --cluster-local")
-        run("ovsdb-tool", "join-cluster", str(db), DATABASE, cluster_local, *cluster_remotes)
-        return
-    draft = db.with_name(f"{db.name}.new")
-    draft.unlink(missing_ok=True)
-    run("ovsdb-tool", "create", str(draft), str(SCHEMA_PATH))
-    _furnish(draft)
-    if cluster_local is None:
-        draft.rename(db)
-        return
-    try:
-        run("ovsdb-tool", "create-cluster", str(db), str(draft), cluster_local)
-    finally:
-        draft.unlink()
+    if cluster_remotes and cluster_local is None:
+        raise DatafileError("a member that joins a cluster has an address; give --cluster-local")
+    with tempfile.TemporaryDirectory(prefix=".trunkline-", dir=db.parent) as folder:
+        draft, member = Path(folder, "nb.db"), Path(folder, "member.db")
+        if cluster_remotes and cluster_local is not None:
+            run("ovsdb-tool", "join-cluster", str(member), DATABASE, cluster_local, *cluster_remotes)
+        else:
+            run("ovsdb-tool", "create", str(draft), str(SCHEMA_PATH))
+            _furnish(draft)
+            if cluster_local is not None:
+                run("ovsdb-tool", "create-cluster", str(member), str(draft), cluster_local)
+        (draft if cluster_local is None else member).rename(db)
 
 
 def _convert(db: Path) -> None:
@@ -80,14 +85,8 @@ def _convert(db: Path) -> None:
         )
     if run("ovsdb-tool", "needs-conversion", str(db), str(SCHEMA_PATH)) == "no":
         return
-    shutil.copy2(db, free_backup(db, theirs))
+    shutil.copy2(db, free_path(db, f"{theirs}.backup"))
     run("ovsdb-tool", "convert", str(db), str(SCHEMA_PATH))
-
-
-def free_backup(db: Path, theirs: str) -> Path:
-    """Return the first path for a copy of *db*, of version *theirs* of the schema, that is not taken."""
-    paths = (db.with_name(f"{db.name}.{theirs}.backup{f'.{n}' if n else ''}") for n in count())
-    return next(path for path in paths if not path.exists())
 
 
 def _furnish(db: Path) -> None:

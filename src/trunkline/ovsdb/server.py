@@ -6,11 +6,9 @@ the server's control socket, `nb.ctl` for `nb.pid`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
-import socket
 import sys
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,14 +16,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from trunkline.core.error import TrunklineError
+from trunkline.ovsdb import footprint
 from trunkline.ovsdb.cluster import Standing, standing
 from trunkline.ovsdb.datafile import is_standalone, prepare
+from trunkline.ovsdb.listener import (
+    absolute,
+    bound,
+    passive,
+    refuse_taken,
+    refuse_used_socket,
+    remote,
+    socket_path,
+)
 from trunkline.ovsdb.rpc import Tls
 from trunkline.ovsdb.schema import DATABASE
 from trunkline.ovsdb.tool import ToolError, executable, output, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 DEFAULT_DB = Path("/var/lib/trunkline/nb.db")
 DEFAULT_LISTENER = "punix:/run/trunkline/nb.sock"
@@ -33,6 +41,7 @@ DEFAULT_LISTENER = "punix:/run/trunkline/nb.sock"
 _START_TIMEOUT_S = 60
 _QUORUM_TIMEOUT_S = 10
 _STOP_TIMEOUT_S = 30
+_ANSWER_TIMEOUT_S = 3  # for a question that takes the server no time
 _ATTENDANCE_S = 0.1  # between two looks at a server that does not take commands yet
 
 
@@ -76,52 +85,79 @@ class Server:
         return self.pidfile.with_suffix(".ctl")
 
     def pid(self) -> int | None:
-        """Return the process id of the running server, None where none runs.
+        """Return the process id of the running server, None where none runs."""
+        return footprint.pid(self.pidfile)
 
-        ovsdb-server keeps its pid file locked for as long as it lives, so a stale file or a reused id does
-        not count.
-        """
-        try:
-            with self.pidfile.open() as file:
-                try:
-                    fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return int(file.read())
-        except FileNotFoundError:
-            pass
-        return None
+    def start(self, serving: Serving, *, is_detached: bool, say: Callable[[str], None]) -> None:
+        """Start the server, on a file that is made, mended or converted as need be.
 
-    def start(self, serving: Serving, *, is_detached: bool) -> str | None:
-        """Start the server, on a file that is made or converted as need be.
-
-        Detached, return once it answers; the text, if any, says what it still waits for. Else the calling
-        process becomes the server; a process beside it upgrades a member's cluster once that has a leader.
+        Detached, return once it answers; else the calling process becomes the server, and a process beside it
+        upgrades a member's cluster once that has a leader. *say* is told, a line each, what was dropped of a
+        torn file, and what the server still waits for. Where this raises, no server is left running.
 
         Raises:
-            ServerError: it already runs, or another server answers on one of *listeners*.
+            ServerError: it already runs, or does not answer.
+            ListenerError: it cannot listen on one of its listeners.
+            FootprintError: one of its files is another program's, or cannot be made.
             ToolError: Open vSwitch is not installed, or its programs refuse.
             DatafileError: the file is another database's, or newer than this program.
         """
         pid = self.pid()
         if pid is not None:
             raise ServerError(f"the northbound is already running (pid {pid})")
-        listeners = [_absolute(listener) for listener in serving.listeners]
+        listeners = list(dict.fromkeys(map(absolute, serving.listeners)))
         program = executable("ovsdb-server")
-        for path in filter(None, map(_socket_path, listeners)):
-            _refuse_taken(path)
+        self._refuse_foreign(listeners, serving)
+        for path in (self.db, self.pidfile, *filter(None, map(socket_path, listeners))):
             path.parent.mkdir(parents=True, exist_ok=True)
-        for directory in {self.db.parent, self.pidfile.parent}:
-            directory.mkdir(parents=True, exist_ok=True)
+        if serving.log_file is not None:
+            footprint.make_log(serving.log_file)
         is_new = not self.db.exists()
         if not serving.relayed:
-            prepare(self.db, serving.cluster_local, serving.cluster_remotes)
+            dropped = prepare(self.db, serving.cluster_local, serving.cluster_remotes)
+            if dropped is not None:
+                say(dropped)
         arguments = self._arguments(listeners, serving)
         if not is_detached:
             if not serving.relayed and not is_standalone(self.db):
                 self._leave_attendant(listeners)
             _become(program, arguments)
         run("ovsdb-server", *arguments, "-vconsole:off", "--detach", timeout_s=_START_TIMEOUT_S)
-        return self._await_answer(listeners, serving, is_new=is_new)
+        try:
+            self._require_bound(listeners)
+            note = self._await_answer(listeners, serving, is_new=is_new)
+        except BaseException:
+            if self.pid() is not None:
+                self.stop()
+            raise
+        if note is not None:
+            say(note)
+
+    def _refuse_foreign(self, listeners: Sequence[str], serving: Serving) -> None:
+        """Raise where the server would take something that is not its own: a file, a socket or a port."""
+        sockets = {f"--remote {path}": path for path in filter(None, map(socket_path, listeners))}
+        files = {
+            "--pidfile": self.pidfile,
+            "the control socket": self.control,
+            "--log-file": serving.log_file,
+        }
+        footprint.refuse_shared({"--db": self.db, **files, **sockets})
+        for listener in listeners:
+            refuse_taken(listener)
+        if serving.cluster_local is not None and (among := passive(serving.cluster_local)) is not None:
+            refuse_taken(among)
+        refuse_used_socket(self.control)
+        footprint.refuse_foreign_pidfile(self.pidfile)
+
+    def _require_bound(self, listeners: Sequence[str]) -> None:
+        """Raise ServerError where the server, just started, does not listen on all of *listeners*."""
+        pid = self.pid()
+        if pid is None:
+            raise ServerError("the server ended at once; see its log (--log-file)")
+        listening = bound(listeners, pid)
+        missing = [place for place in listeners if place not in listening]
+        if missing:
+            raise ServerError(f"the server cannot listen on {', '.join(missing)}; see its log (--log-file)")
 
     def stop(self) -> None:
         """Stop the server, and return when it is gone.
@@ -143,20 +179,27 @@ class Server:
                 raise ServerError(f"pid {pid} has not stopped within {_STOP_TIMEOUT_S} s; see its log")
 
     def listeners(self) -> list[str]:
-        """Return what the running server listens on, `db:` aside."""
-        answer = run("ovs-appctl", "-t", str(self.control), "ovsdb-server/list-remotes")
-        return [line for line in answer.splitlines() if not line.startswith("db:")]
+        """Return where the running server was told to listen, `db:` aside.
+
+        Raises:
+            ToolError: the server does not answer on its control socket, or not in time.
+        """
+        answer = self._ask("ovsdb-server/list-remotes", timeout_s=_ANSWER_TIMEOUT_S)
+        return sorted(line for line in answer.splitlines() if not line.startswith("db:"))
 
     def standing(self) -> Standing | None:
         """Return the running server's place in its cluster, None where it is in none."""
         try:
-            return standing(run("ovs-appctl", "-t", str(self.control), "cluster/status", DATABASE))
+            return standing(self._ask("cluster/status", DATABASE, timeout_s=_ANSWER_TIMEOUT_S))
         except ToolError:
             return None
 
+    def _ask(self, *words: str, timeout_s: float = _START_TIMEOUT_S) -> str:
+        return run("ovs-appctl", "-t", str(self.control), *words, timeout_s=timeout_s)
+
     def _arguments(self, listeners: Sequence[str], serving: Serving) -> list[str]:
         tls, log_file = serving.tls, serving.log_file
-        relayed = ",".join(_absolute(place) for place in serving.relayed)
+        relayed = ",".join(absolute(place) for place in serving.relayed)
         return [
             *(f"--remote={listener}" for listener in listeners),
             f"--remote=db:{DATABASE},NB_Global,connections",
@@ -177,7 +220,7 @@ class Server:
         """
         is_patient = is_new and not serving.relayed
         timeout_s = _START_TIMEOUT_S if is_patient else _QUORUM_TIMEOUT_S
-        with self._entrance(listeners) as place:
+        with self.entrance(listeners) as place:
             try:
                 _wait_connected(place, timeout_s)
             except ToolError as error:
@@ -195,23 +238,22 @@ class Server:
         return None
 
     @contextmanager
-    def _entrance(self, listeners: Sequence[str]) -> Iterator[str]:
+    def entrance(self, listeners: Sequence[str], timeout_s: float = _START_TIMEOUT_S) -> Iterator[str]:
         """Give a remote of the running server without TLS; where it has none, for the block alone.
 
         Raises:
-            ToolError: the server does not take commands.
+            ToolError: the server does not take commands, or not within *timeout_s*.
         """
         places = [place for place in map(remote, listeners) if place and not place.startswith("ssl:")]
         if places:
             yield places[0]
             return
-        path = self.pidfile.with_suffix(".start.sock")
-        ask = ("ovs-appctl", "-t", str(self.control))
-        run(*ask, "ovsdb-server/add-remote", f"punix:{path}")
+        path = self.pidfile.with_suffix(f".{os.getpid()}.sock")
+        self._ask("ovsdb-server/add-remote", f"punix:{path}", timeout_s=timeout_s)
         try:
             yield f"unix:{path}"
         finally:
-            run(*ask, "ovsdb-server/remove-remote", f"punix:{path}")
+            self._ask("ovsdb-server/remove-remote", f"punix:{path}", timeout_s=timeout_s)
 
     def _leave_attendant(self, listeners: Sequence[str]) -> None:
         """Leave a process that upgrades the cluster once this process, by then the server, is part of it.
@@ -246,7 +288,7 @@ class Server:
         """Upgrade the cluster where it has a leader by now; return whether it had."""
         with ExitStack() as stack:
             try:
-                place = stack.enter_context(self._entrance(listeners))
+                place = stack.enter_context(self.entrance(listeners))
                 _wait_connected(place, _QUORUM_TIMEOUT_S)
             except ToolError:
                 return False
@@ -277,43 +319,8 @@ def backup(place: str, tls: Tls) -> bytes:
     return output("ovsdb-client", *options, "backup", where, DATABASE)
 
 
-def remote(listener: str) -> str | None:
-    """Return where a client on this machine finds *listener*; None where it is not a listener.
-
-    >>> remote("punix:/run/nb.sock"), remote("ptcp:6651:192.0.2.1"), remote("ptcp:6651")
-    ('unix:/run/nb.sock', 'tcp:192.0.2.1:6651', 'tcp:127.0.0.1:6651')
-    """
-    kind, _, place = listener.partition(":")
-    if kind == "punix":
-        return f"unix:{place}"
-    if kind not in ("ptcp", "pssl"):
-        return None
-    port, _, host = place.partition(":")
-    return f"{kind.removeprefix('p')}:{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"
-
-
-def _socket_path(listener: str) -> Path | None:
-    kind, _, path = listener.partition(":")
-    return Path(path) if kind == "punix" else None
-
-
-def _absolute(place: str) -> str:
-    kind, _, path = place.partition(":")
-    return f"{kind}:{Path(path).absolute()}" if kind in ("punix", "unix") else place
-
-
 def _file(path: str | None) -> str | None:
     return None if path is None else str(Path(path).absolute())
-
-
-def _refuse_taken(path: Path) -> None:
-    """Raise ServerError where a server listens at *path*; ovsdb-server would take its place unasked."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return
-    raise ServerError(f"another server already answers on {path}; stop it, or use another --remote")
 
 
 def _become(program: str, arguments: Sequence[str]) -> NoReturn:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trunkline.ovsdb.access import grant, granted, is_granted
-from trunkline.ovsdb.datafile import free_backup, numbers
+from trunkline.ovsdb.copy import free_path, write_new
+from trunkline.ovsdb.datafile import numbers
 from trunkline.ovsdb.northbound import Northbound
 from trunkline.ovsdb.operation import expect
 from trunkline.ovsdb.refusal import TransactionError
@@ -33,7 +34,7 @@ def upgrade(place: str, db: Path) -> None:
     if numbers(theirs) > numbers(version()):
         return
     if theirs != version():
-        free_backup(db, theirs).write_bytes(output("ovsdb-client", "backup", place, DATABASE))
+        write_new(free_path(db, f"{theirs}.backup"), output("ovsdb-client", "backup", place, DATABASE))
         try:
             run("ovsdb-client", "convert", place, str(SCHEMA_PATH), timeout_s=_CONVERSION_TIMEOUT_S)
         except ToolError:

@@ -1,0 +1,69 @@
+"""What `trunkline nb status` shows: of the server on this machine, or of any northbound within reach."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from trunkline.ovsdb import member
+from trunkline.ovsdb.connection import connections
+from trunkline.ovsdb.listener import bound
+from trunkline.ovsdb.northbound import Northbound
+from trunkline.ovsdb.rpc import UnreachableError
+from trunkline.ovsdb.schema import DATABASE
+from trunkline.ovsdb.tool import ToolError
+
+if TYPE_CHECKING:
+    from trunkline.ovsdb.server import Server
+
+_PATIENCE_S = 3
+
+
+def of_server(server: Server) -> dict[str, Any]:
+    """Return what *server*, of this machine, is and does; it takes a few seconds at most.
+
+    `running`, `pid`, `db`, `db_bytes`; where it runs, `answers`; where it answers, `remotes`, on which it
+    really listens, `not_listening`, on which it was told to and does not, `schema_version`, `rows` and
+    `connections` (None where it has no leader to read them from), and its place in its `cluster`.
+    """
+    pid = server.pid()
+    size = server.db.stat().st_size if server.db.exists() else None
+    seen: dict[str, Any] = {"running": pid is not None, "pid": pid, "db": str(server.db), "db_bytes": size}
+    if pid is None:
+        return seen
+    try:
+        told = server.listeners()
+    except ToolError as error:
+        return seen | {"answers": False, "reason": str(error)}
+    remotes = bound(told, pid)
+    held = {"schema_version": None, "rows": None, "connections": None}
+    try:
+        with server.entrance(remotes, _PATIENCE_S) as place, Northbound.connect(place, timeout_s=1) as nb:
+            held = _held(nb)
+    except (ToolError, UnreachableError) as error:
+        seen["reason"] = str(error)
+    told += held["connections"] or {}
+    listening = bound(told, pid)
+    seen |= {"answers": True, "remotes": remotes}
+    seen |= {"not_listening": [place for place in told if place not in listening], **held}
+    standing = server.standing()
+    return seen if standing is None else seen | {"cluster": asdict(standing)}
+
+
+def of_northbound(nb: Northbound) -> dict[str, Any]:
+    """Return what the server at the other end of *nb* serves.
+
+    `remote`; by its own word (`_Server` in ovsdb-server(5)) its `model` and whether it is the `leader`; then
+    `schema_version`, `rows` and `connections`.
+    """
+    known = {"op": "select", "table": "Database", "where": [["name", "==", DATABASE]]}
+    (row,) = member.transact(nb.rpc, "_Server", [known], _PATIENCE_S)[0]["rows"]
+    return {"remote": nb.rpc.remote, "model": row["model"], "leader": row["leader"], **_held(nb)}
+
+
+def _held(nb: Northbound) -> dict[str, Any]:
+    return {
+        "schema_version": nb.schema_version(),
+        "rows": nb.row_counts(),
+        "connections": connections(nb),
+    }

@@ -1,0 +1,162 @@
+"""Where the northbound listens: refused before it starts, or really so; and `nb status`, which tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from program import Done, refusal, trunkline, typed
+
+from model.certificate import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="tl-listen-"))
+    yield directory
+    trunkline("nb", "stop", "--db", str(directory / "nb.db"))
+    shutil.rmtree(directory)
+
+
+def start(folder: Path, *listeners: str, more: tuple[str, ...] = ()) -> Done:
+    remotes = [word for listener in listeners for word in ("--remote", listener)]
+    return trunkline("nb", "start", "--db", str(folder / "nb.db"), *remotes, "--detach", *more)
+
+
+def status(folder: Path, code: int = 0) -> dict[str, Any]:
+    done = trunkline("nb", "status", "--db", str(folder / "nb.db"), "-o", "json", timeout_s=20)
+    assert (done.code, done.err) == (code, "")
+    seen: dict[str, Any] = json.loads(done.out)
+    return seen
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("listener", "reason"),
+    [
+        ("ptcp:99999:127.0.0.1", "has no port 1–65535; write ptcp:PORT:IP"),
+        ("ptcp:0", "has no port 1–65535; write ptcp:PORT:IP"),
+        ("ptcp:6651:localhost", "is not a place to listen; write ptcp:PORT:IP"),
+        ("ptcp:6651:192.0.2.300", "has no IP address; write ptcp:PORT:IP"),
+        ("pssl:6651:::1", "is not a place to listen; write pssl:PORT:IP, an IPv6 address in brackets"),
+        ("punix:", "is not a place to listen"),
+        ("tcp:127.0.0.1:6651", "is not a place to listen"),
+    ],
+)
+def test_what_is_no_place_to_listen_is_a_usage_error(folder: Path, listener: str, reason: str) -> None:
+    assert reason in refusal(start(folder, listener), 2)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["--remote", "--cluster-local"])
+def test_a_place_that_cannot_be_had_is_refused_before_anything_starts(folder: Path, how: str) -> None:
+    def attempt(port: int, host: str) -> Done:
+        if how == "--remote":
+            return start(folder, f"punix:{folder}/nb.sock", f"ptcp:{port}:{host}")
+        return start(folder, f"punix:{folder}/nb.sock", more=(how, f"tcp:{host}:{port}"))
+
+    with socket.socket() as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        theirs.listen()
+        port = theirs.getsockname()[1]
+        line = refusal(attempt(port, "127.0.0.1"), 1)
+    assert line == (
+        f"trunkline: cannot listen on ptcp:{port}:127.0.0.1: another program listens there; "
+        f"stop it, or use another port"
+    )
+    assert "this machine does not have that address" in refusal(attempt(port, "192.0.2.1"), 1)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_server_that_cannot_listen_after_all_is_not_left_running(folder: Path) -> None:
+    """In /proc nothing can be made: what no look from before the start tells of."""
+    line = refusal(start(folder, f"punix:{folder}/nb.sock", "punix:/proc/nb.sock"), 1)
+    assert line == "trunkline: the server cannot listen on punix:/proc/nb.sock; see its log (--log-file)"
+    assert not status(folder, 1)["running"]
+    assert start(folder, f"punix:{folder}/nb.sock") == (0, "", "")
+
+
+def test_a_path_that_no_socket_can_have_is_refused(folder: Path) -> None:
+    assert "too long for a socket" in refusal(start(folder, f"punix:{folder}/{'x' * 100}/nb.sock"), 1)
+    assert list(folder.iterdir()) == []
+
+
+def test_status_lists_what_is_really_bound_and_what_is_not(folder: Path) -> None:
+    port, gone = free_port(), free_port()
+    sock = f"punix:{folder}/nb.sock"
+    assert start(folder, sock, f"ptcp:{port}:127.0.0.1") == (0, "", "")
+    nb = f"unix:{folder}/nb.sock"
+    with socket.socket() as theirs:
+        theirs.bind(("127.0.0.1", gone))
+        theirs.listen()
+        assert typed(f"nb listen ptcp:{gone}:127.0.0.1", nb) == (0, "", "")
+        seen = status(folder)
+        assert (seen["remotes"], seen["answers"]) == ([f"ptcp:{port}:127.0.0.1", sock], True)
+        assert seen["connections"] == {f"ptcp:{gone}:127.0.0.1": ""}
+        assert seen["not_listening"] == [f"ptcp:{gone}:127.0.0.1"]
+    (folder / "nb.sock").unlink()
+    seen = status(folder)
+    assert seen["remotes"] == [f"ptcp:{port}:127.0.0.1"]
+    assert sock in seen["not_listening"]
+    assert seen["rows"] == {"Network": 0, "Port": 0, "Chassis": 0}
+
+
+def test_a_port_that_nothing_can_be_is_not_written_as_a_connection(folder: Path) -> None:
+    start(folder, f"punix:{folder}/nb.sock")
+    assert "has no port" in refusal(typed("nb listen ptcp:99999:127.0.0.1", f"unix:{folder}/nb.sock"), 2)
+    assert status(folder)["connections"] == {}
+
+
+def test_status_tells_of_a_server_with_tls_alone_and_leaves_it_as_it_was(folder: Path) -> None:
+    port = free_port()
+    files = Authority(folder).issue("server").options
+    assert start(folder, f"pssl:{port}:127.0.0.1", more=files) == (0, "", "")
+    before = sorted(folder.iterdir())
+    seen = status(folder)
+    assert seen["remotes"] == [f"pssl:{port}:127.0.0.1"]
+    assert seen["rows"] == {"Network": 0, "Port": 0, "Chassis": 0}
+    assert seen["schema_version"]
+    assert sorted(folder.iterdir()) == before
+    assert status(folder)["not_listening"] == []
+
+
+def test_status_of_a_server_that_hangs_says_so_within_seconds(folder: Path) -> None:
+    assert start(folder, f"punix:{folder}/nb.sock") == (0, "", "")
+    pid = status(folder)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        seen = status(folder, 1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (seen["running"], seen["pid"], seen["answers"]) == (True, pid, False)
+    assert "has not finished within 3 s" in seen["reason"]
+
+
+def test_status_is_of_the_northbound_that_is_named(folder: Path) -> None:
+    start(folder, f"punix:{folder}/nb.sock")
+    nb = f"unix:{folder}/nb.sock"
+    told = json.loads(trunkline("nb", "status", "-o", "json", nb=nb).out)
+    assert (told["remote"], told["model"]) == (nb, "standalone")
+    assert told["rows"] == {"Network": 0, "Port": 0, "Chassis": 0}
+    assert json.loads(trunkline("nb", "status", "--nb", nb, "-o", "json").out) == told
+    assert "no such socket" in refusal(trunkline("nb", "status", nb=f"unix:{folder}/gone"), 1)
+    # A file that is named is a server of this machine's, whatever the environment says.
+    local = trunkline("nb", "status", "--db", str(folder / "nb.db"), "-o", "json", nb=f"unix:{folder}/gone")
+    assert json.loads(local.out)["running"]
