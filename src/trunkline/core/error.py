@@ -1,8 +1,34 @@
 """The errors that Trunkline raises on purpose: one tree, and what each branch means to a program's caller.
 
-TrunklineError            refused or failed: exit code 1
-├── InvalidValueError     wrong whatever the state of the world: exit code 2, usage
-└── TimedOutError         not there yet: exit code 3
+TrunklineError              refused or failed: exit code 1
+├── InvalidValueError       wrong whatever the state of the world: exit code 2, usage
+│   └── AddressError        a text is not the address that it should be
+├── TimedOutError           not there yet: exit code 3
+│   └── LaggingError        chassis have not applied what is committed
+├── SettingsError           a chassis setting is missing, or makes no sense
+├── DaemonError             the agent cannot start, or cannot go to the background
+├── UnreachableError        no database server answers, or it stopped answering
+├── RequestError            a database server answered a request with an error
+├── RefusedError            something in the northbound is in the way
+├── NotFoundError           there is no such row
+├── TransactionError        the northbound refused in words that have no sentence of ours
+├── RowError                a row of the northbound makes no sense; it becomes a fault
+├── AcceptanceError         the chassis' own database did not take another northbound
+├── ServerError             the northbound's server cannot start or stop
+├── ListenerError           a place to listen is taken, or is not one of this machine's
+├── FileInUseError          another program has the database file open
+├── FootprintError          a file that a daemon would make is somebody else's, or cannot be made
+├── DatafileError           the northbound's file cannot be used
+├── ToolError               a program of Open vSwitch failed
+├── OpenFlowError           between flows and the wire
+│   ├── EncodeError         a flow that the wire cannot carry; its network is quarantined
+│   │   └── FlowTooLarge    more than 64 kB of it
+│   ├── DecodeError         bytes that are not OpenFlow 1.4
+│   └── NotReady            no switch to send to at present
+└── LabError                a lab cannot go up, do its work, or go down
+    ├── TopologyError       its topology makes no sense
+    ├── CommandError        a program that it needs failed
+    └── WaitError           what it waited for did not come
 """
 
 from __future__ import annotations

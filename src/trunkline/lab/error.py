@@ -1,13 +1,4 @@
-"""What can go wrong in the lab.
-
-```
-TrunklineError
-└── LabError            the lab cannot go on
-    ├── TopologyError   the topology file is wrong
-    ├── CommandError    a program that the lab ran refused
-    └── WaitError       what was awaited did not come in time
-```
-"""
+"""What can go wrong in the lab; `trunkline.core.error` draws the tree."""
 
 from __future__ import annotations
 

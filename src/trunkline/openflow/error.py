@@ -1,14 +1,4 @@
-"""What can go wrong between flows and the wire.
-
-```
-TrunklineError
-└── OpenFlowError
-    ├── EncodeError        a flow that the wire cannot carry
-    │   └── FlowTooLarge   more than 64 kB of it
-    ├── DecodeError        bytes that are not OpenFlow 1.4
-    └── NotReady           no switch to send to at present
-```
-"""
+"""What can go wrong between flows and the wire; `trunkline.core.error` draws the tree."""
 
 from __future__ import annotations
 
