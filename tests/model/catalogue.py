@@ -56,6 +56,7 @@ LAYERED: tuple[tuple[Match, tuple[tuple[Field, int | None], ...]], ...] = (
     (ARP, ((Field.ARP_SHA, 0xFF), (Field.ARP_THA, 0xFFFFFF000000))),
     (RARP, ((Field.ARP_SPA, 0xFF0000FF), (Field.ARP_OP, None), (Field.ARP_SHA, 0xFF))),
     (IPV4, ((Field.IPV4_SRC, 0xFFFF0000), (Field.IPV4_DST, 0xFFFFFFFE), (Field.IP_PROTO, None))),
+    (IPV4, ((Field.IP_FRAG, None),)),
     (IPV6, ((Field.IPV6_SRC, ((1 << 64) - 1) << 64), (Field.IPV6_DST, 0xFF), (Field.IP_PROTO, None))),
     ((*IPV4, Field.IP_PROTO(6)), ((Field.TCP_SRC, 0xFFFE), (Field.TCP_DST, 0xFF))),
     ((*IPV6, Field.IP_PROTO(6)), ((Field.TCP_SRC, 0xFFFE), (Field.TCP_DST, 0xFF))),
@@ -67,7 +68,7 @@ LAYERED: tuple[tuple[Match, tuple[tuple[Field, int | None], ...]], ...] = (
 )
 """Fields that need those before them."""
 
-UNWRITABLE = {Field.ETH_TYPE, Field.IP_PROTO}
+UNWRITABLE = {Field.ETH_TYPE, Field.IP_PROTO, Field.IP_FRAG}
 """Fields that Open vSwitch can match but not set."""
 
 
@@ -90,6 +91,8 @@ def matches() -> Iterator[Match]:
 def random_term(order: random.Random, field: Field, mask: int | None) -> Term:
     if field is Field.IN_PORT:
         return field(order.choice((1, 2, 0xFFFE)))
+    if field is Field.IP_FRAG:
+        return field(order.choice((1, 3)))
     value = order.randrange(1, 1 << usable_bits(field))
     if field is Field.VLAN_VID:
         return field(0x1000, mask) if mask else field(value | 0x1000)

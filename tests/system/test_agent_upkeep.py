@@ -5,10 +5,19 @@ DESIGN.md, Lifecycle 12.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6ND_RA, IPv6, IPv6ExtHdrFragment
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+from trunkline.lab import command
 
 pytestmark = pytest.mark.system
 
@@ -32,7 +41,9 @@ def shared() -> Iterator[Site]:
         site.port("z", "net2")
         for port in "abz":
             chassis.plug(port)
-        site.await_up("a", "b", "z")
+        site.port("s", "net2", port_security=True, addresses=["192.0.2.5"])
+        chassis.plug("s")
+        site.await_up("a", "b", "z", "s")
         site.sync()
         yield site
 
@@ -166,3 +177,75 @@ def test_rule_12_of_section_6_fragment_handling_set_by_hand_is_put_back(chassis:
     until(lambda: "nx-match" in chassis.switch.ofctl("get-frags", "br-int"), "put back")
     assert repairs(chassis) == before + 1
     assert "fragment handling drifted wanted=nx-match found=normal" in chassis.agent.log
+
+
+@contextmanager
+def unattended(chassis: DummyChassis) -> Iterator[None]:
+    """Keep the agent from noticing anything for the length of the block."""
+    os.kill(chassis.agent.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(chassis.agent.process.pid, signal.SIGCONT)
+
+
+S = mac_of("s")
+FROM_S = Ether(src=S, dst=BROADCAST)
+V6_FROM_S = FROM_S / IPv6(src="fe80::ff:fe00:73", dst="ff02::1", hlim=255)
+MAY_PASS = {
+    "udp": FROM_S / IP(src="192.0.2.5", dst="192.0.2.9") / UDP(sport=99, dport=99) / Raw(b"x" * 32),
+    "icmp6": V6_FROM_S / ICMPv6EchoRequest(data=b"x" * 32),
+}
+FORGED = {
+    "a DHCP offer": FROM_S
+    / IP(src="192.0.2.5", dst="255.255.255.255", flags="MF", id=7)
+    / UDP(sport=67, dport=68)
+    / Raw(b"x" * 32),
+    "a router advertisement": V6_FROM_S
+    / IPv6ExtHdrFragment(m=1, id=7, nh=58)
+    / ICMPv6ND_RA()
+    / Raw(b"x" * 32),
+    "a DHCPv6 answer": V6_FROM_S
+    / IPv6ExtHdrFragment(m=1, id=7, nh=17)
+    / UDP(sport=547, dport=546)
+    / Raw(b"x" * 32),
+    "one that ends before its UDP header": FROM_S
+    / IP(src="192.0.2.5", dst="255.255.255.255", flags="MF", id=7, proto=17)
+    / Raw(b"\0C\0D"),
+    "one that ends before its ICMPv6 header": V6_FROM_S / IPv6ExtHdrFragment(m=1, id=7, nh=58),
+}
+
+
+def test_rule_13_of_section_5_holds_in_first_fragments_however_the_switch_handles_them(
+    shared: Site, chassis: DummyChassis
+) -> None:
+    """Cold and warm: after a frame that may pass and differs only in what is forbidden."""
+    with unattended(chassis):
+        for handling in ("nx-match", "normal"):
+            chassis.switch.ofctl("set-frags", "br-int", handling)
+            for what, packet in FORGED.items():
+                warmer = MAY_PASS["icmp6" if "router" in what else "udp"]
+                forged = bytes(packet)
+                assert chassis.receive("s", forged) == {}, (handling, what)
+                assert chassis.receive("s", bytes(warmer), forged) == {
+                    "z": [bytes(warmer)],
+                    NIC: [tagged(bytes(warmer), 102)],
+                }, (handling, what)
+    until(lambda: "nx-match" in chassis.switch.ofctl("get-frags", "br-int"), "put back")
+
+
+def tagged(frame: bytes, vlan_id: int) -> bytes:
+    return frame[:12] + b"\x81\x00" + vlan_id.to_bytes(2) + frame[12:]
+
+
+def test_rule_13_of_section_5_holds_where_a_controller_has_tables_go_on_to_the_next(
+    chassis: DummyChassis,
+) -> None:
+    """OpenFlow 1.1 can say so of a table's misses; OpenFlow 1.4 can neither see it nor take it back."""
+    spoofed, unknown = ethernet(BROADCAST, "02:bb:00:00:00:01"), ethernet(BROADCAST, OUTSIDE, 999)
+    of_11 = ["ovs-ofctl", "-O", "OpenFlow11", "mod-table", "br-int", "all"]
+    command.run([*of_11, "continue"], env=chassis.switch.env)
+    assert chassis.receive("s", spoofed) == {}
+    assert chassis.receive(NIC, unknown) == {}
+    assert works(chassis)
+    command.run([*of_11, "drop"], env=chassis.switch.env)

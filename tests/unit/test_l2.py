@@ -84,6 +84,8 @@ def test_a_tag_inside_a_network_is_dropped_unless_it_is_transparent() -> None:
         "table=50,priority=200,reg5=0,vlan_tci=0x1000/0x1000,actions=drop",
         "table=50,priority=190,reg5=0,dl_type=0x8100,actions=drop",
         "table=50,priority=190,reg5=0,dl_type=0x88a8,actions=drop",
+        "table=50,priority=0,actions=drop",
+        "table=80,priority=0,actions=drop",
     ]
 
 

@@ -89,9 +89,12 @@ def test_a_shared_mac_may_come_in_from_the_wire() -> None:
 def test_a_source_that_no_station_has_does_not_come_in_by_any_uplink() -> None:
     """DESIGN.md section 5, rule 7."""
     assert lines(provider, ChassisView((1, 2))) == [
-        f"table=0,priority=190,in_port={uplink},dl_src={source},actions=drop"
-        for uplink in (1, 2)
-        for source in ("01:00:00:00:00:00/01:00:00:00:00:00", "00:00:00:00:00:00")
+        *(
+            f"table=0,priority=190,in_port={uplink},dl_src={source},actions=drop"
+            for uplink in (1, 2)
+            for source in ("01:00:00:00:00:00/01:00:00:00:00:00", "00:00:00:00:00:00")
+        ),
+        *(f"table={table},priority=0,actions=drop" for table in (0, 60, 70)),
     ]
 
 

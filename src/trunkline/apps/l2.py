@@ -35,6 +35,7 @@ def flows(view: View) -> Iterator[Flow]:
     match view:
         case ChassisView():
             yield from _tag_guards()
+            yield from _misses()
         case NetworkView():
             yield from _network(view)
         case LocalPortView():
@@ -55,6 +56,12 @@ def _tag_guards() -> Iterator[Flow]:
     yield Flow(Band.INNER_TAG, (opaque, ANY_TAG), (), by)
     for hidden_tag in HIDDEN_TAGS:
         yield Flow(Band.HIDDEN_TAG, (opaque, hidden_tag), (), by)
+
+
+def _misses() -> Iterator[Flow]:
+    by = cookie(Owner.L2, Subject.CHASSIS)
+    yield Flow(Band.NOWHERE, (), (), by)
+    yield Flow(Band.UNDELIVERED, (), (), by)
 
 
 def _network(net: NetworkView) -> Iterator[Flow]:

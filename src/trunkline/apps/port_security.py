@@ -13,6 +13,7 @@ from trunkline.core.frame import (
     ADVERTISEMENT,
     ANY_TAG,
     ARP,
+    FIRST_FRAGMENT,
     FROM_NO_STATION,
     HIDDEN_TAGS,
     ICMPV6,
@@ -81,8 +82,20 @@ def _chassis() -> Iterator[Flow]:
     yield Flow(Band.PRIORITY_TAG, (PRIORITY_TAG,), (PopVlan(), Resubmit(Table.PORT_SECURITY)), by)
     for source in FROM_NO_STATION:
         yield Flow(Band.NO_SENDER, (source,), _DROP, by)
+    yield Flow(Band.SOURCE_FORGED, (), _DROP, by)
+    yield from _hidden_fragments(by)
     yield from _discovery(by)
     yield from _addresses(by)
+
+
+def _hidden_fragments(by: int) -> Iterator[Flow]:
+    # With fragment handling as it should be, no frame is like that: ports and types of 0 are reserved. With
+    # any other, which somebody may set, every first fragment is, whatever it says.
+    for protocol in (IPV4, IPV6):
+        hidden = (protocol, FIRST_FRAGMENT, _UDP, Field.UDP_SRC(0), Field.UDP_DST(0))
+        yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
+    hidden = (*ICMPV6, FIRST_FRAGMENT, Field.ICMPV6_TYPE(0), Field.ICMPV6_CODE(0))
+    yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
 
 
 def _discovery(by: int) -> Iterator[Flow]:

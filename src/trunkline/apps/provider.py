@@ -38,7 +38,7 @@ def flows(view: View) -> Iterator[Flow]:
     """
     match view:
         case ChassisView():
-            yield from _uplinks(view)
+            yield from _chassis(view)
         case NetworkView(wire=Wire() as wire):
             yield from _arrival(view, wire)
             yield from _departure(view, wire)
@@ -48,11 +48,13 @@ def flows(view: View) -> Iterator[Flow]:
             yield from _remote_port(view)
 
 
-def _uplinks(chassis: ChassisView) -> Iterator[Flow]:
+def _chassis(chassis: ChassisView) -> Iterator[Flow]:
     by = cookie(Owner.PROVIDER, Subject.CHASSIS)
     for ofport in chassis.uplinks:
         for source in FROM_NO_STATION:
             yield Flow(Band.NO_STATION, (Field.IN_PORT(ofport), source), (), by)
+    for miss in (Band.NOBODY, Band.STAYS, Band.NO_WAY_OUT):
+        yield Flow(miss, (), (), by)
 
 
 def _arrival(net: NetworkView, wire: Wire) -> Iterator[Flow]:

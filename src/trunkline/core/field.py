@@ -17,6 +17,7 @@ class Field(Enum):
     Set(field=<Field.REG6: ('reg6', 32)>, value=7)
 
     Names and widths: OpenFlow 1.4.0 section 7.2.3.7 and ovs-fields(7).
+    `IP_FRAG` is 1 for a first fragment, 3 for a later one, 0 for what is none.
     `VLAN_VID` is 13 bits wide: bit 0x1000 says that a tag is present, the low 12 bits are the VLAN id.
     """
 
@@ -30,6 +31,7 @@ class Field(Enum):
     ETH_SRC = ("eth_src", 48)
     ETH_TYPE = ("eth_type", 16)
     VLAN_VID = ("vlan_vid", 13)
+    IP_FRAG = ("ip_frag", 2)
     IP_PROTO = ("ip_proto", 8)
     IPV4_SRC = ("ipv4_src", 32)
     IPV4_DST = ("ipv4_dst", 32)

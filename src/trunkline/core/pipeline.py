@@ -28,7 +28,11 @@ ANY_ADDRESS = Field.REG4
 
 
 class Table(IntEnum):
-    """A table of the integration bridge; the value is its OpenFlow table id. A miss drops."""
+    """A table of the integration bridge; the value is its OpenFlow table id.
+
+    A miss drops by a flow of ours: a passing controller can have a table go on to the next (OpenFlow 1.1
+    TABLE_MOD), which OpenFlow 1.4 neither shows nor takes back.
+    """
 
     CLASSIFY = 0
     PORT_SECURITY = 10
@@ -95,6 +99,7 @@ class Band(Enum):
         "likewise, with a tag that no other network has, where those go to a transparent flat network",
     )
     UPLINK_TAGGED = (Table.CLASSIFY, 40, Owner.PROVIDER, "other tags, to a transparent flat network")
+    NOBODY = (Table.CLASSIFY, 0, Owner.PROVIDER, "no VIF's, and of no network here: drop")
 
     PRIORITY_TAG = (Table.PORT_SECURITY, 400, Owner.PORT_SECURITY, "a priority tag (VID 0) comes off")
     TAGGED = (Table.PORT_SECURITY, 300, Owner.PORT_SECURITY, "a VM that chooses its own VLAN: drop, count")
@@ -106,6 +111,14 @@ class Band(Enum):
     )
     OPEN = (Table.PORT_SECURITY, 200, Owner.PORT_SECURITY, "port security is off: pass")
     SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
+    SOURCE_FORGED = (Table.PORT_SECURITY, 0, Owner.PORT_SECURITY, "any other MAC: drop")
+
+    HIDDEN_FRAGMENT = (
+        Table.ND_DHCP_SECURITY,
+        140,
+        Owner.PORT_SECURITY,
+        "a first fragment whose ports or ICMPv6 type the switch hides: drop",
+    )
 
     NOT_DHCP = (
         Table.ND_DHCP_SECURITY,
@@ -169,10 +182,12 @@ class Band(Enum):
     SHARED_MAC = (Table.L2_LOOKUP, 45, Owner.L2, "a MAC that several ports may own: each of them")
     REMOTE_MAC = (Table.L2_LOOKUP, 40, Owner.PROVIDER, "the MAC of a remote port")
     UNKNOWN = (Table.L2_LOOKUP, 10, Owner.L2, "unknown unicast: on, to the wire")
+    NOWHERE = (Table.L2_LOOKUP, 0, Owner.L2, "of no network here, or for nobody: drop")
 
     LOCAL = (Table.EGRESS, 100, Owner.L2, "the destination is a local port")
     FROM_WIRE = (Table.EGRESS, 50, Owner.PROVIDER, "nothing goes from a physical network to another")
     TO_WIRE = (Table.EGRESS, 10, Owner.PROVIDER, "everything else leaves")
+    STAYS = (Table.EGRESS, 0, Owner.PROVIDER, "a network without an uplink: drop")
 
     REMOTE = (
         Table.EGRESS_EXTERNAL,
@@ -181,8 +196,10 @@ class Band(Enum):
         "to a remote port: its MAC, tag on, out by the uplink",
     )
     BUM_OUT = (Table.EGRESS_EXTERNAL, 10, Owner.PROVIDER, "BUM: tag on, out by the uplink")
+    NO_WAY_OUT = (Table.EGRESS_EXTERNAL, 0, Owner.PROVIDER, "no uplink leads there: drop")
 
     DELIVER = (Table.DISPATCH, 100, Owner.L2, "out of the destination's VIF")
+    UNDELIVERED = (Table.DISPATCH, 0, Owner.L2, "no VIF: drop")
 
     def __init__(self, table: Table, priority: int, owner: Owner, purpose: str) -> None:
         self.table = table
@@ -196,6 +213,7 @@ class Band(Enum):
 _ETHERNET = frozenset({Field.ETH_DST, Field.ETH_SRC, Field.ETH_TYPE, Field.VLAN_VID})
 _LAYER_3 = frozenset(
     {
+        Field.IP_FRAG,
         Field.IP_PROTO,
         Field.IPV4_SRC,
         Field.IPV4_DST,

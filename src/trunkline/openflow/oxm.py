@@ -26,6 +26,7 @@ _CODES: tuple[tuple[Field, int, int], ...] = (
     (Field.IPV4_DST, _BASIC, 12),
     (Field.IPV6_SRC, _BASIC, 26),
     (Field.IPV6_DST, _BASIC, 27),
+    (Field.IP_FRAG, _NICIRA, 26),
     (Field.IP_PROTO, _BASIC, 10),
     (Field.TCP_SRC, _BASIC, 13),
     (Field.TCP_DST, _BASIC, 14),

@@ -68,6 +68,7 @@ _MATCH_NAMES = {
     Field.ARP_TPA: "arp_tpa",
     Field.ARP_OP: "arp_op",
     Field.IP_PROTO: "nw_proto",
+    Field.IP_FRAG: "nw_frag",
     Field.ARP_SHA: "arp_sha",
     Field.ARP_THA: "arp_tha",
     Field.TCP_SRC: "tp_src",
@@ -86,6 +87,8 @@ _RANK = {field: rank for rank, field in enumerate(_MATCH_NAMES)}
 
 _SET_NAMES = {Field.IPV4_SRC: "ip_src", Field.IPV4_DST: "ip_dst"}
 """The names in `set_field` that are not the field's own."""
+
+_FRAGMENT_NAMES = {0: "no", 1: "first", 3: "later"}
 
 _MAC_FIELDS = frozenset(field for field in Field if field.bits == 48)
 _IPV4_FIELDS = frozenset({Field.IPV4_SRC, Field.IPV4_DST, Field.ARP_SPA, Field.ARP_TPA})
@@ -176,6 +179,8 @@ def _mask_word(field: Field, mask: int) -> str:
 
 
 def _value_word(field: Field, value: int) -> str:
+    if field is Field.IP_FRAG:
+        return _FRAGMENT_NAMES.get(value, str(value))
     if field in _MAC_FIELDS:
         digits = f"{value:012x}"
         return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
