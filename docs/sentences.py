@@ -66,6 +66,11 @@ COLUMNS: dict[str, dict[str, str]] = {
     "Chassis": {
         "name": "`external_ids:system-id` of its `Open_vSwitch` row.",
         "hostname": "The host's name, for people.",
+        "host": "What tells this host from another of the same `system-id`: new with each start of its "
+        "`ovsdb-server`.",
+        "claims": "Other hosts of that `system-id` that ask for the row, and their names for people. One "
+        "that is not denied it within 5 s takes it.",
+        "denied": "Those among `claims` that the host has told that it is there.",
         "bridge_mappings": "Bridge by physical network, as its settings say.",
         "nb_cfg": "The last request of `trunkline sync` that it has applied.",
         "nb_cfg_timestamp": "When it applied that, in ms since 1970 by its own clock.",

@@ -392,4 +392,4 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     failures = request.session.testsfailed
     with opened() as started:
         yield started
-        started.is_checked = request.session.testsfailed == failures
+        started.is_checked &= request.session.testsfailed == failures

@@ -395,6 +395,7 @@ class Agent:
         """Whether all that the databases say is in place and acknowledged."""
         return (
             self._are_flows_applied
+            and self.following.is_complete
             and self.nb is not None
             and self.nb.are_conditions_met
             and not self.nb.has_put_off

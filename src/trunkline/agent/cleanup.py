@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import ovs.poller
 import ovs.vlog
 
 from trunkline.agent.daemon import DaemonError, Options, named, require_socket
 from trunkline.agent.settings import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
+from trunkline.agent.tenure import Tenure
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
 from trunkline.openflow.event import BundleApplied, BundleRefused, Event, FlowsRead
@@ -42,7 +43,7 @@ def clean_up(options: Options) -> Iterator[str]:
         raise DaemonError(f"{options.remote} does not answer; start ovsdb-server")
     if not _until(switch, lambda: switch.is_synced, PATIENCE_S):
         raise DaemonError(f"an agent is running here (pid {named(options.rundir)}); stop it first")
-    external_ids = switch.external_ids
+    external_ids, host = switch.external_ids, switch.instance
     bridge = external_ids.get(INTEGRATION_BRIDGE) or DEFAULT_INTEGRATION_BRIDGE
     yield _delete_flows(f"unix:{os.path.join(options.rundir, bridge)}.mgmt", bridge)
     switch.watch(bridge)
@@ -55,17 +56,23 @@ def clean_up(options: Options) -> Iterator[str]:
     if switch.tls is not None:
         tls.use(switch.tls)
     if external_ids.get(SYSTEM_ID) and external_ids.get(NB):
-        yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID]))
+        yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID], host))
 
 
-def _block(wait: Callable[[ovs.poller.Poller], None], deadline_s: float) -> None:
+def _block(waits: Iterable[Callable[[ovs.poller.Poller], None]], deadline_s: float) -> None:
     poller = ovs.poller.Poller()
-    wait(poller)
+    for wait in waits:
+        wait(poller)
     poller.timer_wait(max(0, int((deadline_s - time.monotonic()) * 1000)))
     poller.block()
 
 
-def _until(replica: Replica, is_done: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> bool:
+def _until(
+    replica: Replica,
+    is_done: Callable[[], bool],
+    timeout_s: float = TIMEOUT_S,
+    tenure: Tenure | None = None,
+) -> bool:
     """Run *replica* until *is_done* or time is up; return whether it is done."""
     deadline_s = time.monotonic() + timeout_s
     while True:
@@ -74,7 +81,7 @@ def _until(replica: Replica, is_done: Callable[[], bool], timeout_s: float = TIM
             return True
         if time.monotonic() >= deadline_s:
             return False
-        _block(replica.wait, deadline_s)
+        _block([replica.wait, *([tenure.wait] if tenure is not None else [])], deadline_s)
 
 
 def _await_write(replica: Replica, done: str, failed: str) -> str:
@@ -112,7 +119,7 @@ def _delete_flows(target: str, bridge: str) -> str:
             if session.is_ready and not is_asked:
                 session.read_flows()
                 is_asked = True
-            _block(session.wait, deadline_s)
+            _block([session.wait], deadline_s)
     finally:
         session.close()
     raise DaemonError(f"{target} does not answer; start ovs-vswitchd")
@@ -125,9 +132,17 @@ def _flows(event: Event) -> dict[bytes, bytes] | None:
 def _withdraw(nb: NorthboundReplica) -> str:
     if not _until(nb, lambda: nb.are_conditions_met):
         return f"northbound not reached; once it is back: trunkline chassis delete {nb.chassis}"
+    tenure = Tenure()
+
+    def is_decided() -> bool:
+        return (tenure.run(nb) or tenure.fault is not None) and not nb.is_writing
+
+    if not _until(nb, is_decided, tenure=tenure):
+        return f"northbound lost; once it is back: trunkline chassis delete {nb.chassis}"
+    done = f"chassis {nb.chassis} withdrawn from the northbound"
+    if not tenure.is_held:
+        done = f"chassis {nb.chassis} stays in the northbound: host {nb.hostname} has that name too"
     nb.withdraw(list(nb.rows("Port")))
-    said = _await_write(
-        nb, f"chassis {nb.chassis} withdrawn from the northbound", "the northbound still has it"
-    )
+    said = _await_write(nb, done, "the northbound still has it")
     nb.close()
     return said

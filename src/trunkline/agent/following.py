@@ -10,6 +10,7 @@ from trunkline.agent.allegiance import Allegiance
 from trunkline.agent.departure import Departure
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.settings import Settings
+from trunkline.agent.tenure import Tenure
 from trunkline.core.model import Vif
 from trunkline.core.snapshot import Changes, Snapshot
 from trunkline.ovsdb import tls
@@ -23,9 +24,9 @@ PART_ROWS = 500
 class Following:
     """The northbound that this chassis follows; *nb* is None before the settings name one.
 
-    One that is not obeyed (`Allegiance`) changes nothing: what is known stays. A chassis that gets another
-    name is withdrawn first (`Departure`). *is_complete* says whether the last `changes` were all that the
-    VIFs here need.
+    One that is not obeyed (`Allegiance`) changes nothing: what is known stays. Nor does one where another
+    host has the name of this one (`Tenure`). A chassis that gets another name is withdrawn first
+    (`Departure`). *is_complete* says whether the last `changes` were all that the VIFs here need.
     """
 
     def __init__(self, switch: SwitchReplica, plumbing: Plumbing) -> None:
@@ -33,12 +34,14 @@ class Following:
         self.is_complete = False
         self._switch, self._plumbing = switch, plumbing
         self._allegiance = Allegiance()
+        self._tenure = Tenure()
         self._departure: Departure | None = None
         self._nb_cfg: int | None = None
         self._is_new = False
         self._is_obeyed = False
         self._has_missed = False
         self._is_unread = True
+        self._hosts: set[str] = set()
 
     def follow(self, old: Settings | None, new: Settings, snapshot: Snapshot) -> None:
         """Follow the northbound that *new* names; *old* are the settings that were in force, if any."""
@@ -58,7 +61,8 @@ class Following:
             self.nb.close()
         if new.nb_tls is not None:
             tls.use(new.nb_tls)
-        self.nb = NorthboundReplica(new.nb_remotes, new.chassis)
+        self.nb = NorthboundReplica(new.nb_remotes, new.chassis, self._switch.instance, self._hosts)
+        self._tenure = Tenure()
         self.need(snapshot.vifs)
         self.nb.narrow()
         self._allegiance.forget()
@@ -74,6 +78,7 @@ class Following:
         """Have *poller* wake when `changes` has something to bring."""
         if self.nb is not None:
             self.nb.wait(poller)
+        self._tenure.wait(poller)
 
     def close(self) -> None:
         """End the connection."""
@@ -92,11 +97,13 @@ class Following:
         if nb is None:
             return
         touched = nb.run()
+        self._be_this_host(nb)
         if nb.nb_cfg != self._nb_cfg:
             # The answer covers what was written to the switch's database before the request, too.
             self._nb_cfg = nb.nb_cfg
             self._switch.catch_up()
-        self._is_obeyed = self._obeys(nb, settings)
+        is_ours = self._tenure.run(nb)
+        self._is_obeyed = self._obeys(nb, settings) and is_ours
         if not self._is_obeyed:
             self._has_missed |= bool(touched)
             return
@@ -117,6 +124,12 @@ class Following:
             gone_ports = snapshot.ports.keys() - nb.rows("Port").keys()
             yield Changes(dict.fromkeys(gone_networks), dict.fromkeys(gone_ports))
         self.is_complete = True
+
+    def _be_this_host(self, nb: NorthboundReplica) -> None:
+        """Keep to the row of this chassis where the server of the switch's database was started anew."""
+        if self._switch.instance != nb.host:
+            self._hosts.add(nb.host)
+            nb.be(self._switch.instance)
 
     def _depart(self, departure: Departure, settings: Settings, snapshot: Snapshot) -> None:
         """Go by the new name once the old one is out of the northbound."""
@@ -166,13 +179,18 @@ class Following:
 
     @property
     def reported(self) -> NorthboundReplica | None:
-        """The northbound that reports go to, None where there is none, or one that is being left."""
-        return self.nb if self._departure is None else None
+        """The northbound that reports go to, None where there is none, or one that is being left.
+
+        Nor is there one where another host reports by the name of this one.
+        """
+        return self.nb if self._departure is None and self._tenure.is_held else None
 
     @property
     def faults(self) -> dict[str, str]:
         """Why the northbound is not obeyed, and which rows of it make no sense, by subject."""
         own = {} if self._allegiance.fault is None else {"northbound": self._allegiance.fault}
+        if self._tenure.fault is not None:
+            own |= {"system-id": self._tenure.fault}
         return own | (self.nb.row_faults if self.nb is not None else {})
 
 

@@ -41,13 +41,19 @@ def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) ->
         raise click.UsageError("--live says for whom to wait; give --wait too")
     asked = request(nb)
     silent = wait(nb, asked, timeout_s) if waits else frozenset[str]()
-    for name in sorted(silent):
-        click.echo(
-            printable(
-                f"trunkline: chassis {name!r} is silent: it has not applied {asked.nb_cfg}; start its agent, "
-                f"or `trunkline chassis delete {name}` where the host is gone for good"
-            ),
-            err=True,
-        )
+    said = [
+        *(
+            f"chassis {name!r} is silent: it has not applied {asked.nb_cfg}; start its agent, "
+            f"or `trunkline chassis delete {name}` where the host is gone for good"
+            for name in sorted(silent)
+        ),
+        *(
+            f"host {rival.hostname!r} has the system-id {rival.chassis!r} of another host, and has not "
+            f"applied {asked.nb_cfg}; give it a name of its own"
+            for rival in (asked.rivals if waits else ())
+        ),
+    ]
+    for line in said:
+        click.echo(printable(f"trunkline: {line}"), err=True)
     click.echo(asked.nb_cfg)
-    return EXIT_NO if silent and not is_live_enough else 0
+    return EXIT_NO if said and not is_live_enough else 0

@@ -32,7 +32,10 @@ class Permission(NamedTuple):
 
 _CHASSIS = Permission(
     ("name",),
-    ("hostname", "bridge_mappings", "nb_cfg", "nb_cfg_timestamp", "version", "faults"),
+    (
+        *("hostname", "host", "claims", "denied"),
+        *("bridge_mappings", "nb_cfg", "nb_cfg_timestamp", "version", "faults"),
+    ),
     may_insert_and_delete=True,
 )
 _BINDING = ("chassis", "up")

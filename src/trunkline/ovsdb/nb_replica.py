@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import ovs.poller
@@ -54,6 +54,9 @@ _COLUMNS = {
     "Chassis": [
         "name",
         "hostname",
+        "host",
+        "claims",
+        "denied",
         "bridge_mappings",
         "nb_cfg",
         "nb_cfg_timestamp",
@@ -85,6 +88,28 @@ class Report:
     nb_cfg: int | None = None
 
 
+class Claims(NamedTuple):
+    """Other hosts that ask to be the chassis of a row, and those of them that are denied it.
+
+    A *holder* is to be written as the host that the row is of; None: the row's stays.
+    """
+
+    hostname_by_host: dict[str, str]
+    denied: frozenset[str]
+    holder: str | None = None
+
+    def entered(self, host: str, hostname: str) -> Claims:
+        """Return these claims and that of *host*."""
+        return self._replace(
+            hostname_by_host=self.hostname_by_host | {host: hostname}, denied=self.denied - {host}
+        )
+
+    def left(self, host: str) -> Claims:
+        """Return the claims of others than *host*."""
+        others = {other: name for other, name in self.hostname_by_host.items() if other != host}
+        return self._replace(hostname_by_host=others, denied=self.denied - {host})
+
+
 @dataclass(frozen=True, slots=True)
 class Binding:
     """Who should hold a port: *chassis* (None: nobody), and whether it is up there."""
@@ -99,12 +124,15 @@ class NorthboundReplica(Replica):
     It loads the ports that VIFs here name, their sub-ports, the networks of both, all ports of those networks
     whose `remote_ports` is `explicit`, all networks of a physical network of which one here is flat and
     transparent, and whatever port the database says is held here. *row_faults* says
-    which rows make no sense, and why.
+    which rows make no sense, and why. *host* tells this host from another of the same name; *former_hosts*
+    are other values that it had for that.
     """
 
-    def __init__(self, remotes: str, chassis: str) -> None:
+    def __init__(self, remotes: str, chassis: str, host: str = "", former_hosts: Iterable[str] = ()) -> None:
         super().__init__(remotes, _schema(), _COLUMNS)
         self.chassis = chassis
+        self.host = host
+        self._former_hosts = set(former_hosts)
         self.row_faults: dict[str, str] = {}
         self._restricted_session: int | None = None
         self._is_registered = False
@@ -153,6 +181,29 @@ class NorthboundReplica(Replica):
         """
         self._is_registered = self._is_registered or self._chassis_row() is not None
         return self._is_registered
+
+    def be(self, host: str) -> None:
+        """Be *host* from now on, and still what this host was before."""
+        self._former_hosts.add(self.host)
+        self.host = host
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the row of this chassis is of this host, or of none, or not there."""
+        row = self._chassis_row()
+        return row is None or one(row, "host") in {"", self.host, *self._former_hosts}
+
+    @property
+    def claims(self) -> Claims:
+        """Which other hosts ask to be this chassis."""
+        row = self._chassis_row()
+        return Claims({}, frozenset()) if row is None else Claims(pairs(row, "claims"), every(row, "denied"))
+
+    @property
+    def hostname(self) -> str:
+        """The name, for people, of the host that the row of this chassis is of."""
+        row = self._chassis_row()
+        return "" if row is None else str(one(row, "hostname"))
 
     def _chassis_row(self) -> Any:
         for row in self.rows("Chassis").values():
@@ -262,7 +313,8 @@ class NorthboundReplica(Replica):
             self._restricted_session = self._synced_session
             return Outcome.AGAIN
         # What the database will not have must not keep this chassis from its work.
-        self._is_registered = self._is_registered or outcome is Outcome.FAILED
+        is_refused = outcome is Outcome.FAILED and self._chassis_row() is None
+        self._is_registered = self._is_registered or is_refused
         return outcome
 
     def write(self, report: Report, bindings: dict[UUID, Binding], now_ms: int) -> None:
@@ -286,6 +338,7 @@ class NorthboundReplica(Replica):
         else:
             current = {column: getattr(row, column) for column in _COLUMNS["Chassis"]}
         wanted: dict[str, Any] = {
+            "host": self.host,
             "hostname": report.hostname,
             "version": report.version,
             "bridge_mappings": report.bridge_mappings,
@@ -299,6 +352,21 @@ class NorthboundReplica(Replica):
             setattr(row, column, value)
         if "nb_cfg" in differing or not current:
             row.nb_cfg_timestamp = now_ms
+
+    def write_claims(self, claims: Claims) -> None:
+        """Begin a write of *claims*; it ends with `Outcome.AGAIN` where another writer came first."""
+        transaction = self.begin(f"trunkline agent of {self.chassis} on host {self.host}")
+        row = self._chassis_row()
+        if row is not None:
+            for column in ("host", "claims", "denied"):
+                row.verify(column)
+            if pairs(row, "claims") != claims.hostname_by_host:
+                row.claims = claims.hostname_by_host
+            if every(row, "denied") != claims.denied:
+                row.denied = sorted(claims.denied)
+            if claims.holder is not None:
+                row.host = claims.holder
+        self.commit(transaction)
 
     def _write_binding(self, port_id: UUID, binding: Binding) -> None:
         row = self.rows("Port").get(port_id)
@@ -315,6 +383,7 @@ class NorthboundReplica(Replica):
         row = self._chassis_row()
         return (
             row is not None
+            and one(row, "host") == self.host
             and one(row, "hostname") == report.hostname
             and one(row, "version") == report.version
             and pairs(row, "bridge_mappings") == report.bridge_mappings
@@ -336,8 +405,12 @@ class NorthboundReplica(Replica):
     def withdraw(self, port_ids: Iterable[UUID], successor: str | None = None) -> None:
         """Begin a write that takes out the `Chassis` row and leaves the ports with *port_ids* to nobody.
 
-        The same host goes on as *successor*, if that is given: its row takes the place of this one.
+        The same host goes on as *successor*, if that is given: its row takes the place of this one. Where
+        another host has the name, all that is taken out is the claim to it.
         """
+        if not self.is_ours:
+            self.write_claims(self.claims.left(self.host))
+            return
         transaction = self.begin(f"trunkline agent of {self.chassis} withdraws")
         if successor is not None:
             transaction.insert(self._idl.tables["Chassis"]).name = successor

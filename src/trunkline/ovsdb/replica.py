@@ -191,6 +191,11 @@ class Replica:
         return self._synced_session is not None
 
     @property
+    def session(self) -> int | None:
+        """A number that each connection that brought the rows has of its own; None before the first."""
+        return self._synced_session
+
+    @property
     def are_conditions_met(self) -> bool:
         """Whether the server has sent all rows that the latest conditions ask for."""
         states = (table.condition_state for table in self._idl.tables.values())

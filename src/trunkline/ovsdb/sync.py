@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.error import TimedOutError
-from trunkline.ovsdb.operation import increment, select, update
+from trunkline.ovsdb.operation import decoded_row, increment, select, update
 from trunkline.ovsdb.refusal import RefusedError
 from trunkline.ovsdb.schema import DATABASE
 
@@ -45,12 +45,20 @@ class LaggingError(TimedOutError):
         self.silent = silent
 
 
+class Rival(NamedTuple):
+    """A host that goes by the name of a chassis that it is not; it follows nothing that is committed."""
+
+    chassis: str
+    hostname: str
+
+
 class Request(NamedTuple):
-    """A request to all chassis: the *live* ones are waited for, the *silent* ones are not."""
+    """A request to all chassis: the *live* ones are waited for, the *silent* ones and *rivals* are not."""
 
     nb_cfg: int
     live: frozenset[str]
     silent: frozenset[str]
+    rivals: tuple[Rival, ...] = ()
 
 
 def is_silent(chassis: Mapping[str, Any]) -> bool:
@@ -70,14 +78,16 @@ def request(nb: Northbound) -> Request:
             increment("NB_Global", "nb_cfg"),
             update("NB_Global", row={"nb_cfg_timestamp": now_ms}),
             select("NB_Global", only=("nb_cfg",)),
-            select("Chassis", only=("name", "nb_cfg", "silent_at")),
+            select("Chassis", only=("name", "nb_cfg", "silent_at", "claims")),
         ]
     )
     if not after["rows"]:
         raise RefusedError("the northbound has no NB_Global row; `trunkline nb start` makes it")
-    silent = frozenset(row["name"] for row in chassis["rows"] if is_silent(row))
-    live = frozenset(row["name"] for row in chassis["rows"]) - silent
-    return Request(after["rows"][0]["nb_cfg"], live, silent)
+    rows = [decoded_row("Chassis", row) for row in chassis["rows"]]
+    silent = frozenset(row["name"] for row in rows if is_silent(row))
+    live = frozenset(row["name"] for row in rows) - silent
+    rivals = sorted(Rival(row["name"], hostname) for row in rows for hostname in row["claims"].values())
+    return Request(after["rows"][0]["nb_cfg"], live, silent, tuple(rivals))
 
 
 def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from trunkline.core.index import Index
 from trunkline.core.model import Vif
@@ -123,6 +123,7 @@ class SwitchReplica(Replica):
             LOCK,
         )
         self.bridge = ""
+        self._instance = str(uuid4())
         self._awaited_cfg = 0
         self._id_by_name: dict[str, dict[str, UUID]] = {"Bridge": {}, "Port": {}, "Interface": {}}
         self._name_by_id: dict[UUID, str] = {}
@@ -140,6 +141,19 @@ class SwitchReplica(Replica):
     def external_ids(self) -> dict[str, str]:
         """The `external_ids` of the `Open_vSwitch` row: the chassis settings."""
         return {} if self.root is None else pairs(self.root, "external_ids")
+
+    @property
+    def instance(self) -> str:
+        """What tells this switch from a copy of it: its database's server has a new one at each start.
+
+        It is the UUID of that server's own row of the database (ovsdb-server(5)), which no disk keeps.
+        """
+        tables = self._idl.server_tables or {}
+        rows = tables["Database"].rows if "Database" in tables else {}
+        self._instance = next(
+            (str(id_) for id_, row in rows.items() if row.name == "Open_vSwitch"), self._instance
+        )
+        return self._instance
 
     @property
     def tls(self) -> Tls | None:
