@@ -60,7 +60,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "up": "Whether the switch of that chassis has acknowledged its flows; written by that chassis.",
         "parent": "Of a trunk's sub-port: the name of the port whose VIF it shares.",
         "parent_vlan": "Of a sub-port: its tag on that VIF.",
-        "options": "Settings of one port; `announce=false` stops its announcements.",
+        "options": "Settings of one port; `announce=false` stops its announcements, and "
+        "`control-frames=true`, which needs `port_security` off, lets spanning tree, LLDP and other control "
+        "frames pass to and from it.",
         "external_ids": _EXTERNAL_IDS,
     },
     "Chassis": {

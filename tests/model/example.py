@@ -23,6 +23,7 @@ NETWORK = NetworkView(
     is_transparent=False,
     outlets=(Outlet(10), Outlet(11)),
     unknown_outlets=(),
+    control_outlets=(),
 )
 PORT = LocalPortView(
     key=0x2A,
@@ -34,6 +35,7 @@ PORT = LocalPortView(
     is_transparent=False,
     is_secured=True,
     is_announced=True,
+    passes_control=False,
     addresses=(),
     allowed_pairs=(),
 )

@@ -79,6 +79,8 @@ class Oracle:
             tags = tags[1:]
         if _is_no_station(frame.src):  # 13
             return []
+        if _is_control(frame.dst) and not _passes_control(port):  # 17
+            return []
         network = self.rows.networks[port.network_id]
         if port.is_secured and not self._may_send(port, frame):  # 13
             return []
@@ -102,7 +104,9 @@ class Oracle:
         is_known_remote = (
             any(self._place[id_] == "remote" for id_ in owners) and not network.learns_remote_ports
         )
-        if frame.dst & _GROUP:  # 5, 10
+        if _is_control(frame.dst):  # 17
+            to, leaves = {at for id_, at in here.items() if _passes_control(self.rows.ports[id_])}, True
+        elif frame.dst & _GROUP:  # 5, 10
             to, leaves = set(here.values()), True
         elif is_shared:  # 15
             leaves = not to or is_known_remote or network.learns_remote_ports
@@ -193,6 +197,14 @@ class Oracle:
     def _is_parsed(self, frame: Frame, tags: tuple[Tag, ...]) -> bool:
         """Return whether the first of *tags*, the last ones of *frame*, is parsed."""
         return len(frame.tags) - len(tags) < self.vlan_limit
+
+
+def _is_control(mac: int) -> bool:
+    return 0x0180C2000000 <= mac <= 0x0180C200000F
+
+
+def _passes_control(port: Port) -> bool:
+    return port.passes_control and not port.is_secured
 
 
 def _is_no_station(mac: int) -> bool:

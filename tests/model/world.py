@@ -41,6 +41,7 @@ _REQUESTED = (
     *((),) * 14,
     *((CHASSIS,), ("chassis-b",), (CHASSIS, "chassis-b"), ("chassis-b", CHASSIS)),
 )
+GROUPS = (BROADCAST, BROADCAST, 0x3333FF000001, 0x0180C2000000, 0x0180C200000F, 0x0180C2000010)
 NAMES = tuple(f"port-{number}" for number in range(8))
 
 
@@ -69,7 +70,7 @@ def frame(random: Random, world: Rows) -> tuple[int, Frame]:
     """Return a frame that may matter in *world*, and the port that it comes in by."""
     in_port, src, network_id, tags = random.choice((_from_vif, _from_vif, _from_wire))(random, world)
     known = [port.mac for port in world.ports.values() if port.network_id == network_id] or list(MACS)
-    dst = random.choice((*known, *known, *known, *MACS, BROADCAST, BROADCAST, 0x3333FF000001, 0x0200000000FF))
+    dst = random.choice((*known, *known, *known, *MACS, *GROUPS, 0x0200000000FF))
     if random.random() < 0.2:
         tags = _tags(random)
     if random.random() < 0.04:
@@ -195,6 +196,7 @@ def _port(random: Random, number: int, networks: Sequence[Network]) -> Port:
         is_secured=random.random() < 0.6,
         allowed_pairs=tuple(_pair(random) for _ in range(random.choice((0, 0, 0, 1, 2)))),
         takes_unknown_macs=random.random() < 0.3,
+        passes_control=random.random() < 0.3,
         requested_chassis=random.choice(_REQUESTED),
         chassis=random.choice((None, None, None, None, CHASSIS, CHASSIS, CHASSIS, CHASSIS, "chassis-b")),
         parent=random.choice(NAMES) if is_subport else None,
@@ -290,6 +292,7 @@ def _edit_port(random: Random, old: Rows) -> Rows:
             "requested_chassis",
             "chassis",
             "takes_unknown_macs",
+            "passes_control",
             "network_id",
             "parent",
             "is_secured",

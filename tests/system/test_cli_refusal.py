@@ -101,6 +101,11 @@ REFUSALS = [
     ),
     ("port set web1 --mac zz", 2, "'zz' is not a MAC address; write it as 02:00:00:00:00:01"),
     (
+        "port set web1 --option control-frames=true",
+        2,
+        "--option control-frames=true needs port security off; add --no-port-security",
+    ),
+    (
         "port set web1 --unknown-macs",
         2,
         "--unknown-macs needs port security off; add --no-port-security",

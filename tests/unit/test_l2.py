@@ -9,6 +9,8 @@ from trunkline.openflow.message import encode
 
 GROUP = "dl_dst=01:00:00:00:00:00/01:00:00:00:00:00"
 
+CONTROL = "dl_dst=01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0"
+
 
 def test_bum_has_one_output_for_each_local_port_and_goes_on() -> None:
     """DESIGN.md section 5, rules 5 and 10."""
@@ -84,9 +86,18 @@ def test_a_tag_inside_a_network_is_dropped_unless_it_is_transparent() -> None:
         "table=50,priority=200,reg5=0,vlan_tci=0x1000/0x1000,actions=drop",
         "table=50,priority=190,reg5=0,dl_type=0x8100,actions=drop",
         "table=50,priority=190,reg5=0,dl_type=0x88a8,actions=drop",
+        f"table=50,priority=150,{CONTROL},actions=drop",
         "table=50,priority=0,actions=drop",
         "table=80,priority=0,actions=drop",
     ]
+
+
+def test_control_frames_reach_the_ports_that_may_have_them_and_the_wire() -> None:
+    """DESIGN.md section 5, rule 17."""
+    assert [line for line in lines(l2, NETWORK) if CONTROL in line] == []
+    assert lines(l2, NETWORK, control_outlets=(Outlet(11),))[0] == (
+        f"table=50,priority=160,metadata=0x7,{CONTROL},actions=output:11,set_field:0->reg7,goto_table:60"
+    )
 
 
 def test_l2_knows_nothing_of_remote_ports() -> None:
@@ -97,6 +108,6 @@ def test_a_broadcast_to_2000_local_ports_or_subports_fits_one_message() -> None:
     """DESIGN.md section 4."""
     for vlan_id in (None, 5):
         outlets = tuple(Outlet(ofport, vlan_id) for ofport in range(1, 2001))
-        net = NETWORK.__class__(7, NETWORK.wire, True, False, outlets, ())
+        net = NETWORK._replace(outlets=outlets, control_outlets=outlets)
         for flow in l2.flows(net):
             assert len(encode(flow).body) < 2**16 - 200

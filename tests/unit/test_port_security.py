@@ -10,6 +10,7 @@ from trunkline.core.model import AllowedPair
 from trunkline.core.view import ChassisView
 
 TAGGED = "table=10,priority=300,reg6=0x2a,vlan_tci=0x1000/0x1000,actions=drop"
+CONTROL = "dl_dst=01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0"
 TELLING_BITS = (
     *("0x1", "0x8", "0x9", "0x10", "0x11", "0x18", "0x19"),
     *("0x8000", "0x8001", "0x8008", "0x8009", "0x8010", "0x8011", "0x8018", "0x8019"),
@@ -45,6 +46,15 @@ def test_a_port_without_security_may_send_anything_but_tags() -> None:
     """DESIGN.md section 5, rules 11 and 13."""
     assert lines(port_security, PORT, is_secured=False) == [
         TAGGED,
+        "table=10,priority=200,reg6=0x2a,actions=goto_table:50",
+    ]
+
+
+def test_control_frames_pass_where_a_port_without_security_asks_for_them() -> None:
+    """DESIGN.md section 5, rule 17."""
+    assert lines(port_security, PORT, is_secured=False, passes_control=True) == [
+        TAGGED,
+        f"table=10,priority=260,reg6=0x2a,{CONTROL},actions=goto_table:50",
         "table=10,priority=200,reg6=0x2a,actions=goto_table:50",
     ]
 
@@ -127,6 +137,7 @@ def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None
         "table=10,priority=400,dl_vlan=0,actions=pop_vlan,resubmit(,10)",
         "table=10,priority=280,dl_src=01:00:00:00:00:00/01:00:00:00:00:00,actions=drop",
         "table=10,priority=280,dl_src=00:00:00:00:00:00,actions=drop",
+        f"table=10,priority=250,{CONTROL},actions=drop",
         "table=10,priority=0,actions=drop",
         "table=20,priority=140,udp,nw_frag=first,tp_src=0,tp_dst=0,actions=drop",
         "table=20,priority=140,udp6,nw_frag=first,tp_src=0,tp_dst=0,actions=drop",

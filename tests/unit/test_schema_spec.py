@@ -43,6 +43,10 @@ def test_a_network_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], 
     [
         ({"unknown_macs": True}, "--unknown-macs needs port security off; add --no-port-security"),
         (
+            {"options": {"control-frames": "true"}},
+            "--option control-frames=true needs port security off; add --no-port-security",
+        ),
+        (
             {"parent": "trunk"},
             "a sub-port has both a parent and a tag; give --parent and --parent-vlan together",
         ),

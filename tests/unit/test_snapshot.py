@@ -161,6 +161,21 @@ def test_a_secured_port_that_should_take_unknown_macs_does_not_and_says_so() -> 
     assert found.faults == {}
 
 
+def test_a_secured_port_that_control_frames_should_pass_is_held_all_the_same_and_says_so() -> None:
+    """DESIGN.md section 5, rule 17: needs port security off, and an option."""
+    found = clean()
+    for is_secured, asked, passes in ((True, True, False), (False, True, True), (False, False, False)):
+        port = HERE._replace(passes_control=asked, is_secured=is_secured)
+        found.change(Changes(ports={HERE.id: port}))
+        views = found.refresh()
+        network, here = views[Subject.NETWORK, NET.id], views[Subject.PORT, HERE.id]
+        assert isinstance(network, NetworkView)
+        assert isinstance(here, LocalPortView)
+        assert network.control_outlets == ((Outlet(10),) if passes else ())
+        assert here.passes_control is passes
+        assert list(found.faults) == (["port here"] if asked and is_secured else [])
+
+
 def test_the_additional_chassis_of_a_migration_is_local_once_it_is_awake() -> None:
     migrating = HERE._replace(requested_chassis=("chassis-b", CHASSIS))
     found = snapshot(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
-from trunkline.core.frame import ANY_TAG, HIDDEN_TAGS, TO_GROUP, VLAN_PRESENT, VLAN_RESERVED
+from trunkline.core.frame import ANY_TAG, CONTROL, HIDDEN_TAGS, TO_GROUP, VLAN_PRESENT, VLAN_RESERVED
 from trunkline.core.pipeline import (
     DESTINATION_PORT,
     INNER_TAGS,
@@ -35,6 +35,7 @@ def flows(view: View) -> Iterator[Flow]:
     match view:
         case ChassisView():
             yield from _tag_guards()
+            yield Flow(Band.CONTROL, (CONTROL,), (), cookie(Owner.L2, Subject.CHASSIS))
             yield from _misses()
         case NetworkView():
             yield from _network(view)
@@ -68,6 +69,8 @@ def _network(net: NetworkView) -> Iterator[Flow]:
     by = cookie(Owner.L2, Subject.NETWORK, net.key)
     network = NETWORK(net.key)
     on = (DESTINATION_PORT.set(0), Goto(Table.EGRESS))
+    if net.control_outlets:
+        yield Flow(Band.CONTROL_MEMBER, (network, CONTROL), (*_copies(net.control_outlets), *on), by)
     yield Flow(Band.BUM, (network, TO_GROUP), (*_copies(net.outlets), *on), by)
     unknown = (*_copies(net.unknown_outlets), *(on if net.floods_unknown else ()))
     if unknown:

@@ -13,6 +13,7 @@ from trunkline.core.frame import (
     ADVERTISEMENT,
     ANY_TAG,
     ARP,
+    CONTROL,
     FIRST_FRAGMENT,
     FROM_NO_STATION,
     HIDDEN_TAGS,
@@ -65,9 +66,11 @@ def flows(view: View) -> Iterator[Flow]:
     """Yield the flows that hold a VIF to its port: all of PORT_SECURITY, ND_DHCP_SECURITY and
     ADDRESS_SECURITY.
 
-    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off; else 5
-    for each MAC that may use any address, 3 for each other MAC, and at most 4 for each address, the
-    link-local one of the MAC (EUI-64) included. Models: RFC 826, 903, 2131, 3376, 3810, 4861, 5227, 8415.
+    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off (2 where
+    control frames pass); else 5 for each MAC that may use any address, 3 for each other MAC, and at most 4
+    for each address, the link-local one of the MAC (EUI-64) included.
+
+    Models: RFC 826, 903, 2131, 3376, 3810, 4861, 5227, 8415.
     """
     match view:
         case ChassisView():
@@ -82,6 +85,7 @@ def _chassis() -> Iterator[Flow]:
     yield Flow(Band.PRIORITY_TAG, (PRIORITY_TAG,), (PopVlan(), Resubmit(Table.PORT_SECURITY)), by)
     for source in FROM_NO_STATION:
         yield Flow(Band.NO_SENDER, (source,), _DROP, by)
+    yield Flow(Band.CONTROL_REFUSED, (CONTROL,), _DROP, by)
     yield Flow(Band.SOURCE_FORGED, (), _DROP, by)
     yield from _hidden_fragments(by)
     yield from _discovery(by)
@@ -158,6 +162,8 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
     source = SOURCE_PORT(port.key)
     if not port.is_transparent:
         yield Flow(Band.TAGGED, (source, ANY_TAG), _DROP, by)
+    if port.passes_control:
+        yield Flow(Band.CONTROL_SENDER, (source, CONTROL), _PASS, by)
     if not port.is_secured:
         yield Flow(Band.OPEN, (source,), _PASS, by)
         return

@@ -92,7 +92,8 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 multiple=True,
                 metavar="KEY=VALUE",
                 callback=_options,
-                help="announce=false: do not announce it; an empty VALUE takes KEY away; may be repeated.",
+                help="announce=false: do not announce it; control-frames=true: let spanning tree, LLDP and "
+                "such pass; an empty VALUE takes KEY away; may be repeated.",
             ),
         ]
     ):

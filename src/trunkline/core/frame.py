@@ -43,11 +43,16 @@ VLAN_RESERVED = 4095
 GROUP_BIT = 1 << 40
 """The bit of a MAC that says that it is a group's: multicast or broadcast."""
 
+CONTROL_GROUPS = 0x0180C2000000, 0xFFFFFFFFFFF0
+"""The group addresses, with their mask, of control frames: spanning tree, LACP, 802.1X, LLDP and such.
+They concern one link, and no bridge forwards them (IEEE 802.1Q-2018 table 8-1)."""
+
 UNTAGGED = Field.VLAN_VID(0)
 ANY_TAG = Field.VLAN_VID(VLAN_PRESENT, VLAN_PRESENT)
 PRIORITY_TAG = Field.VLAN_VID(VLAN_PRESENT)
 UNTAGGED_OR_PRIORITY = Field.VLAN_VID(0, 0xFFF)
 TO_GROUP = Field.ETH_DST(GROUP_BIT, GROUP_BIT)
+CONTROL = Field.ETH_DST(*CONTROL_GROUPS)
 
 FROM_NO_STATION = (Field.ETH_SRC(GROUP_BIT, GROUP_BIT), Field.ETH_SRC(0))
 """A source MAC that no station has: a group's, or all zero (IEEE 802-2014 section 8.2)."""

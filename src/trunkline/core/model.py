@@ -52,6 +52,8 @@ class Port(NamedTuple):
     *key* is 1 to 2**32 - 1. *requested_chassis* names the chassis that should hold the port, the main one
     first; empty means whichever has the VIF. *chassis* is the one that holds it now. A sub-port of a trunk
     has *parent*, the name of the port whose VIF it shares, and *parent_vlan*, its tag there (1–4094).
+    *passes_control* asks for control frames (`frame.CONTROL_GROUPS`) to and from it; only an unsecured port
+    gets them.
     """
 
     id: UUID
@@ -70,6 +72,7 @@ class Port(NamedTuple):
     parent: str | None = None
     parent_vlan: int | None = None
     is_announced: bool = True
+    passes_control: bool = False
 
 
 class Vif(NamedTuple):

@@ -109,6 +109,18 @@ class Band(Enum):
         Owner.PORT_SECURITY,
         "from a VIF with a source that no station has (multicast, zero): drop, count",
     )
+    CONTROL_SENDER = (
+        Table.PORT_SECURITY,
+        260,
+        Owner.PORT_SECURITY,
+        "a control frame (to 01:80:c2:00:00:00–0f) of a port that may send them: pass",
+    )
+    CONTROL_REFUSED = (
+        Table.PORT_SECURITY,
+        250,
+        Owner.PORT_SECURITY,
+        "any other control frame of a VM: drop, count",
+    )
     OPEN = (Table.PORT_SECURITY, 200, Owner.PORT_SECURITY, "port security is off: pass")
     SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
     SOURCE_FORGED = (Table.PORT_SECURITY, 0, Owner.PORT_SECURITY, "any other MAC: drop")
@@ -177,6 +189,13 @@ class Band(Enum):
     RESERVED_TAG = (Table.L2_LOOKUP, 300, Owner.L2, "VLAN id 4095: drop")
     INNER_TAG = (Table.L2_LOOKUP, 200, Owner.L2, "a tag inside a network that is not transparent: drop")
     HIDDEN_TAG = (Table.L2_LOOKUP, 190, Owner.L2, "likewise, a tag that vlan-limit kept from being parsed")
+    CONTROL_MEMBER = (
+        Table.L2_LOOKUP,
+        160,
+        Owner.L2,
+        "a control frame, where local ports may receive them: each of these, then on",
+    )
+    CONTROL = (Table.L2_LOOKUP, 150, Owner.L2, "any other control frame: drop, count")
     BUM = (Table.L2_LOOKUP, 100, Owner.L2, "broadcast and multicast: every local port, then on")
     LOCAL_MAC = (Table.L2_LOOKUP, 50, Owner.L2, "the MAC of a local port")
     SHARED_MAC = (Table.L2_LOOKUP, 45, Owner.L2, "a MAC that several ports may own: each of them")

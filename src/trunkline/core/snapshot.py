@@ -117,14 +117,17 @@ class Snapshot(Rows):
         return Wire(uplink.ofport, network.vlan_id) if uplink is not None else None
 
     def _network_view(self, network: Network) -> NetworkView:
-        outlets, unknown_outlets = [], []
+        outlets, unknown_outlets, control_outlets = [], [], []
         for port_id in self._locals_by_network[network.id]:
             outlet = self._seats[port_id].outlet
             if outlet is None:
                 continue
             outlets.append(outlet)
-            if _receives_unknown(self.ports[port_id]):
+            port = self.ports[port_id]
+            if _receives_unknown(port):
                 unknown_outlets.append(outlet)
+            if _passes_control(port):
+                control_outlets.append(outlet)
         return NetworkView(
             key=network.key,
             wire=self._wire(network),
@@ -132,6 +135,7 @@ class Snapshot(Rows):
             is_transparent=network.is_transparent,
             outlets=tuple(sorted(outlets, key=_outlet_order)),
             unknown_outlets=tuple(sorted(unknown_outlets, key=_outlet_order)),
+            control_outlets=tuple(sorted(control_outlets, key=_outlet_order)),
         )
 
     def _port_view(self, port: Port) -> LocalPortView | RemotePortView | None:
@@ -152,6 +156,7 @@ class Snapshot(Rows):
                 is_transparent=network.is_transparent,
                 is_secured=port.is_secured,
                 is_announced=port.is_announced and not self._is_leaving(port),
+                passes_control=_passes_control(port),
                 addresses=port.addresses,
                 allowed_pairs=port.allowed_pairs,
             )
@@ -192,7 +197,14 @@ def _receives_unknown(port: Port) -> bool:
     return port.takes_unknown_macs and not port.is_secured
 
 
+def _passes_control(port: Port) -> bool:
+    """Return whether control frames pass to and from *port*: not where it is held to what it may send."""
+    return port.passes_control and not port.is_secured
+
+
 def _port_fault(port: Port) -> str | None:
     if port.takes_unknown_macs and port.is_secured:
         return "it should take unknown MACs, but port security is on; set --no-port-security"
+    if port.passes_control and port.is_secured:
+        return "control frames should pass it, but port security is on; set --no-port-security"
     return None

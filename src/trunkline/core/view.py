@@ -31,8 +31,8 @@ class NetworkView(NamedTuple):
     """A network that has local ports here.
 
     *wire* is None where its physical network is not mapped on this chassis: its local ports still reach
-    one another. *outlets* are those of all its local ports and *unknown_outlets* of those that take
-    unknown MACs, both sorted by tag and then by ofport.
+    one another. *outlets* are those of all its local ports, *unknown_outlets* of those that take unknown
+    MACs, and *control_outlets* of those that control frames pass; all sorted by tag and then by ofport.
     """
 
     key: int
@@ -41,6 +41,7 @@ class NetworkView(NamedTuple):
     is_transparent: bool
     outlets: tuple[Outlet, ...]
     unknown_outlets: tuple[Outlet, ...]
+    control_outlets: tuple[Outlet, ...]
 
 
 class LocalPortView(NamedTuple):
@@ -58,6 +59,7 @@ class LocalPortView(NamedTuple):
     is_transparent: bool
     is_secured: bool
     is_announced: bool
+    passes_control: bool
     addresses: tuple[IPAddress, ...]
     allowed_pairs: tuple[AllowedPair, ...]
 

@@ -19,7 +19,7 @@ from trunkline.core.snapshot import Changes
 from trunkline.ovsdb.datum import every, one, pairs, several
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
-from trunkline.ovsdb.schema import FIRST_CHASSIS, IDENTITY, SCHEMA_PATH
+from trunkline.ovsdb.schema import CONTROL_FRAMES, FIRST_CHASSIS, IDENTITY, SCHEMA_PATH
 
 _COLUMNS = {
     "NB_Global": ["nb_cfg", "external_ids"],
@@ -470,6 +470,7 @@ def _port(row: Any) -> Port:
     values = several(row, _PORT_VALUES)
     name, key, network_id, mac, is_enabled, is_secured, takes_unknown_macs = values[:7]
     requested, chassis, is_up, parent, parent_vlan = values[7:]
+    options = pairs(row, "options")
     allowed = (AllowedPair(*parse_allowed_pair(text)) for text in sorted(every(row, "allowed_address_pairs")))
     return Port(
         id=row.uuid,
@@ -487,5 +488,6 @@ def _port(row: Any) -> Port:
         is_up=bool(is_up),
         parent=parent,
         parent_vlan=parent_vlan,
-        is_announced=pairs(row, "options").get("announce") != "false",
+        is_announced=options.get("announce") != "false",
+        passes_control=options.get(CONTROL_FRAMES) == "true",
     )

@@ -267,15 +267,15 @@ class Northbound:
             changed = canonical_port(changes)
             if "parent" in changed and changed["parent"] is None:
                 changed["parent_vlan"] = None
-            check_port(row | changed)
-            if "network" in changed:
-                changed["network"] = self._network_ids({changed["network"]})[changed["network"]]
             if "requested_chassis" in changed:
                 first = first_chassis(changed["requested_chassis"]) or ""
                 changed["options"] = {**changed.get("options", {}), FIRST_CHASSIS: first}
             if "options" in changed:
                 options = row["options"] | changed["options"]
                 changed["options"] = {key: value for key, value in options.items() if value}
+            check_port(row | changed)
+            if "network" in changed:
+                changed["network"] = self._network_ids({changed["network"]})[changed["network"]]
             moves = changed.keys() & {"parent", "parent_vlan", "network"}
             if changed.get("parent") is not None:
                 self._refuse_transparent({changed["parent"]})

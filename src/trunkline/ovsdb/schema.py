@@ -21,6 +21,9 @@ IDENTITY = "identity"
 FIRST_CHASSIS = "first-chassis"
 """The key of a port's `options` that names the first of several requested chassis, for a role to compare."""
 
+CONTROL_FRAMES = "control-frames"
+"""The key of a port's `options` that, where it is `true`, lets control frames pass to and from the port."""
+
 SCHEMA_PATH = Path(__file__).with_name("trunkline-nb.ovsschema")
 """The schema file of this version of Trunkline."""
 

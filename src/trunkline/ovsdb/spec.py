@@ -16,7 +16,7 @@ from trunkline.core.address import (
     parse_port_mac,
 )
 from trunkline.core.error import InvalidValueError
-from trunkline.ovsdb.schema import FIRST_CHASSIS
+from trunkline.ovsdb.schema import CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -164,6 +164,10 @@ def check_port(row: Mapping[str, Any]) -> None:
     _check_name("port", row["name"])
     if row["unknown_macs"] and row["port_security"] is not False:
         raise InvalidValueError("--unknown-macs needs port security off; add --no-port-security")
+    if row["options"].get(CONTROL_FRAMES) == "true" and row["port_security"] is not False:
+        raise InvalidValueError(
+            f"--option {CONTROL_FRAMES}=true needs port security off; add --no-port-security"
+        )
     if (row["parent"] is None) != (row["parent_vlan"] is None):
         raise InvalidValueError(
             "a sub-port has both a parent and a tag; give --parent and --parent-vlan together"
