@@ -13,6 +13,7 @@ import ovs.poller
 import ovs.unixctl
 
 from trunkline.agent.agent import Agent
+from trunkline.core.error import InvalidValueError
 from trunkline.core.pipeline import Subject, cookie_parts
 from trunkline.openflow.text import encoded_text
 
@@ -38,7 +39,7 @@ class Control:
         self._agent = agent
         self._asked: deque[_Asked] = deque()
         self._register("status", "", 0, status)
-        self._register("flows", "[installed]", 1, flows)
+        self._register("flows", "[desired|installed]", 1, flows)
         self._register("plan", "", 0, plan)
         self._register("recompute", "", 0, recompute)
 
@@ -64,6 +65,9 @@ class Control:
                 # Who asked may have gone.
                 if asked.connection._request_id is not None:
                     asked.connection.reply(done.value)
+            except Exception as error:
+                self._asked.popleft()
+                asked.connection.fail(error)
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
@@ -96,7 +100,13 @@ def status(agent: Agent) -> str:
 
 
 def flows(agent: Agent, which: str = "desired") -> Generator[None, None, str]:
-    """Return the desired flows, or the `installed` ones as last seen, a line each, with what each is for."""
+    """Return the desired flows, or the `installed` ones as last seen, a line each, with what each is for.
+
+    Raises:
+        InvalidValueError: *which* is neither.
+    """
+    if which not in ("desired", "installed"):
+        raise InvalidValueError(f"{which!r} are no flows to show; ask for desired or installed")
     if agent.forwarding is None:
         return ""
     desired = agent.forwarding.desired.body_by_key

@@ -5,26 +5,32 @@ from __future__ import annotations
 import errno
 import gc
 import glob
+import logging
 import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ovs.daemon
 import ovs.dirs
 import ovs.poller
 import ovs.unixctl
-import ovs.unixctl.server
 import ovs.util
 import ovs.vlog
 
 from trunkline.agent.agent import Agent
 from trunkline.agent.control import Control
+from trunkline.agent.control_socket import ControlSocket, remove_left
+from trunkline.agent.detachment import detach
 from trunkline.agent.log import Log
 from trunkline.agent.notify import READY, STOPPING, notify
 from trunkline.core.error import TrunklineError
+from trunkline.ovsdb import footprint
+from trunkline.ovsdb.listener import refuse_used_socket
 
 log = Log("daemon")
 
@@ -71,9 +77,10 @@ class Options:
 
     @property
     def rundir(self) -> str:
-        """`$OVS_RUNDIR`, or `RUNDIR`, or without that where the `ovs` package was built to look."""
+        """`$OVS_RUNDIR`, or `RUNDIR`, or where the `ovs` package was built to look if that alone is there."""
         built = str(ovs.dirs.RUNDIR)
-        return os.environ.get("OVS_RUNDIR") or (RUNDIR if os.path.isdir(RUNDIR) else built)
+        is_built = os.path.isdir(built) and not os.path.isdir(RUNDIR)
+        return os.environ.get("OVS_RUNDIR") or (built if is_built else RUNDIR)
 
     @property
     def control(self) -> str:
@@ -178,25 +185,27 @@ def run(options: Options) -> None:
     then (sd_notify(3)). The northbound need not be there: an agent that waits for it has started well.
 
     Raises:
-        DaemonError: the switch's database is not there or not ours to open, another agent works on the switch
-            or has the pid file, or the control socket cannot be made.
+        DaemonError: the switch's database is not there or not ours to open, or another agent works on the
+            switch or has the pid file.
+        FootprintError, ListenerError: one of its files is another program's, or cannot be made.
+        DetachmentError: the agent ended before it was at work.
         SettingsError: a required chassis setting is missing.
     """
     require_socket(options.remote)
     place = os.path.dirname(options.control)
     if not os.access(place, os.W_OK | os.X_OK):
         raise DaemonError(f"{place} is not open to this user; give the control socket a place with --unixctl")
+    _refuse_foreign(options)
     ovs.util.PROGRAM_NAME = PROGRAM
     gc.disable()
-    _start(options)
+    ready = _start(options)
     wakeup = _Wakeup()
-    error, server = ovs.unixctl.server.UnixctlServer.create(options.control)
-    if error:
-        raise DaemonError(f"cannot make the control socket {options.control}: {os.strerror(error)}")
+    remove_left(options.rundir, PROGRAM)
+    server = ControlSocket.at(options.control)
     agent = Agent(options.remote, options.rundir)
     control = Control(agent)
     try:
-        _loop(agent, control, server, wakeup, _Patience(options.rundir))
+        _loop(agent, control, server, wakeup, _Patience(options.rundir), ready)
     finally:
         _tell(STOPPING)
         agent.close()
@@ -204,22 +213,55 @@ def run(options: Options) -> None:
     log.info("exiting; the switch goes on forwarding")
 
 
-def _start(options: Options) -> None:
+def _refuse_foreign(options: Options) -> None:
+    """Raise where one of the agent's files is something else than that by now; make its log."""
+    unixctl, pidfile, log_file = (
+        Path(file).absolute() if file is not None else None
+        for file in (options.unixctl, options.pidfile, options.log_file)
+    )
+    footprint.refuse_shared({"--unixctl": unixctl, "--pidfile": pidfile, "--log-file": log_file})
+    if unixctl is not None:
+        refuse_used_socket(unixctl)
+    if pidfile is not None:
+        running = footprint.pid(pidfile)
+        if running is not None:
+            raise DaemonError(f"an agent runs already (pid {running}, {pidfile}); stop it first")
+        footprint.refuse_foreign_pidfile(pidfile)
+        if not os.access(pidfile.parent, os.W_OK | os.X_OK):
+            raise DaemonError(f"{pidfile.parent} is not there, or not open to this user; see --pidfile")
+    if log_file is not None:
+        footprint.make_log(log_file)
+
+
+def _start(options: Options) -> Callable[[], None]:
+    """Become the process that runs the agent; return what to call when it is at work."""
     ovs.vlog.Vlog.init(os.path.abspath(options.log_file) if options.log_file else None)
     for destination in ("console", "file"):
         ovs.vlog.Vlog.set_pattern(destination, LOG_PATTERN)
+    for destination in ovs.vlog.DESTINATIONS:
+        # Without a handler, `logging` writes warnings to standard error: a second time in the foreground.
+        logging.getLogger(destination).addHandler(logging.NullHandler())
     ovs.vlog.Vlog.set_level("any", "syslog", "off")
     if options.is_detached or options.log_file is not None:
         ovs.vlog.Vlog.set_level("any", "console", "off")
-    if options.is_detached:
-        ovs.daemon.set_detach()
+    ready = detach() if options.is_detached else lambda: None
     if options.pidfile is not None:
         ovs.daemon.set_pidfile(os.path.abspath(options.pidfile))
     ovs.daemon.set_no_chdir()
     ovs.daemon.daemonize_start()
+    # A log that is opened anew after rotation is no more for everybody than the first.
+    os.umask(os.umask(0) | 0o027)
+    return ready
 
 
-def _loop(agent: Agent, control: Control, server: Any, wakeup: _Wakeup, patience: _Patience) -> None:
+def _loop(
+    agent: Agent,
+    control: Control,
+    server: ControlSocket,
+    wakeup: _Wakeup,
+    patience: _Patience,
+    ready: Callable[[], None],
+) -> None:
     is_started = False
     said = ""
     garbage_s = time.monotonic() + GC_PAUSE_S
@@ -232,7 +274,7 @@ def _loop(agent: Agent, control: Control, server: Any, wakeup: _Wakeup, patience
         control.run()
         if not is_started and agent.settings is not None:
             is_started = True
-            ovs.daemon.daemonize_complete()
+            ready()
             _tell(READY)
             log.info("at work", chassis=agent.settings.chassis, pid=os.getpid())
         if is_started and (now := _standing(agent)) != said:

@@ -6,7 +6,9 @@ TrunklineError              refused or failed: exit code 1
 ├── TimedOutError           not there yet: exit code 3
 │   └── LaggingError        chassis have not applied what is committed
 ├── SettingsError           a chassis setting is missing, or makes no sense
-├── DaemonError             the agent cannot start, or cannot go to the background
+├── DaemonError             the agent cannot start
+├── DetachmentError         the agent ended before it was ready
+├── ControlError            the agent's control socket cannot be made
 ├── UnreachableError        no database server answers, or it stopped answering
 ├── RequestError            a database server answered a request with an error
 ├── RefusedError            something in the northbound is in the way

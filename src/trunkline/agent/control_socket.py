@@ -1,0 +1,118 @@
+"""The socket that `ovs-appctl -t` talks to (ovs-appctl(8)): nothing that comes in on it ends the agent.
+
+The `ovs` package's server is what speaks; a command of its own ends the process on an option that it does not
+know (`set-options`), and raises where a file is gone (`vlog/reopen`).
+"""
+
+from __future__ import annotations
+
+import copy
+import errno
+import glob
+import io
+import os
+import stat
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import ovs.jsonrpc
+import ovs.unixctl.server
+
+from trunkline.agent.log import Log
+from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.listener import is_answered, refuse_used_socket
+
+log = Log("control")
+
+_AT_ONCE = 10
+"""How many connections are taken in one turn of the loop."""
+
+
+class ControlError(TrunklineError):
+    """The control socket cannot be made."""
+
+
+class _Connection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[misc]
+    """One connection; what cannot be answered is an error on it, and every answer ends its line."""
+
+    def run(self) -> Any:
+        said = io.StringIO()
+        try:
+            # A parser of options says what is wrong on standard error, and ends the process.
+            with redirect_stderr(said), redirect_stdout(said):
+                return super().run()
+        except SystemExit:
+            lines = said.getvalue().split("\n")
+            return self._refuse(next((line for line in reversed(lines) if line), "no such options"))
+        except Exception as error:  # whatever a question ends in, the agent goes on
+            return self.fail(error)
+
+    def fail(self, error: Exception) -> int:
+        """Answer that the question ended in *error*; log one that nobody raised on purpose.
+
+        Return what closes the connection where there is no question to answer, else 0.
+        """
+        if isinstance(error, TrunklineError):
+            return self._refuse(str(error))
+        log.error("a question cannot be answered", error=traceback.format_exc())
+        return self._refuse(f"cannot be answered: {error!r}; the agent goes on, and its log tells more")
+
+    def reply(self, body: str | None) -> Any:
+        return super().reply(_ended(body))
+
+    def reply_error(self, body: str | None) -> Any:
+        return super().reply_error(_ended(body))
+
+    def _refuse(self, text: str) -> int:
+        if self._request_id is None:
+            return errno.EPROTO
+        self.reply_error(text)
+        return 0
+
+
+def _ended(body: str | None) -> str | None:
+    return f"{body}\n" if body and not body.endswith("\n") else body
+
+
+class ControlSocket(ovs.unixctl.server.UnixctlServer):  # type: ignore[misc]
+    """The server of the control socket, polled by the loop: `run`, `wait` and `close`."""
+
+    @classmethod
+    def at(cls, path: str) -> ControlSocket:
+        """Return a server that listens on *path*, in the place of a socket that nobody answers.
+
+        Raises:
+            ListenerError: something else is at *path*, or somebody answers there.
+            ControlError: it cannot be made.
+        """
+        refuse_used_socket(Path(path))
+        error, server = ovs.unixctl.server.UnixctlServer.create(path)
+        if error:
+            raise ControlError(f"cannot make the control socket {path}: {os.strerror(error)}")
+        return cls(server._listener)
+
+    def run(self) -> None:
+        """Take new connections, and answer what came in on those there are."""
+        for _ in range(_AT_ONCE):
+            error, stream = self._listener.accept()
+            if error:
+                if error != errno.EAGAIN:
+                    log.warning("cannot take a connection", error=os.strerror(error))
+                break
+            self._conns.append(_Connection(ovs.jsonrpc.Connection(stream)))
+        for connection in copy.copy(self._conns):
+            error = connection.run()
+            if error and error != errno.EAGAIN:
+                connection._close()
+                self._conns.remove(connection)
+
+
+def remove_left(rundir: str, program: str) -> None:
+    """Remove the control sockets in *rundir* of processes of *program* that were killed."""
+    for path in map(Path, glob.glob(os.path.join(glob.escape(rundir), f"{program}.*.ctl"))):
+        pid = path.name.split(".")[-2]
+        is_left = pid.isdecimal() and not os.path.exists(f"/proc/{pid}")
+        if is_left and stat.S_ISSOCK(path.lstat().st_mode) and not is_answered(path):
+            path.unlink(missing_ok=True)
