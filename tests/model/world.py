@@ -307,6 +307,21 @@ def _edit_port(random: Random, old: Rows) -> Rows:
     return _accepted(list(old.networks.values()), [*others, port], old.vifs, old.uplinks, old.whole_physnets)
 
 
+def _edit_trunk(random: Random, old: Rows) -> Rows:
+    """Let several ports be sub-ports of one parent, with one tag or in one network."""
+    if not old.networks:
+        return old
+    parent, tag = random.choice(NAMES), random.choice(SUBPORT_VLAN_IDS)
+    network_id = random.choice(list(old.networks.values())).id
+    what = random.choice(({"parent_vlan": tag}, {"parent_vlan": tag, "network_id": network_id}))
+    many = random.sample(list(old.ports.values()), min(4, len(old.ports)))
+    ports = {port.id: port._replace(parent=parent, **what) for port in many}
+    networks = list(old.networks.values())
+    return _accepted(
+        networks, list({**old.ports, **ports}.values()), old.vifs, old.uplinks, old.whole_physnets
+    )
+
+
 def _swap_ports(random: Random, old: Rows) -> Rows:
     """Let two ports change names, MACs or tags with one another."""
     if len(old.ports) < 2:
@@ -373,6 +388,7 @@ _EDITS: tuple[Callable[[Random, Rows], Rows], ...] = (
     _edit_neighbours,
     _edit_port,
     _edit_port,
+    _edit_trunk,
     _swap_ports,
     _recreate_port,
     _edit_vif,

@@ -6,13 +6,12 @@ DESIGN.md section 7: one port in a network of 10,000 costs one port's work.
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import pytest
 
+from model.cost import lines_run
 from trunkline.ovsdb.interest import MANY_NETWORKS, Carried, Clause, Interest
 
 CHASSIS = "chassis-a"
@@ -72,24 +71,6 @@ class Session:
 
 def iface_id(number: int) -> str:
     return f"p{number:04}"
-
-
-def lines_run(event: Callable[[], object]) -> int:
-    """Return how many lines of Python *event* runs: a loop counts its rounds."""
-    lines = 0
-
-    def trace(_frame: object, what: str, _argument: object) -> Any:
-        nonlocal lines
-        lines += what == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        event()
-    finally:
-        sys.settrace(before)
-    return lines
 
 
 @pytest.mark.parametrize("local", [200, 1000, 2000])

@@ -207,16 +207,23 @@ def _alone(address: IPAddress) -> IPPrefix:
 
 
 def _distinct(prefixes: list[IPPrefix]) -> tuple[IPPrefix, ...]:
-    """Return *prefixes* without those that another contains, so that no two overlap."""
+    """Return *prefixes* without those that another contains, sorted, so that no two overlap.
+
+    Sorted by address and then by length, a prefix comes right before all that it contains.
+    """
     kept: list[IPPrefix] = []
-    for prefix in sorted(set(prefixes), key=lambda each: each.prefixlen):
-        if not any(prefix.version == wider.version and _contains(wider, prefix) for wider in kept):
+    for prefix in sorted(set(prefixes), key=_place):
+        if not (kept and _contains(kept[-1], prefix)):
             kept.append(prefix)
-    return tuple(sorted(kept, key=lambda each: (each.version, each)))
+    return tuple(kept)
+
+
+def _place(prefix: IPPrefix) -> tuple[int, int, int]:
+    return prefix.version, int(prefix.network_address), prefix.prefixlen
 
 
 def _contains(wider: IPPrefix, prefix: IPPrefix) -> bool:
-    return prefix.network_address in wider
+    return wider.version == prefix.version and prefix.network_address in wider
 
 
 def _ipv4(sender: Match, mac: int, prefix: IPv4Network, by: int) -> Iterator[Flow]:

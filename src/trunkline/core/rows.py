@@ -11,6 +11,7 @@ from trunkline.core.index import Index
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.pipeline import Subject
 from trunkline.core.seat import Seat, rival_fault, seat
+from trunkline.core.stake import Stakes
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -61,6 +62,7 @@ class Rows:
         self._open_by_physnet: Index[str, UUID] = Index()
         self._vlans_by_physnet: Index[str, UUID] = Index()
         self._subports_by_parent: Index[str, UUID] = Index()
+        self._stakes = Stakes()
         self._listers_by_mac: Index[MacId, UUID] = Index()
         self._dirty: dict[SubjectId, None] = {CHASSIS: None}
 
@@ -86,6 +88,7 @@ class Rows:
         unseated: set[UUID] = set()
         for port_id, port in changes.ports.items():
             unseated |= self._change_port(port_id, port)
+        unseated |= self._stakes.settle()
         for iface_id, vifs in changes.vifs.items():
             if self.vifs.get(iface_id, ()) == vifs:
                 continue
@@ -141,19 +144,20 @@ class Rows:
         if old == port:
             return set()
         unseated = {port_id}
+        is_as_carrier = old is not None and port is not None and _carriage(old) == _carriage(port)
         for each in (old, port):
             if each is not None:
-                unseated |= self._sharing(each.name) | self._rivals(each)
                 self._mark_vifs(each)
+                if not is_as_carrier:
+                    unseated |= self._sharing(each.name)
         _replace(self.ports, port_id, port)
         self._reindex(port_id, old, port)
-        if port is not None:
-            unseated |= self._rivals(port)
         if port is None or self.chassis not in port.requested_chassis[1:]:
             self.awake -= {port_id}
         return unseated
 
     def _reindex(self, port_id: UUID, old: Port | None, new: Port | None) -> None:
+        self._stakes.replace(old, new)
         self._ports_by_network.move(port_id, old.network_id if old else None, new.network_id if new else None)
         self._subports_by_parent.move(port_id, old.parent if old else None, new.parent if new else None)
         if old is not None:
@@ -174,10 +178,6 @@ class Rows:
         """Return the ports that a VIF with *iface_id* carries: the one of that name and its sub-ports."""
         port_id = self._port_id_by_name.get(iface_id)
         return self._subports_by_parent[iface_id] | ({port_id} if port_id is not None else set())
-
-    def _rivals(self, port: Port) -> set[UUID]:
-        """Return the other sub-ports of *port*'s parent: one VIF holds a tag, and a network, once."""
-        return self._subports_by_parent[port.parent] if port.parent is not None else set()
 
     # -- seats -------------------------------------------------------------------------------------
 
@@ -213,10 +213,9 @@ class Rows:
         found = seat(port, carrier, vifs, self.chassis, is_awake=carrier.id in self.awake)
         if found.outlet is None or port.parent is None:
             return found
-        rivals = [self.ports[rival_id] for rival_id in self._subports_by_parent[port.parent]]
         network = self.networks.get(carrier.network_id)
         is_transparent = network is not None and network.is_transparent
-        fault = rival_fault(port, carrier, rivals, is_parent_transparent=is_transparent)
+        fault = rival_fault(port, carrier, self._stakes.holders(port), is_parent_transparent=is_transparent)
         return found if fault is None else Seat(port.network_id, fault=fault)
 
     # -- marks -------------------------------------------------------------------------------------
@@ -330,6 +329,11 @@ class Rows:
 
 def _local_network_id(seat: Seat | None) -> UUID | None:
     return seat.network_id if seat is not None and seat.outlet is not None else None
+
+
+def _carriage(port: Port) -> tuple[object, ...]:
+    """Return all that the sub-ports of *port*, which share its VIF, see of it."""
+    return port.name, port.parent, port.network_id, port.is_enabled, port.requested_chassis, port.chassis
 
 
 def _forget(values: dict[K, V], key: K, value: V) -> None:

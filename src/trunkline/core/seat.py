@@ -63,14 +63,15 @@ def _refusal(carrier: Port, chassis: str) -> str | None:
 
 
 def rival_fault(
-    port: Port, parent: Port, subports: Iterable[Port], *, is_parent_transparent: bool = False
+    port: Port, parent: Port, holders: Iterable[Port], *, is_parent_transparent: bool = False
 ) -> str | None:
-    """Return why *port* cannot be a sub-port of *parent* beside its other *subports*, or None when it can.
+    """Return why *port* cannot be a sub-port of *parent*, or None when it can.
 
-    A tag of a VIF belongs to one port, and a network is on a VIF once: Open vSwitch does not send a frame
-    back out of the port that it came in by, so two ports of one network could not reach each other there.
-    Of two that contend, the one with the lower key has it. Where the parent's network is transparent, a tag
-    inside it would reach the VIF as that of a sub-port.
+    *holders* are the ports that have its tag and its network (`trunkline.core.stake`). A tag of a VIF belongs
+    to one port, and a network is on a VIF once: Open vSwitch does not send a frame back out of the port that
+    it came in by, so two ports of one network could not reach each other there. Of two that contend, the one
+    with the lower key has it. Where the parent's network is transparent, a tag inside it would reach the VIF
+    as that of a sub-port.
     """
     if port.parent_vlan is None:
         return f"it has parent {parent.name} but no parent-vlan; set one"
@@ -81,7 +82,7 @@ def rival_fault(
             f"the network of its parent {parent.name} carries its VMs' tags; "
             "use --no-vlan-transparent there, or another --parent"
         )
-    for rival in subports:
+    for rival in holders:
         if rival.key >= port.key or not rival.is_enabled:
             continue
         if rival.parent_vlan == port.parent_vlan:

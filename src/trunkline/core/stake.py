@@ -1,0 +1,85 @@
+"""Stakes: what only one sub-port of a trunk can have of its VIF, and which one that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from trunkline.core.model import Port
+
+
+class Stake(NamedTuple):
+    """A tag on the VIF of the port named *parent*, or a network that is on it once."""
+
+    parent: str
+    what: int | UUID | None
+
+
+class Stakes:
+    """Who wants what, of the sub-ports that are enabled; the one with the lowest key has it.
+
+    However many want one thing, a change costs one look at them, and it touches the others only where it
+    makes another port the one that has it.
+    """
+
+    def __init__(self) -> None:
+        self._ports_by_stake: dict[Stake, dict[UUID, Port]] = {}
+        self._holder_by_stake: dict[Stake, Port] = {}
+        self._holder_before: dict[Stake, Port | None] = {}
+
+    def replace(self, old: Port | None, new: Port | None) -> None:
+        """Let *new*, a port that was *old* before, want what it says, and no longer what *old* did."""
+        if old is not None and new is not None and _seen(old) == _seen(new):
+            return
+        for port in (old, new):
+            for stake in _stakes(port):
+                if stake not in self._holder_before:
+                    self._holder_before[stake] = self._holder(stake)
+                self._holder_by_stake.pop(stake, None)
+        if old is not None:
+            for stake in _stakes(old):
+                ports = self._ports_by_stake[stake]
+                del ports[old.id]
+                if not ports:
+                    del self._ports_by_stake[stake]
+        if new is not None:
+            for stake in _stakes(new):
+                self._ports_by_stake.setdefault(stake, {})[new.id] = new
+
+    def settle(self) -> set[UUID]:
+        """Return the ports that want what another port has got, or given up, since the last time."""
+        before, self._holder_before = self._holder_before, {}
+        touched: set[UUID] = set()
+        for stake, holder in before.items():
+            if _seen(holder) != _seen(self._holder(stake)):
+                touched.update(self._ports_by_stake.get(stake, ()))
+        return touched
+
+    def holders(self, port: Port) -> Iterable[Port]:
+        """Return the ports that have what *port*, a sub-port, wants: itself, where nobody is in its way."""
+        found = (self._holder(stake) for stake in _wanted(port))
+        return [holder for holder in found if holder is not None]
+
+    def _holder(self, stake: Stake) -> Port | None:
+        holder = self._holder_by_stake.get(stake)
+        ports = self._ports_by_stake.get(stake)
+        if holder is None and ports:
+            holder = self._holder_by_stake[stake] = min(ports.values(), key=lambda port: port.key)
+        return holder
+
+
+def _wanted(port: Port) -> tuple[Stake, ...]:
+    parent = port.parent
+    return () if parent is None else (Stake(parent, port.parent_vlan), Stake(parent, port.network_id))
+
+
+def _stakes(port: Port | None) -> tuple[Stake, ...]:
+    return _wanted(port) if port is not None and port.is_enabled else ()
+
+
+def _seen(port: Port | None) -> tuple[object, ...] | None:
+    """Return all that others see of a port that wants something."""
+    if port is None:
+        return None
+    return port.id, port.name, port.key, port.parent, port.parent_vlan, port.network_id, port.is_enabled

@@ -1,0 +1,115 @@
+"""No user's row costs more than its size (DESIGN.md section 6, rule 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from uuid import UUID
+
+import pytest
+
+from model.cost import lines_run
+from model.rows import CHASSIS, Rows, views
+from trunkline import apps
+from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
+from trunkline.core.pipeline import Subject
+from trunkline.core.snapshot import Changes, Snapshot
+from trunkline.core.view import View
+
+FEW, MANY = 250, 1000
+OWN_NETWORK = UUID(int=1)
+MAC = 0x020000000000
+
+Spread = Callable[[int], tuple[int, UUID, int]]
+"""The tag, the network and the key of the sub-port of a number."""
+
+SPREADS: dict[str, Spread] = {
+    "each its own tag and network": lambda number: (1 + number, UUID(int=2 + number), 100 + number),
+    "all one tag": lambda number: (7, UUID(int=2 + number), 100 + number),
+    "all one network": lambda number: (1 + number, UUID(int=2), 100 + number),
+    "all one tag, the last comes first": lambda number: (7, UUID(int=2 + number), 100_000 - number),
+}
+
+
+def addressed(count: int) -> View:
+    """Return a port of *count* addresses and as many pairs of its own MAC, of which none contains another."""
+    half = count // 2
+    own = (
+        *(IPv4Address(0x0A000000 + 2 * number) for number in range(half)),
+        *(IPv6Address((0x20010DB8 << 96) + 2 * number) for number in range(half)),
+    )
+    pairs = tuple(AllowedPair(MAC, ip_network((0x0B000000 + 2 * number, 32))) for number in range(count))
+    network = Network(OWN_NETWORK, "net", 7, "physnet1", 101)
+    port = Port(UUID(int=99_999), "p", 1, network.id, MAC, addresses=own, allowed_pairs=pairs)
+    vifs = {"p": (Vif("p", "tap", 10),)}
+    return views(Rows({network.id: network}, {port.id: port}, vifs))[Subject.PORT, port.id]
+
+
+def test_four_times_the_addresses_cost_four_times_the_work() -> None:
+    def work(count: int) -> int:
+        view = addressed(count)
+        return lines_run(lambda: list(apps.flows(view)))
+
+    assert work(MANY) < 4.5 * work(FEW)
+
+
+def subport(number: int, spread: Spread) -> Port:
+    tag, network_id, key = spread(number)
+    name = f"s{number}"
+    return Port(
+        UUID(int=100_000 + number), name, key, network_id, MAC + 1 + number, parent="p", parent_vlan=tag
+    )
+
+
+def trunk(count: int, spread: Spread) -> tuple[Snapshot, Changes]:
+    """Return a chassis with the VIF of a trunk, and the change that brings *count* sub-ports."""
+    snapshot = Snapshot(CHASSIS)
+    networks = {
+        id_: Network(id_, f"net{id_.int}", id_.int, "physnet1", id_.int)
+        for id_ in (UUID(int=number) for number in range(1, count + 3))
+    }
+    parent = Port(UUID(int=99_999), "p", 1, OWN_NETWORK, MAC)
+    snapshot.change(
+        Changes(
+            networks=networks,
+            ports={parent.id: parent},
+            vifs={"p": (Vif("p", "tap", 10),)},
+            uplinks={"physnet1": Uplink("physnet1", "br-ex", 1)},
+        )
+    )
+    snapshot.refresh()
+    ports = (subport(number, spread) for number in range(count))
+    return snapshot, Changes(ports={port.id: port for port in ports})
+
+
+@pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS.keys())
+def test_four_times_the_sub_ports_cost_four_times_the_work(spread: Spread) -> None:
+    def work(count: int) -> int:
+        snapshot, change = trunk(count, spread)
+        return lines_run(lambda: (snapshot.change(change), snapshot.refresh()))
+
+    assert work(MANY) < 4.5 * work(FEW)
+
+
+@pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS.keys())
+def test_what_a_chassis_writes_of_a_sub_port_costs_the_same_however_many_there_are(spread: Spread) -> None:
+    def work(count: int) -> int:
+        snapshot, change = trunk(count, spread)
+        snapshot.change(change)
+        snapshot.refresh()
+        up = subport(count // 2, spread)._replace(chassis=CHASSIS, is_up=True)
+        return lines_run(lambda: (snapshot.change(Changes(ports={up.id: up})), snapshot.refresh()))
+
+    assert work(MANY) == work(FEW)
+
+
+def test_the_last_of_many_that_want_one_tag_comes_and_goes_without_a_look_at_the_others() -> None:
+    def work(count: int) -> int:
+        snapshot, change = trunk(count, SPREADS["all one tag"])
+        snapshot.change(change)
+        snapshot.refresh()
+        last = subport(count, SPREADS["all one tag"])
+        coming, going = Changes(ports={last.id: last}), Changes(ports={last.id: None})
+        return lines_run(lambda: [(snapshot.change(each), snapshot.refresh()) for each in (coming, going)])
+
+    assert work(MANY) - work(FEW) < 3 * (MANY - FEW), "the lowest key is looked for, and nobody seated anew"
