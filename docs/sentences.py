@@ -47,12 +47,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "name": "The port's name, and the `iface-id` of its VIF.",
         "unique_key": "The port key: `reg6` and `reg7` in the pipeline.",
         "network": "The network that it is in; a network that has ports cannot be deleted.",
-        "mac": "Its MAC address, in lower case with colons.",
-        "addresses": "Its IP addresses. Where there is none, port security checks the MAC only.",
+        "mac": "Its MAC address, in lower case with colons; any other spelling is a fault.",
+        "addresses": "Its IP addresses, 1,024 at most. Where there is none, port security checks the "
+        "MAC only.",
         "enabled": "Whether it may send and receive. Empty: yes.",
         "port_security": "Whether it may send from its own and its allowed addresses only. Empty: yes.",
-        "allowed_address_pairs": "Further MACs, each as `MAC` or `MAC,IP-or-prefix`, that it may use and "
-        "that are delivered to it.",
+        "allowed_address_pairs": "Further MACs, 1,024 pairs at most, each as `MAC` or `MAC,IP-or-prefix`, "
+        "that it may use and that are delivered to it.",
         "unknown_macs": "Whether it also receives the network's unknown unicast; needs `port_security` off.",
         "requested_chassis": "The chassis that shall hold it; during a migration `main,additional`. Empty: "
         "the first that has its VIF.",

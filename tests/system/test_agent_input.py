@@ -7,6 +7,9 @@ import json
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 
+from trunkline.core.error import InvalidValueError
+from trunkline.ovsdb.northbound import RefusedError
+
 pytestmark = pytest.mark.system
 
 A = mac_of("a")
@@ -83,6 +86,8 @@ def test_a_network_that_contradicts_itself_is_a_fault_until_it_is_mended(
         {"mac": "ff:ff:ff:ff:ff:ff"},
         {"mac": "00:00:00:00:00:00"},
         {"mac": "\n" * 17},
+        {"mac": "02:00:00:00:AA:01"},
+        {"mac": "02-00-00-00-aa-01"},
         {"addresses": "999.0.0.1"},
         {"addresses": ["set", ["10.0.0.1", "fe80::1%eth0", ""]]},
         {"allowed_address_pairs": "02:00:00:00:00:01,10.0.0.0/99"},
@@ -92,6 +97,7 @@ def test_a_network_that_contradicts_itself_is_a_fault_until_it_is_mended(
         {"parent": "a"},
         {"requested_chassis": " , ,"},
         {"requested_chassis": LONG},
+        {"requested_chassis": ",".join("abcdefghijklmnopq")},
         {"options": ["map", [["announce", ODD]]]},
     ],
     ids=lambda columns: "-".join(columns),
@@ -115,6 +121,58 @@ def test_a_port_that_makes_no_sense_holds_up_nobody(
     site.nb.delete_ports(["p"])
     site.sync()
     assert [subject for subject in faults(site) if subject.startswith("port")] == []
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        (
+            "addresses",
+            [f"10.0.{n >> 8}.{n & 255}" for n in range(1, 1026)],
+            "1025 addresses; a port may have 1024",
+        ),
+        (
+            "allowed_address_pairs",
+            [f"02:00:00:01:{n >> 8:02x}:{n & 255:02x}" for n in range(1025)],
+            "1025 allowed address pairs; a port may have 1024",
+        ),
+    ],
+)
+def test_a_port_may_have_so_many_addresses_and_one_with_more_is_a_fault(
+    site: Site, chassis: DummyChassis, column: str, values: list[str], said: str
+) -> None:
+    named = {"port_security": True, column: ["set", values]}
+    site.transact(network("n", 5001, segmentation_id=105), port("p", 5001, 5001, **named))
+    chassis.plug("p")
+    assert said in faults(site)["port p"]
+    assert site.bindings()["p"][1] is False
+    assert works(chassis)
+    with pytest.raises(InvalidValueError, match="give 1024 at most"):
+        site.nb.set_port("p", {column: values})
+    site.nb.set_port("p", {column: values[1:]})
+    site.await_up("p")
+    assert faults(site) == {}
+
+
+def test_of_two_rows_with_one_mac_in_two_spellings_one_works_and_the_other_is_a_fault(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """The database compares text: to its index they are two, and a chassis may not have loaded both."""
+    mac = "fa:16:3e:00:00:01"
+    rows = (port("shout", 5001, 5001, mac=mac.upper()), port("say", 5002, 5001, mac=mac))
+    site.transact(network("n", 5001, segmentation_id=105, remote_ports="learned"), *rows)
+    chassis.plug("shout")
+    chassis.plug("say")
+    site.await_up("say")
+    assert f"its MAC is written {mac.upper()}; write it as {mac}" in faults(site)["port shout"]
+    assert site.bindings()["shout"][1] is False
+    assert chassis.receive(NIC, ethernet(mac, "02:ee:00:00:00:01", 105)).keys() == {"say"}
+    with pytest.raises(RefusedError, match="port 'say' already has MAC"):
+        site.nb.set_port("shout", {"mac": mac})
+    site.nb.delete_ports(["say"])
+    site.nb.set_port("shout", {"mac": mac.upper()})
+    site.await_up("shout")
+    assert chassis.receive(NIC, ethernet(mac, "02:ee:00:00:00:01", 105)).keys() == {"shout"}
 
 
 @pytest.mark.parametrize("name", [LONG, ODD, " ", "a b", "=", "port a"], ids=ascii)

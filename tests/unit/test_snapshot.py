@@ -6,10 +6,13 @@ from dataclasses import replace
 from uuid import UUID
 
 from model.rows import CHASSIS, Rows, changes, snapshot
+from trunkline import apps
+from trunkline.core.desired import Desired
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
 from trunkline.core.pipeline import Subject
-from trunkline.core.snapshot import Changes, MacId, Snapshot
+from trunkline.core.snapshot import Changes, MacId, Snapshot, SubjectId
 from trunkline.core.view import LocalPortView, NetworkView, Outlet, RemotePortView, SharedMacView, Wire
+from trunkline.openflow.message import encode
 
 NET = Network(UUID(int=1), "net", 7, "physnet1", 101)
 HERE = Port(UUID(int=10), "here", 42, NET.id, 0x020000000001)
@@ -200,3 +203,23 @@ def test_a_snapshot_is_clean_when_nothing_waits_to_be_computed() -> None:
     assert not found.is_clean
     found.refresh()
     assert found.is_clean
+
+
+def test_of_two_that_want_one_flow_the_one_that_waits_is_a_fault() -> None:
+    """What contradicts itself in a way that nobody thought of is seen by an operator all the same."""
+    found, desired = snapshot(ROWS), Desired[SubjectId]()
+    for ports in ({}, {ALSO.id: ALSO._replace(mac=HERE.mac)}):
+        found.change(Changes(ports=ports))
+        desired.replace(
+            {
+                subject: [encode(flow) for flow in apps.flows(view)] if view is not None else []
+                for subject, view in found.refresh().items()
+            }
+        )
+    said = found.contradictions(desired.conflicts)
+    assert said == {"port also": "port here has what it wants, by a flow of the same match; change one"}
+    assert found.name((Subject.MAC, MacId(NET.id, HERE.mac))) == "MAC 02:00:00:00:00:01 of network net"
+    assert [found.name(subject) for subject in ((Subject.VIF, "here"), (Subject.NETWORK, NET.id))] == [
+        "vif here",
+        "network net",
+    ]

@@ -371,6 +371,7 @@ class Agent:
         faults |= self.reporter.faults
         if self.forwarding is not None:
             faults |= self.forwarding.faults
+            faults |= self.snapshot.contradictions(self.forwarding.desired.conflicts)
         faults |= self.following.faults
         return faults | dict(self.quarantine.faults(self.snapshot))
 

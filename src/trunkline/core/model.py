@@ -15,6 +15,12 @@ IPPrefix: TypeAlias = IPv4Network | IPv6Network
 
 MAX_MTU = 65535
 
+MAX_ADDRESSES = MAX_PAIRS = 1024
+"""How many addresses, and allowed pairs, a port may have: what one row costs a chassis is bounded."""
+
+MAX_REQUESTED = 16
+"""How many chassis a port may be requested on; a migration takes two."""
+
 
 class Network(NamedTuple):
     """A logical L2 network on one physical network.

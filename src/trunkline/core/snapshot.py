@@ -6,8 +6,10 @@ depends on the present rows only, never on the order in which they came.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
+from trunkline.core.address import mac_text
 from trunkline.core.model import Network, Port
 from trunkline.core.pipeline import Subject
 from trunkline.core.rows import CHASSIS as CHASSIS
@@ -40,6 +42,29 @@ class Snapshot(Rows):
         """Why this chassis cannot honour a row, by the row's name as an operator knows it (`port db`)."""
         return dict(self._fault_by_subject.values())
 
+    def contradictions(self, holder_by_loser: Mapping[SubjectId, SubjectId]) -> dict[str, str]:
+        """Return the faults, by subject, of those that want a flow which another has: `Desired.conflicts`."""
+        return {
+            self.name(
+                loser
+            ): f"{self.name(holder)} has what it wants, by a flow of the same match; change one"
+            for loser, holder in holder_by_loser.items()
+        }
+
+    def name(self, subject: SubjectId) -> str:
+        """Return what an operator calls *subject*."""
+        match subject:
+            case Subject.NETWORK, UUID() as id_ if id_ in self.networks:
+                return f"network {self.networks[id_].name}"
+            case Subject.PORT, UUID() as id_ if id_ in self.ports:
+                return f"port {self.ports[id_].name}"
+            case Subject.MAC, MacId() as id_ if id_.network_id in self.networks:
+                return f"MAC {mac_text(id_.mac)} of network {self.networks[id_.network_id].name}"
+            case Subject.VIF, str() as id_:
+                return f"vif {id_}"
+            case _:
+                return "pipeline"
+
     def refresh(self) -> dict[SubjectId, View | None]:
         """Return the views of the marked subjects, None where there is none now, and unmark them."""
         dirty, self._dirty = self._dirty, {}
@@ -48,35 +73,31 @@ class Snapshot(Rows):
     def view(self, subject: SubjectId) -> View | None:
         """Return the view of *subject*, None where it has none, and note or withdraw its fault."""
         kind, id_ = subject
-        name = ""
         fault: str | None = None
         view: View | None = None
         match kind, id_:
             case Subject.NETWORK, UUID():
                 network = self.carried(id_)
                 if network is not None and self._locals_by_network[id_]:
-                    name, fault = f"network {network.name}", self._network_fault(network)
+                    fault = self._network_fault(network)
                     view = self._network_view(network)
             case Subject.PORT, UUID():
                 port = self.ports.get(id_)
                 if port is not None:
-                    name, fault = f"port {port.name}", self._seats[id_].fault or _port_fault(port)
+                    fault = self._seats[id_].fault or _port_fault(port)
                     view = self._port_view(port)
             case Subject.MAC, MacId():
                 view = self._shared_mac_view(id_)
             case Subject.VIF, str():
-                name, fault = f"vif {id_}", self._vif_fault(id_)
+                fault = self._vif_fault(id_)
                 view = self._sleeping_view(id_)
             case _:
                 view = ChassisView(tuple(sorted(uplink.ofport for uplink in self.uplinks.values())))
-        self._note(subject, name, fault)
-        return view
-
-    def _note(self, subject: SubjectId, name: str, fault: str | None) -> None:
         if fault is None:
             self._fault_by_subject.pop(subject, None)
         else:
-            self._fault_by_subject[subject] = (name, fault)
+            self._fault_by_subject[subject] = (self.name(subject), fault)
+        return view
 
     def _network_fault(self, network: Network) -> str | None:
         if network.physnet not in self.uplinks:

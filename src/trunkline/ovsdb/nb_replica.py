@@ -12,14 +12,14 @@ from uuid import UUID
 import ovs.poller
 import ovs.timeval
 
-from trunkline.core.address import parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
-from trunkline.core.model import AllowedPair, Network, Port
+from trunkline.core.model import Port
 from trunkline.core.snapshot import Changes
-from trunkline.ovsdb.datum import every, one, pairs, several
+from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
-from trunkline.ovsdb.schema import CONTROL_FRAMES, FIRST_CHASSIS, IDENTITY, SCHEMA_PATH
+from trunkline.ovsdb.schema import FIRST_CHASSIS, IDENTITY, SCHEMA_PATH
+from trunkline.ovsdb.value import network_of, port_of
 
 _COLUMNS = {
     "NB_Global": ["nb_cfg", "external_ids"],
@@ -219,13 +219,13 @@ class NorthboundReplica(Replica):
         """Return what the *touched* rows are now, as values; a row that makes no sense counts as gone."""
         changes = Changes()
         for network_id in touched["Network"]:
-            changes.networks[network_id] = network = self._value(network_id, "Network", "network", _network)
+            changes.networks[network_id] = network = self._value(network_id, "Network", "network", network_of)
             row = self.rows("Network").get(network_id)
             is_explicit = row is not None and one(row, "remote_ports") != "learned"
             whole = network.physnet if network is not None and network.is_open else None
             self._interest.take_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in touched["Port"]:
-            changes.ports[port_id] = port = self._value(port_id, "Port", "port", _port)
+            changes.ports[port_id] = port = self._value(port_id, "Port", "port", port_of)
             # A port that makes no sense counts as gone for all but what is asked for.
             row = self.rows("Port").get(port_id) if port is None else None
             self._interest.take_port(port_id, _carried(row) if port is None else _carried_by(port))
@@ -424,10 +424,6 @@ class NorthboundReplica(Replica):
         self.commit(transaction)
 
 
-class RowError(TrunklineError):
-    """A row that the schema allows and that makes no sense all the same."""
-
-
 def _carried(row: Any) -> Carried | None:
     if row is None:
         return None
@@ -437,57 +433,3 @@ def _carried(row: Any) -> Carried | None:
 
 def _carried_by(port: Port) -> Carried:
     return Carried(port.parent or port.name, port.name, port.network_id)
-
-
-def _network(row: Any) -> Network:
-    is_vlan = one(row, "network_type") == "vlan"
-    vlan_id = one(row, "segmentation_id")
-    if is_vlan and vlan_id is None:
-        raise RowError("it is of type vlan and has no segmentation_id; set one of 1-4094")
-    if not is_vlan and vlan_id is not None:
-        raise RowError(f"it is flat and has segmentation_id {vlan_id}; clear it, or set the type to vlan")
-    return Network(
-        id=row.uuid,
-        name=one(row, "name"),
-        key=one(row, "unique_key"),
-        physnet=one(row, "physical_network"),
-        vlan_id=vlan_id,
-        mtu=one(row, "mtu"),
-        floods_unknown=one(row, "unknown_unicast") != "drop",
-        learns_remote_ports=one(row, "remote_ports") == "learned",
-        is_transparent=one(row, "vlan_transparent"),
-    )
-
-
-_PORT_VALUES = (
-    *("name", "unique_key", "network", "mac", "enabled", "port_security", "unknown_macs"),
-    *("requested_chassis", "chassis", "up", "parent", "parent_vlan"),
-)
-"""The columns of a port that hold one value; a chassis reads 10,000 of them when it starts."""
-
-
-def _port(row: Any) -> Port:
-    values = several(row, _PORT_VALUES)
-    name, key, network_id, mac, is_enabled, is_secured, takes_unknown_macs = values[:7]
-    requested, chassis, is_up, parent, parent_vlan = values[7:]
-    options = pairs(row, "options")
-    allowed = (AllowedPair(*parse_allowed_pair(text)) for text in sorted(every(row, "allowed_address_pairs")))
-    return Port(
-        id=row.uuid,
-        name=name,
-        key=key,
-        network_id=network_id,
-        mac=parse_port_mac(mac),
-        addresses=tuple(map(parse_ip, sorted(every(row, "addresses")))),
-        is_enabled=is_enabled is not False,
-        is_secured=is_secured is not False,
-        allowed_pairs=tuple(allowed),
-        takes_unknown_macs=takes_unknown_macs,
-        requested_chassis=tuple(name.strip() for name in (requested or "").split(",") if name.strip()),
-        chassis=chassis,
-        is_up=bool(is_up),
-        parent=parent,
-        parent_vlan=parent_vlan,
-        is_announced=options.get("announce") != "false",
-        passes_control=options.get(CONTROL_FRAMES) == "true",
-    )

@@ -16,6 +16,7 @@ from trunkline.core.address import (
     parse_port_mac,
 )
 from trunkline.core.error import InvalidValueError
+from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED
 from trunkline.ovsdb.schema import CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
@@ -175,6 +176,9 @@ def check_port(row: Mapping[str, Any]) -> None:
     if row["parent"] == row["name"]:
         raise InvalidValueError("a port cannot be its own parent; give the trunk's port as --parent")
     _check_range("a VLAN id", row["parent_vlan"], MIN_VLAN_ID, MAX_VLAN_ID)
+    _check_count("addresses", len(row["addresses"]), MAX_ADDRESSES)
+    _check_count("allowed address pairs", len(row["allowed_address_pairs"]), MAX_PAIRS)
+    _check_count("requested chassis", len((row["requested_chassis"] or "").split(",")), MAX_REQUESTED)
 
 
 def _check_name(kind: str, name: str) -> None:
@@ -182,6 +186,11 @@ def _check_name(kind: str, name: str) -> None:
         raise InvalidValueError(f"a {kind} needs a name that is not empty")
     if not name.isprintable():
         raise InvalidValueError(f"{name!r} cannot name a {kind}; use printable characters only")
+
+
+def _check_count(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise InvalidValueError(f"{count} {what} are more than a port may have; give {most} at most")
 
 
 def _check_range(what: str, value: int | None, lowest: int, highest: int) -> None:

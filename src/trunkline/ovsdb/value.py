@@ -1,0 +1,95 @@
+"""Rows of the northbound as values, and what keeps one from being a value: data that the schema lets pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trunkline.core.address import AddressError, mac_text, parse_allowed_pair, parse_ip, parse_port_mac
+from trunkline.core.error import TrunklineError
+from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED, AllowedPair, Network, Port
+from trunkline.ovsdb.datum import every, one, pairs, several
+from trunkline.ovsdb.schema import CONTROL_FRAMES
+
+
+class RowError(TrunklineError):
+    """A row that the schema allows and that makes no sense all the same."""
+
+
+def network_of(row: Any) -> Network:
+    """Return the network that *row* says; raise RowError where it contradicts itself."""
+    is_vlan = one(row, "network_type") == "vlan"
+    vlan_id = one(row, "segmentation_id")
+    if is_vlan and vlan_id is None:
+        raise RowError("it is of type vlan and has no segmentation_id; set one of 1-4094")
+    if not is_vlan and vlan_id is not None:
+        raise RowError(f"it is flat and has segmentation_id {vlan_id}; clear it, or set the type to vlan")
+    return Network(
+        id=row.uuid,
+        name=one(row, "name"),
+        key=one(row, "unique_key"),
+        physnet=one(row, "physical_network"),
+        vlan_id=vlan_id,
+        mtu=one(row, "mtu"),
+        floods_unknown=one(row, "unknown_unicast") != "drop",
+        learns_remote_ports=one(row, "remote_ports") == "learned",
+        is_transparent=one(row, "vlan_transparent"),
+    )
+
+
+_PORT_VALUES = (
+    *("name", "unique_key", "network", "mac", "enabled", "port_security", "unknown_macs"),
+    *("requested_chassis", "chassis", "up", "parent", "parent_vlan"),
+)
+"""The columns of a port that hold one value; a chassis reads 10,000 of them when it starts."""
+
+
+def port_of(row: Any) -> Port:
+    """Return the port that *row* says.
+
+    Raises:
+        RowError, AddressError: it says nothing that a port can be.
+    """
+    values = several(row, _PORT_VALUES)
+    name, key, network_id, mac, is_enabled, is_secured, takes_unknown_macs = values[:7]
+    requested, chassis, is_up, parent, parent_vlan = values[7:]
+    options = pairs(row, "options")
+    addresses, allowed = every(row, "addresses"), every(row, "allowed_address_pairs")
+    chassis_names = tuple(name.strip() for name in (requested or "").split(",") if name.strip())
+    for what, count, most in (
+        ("addresses", len(addresses), MAX_ADDRESSES),
+        ("allowed address pairs", len(allowed), MAX_PAIRS),
+        ("requested chassis", len(chassis_names), MAX_REQUESTED),
+    ):
+        if count > most:
+            raise RowError(f"it has {count} {what}; a port may have {most}")
+    return Port(
+        id=row.uuid,
+        name=name,
+        key=key,
+        network_id=network_id,
+        mac=_mac(mac),
+        addresses=tuple(map(parse_ip, sorted(addresses))),
+        is_enabled=is_enabled is not False,
+        is_secured=is_secured is not False,
+        allowed_pairs=tuple(AllowedPair(*parse_allowed_pair(text)) for text in sorted(allowed)),
+        takes_unknown_macs=takes_unknown_macs,
+        requested_chassis=chassis_names,
+        chassis=chassis,
+        is_up=bool(is_up),
+        parent=parent,
+        parent_vlan=parent_vlan,
+        is_announced=options.get("announce") != "false",
+        passes_control=options.get(CONTROL_FRAMES) == "true",
+    )
+
+
+def _mac(text: str) -> int:
+    """Return the MAC address *text*, which is written as the northbound writes it.
+
+    The database compares text: by its index a network has a MAC once only where each has one spelling. A
+    chassis may not even have loaded the other row.
+    """
+    mac = parse_port_mac(text)
+    if text != mac_text(mac):
+        raise AddressError(f"its MAC is written {text}; write it as {mac_text(mac)}, or use `port set --mac`")
+    return mac
