@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from model.vswitchd import Vswitchd
 from trunkline.core.flow import Flow
 from trunkline.openflow.text import text
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-BATCH = 50
-"""Frames that wait at a dummy port at once; the switch drops what exceeds 100."""
+BATCH = 100
+"""Frames that wait at a dummy port at once; the switch drops what exceeds this."""
 
 
 class DummySwitch:
@@ -23,6 +24,7 @@ class DummySwitch:
 
     def __init__(self, folder: Path, ofports: Iterable[int]) -> None:
         self.folder = folder
+        self._vswitchd = Vswitchd(folder)
         self._environment = os.environ | {f"OVS_{name}DIR": str(folder) for name in ("RUN", "LOG", "DB")}
         self._read_bytes: dict[int, int] = {}
         self._run("ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA)
@@ -54,36 +56,26 @@ class DummySwitch:
             while Path(f"/proc/{pid}").exists():
                 time.sleep(0.005)
 
-    def set_vlan_limit(self, vlan_limit: int) -> None:
-        """Let the switch parse *vlan_limit* tags of a frame; returns when it does."""
-        self.vsctl("set", "Open_vSwitch", ".", f"other_config:vlan-limit={vlan_limit}")
-
     def replace_flows(self, flows: Iterable[Flow]) -> None:
         """Let *flows* be all flows of the bridge, in one bundle."""
         lines = "\n".join(text(flow) for flow in flows)
         self.ofctl("--bundle", "replace-flows", "br-int", "-", stdin=lines)
+        self._vswitchd.await_revalidated()
+
+    def forget(self) -> None:
+        """Let the datapath have nothing cached."""
         self.appctl("revalidator/purge")
 
     def receive(self, frames_by_port: Mapping[int, list[bytes]]) -> list[tuple[int, bytes]]:
         """Let frames come in, and return all that came out, with the port that each left by."""
         for ofport, frames in frames_by_port.items():
             for start in range(0, len(frames), BATCH):
-                batch = [frame.hex() for frame in frames[start : start + BATCH]]
-                self.appctl("netdev-dummy/receive", f"p{ofport}", *batch)
-                self.settle()
+                self._vswitchd.receive(f"p{ofport}", *frames[start : start + BATCH])
         return [(ofport, frame) for ofport in self._read_bytes for frame in self._sent(ofport)]
 
-    def settle(self) -> None:
-        """Return when the frames that waited at the ports have been forwarded.
-
-        The main loop polls every dummy port once a turn, up to 32 frames, and answers a command a turn.
-        """
-        for _ in range(4):
-            self.appctl("version")
-
-    def appctl(self, *arguments: str) -> str:
+    def appctl(self, *words: str) -> str:
         """Return the answer of ovs-vswitchd to a command."""
-        return self._run("ovs-appctl", *arguments)
+        return self._vswitchd.ask(*words)
 
     def ofctl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run `ovs-ofctl`."""

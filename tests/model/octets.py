@@ -54,6 +54,19 @@ def tags_and_rest(data: bytes) -> tuple[tuple[Tag, ...], bytes]:
     return tuple(tags), data[:12] + data[at:]
 
 
+def with_fewer_tags(data: bytes) -> list[bytes]:
+    """Return the frame *data* without its tags, with a priority tag alone, and with all but its last tags.
+
+    >>> tagged = bytes(12) + bytes.fromhex("8100000781000008" "88b5")
+    >>> [[tag.vlan_id for tag in tags_and_rest(frame)[0]] for frame in with_fewer_tags(tagged)]
+    [[], [0], [7]]
+    """
+    tags, rest = tags_and_rest(data)
+    priority_tag = ETH_VLAN.to_bytes(2, "big") + bytes(2)
+    fewer = [b"", priority_tag, *(data[12 : 12 + 4 * count] for count in range(1, len(tags)))]
+    return [rest[:12] + before + rest[12:] for before in fewer if len(before) <= 4 * len(tags)]
+
+
 def number(data: bytes) -> int:
     """Return the number that `octets` put behind the frame *data*."""
     magic, found = _TRAILER.unpack(data[-_TRAILER.size :])

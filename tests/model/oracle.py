@@ -1,8 +1,8 @@
 """The oracle: who receives a frame, by the frame rules of DESIGN.md section 5 and nothing else.
 
 It knows of no table, flow or view. The numbers in its comments are those of the rules. What the rules leave
-open is settled here: one priority tag comes off; where `vlan-limit` keeps a tag from being parsed, nobody can
-tell what is behind it.
+open is settled here: a priority tag comes off where it is alone; nobody can tell what is behind a second tag,
+nor which one that is.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ _GROUP = 1 << 40
 class Oracle:
     """Says where frames go on `CHASSIS`, whose databases say *rows*."""
 
-    def __init__(self, rows: Rows, vlan_limit: int = 1) -> None:
+    def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.vlan_limit = vlan_limit
         self._port_by_name = {port.name: port for port in rows.ports.values()}
         self._place = {id_: self._outlet(port) for id_, port in rows.ports.items()}
         self._local = {id_: place for id_, place in self._place.items() if isinstance(place, tuple)}
@@ -44,6 +43,8 @@ class Oracle:
 
     def receipts(self, in_port: int, frame: Frame) -> list[Receipt]:
         """Return the copies of *frame*, which came in by *in_port*, sorted."""
+        if len(frame.tags) > 1 and not frame.tags[0].vlan_id:  # 12: to take it off would alter the frame
+            return []
         found = self._from_wire(in_port, frame) or self._from_vif(in_port, frame)
         return sorted(receipt for receipt in found if receipt[0] != in_port)
 
@@ -75,8 +76,8 @@ class Oracle:
             port, tags = port_by_outlet[in_port, tags[0].vlan_id], tags[1:]
         if port is None:  # 14
             return []
-        if tags and tags[0].vlan_id == 0 and self._is_parsed(frame, tags):  # 11
-            tags = tags[1:]
+        if tags == frame.tags and tags and not tags[0].vlan_id:  # 11
+            tags = ()
         if _is_no_station(frame.src):  # 13
             return []
         if _is_control(frame.dst) and not _passes_control(port):  # 17
@@ -91,7 +92,7 @@ class Oracle:
     ) -> list[Receipt]:
         if tags and not self._carries_tags(network):  # 3, 11
             return []
-        if tags and tags[0].vlan_id == 4095 and self._is_parsed(frame, tags):  # 3
+        if tags == frame.tags and tags and tags[0].vlan_id == 4095:  # 3
             return []
         here = {id_: at for id_, at in self._local.items() if self.rows.ports[id_].network_id == network.id}
         owners = {
@@ -132,7 +133,7 @@ class Oracle:
         return network.is_transparent and (network.vlan_id is not None or is_alone)
 
     def _may_send(self, port: Port, frame: Frame) -> bool:
-        if frame.src not in self._macs(port) or len(frame.tags) > self.vlan_limit:
+        if frame.src not in self._macs(port) or len(frame.tags) > 1:
             return False
         headers = dict(frame.headers)
         allowed = self._prefixes(port, frame.src)
@@ -193,10 +194,6 @@ class Oracle:
             port.mac in self._macs(each) and each.network_id == port.network_id and each.id != port.id
             for each in self.rows.ports.values()
         )
-
-    def _is_parsed(self, frame: Frame, tags: tuple[Tag, ...]) -> bool:
-        """Return whether the first of *tags*, the last ones of *frame*, is parsed."""
-        return len(frame.tags) - len(tags) < self.vlan_limit
 
 
 def _is_control(mac: int) -> bool:

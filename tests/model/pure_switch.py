@@ -1,7 +1,7 @@
 """A switch without a switch: it runs flows on frames as Open vSwitch does.
 
 `tests/system/test_pure_switch.py` holds it against the real one. What a frame looks like is settled once,
-when it comes in: of its tags, `vlan-limit` are parsed, and what is behind the first that is not stays
+when it comes in: of its tags the first is parsed, as `vlan-limit` 1 has it, and what is behind a second stays
 unknown; its TPID then stands as the Ethernet type. Changes of tags do not parse anew.
 """
 
@@ -26,15 +26,17 @@ from trunkline.core.flow import (
 from trunkline.core.frame import VLAN_PRESENT
 from trunkline.core.pipeline import Table
 
+_PARSED_TAGS = 1
+"""How many tags of a frame that comes in are known: `vlan-limit`, at which the agent holds it."""
+
 _MAX_TAGS = 2
-"""How many tags Open vSwitch keeps track of (FLOW_MAX_VLAN_HEADERS, lib/flow.h)."""
+"""How many tags Open vSwitch keeps track of, those that it puts on included (FLOW_MAX_VLAN_HEADERS)."""
 
 
 class PureSwitch:
-    """A switch that holds *flows*, with `other_config:vlan-limit` at *vlan_limit*."""
+    """A switch that holds *flows*, with `other_config:vlan-limit` at 1."""
 
-    def __init__(self, flows: Iterable[Flow], vlan_limit: int = 1) -> None:
-        self.vlan_limit = vlan_limit
+    def __init__(self, flows: Iterable[Flow]) -> None:
         self._flows_by_table: dict[Table, list[Flow]] = {table: [] for table in Table}
         for flow in sorted(flows, key=lambda flow: -flow.priority):
             self._flows_by_table[flow.table].append(flow)
@@ -45,7 +47,7 @@ class PureSwitch:
 
     def walk(self, in_port: int, frame: Frame) -> Walk:
         """Return the whole way of *frame* through the tables."""
-        walk = Walk(in_port, frame, self.vlan_limit)
+        walk = Walk(in_port, frame)
         self._look_up(walk, Table.CLASSIFY)
         return walk
 
@@ -69,7 +71,7 @@ class PureSwitch:
                 walk.values[field] = value
             case PushVlan(vlan_id):
                 walk.parsed = [Tag(vlan_id), *walk.parsed]
-                walk.is_undefined |= len(walk.parsed) > _MAX_TAGS
+                assert len(walk.parsed) <= _MAX_TAGS, "Open vSwitch would lose the innermost"
                 walk.note_tag()
             case PopVlan():
                 del walk.parsed[:1]
@@ -77,20 +79,15 @@ class PureSwitch:
 
 
 class Walk:
-    """The way of one frame: its fields as they are now, the tables and flows it met, and its copies.
+    """The way of one frame: its fields as they are now, the tables and flows it met, and its copies."""
 
-    *is_undefined* says that a tag was pushed on two that were parsed. Open vSwitch then loses the innermost,
-    or does not, as its datapath's cache has it; no test can hold it to either.
-    """
-
-    def __init__(self, in_port: int, frame: Frame, vlan_limit: int) -> None:
+    def __init__(self, in_port: int, frame: Frame) -> None:
         self.in_port = in_port
-        self.is_undefined = False
         self.copies: list[tuple[int, Frame]] = []
         self.tables: list[Table] = []
         self.flows: list[Flow] = []
-        self.parsed = list(frame.tags[:vlan_limit])
-        self._hidden = frame.tags[vlan_limit:]
+        self.parsed = list(frame.tags[:_PARSED_TAGS])
+        self._hidden = frame.tags[_PARSED_TAGS:]
         self._original = frame
         self.values: dict[Field, int] = {
             Field.IN_PORT: in_port,

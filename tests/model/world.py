@@ -71,13 +71,20 @@ def frame(random: Random, world: Rows) -> tuple[int, Frame]:
     in_port, src, network_id, tags = random.choice((_from_vif, _from_vif, _from_wire))(random, world)
     known = [port.mac for port in world.ports.values() if port.network_id == network_id] or list(MACS)
     dst = random.choice((*known, *known, *known, *MACS, *GROUPS, 0x0200000000FF))
-    if random.random() < 0.2:
+    if random.random() < 0.3:
         tags = _tags(random)
     if random.random() < 0.04:
         src = random.choice((src | 1 << 40, 0))
     own = [address for port in world.ports.values() if port.mac == src for address in port.addresses]
     ethertype, headers = _packet(random, src if random.random() < 0.85 else random.choice(MACS), own)
     return in_port, Frame(dst, src, tags, ethertype, headers)
+
+
+def kin(random: Random, of: Frame) -> Frame:
+    """Return a frame that differs from *of* in its tags alone: most of all in those behind the first."""
+    inner = _tags(random)
+    choices = (of.tags[:1] + inner, of.tags[:1] + inner, of.tags[:1], of.tags[:-1], _tags(random))
+    return replace(of, tags=random.choice(choices))
 
 
 def _from_vif(random: Random, world: Rows) -> tuple[int, int, UUID | None, tuple[Tag, ...]]:
@@ -105,33 +112,21 @@ def _from_wire(random: Random, world: Rows) -> tuple[int, int, UUID | None, tupl
     if not networks:
         return uplink.ofport, src, None, ()
     network = random.choice(networks)
-    priority, inner = (
-        random.choice((0, 0, 3)),
-        random.choice(((), (), (), (Tag(7),), (Tag(0),), (Tag(4095),))),
-    )
+    priority = random.choice((0, 0, 3))
     tags = (Tag(network.vlan_id or 0, priority),) if network.vlan_id or priority else ()
-    return uplink.ofport, src, network.id, tags + inner
+    return uplink.ofport, src, network.id, tags + (_tags(random) if random.random() < 0.4 else ())
+
+
+_STACKS = (
+    *((), (), (), (0,), (0,), (7,), (101,), (101,), (102,), (4095,)),
+    *((0, 0), (0, 300), (0, 101), (7, 101), (7, 0), (101, 7), (101, 0), (101, 101), (101, 4095), (4095, 101)),
+    *((0, 0, 300), (0, 101, 7), (7, 101, 102), (101, 0, 7), (101, 7, 4095)),
+)
+"""VLAN ids of tags: none, one, two and three of them, priority tags and the reserved one among them."""
 
 
 def _tags(random: Random) -> tuple[Tag, ...]:
-    ids = random.choice(
-        (
-            (),
-            (),
-            (),
-            (0,),
-            (7,),
-            (101,),
-            (101,),
-            (102,),
-            (4095,),
-            (101, 7),
-            (7, 101),
-            (0, 7),
-            (101, 0),
-            (101, 4095),
-        )
-    )
+    ids = random.choice(_STACKS)
     return tuple(
         Tag(
             vlan_id, random.choice((0, 0, 5)), random.choice((ETH_VLAN, ETH_VLAN, ETH_VLAN, ETH_SERVICE_VLAN))

@@ -13,8 +13,8 @@ _FLOW = re.compile(r"table=(\d+), .*n_packets=(\d+), .* priority=(\d+)[, ](\S*) 
 
 def packets(chassis: DummyChassis, band: Band, match: str = "") -> int:
     """Return how many packets the flows of *band* whose match has *match* in it have counted."""
-    # What the datapath has forwarded is counted when its cache is emptied into the flows.
-    chassis.switch.appctl("revalidator/purge")
+    # The revalidators tell the flows what the datapath has forwarded.
+    chassis.vswitchd.await_revalidated()
     found = (_FLOW.search(line) for line in chassis.flows())
     return sum(
         int(flow[2])

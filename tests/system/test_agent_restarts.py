@@ -58,6 +58,8 @@ def durations(chassis: DummyChassis) -> dict[str, float]:
 
 
 def counted(chassis: DummyChassis) -> list[str]:
+    # The revalidators tell the flows what the datapath has forwarded.
+    chassis.vswitchd.await_revalidated()
     return sorted(VOLATILE.sub("", line) for line in chassis.flows())
 
 

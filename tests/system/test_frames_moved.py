@@ -128,7 +128,7 @@ def test_a_migrating_port_is_blocked_until_its_vif_speaks_and_that_frame_goes_on
     assert two.receive("n", ethernet(M, N)) == {NIC: [ethernet(M, N, 101)]}, "it is still remote"
     waking = WAKING[kind]
     assert two.receive("m", waking.replace(bytes.fromhex(M.replace(":", "")), b"\x02\xee\0\0\0\7")) == {}
-    seen = two.receive("m", waking)
+    seen = two.receive_once("m", waking)
 
     def is_forwarded() -> bool:
         for name, frames in two.wires.new().items():
@@ -144,7 +144,7 @@ def test_a_migrating_port_is_blocked_until_its_vif_speaks_and_that_frame_goes_on
 
 def awake(site: Site) -> tuple[DummyChassis, DummyChassis]:
     one, two = migrating(site)
-    two.receive("m", WAKING["rarp"])
+    two.receive_once("m", WAKING["rarp"])
     until(lambda: "port wakes" in two.agent.log, "awake")
     two.agent.await_settled()
     assert works(two)
@@ -179,7 +179,7 @@ def test_a_trunk_that_migrates_takes_its_sub_port_along_and_nobody_fights_over_i
     sub = mac_of("s")
     tagged, untagged = ethernet(sub, OUTSIDE, 102), {"m": [ethernet(sub, OUTSIDE, 7)]}
     assert (one.receive(NIC, tagged), two.receive(NIC, tagged)) == (untagged, {})
-    two.receive("m", WAKING["rarp"])
+    two.receive_once("m", WAKING["rarp"])
     until(lambda: "port wakes" in two.agent.log, "awake")
     two.agent.await_settled()
     site.sync()

@@ -216,11 +216,11 @@ def test_rule_13_a_vm_may_not_send(chassis: DummyChassis, what: str) -> None:
 
 
 def assert_held(chassis: DummyChassis, port: str, passing: list[Packet], forbidden: Packet) -> None:
-    """See *forbidden* dropped by itself, and again when the switch has just let all of *passing* through."""
-    assert chassis.receive(port, bytes(forbidden)) == {}
+    """See *passing* let through, and *forbidden* dropped, right after those and with nothing cached."""
     frames = [bytes(frame) for frame in passing]
-    sent = chassis.receive(port, *frames, bytes(forbidden))
+    sent = chassis.receive(port, *frames)
     assert [tagged[:12] + tagged[16:] for tagged in sent[NIC]] == frames
+    assert chassis.receive(port, bytes(forbidden), after=frames) == {}
 
 
 def test_rule_13_a_port_without_addresses_is_held_to_its_mac_alone(chassis: DummyChassis) -> None:

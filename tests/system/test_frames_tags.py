@@ -5,23 +5,29 @@ DESIGN.md section 5, rules 2, 3, 11 and 12; and rule 7's guards, which count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 from frame_count import packets
 
+from trunkline.agent.plumbing import Plumbing
+from trunkline.agent.settings import settings
 from trunkline.core.pipeline import Band
+from trunkline.ovsdb.vswitch import SwitchReplica
 
 pytestmark = pytest.mark.system
 
 NIC1, NIC2 = "nic-br-phys1", "nic-br-phys2"
 OUTSIDE = "02:ee:00:00:00:01"
 A, B, F, T, U, V, W = (mac_of(name) for name in "abftuvw")
-P, Q, S1, S2 = (mac_of(name) for name in ("p", "q", "s1", "s2"))
+P, Q, S1, S2, S3 = (mac_of(name) for name in ("p", "q", "s1", "s2", "s3"))
 REMOTE, REMOTE_SUB = mac_of("r"), mac_of("rs")
 PCP = 0xA000
 """Priority 5."""
+
+VLAN, SERVICE_VLAN = b"\x81\x00", b"\x88\xa8"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +36,7 @@ def populated() -> Iterator[Site]:
 
     VLAN 101 (a, b, trunk p; r is elsewhere), VLAN 102 (q, p's sub-port s1 with tag 7; rs is elsewhere),
     VLAN 103 (p's sub-port s2 with tag 8), VLAN 201 transparent (t, u), flat (f), and flat and transparent on
-    the other physical network (v, w).
+    the other physical network (v, w, p's sub-port s3 with tag 9).
     """
     with opened() as site:
         started = site.chassis(physnets={"physnet1": "br-phys1", "physnet2": "br-phys2"})
@@ -47,9 +53,10 @@ def populated() -> Iterator[Site]:
         site.port("rs", "vlan102")
         site.port("s1", "vlan102", parent="p", parent_vlan=7)
         site.port("s2", "vlan103", parent="p", parent_vlan=8)
+        site.port("s3", "clearflat", parent="p", parent_vlan=9)
         for port in "abfpqtuvw":
             started.plug(port)
-        site.await_up(*"abfpqtuvw", "s1", "s2")
+        site.await_up(*"abfpqtuvw", "s1", "s2", "s3")
         site.sync()
         yield site
 
@@ -76,12 +83,9 @@ def test_rule_11_a_priority_tag_from_a_vm_comes_off_whatever_its_priority(
     assert chassis.receive("f", ethernet(OUTSIDE, F, priority << 13)) == {NIC1: [ethernet(OUTSIDE, F)]}
 
 
-def test_rule_3_vlan_id_4095_never_passes_not_even_inside_a_transparent_network(
-    chassis: DummyChassis,
-) -> None:
+def test_rule_3_vlan_id_4095_is_dropped_wherever_it_is_a_frames_first(chassis: DummyChassis) -> None:
     for tag in (4095, PCP | 4095):
         for dst in (T, BROADCAST):
-            assert chassis.receive(NIC1, ethernet(dst, OUTSIDE, 201, tag)) == {}
             assert chassis.receive(NIC1, ethernet(dst, OUTSIDE, tag)) == {}
         for dst in (V, BROADCAST):
             assert chassis.receive(NIC2, ethernet(dst, OUTSIDE, tag)) == {}
@@ -96,24 +100,22 @@ def test_rule_11_who_tags_its_own_frames_is_counted_by_port(populated: Site, cha
         return packets(chassis, Band.TAGGED, f"reg6={populated.nb.port(name)['unique_key']:#x},")
 
     before = {name: counted(name) for name in "abf"}
-    assert chassis.receive("a", *(ethernet(BROADCAST, A, tag) for tag in (101, 102, 4094))) == {}
-    assert chassis.receive("f", ethernet(BROADCAST, F, 101)) == {}
+    assert chassis.receive_once("a", *(ethernet(BROADCAST, A, tag) for tag in (101, 102, 4094))) == {}
+    assert chassis.receive_once("f", ethernet(BROADCAST, F, 101)) == {}
     assert {name: counted(name) - before[name] for name in "abf"} == {"a": 3, "b": 0, "f": 1}
 
 
 def test_rule_7_frames_that_come_back_are_dropped_and_counted(chassis: DummyChassis) -> None:
     reflected, grouped = packets(chassis, Band.REFLECTION), packets(chassis, Band.NO_STATION)
-    assert chassis.receive(NIC1, ethernet(BROADCAST, A, 101), ethernet(B, A, 101)) == {}
-    assert chassis.receive(NIC1, ethernet(BROADCAST, T, 201, 7), ethernet(F, F)) == {}
-    assert chassis.receive(NIC1, ethernet(B, "03:00:00:00:00:01", 101)) == {}
+    assert chassis.receive_once(NIC1, ethernet(BROADCAST, A, 101), ethernet(B, A, 101)) == {}
+    assert chassis.receive_once(NIC1, ethernet(BROADCAST, T, 201, 7), ethernet(F, F)) == {}
+    assert chassis.receive_once(NIC1, ethernet(B, "03:00:00:00:00:01", 101)) == {}
     assert packets(chassis, Band.REFLECTION) - reflected == 4
     assert packets(chassis, Band.NO_STATION) - grouped == 1
 
 
 def test_rule_12_a_transparent_network_carries_inner_tags_with_their_priority(chassis: DummyChassis) -> None:
-    assert "raise vlan-limit to 2" in chassis.agent.log
-    assert chassis.get("Open_vSwitch", ".", "other_config:vlan-limit").strip('"') == "2"
-    for inner in ((), (7,), (PCP | 7,), (PCP | 201,)):
+    for inner in ((), (7,), (PCP | 7,), (PCP | 201,), (8, 9), (8, 0), (7, 8, 9), (8, 4095)):
         for dst in (OUTSIDE, BROADCAST):
             sent = chassis.receive("t", ethernet(dst, T, *inner))
             assert sent.pop(NIC1) == [ethernet(dst, T, 201, *inner)]
@@ -125,19 +127,113 @@ def test_rule_12_a_transparent_network_carries_inner_tags_with_their_priority(ch
 
 
 def test_rule_12_a_transparent_flat_network_carries_tags_beside_none(chassis: DummyChassis) -> None:
-    for tags in ((), (7,), (PCP | 7,), (101,)):
-        copy = ethernet(BROADCAST, V, *tags)
-        assert chassis.receive("v", copy) == {"w": [copy], NIC2: [copy]}
+    for tags in ((), (7,), (PCP | 7,), (101,), (8, 9), (7, 8), (8, 0), (101, 7, 8), (8, 4095)):
+        copy, tagged = ethernet(BROADCAST, V, *tags), ethernet(BROADCAST, V, 9, *tags)
+        assert chassis.receive("v", copy) == {"w": [copy], "p": [tagged], NIC2: [copy]}
         assert chassis.receive(NIC2, ethernet(V, OUTSIDE, *tags)) == {"v": [ethernet(V, OUTSIDE, *tags)]}
+        assert chassis.receive("p", ethernet(V, S3, 9, *tags)) == {"v": [ethernet(V, S3, *tags)]}
+        assert chassis.receive("v", ethernet(S3, V, *tags)) == {"p": [ethernet(S3, V, 9, *tags)]}
     assert chassis.receive(NIC2, ethernet(V, OUTSIDE, PCP)) == {"v": [ethernet(V, OUTSIDE)]}
     assert chassis.receive(NIC2, ethernet(W, V, 7)) == {}, "rule 7, tagged"
 
 
-def test_rule_12_two_tags_inside_stay_where_none_is_put_before_them(chassis: DummyChassis) -> None:
-    """Open vSwitch knows two tags of a frame: `docs/frames.md` says what that means for a third."""
-    assert chassis.receive("t", ethernet(U, T, 7, 8)) == {"u": [ethernet(U, T, 7, 8)]}
-    assert chassis.receive(NIC1, ethernet(T, OUTSIDE, 201, 7, 8)) == {"t": [ethernet(T, OUTSIDE, 7, 8)]}
-    assert chassis.receive("v", ethernet(OUTSIDE, V, 7, 8)) == {NIC2: [ethernet(OUTSIDE, V, 7, 8)]}
+def with_inner_tpids(frame: bytes) -> list[bytes]:
+    """Return *frame*, which has two tags or more, with a second tag of either kind."""
+    return [frame[:16] + tpid + frame[18:] for tpid in (VLAN, SERVICE_VLAN)]
+
+
+@pytest.mark.parametrize(
+    ("port", "src", "to"),
+    [
+        ("a", A, B),
+        ("f", F, OUTSIDE),
+        ("p", P, A),
+        ("t", T, U),
+        ("v", V, W),
+        (NIC1, OUTSIDE, F),
+        (NIC2, OUTSIDE, V),
+    ],
+)
+def test_rules_2_and_11_a_priority_tag_before_another_tag_is_dropped_by_everybody(
+    chassis: DummyChassis, port: str, src: str, to: str
+) -> None:
+    """It comes off where it is alone; here, the frame would be another one."""
+    stacks = ((0, 0), (0, 7), (PCP, 7), (0, 300), (0, 4095), (0, 0, 300), (0, 7, 8))
+    for dst in (BROADCAST, to):
+        frames = [frame for tags in stacks for frame in with_inner_tpids(ethernet(dst, src, *tags))]
+        assert chassis.receive(port, *frames) == {}
+        assert chassis.receive(port, ethernet(dst, src, PCP)), "alone, it comes off"
+
+
+@pytest.mark.parametrize(
+    ("port", "src", "tag", "to"),
+    [("p", S1, 7, Q), ("p", S2, 8, OUTSIDE), (NIC1, OUTSIDE, 101, A), (NIC1, OUTSIDE, 102, S1)],
+)
+def test_rules_3_and_11_a_tag_behind_another_is_dropped_right_after_the_frame_without_it(
+    chassis: DummyChassis, port: str, src: str, tag: int, to: str
+) -> None:
+    """What the datapath has cached for the frame with one tag must not carry the one with two."""
+    stacks = ((300,), (101,), (7,), (0,), (PCP,), (4095,), (7, 8), (0, 300))
+    for dst in (BROADCAST, to):
+        frames = [frame for tags in stacks for frame in with_inner_tpids(ethernet(dst, src, tag, *tags))]
+        assert chassis.receive(port, *frames) == {}
+        assert chassis.receive(port, ethernet(dst, src, tag)), "without it, it passes"
+
+
+def test_vlan_limit_is_held_at_1_where_networks_are_transparent_and_put_back_at_once(
+    chassis: DummyChassis,
+) -> None:
+    """DESIGN.md section 6, rule 12; what the switch cached before it parsed one tag carries no two later."""
+
+    def limit() -> str:
+        return chassis.get("Open_vSwitch", ".", "other_config:vlan-limit").strip('"')
+
+    assert limit() in ("", "1"), "Open vSwitch parses one tag by default"
+    one, two = ethernet(BROADCAST, F, 0), ethernet(BROADCAST, F, 0, 300)
+    for wrong in ("2", "0", "many"):
+        chassis.switch.vsctl("set", "Open_vSwitch", ".", f"other_config:vlan-limit={wrong}")
+        until(lambda: limit() == "1", "vlan-limit 1")
+        chassis.agent.await_settled()
+        assert f"set vlan-limit to 1, from {wrong}" in chassis.agent.log
+        assert "vlan-limit" not in chassis.faults
+        assert chassis.receive("f", two, after=[one]) == {}
+    chassis.switch.vsctl("remove", "Open_vSwitch", ".", "other_config", "vlan-limit")
+    chassis.agent.await_settled()
+    assert limit() == ""
+    assert chassis.receive("f", two, after=[one]) == {}
+
+
+def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(site: Site) -> None:
+    chassis = site.chassis(is_running=False)
+    chassis.set(**{"trunkline-vlan-pruning": "false"})
+    chassis.switch.vsctl("set", "Open_vSwitch", ".", "other_config:vlan-limit=2")
+    with closing(SwitchReplica(chassis.switch.remote)) as switch:
+        plumbing = Plumbing(switch)
+        run(switch, lambda: switch.is_synced)
+        read = settings(switch.external_ids, None)
+        switch.watch(read.wiring.bridge)
+        plumbing.is_due = plumbing.is_refused = True
+        plumbing.run(read, are_flows_applied=False)
+        assert "vlan-limit is 2" in plumbing.faults["vlan-limit"]
+        assert plumbing.is_ready(read), "what the database refuses stops no flows"
+        plumbing.is_refused = False
+        assert not plumbing.is_ready(read)
+        plumbing.run(read, are_flows_applied=False)
+        run(switch, lambda: plumbing.is_ready(read))
+        plumbing.run(read, are_flows_applied=False)
+        assert plumbing.faults == {}
+    assert chassis.get("Open_vSwitch", ".", "other_config:vlan-limit").strip('"') == "1"
+
+
+def run(switch: SwitchReplica, is_so: Callable[[], bool]) -> None:
+    """Take in what *switch* says until *is_so*."""
+
+    def step() -> bool:
+        switch.changes(switch.run())
+        switch.outcome()
+        return is_so()
+
+    until(step, "so")
 
 
 def test_rule_12_a_trunk_sorts_frames_to_its_sub_ports_by_their_tags(chassis: DummyChassis) -> None:
@@ -169,7 +265,7 @@ def test_rule_12_broadcasts_reach_sub_ports_tagged_and_their_parent_untagged(cha
     }
 
 
-@pytest.mark.parametrize("tags", [(9,), (101,), (102,), (4095,), (7, 8), (9, 7), (0, 7), (0, 9), (7, 4095)])
+@pytest.mark.parametrize("tags", [(6,), (101,), (102,), (4095,), (7, 8), (6, 7), (0, 7), (0, 6), (7, 4095)])
 def test_rule_12_a_trunk_drops_tags_that_are_not_listed_both_ways(
     chassis: DummyChassis, tags: tuple[int, ...]
 ) -> None:

@@ -50,6 +50,7 @@ def ages(running: Lab) -> dict[str, tuple[float, int]]:
     """Return the age and the packet count of every flow of every chassis."""
     found = {}
     for name, chassis in running.chassis.items():
+        # To count: what the datapath's cache has forwarded is told to the flows when it is emptied.
         chassis.switch.appctl("revalidator/purge")
         for line in chassis.switch.ofctl("dump-flows", "br-int").splitlines():
             age, packets = DURATION.search(line), PACKETS.search(line)

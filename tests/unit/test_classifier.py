@@ -31,7 +31,15 @@ def test_frames_of_a_transparent_network_may_carry_tags() -> None:
     ]
 
 
-@pytest.mark.parametrize("view", [ChassisView((1,)), NETWORK, REMOTE, SHARED_MAC])
+def test_a_priority_tag_before_another_tag_is_dropped_whoever_sends_it() -> None:
+    """DESIGN.md section 5, rules 2, 11 and 12: alone, it comes off; here, another one would be first."""
+    assert lines(classifier, ChassisView((1,))) == [
+        "table=0,priority=210,dl_vlan=0,dl_type=0x8100,actions=drop",
+        "table=0,priority=210,dl_vlan=0,dl_type=0x88a8,actions=drop",
+    ]
+
+
+@pytest.mark.parametrize("view", [NETWORK, REMOTE, SHARED_MAC])
 def test_nothing_but_a_local_port_is_classified(view: View) -> None:
     """DESIGN.md section 5, rule 14: a VIF without a port has no flow, and table 0 drops what it misses."""
     assert lines(classifier, view) == []

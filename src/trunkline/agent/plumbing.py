@@ -25,13 +25,12 @@ TAG_BYTES = 4
 class Plumbing:
     """What the agent writes to the database of *switch*, one write at a time.
 
-    *faults* says which mappings do not work, and which networks do not fit through their uplink. *repairs*
-    counts what somebody else had changed of bridge and patch ports, and was put back.
+    *repairs* counts what somebody else had changed of `vlan-limit`, bridge and patch ports, and was put back.
     """
 
     def __init__(self, switch: SwitchReplica) -> None:
         self.switch = switch
-        self.faults: dict[str, str] = {}
+        self._mapping_faults: dict[str, str] = {}
         self.is_due = False
         self.is_refused = False
         self.repairs = 0
@@ -39,19 +38,19 @@ class Plumbing:
         self._has_removed = False
         self._trunks = Trunks()
         self._live: dict[str, Trunk] = {}
-        self._transparent: set[UUID] = set()
         self._mtu_by_iface_id: dict[str, int | None] = {}
         self._nb_identity: str | None = None
         self._uplink_mtu_by_physnet: dict[str, int] = {}
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What does not work of the mappings, and whether the switch parses more tags than it may."""
+        return self._mapping_faults | wiring.limit_faults(self.switch)
 
     # -- what is needed ----------------------------------------------------------------------------
 
     def need(self, network_id: UUID, network: Network | None) -> None:
         """Note that *network* has local ports here, or has none (None)."""
-        if network is not None and network.is_transparent:
-            self._transparent.add(network_id)
-        else:
-            self._transparent.discard(network_id)
         self.is_due |= self._trunks.say(network_id, network)
 
     def size(self, iface_ids: Iterable[str], snapshot: Snapshot) -> None:
@@ -85,7 +84,7 @@ class Plumbing:
         if not self.is_due or not self.switch.is_connected:
             return None
         uplinks, faults = wiring.uplinks(self.switch, settings.wiring)
-        self.faults = faults
+        self._mapping_faults = faults
         self._live = {
             mapping.physnet: wiring.trunks(self.switch, mapping)
             for mapping in settings.wiring.mappings
@@ -116,7 +115,9 @@ class Plumbing:
 
     def _fixed(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
         """Return what stays as it is until a setting, a network or a provider bridge comes or goes."""
-        return dataclasses.replace(target, mtu_by_iface_id={}, nb_identity=None), frozenset(self.faults)
+        return dataclasses.replace(target, mtu_by_iface_id={}, nb_identity=None), frozenset(
+            self._mapping_faults
+        )
 
     def settle(self, settings: Settings) -> None:
         """Have uplinks narrowed that let more through than is in use; the flows are all in place."""
@@ -124,15 +125,23 @@ class Plumbing:
             self.is_due = True
 
     def is_ready(self, settings: Settings) -> bool:
-        """Whether the uplinks let through all that flows will need, so that those may be sent."""
-        if not settings.is_pruned or self.is_refused:
+        """Whether the switch is as flows need it, so that they may be sent.
+
+        That is: it parses one tag, and the uplinks let through all that the flows will carry. What the
+        database refuses holds nothing up: it is a fault.
+        """
+        if self.is_refused:
+            return True
+        if not wiring.is_limited(self.switch):
+            return False
+        if not settings.is_pruned:
             return True
         return self._trunks.are_covered(self._live) and (self.switch.is_realized or not self._live)
 
     def is_plumbed(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
         """Return whether each mapping has its place in *uplinks*, or a fault."""
         return all(
-            mapping.physnet in uplinks or f"mapping {mapping.physnet}" in self.faults
+            mapping.physnet in uplinks or f"mapping {mapping.physnet}" in self._mapping_faults
             for mapping in settings.wiring.mappings
         )
 
@@ -166,7 +175,6 @@ class Plumbing:
             settings.wiring,
             trunks=trunks,
             mtu_by_iface_id=dict(self._mtu_by_iface_id),
-            needs_inner_tags=bool(self._transparent),
             nb_identity=self._nb_identity,
         )
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trunkline.core.flow import Action, Controller, Field, Flow, Goto, PopVlan
-from trunkline.core.frame import ADVERTISEMENT, ARP, RARP, VLAN_PRESENT
+from trunkline.core.frame import ADVERTISEMENT, ARP, HIDDEN_TAGS, PRIORITY_TAG, RARP, VLAN_PRESENT
 from trunkline.core.pipeline import INNER_TAGS, NETWORK, SOURCE_PORT, Band, Owner, Subject, Table, cookie
-from trunkline.core.view import LocalPortView, SleepingVifView, View
+from trunkline.core.view import ChassisView, LocalPortView, SleepingVifView, View
 
 
 def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that classify the frames of a VIF here; nothing for any other view.
+    """Yield the flows that classify the frames of a VIF here, and that drop what nobody may send.
 
-    Owns the bands SUBPORT, VIF and SLEEPING. A VIF without a port has no flow: its frames miss.
+    Owns the bands PRIORITY_STACK, SUBPORT, VIF and SLEEPING. A VIF without a port has no flow: its frames
+    miss.
     """
     match view:
+        case ChassisView():
+            yield from _priority_stacks()
         case LocalPortView():
             yield _classification(view)
         case SleepingVifView():
             yield from _alarms(view)
+
+
+def _priority_stacks() -> Iterator[Flow]:
+    """A priority tag comes off; one before another tag would leave that one as the frame's first."""
+    by = cookie(Owner.CLASSIFIER, Subject.CHASSIS)
+    for hidden_tag in HIDDEN_TAGS:
+        yield Flow(Band.PRIORITY_STACK, (PRIORITY_TAG, hidden_tag), (), by)
 
 
 def _alarms(vif: SleepingVifView) -> Iterator[Flow]:

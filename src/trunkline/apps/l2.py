@@ -48,8 +48,8 @@ def flows(view: View) -> Iterator[Flow]:
 def _tag_guards() -> Iterator[Flow]:
     """No tag gets past classification but into a transparent network, and VLAN id 4095 not even there.
 
-    With `vlan-limit` 1, the default of Open vSwitch, a second tag is not parsed as one: it shows as the
-    frame's Ethernet type once the first is off.
+    With `vlan-limit` 1 a second tag is not parsed as one: it shows as the frame's Ethernet type once the
+    first is off, and nobody can tell its VLAN id.
     """
     by = cookie(Owner.L2, Subject.CHASSIS)
     yield Flow(Band.RESERVED_TAG, (Field.VLAN_VID(VLAN_PRESENT | VLAN_RESERVED),), (), by)

@@ -58,7 +58,7 @@ FROM_NO_STATION = (Field.ETH_SRC(GROUP_BIT, GROUP_BIT), Field.ETH_SRC(0))
 """A source MAC that no station has: a group's, or all zero (IEEE 802-2014 section 8.2)."""
 
 HIDDEN_TAGS = (Field.ETH_TYPE(ETH_VLAN), Field.ETH_TYPE(ETH_SERVICE_VLAN))
-"""A tag that `vlan-limit` kept from being parsed: its TPID shows as the Ethernet type of the frame."""
+"""A tag behind the first: `vlan-limit` 1 keeps it from being parsed, and its TPID is the Ethernet type."""
 
 IPV4 = Field.ETH_TYPE(ETH_IPV4)
 ARP = Field.ETH_TYPE(ETH_ARP)

@@ -71,6 +71,12 @@ class Band(Enum):
     No two flows of a band overlap. A frame is decided by the highest band of a table that it matches.
     """
 
+    PRIORITY_STACK = (
+        Table.CLASSIFY,
+        210,
+        Owner.CLASSIFIER,
+        "a priority tag (VID 0) before another tag: drop, as it could only come off",
+    )
     REFLECTION = (
         Table.CLASSIFY,
         200,
@@ -188,7 +194,12 @@ class Band(Enum):
 
     RESERVED_TAG = (Table.L2_LOOKUP, 300, Owner.L2, "VLAN id 4095: drop")
     INNER_TAG = (Table.L2_LOOKUP, 200, Owner.L2, "a tag inside a network that is not transparent: drop")
-    HIDDEN_TAG = (Table.L2_LOOKUP, 190, Owner.L2, "likewise, a tag that vlan-limit kept from being parsed")
+    HIDDEN_TAG = (
+        Table.L2_LOOKUP,
+        190,
+        Owner.L2,
+        "likewise, a tag that was behind another: vlan-limit 1 kept it from being parsed",
+    )
     CONTROL_MEMBER = (
         Table.L2_LOOKUP,
         160,

@@ -20,8 +20,8 @@ MTU_TYPES = frozenset(
 )
 """The interface types whose MTU can be requested (ovs-vswitchd.conf.db(5), `mtu_request`)."""
 
-VLAN_LIMIT = 2
-"""How many tags Open vSwitch must parse where a network carries the tags of its VMs."""
+VLAN_LIMIT = "1"
+"""How many tags of a frame Open vSwitch may parse: docs/adr/0015-vlan-limit-is-one.md says why."""
 
 
 class BridgeMapping(NamedTuple):
@@ -56,7 +56,6 @@ class Wiring:
     mappings: tuple[BridgeMapping, ...] = ()
     trunks: Mapping[str, frozenset[int] | None] = field(default_factory=dict)
     mtu_by_iface_id: Mapping[str, int | None] = field(default_factory=dict)
-    needs_inner_tags: bool = False
     nb_identity: str | None = None
 
 
@@ -162,7 +161,7 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
         and not _strays(switch, wiring)
         and not any(True for _ in _unfit(switch, wiring))
         and not any(True for _ in _unsized(switch, wiring))
-        and not _is_limit_low(switch, wiring)
+        and is_limited(switch)
         and wiring.nb_identity in (None, switch.external_ids.get(NB_IDENTITY))
     )
 
@@ -260,12 +259,25 @@ def _size(interface: Any, mtu: int | None) -> str:
     return f"request no MTU of {one(interface, 'name')}"
 
 
-def _is_limit_low(switch: SwitchReplica, wiring: Wiring) -> bool:
-    """Whether the switch parses fewer tags than are needed; 0 means as many as it can, and none said is 1."""
-    if not wiring.needs_inner_tags or switch.root is None:
-        return False
-    limit = pairs(switch.root, "other_config").get("vlan-limit", "1")
-    return not limit.isdecimal() or 0 < int(limit) < VLAN_LIMIT
+def is_limited(switch: SwitchReplica) -> bool:
+    """Return whether the switch parses one tag of a frame and no more, which it does by default as well."""
+    return _vlan_limit(switch) == VLAN_LIMIT
+
+
+def limit_faults(switch: SwitchReplica) -> dict[str, str]:
+    """Return a fault while the switch may parse more than one tag of a frame."""
+    if is_limited(switch):
+        return {}
+    return {
+        "vlan-limit": f"Open_vSwitch other_config:vlan-limit is {_vlan_limit(switch)}, and with anything but "
+        f"{VLAN_LIMIT} a VM can reach other VLANs; it is set to {VLAN_LIMIT}: find who sets it otherwise"
+    }
+
+
+def _vlan_limit(switch: SwitchReplica) -> str:
+    if switch.root is None:
+        return VLAN_LIMIT
+    return pairs(switch.root, "other_config").get("vlan-limit", VLAN_LIMIT)
 
 
 # -- what should be ------------------------------------------------------------------------------------
@@ -293,12 +305,13 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     it off from its peer, for good and without an error.
     """
     transaction = switch.begin("trunkline agent: bridge and patch ports")
+    deeds = _limit(switch)
     bridge = switch.row("Bridge", wiring.bridge)
     if bridge is None:
         integration_bridge.create(switch, transaction, wiring.bridge, wiring.datapath_type)
         switch.commit(transaction)
-        return Written([f"create {wiring.bridge}"], [], has_removed=False)
-    deeds = integration_bridge.amend(bridge)
+        return Written([*deeds, f"create {wiring.bridge}"], [], has_removed=False)
+    deeds += integration_bridge.amend(bridge)
     strays = _strays(switch, wiring)
     for stray_bridge, port in strays:
         deeds.append(f"remove {one(port, 'name')}")
@@ -307,14 +320,20 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
         deeds.append(f"set up {end.name}")
         _fit(switch, transaction, end)
     others = [_size(interface, mtu) for interface, mtu in list(_unsized(switch, wiring))]
-    if _is_limit_low(switch, wiring):
-        deeds.append(f"raise vlan-limit to {VLAN_LIMIT}")
-        switch.root.setkey("other_config", "vlan-limit", str(VLAN_LIMIT))
     if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
         others.append(f"obey the northbound {wiring.nb_identity}")
         switch.root.setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
     switch.commit(transaction)
     return Written(deeds, others, has_removed=bool(strays))
+
+
+def _limit(switch: SwitchReplica) -> list[str]:
+    """Let the switch parse one tag of a frame; return that in words where it did otherwise."""
+    if is_limited(switch):
+        return []
+    was = _vlan_limit(switch)
+    switch.root.setkey("other_config", "vlan-limit", VLAN_LIMIT)
+    return [f"set vlan-limit to {VLAN_LIMIT}, from {was}"]
 
 
 def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
