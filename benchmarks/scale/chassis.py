@@ -113,9 +113,16 @@ class Chassis:
 
     def _report(self) -> None:
         nb = self.nb
-        if self._reporter.is_refused(nb):
-            self.refusals.append(nb.error or "")
-        if nb.is_writing or not nb.are_conditions_met or not self._is_whole:
+        self._reporter.settle(nb)
+        refusal = self._reporter.refusals.reason
+        if refusal is not None and refusal not in self.refusals:
+            self.refusals.append(refusal)
+        if (
+            nb.is_writing
+            or self._reporter.refusals.is_held
+            or not nb.are_conditions_met
+            or not self._is_whole
+        ):
             return
         bindings = self._reporter.bindings(nb, self.snapshot, self._generation, lambda _: True)
         self._reporter.write(

@@ -22,7 +22,7 @@ from trunkline.core.flow import (
 )
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Band, Owner, Subject, Table, cookie
 from trunkline.core.plan import advance, plan
-from trunkline.openflow import message, session
+from trunkline.openflow import attempts, message
 from trunkline.openflow.event import (
     BundleApplied,
     BundleRefused,
@@ -259,7 +259,7 @@ def test_switch_that_comes_later_is_waited_for(switch: Switch) -> None:
 
 
 def test_silent_switch_is_given_up_and_found_again(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "PROBE_INTERVAL_MS", 1000)
+    monkeypatch.setattr(attempts, "PROBE_INTERVAL_MS", 1000)
     connection = Session(switch.target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
     until(connection, Connected)
     switch.signal(signal.SIGSTOP)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trunkline.core.plan import plan
-from trunkline.openflow import message, session
+from trunkline.openflow import attempts, message
 from trunkline.openflow.error import NotReady
 from trunkline.openflow.event import (
     BundleRefused,
@@ -211,7 +211,7 @@ def test_ended_connection_is_made_again(ready: Peer) -> None:
     assert event == Disconnected("closed by the switch")
     started = time.monotonic()
     ready.connection = ready.accept()
-    assert time.monotonic() - started < 10 * session.MIN_BACKOFF_MS / 1000
+    assert time.monotonic() - started < 20 * attempts.RETRY_MS / 1000
     assert ready.hear()[0] == message.HELLO
     assert ready.say(message.hello(1)) == [Connected()]
 
@@ -230,6 +230,62 @@ def test_update_that_makes_no_sense_leaves_the_flows_unknown(ready: Peer) -> Non
     update = build(message.MULTIPART_REPLY, 0, struct.pack(">HHxxxx", 16, 0) + b"?")
     assert ready.say(update) == [FlowsUnknown()]
     assert ready.session.is_ready
+
+
+NONSENSE = build(message.MULTIPART_REPLY, 0, struct.pack(">HHxxxx", 16, 0) + b"?")
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What must be well for ten seconds elsewhere must be so for a moment here."""
+    monkeypatch.setattr("trunkline.openflow.session.QUIET_S", 0.05)
+    monkeypatch.setattr("trunkline.openflow.attempts.SOUND_MS", 50)
+
+
+@pytest.mark.usefixtures("brief")
+def test_what_makes_no_sense_is_a_fault_and_leads_to_one_reading_until_it_ends(ready: Peer) -> None:
+    events = [event for _ in range(200) for event in ready.say(NONSENSE)]
+    assert 1 <= events.count(FlowsUnknown()) < 10
+    assert "flow update" in ready.session.faults["switch messages"]
+    rest: list[Event] = []
+    while ready.session.faults:
+        rest += ready.session.run()
+    assert rest[-1:] in ([FlowsUnknown()], []), "the last of it is followed by a reading, too"
+
+
+def test_messages_that_are_refused_are_passed_over(ready: Peer) -> None:
+    for xid in range(1000, 1100):
+        assert ready.say(build(message.ERROR, xid, struct.pack(">HH", 1, 5))) == []
+    assert ready.session.is_ready
+
+
+def test_connections_that_end_at_once_are_further_and_further_apart(ready: Peer) -> None:
+    gaps_s = []
+    for _ in range(4):
+        ready.connection.close()
+        while ready.session.is_ready:
+            ready.session.run()
+        started_s = time.monotonic()
+        ready.connection = ready.accept()
+        gaps_s.append(time.monotonic() - started_s)
+        ready.hear()
+        assert ready.say(message.hello(1)) == [Connected()]
+    assert [gap_s > least_s for gap_s, least_s in zip(gaps_s, (0.09, 0.18, 0.35, 0.7), strict=True)] == [
+        True
+    ] * 4
+    assert "again and again" in ready.session.faults["switch connection"]
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_connection_that_holds_ends_the_fault(ready: Peer) -> None:
+    for _ in range(2):
+        ready.connection.close()
+        ready.connection = ready.accept()
+        ready.hear()
+    assert ready.session.faults
+    ready.say(message.hello(1))
+    while ready.session.faults:
+        ready.session.run()
 
 
 def test_updates_that_come_together_are_one_event_and_pauses_end_in_one(ready: Peer) -> None:

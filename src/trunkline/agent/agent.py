@@ -30,9 +30,6 @@ from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 
 log = Log("agent")
 
-RETRY_S = 1.0
-"""How long to wait after a database refused a write for good."""
-
 RECOMPUTATIONS = 3
 """How often a recomputation is begun again that changes overtook."""
 
@@ -62,7 +59,6 @@ class Agent:
         self._unsized: set[str] = set()
         self._is_whole = False
         self._is_due = False
-        self._retry_at_s: float | None = None
         self._audited_s: float | None = None
 
     # -- the loop ----------------------------------------------------------------------------------
@@ -74,9 +70,6 @@ class Agent:
             SettingsError: at the start, where a setting is missing that there is no default for.
         """
         before = self._standing
-        if self._retry_at_s is not None and time.monotonic() >= self._retry_at_s:
-            self._retry_at_s = None
-            self.plumbing.is_refused = False
         self._run_switch()
         self._run_northbound()
         self._refresh()
@@ -110,7 +103,9 @@ class Agent:
         self.following.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
-        for due_s in (self._retry_at_s, self.announcer.next_s, self._audit_at_s, self.upkeep.next_s):
+        self.plumbing.refusals.wait(poller)
+        self.reporter.refusals.wait(poller)
+        for due_s in (self.announcer.next_s, self._audit_at_s, self.upkeep.next_s):
             if due_s is not None:
                 poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
@@ -199,8 +194,6 @@ class Agent:
             self.plumbing.size(self._unsized, self.snapshot)
             self._unsized.clear()
         uplinks = self.plumbing.run(self.settings, are_flows_applied=self._are_flows_applied)
-        if self.plumbing.is_refused and self._retry_at_s is None:
-            self._retry_at_s = time.monotonic() + RETRY_S
         if uplinks is None or uplinks == self.snapshot.uplinks:
             return
         before = self.snapshot.uplinks
@@ -367,6 +360,8 @@ class Agent:
             if reason is not None:
                 faults[f"network {network.name}"] = reason
         faults |= self.plumbing.faults
+        if self.plumbing.refusals.reason is not None:
+            faults["wiring"] = f"the switch's database refused a write: {self.plumbing.refusals.reason}"
         faults |= self.snapshot.faults
         faults |= self.reporter.faults
         if self.forwarding is not None:
@@ -408,9 +403,8 @@ class Agent:
         nb, settings, forwarding = self.following.reported, self.settings, self.forwarding
         if nb is None or settings is None or forwarding is None:
             return
-        if self.reporter.is_refused(nb):
-            self._retry_at_s = time.monotonic() + RETRY_S
-        if nb.is_writing or not nb.is_connected or self._retry_at_s is not None:
+        self.reporter.settle(nb)
+        if nb.is_writing or not nb.is_connected or self.reporter.refusals.is_held:
             return
         is_obeyed = not self.following.is_disobeyed
         if is_obeyed and not self._is_whole and nb.is_registered:

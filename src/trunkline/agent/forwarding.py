@@ -30,6 +30,7 @@ from trunkline.openflow.event import (
     FlowsUnknown,
 )
 from trunkline.openflow.session import Session
+from trunkline.openflow.trouble import Trouble
 
 log = Log("forwarding")
 
@@ -80,6 +81,10 @@ class Forwarding:
         self._sent: _Sent | None = None
         self._draft: _Draft | None = None
         self._is_unsure = False
+        self._refusals = Trouble(
+            lambda reason: log.error("switch refuses changes as a whole", reason=reason),
+            lambda times: log.info("switch takes changes again", refused=times),
+        )
 
     # -- what should be ----------------------------------------------------------------------------
 
@@ -174,11 +179,18 @@ class Forwarding:
     @property
     def faults(self) -> dict[str, str]:
         """What keeps the flows from staying as they should be, by subject."""
-        return self._contest.faults
+        faults = self._contest.faults | self.session.faults
+        if self._refusals.reason is not None:
+            faults["switch changes"] = (
+                f"the switch refuses changes of flows and names none ({self._refusals.reason}); what it has "
+                "stays. Look into the log of ovs-vswitchd"
+            )
+        return faults
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
         self.session.wait(poller)
+        self._refusals.wait(poller)
         if not self._drift_log.is_settled:
             poller.timer_wait(1000)
         next_s = self._contest.next_s(is_waiting=bool(self._drifted))
@@ -192,15 +204,15 @@ class Forwarding:
     def _take(self, event: Event) -> None:
         match event:
             case Connected():
-                log.info("switch connected")
                 self._forget()
+                self._refusals.forgive()
                 self.reread()
             case Disconnected(reason):
-                if self.installed is not None:
+                if self.installed is not None and not self.session.is_failing:
                     log.warning("switch disconnected", reason=reason)
                 self._forget()
             case FlowsRead(flow_by_key=flow_by_key):
-                if self.installed is None:
+                if self.installed is None and not self.session.is_failing and self._refusals.reason is None:
                     log.info("flows read", flows=len(flow_by_key))
                 if self._sent is None and flow_by_key == self.installed:
                     return
@@ -222,6 +234,7 @@ class Forwarding:
                 if sent is not None and self.installed is not None:
                     planning.advance(self.installed, sent.plan)
                     self.applied = sent.generation
+                    self._refusals.over()
             case BundleRefused(bundle_id, refusals):
                 sent = self._finish(bundle_id)
                 if sent is not None:
@@ -253,7 +266,7 @@ class Forwarding:
         subject = self.desired.subject_of(key)
         if subject is None:
             # Not one of ours any more: the mirror of the switch is wrong, so look again.
-            log.error("switch refused a bundle", reason=reason)
+            self._refusals.note(reason)
             self._forget()
             self.reread()
         else:
@@ -280,6 +293,8 @@ class Forwarding:
         """
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return
+        if self._refusals.is_held:
+            return
         is_repair = bool(self._drifted) and self._contest.take_turn()
         if is_repair:
             self._touched |= self._drifted
@@ -298,7 +313,7 @@ class Forwarding:
             bundle_id = self.session.send_bundle(plan)
         else:
             bundle_id, plan = draft.bundle_id, self._complete(draft, plan)
-        if not (is_repair and self._contest.is_on):
+        if not (is_repair and self._contest.is_on) and self._refusals.reason is None:
             log.info(
                 "flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes)
             )
@@ -311,6 +326,8 @@ class Forwarding:
         The switch reads one half of a large change while the other is computed; nothing takes hold yet.
         """
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
+            return set()
+        if self._refusals.reason is not None:
             return set()
         desired, installed = self.desired.body_by_key, self.installed
         adds = {key: desired[key] for key in keys if key in desired and key not in installed}

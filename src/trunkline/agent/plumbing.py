@@ -11,8 +11,9 @@ from trunkline.agent.settings import Settings
 from trunkline.agent.trunk import Trunk, Trunks
 from trunkline.core.model import Network, Uplink
 from trunkline.core.snapshot import Snapshot
+from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb import wiring
-from trunkline.ovsdb.replica import Outcome
+from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import Wiring, Written
 
@@ -32,7 +33,12 @@ class Plumbing:
         self.switch = switch
         self._mapping_faults: dict[str, str] = {}
         self.is_due = False
-        self.is_refused = False
+        self.refusals = Trouble(
+            lambda error: log.error("the switch's database refused a write", error=error),
+            lambda times: log.info("the switch's database takes writes again", refused=times),
+            first_s=FIRST_RETRY_S,
+            longest_s=LONGEST_RETRY_S,
+        )
         self.repairs = 0
         self._seen: tuple[Wiring, frozenset[str]] | None = None
         self._has_removed = False
@@ -46,6 +52,11 @@ class Plumbing:
     def faults(self) -> dict[str, str]:
         """What does not work of the mappings, and whether the switch parses more tags than it may."""
         return self._mapping_faults | wiring.limit_faults(self.switch)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the database refused the last write, and it is too early for another."""
+        return self.refusals.is_held
 
     # -- what is needed ----------------------------------------------------------------------------
 
@@ -77,8 +88,9 @@ class Plumbing:
         """
         outcome = self.switch.outcome()
         if outcome is Outcome.FAILED:
-            log.error("the switch's database refused a write", error=self.switch.error)
-            self.is_refused = True
+            self.refusals.note(self.switch.error or "no reason")
+        elif outcome is Outcome.DONE:
+            self.refusals.over()
         if outcome is not None:
             self.is_due = True
         if not self.is_due or not self.switch.is_connected:

@@ -10,8 +10,9 @@ from uuid import UUID
 import trunkline
 from trunkline.agent.log import Log
 from trunkline.core.snapshot import Snapshot
+from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica, Report
-from trunkline.ovsdb.replica import Outcome
+from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 
 log = Log("reporter")
 
@@ -30,6 +31,12 @@ class Reporter:
         self._unseen: set[UUID] = set()
         self._seen_applied: int | None = None
         self._withheld: dict[UUID, str] = {}
+        self.refusals = Trouble(
+            lambda error: log.error("the northbound refused a write", error=error),
+            lambda times: log.info("the northbound takes writes again", refused=times),
+            first_s=FIRST_RETRY_S,
+            longest_s=LONGEST_RETRY_S,
+        )
 
     def mark(self, port_id: UUID, generation: int) -> None:
         """Look at the port again once the flows of *generation* are in place."""
@@ -80,7 +87,10 @@ class Reporter:
             "the northbound lets this chassis hold only ports that are requested on it; "
             "use --requested-chassis"
         )
-        return {f"port {name}": reason for name in self._withheld.values() if name}
+        faults = {f"port {name}": reason for name in self._withheld.values() if name}
+        if self.refusals.reason is not None:
+            faults["report"] = f"the northbound refuses what this chassis reports: {self.refusals.reason}"
+        return faults
 
     def is_done_by(self, bindings: Mapping[UUID, Binding]) -> bool:
         """Return whether the database says the right thing of every port once *bindings* are written."""
@@ -106,15 +116,15 @@ class Reporter:
         )
         nb.write(report, bindings, int(time.time() * 1000))
 
-    def is_refused(self, nb: NorthboundReplica) -> bool:
-        """Take note of how the last write ended; return whether the database refused it for good."""
+    def settle(self, nb: NorthboundReplica) -> None:
+        """Take note of how the last write ended."""
         outcome = nb.outcome()
         if outcome is not None:
             self._seen_applied = None
-        if outcome is not Outcome.FAILED:
-            return False
-        log.error("the northbound refused a write", error=nb.error)
-        return True
+        if outcome is Outcome.FAILED:
+            self.refusals.note(nb.error or "no reason")
+        elif outcome is Outcome.DONE:
+            self.refusals.over()
 
 
 def _is_elsewhere(port_id: UUID, snapshot: Snapshot) -> bool:

@@ -22,6 +22,7 @@ import ovs.vlog
 from trunkline.core.flow import Action
 from trunkline.core.plan import Plan
 from trunkline.openflow import message, monitor, port
+from trunkline.openflow.attempts import Attempts
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.bundles import Bundles
 from trunkline.openflow.error import DecodeError, NotReady
@@ -38,17 +39,12 @@ from trunkline.openflow.event import (
 from trunkline.openflow.listing import Listing
 from trunkline.openflow.port import Port
 from trunkline.openflow.reason import reason
+from trunkline.openflow.trouble import Trouble
 
 _log = ovs.vlog.Vlog("openflow")
 
-MIN_BACKOFF_MS = 100
-"""The wait before the second attempt to connect; it doubles from there."""
-
-MAX_BACKOFF_MS = 2000
-"""The longest wait between two attempts: a local socket costs nothing to try."""
-
-PROBE_INTERVAL_MS = 5000
-"""How long a switch may be silent before it is asked for an echo, and then before it is given up."""
+QUIET_S = 10.0
+"""How long a switch has to make sense before it is said to do so again."""
 
 _CHUNK_BYTES = 1 << 18
 # What one `run` reads and writes at most: about 2,000 flows read (8 ms), 7,000 flows sent.
@@ -67,25 +63,29 @@ class Session:
     the `FlowsDrifted` that follow, are what the switch holds, at every moment. Where a switch reports no
     changes, only reading shows them. It tells of every port that changes.
 
-    A target that is not there is waited for: attempts follow each other after 100 ms to 2 s. A switch that is
-    silent for 5 s is probed, and given up after 5 s more.
+    A target that is not there is tried again and again, see `Attempts`. A switch that is silent for 5 s is
+    probed, and given up after 5 s more. What makes no sense is told once, until it has made
+    sense for a while.
     """
 
     def __init__(self, target: str, *, cookie: int, cookie_mask: int) -> None:
         self._target = target
         self._scope = Scope(cookie, cookie_mask)
-        now = ovs.timeval.msec()
-        self._reconnect: Any = ovs.reconnect.Reconnect(now)
-        self._reconnect.set_name(target)
-        self._reconnect.set_backoff(MAX_BACKOFF_MS, MAX_BACKOFF_MS)
-        # set_backoff takes no less than 1 s, made for remote peers; a local switch is back sooner than that.
-        self._reconnect.min_backoff = MIN_BACKOFF_MS
-        self._reconnect.set_probe_interval(PROBE_INTERVAL_MS)
-        self._reconnect.enable(now)
+        self._attempts = Attempts(target, ovs.timeval.msec())
         self._stream: Any = None
         self._next_xid = 1
         self._is_monitored = True
         self._bundles = Bundles(self._scope, self._xids, self._send)
+        self._misreads = Trouble(
+            lambda reason: _log.warn(f"message not understood target={target} reason={reason}"),
+            lambda times: _log.info(f"messages are understood again target={target} not_understood={times}"),
+            quiet_s=QUIET_S,
+        )
+        self._refusals = Trouble(
+            lambda reason: _log.warn(f"switch refused a message target={target} reason={reason}"),
+            lambda times: _log.info(f"messages are no longer refused target={target} refused={times}"),
+            quiet_s=QUIET_S,
+        )
         self._forget()
 
     def _forget(self) -> None:
@@ -98,6 +98,7 @@ class Session:
         self._monitor_xid = 0
         self._ports_xid = 0
         self._is_paused = False
+        self._is_unsure = False
         self._listing = Listing()
         self._read_xid = 0
         self._flow_by_key: dict[bytes, bytes] = {}
@@ -114,10 +115,26 @@ class Session:
         """Whether `read_flows` was called and `FlowsRead` has yet to answer."""
         return bool(self._read_xid)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether one connection after the other ended soon after it was made."""
+        return self._attempts.is_failing
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What the switch does wrong, by subject."""
+        faults = self._attempts.faults
+        if self._misreads.reason is not None:
+            faults["switch messages"] = (
+                f"the switch says what makes no sense ({self._misreads.reason}); look for another program at "
+                f"{self._target}, or report it with the versions of both"
+            )
+        return faults
+
     def run(self) -> list[Event]:
         """Connect, send and read as far as that goes without waiting; return what happened, in order."""
         now = ovs.timeval.msec()
-        step = self._reconnect.run(now)
+        step = self._attempts.run(now)
         if step == ovs.reconnect.CONNECT:
             self._connect(now)
         elif step == ovs.reconnect.DISCONNECT:
@@ -130,12 +147,15 @@ class Session:
             self._receive(now)
         if self._is_open:
             self._flush()
+        self._settle(now)
         events, self._events = self._events, []
         return events
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
-        self._reconnect.wait(poller, ovs.timeval.msec())
+        self._attempts.wait(poller, ovs.timeval.msec())
+        self._misreads.wait(poller)
+        self._refusals.wait(poller)
         if self._stream is None:
             return
         if not self._is_open:
@@ -226,7 +246,7 @@ class Session:
 
     def close(self) -> None:
         """End the connection for good; what the switch has not answered for may or may not be applied."""
-        self._reconnect.disable(ovs.timeval.msec())
+        self._attempts.stop(ovs.timeval.msec())
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -249,10 +269,10 @@ class Session:
     def _connect(self, now: int) -> None:
         error, stream = ovs.stream.Stream.open(self._target)
         if error:
-            self._reconnect.connect_failed(now, error)
+            self._attempts.fail(now, error)
             return
         self._stream = stream
-        self._reconnect.connecting(now)
+        self._attempts.begin(now)
 
     def _finish_connect(self, now: int) -> None:
         error = self._stream.connect()
@@ -261,24 +281,33 @@ class Session:
         if error:
             self._stream.close()
             self._stream = None
-            self._reconnect.connect_failed(now, error)
+            self._attempts.fail(now, error)
             return
         self._is_open = True
-        self._reconnect.connected(now)
+        self._attempts.make(now)
         self._queue(message.hello(self._xids(1)))
 
-    def _disconnect(self, why: str, error: int = 0) -> None:
+    def _disconnect(self, why: str) -> None:
         """End this connection; the next attempt follows by itself."""
-        was_open, events = self._is_open, self._events
+        was_open, was_ready, events = self._is_open, self._is_ready, self._events
         if self._stream is not None:
             self._stream.close()
             self._stream = None
         self._forget()
         self._events = events
-        self._reconnect.disconnected(ovs.timeval.msec(), error)
+        self._attempts.end(ovs.timeval.msec(), why, was_ready=was_ready)
         if was_open:
-            _log.info(f"switch disconnected target={self._target} reason={why}")
             self._events.append(Disconnected(why))
+
+    def _settle(self, now: int) -> None:
+        """Take note of what has been well for long enough."""
+        if self._is_ready:
+            self._attempts.settle(now)
+        self._misreads.settle()
+        self._refusals.settle()
+        if self._is_unsure and not self._misreads.is_held:
+            self._is_unsure = False
+            self._events.append(FlowsUnknown())
 
     # Bytes
 
@@ -299,7 +328,7 @@ class Session:
             if count == -errno.EAGAIN:
                 return
             if count < 0:
-                self._disconnect(os.strerror(-count), -count)
+                self._disconnect(_why(-count))
                 return
             budget -= count
             if count == len(self._outbox[0]):
@@ -320,20 +349,18 @@ class Session:
         budget = _READ_BUDGET_BYTES
         while self._is_open and budget > 0:
             error, data = self._stream.recv(_CHUNK_BYTES)
-            self._reconnect.receive_attempted(now)
+            self._attempts.receive(now, is_something=not error and bool(data))
             if error == errno.EAGAIN:
                 return
             if error or not data:
-                why = os.strerror(error) if error else "closed by the switch"
-                self._disconnect(why, error or ovs.reconnect.EOF)
+                self._disconnect(_why(error))
                 return
-            self._reconnect.activity(now)
             budget -= len(data)
             self._inbox += data
             try:
                 self._take_messages()
             except DecodeError as error_in_message:
-                self._disconnect(str(error_in_message), errno.EPROTO)
+                self._disconnect(str(error_in_message))
 
     def _take_messages(self) -> None:
         at = 0
@@ -385,14 +412,15 @@ class Session:
             why = (
                 f"the switch does not allow OpenFlow14 (it offers {names}); add it to the bridge's protocols"
             )
-            self._disconnect(why, errno.EPROTO)
+            self._disconnect(why)
         elif not self._is_ready:
             self._is_ready = True
             # First: Open vSwitch tells of no port over `.mgmt` without it.
             self.show_fragments()
             self._monitor_xid = self._xids(1)
             self._queue(monitor.request(self._monitor_xid))
-            _log.info(f"switch connected target={self._target}")
+            if not self.is_failing:
+                _log.info(f"switch connected target={self._target}")
             self._events.append(Connected())
 
     def _handle_packet_in(self, received: bytes) -> None:
@@ -400,7 +428,7 @@ class Session:
             self._events.append(message.packet_in(received))
         except DecodeError as error:
             # A frame lost here is one that the network could have lost: no reason to connect again.
-            _log.warn(f"packet-in not understood target={self._target} reason={error}")
+            self._misreads.note(f"packet-in: {error}")
 
     def _handle_flows(self, reply: bytes) -> None:
         is_last = message.is_last_part(reply)
@@ -416,8 +444,11 @@ class Session:
                 reply, self._scope, was_paused=self._is_paused
             )
         except DecodeError as error:
-            _log.warn(f"flow update not understood target={self._target} reason={error}")
-            changes, is_complete = {}, False
+            is_first = not self._misreads.is_held
+            self._misreads.note(f"flow update: {error}")
+            # The flows have to be read again, and that takes its time, too.
+            self._is_unsure |= not is_first
+            changes, is_complete = {}, not is_first
         last = self._events[-1] if self._events else None
         if changes and isinstance(last, FlowsDrifted):
             last.changes.update(changes)
@@ -433,9 +464,9 @@ class Session:
         if self._bundles.owns(xid):
             self._tell(self._bundles.take_error(xid, why))
         elif not self._is_ready:
-            self._disconnect(f"the switch refused the handshake: {why}", errno.EPROTO)
+            self._disconnect(f"the switch refused the handshake: {why}")
         elif self._read_xid and xid == self._read_xid:
-            self._disconnect(f"the switch refused to list its flows: {why}", errno.EPROTO)
+            self._disconnect(f"the switch refused to list its flows: {why}")
         elif xid == self._monitor_xid:
             if self._is_monitored:
                 _log.warn(f"switch reports no changes of flows target={self._target} reason={why}")
@@ -444,8 +475,14 @@ class Session:
             _log.warn(f"switch lists no flows target={self._target} reason={why}")
             self.read_flows()
         else:
-            _log.warn(f"switch refused a message target={self._target} xid={xid} reason={why}")
+            self._refusals.note(why)
 
     def _tell(self, event: Event | None) -> None:
         if event is not None:
             self._events.append(event)
+
+
+def _why(error: int) -> str:
+    """Return why a connection ended with *error*, 0 for the end of what there is to read."""
+    is_closed = error in (0, errno.EPIPE, errno.ECONNRESET)
+    return "closed by the switch" if is_closed else os.strerror(error)

@@ -21,6 +21,10 @@ from trunkline.ovsdb.patience import SHORTEST_MS, Patience
 
 parser.install()
 
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
+"""How long to wait after a database refused a write for good, at first and at most."""
+
 
 @dataclass
 class Touched:
