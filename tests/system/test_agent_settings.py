@@ -235,6 +235,97 @@ def test_a_patch_port_that_changes_bridges_while_the_switch_is_busy_keeps_its_pe
         assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
 
 
+BRIDGE = "trunkline-integration-bridge"
+
+
+def ours_on(chassis: DummyChassis, bridge: str) -> list[str]:
+    return [flow for flow in chassis.flows(bridge) if "cookie=0x7472" in flow]
+
+
+def as_it_is(chassis: DummyChassis, bridge: str) -> list[str]:
+    """Return what of *bridge* somebody may set, and its flows."""
+    columns = ("fail_mode", "other_config", "external_ids", "protocols", "stp_enable")
+    flows = chassis.switch.ofctl("--no-stats", "dump-flows", bridge).splitlines()
+    return [*(chassis.get("Bridge", bridge, column) for column in columns), *flows]
+
+
+def test_a_provider_bridge_does_not_become_the_integration_bridge(site: Site, chassis: DummyChassis) -> None:
+    """Neither one that is mapped nor one that holds somebody's port; what works goes on."""
+    subject = f"setting {BRIDGE}"
+    chassis.add_provider_bridge("br-other")
+    for bridge, reason in (
+        ("br-phys1", "br-phys1 is the provider bridge of physnet1; name a bridge of its own"),
+        ("br-other", "br-other holds nic-br-other, which is neither a VIF nor"),
+        ("br-late", "br-late is the provider bridge of physnet9"),
+    ):
+        before = as_it_is(chassis, bridge) if bridge != "br-late" else []
+        chassis.set(**{BRIDGE: bridge, MAPPINGS: "physnet1:br-phys1,physnet9:br-late"})
+        until(lambda reason=reason: reason in chassis.faults.get(subject, ""), "a fault")  # type: ignore[misc]
+        site.sync()
+        assert reason in site.nb.chassis("c1")["faults"][subject]
+        assert not before or as_it_is(chassis, bridge) == before
+        assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
+    assert "br-late" not in chassis.switch.vsctl("list-br")
+    # The agent that comes goes on with what the one before it used.
+    chassis.agent.end()
+    chassis.start_agent()
+    assert "br-late is the provider bridge" in chassis.faults[subject]
+    assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
+    # A bridge that is free meanwhile may be it, without another word of the operator.
+    chassis.set(**{BRIDGE: "br-other", MAPPINGS: "physnet1:br-phys1"})
+    until(lambda: "br-other holds" in chassis.faults.get(subject, ""), "a fault")
+    chassis.switch.vsctl("del-port", "nic-br-other")
+    until(lambda: subject not in chassis.faults, "followed")
+    site.await_up("a", is_up=False)
+    chassis.set(**{BRIDGE: None})
+    site.await_up("a")
+    site.sync()
+    assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
+
+
+def test_an_agent_without_a_bridge_to_go_on_with_does_not_take_a_provider_bridge(site: Site) -> None:
+    chassis = site.chassis(is_running=False)
+    chassis.set(**{BRIDGE: "br-phys1"})
+    before = as_it_is(chassis, "br-phys1")
+    code, complaint = chassis.start_agent(is_settled=False).end_by_itself()
+    assert (code, complaint.count("\n")) == (1, 1), complaint
+    assert f"{BRIDGE} cannot be followed: br-phys1 is the provider bridge of physnet1" in complaint
+    assert as_it_is(chassis, "br-phys1") == before
+
+
+def test_an_integration_bridge_that_is_left_becomes_what_it_was(site: Site, chassis: DummyChassis) -> None:
+    """Its flows go at once; it is a plain switch again when no VIF is left that it would join with others."""
+    chassis.switch.vsctl("add-br", "br-new", "--", "set", "Bridge", "br-new", "datapath_type=dummy")
+    before = as_it_is(chassis, "br-new")
+    chassis.plug("x", bridge="br-new")
+    chassis.set(**{BRIDGE: "br-new"})
+    until(lambda: ours_on(chassis, "br-new") and not ours_on(chassis, "br-int"), "moved")
+    chassis.set(**{BRIDGE: None})
+    until(lambda: ours_on(chassis, "br-int") and not ours_on(chassis, "br-new"), "moved back")
+    site.await_up("a", "b")
+    site.sync()
+    assert chassis.get("Bridge", "br-new", "fail_mode") == "secure", "its VIF would be joined with others"
+    # Another agent goes on where this one ended.
+    chassis.agent.end()
+    chassis.unplug("x")
+    chassis.start_agent()
+    until(lambda: as_it_is(chassis, "br-new") == before, "as it was")
+    assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
+
+
+def test_a_cleanup_makes_the_integration_bridge_what_it_was(site: Site) -> None:
+    """DESIGN.md section 6, rule 6."""
+    chassis = site.chassis(is_running=False)
+    chassis.switch.vsctl("clear", "Bridge", "br-int", "fail_mode")
+    before = as_it_is(chassis, "br-int")
+    chassis.start_agent()
+    assert chassis.get("Bridge", "br-int", "fail_mode") == "secure"
+    chassis.agent.end()
+    chassis.start_agent("--cleanup", is_settled=False).end_by_itself()
+    assert as_it_is(chassis, "br-int") == before
+    site.is_checked = False
+
+
 def test_an_integration_bridge_that_is_not_there_is_created(site: Site) -> None:
     chassis = site.chassis(is_running=False)
     chassis.switch.vsctl("del-br", "br-int")

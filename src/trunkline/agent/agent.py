@@ -12,19 +12,21 @@ import ovs.poller
 from trunkline.agent.announcer import Announcer
 from trunkline.agent.following import Following
 from trunkline.agent.forwarding import Forwarding
+from trunkline.agent.leaving import Leaving
 from trunkline.agent.log import Log
 from trunkline.agent.migration import Migration
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.recomputation import Recomputation, recomputation
 from trunkline.agent.reporter import Reporter
-from trunkline.agent.settings import Settings, SettingsError, settings
+from trunkline.agent.settings import INTEGRATION_BRIDGE, Settings, SettingsError, settings
 from trunkline.agent.upkeep import Upkeep
 from trunkline.core.model import Vif
 from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, Snapshot, SubjectId
 from trunkline.core.view import LocalPortView, NetworkView, View
 from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
+from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 
@@ -54,6 +56,7 @@ class Agent:
         self.announcer = Announcer()
         self.migration = Migration()
         self.upkeep = Upkeep(self.switch)
+        self.leaving = Leaving(self.switch, rundir)
         self._setting_fault: str | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._unsized: set[str] = set()
@@ -71,6 +74,7 @@ class Agent:
         """
         before = self._standing
         self._run_switch()
+        self._leave()
         self._run_northbound()
         self._refresh()
         # Before the flows: the switch opens an uplink for new VLANs while the flows are computed.
@@ -101,6 +105,7 @@ class Agent:
             poller.immediate_wake()
         self.switch.wait(poller)
         self.following.wait(poller)
+        self.leaving.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
         self.plumbing.refusals.wait(poller)
@@ -111,7 +116,7 @@ class Agent:
 
     def close(self) -> None:
         """End all connections; the switch goes on forwarding."""
-        for part in (self.forwarding, self.following, self.switch):
+        for part in (self.forwarding, self.leaving, self.following, self.switch):
             if part is not None:
                 part.close()
 
@@ -126,14 +131,15 @@ class Agent:
         changes = self.switch.changes(self.switch.run())
         if not self.switch.is_synced:
             return
-        if changes.are_settings_touched or self.settings is None:
+        is_held = self.settings is not None and f"setting {INTEGRATION_BRIDGE}" in self.settings.faults
+        if changes.are_settings_touched or self.settings is None or (is_held and changes.is_wiring_touched):
             self._read_settings(changes)
         self._take_vifs(changes)
         self.plumbing.is_due |= changes.is_wiring_touched or changes.are_settings_touched
 
     def _read_settings(self, changes: SwitchChanges) -> None:
         try:
-            new = settings(self.switch.external_ids, self.switch.tls)
+            new = self._allowed(settings(self.switch.external_ids, self.switch.tls))
         except SettingsError as error:
             if self.settings is None:
                 raise
@@ -158,8 +164,28 @@ class Agent:
             self._be(new.chassis)
         self.following.follow(old, new, self.snapshot)
 
+    def _allowed(self, new: Settings) -> Settings:
+        """Return *new*, but with the integration bridge of now where the one that it names may not be it.
+
+        That is the one that the agent before this one used, at the start. Raises `SettingsError` where there
+        is none to go on with.
+        """
+        bridge = new.wiring.bridge
+        used = [self.settings.wiring.bridge] if self.settings else list(self.switch.used_bridges.values())
+        reason = integration_bridge.refusal(self.switch, bridge, new.wiring.physnet_by_bridge)
+        if reason is None or bridge in used:
+            return new
+        if len(used) != 1:
+            raise SettingsError(f"{INTEGRATION_BRIDGE} cannot be followed: {reason}")
+        return new.staying(used[0], reason)
+
+    def _leave(self) -> None:
+        if self.settings is not None and self.switch.is_synced:
+            self.leaving.run(self.settings.wiring.bridge)
+            self.plumbing.release(self.leaving.released)
+
     def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
-        """Work on *bridge* from now on; what another held stays there as it is."""
+        """Work on *bridge* from now on."""
         changes.vifs |= self.switch.watch(bridge).vifs
         old, self.forwarding = self.forwarding, Forwarding(f"unix:{os.path.join(self.rundir, bridge)}.mgmt")
         if old is not None:

@@ -10,13 +10,13 @@ import ovs.poller
 import ovs.vlog
 
 from trunkline.agent.daemon import DaemonError, Options, named, require_socket
-from trunkline.agent.settings import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
+from trunkline.agent.settings import INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.agent.tenure import Tenure
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
 from trunkline.openflow.event import BundleApplied, BundleRefused, Event, FlowsRead
 from trunkline.openflow.session import Session
-from trunkline.ovsdb import tls
+from trunkline.ovsdb import integration_bridge, tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.vswitch import SwitchReplica
@@ -44,9 +44,10 @@ def clean_up(options: Options) -> Iterator[str]:
     if not _until(switch, lambda: switch.is_synced, PATIENCE_S):
         raise DaemonError(f"an agent is running here (pid {named(options.rundir)}); stop it first")
     external_ids, host = switch.external_ids, switch.instance
-    bridge = external_ids.get(INTEGRATION_BRIDGE) or DEFAULT_INTEGRATION_BRIDGE
-    yield _delete_flows(f"unix:{os.path.join(options.rundir, bridge)}.mgmt", bridge)
+    bridge = external_ids.get(INTEGRATION_BRIDGE) or integration_bridge.DEFAULT
     switch.watch(bridge)
+    for used in sorted({bridge, *switch.used_bridges.values()}):
+        yield _delete_flows(f"unix:{os.path.join(options.rundir, used)}.mgmt", used)
     if unwire(switch, bridge):
         done = f"patch ports and {bridge} taken out"
     else:

@@ -40,6 +40,7 @@ class Plumbing:
             longest_s=LONGEST_RETRY_S,
         )
         self.repairs = 0
+        self._released: frozenset[str] = frozenset()
         self._seen: tuple[Wiring, frozenset[str]] | None = None
         self._has_removed = False
         self._trunks = Trunks()
@@ -78,6 +79,11 @@ class Plumbing:
         """Have the chassis obey the northbound of that identity, and no other, from now on."""
         self._nb_identity = nb_identity
         self.is_due = True
+
+    def release(self, bridges: frozenset[str]) -> None:
+        """Have *bridges*, integration bridges of before that have no flows of ours, be what they were."""
+        self.is_due |= bridges != self._released
+        self._released = bridges
 
     # -- doing it ----------------------------------------------------------------------------------
 
@@ -188,6 +194,7 @@ class Plumbing:
             trunks=trunks,
             mtu_by_iface_id=dict(self._mtu_by_iface_id),
             nb_identity=self._nb_identity,
+            released=self._released,
         )
 
     # -- MTU ---------------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trunkline.core.error import TrunklineError
+from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.rpc import Tls
 from trunkline.ovsdb.vswitch import NB_IDENTITY
 from trunkline.ovsdb.wiring import BridgeMapping, Wiring
@@ -25,9 +26,6 @@ _AUDIT_INTERVAL_DIGITS = 6
 
 ANY_NB = "any"
 """The value of `trunkline-nb-identity` by which every northbound is obeyed."""
-
-DEFAULT_INTEGRATION_BRIDGE = "br-int"
-
 
 # `ovs` shortens a longer path to its last part, and never ends where that alone is too long (unix(7)).
 _SOCKET_NAME_BYTES = 80
@@ -64,6 +62,14 @@ class Settings:
         """The bridge mappings."""
         return {mapping.physnet: mapping.bridge for mapping in self.wiring.mappings}
 
+    def staying(self, bridge: str, reason: str) -> Settings:
+        """Return the settings with *bridge* as the integration bridge; *reason* says why not the one set."""
+        return replace(
+            self,
+            wiring=replace(self.wiring, bridge=bridge),
+            faults={**self.faults, f"setting {INTEGRATION_BRIDGE}": reason},
+        )
+
 
 def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Settings:
     """Return the settings that *external_ids* hold; *tls* is what `ovs-vsctl set-ssl` says.
@@ -88,7 +94,7 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
             f"{NB} is ssl: and this chassis has no certificate; "
             "run: ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem"
         )
-    bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
+    bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or integration_bridge.DEFAULT
     _check_names(nb_remotes, bridge)
     mappings, faults = _mappings(external_ids.get(BRIDGE_MAPPINGS, ""))
     datapath_type = external_ids.get(DATAPATH_TYPE, "").strip()

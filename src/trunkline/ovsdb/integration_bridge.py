@@ -1,12 +1,16 @@
-"""The integration bridge as it should be: secure, open to the agent, and without a will of its own."""
+"""The integration bridge: which bridge may be it, how it should be, and what it was before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.vswitch import SwitchReplica
+from trunkline.ovsdb.vswitch import USE_MARK, SwitchReplica
+
+DEFAULT = "br-int"
+"""The name of the integration bridge where none is set. Neutron's agent and OVN have it, too: so called, a
+bridge is one to be taken over."""
 
 BRIDGE_MARK = "trunkline-created"
 """The key of `external_ids` that marks an integration bridge that the agent created."""
@@ -22,12 +26,57 @@ network (ovs-vswitchd.conf.db(5); `bridge/dump-flows` of ovs-appctl(8) shows the
 """
 
 
+# -- which bridge ------------------------------------------------------------------------------------
+
+
+def refusal(switch: SwitchReplica, name: str, physnet_by_bridge: Mapping[str, str]) -> str | None:
+    """Return why the bridge *name* may not become the integration bridge; None where it may.
+
+    It may where it is it already, is not there yet, is called `DEFAULT`, or holds nothing but VIFs and patch
+    ports to provider bridges. It may not where it is a provider bridge, or somebody else has a port in it.
+    """
+    row = switch.row("Bridge", name)
+    if name == DEFAULT or (row is not None and _is_ours(switch, row)):
+        return None
+    if name in physnet_by_bridge:
+        return f"{name} is the provider bridge of {physnet_by_bridge[name]}; name a bridge of its own"
+    for interface in switch.interfaces_of(name):
+        other = one(interface, "name")
+        if not (other == name or is_vif(interface) or _is_inner(interface)):
+            return (
+                f"{name} holds {other}, which is neither a VIF nor a patch port to a provider bridge; "
+                "name a bridge that nobody else uses"
+            )
+    return None
+
+
+def is_vif(interface: Any) -> bool:
+    """Return whether the interface's row says that it is a VIF."""
+    return bool(pairs(interface, "external_ids").get("iface-id"))
+
+
+def _is_inner(interface: Any) -> bool:
+    return one(interface, "type") == "patch" and str(one(interface, "name")).startswith("int-")
+
+
+def _is_ours(switch: SwitchReplica, row: Any) -> bool:
+    """Whether the agent created the bridge, or uses it: versions without `USE_MARK` included."""
+    return not pairs(row, "external_ids").keys().isdisjoint({BRIDGE_MARK, USE_MARK}) or (
+        not switch.marked_port_ids.isdisjoint(every(row, "ports"))
+        and any(map(_is_inner, switch.interfaces_of(one(row, "name"))))
+    )
+
+
+# -- how it should be --------------------------------------------------------------------------------
+
+
 class Amendment(NamedTuple):
-    """What to write into *column* of the bridge's row, and that in words."""
+    """What to write into *column* of the bridge's row, at *key* where that is a map, and that in words."""
 
     column: str
     value: Any
     deed: str
+    key: str | None = None
 
 
 def amendments(row: Any) -> Iterator[Amendment]:
@@ -36,6 +85,8 @@ def amendments(row: Any) -> Iterator[Amendment]:
     A tree protocol would take ports out of use, and speak with VMs in the bridge's name.
     """
     name = one(row, "name")
+    if USE_MARK not in pairs(row, "external_ids"):
+        yield Amendment("external_ids", _before(row), f"take {name}", USE_MARK)
     if one(row, "fail_mode") != "secure":
         yield Amendment("fail_mode", ["secure"], f"make {name} secure")
     protocols = every(row, "protocols")
@@ -44,17 +95,18 @@ def amendments(row: Any) -> Iterator[Amendment]:
     for column in ("stp_enable", "rstp_enable"):
         if one(row, column):
             yield Amendment(column, False, f"take {column} off {name}")
-    other_config = pairs(row, "other_config")
-    if other_config.get(NO_IN_BAND) != "true":
-        value = other_config | {NO_IN_BAND: "true"}
-        yield Amendment("other_config", value, f"set {NO_IN_BAND} of {name}")
+    if pairs(row, "other_config").get(NO_IN_BAND) != "true":
+        yield Amendment("other_config", "true", f"set {NO_IN_BAND} of {name}", NO_IN_BAND)
 
 
 def amend(row: Any) -> list[str]:
     """Bring the bridge's *row* to what it should be, in its transaction; return the deeds in words."""
     found = list(amendments(row))
-    for column, value, _ in found:
-        setattr(row, column, value)
+    for column, value, _, key in found:
+        if key is None:
+            setattr(row, column, value)
+        else:
+            row.setkey(column, key, value)
     return [amendment.deed for amendment in found]
 
 
@@ -68,5 +120,31 @@ def create(switch: SwitchReplica, transaction: Any, name: str, datapath_type: st
     bridge.name, bridge.ports = name, [port]
     bridge.fail_mode, bridge.datapath_type = ["secure"], datapath_type
     bridge.other_config = {NO_IN_BAND: "true"}
-    bridge.external_ids = {BRIDGE_MARK: "true"}
+    bridge.external_ids = {BRIDGE_MARK: "true", USE_MARK: f"secure {NO_IN_BAND}"}
     switch.root.addvalue("bridges", bridge.uuid)
+
+
+# -- what it was before ------------------------------------------------------------------------------
+
+
+def _before(row: Any) -> str:
+    """Return what `release` gives back: `fail_mode`, and whether `NO_IN_BAND` was set."""
+    words = [one(row, "fail_mode") or "none"]
+    if pairs(row, "other_config").get(NO_IN_BAND) == "true":
+        words.append(NO_IN_BAND)
+    return " ".join(words)
+
+
+def may_release(switch: SwitchReplica, row: Any) -> bool:
+    """Return whether the bridge can be what it was before: as a plain switch it would join its VIFs."""
+    return not any(map(is_vif, switch.interfaces_of(one(row, "name"))))
+
+
+def release(row: Any, *, is_whole: bool = True) -> None:
+    """Make the bridge what it was before, in its *row*'s transaction; else take off the mark alone."""
+    fail_mode, *others = pairs(row, "external_ids")[USE_MARK].split() or ["secure"]
+    if is_whole:
+        row.fail_mode = [] if fail_mode == "none" else [fail_mode]
+        if NO_IN_BAND not in others:
+            row.delkey("other_config", NO_IN_BAND)
+    row.delkey("external_ids", USE_MARK)

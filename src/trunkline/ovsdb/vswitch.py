@@ -24,6 +24,9 @@ NB_IDENTITY = "trunkline-nb-identity"
 PHYSNET_MARK = "trunkline-physnet"
 """The key of `external_ids` that marks a patch port as ours, and says for which physical network."""
 
+USE_MARK = "trunkline-before"
+"""The key of a bridge's `external_ids` that marks the integration bridge, and says what it was before."""
+
 MTU_MARK = "trunkline-mtu"
 """The key of a VIF's `external_ids` that says which MTU the agent has requested for it."""
 
@@ -129,6 +132,7 @@ class SwitchReplica(Replica):
         self._name_by_id: dict[UUID, str] = {}
         self._ports_by_bridge: dict[UUID, frozenset[UUID]] = {}
         self.marked_port_ids: set[UUID] = set()
+        self.used_bridges: dict[UUID, str] = {}
         self._port_id_by_interface: dict[UUID, UUID] = {}
         self._interfaces_by_port: dict[UUID, frozenset[UUID]] = {}
         self._iface_id_by_interface: dict[UUID, str] = {}
@@ -213,6 +217,11 @@ class SwitchReplica(Replica):
         """Return the port that holds the interface with *interface_id*, None where none does."""
         return self._port_id_by_interface.get(interface_id)
 
+    def interfaces_of(self, bridge: str) -> list[Any]:
+        """Return the interfaces of the bridge of that name that are known."""
+        ids = (id_ for port in self.ports_of(bridge) for id_ in self._interfaces_by_port.get(port, ()))
+        return [row for row in map(self.rows("Interface").get, ids) if row is not None]
+
     def vif_rows(self, iface_id: str) -> list[Any]:
         """Return the interfaces of the watched bridge that carry *iface_id*."""
         return [self.rows("Interface")[id_] for id_ in self._interfaces_by_iface_id[iface_id]]
@@ -270,8 +279,11 @@ class SwitchReplica(Replica):
         row = self.rows("Bridge").get(bridge_id)
         old = self._ports_by_bridge.pop(bridge_id, frozenset())
         new = frozenset() if row is None else every(row, "ports")
+        self.used_bridges.pop(bridge_id, None)
         if row is not None:
             self._ports_by_bridge[bridge_id] = new
+            if USE_MARK in pairs(row, "external_ids"):
+                self.used_bridges[bridge_id] = one(row, "name")
         return {id_ for port_id in old ^ new for id_ in self._interfaces_by_port.get(port_id, frozenset())}
 
     def ports_of(self, bridge: str) -> frozenset[UUID]:

@@ -10,7 +10,7 @@ from trunkline.core.model import Uplink
 from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.integration_bridge import BRIDGE_MARK
-from trunkline.ovsdb.vswitch import MTU_MARK, NB_IDENTITY, PHYSNET_MARK, SwitchReplica, ofport_of
+from trunkline.ovsdb.vswitch import MTU_MARK, NB_IDENTITY, PHYSNET_MARK, USE_MARK, SwitchReplica, ofport_of
 
 NO_VLAN = 4095
 """The VLAN id that stands alone in `trunks` to let nothing through: an empty column means every VLAN."""
@@ -48,7 +48,7 @@ class Wiring:
     *trunks* says which VLAN ids (0: untagged) each physical network's patch port lets through; None for one
     means every VLAN, and so does a physical network that is not there. *mtu_by_iface_id* is what to request
     for VIFs, None for nothing. *nb_identity*, where it is not None, is to be remembered as that of the
-    northbound to obey.
+    northbound to obey. *released* are integration bridges of before that have no flow of ours any more.
     """
 
     bridge: str
@@ -57,6 +57,12 @@ class Wiring:
     trunks: Mapping[str, frozenset[int] | None] = field(default_factory=dict)
     mtu_by_iface_id: Mapping[str, int | None] = field(default_factory=dict)
     nb_identity: str | None = None
+    released: frozenset[str] = frozenset()
+
+    @property
+    def physnet_by_bridge(self) -> dict[str, str]:
+        """The mappings, the other way round."""
+        return {mapping.bridge: mapping.physnet for mapping in self.mappings}
 
 
 class _Vlans(NamedTuple):
@@ -162,6 +168,7 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
         and not any(True for _ in _unfit(switch, wiring))
         and not any(True for _ in _unsized(switch, wiring))
         and is_limited(switch)
+        and not any(True for _ in _releasable(switch, wiring))
         and wiring.nb_identity in (None, switch.external_ids.get(NB_IDENTITY))
     )
 
@@ -230,6 +237,15 @@ def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[Any, Any]]:
         if (one(bridge, "name"), one(port, "name")) not in wanted:
             strays.append((bridge, port))
     return strays
+
+
+def _releasable(switch: SwitchReplica, wiring: Wiring) -> Iterator[Any]:
+    """Yield the rows of the bridges that can be what they were before the agent used them."""
+    for name in wiring.released:
+        row = switch.row("Bridge", name)
+        is_used = row is not None and USE_MARK in pairs(row, "external_ids")
+        if is_used and integration_bridge.may_release(switch, row):
+            yield row
 
 
 def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[Any, int | None]]:
@@ -319,6 +335,9 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     for end in list(_unfit(switch, wiring)):
         deeds.append(f"set up {end.name}")
         _fit(switch, transaction, end)
+    for left in list(_releasable(switch, wiring)):
+        deeds.append(f"release {one(left, 'name')}")
+        integration_bridge.release(left)
     others = [_size(interface, mtu) for interface, mtu in list(_unsized(switch, wiring))]
     if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
         others.append(f"obey the northbound {wiring.nb_identity}")
@@ -356,9 +375,10 @@ def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
 
 
 def unwire(switch: SwitchReplica, bridge: str) -> bool:
-    """Begin a write that takes out every patch port of ours, and *bridge* where the agent created it.
+    """Begin a write that takes out every patch port of ours, and what the agent made of *bridge* and others.
 
-    What it requested of VIFs goes, too. A bridge that still holds ports of others, VIFs for example, stays.
+    What it requested of VIFs goes, too. A bridge that it created goes, unless it still holds ports of others,
+    VIFs for example. Any other becomes what it was before; one with VIFs stays secure, and so joins none.
     Returns whether *bridge* goes.
     """
     transaction = switch.begin("trunkline agent: clean up")
@@ -368,14 +388,17 @@ def unwire(switch: SwitchReplica, bridge: str) -> bool:
     for interface in switch.rows("Interface").values():
         if not _is_sized(interface, None):
             _size(interface, None)
-    row = switch.row("Bridge", bridge)
     ours = {port.uuid for _, port in strays}
-    goes = (
-        row is not None
-        and BRIDGE_MARK in pairs(row, "external_ids")
-        and all(port.uuid in ours or port.name == bridge for port in row.ports)
-    )
-    if goes:
-        switch.root.delvalue("bridges", row.uuid)
+    gone = set()
+    for name in {bridge, *switch.used_bridges.values()}:
+        row = switch.row("Bridge", name)
+        if row is None:
+            continue
+        is_created = BRIDGE_MARK in pairs(row, "external_ids")
+        if is_created and all(port.uuid in ours or port.name == name for port in row.ports):
+            gone.add(name)
+            switch.root.delvalue("bridges", row.uuid)
+        elif USE_MARK in pairs(row, "external_ids"):
+            integration_bridge.release(row, is_whole=integration_bridge.may_release(switch, row))
     switch.commit(transaction)
-    return goes
+    return bridge in gone

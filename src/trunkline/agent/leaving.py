@@ -1,0 +1,59 @@
+"""Leaving: integration bridges of before lose our flows, and become what they were before.
+
+Nobody keeps flows right on a bridge that is not looked at: its ofports will be those of other VIFs one day.
+"""
+
+from __future__ import annotations
+
+import os
+
+import ovs.poller
+
+from trunkline.agent.forwarding import Forwarding
+from trunkline.agent.log import Log
+from trunkline.ovsdb.vswitch import SwitchReplica
+
+log = Log("leaving")
+
+
+class Leaving:
+    """The bridges of *switch* that are marked as used and are not the integration bridge.
+
+    That follows from the database alone, so that an agent goes on where another one ended.
+    """
+
+    def __init__(self, switch: SwitchReplica, rundir: str) -> None:
+        self._switch = switch
+        self._rundir = rundir
+        self._forwarding_by_bridge: dict[str, Forwarding] = {}
+
+    def run(self, bridge: str) -> None:
+        """Take our flows off all of them but *bridge*, as far as that is possible without waiting."""
+        left = set(self._switch.used_bridges.values()) - {bridge}
+        for name in self._forwarding_by_bridge.keys() - left:
+            self._forwarding_by_bridge.pop(name).close()
+        for name in left:
+            if name not in self._forwarding_by_bridge:
+                log.info("leaving", bridge=name)
+                target = f"unix:{os.path.join(self._rundir, name)}.mgmt"
+                self._forwarding_by_bridge[name] = Forwarding(target)
+            forwarding = self._forwarding_by_bridge[name]
+            forwarding.run()
+            forwarding.send()
+
+    @property
+    def released(self) -> frozenset[str]:
+        """The bridges that are seen to have no flow of ours."""
+        return frozenset(
+            name for name, forwarding in self._forwarding_by_bridge.items() if forwarding.is_applied
+        )
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have *poller* wake when `run` has something to do."""
+        for forwarding in self._forwarding_by_bridge.values():
+            forwarding.wait(poller)
+
+    def close(self) -> None:
+        """End all connections."""
+        for forwarding in self._forwarding_by_bridge.values():
+            forwarding.close()
