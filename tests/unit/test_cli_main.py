@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -75,6 +76,12 @@ def test_help_lists_every_command_and_needs_none_of_them() -> None:
         ("port", "create", "we\x1bb", "--network", "web", "--mac", "02:00:00:00:00:01"),
         ("port", "list", "-o", "xml"),
         ("sync", "--timeout", "-1"),
+        ("sync", "--wait", "--timeout", "nan"),
+        ("sync", "--wait", "--timeout", "-nan"),
+        ("sync", "--wait", "--timeout", "inf"),
+        ("sync", "--wait", "--timeout", "1e300"),
+        ("network", "list", "--nb", "bogus"),
+        ("network", "list", "--nb", "tcp:192.0.2.1:99999"),
         ("nb", "start", "--remote", "unix:/x"),
         ("nb", "start", "--cluster-remote", "tcp:192.0.2.1:6643"),
     ],
@@ -116,3 +123,51 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         check=False,
     )
     assert done.stderr == ""
+
+
+def defect(debug: str) -> tuple[int, str]:
+    """Return what comes of an error that nobody raised on purpose, in a command."""
+    code = (
+        "import sys; sys.argv[1:] = ['status']\n"
+        "from trunkline.cli import main\n"
+        "def status(): {}['no\\x1b such']\n"
+        "main.trunkline.get_command = lambda ctx, name: main.click.Command('status', callback=status)\n"
+        "main.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=os.environ | {"TRUNKLINE_DEBUG": debug},
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_defect_is_one_line_with_what_and_where() -> None:
+    assert defect("") == (
+        1,
+        "trunkline: this is a defect of the program: KeyError('no\\x1b such') (<string>:3); "
+        "please report it, with what TRUNKLINE_DEBUG=1 in the environment shows\n",
+    )
+
+
+def test_a_developer_sees_the_traceback_of_a_defect() -> None:
+    code, err = defect("1")
+    assert code == 1
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.rstrip().endswith("KeyError: 'no\\x1b such'")
+
+
+def test_output_that_cannot_be_written_is_said_so() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "trunkline", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "trunkline: No space left on device\n")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from trunkline.core.error import InvalidValueError
 from trunkline.ovsdb.northbound import Northbound
 from trunkline.ovsdb.rpc import Notification, RequestError, Rpc, UnreachableError
 
@@ -98,10 +99,50 @@ def test_a_socket_that_nobody_listens_on_is_said_so() -> None:
             Northbound.connect(f"unix:{path}")
 
 
-@pytest.mark.parametrize("remote", ["foo:bar", "unix:", "tcp:192.0.2.1", "tcp:192.0.2.1:x", "/run/nb.sock"])
-def test_what_is_no_remote_is_said_so(remote: str) -> None:
-    with pytest.raises(UnreachableError, match="is not a remote; write unix:PATH"):
-        Northbound.connect(remote)
+@pytest.mark.parametrize(
+    "remote",
+    [
+        *("foo:bar", "unix:", "tcp:192.0.2.1", "tcp:192.0.2.1:x", "/run/nb.sock", "tcp::6641", "tcp:[]:6641"),
+        *("tcp:192.0.2.1:0", "tcp:192.0.2.1:65536", "ssl:192.0.2.1:99999", "tcp:a..b:6641"),
+        f"tcp:{'x' * 64}:6641",
+    ],
+)
+def test_what_is_no_remote_is_a_usage_error_also_beside_one_that_is(remote: str) -> None:
+    """It is wrong whatever runs where: exit code 2, not that of a server that does not answer."""
+    for given in (remote, f"unix:/nonexistent/a,{remote}"):
+        with pytest.raises(InvalidValueError, match="is not a remote; write unix:PATH"):
+            Northbound.connect(given)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"id":1,"error":null,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"id":1,"error":null,"result":[{"rows":7}]}',
+        b'{"id":1,"error":null,"result":{"a":1}}',
+        b'{"id":1,"error":null,"result":[{"rows":[{"name":5,"schema":{}}]}]}',
+        b'{"id":1,"error":null,"result":[{"rows":[{"name":"Trunkline_Northbound","connected":true,"schema":"{}"}]}]}',
+        b'{"id":1,"error":null,"result":[{"rows":[{"name":"Trunkline_Northbound","connected":true,"schema":"[[["}]}]}',
+        b'{"id":1,"error":null,"result":[{"rows":[{"name":"Trunkline_Northbound","connected":true,'
+        b'"schema":"{\\"version\\":\\"x.y\\"}"}]}]}',
+        b'{"method":"echo"}',
+        b'{"method":["update"]}',
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_said_so(answer: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/nb.sock")
+        listener.listen()
+
+        def serve() -> None:
+            with listener.accept()[0] as stream:
+                stream.recv(1 << 16)
+                stream.sendall(answer)
+                stream.recv(1)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(UnreachableError, match="the answer makes no sense; is this a database server"):
+            Northbound.connect(f"unix:{folder}/nb.sock")
 
 
 def test_every_remote_that_failed_is_named() -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,6 +207,12 @@ def run(options: Options) -> None:
     control = Control(agent)
     try:
         _loop(agent, control, server, wakeup, _Patience(options.rundir), ready)
+    except TrunklineError:
+        raise
+    except Exception:
+        # In the background nobody sees what is written to standard error.
+        log.error("the agent ends by a defect", error=traceback.format_exc())
+        raise
     finally:
         _tell(STOPPING)
         agent.close()

@@ -26,6 +26,10 @@ EXIT_NO = 4
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
+DEBUG = "TRUNKLINE_DEBUG"
+"""The variable that has a traceback printed for an error that nobody raised on purpose."""
+
+
 class Noun(NamedTuple):
     """Where a command is (*module*, *attribute*), and its line in `trunkline --help`."""
 
@@ -133,7 +137,23 @@ def main() -> NoReturn:
             _leave_stdout()
             sys.exit(EXIT_REFUSED)
         sys.exit(_report(f"trunkline: {_words(error)}", EXIT_REFUSED))
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        sys.exit(_report(f"trunkline: {_defect(error)}", EXIT_REFUSED))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _defect(error: Exception) -> str:
+    """Return what is said of an error that nobody raised on purpose: what, where, and how to see more."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
+    return (
+        f"this is a defect of the program: {error!r}{where}; please report it, "
+        f"with what {DEBUG}=1 in the environment shows"
+    )
 
 
 def _words(error: OSError) -> str:

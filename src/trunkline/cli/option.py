@@ -41,6 +41,23 @@ class NotEmpty(_ParamType):
 NOT_EMPTY = NotEmpty()
 
 
+class Seconds(click.FloatRange):
+    """A time that can be waited for: neither infinite, nor not a number, nor longer than ten days or so."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=1_000_000)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return *value* as a number of seconds.
+
+        Raises:
+            click.BadParameter: it is none that can be waited for.
+        """
+        if str(value).strip().lower().lstrip("+-") == "nan":
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return float(super().convert(value, param, ctx))
+
+
 class Connection(NamedTuple):
     """How to reach the northbound; what the top-level options say."""
 

@@ -6,11 +6,11 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError
+from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError, sensible
 from trunkline.ovsdb.schema import DATABASE, version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trunkline.ovsdb.operation import Operation
     from trunkline.ovsdb.rpc import Tls
@@ -27,6 +27,7 @@ def connect(remotes: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
     elected.
 
     Raises:
+        InvalidValueError: one of *remotes* is not written as a remote is.
         UnreachableError: none does; the text has a reason for each.
     """
     deadline = time.monotonic() + timeout_s
@@ -45,13 +46,14 @@ def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s
     """Return the results of *operations* on *database*, done in one transaction (RFC 7047 section 4.1.3).
 
     Raises:
-        UnreachableError: the server does not know the method, or the database.
+        UnreachableError: the server does not know the method, or the database, or answers nonsense.
     """
     try:
-        results: list[Any] = rpc.request("transact", [database, *operations], timeout_s)
+        results = rpc.request("transact", [database, *operations], timeout_s)
     except RequestError as error:
         raise UnreachableError(f"{rpc.remote}: {error}") from error
-    return results
+    with sensible(rpc.remote):
+        return [None if result is None else dict(result) for result in results]
 
 
 def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[str]) -> Rpc | None:
@@ -77,9 +79,15 @@ def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
     """
     known = {"op": "select", "table": "Database", "where": [], "columns": ["name", "connected", "schema"]}
     try:
-        rows = transact(rpc, "_Server", [known], timeout_s)[0]["rows"]
+        results = transact(rpc, "_Server", [known], timeout_s)
+        with sensible(rpc.remote):
+            return _misfit(results[0]["rows"])
     except UnreachableError as error:
         return str(error).removeprefix(f"{rpc.remote}: ")
+
+
+def _misfit(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why *rows* of `Database` are not those of a server to work with, None where they are."""
     served = {row["name"]: row for row in rows if row["name"] != "_Server"}
     row = served.get(DATABASE)
     if row is None:

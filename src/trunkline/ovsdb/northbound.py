@@ -23,7 +23,7 @@ from trunkline.ovsdb import member
 from trunkline.ovsdb.check import Check, deletion, no_sub_ports, physnet_checks, trunk_checks
 from trunkline.ovsdb.operation import (
     NamedUuid,
-    decoded_row,
+    decoded_rows,
     expect,
     insert,
     select,
@@ -36,7 +36,7 @@ from trunkline.ovsdb.refusal import (
     no_such,
     refusal,
 )
-from trunkline.ovsdb.rpc import UnreachableError
+from trunkline.ovsdb.rpc import UnreachableError, sensible
 from trunkline.ovsdb.schema import DATABASE, FIRST_CHASSIS
 from trunkline.ovsdb.spec import (
     NetworkSpec,
@@ -121,14 +121,14 @@ class Northbound:
     def read(self, *selects: Operation) -> list[list[Row]]:
         """Return the rows that each of *selects* finds, all as of one moment."""
         results = self.transact(selects)
-        return [
-            [decoded_row(operation["table"], row) for row in result["rows"]]
-            for operation, result in zip(selects, results, strict=True)
-        ]
+        with sensible(self.rpc.remote):
+            return [decoded_rows(*each) for each in zip(selects, results, strict=True)]
 
     def schema_version(self) -> str:
         """Return the version of the schema that the server has."""
-        return str(self.rpc.request("get_schema", [DATABASE], _REQUEST_TIMEOUT_S)["version"])
+        schema = self.rpc.request("get_schema", [DATABASE], _REQUEST_TIMEOUT_S)
+        with sensible(self.rpc.remote):
+            return str(schema["version"])
 
     def row_counts(self) -> dict[str, int]:
         """Return how many networks, ports and chassis there are, by table."""
@@ -219,7 +219,7 @@ class Northbound:
             except TransactionError as error:
                 if error.position != 1:
                     raise
-                self._next_keys = decoded_row("NB_Global", error.results[0]["rows"][0])
+                self._next_keys = decoded_rows(operations[0], error.results[0])[0]
                 time.sleep(pause_s)
             else:
                 self._next_keys = after

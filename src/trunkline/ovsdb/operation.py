@@ -66,6 +66,16 @@ def decoded_row(table: str, row: Mapping[str, Any]) -> Row:
     return decoded | {name: _atom(value) for name, value in row.items() if name not in known}
 
 
+def decoded_rows(operation: Operation, result: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of *result*, which answers the select *operation*, with all columns that it asks for.
+
+    Raises:
+        LookupError, TypeError, ValueError: it is no such answer.
+    """
+    table, wanted = operation["table"], operation["columns"]
+    return [decoded_row(table, {name: row[name] for name in wanted}) for row in result["rows"]]
+
+
 def _decoded(value: Any, shape: Shape) -> Any:
     kind = value[0] if isinstance(value, list) else None
     match shape:

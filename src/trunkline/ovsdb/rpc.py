@@ -14,9 +14,12 @@ import socket
 import ssl
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeGuard
 
 from trunkline.core.error import TrunklineError
+from trunkline.ovsdb.remote import parse
 
 _CHUNK = 1 << 18
 
@@ -51,6 +54,18 @@ class RequestError(TrunklineError):
         self.reason = reason
 
 
+@contextmanager
+def sensible(remote: str) -> Iterator[None]:
+    """Raise UnreachableError where the block fails for what the server at *remote* has answered.
+
+    For a block that takes an answer apart, and does nothing else.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UnreachableError(f"{remote}: the answer makes no sense; is this a database server?") from error
+
+
 class Rpc:
     """A connection on which one request at a time is made and awaited; echoes are answered meanwhile."""
 
@@ -67,20 +82,18 @@ class Rpc:
         """Return a connection to *remote*: `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`.
 
         Raises:
-            UnreachableError: nobody answers there, or *remote* is written otherwise; the text says which.
+            InvalidValueError: *remote* is written otherwise.
+            UnreachableError: nobody answers there; the text says why.
         """
-        kind, _, place = remote.partition(":")
+        kind, place, port = parse(remote)
         try:
-            if kind == "unix" and place:
+            if kind == "unix":
                 return cls(remote, _unix(place, timeout_s))
-            host, _, port = place.rpartition(":")
-            if kind in ("tcp", "ssl") and host and port.isdecimal():
-                stream = socket.create_connection((host.strip("[]"), int(port)), timeout_s)
-                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return cls(remote, stream if kind == "tcp" else _tls(stream, host.strip("[]"), tls or Tls()))
+            stream = socket.create_connection((place, port), timeout_s)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return cls(remote, stream if kind == "tcp" else _tls(stream, place, tls or Tls()))
         except OSError as error:
             raise UnreachableError(f"{remote}: {_reason(error, kind)}") from error
-        raise UnreachableError(f"{remote!r} is not a remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT")
 
     def request(self, method: str, params: list[Any], timeout_s: float) -> Any:
         """Return the server's result of *method*; notifications that arrive meanwhile are kept.
@@ -142,10 +155,11 @@ class Rpc:
             self._has_read = True
             self._input += data
         method = message.get("method")
-        if method == "echo":
-            self._send({"result": message["params"], "error": None, "id": message["id"]}, deadline)
-        elif method is not None:
-            self._notifications.append(Notification(method, message["params"]))
+        with sensible(self.remote):
+            if method == "echo":
+                self._send({"result": message["params"], "error": None, "id": message["id"]}, deadline)
+            elif method is not None:
+                self._notifications.append(Notification(method, message["params"]))
         return message
 
     def _lost(self, error: OSError | None) -> UnreachableError:
@@ -167,10 +181,11 @@ class Rpc:
         if not self._input.endswith((b"}", b"}\n")):
             return None
         text = self._input.decode(errors="replace")
-        try:
-            message, end = json.JSONDecoder().raw_decode(text)
-        except json.JSONDecodeError:
-            return None
+        with sensible(self.remote):
+            try:
+                message, end = json.JSONDecoder().raw_decode(text)
+            except json.JSONDecodeError:
+                return None
         self._input = bytearray(text[end:].strip().encode())
         return message if isinstance(message, dict) else {}
 

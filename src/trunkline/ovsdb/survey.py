@@ -9,7 +9,7 @@ from trunkline.ovsdb import member
 from trunkline.ovsdb.connection import connections
 from trunkline.ovsdb.listener import bound
 from trunkline.ovsdb.northbound import Northbound
-from trunkline.ovsdb.rpc import UnreachableError
+from trunkline.ovsdb.rpc import UnreachableError, sensible
 from trunkline.ovsdb.schema import DATABASE
 from trunkline.ovsdb.tool import ToolError
 
@@ -57,8 +57,11 @@ def of_northbound(nb: Northbound) -> dict[str, Any]:
     `schema_version`, `rows` and `connections`.
     """
     known = {"op": "select", "table": "Database", "where": [["name", "==", DATABASE]]}
-    (row,) = member.transact(nb.rpc, "_Server", [known], _PATIENCE_S)[0]["rows"]
-    return {"remote": nb.rpc.remote, "model": row["model"], "leader": row["leader"], **_held(nb)}
+    results = member.transact(nb.rpc, "_Server", [known], _PATIENCE_S)
+    with sensible(nb.rpc.remote):
+        (row,) = results[0]["rows"]
+        seen = {"remote": nb.rpc.remote, "model": row["model"], "leader": row["leader"]}
+    return seen | _held(nb)
 
 
 def _held(nb: Northbound) -> dict[str, Any]:
