@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable
 
 import pytest
-from dummy_chassis import DummyChassis, Site, mac_of, until
-from scapy.all import ARP, Dot1Q, Ether, Packet, rdpcap
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from scapy.all import ARP, Dot1Q, Packet, rdpcap
 
 pytestmark = pytest.mark.system
 
 NIC = "nic-br-phys1"
-ETH_RARP = 0x8035
+ETH_ARP, ETH_RARP = 0x0806, 0x8035
 ANNOUNCED: dict[str, dict[str, str]] = {"options": {}}
 
 
@@ -54,9 +54,15 @@ def test_rule_16_a_port_that_comes_up_is_announced_as_its_network_with_growing_g
         chassis.plug(port)
     site.await_up(*"abfsq")
 
-    reverse = await_sent(chassis, "b", 3)[:3]
+    nameless = await_sent(chassis, "b", 6)[:6]
+    reverse, gratuitous = nameless[::2], nameless[1::2]
     # The first at once, then after 1 s and after 2 s more; a busy machine is late, never early.
     assert [round(gap - 0.4) for gap in gaps(reverse)] == [1, 2], gaps(reverse)
+    for frame in gratuitous:
+        assert (frame.dst, frame[Dot1Q].vlan) == (BROADCAST, 101)
+        asked = frame[ARP]
+        assert (asked.op, asked.hwsrc, asked.hwdst) == (1, mac_of("b"), "00:00:00:00:00:00")
+        assert (asked.psrc, asked.pdst) == ("0.0.0.0", "0.0.0.0")
     for frame in reverse:
         assert frame.dst == "ff:ff:ff:ff:ff:ff"
         assert (frame[Dot1Q].vlan, frame[Dot1Q].type) == (101, ETH_RARP)
@@ -64,14 +70,11 @@ def test_rule_16_a_port_that_comes_up_is_announced_as_its_network_with_growing_g
         assert (request.op, request.hwsrc, request.hwdst) == (3, mac_of("b"), mac_of("b"))
         assert (request.psrc, request.pdst) == ("0.0.0.0", "0.0.0.0")
 
-    burst = sent(chassis, "a")[:3]
-    assert {frame[Dot1Q].vlan for frame in burst} == {101}
-    asked = [frame[ARP] for frame in burst if ARP in frame]
-    assert sorted(arp.pdst for arp in asked) == ["192.0.2.1", "192.0.2.2"]
-    for arp in asked:
+    assert {(frame[Dot1Q].vlan, frame[Dot1Q].type) for frame in sent(chassis, "a")} == {(101, ETH_ARP)}
+    told = [frame[ARP] for frame in sent(chassis, "a")[:2]]
+    assert sorted(arp.pdst for arp in told) == ["192.0.2.1", "192.0.2.2"], "nothing of IPv6"
+    for arp in told:
         assert (arp.op, arp.psrc, arp.hwsrc, arp.hwdst) == (1, arp.pdst, mac_of("a"), "00:00:00:00:00:00")
-    (advertised,) = [frame for frame in burst if IPv6 in frame]
-    assert_advertises(advertised, "2001:db8::1", mac_of("a"))
 
     flat = sent(chassis, "f")[0]
     assert Dot1Q not in flat
@@ -81,15 +84,84 @@ def test_rule_16_a_port_that_comes_up_is_announced_as_its_network_with_growing_g
     assert all(chassis.wires.new().get(port) is None for port in "abfq"), "no VM hears of it"
 
 
-def assert_advertises(frame: Packet, address: str, mac: str) -> None:
-    """Hold *frame* against RFC 4861 section 7.2.6: unsolicited, override, to all nodes, checksum right."""
-    packet, body = frame[IPv6], frame[ICMPv6ND_NA]
-    assert (frame.dst, packet.dst, packet.src, packet.hlim) == ("33:33:00:00:00:01", "ff02::1", address, 255)
-    assert (body.R, body.S, body.O, body.tgt) == (0, 0, 1, address)
-    assert body[ICMPv6NDOptDstLLAddr].lladdr == mac
-    again = Ether(bytes(frame))
-    del again[ICMPv6ND_NA].cksum
-    assert bytes(again) == bytes(frame)
+def test_rule_16_more_frames_than_go_out_at_once_go_out_all_the_same(site: Site) -> None:
+    """The loop wakes for the rest, at a pace that `tests/unit/test_announcer.py` holds."""
+    chassis = site.chassis(is_running=False)
+    site.network()
+    addresses = [f"10.0.0.{number}" for number in range(1, 61)]
+    for index, port in enumerate("abc"):
+        site.port(port, addresses=addresses[20 * index : 20 * index + 20], **ANNOUNCED)
+        chassis.plug(port)
+    chassis.start_agent()
+
+    def heard() -> list[str]:
+        return [frame[ARP].pdst for port in "abc" for frame in sent(chassis, port)]
+
+    until(lambda: set(heard()) == set(addresses), "every address is announced")
+
+
+# -- behind a bond ----------------------------------------------------------------------------------------
+
+
+BOND = "bond0"
+
+
+def bonded(chassis: DummyChassis) -> str:
+    """Let the provider bridge of *chassis* learn, behind a balance-slb bond; return the bond's active NIC."""
+    names = ("bond-nic0", "bond-nic1")
+    words = ["--", "del-port", NIC, "--", "add-bond", "br-phys1", BOND, *names, "bond_mode=balance-slb"]
+    for name in names:
+        path = chassis.switch.rundir / f"{name}.pcap"
+        chassis.wires.add(name, path)
+        words += ["--", "set", "Interface", name, "type=dummy", f"options:tx_pcap={path}"]
+    chassis.switch.vsctl(*words[1:])
+    chassis.switch.ofctl("add-flow", "br-phys1", "priority=9,actions=NORMAL")
+
+    def active() -> str | None:
+        shown = chassis.switch.appctl("bond/show", BOND)
+        found = re.search(r"active(?:-backup)? (?:member|slave) mac: *\S+\((\S+)\)", shown)
+        return found[1] if found and found[1] in names else None
+
+    name: str = until(active, "the bond has an active NIC")
+    return name
+
+
+@pytest.mark.parametrize("addresses", [("2001:db8::1",), ("192.0.2.1",)])
+def test_rule_16_a_vm_that_moved_is_heard_behind_a_balance_slb_bond(
+    site: Site, addresses: tuple[str, ...]
+) -> None:
+    """Open vSwitch drops what comes by such a bond from a MAC that it knows elsewhere, but gratuitous ARP."""
+    c1, c2 = site.chassis("c1"), site.chassis("c2")
+    nic = bonded(c1)
+    site.network()
+    site.port("a", addresses=addresses)
+    site.port("b")
+    c1.plug("a")
+    c1.plug("b")
+    site.await_up("a", "b")
+    site.sync()
+    c1.receive("a", ethernet(BROADCAST, mac_of("a")))
+
+    def reaches_a() -> dict[str, list[bytes]]:
+        """Return where a frame of b to a comes out, which does not teach any bridge where a is."""
+        return c1.receive("b", ethernet(mac_of("a"), mac_of("b")))
+
+    assert reaches_a().keys() == {"a"}
+    c1.unplug("a")
+    c2.plug("a", "a2")
+    until(lambda: site.bindings()["a"] == ("c2", True), "a is on c2")
+    site.sync()
+    assert reaches_a() == {}, "the provider bridge knows a behind the integration bridge"
+    c1.receive_once(nic, ethernet(BROADCAST, mac_of("a"), 101))
+    assert reaches_a() == {}, "and believes no other frame"
+
+    site.nb.set_port("a", {"options": {"announce": "true"}})
+    count = 1 if ":" not in addresses[0] else 2
+    announced = [bytes(frame) for frame in await_sent(c2, "a", count)[:count]]
+    c1.receive_once(nic, *announced)
+    out = reaches_a()
+    assert len(out) == 1
+    assert out.popitem()[0].startswith("bond-nic")
 
 
 def changed_network(site: Site) -> None:

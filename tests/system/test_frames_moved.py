@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import signal
 import time
+from ipaddress import IPv4Address
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from scapy.all import Ether
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 
 from trunkline.core import announcement
 from trunkline.core.address import parse_port_mac
@@ -104,8 +107,13 @@ def test_two_vifs_of_one_port_do_not_fight_over_it(site: Site) -> None:
 MAC = parse_port_mac(M)
 WAKING = {
     "rarp": announcement.frames(MAC, ())[0],
-    "garp": announcement.frames(MAC, (announcement.IPv4Address("192.0.2.1"),))[0],
-    "na": announcement.frames(MAC, (announcement.IPv6Address("2001:db8::1"),))[0],
+    "garp": announcement.frames(MAC, (IPv4Address("192.0.2.1"),))[0],
+    "na": bytes(
+        Ether(dst="33:33:00:00:00:01", src=M)
+        / IPv6(src="2001:db8::1", dst="ff02::1", hlim=255)
+        / ICMPv6ND_NA(R=0, S=0, O=1, tgt="2001:db8::1")
+        / ICMPv6NDOptDstLLAddr(lladdr=M)
+    ),
 }
 
 

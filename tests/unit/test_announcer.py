@@ -7,12 +7,16 @@ from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
-from model.example import FLAT, PORT, VLAN
-from trunkline.agent.announcer import Announcer
+import pytest
+
+from model import example
+from model.example import FLAT, VLAN
+from trunkline.agent.announcer import BURST, FRAMES_PER_S, Announcer
 from trunkline.core.flow import Action, Output, PushVlan
 from trunkline.core.view import LocalPortView
 
 ONE, TWO = UUID(int=1), UUID(int=2)
+PORT = example.PORT._replace(addresses=(ip_address("192.0.2.1"),))
 
 
 @dataclass
@@ -53,7 +57,7 @@ def test_rule_16_a_port_is_announced_at_once_and_after_1_2_4_8_and_16_seconds_mo
 
 
 def test_each_address_is_announced_each_time() -> None:
-    addresses = (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
+    addresses = (ip_address("192.0.2.1"), ip_address("192.0.2.2"))
     assert times(*announced(PORT._replace(addresses=addresses))) == [0, 0, 1, 1, 3, 3, 7, 7, 15, 15, 31, 31]
 
 
@@ -149,3 +153,68 @@ def test_ports_are_announced_each_by_its_own_clock() -> None:
     announcer.run(1, 1, session)
     assert announcer.next_s == 1.5
     assert announcer.sent == 3
+
+
+def many(count: int, addresses: int) -> tuple[Announcer, Any]:
+    """Return an announcer of *count* ports with as many IPv4 *addresses* each, ready to be announced."""
+    announcer = Announcer()
+    for number in range(1, count + 1):
+        own = tuple(ip_address("10.0.0.0") + 256 * number + each for each in range(addresses))
+        announcer.say(UUID(int=number), PORT._replace(mac=number, addresses=own), 1)
+    return announcer, Recorder()
+
+
+def senders(session: Any) -> list[int]:
+    """Return the MAC, which is its number, of the port that each frame announces."""
+    return [int.from_bytes(frame[6:12], "big") for frame, _ in session.sent]
+
+
+def test_rule_16_600_ports_are_announced_at_a_pace_and_every_frame_goes_out() -> None:
+    announcer, session = many(600, 2)
+    found = times(announcer, session, end_s=1000)
+    assert len(found) == 600 * 2 * 6
+    for start, end in ((0, BURST), (100, 100 + 2 * FRAMES_PER_S)):
+        assert found[end] - found[start] == pytest.approx(
+            (end - start) / FRAMES_PER_S, abs=BURST / FRAMES_PER_S
+        )
+    in_a_second = [sum(at <= each < at + 1 for each in found) for at in range(int(found[-1]) + 1)]
+    assert max(in_a_second) <= FRAMES_PER_S + BURST
+    assert len(set(found)) >= len(found) / BURST, "never more than a burst at once"
+
+
+def test_frames_that_wait_for_their_pace_do_not_wake_the_loop_one_by_one() -> None:
+    announcer, session = many(600, 2)
+    found = times(announcer, session, end_s=105)
+    assert len(set(found)) < len(found) / (BURST / 2)
+
+
+def test_every_port_is_heard_once_before_any_is_heard_twice() -> None:
+    announcer, session = many(100, 3)
+    announcer.say(ONE, PORT._replace(mac=1, addresses=tuple(map(ip_address, range(1, 1000)))), 1)
+    times(announcer, session, end_s=1000)
+    heard = senders(session)
+    assert set(heard[:100]) == set(range(1, 101))
+    assert len(heard) == 6 * (99 * 3 + 999)
+    assert heard[300:310] == [1] * 10, "nobody waits for the one with many addresses"
+
+
+def test_a_port_that_comes_up_does_not_wait_for_those_that_are_announced_again() -> None:
+    announcer, session = many(600, 1)
+    times(announcer, session, end_s=103.2)
+    assert announcer.next_s is not None
+    before = len(session.sent)
+    announcer.say(TWO, PORT._replace(mac=0xFFFF), 1)
+    announcer.run(announcer.next_s, 1, session)
+    announcer.run(announcer.next_s, 1, session)
+    assert 0xFFFF in senders(session)[before : before + BURST]
+
+
+def test_a_port_that_goes_leaves_its_frames_unsent() -> None:
+    announcer, session = many(20, 5)
+    announcer.run(100, 1, session)
+    announcer.say(ONE, None, 2)
+    announcer.say(TWO, PORT._replace(is_announced=False), 2)
+    before = len(session.sent)
+    times(announcer, session, 100.001, 300)
+    assert {1, 2} & set(senders(session)[before:]) == set()
+    assert len(session.sent) - before == 18 * 5 * 6 - (BURST - 2)

@@ -7,13 +7,15 @@ import itertools
 from dataclasses import dataclass
 from uuid import UUID
 
-from trunkline.agent.log import Log
+from trunkline.agent.pace import Pace
 from trunkline.core.announcement import GAPS_S, frames
 from trunkline.core.flow import Action, Output, PushVlan
 from trunkline.core.view import LocalPortView
 from trunkline.openflow.session import Session
 
-log = Log("announcer")
+FRAMES_PER_S, BURST = 200, 10
+"""How many frames are sent, for all ports together: 1,000 ports take 5 s, one that moves does not wait.
+Every one of them is a broadcast, and so work for all machines of its network."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,21 @@ class Announcer:
     """Announces ports; the clock is the caller's, in seconds that only grow.
 
     A port is announced first once the switch has acknowledged its flows, and again after each of `GAPS_S`.
+    All ports share one pace. Where more is due than it allows, each port's first frame goes before any port's
+    second one, so that nobody waits for a port with many addresses, and new ports go before those that are
+    announced again.
     """
 
     def __init__(self) -> None:
         self.sent = 0
+        self._pace = Pace(rate=FRAMES_PER_S, burst=BURST)
         self._announcement_by_port: dict[UUID, _Announcement] = {}
         self._waiting: dict[UUID, int] = {}
         self._turn_by_port: dict[UUID, int] = {}
         self._due: list[tuple[float, int, UUID, int]] = []
+        """When a port is announced next: time, turn, port, and how often it has been."""
+        self._ready: list[tuple[int, int, int, UUID]] = []
+        """Whose frame is sent next: its number, how often the port has been announced, turn, port."""
         self._turns = itertools.count()
         self._is_held = False
 
@@ -59,28 +68,17 @@ class Announcer:
         """Announce every port anew once the flows of *generation* are in place: the switch was away."""
         self._turn_by_port.clear()
         self._due.clear()
+        self._ready.clear()
         self._waiting = dict.fromkeys(self._announcement_by_port, generation)
 
     def run(self, now_s: float, applied: int, session: Session) -> None:
         """Send what is due at *now_s*; *applied* is the generation of flows that the switch has in place."""
-        ready = [port_id for port_id, generation in self._waiting.items() if generation <= applied]
-        for port_id in ready:
-            del self._waiting[port_id]
-            turn = next(self._turns)
-            self._turn_by_port[port_id] = turn
-            heapq.heappush(self._due, (now_s, turn, port_id, 0))
-        while self._due and self._due[0][0] <= now_s and session.is_ready:
+        self._begin(applied)
+        while self._due and self._due[0][0] <= now_s:
             _, turn, port_id, times = heapq.heappop(self._due)
-            if self._turn_by_port.get(port_id) != turn:
-                continue
-            announcement = self._announcement_by_port[port_id]
-            for frame in announcement.frames:
-                session.packet_out(frame, announcement.actions)
-                self.sent += 1
-            if times < len(GAPS_S):
-                heapq.heappush(self._due, (now_s + GAPS_S[times], turn, port_id, times + 1))
-            else:
-                del self._turn_by_port[port_id]
+            heapq.heappush(self._ready, (0, times, turn, port_id))
+        while session.is_ready and self._drop_stale() and self._pace.take(now_s):
+            self._send(now_s, session)
         self._is_held = not session.is_ready
 
     @property
@@ -88,8 +86,38 @@ class Announcer:
         """When `run` has something to do next, by the caller's clock.
 
         None while nothing is due, and while the switch is away: what is due waits for it, not for a time.
+        Frames that wait for their pace go out several at a time, so that not each of them wakes the caller.
         """
-        return self._due[0][0] if self._due and not self._is_held else None
+        if self._is_held:
+            return None
+        if self._ready:
+            return self._pace.next_s(len(self._ready))
+        return self._due[0][0] if self._due else None
+
+    def _begin(self, applied: int) -> None:
+        """Let the ports that wait for no more than *applied* have their first turn."""
+        for port_id in [id_ for id_, generation in self._waiting.items() if generation <= applied]:
+            del self._waiting[port_id]
+            self._turn_by_port[port_id] = turn = next(self._turns)
+            heapq.heappush(self._ready, (0, 0, turn, port_id))
+
+    def _drop_stale(self) -> bool:
+        """Forget turns that ended before their time; return whether one is left."""
+        while self._ready and self._turn_by_port.get(self._ready[0][3]) != self._ready[0][2]:
+            heapq.heappop(self._ready)
+        return bool(self._ready)
+
+    def _send(self, now_s: float, session: Session) -> None:
+        number, times, turn, port_id = heapq.heappop(self._ready)
+        announcement = self._announcement_by_port[port_id]
+        session.packet_out(announcement.frames[number], announcement.actions)
+        self.sent += 1
+        if number + 1 < len(announcement.frames):
+            heapq.heappush(self._ready, (number + 1, times, turn, port_id))
+        elif times < len(GAPS_S):
+            heapq.heappush(self._due, (now_s + GAPS_S[times], turn, port_id, times + 1))
+        else:
+            del self._turn_by_port[port_id]
 
 
 def _announcement(view: LocalPortView | None) -> _Announcement | None:

@@ -1,78 +1,55 @@
 """Announcements: the frames by which the physical network learns where a port's MAC is.
 
-An IPv4 address is announced by a gratuitous ARP request (RFC 5227 section 2.3), an IPv6 address by an
-unsolicited neighbour advertisement (RFC 4861 section 7.2.6), and a port without addresses by the reverse ARP
-request that hypervisors send after a migration (RFC 903).
+An IPv4 address is announced by a gratuitous ARP request (RFC 5227 section 2.3). A port without one is
+announced by the reverse ARP request that hypervisors send after a migration (RFC 903), and by a gratuitous
+ARP request for 0.0.0.0, an address that no host has: behind a bond in mode `balance-slb`, Open vSwitch takes
+any other frame from a MAC that it knows elsewhere for one of its own that came back (is_gratuitous_arp in
+ofproto/ofproto-dpif-xlate.c).
+
+An IPv6 address is not announced. A neighbour advertisement says whether its sender is a router, which only
+the VM knows; hosts that hear of their router that it is none use it no longer (RFC 4861 section 7.3.3).
 """
 
 from __future__ import annotations
 
 import struct
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
-from trunkline.core.frame import (
-    ETH_ARP,
-    ETH_IPV6,
-    ETH_RARP,
-    ICMPV6_NEIGHBOUR_ADVERTISEMENT,
-    IP_ICMPV6,
-)
+from trunkline.core.frame import ETH_ARP, ETH_RARP, RARP_REQUEST
 from trunkline.core.model import IPAddress
 
 GAPS_S = (1, 2, 4, 8, 16)
 """Seconds between one sending of an announcement and the next; the first is sent at once."""
 
 _BROADCAST = b"\xff" * 6
-_ALL_NODES = IPv6Address("ff02::1")
-_ALL_NODES_MAC = bytes.fromhex("333300000001")
+_NO_MAC = b"\x00" * 6
+_NO_ADDRESS = IPv4Address(0)
 
 _ARP_HEADER = struct.Struct("!HHBBH")
 _HARDWARE_ETHERNET = 1
 _PROTOCOL_IPV4 = 0x0800
 _ARP_REQUEST = 1
-_RARP_REQUEST = 3
-
-_FLAG_OVERRIDE = 1 << 29
-_OPTION_TARGET_LINK_LAYER = b"\x02\x01"
-_HOP_LIMIT = 255
 
 
 def frames(mac: int, addresses: tuple[IPAddress, ...]) -> tuple[bytes, ...]:
-    """Return the untagged frames that announce *mac*, a 48-bit integer: one for each address, or else one.
+    """Return the untagged frames that announce *mac*, a 48-bit integer: one for each IPv4 address, else two.
 
-    >>> [len(frame) for frame in frames(0x020000000001, (IPv4Address("192.0.2.1"), IPv6Address("fd00::1")))]
-    [42, 86]
+    >>> [len(frame) for frame in frames(0x020000000001, (IPv4Address("192.0.2.1"),))]
+    [42]
     """
     source = mac.to_bytes(6, "big")
-    if not addresses:
-        return (_arp(source, ETH_RARP, _RARP_REQUEST, b"\x00" * 4, source),)
-    return tuple(
-        _arp(source, ETH_ARP, _ARP_REQUEST, address.packed, b"\x00" * 6)
-        if isinstance(address, IPv4Address)
-        else _advertisement(source, address)
-        for address in addresses
-    )
+    ipv4 = [address for address in addresses if isinstance(address, IPv4Address)]
+    if ipv4:
+        return tuple(_gratuitous(source, address) for address in ipv4)
+    reverse = _arp(source, ETH_RARP, RARP_REQUEST, _NO_ADDRESS, source)
+    return (reverse, _gratuitous(source, _NO_ADDRESS))
 
 
-def _arp(source: bytes, ethertype: int, operation: int, address: bytes, target: bytes) -> bytes:
+def _gratuitous(source: bytes, address: IPv4Address) -> bytes:
+    return _arp(source, ETH_ARP, _ARP_REQUEST, address, _NO_MAC)
+
+
+def _arp(source: bytes, ethertype: int, operation: int, address: IPv4Address, target: bytes) -> bytes:
     header = _ARP_HEADER.pack(_HARDWARE_ETHERNET, _PROTOCOL_IPV4, 6, 4, operation)
     ethernet = _BROADCAST + source + ethertype.to_bytes(2, "big")
-    return ethernet + header + source + address + target + address
-
-
-def _advertisement(source: bytes, address: IPv6Address) -> bytes:
-    flags = _FLAG_OVERRIDE.to_bytes(4, "big")
-    option = _OPTION_TARGET_LINK_LAYER + source
-    body = bytes((ICMPV6_NEIGHBOUR_ADVERTISEMENT, 0, 0, 0)) + flags + address.packed + option
-    pseudo_header = address.packed + _ALL_NODES.packed + struct.pack("!II", len(body), IP_ICMPV6)
-    body = body[:2] + _checksum(pseudo_header + body).to_bytes(2, "big") + body[4:]
-    ip = struct.pack("!IHBB", 6 << 28, len(body), IP_ICMPV6, _HOP_LIMIT) + address.packed + _ALL_NODES.packed
-    return _ALL_NODES_MAC + source + ETH_IPV6.to_bytes(2, "big") + ip + body
-
-
-def _checksum(data: bytes) -> int:
-    """Return the Internet checksum of *data*, an even number of bytes (RFC 1071)."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return ethernet + header + source + address.packed + target + address.packed
