@@ -58,7 +58,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "requested_chassis": "The chassis that shall hold it; during a migration `main,additional`. Empty: "
         "the first that has its VIF.",
         "chassis": "The name of the chassis that holds it; written by that chassis.",
-        "up": "Whether the switch of that chassis has acknowledged its flows; written by that chassis.",
+        "up": "Whether a frame can pass on that chassis, which writes it.",
         "parent": "Of a trunk's sub-port: the name of the port whose VIF it shares.",
         "parent_vlan": "Of a sub-port: its tag on that VIF.",
         "options": "Settings of one port; `announce=false` stops its announcements, and "

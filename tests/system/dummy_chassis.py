@@ -179,6 +179,10 @@ class DummyChassis:
         self.switch.vsctl(*_bridge(bridge), *self._device(bridge, f"nic-{bridge}"))
         self.switch.ofctl("add-flow", bridge, "priority=9,actions=FLOOD")
 
+    def add_nic(self, bridge: str) -> None:
+        """Put the NIC that `add_provider_bridge` made back into *bridge*."""
+        self.switch.vsctl(*self._device(bridge, f"nic-{bridge}")[1:])
+
     def plug(self, port: str, interface: str | None = None, bridge: str = "br-int", **columns: str) -> str:
         """Plug a VIF for *port* in, and return its interface's name: that of the port unless it is given."""
         interface = interface or port

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 
@@ -178,18 +180,42 @@ def test_an_iface_id_passes_from_one_interface_to_another(site: Site, chassis: D
     reach(chassis)
 
 
-def test_two_interfaces_of_one_iface_id_one_is_used_and_the_other_is_a_fault(
+def test_two_interfaces_of_one_iface_id_the_one_in_use_keeps_the_port(
     site: Site, chassis: DummyChassis
 ) -> None:
-    chassis.plug("a", "z-late")
+    tagged = ethernet(BROADCAST, A, 101)
+    # Its name sorts first, and so does its ofport.
+    chassis.plug("a", "0-late", ofport_request="1")
     site.sync()
-    assert "z-late also has this iface-id; a is used" in site.nb.chassis("c1")["faults"]["vif a"]
+    fault = "0-late also has this iface-id; a, which was there first, is used; remove the one that is wrong"
+    assert site.nb.chassis("c1")["faults"] == {"vif a": fault}
     reach(chassis)
-    assert chassis.receive("z-late", HELLO) == {}
-    chassis.unplug("a")
+    assert chassis.receive("0-late", HELLO) == {}
+    # Nor does an agent that is new, or a switch.
+    chassis.agent.end(signal.SIGKILL)
+    before = chassis.flows()
+    chassis.start_agent()
+    site.sync()
+    assert len(before) == len(chassis.flows())
+    assert "flows sent" not in chassis.agent.log
+    chassis.switch.stop_vswitchd()
+    chassis.switch.start_vswitchd()
+    site.sync()
+    assert chassis.faults == {"vif a": fault}
+    until(lambda: chassis.receive("a", HELLO) == {"b": [HELLO], NIC: [tagged]}, "flows back")
+    assert chassis.receive("0-late", HELLO) == {}
+    # Where it does not work, the other one takes the port, and then keeps it.
+    chassis.switch.appctl("netdev-dummy/set-admin-state", "a", "down")
+    until(lambda: "a also has" in chassis.faults["vif a"], "handed over")
+    chassis.switch.appctl("netdev-dummy/set-admin-state", "a", "up")
+    until(lambda: chassis.get("Interface", "a", "link_state") == "up", "up")
+    site.sync()
+    assert chassis.receive("0-late", HELLO) == {"b": [HELLO], NIC: [tagged]}
+    assert chassis.receive("a", HELLO) == {}
+    chassis.unplug("0-late")
     until(lambda: "vif a" not in chassis.faults, "one left")
     site.sync()
-    assert chassis.receive("z-late", HELLO) == {"b": [HELLO], NIC: [ethernet(BROADCAST, A, 101)]}
+    reach(chassis)
 
 
 def test_an_ofport_changes_live(site: Site, chassis: DummyChassis) -> None:

@@ -239,8 +239,38 @@ def test_a_network_that_its_uplink_is_too_small_for_is_a_fault_tag_included(site
     until(lambda: len(chassis.faults) == 2, "faults")
     assert "its MTU 9000 needs 9000 of the uplink, which has 1500" in chassis.faults["network net1"]
     assert "its MTU 1500 needs 1504 of the uplink, which has 1500" in chassis.faults["network clear"]
+    # A VM has an MTU of 1500 where nobody says otherwise.
+    site.nb.set_network("clear", {"mtu": None})
+    site.sync()
+    assert chassis.faults["network clear"] == (
+        "an MTU of 1500, as VMs have without --mtu, needs 1504 of the uplink, which has 1500; "
+        "raise the uplink's, or set --mtu 1496 or less"
+    )
     chassis.switch.vsctl("set", "Interface", NIC, "mtu_request=9000")
     until(lambda: chassis.faults == {}, "no faults")
+
+
+def test_only_what_a_frame_of_the_network_would_leave_by_counts_for_its_mtu(site: Site) -> None:
+    chassis = site.chassis()
+    site.network("net1", 101, mtu=1500)
+    site.port("a")
+    chassis.plug("a")
+    site.await_up("a")
+    small = ("--", "set", "Interface", "small", "type=dummy", "mtu_request=1400")
+    site.sync()
+    for mine, columns in ((True, ("external_ids:iface-id=vm",)), (False, ())):
+        tag = () if mine else ("tag=300",)
+        chassis.switch.vsctl("add-port", "br-phys1", "small", *tag, *small, *columns)
+        until(lambda: chassis.get("Interface", "small", "mtu") == "1400", "small")
+        site.sync()
+        assert chassis.faults == {}
+        if not mine:
+            chassis.switch.vsctl("set", "Port", "small", "tag=101")
+            site.sync()
+            assert "needs 1500 of the uplink, which has 1400" in chassis.faults["network net1"]
+        chassis.switch.vsctl("del-port", "small")
+    site.sync()
+    assert chassis.faults == {}
 
 
 def test_a_chassis_loads_no_remote_ports_of_a_network_that_learns_them(site: Site) -> None:

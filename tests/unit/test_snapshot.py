@@ -73,7 +73,7 @@ def test_a_port_that_moves_to_another_chassis_becomes_remote() -> None:
     assert isinstance(found.refresh()[Subject.PORT, HERE.id], RemotePortView)
 
 
-def test_an_uplink_that_goes_leaves_the_local_ports_to_one_another_and_is_a_fault() -> None:
+def test_an_uplink_that_goes_leaves_the_local_ports_to_one_another() -> None:
     found = clean()
     found.change(Changes(uplinks={"physnet1": None}))
     views = found.refresh()
@@ -83,10 +83,6 @@ def test_an_uplink_that_goes_leaves_the_local_ports_to_one_another_and_is_a_faul
     assert isinstance(network, NetworkView)
     assert isinstance(away, RemotePortView)
     assert (local.wire, network.wire, away.wire) == (None, None, None)
-    assert list(found.faults) == ["network net"]
-    found.change(Changes(uplinks=dict(ROWS.uplinks)))
-    found.refresh()
-    assert found.faults == {}
 
 
 def test_a_mac_that_an_allowed_pair_lists_is_shared_by_its_owner_and_all_who_list_it() -> None:

@@ -12,9 +12,11 @@ import ovs.poller
 from trunkline.agent.announcer import Announcer
 from trunkline.agent.following import Following
 from trunkline.agent.forwarding import Forwarding
+from trunkline.agent.incumbent import incumbents
 from trunkline.agent.leaving import Leaving
 from trunkline.agent.log import Log
 from trunkline.agent.migration import Migration
+from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.recomputation import Recomputation, recomputation
@@ -57,11 +59,13 @@ class Agent:
         self.migration = Migration()
         self.upkeep = Upkeep(self.switch)
         self.leaving = Leaving(self.switch, rundir)
+        self.passage = Passage(self.switch)
         self._setting_fault: str | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._unsized: set[str] = set()
         self._is_whole = False
         self._is_due = False
+        self._has_recognised = False
         self._audited_s: float | None = None
 
     # -- the loop ----------------------------------------------------------------------------------
@@ -81,6 +85,7 @@ class Agent:
         self._plumb()
         self._update()
         self._forward()
+        self._pass()
         self._report()
         self._is_due = self._standing != before
 
@@ -110,7 +115,10 @@ class Agent:
             self.forwarding.wait(poller)
         self.plumbing.refusals.wait(poller)
         self.reporter.refusals.wait(poller)
-        for due_s in (self.announcer.next_s, self._audit_at_s, self.upkeep.next_s):
+        for due_s in (
+            *(self.announcer.next_s, self._audit_at_s),
+            *(self.upkeep.next_s, self.passage.next_s),
+        ):
             if due_s is not None:
                 poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
@@ -219,7 +227,11 @@ class Agent:
         if self._is_whole:
             self.plumbing.size(self._unsized, self.snapshot)
             self._unsized.clear()
+        before_faults = self.plumbing.fault_by_physnet
         uplinks = self.plumbing.run(self.settings, are_flows_applied=self._are_flows_applied)
+        changed = before_faults.keys() ^ self.plumbing.fault_by_physnet.keys()
+        for port_id in self.snapshot.local_ports(changed):
+            self.reporter.mark(port_id, self._generation)
         if uplinks is None or uplinks == self.snapshot.uplinks:
             return
         before = self.snapshot.uplinks
@@ -245,7 +257,7 @@ class Agent:
         if self.following.is_complete and not self._is_whole:
             self._is_whole = True
             if self.forwarding is not None and self.forwarding.installed is not None:
-                self.migration.recognise(self.forwarding.installed, self.snapshot)
+                self._recognise(self.forwarding.installed)
             log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
         if not self.following.is_complete:
             self._begin()
@@ -370,7 +382,15 @@ class Agent:
             case PacketIn():
                 self.migration.take(event, self.snapshot, self._generation)
             case FlowsRead(flow_by_key=flow_by_key):
-                self.migration.recognise(flow_by_key, self.snapshot)
+                self._recognise(flow_by_key)
+
+    def _recognise(self, installed: dict[bytes, bytes]) -> None:
+        """Take from the flows that are *installed* what an agent before this one knew."""
+        self.migration.recognise(installed, self.snapshot)
+        if self._is_whole and not self._has_recognised:
+            self._has_recognised = True
+            for iface_id, ofport in incumbents(installed, self.snapshot).items():
+                self._take_vifs(self.switch.use(iface_id, ofport))
 
     # -- reports -----------------------------------------------------------------------------------
 
@@ -382,7 +402,7 @@ class Agent:
             faults["settings"] = self._setting_fault
         for network_id in self.snapshot.local_networks():
             network = self.snapshot.networks[network_id]
-            reason = self.plumbing.mtu_fault(network)
+            reason = self.plumbing.network_fault(network, self.settings) if self.settings else None
             if reason is not None:
                 faults[f"network {network.name}"] = reason
         faults |= self.plumbing.faults
@@ -391,7 +411,11 @@ class Agent:
         faults |= self.snapshot.faults
         faults |= self.reporter.faults
         if self.forwarding is not None:
-            faults |= self.forwarding.faults
+            said = self.forwarding.faults
+            faults |= said
+            # One cause is one fault.
+            if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
+                faults["switch"] = self.passage.fault
             faults |= self.snapshot.contradictions(self.forwarding.desired.conflicts)
         faults |= self.following.faults
         return faults | dict(self.quarantine.faults(self.snapshot))
@@ -461,8 +485,25 @@ class Agent:
             else None,
         )
 
+    def _pass(self) -> None:
+        """Look again at every port when the switch as a whole begins or ceases to forward."""
+        if self.forwarding is None or self.settings is None:
+            return
+        are_flows_due = self._is_whole and self.following.may_take_hold
+        if self.passage.look(self.forwarding, self.settings.wiring.bridge, are_flows_due=are_flows_due):
+            for port_id in self.snapshot.local_ports():
+                self.reporter.mark(port_id, self._generation)
+
     def _is_working(self, network_id: UUID) -> bool:
-        return network_id not in self.quarantine.reason_by_network
+        """Whether frames of that network can pass the switch and its uplink."""
+        network = self.snapshot.networks.get(network_id)
+        return (
+            network is not None
+            and network_id not in self.quarantine.reason_by_network
+            and self.passage.fault is None
+            and network.physnet in self.snapshot.uplinks
+            and network.physnet not in self.plumbing.fault_by_physnet
+        )
 
     # -- looking into it ---------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from trunkline.agent.trunk import Trunk, Trunks
 from trunkline.core.model import Network, Uplink
 from trunkline.core.snapshot import Snapshot
 from trunkline.openflow.trouble import Trouble
-from trunkline.ovsdb import wiring
+from trunkline.ovsdb import nic, wiring
+from trunkline.ovsdb.nic import Nic
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import Wiring, Written
@@ -21,6 +22,9 @@ log = Log("plumbing")
 
 TAG_BYTES = 4
 """What a second tag adds to a frame; a device carries the first beyond its MTU (IEEE 802.3 clause 3.2.7)."""
+
+DEFAULT_MTU = 1500
+"""The MTU that a VM has where nobody says otherwise (IEEE 802.3)."""
 
 
 class Plumbing:
@@ -31,7 +35,7 @@ class Plumbing:
 
     def __init__(self, switch: SwitchReplica) -> None:
         self.switch = switch
-        self._mapping_faults: dict[str, str] = {}
+        self.fault_by_physnet: dict[str, str] = {}
         self.is_due = False
         self.refusals = Trouble(
             lambda error: log.error("the switch's database refused a write", error=error),
@@ -47,12 +51,7 @@ class Plumbing:
         self._live: dict[str, Trunk] = {}
         self._mtu_by_iface_id: dict[str, int | None] = {}
         self._nb_identity: str | None = None
-        self._uplink_mtu_by_physnet: dict[str, int] = {}
-
-    @property
-    def faults(self) -> dict[str, str]:
-        """What does not work of the mappings, and whether the switch parses more tags than it may."""
-        return self._mapping_faults | wiring.limit_faults(self.switch)
+        self._nics_by_physnet: dict[str, list[Nic]] = {}
 
     @property
     def is_refused(self) -> bool:
@@ -101,14 +100,15 @@ class Plumbing:
             self.is_due = True
         if not self.is_due or not self.switch.is_connected:
             return None
-        uplinks, faults = wiring.uplinks(self.switch, settings.wiring)
-        self._mapping_faults = faults
+        uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring)
         self._live = {
             mapping.physnet: wiring.trunks(self.switch, mapping)
             for mapping in settings.wiring.mappings
             if mapping.physnet in uplinks
         }
-        self._measure(settings)
+        self._nics_by_physnet = {
+            mapping.physnet: nic.nics(self.switch, mapping.bridge) for mapping in settings.wiring.mappings
+        }
         target = self._target(settings, are_flows_applied=are_flows_applied)
         if wiring.is_wired(self.switch, target):
             self._mtu_by_iface_id.clear()
@@ -134,7 +134,7 @@ class Plumbing:
     def _fixed(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
         """Return what stays as it is until a setting, a network or a provider bridge comes or goes."""
         return dataclasses.replace(target, mtu_by_iface_id={}, nb_identity=None), frozenset(
-            self._mapping_faults
+            self.fault_by_physnet
         )
 
     def settle(self, settings: Settings) -> None:
@@ -159,7 +159,7 @@ class Plumbing:
     def is_plumbed(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
         """Return whether each mapping has its place in *uplinks*, or a fault."""
         return all(
-            mapping.physnet in uplinks or f"mapping {mapping.physnet}" in self._mapping_faults
+            mapping.physnet in uplinks or mapping.physnet in self.fault_by_physnet
             for mapping in settings.wiring.mappings
         )
 
@@ -197,25 +197,39 @@ class Plumbing:
             released=self._released,
         )
 
-    # -- MTU ---------------------------------------------------------------------------------------
+    # -- faults ------------------------------------------------------------------------------------
 
-    def _measure(self, settings: Settings) -> None:
-        self._uplink_mtu_by_physnet = {}
-        for mapping in settings.wiring.mappings:
-            mtu = wiring.uplink_mtu(self.switch, mapping.bridge)
-            if mtu is not None:
-                self._uplink_mtu_by_physnet[mapping.physnet] = mtu
+    @property
+    def faults(self) -> dict[str, str]:
+        """What does not work of the mappings, and whether the switch parses more tags than it may."""
+        mappings = {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
+        return mappings | wiring.limit_faults(self.switch)
 
-    def mtu_fault(self, network: Network) -> str | None:
+    def network_fault(self, network: Network, settings: Settings) -> str | None:
+        """Return why *network* does not reach its physical network as it should, None where it does.
+
+        Where its mapping does not work, that one's fault says so, once for all of its networks.
+        """
+        if network.physnet not in settings.bridge_by_physnet:
+            return (
+                f"physical network {network.physnet} is not mapped to a bridge here; "
+                f"add {network.physnet}:BRIDGE to trunkline-bridge-mappings"
+            )
+        return self._mtu_fault(network)
+
+    def _mtu_fault(self, network: Network) -> str | None:
         """Return why *network*'s largest frames do not fit through its uplink, or None when they do."""
-        available = self._uplink_mtu_by_physnet.get(network.physnet)
-        if network.mtu is None or available is None:
-            return None
+        available = nic.mtu(self._nics_by_physnet.get(network.physnet, []), network.vlan_id)
         has_second_tag = network.is_transparent and network.vlan_id is not None
-        needed = network.mtu + (TAG_BYTES if has_second_tag else 0)
+        if available is None or (network.mtu is None and not has_second_tag):
+            return None
+        mtu = DEFAULT_MTU if network.mtu is None else network.mtu
+        needed = mtu + (TAG_BYTES if has_second_tag else 0)
         if needed <= available:
             return None
-        return (
-            f"its MTU {network.mtu} needs {needed} of the uplink, which has {available}; "
-            "raise the uplink's, or lower --mtu"
-        )
+        if network.mtu is None:
+            largest = available - TAG_BYTES
+            what, lower = f"an MTU of {mtu}, as VMs have without --mtu,", f"set --mtu {largest} or less"
+        else:
+            what, lower = f"its MTU {mtu}", "lower --mtu"
+        return f"{what} needs {needed} of the uplink, which has {available}; raise the uplink's, or {lower}"

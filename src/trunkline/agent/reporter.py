@@ -55,9 +55,10 @@ class Reporter:
     ) -> dict[UUID, Binding]:
         """Return what the database should say of the marked ports, where it does not yet.
 
-        A port goes up only when *applied*, the generation that the switch has acknowledged, carries it and
-        *is_working* says so of its network. That a port is not up is said only where *are_others_known*: that
-        rows are all there. A port of which the database says the right thing is unmarked.
+        A port goes up only when *applied*, the generation that the switch has acknowledged, carries it, its
+        VIF has a link, and *is_working* says so of its network. That a port is not up is said only where
+        *are_others_known*: that rows are all there. A port of which the database says the right thing is
+        unmarked.
         Marked ports are looked at again when the switch acknowledged more, or a write has ended, meanwhile.
         """
         bindings: dict[UUID, Binding] = {}
@@ -142,7 +143,6 @@ def _binding(
         requested = snapshot.carrier(port).requested_chassis
         if requested and requested[0] != chassis:
             return current
-        # A network that makes no sense is not in the snapshot, and its ports have no flows.
-        is_up = port.network_id in snapshot.networks and is_working(port.network_id)
+        is_up = snapshot.has_link(port) and is_working(port.network_id)
         return Binding(chassis, is_up=is_up)
     return NOBODY if current.chassis == chassis else current

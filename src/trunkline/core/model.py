@@ -85,12 +85,14 @@ class Vif(NamedTuple):
     """An interface of the integration bridge that names a port; *iface_id* is the port's name.
 
     *ofport* is None while the switch has not given it one; *error* is the switch's own word for why.
+    *link_fault* says why nothing passes although it has one.
     """
 
     iface_id: str
     interface: str
     ofport: int | None
     error: str | None = None
+    link_fault: str | None = None
 
 
 class Uplink(NamedTuple):

@@ -273,6 +273,26 @@ class Rows:
         found = self._seats.get(port_id)
         return found is not None and found.outlet is not None
 
+    def port_named(self, name: str) -> Port | None:
+        """Return the port of that name, None where none is known."""
+        port_id = self._port_id_by_name.get(name)
+        return None if port_id is None else self.ports[port_id]
+
+    def has_link(self, port: Port) -> bool:
+        """Return whether frames pass the VIF that *port* uses here."""
+        vifs = self.vifs.get(self.carrier(port).name, ())
+        return bool(vifs) and vifs[0].link_fault is None
+
+    def local_ports(self, physnets: Iterable[str] | None = None) -> Iterable[UUID]:
+        """Yield the ids of the ports that are local in networks on *physnets*; None: in all of them."""
+        networks = (
+            self.local_networks()
+            if physnets is None
+            else (network_id for physnet in physnets for network_id in self._networks_by_physnet[physnet])
+        )
+        for network_id in networks:
+            yield from self._locals_by_network[network_id]
+
     def shares_tags(self, network: Network) -> bool:
         """Return whether a tag of *network*'s VMs is that of a VLAN network, or may be for all we know."""
         is_alone = network.physnet in self.whole_physnets and network.physnet not in self._vlans_by_physnet

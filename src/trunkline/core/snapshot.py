@@ -100,11 +100,6 @@ class Snapshot(Rows):
         return view
 
     def _network_fault(self, network: Network) -> str | None:
-        if network.physnet not in self.uplinks:
-            return (
-                f"physical network {network.physnet} is not mapped to a bridge here; "
-                f"add {network.physnet}:BRIDGE to trunkline-bridge-mappings"
-            )
         if self.networks[network.id].is_open and network.physnet in self._vlans_by_physnet:
             return (
                 f"it carries its VMs' tags, and {network.physnet} also has VLAN networks, which those would "
@@ -120,10 +115,16 @@ class Snapshot(Rows):
             return None
         if iface_id not in self._port_id_by_name:
             return f"no port is named {iface_id}; create it, or correct iface-id of {vifs[0].interface}"
+        used = vifs[0]
+        if used.link_fault is not None:
+            return f"{used.interface} {used.link_fault}"
         if len(vifs) > 1:
             others = ", ".join(vif.interface for vif in vifs[1:])
-            return f"{others} also has this iface-id; {vifs[0].interface} is used"
-        return f"{vifs[0].interface}: {vifs[0].error}" if vifs[0].error else None
+            return (
+                f"{others} also has this iface-id; {used.interface}, which was there first, is used; "
+                "remove the one that is wrong"
+            )
+        return f"{used.interface}: {used.error}" if used.error else None
 
     def _sleeping_view(self, iface_id: str) -> SleepingVifView | None:
         port_id = self._port_id_by_name.get(iface_id)

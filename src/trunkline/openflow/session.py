@@ -111,6 +111,11 @@ class Session:
         return self._is_ready
 
     @property
+    def failure(self) -> str | None:
+        """Why the switch cannot be sent to, as far as the last attempt showed; None where it can."""
+        return None if self._is_ready else self._attempts.last_end
+
+    @property
     def is_reading(self) -> bool:
         """Whether `read_flows` was called and `FlowsRead` has yet to answer."""
         return bool(self._read_xid)

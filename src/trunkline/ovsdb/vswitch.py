@@ -31,6 +31,17 @@ MTU_MARK = "trunkline-mtu"
 """The key of a VIF's `external_ids` that says which MTU the agent has requested for it."""
 
 
+RESTORE_WAIT = "flow-restore-wait"
+"""The key of `other_config` by which an ovs-vswitchd that starts forwards nothing until it goes."""
+
+LINKLESS_TYPES = frozenset({"internal", "tap", "patch", "dpdkvhostuser", "dpdkvhostuserclient"})
+"""The types of interfaces whose link says nothing of whether frames pass.
+
+One that is moved to another namespace is shown as down there, and a vhost-user one has a link only once the
+guest's driver runs, which Nova starts when the port is up.
+"""
+
+
 def _optional(key: str) -> dict[str, Any]:
     return {"type": {"key": key, "min": 0, "max": 1}}
 
@@ -69,6 +80,7 @@ _SCHEMA: dict[str, Any] = {
                 "stp_enable": _BOOLEAN,
                 "rstp_enable": _BOOLEAN,
                 "datapath_type": _STRING,
+                "datapath_id": _optional("string"),
                 "other_config": _MAP,
                 "external_ids": _MAP,
             },
@@ -92,6 +104,9 @@ _SCHEMA: dict[str, Any] = {
                 "options": _MAP,
                 "ofport": _optional("integer"),
                 "error": _optional("string"),
+                "admin_state": _optional("string"),
+                "link_state": _optional("string"),
+                "status": _MAP,
                 "mtu": _optional("integer"),
                 "mtu_request": _optional("integer"),
                 "external_ids": _MAP,
@@ -138,6 +153,7 @@ class SwitchReplica(Replica):
         self._iface_id_by_interface: dict[UUID, str] = {}
         self._sized_interfaces: set[UUID] = set()
         self._interfaces_by_iface_id: Index[str, UUID] = Index()
+        self._used_by_iface_id: dict[str, UUID] = {}
 
     # -- settings ----------------------------------------------------------------------------------
 
@@ -174,6 +190,16 @@ class SwitchReplica(Replica):
         for row in self.rows("Open_vSwitch").values():
             return row
         return None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether ovs-vswitchd has acted upon all that anybody wrote and wants to know of."""
+        return self.root is not None and one(self.root, "cur_cfg") >= one(self.root, "next_cfg")
+
+    @property
+    def waits_for_flows(self) -> bool:
+        """Whether the database tells an ovs-vswitchd that starts to forward nothing yet."""
+        return self.root is not None and pairs(self.root, "other_config").get(RESTORE_WAIT) == "true"
 
     @property
     def is_realized(self) -> bool:
@@ -330,14 +356,46 @@ class SwitchReplica(Replica):
         return row is None or "iface-id" not in pairs(row, "external_ids")
 
     def _vifs(self, iface_id: str) -> tuple[Vif, ...]:
-        vifs = [
-            Vif(iface_id, one(row, "name"), ofport_of(row), one(row, "error"))
+        """Return the VIFs with *iface_id*, the used one first; that stays the same as long as it works."""
+        used_id = self._used_by_iface_id.get(iface_id)
+        vif_by_id = {
+            row.uuid: Vif(iface_id, one(row, "name"), ofport_of(row), one(row, "error"), link_fault(row))
             for row in self.vif_rows(iface_id)
-        ]
-        return tuple(sorted(vifs, key=lambda vif: (vif.ofport is None, vif.interface)))
+        }
+
+        def rank(interface_id: UUID) -> tuple[bool, bool, bool, int, str]:
+            vif = vif_by_id[interface_id]
+            has_fault = vif.link_fault is not None
+            # Of several that are new, the one that was there first: Open vSwitch counts its ports.
+            return vif.ofport is None, has_fault, interface_id != used_id, vif.ofport or 0, vif.interface
+
+        ranked = sorted(vif_by_id, key=rank)
+        if not ranked:
+            self._used_by_iface_id.pop(iface_id, None)
+        elif vif_by_id[ranked[0]].ofport is not None:
+            self._used_by_iface_id[iface_id] = ranked[0]
+        return tuple(vif_by_id[interface_id] for interface_id in ranked)
+
+    def use(self, iface_id: str, ofport: int) -> SwitchChanges:
+        """Let the VIF with *iface_id* at *ofport* be the one that is used; return what that changes."""
+        for row in self.vif_rows(iface_id):
+            if ofport_of(row) == ofport:
+                self._used_by_iface_id[iface_id] = row.uuid
+        return SwitchChanges(vifs={iface_id: self._vifs(iface_id)})
 
 
 def ofport_of(interface: Any) -> int | None:
     """Return the interface's OpenFlow port; -1 says that the switch could not add it."""
     ofport = one(interface, "ofport")
     return ofport if ofport is not None and ofport > 0 else None
+
+
+def link_fault(interface: Any) -> str | None:
+    """Return why nothing passes the interface although the switch has it, None where its link is there."""
+    if one(interface, "type") in LINKLESS_TYPES:
+        return None
+    if one(interface, "admin_state") == "down":
+        return f"is set down, or gone; run: ip link set {one(interface, 'name')} up"
+    if one(interface, "link_state") == "down":
+        return "has no link; see to its other end"
+    return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from trunkline.core.model import Uplink
-from trunkline.ovsdb import integration_bridge
+from trunkline.ovsdb import integration_bridge, nic
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.integration_bridge import BRIDGE_MARK
 from trunkline.ovsdb.vswitch import MTU_MARK, NB_IDENTITY, PHYSNET_MARK, USE_MARK, SwitchReplica, ofport_of
@@ -104,32 +104,41 @@ def _ends(mapping: BridgeMapping, wiring: Wiring) -> tuple[_End, _End]:
 
 
 def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], dict[str, str]]:
-    """Return the uplinks that there are, by physnet, and a fault for each mapping that has none that works.
-
-    Where the ends are in different datapaths they have an ofport, and perhaps one of them an error.
-    """
+    """Return the uplinks that there are and, of each mapping by which no frame gets out, why; by physnet."""
     uplink_by_physnet: dict[str, Uplink] = {}
     faults: dict[str, str] = {}
     for mapping in wiring.mappings:
-        name = f"mapping {mapping.physnet}"
         fault = _mapping_fault(switch, mapping, wiring)
         interface = switch.row("Interface", mapping.inner)
-        if fault is not None:
-            faults[name] = fault
-        elif interface is not None:
+        if fault is None and interface is not None:
             ofport = ofport_of(interface)
             if ofport is not None:
                 uplink_by_physnet[mapping.physnet] = Uplink(mapping.physnet, mapping.bridge, ofport)
-            for end in (interface, switch.row("Interface", mapping.outer)):
-                if end is not None and one(end, "error"):
-                    faults[name] = f"{one(end, 'name')}: {one(end, 'error')}"
-            here, there = (_datapath_type(switch, bridge) for bridge in (wiring.bridge, mapping.bridge))
-            if here != there:
-                faults[name] = (
-                    f"{mapping.bridge} is in datapath {there} and {wiring.bridge} in {here}, and no patch "
-                    "port reaches from one to the other; give both bridges one datapath_type"
-                )
+            ways = nic.nics(switch, mapping.bridge)
+            fault = _pair_fault(switch, mapping, wiring) or nic.fault(mapping.bridge, ways)
+        if fault is not None:
+            faults[mapping.physnet] = fault
     return uplink_by_physnet, faults
+
+
+def _pair_fault(switch: SwitchReplica, mapping: BridgeMapping, wiring: Wiring) -> str | None:
+    """Return why nothing passes the patch pair, None where something does.
+
+    Where the ends are in different datapaths they have an ofport, and perhaps one of them an error.
+    """
+    here, there = (_datapath_type(switch, bridge) for bridge in (wiring.bridge, mapping.bridge))
+    if here != there:
+        return (
+            f"{mapping.bridge} is in datapath {there} and {wiring.bridge} in {here}, and no patch "
+            "port reaches from one to the other; give both bridges one datapath_type"
+        )
+    for name in (mapping.inner, mapping.outer):
+        end = switch.row("Interface", name)
+        if end is not None and one(end, "error"):
+            return f"{name}: {one(end, 'error')}"
+        if end is not None and ofport_of(end) is None and switch.is_idle:
+            return f"{name} has no OpenFlow port; see the log of ovs-vswitchd"
+    return None
 
 
 def _datapath_type(switch: SwitchReplica, bridge: str) -> str:
@@ -144,18 +153,6 @@ def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | No
     if port is None or one(port, "vlan_mode") != "trunk" or not every(port, "trunks"):
         return None
     return every(port, "trunks") - {NO_VLAN}
-
-
-def uplink_mtu(switch: SwitchReplica, bridge: str) -> int | None:
-    """Return the smallest MTU of *bridge*'s physical interfaces, None where none is known."""
-    mtus = []
-    for port_id in switch.ports_of(bridge):
-        port = switch.rows("Port").get(port_id)
-        for interface_id in every(port, "interfaces") if port is not None else ():
-            interface = switch.rows("Interface").get(interface_id)
-            if interface is not None and one(interface, "type") not in ("patch", "internal"):
-                mtus.append(one(interface, "mtu"))
-    return min((mtu for mtu in mtus if mtu is not None), default=None)
 
 
 def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:

@@ -1,0 +1,28 @@
+"""The incumbent: of several VIFs of one port, the one that it used before the agent was started again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trunkline.core.field import Field
+from trunkline.core.flow import Flow
+from trunkline.core.pipeline import Band, Owner, Subject, cookie
+from trunkline.core.snapshot import Snapshot
+from trunkline.openflow import message
+
+
+def incumbents(installed: Mapping[bytes, bytes], snapshot: Snapshot) -> dict[str, int]:
+    """Return the ofport by which the *installed* flows take frames in, for each iface-id of several VIFs."""
+    found: dict[str, int] = {}
+    for iface_id, vifs in snapshot.vifs.items():
+        port = snapshot.port_named(iface_id) if len(vifs) > 1 else None
+        if port is None:
+            continue
+        by = cookie(Owner.CLASSIFIER, Subject.PORT, port.key)
+        for vif in vifs:
+            if vif.ofport is None:
+                continue
+            flow = message.encode(Flow(Band.VIF, (Field.IN_PORT(vif.ofport),), (), by))
+            if int.from_bytes(installed.get(flow.key, b"")[:8]) == by:
+                found[iface_id] = vif.ofport
+    return found

@@ -1,0 +1,85 @@
+"""Passage: whether frames can pass the switch at all, whatever its flows, and why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from trunkline.agent.forwarding import Forwarding
+from trunkline.agent.log import Log
+from trunkline.ovsdb.datum import one
+from trunkline.ovsdb.vswitch import RESTORE_WAIT, SwitchReplica
+
+log = Log("passage")
+
+PATIENCE_S = 3.0
+"""How long nothing may pass before ports are down for it: a switch that is restarted is back before."""
+
+
+class Passage:
+    """Whether the bridge forwards; *fault* says why not, once that has lasted for `PATIENCE_S`.
+
+    *clock* counts seconds.
+    """
+
+    def __init__(self, switch: SwitchReplica, clock: Callable[[], float] = time.monotonic) -> None:
+        self.fault: str | None = None
+        self._switch = switch
+        self._clock = clock
+        self._since_s: float | None = None
+        self._was_connected = False
+        self._is_held = False
+
+    def look(self, forwarding: Forwarding, bridge: str, *, are_flows_due: bool) -> bool:
+        """Take note of what is so now; return whether frames can pass now and could not, or the reverse.
+
+        *are_flows_due* says that nothing keeps the flows from being sent.
+        """
+        self._hold(forwarding)
+        reason = self._reason(forwarding, bridge, are_flows_due=are_flows_due)
+        if reason is None:
+            self._since_s = None
+        elif self._since_s is None:
+            self._since_s = self._clock()
+        fault = reason if self._is_over(self._since_s) else None
+        old, self.fault = self.fault, fault
+        if fault != old:
+            log.warning("switch", fault=fault or "none")
+        return (fault is None) != (old is None)
+
+    def _hold(self, forwarding: Forwarding) -> None:
+        """Note whether the switch holds all frames back: only one that starts heeds the database there."""
+        is_connected = forwarding.session.is_ready
+        if not self._switch.waits_for_flows:
+            self._is_held = False
+        elif is_connected and not self._was_connected:
+            self._is_held = True
+        self._was_connected = is_connected
+
+    def _reason(self, forwarding: Forwarding, bridge: str, *, are_flows_due: bool) -> str | None:
+        row = self._switch.row("Bridge", bridge)
+        if row is not None and one(row, "datapath_id") is None and self._switch.is_idle:
+            kind = one(row, "datapath_type") or "system"
+            return (
+                f"ovs-vswitchd could not make {bridge} of datapath_type {kind}, and its log says why; "
+                f"run: ovs-vsctl set Bridge {bridge} datapath_type=TYPE (system needs the kernel's module)"
+            )
+        failure = forwarding.session.failure
+        if failure is not None:
+            return f"no OpenFlow connection to {bridge}: {failure}; is ovs-vswitchd running?"
+        if self._is_held:
+            return (
+                f"ovs-vswitchd forwards nothing while {RESTORE_WAIT} is set; "
+                f"run: ovs-vsctl remove Open_vSwitch . other_config {RESTORE_WAIT}"
+            )
+        if are_flows_due and forwarding.applied < 0:
+            return f"{bridge} has not acknowledged its flows; see the agent's log"
+        return None
+
+    def _is_over(self, since_s: float | None) -> bool:
+        return since_s is not None and self._clock() >= since_s + PATIENCE_S
+
+    @property
+    def next_s(self) -> float | None:
+        """When a reason has lasted for too long, by the clock; None where there is none, or it has."""
+        return None if self._since_s is None or self.fault is not None else self._since_s + PATIENCE_S

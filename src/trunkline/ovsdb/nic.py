@@ -1,0 +1,104 @@
+"""The NICs of a provider bridge: by what frames leave for the physical network, and what keeps them here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.vswitch import PHYSNET_MARK, SwitchReplica, link_fault, ofport_of
+
+GUEST_TYPES = frozenset({"internal", "tap", "dpdkvhostuser", "dpdkvhostuserclient"})
+"""The interface types behind which there is this host itself, or a VM (ovs-vswitchd.conf.db(5), `type`)."""
+
+GUEST_DRIVERS = frozenset({"tun"})
+"""What Linux calls the driver of a VM's tap; vswitchd shows it as `status:driver_name` of an interface."""
+
+
+class Nic(NamedTuple):
+    """A way out of a provider bridge; *fault* says why no frame passes.
+
+    *vlan_ids* are those that its port carries, 0 for untagged frames (None: all), where the bridge switches
+    like any other. *mtu* is None where it has none, as a tunnel.
+    """
+
+    name: str
+    mtu: int | None
+    vlan_ids: frozenset[int] | None = None
+    fault: str | None = None
+
+    def carries(self, vlan_id: int | None) -> bool:
+        """Return whether a frame with that tag (None: without) leaves by it."""
+        return self.vlan_ids is None or (vlan_id or 0) in self.vlan_ids
+
+
+def nics(switch: SwitchReplica, bridge: str) -> list[Nic]:
+    """Return the ways out of the provider bridge of that name.
+
+    Patch ports that are not ours and tunnels are such ways, VIFs and the bridge's own port are none. Where a
+    bridge has nothing else, its further internal ports and taps count: there the host is the network.
+    Of a veth nobody can tell where it leads, and it counts.
+    """
+    found: dict[bool, list[Nic]] = {True: [], False: []}
+    for port, interface in _interfaces(switch, bridge):
+        external_ids = pairs(interface, "external_ids")
+        if one(interface, "name") == bridge or PHYSNET_MARK in external_ids or "iface-id" in external_ids:
+            continue
+        is_guest = (
+            one(interface, "type") in GUEST_TYPES
+            or pairs(interface, "status").get("driver_name") in GUEST_DRIVERS
+        )
+        found[is_guest].append(_nic(switch, port, interface))
+    return found[False] or found[True]
+
+
+def _interfaces(switch: SwitchReplica, bridge: str) -> Iterator[tuple[Any, Any]]:
+    """Yield the interfaces of the bridge of that name, each with its port, by name."""
+    pairs_ = []
+    for port_id in switch.ports_of(bridge):
+        port = switch.rows("Port").get(port_id)
+        for interface_id in every(port, "interfaces") if port is not None else ():
+            interface = switch.rows("Interface").get(interface_id)
+            if interface is not None:
+                pairs_.append((port, interface))
+    yield from sorted(pairs_, key=lambda pair: str(one(pair[1], "name")))
+
+
+def _nic(switch: SwitchReplica, port: Any, interface: Any) -> Nic:
+    fault = link_fault(interface)
+    if ofport_of(interface) is None and (one(interface, "ofport") is not None or switch.is_idle):
+        fault = f"cannot be used: {one(interface, 'error') or 'it has no OpenFlow port'}"
+    return Nic(one(interface, "name"), one(interface, "mtu"), _vlan_ids(port), fault)
+
+
+def _vlan_ids(port: Any) -> frozenset[int] | None:
+    """Return the VLANs that the port carries (ovs-vswitchd.conf.db(5), `vlan_mode`)."""
+    tag, trunks, mode = one(port, "tag"), every(port, "trunks"), one(port, "vlan_mode")
+    if mode in ("access", "dot1q-tunnel") or (mode is None and tag is not None):
+        return frozenset({tag or 0})
+    if not trunks:
+        return None
+    return trunks | {tag or 0} if mode in ("native-tagged", "native-untagged") else trunks
+
+
+def fault(bridge: str, ways: list[Nic]) -> str | None:
+    """Return why no frame gets out of *bridge* by any of its *ways*, None where one gets out.
+
+    >>> fault("br-ex", [Nic("eth1", 1500, fault="has no link"), Nic("eth2", 1500)])
+    >>> fault("br-ex", [Nic("eth1", 1500, fault="has no link")])
+    'nothing gets out of br-ex: eth1 has no link'
+    """
+    if not ways:
+        return f"nothing gets out of {bridge}: it has no NIC; run: ovs-vsctl add-port {bridge} NIC"
+    if any(nic.fault is None for nic in ways):
+        return None
+    return f"nothing gets out of {bridge}: " + "; ".join(f"{nic.name} {nic.fault}" for nic in ways)
+
+
+def mtu(ways: list[Nic], vlan_id: int | None) -> int | None:
+    """Return the smallest MTU of what a frame with that tag leaves by, None where none is known.
+
+    >>> mtu([Nic("eth1", 9000), Nic("gw", 1400, frozenset({300}))], 101)
+    9000
+    """
+    return min((nic.mtu for nic in ways if nic.mtu is not None and nic.carries(vlan_id)), default=None)
