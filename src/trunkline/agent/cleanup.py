@@ -43,6 +43,8 @@ def clean_up(options: Options) -> Iterator[str]:
         raise DaemonError(f"{options.remote} does not answer; start ovsdb-server")
     if not _until(switch, lambda: switch.is_synced, PATIENCE_S):
         raise DaemonError(f"an agent is running here (pid {named(options.rundir)}); stop it first")
+    if switch.root is None:
+        raise DaemonError(f"{options.remote} has no Open_vSwitch row, and so no chassis; run: ovs-vsctl init")
     external_ids, host = switch.external_ids, switch.instance
     bridge = external_ids.get(INTEGRATION_BRIDGE) or integration_bridge.DEFAULT
     switch.watch(bridge)

@@ -116,7 +116,9 @@ class Plumbing:
             # What is wider than needed is narrowed once the flows are gone: see `settle`.
             self.is_due = False
             self._seen = self._fixed(target)
-        elif not (self.switch.is_writing or self.is_refused or self._is_held(target, are_flows_applied)):
+        elif self.switch.root is not None and not (
+            self.switch.is_writing or self.is_refused or self._is_held(target, are_flows_applied)
+        ):
             written = wiring.wire(self.switch, target)
             self._has_removed = written.has_removed
             self._say(target, written)
@@ -170,7 +172,7 @@ class Plumbing:
         through all of its ports for each write, the northbound's identity, which is all the same to it, goes
         with another one, or when all flows are in place.
         """
-        if self._has_removed and not self.switch.is_realized:
+        if self._has_removed and not (self.switch.is_realized or self.switch.is_replaced):
             return True
         switchs = dataclasses.replace(target, nb_identity=None)
         return not are_flows_applied and wiring.is_wired(self.switch, switchs)

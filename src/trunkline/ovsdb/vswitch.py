@@ -143,6 +143,12 @@ class SwitchReplica(Replica):
         self.bridge = ""
         self._instance = str(uuid4())
         self._awaited_cfg = 0
+        self._seen: tuple[UUID, int] | None = None
+        self.is_replaced = False
+        """Whether the database was replaced by another, for which ovs-vswitchd has yet to answer.
+
+        Until it does, all that it has to say, such as ofports, is of another time.
+        """
         self._id_by_name: dict[str, dict[str, UUID]] = {"Bridge": {}, "Port": {}, "Interface": {}}
         self._name_by_id: dict[UUID, str] = {}
         self._ports_by_bridge: dict[UUID, frozenset[UUID]] = {}
@@ -205,11 +211,13 @@ class SwitchReplica(Replica):
     def is_realized(self) -> bool:
         """Whether ovs-vswitchd has acted upon all that was written.
 
-        Rows may show a write before its answer says which `cur_cfg` to await.
+        Rows may show a write before its answer says which `cur_cfg` to await. No more is awaited than the
+        database itself asks for: it may have been replaced by an older one.
         """
-        return (
-            not self.is_writing and self.root is not None and one(self.root, "cur_cfg") >= self._awaited_cfg
-        )
+        root = self.root
+        if root is None or self.is_writing or self.is_replaced:
+            return False
+        return bool(one(root, "cur_cfg") >= min(self._awaited_cfg, one(root, "next_cfg")))
 
     def commit(self, transaction: Any) -> None:
         """Send *transaction*, and let `is_realized` tell when ovs-vswitchd has acted upon it."""
@@ -222,8 +230,24 @@ class SwitchReplica(Replica):
         outcome = super().outcome()
         # A write that had nothing to change did not increment either.
         if outcome is Outcome.DONE and transaction.commit() == transaction.SUCCESS:
-            self._awaited_cfg = transaction.get_increment_new_value() or self._awaited_cfg
+            number = transaction.get_increment_new_value()
+            if number:
+                self._awaited_cfg, self.is_replaced = number, False
         return outcome
+
+    def call(self) -> None:
+        """Have the next `commit` count, whatever else it changes, so that ovs-vswitchd answers for it."""
+        self.root.next_cfg = one(self.root, "next_cfg") + 1
+
+    def _note_root(self) -> None:
+        """Notice that the database was replaced: its row is another one, or counts from further back."""
+        root = self.root
+        if root is None:
+            return
+        now = (root.uuid, one(root, "next_cfg"))
+        if self._seen is not None and (now[0] != self._seen[0] or now[1] < self._seen[1]):
+            self.is_replaced = True
+        self._seen = now
 
     # -- rows --------------------------------------------------------------------------------------
 
@@ -273,6 +297,7 @@ class SwitchReplica(Replica):
         """Return what the *touched* rows mean now."""
         are_settings_touched = bool(touched["Open_vSwitch"] or touched["SSL"])
         changes = SwitchChanges(are_settings_touched=are_settings_touched)
+        self._note_root()
         for table in self._id_by_name:
             for row_id in touched[table]:
                 self._note_name(table, row_id)
