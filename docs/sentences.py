@@ -63,7 +63,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "parent_vlan": "Of a sub-port: its tag on that VIF.",
         "options": "Settings of one port; `announce=false` stops its announcements, and "
         "`control-frames=true`, which needs `port_security` off, lets spanning tree, LLDP and other control "
-        "frames pass to and from it.",
+        "frames pass to and from it. `allow-duplicate-ip=true`: it may have addresses that another port of "
+        "its network has.",
         "external_ids": _EXTERNAL_IDS,
     },
     "Chassis": {

@@ -187,6 +187,7 @@ def _port(random: Random, number: int, networks: Sequence[Network]) -> Port:
         network_id=random.choice(networks).id,
         mac=random.choice(MACS),
         addresses=tuple(random.sample((*IPV4, *IPV6), random.choice((0, 1, 1, 2)))),
+        may_share_addresses=random.random() < 0.3,
         is_enabled=random.random() < 0.93,
         is_secured=random.random() < 0.6,
         allowed_pairs=tuple(_pair(random) for _ in range(random.choice((0, 0, 0, 1, 2)))),
@@ -282,6 +283,7 @@ def _edit_port(random: Random, old: Rows) -> Rows:
         fields = (
             "mac",
             "addresses",
+            "may_share_addresses",
             "is_enabled",
             "allowed_pairs",
             "requested_chassis",

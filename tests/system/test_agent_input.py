@@ -175,6 +175,32 @@ def test_of_two_rows_with_one_mac_in_two_spellings_one_works_and_the_other_is_a_
     assert chassis.receive(NIC, ethernet(mac, "02:ee:00:00:00:01", 105)).keys() == {"shout"}
 
 
+def test_an_address_that_rows_give_to_two_ports_is_a_fault_unless_it_is_meant(
+    site: Site, chassis: DummyChassis
+) -> None:
+    same = {"addresses": ["set", ["192.0.2.1", "192.0.2.2"]]}
+    rows = (port("p", 5001, 5001, addresses="192.0.2.1"), port("q", 5002, 5001, **same))
+    site.transact(network("n", 5001, segmentation_id=105), *rows)
+    for name in "pq":
+        chassis.plug(name)
+    site.await_up("p", "q")
+    said = "another port of its network has its address 192.0.2.1 too"
+    found = faults(site)
+    assert [said in found[f"port {name}"] for name in "pq"] == [True, True]
+    site.nb.set_port("q", {"options": {"allow-duplicate-ip": "true"}})
+    assert faults(site) == {}
+    site.nb.set_port("q", {"addresses": ["192.0.2.2"], "options": {"allow-duplicate-ip": ""}})
+    assert faults(site) == {}
+    update = {"op": "update", "table": "Port", "where": [["name", "==", "p"]]}
+    site.transact(update | {"row": {"addresses": "192.0.2.2"}})
+    assert sorted(faults(site)) == ["port p", "port q"]
+    chassis.unplug("q")
+    site.await_up("q", is_up=False)
+    assert sorted(faults(site)) == ["port p"], "it is told where the port is"
+    site.nb.delete_ports(["q"])
+    assert faults(site) == {}
+
+
 @pytest.mark.parametrize("name", [LONG, ODD, " ", "a b", "=", "port a"], ids=ascii)
 def test_names_of_any_kind_crash_nothing_and_stay_on_their_line(
     site: Site, chassis: DummyChassis, name: str

@@ -99,6 +99,13 @@ REFUSALS = [
         2,
         "'192.0.2.300' is not an IP address; write it as 192.0.2.1 or 2001:db8::1",
     ),
+    (f"{CREATE_PORT} --ip 127.0.0.1", 2, "127.0.0.1 is no port's address; give a unicast one"),
+    (
+        f"{CREATE_PORT} --ip 192.0.2.7 --ip 192.0.2.1",
+        1,
+        "port 'web1' of the same network already has 192.0.2.1; "
+        "pick another --ip, or use --allow-duplicate-ip",
+    ),
     ("port set web1 --mac zz", 2, "'zz' is not a MAC address; write it as 02:00:00:00:00:01"),
     (
         "port set web1 --option control-frames=true",
@@ -145,6 +152,25 @@ def test_a_tag_out_of_range_is_a_usage_error(remote: str) -> None:
     for tag in ("0", "4095", "x"):
         done = typed(f"network create db --type vlan --physical-network p --segment {tag}", remote)
         assert "'--segment'" in refusal(done, 2)
+
+
+def test_an_ip_address_is_one_ports_of_a_network_unless_two_are_meant(remote: str) -> None:
+    taken = "already has 192.0.2.1; pick another --ip, or use --allow-duplicate-ip"
+    elsewhere = "port create plain1 --network plain --mac 02:00:00:00:00:02 --ip 192.0.2.1"
+    assert typed(elsewhere, remote).code == 0
+    assert taken in refusal(typed("port set plain1 --network web", remote), 1)
+    assert typed(f"{CREATE_PORT} --ip 192.0.2.2", remote).code == 0
+    assert taken in refusal(typed("port set web2 --ip 192.0.2.2 --ip 192.0.2.1", remote), 1)
+    meant = "port set web2 --ip 192.0.2.1 --allow-duplicate-ip"
+    assert typed(meant, remote) == typed("port set web2 --ip 192.0.2.1", remote) == (0, "", "")
+    assert json.loads(trunkline("port", "show", "web2", "-o", "json", nb=remote).out)["options"] == {
+        "allow-duplicate-ip": "true"
+    }
+    assert typed("port set web1 --disable --ip 192.0.2.1", remote) == (0, "", ""), "it had that before"
+    assert taken in refusal(typed("port set web2 --no-allow-duplicate-ip", remote), 1)
+    third = CREATE_PORT.replace("web2", "web3").replace(":02", ":03") + " --ip 192.0.2.1"
+    assert taken in refusal(typed(third, remote), 1)
+    assert typed(f"{third} --allow-duplicate-ip", remote) == (0, "", "")
 
 
 def test_a_set_that_sets_nothing_is_a_usage_error(remote: str) -> None:

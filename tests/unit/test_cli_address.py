@@ -53,6 +53,40 @@ def test_what_is_no_ports_ip_address_is_refused(text: str) -> None:
         parse_ip(text)
 
 
+NOBODYS = [
+    *("0.1.2.3", "127.0.0.1", "127.255.255.255", "239.0.0.1", "255.255.255.255"),
+    *("::1", "::ffff:1.2.3.4", "::1.2.3.4", "ff02::1"),
+]
+
+
+@pytest.mark.parametrize("text", NOBODYS)
+def test_an_address_that_no_station_has_is_no_ports_nor_any_pairs(text: str) -> None:
+    for parse in (parse_ip, parse_prefix):
+        with pytest.raises(AddressError, match="is no port's address; give a unicast one"):
+            parse(text)
+
+
+@pytest.mark.parametrize("text", ["1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "240.0.0.1"])
+def test_an_ipv4_address_beside_those_is_a_ports(text: str) -> None:
+    assert str(parse_ip(text)) == text
+
+
+@pytest.mark.parametrize("text", ["fe80::1", "169.254.0.1", "::1:0:0:1", "2001:db8::", "64:ff9b::1"])
+def test_an_address_that_a_station_may_have_is_a_ports(text: str) -> None:
+    assert str(parse_ip(text)) == text
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "192.0.0.0/2", "::/64"])
+def test_a_prefix_that_holds_addresses_of_stations_besides_is_one(text: str) -> None:
+    assert str(parse_prefix(text)) == text
+
+
+@pytest.mark.parametrize("text", ["127.0.0.0/8", "224.0.0.0/4", "0.0.0.0", "ff00::/8", "::/96"])
+def test_a_prefix_of_no_stations_addresses_is_refused(text: str) -> None:
+    with pytest.raises(AddressError, match=f"^{text} is no port's address"):
+        parse_prefix(text)
+
+
 def test_a_prefix_with_bits_beyond_its_length_is_refused_with_the_one_meant() -> None:
     assert parse_prefix("10.1.1.0/24") == ip_network("10.1.1.0/24")
     with pytest.raises(AddressError, match=r"write 10.1.1.0/24"):

@@ -113,3 +113,26 @@ def test_the_last_of_many_that_want_one_tag_comes_and_goes_without_a_look_at_the
         return lines_run(lambda: [(snapshot.change(each), snapshot.refresh()) for each in (coming, going)])
 
     assert work(MANY) - work(FEW) < 3 * (MANY - FEW), "the lowest key is looked for, and nobody seated anew"
+
+
+def test_a_further_port_with_an_address_that_many_have_costs_the_same_however_many() -> None:
+    """Also past the program, which refuses it: each is a fault, and none is looked at for another's sake."""
+    address = IPv4Address("192.0.2.1")
+    network = Network(OWN_NETWORK, "net", 7, "physnet1", 101)
+
+    def port(number: int) -> Port:
+        id_ = UUID(int=1000 + number)
+        return Port(id_, f"p{number}", 1 + number, network.id, MAC + number, addresses=(address,))
+
+    def work(count: int) -> int:
+        snapshot = Snapshot(CHASSIS)
+        ports = {each.id: each for each in map(port, range(count))}
+        vifs = {"p0": (Vif("p0", "tap", 10),)}
+        snapshot.change(Changes(networks={network.id: network}, ports=ports, vifs=vifs))
+        snapshot.refresh()
+        assert "its address 192.0.2.1 too" in snapshot.faults["port p0"]
+        last = port(count)
+        coming, going = Changes(ports={last.id: last}), Changes(ports={last.id: None})
+        return lines_run(lambda: [(snapshot.change(each), snapshot.refresh()) for each in (coming, going)])
+
+    assert work(MANY) == work(FEW)

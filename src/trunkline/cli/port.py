@@ -41,6 +41,16 @@ def _options(_: click.Context, option: click.Parameter, given: tuple[str, ...]) 
     return dict(text.split("=", 1) for text in given) or None
 
 
+def _with_options(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return *wanted* with what stands among a port's `options` there."""
+    from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP
+
+    allows = wanted.pop("allow_duplicate_ip", None)
+    if allows is None:
+        return wanted
+    return wanted | {"options": wanted.get("options", {}) | {ALLOW_DUPLICATE_IP: "true" if allows else ""}}
+
+
 def _check_chassis(nb: Northbound, requested: str | None) -> None:
     """Raise NotFoundError where *requested* names a chassis that there is not: the port would be cut off."""
     for name in (requested or "").split(","):
@@ -53,6 +63,11 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
         [
             click.option(
                 "--ip", "addresses", multiple=True, metavar="IP", help="An address; may be repeated."
+            ),
+            click.option(
+                "--allow-duplicate-ip/--no-allow-duplicate-ip",
+                default=None,
+                help="Whether it may have addresses that another port of its network has. Default: no.",
             ),
             click.option("--enable/--disable", "enabled", default=None, help="Default: enabled."),
             click.option(
@@ -114,7 +129,7 @@ def create(connect: Callable[[], Northbound], **options: Any) -> None:
     """
     from trunkline.ovsdb.northbound import PortSpec
 
-    wanted = changes(**options)
+    wanted = _with_options(changes(**options))
     wanted["options"] = {key: value for key, value in wanted.get("options", {}).items() if value}
     spec = PortSpec(**wanted)
     with connect() as nb:
@@ -157,7 +172,7 @@ def set_(nb: Northbound, name: str, **options: Any) -> None:
     --ip and --allowed-address replace all that were there. '' clears: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which takes the tag away too.
     """
-    wanted = refuse_nothing(changes(**options))
+    wanted = _with_options(refuse_nothing(changes(**options)))
     _check_chassis(nb, wanted.get("requested_chassis"))
     nb.set_port(name, wanted)
 

@@ -20,6 +20,22 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5
 
 _GROUP_BIT = 1 << 40
 
+_NOBODYS = {
+    4: tuple(
+        (int(prefix[0]), int(prefix[-1]))
+        for prefix in map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"))
+    ),
+    6: tuple(
+        (int(prefix[0]), int(prefix[-1]))
+        for prefix in map(ip_network, ("::/96", "::ffff:0:0/96", "ff00::/8"))
+    ),
+}
+"""The first and the last address of each range that no station has, by IP version: "this host", loopback,
+multicast and broadcast (RFC 6890), and IPv4 addresses written as IPv6 (RFC 4291 section 2.5.5).
+
+240.0.0.0/4 is not among them: Linux takes it, and some use it.
+"""
+
 
 class AddressError(InvalidValueError):
     """A text that is not the address that it should be."""
@@ -68,7 +84,7 @@ def parse_ip(text: str) -> IPAddress:
     """Return the IPv4 or IPv6 address *text*, which is one that a station can have.
 
     Raises:
-        AddressError: *text* is no address, carries a zone or a prefix length, or is multicast or unspecified.
+        AddressError: *text* is no address, carries a zone or a prefix length, or is one that no station has.
 
     >>> parse_ip("2001:db8:0::1")
     IPv6Address('2001:db8::1')
@@ -79,9 +95,14 @@ def parse_ip(text: str) -> IPAddress:
         raise AddressError(f"{text!r} is not an IP address; write it as 192.0.2.1 or 2001:db8::1") from None
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
-    if address.is_multicast or address.is_unspecified:
+    if _is_nobodys(address.version, int(address), int(address)):
         raise AddressError(f"{address} is no port's address; give a unicast one")
     return address
+
+
+def _is_nobodys(version: int, first: int, last: int) -> bool:
+    """Return whether no station has any of the addresses from *first* to *last*."""
+    return any(low <= first and last <= high for low, high in _NOBODYS[version])
 
 
 def _ip_address(text: str) -> IPAddress:
@@ -109,6 +130,8 @@ def parse_prefix(text: str) -> IPPrefix:
         raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
     if address != prefix.network_address:
         raise AddressError(f"{text!r} has bits set beyond its length; write {prefix}")
+    if _is_nobodys(prefix.version, int(prefix.network_address), int(prefix.broadcast_address)):
+        raise AddressError(f"{prefix_text(prefix)} is no port's address; give a unicast one")
     return prefix
 
 

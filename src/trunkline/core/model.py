@@ -78,6 +78,7 @@ class Port(NamedTuple):
     parent: str | None = None
     parent_vlan: int | None = None
     is_announced: bool = True
+    may_share_addresses: bool = False
     passes_control: bool = False
 
 

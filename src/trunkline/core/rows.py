@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 from trunkline.core.index import Index
-from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.model import IPAddress, Network, Port, Uplink, Vif
 from trunkline.core.pipeline import Subject
 from trunkline.core.seat import Seat, rival_fault, seat
 from trunkline.core.stake import Stakes
@@ -22,6 +22,13 @@ class MacId(NamedTuple):
 
     network_id: UUID
     mac: int
+
+
+class AddressId(NamedTuple):
+    """An IP address in a network."""
+
+    network_id: UUID
+    address: IPAddress
 
 
 SubjectId: TypeAlias = tuple[Subject, UUID | MacId | str | None]
@@ -62,6 +69,7 @@ class Rows:
         self._open_by_physnet: Index[str, UUID] = Index()
         self._vlans_by_physnet: Index[str, UUID] = Index()
         self._subports_by_parent: Index[str, UUID] = Index()
+        self._ids_by_address: Index[AddressId, UUID] = Index()
         self._stakes = Stakes()
         self._listers_by_mac: Index[MacId, UUID] = Index()
         self._dirty: dict[SubjectId, None] = {CHASSIS: None}
@@ -158,6 +166,7 @@ class Rows:
 
     def _reindex(self, port_id: UUID, old: Port | None, new: Port | None) -> None:
         self._stakes.replace(old, new)
+        self._readdress(port_id, old, new)
         self._ports_by_network.move(port_id, old.network_id if old else None, new.network_id if new else None)
         self._subports_by_parent.move(port_id, old.parent if old else None, new.parent if new else None)
         if old is not None:
@@ -173,6 +182,21 @@ class Rows:
         for each in (old, new):
             if each is not None:
                 self._mark_macs(each)
+
+    def _readdress(self, port_id: UUID, old: Port | None, new: Port | None) -> None:
+        """Note the addresses that are the port's alone; mark who gets, or loses, the only rival for one."""
+        if old is not None and new is not None and _own(old) == _own(new):
+            return
+        before, after = _addresses(old), _addresses(new)
+        for address_id in before ^ after:
+            is_coming = address_id in after
+            if not is_coming:
+                self._ids_by_address.move(port_id, address_id, None)
+            others = self._ids_by_address[address_id]
+            if len(others) == 1:
+                self._mark((Subject.PORT, next(iter(others))))
+            if is_coming:
+                self._ids_by_address.move(port_id, None, address_id)
 
     def _sharing(self, iface_id: str) -> set[UUID]:
         """Return the ports that a VIF with *iface_id* carries: the one of that name and its sub-ports."""
@@ -349,6 +373,17 @@ class Rows:
 
 def _local_network_id(seat: Seat | None) -> UUID | None:
     return seat.network_id if seat is not None and seat.outlet is not None else None
+
+
+def _own(port: Port) -> tuple[object, ...]:
+    return port.network_id, port.addresses, port.may_share_addresses
+
+
+def _addresses(port: Port | None) -> set[AddressId]:
+    """Return the addresses that no other port should have; none where *port* may share them."""
+    if port is None or port.may_share_addresses:
+        return set()
+    return {AddressId(port.network_id, address) for address in port.addresses}
 
 
 def _carriage(port: Port) -> tuple[object, ...]:

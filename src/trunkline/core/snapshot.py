@@ -13,9 +13,9 @@ from trunkline.core.address import mac_text
 from trunkline.core.model import Network, Port
 from trunkline.core.pipeline import Subject
 from trunkline.core.rows import CHASSIS as CHASSIS
+from trunkline.core.rows import AddressId, Rows
 from trunkline.core.rows import Changes as Changes
 from trunkline.core.rows import MacId as MacId
-from trunkline.core.rows import Rows
 from trunkline.core.rows import SubjectId as SubjectId
 from trunkline.core.view import (
     ChassisView,
@@ -84,7 +84,7 @@ class Snapshot(Rows):
             case Subject.PORT, UUID():
                 port = self.ports.get(id_)
                 if port is not None:
-                    fault = self._seats[id_].fault or _port_fault(port)
+                    fault = self._seats[id_].fault or _port_fault(port) or self._address_fault(port)
                     view = self._port_view(port)
             case Subject.MAC, MacId():
                 view = self._shared_mac_view(id_)
@@ -107,6 +107,18 @@ class Snapshot(Rows):
             )
         if network.learns_remote_ports and not network.floods_unknown:
             return "it learns its remote ports, so that all are unknown, and drops unknown unicast"
+        return None
+
+    def _address_fault(self, port: Port) -> str | None:
+        """Return which address of a port that is here another port of its network has, as far as is known."""
+        if port.may_share_addresses or not self.is_local(port.id):
+            return None
+        for address in port.addresses:
+            if len(self._ids_by_address[AddressId(port.network_id, address)]) > 1:
+                return (
+                    f"another port of its network has its address {address} too; take it from one of them, "
+                    "or use --allow-duplicate-ip"
+                )
         return None
 
     def _vif_fault(self, iface_id: str) -> str | None:

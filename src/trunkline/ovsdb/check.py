@@ -12,7 +12,7 @@ from trunkline.ovsdb.operation import delete, expect
 from trunkline.ovsdb.refusal import NotFoundError, RefusedError, no_such
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from trunkline.ovsdb.operation import Condition, Operation, Row
 
@@ -22,6 +22,16 @@ class Check(NamedTuple):
 
     operation: Operation
     error: RefusedError | NotFoundError
+    blame: Callable[[list[str]], RefusedError] | None = None
+    """Says it better by the names of the rows that the operation found, one at least."""
+
+    @property
+    def culprits(self) -> Operation:
+        """The operation that reads the names of those rows."""
+        return {key: self.operation[key] for key in ("table", "where")} | {
+            "op": "select",
+            "columns": ["name"],
+        }
 
 
 def no_sub_ports(name: str) -> Check:

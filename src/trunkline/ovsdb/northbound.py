@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
-from trunkline.ovsdb import member
+from trunkline.ovsdb import duplicate, member
 from trunkline.ovsdb.check import Check, deletion, no_sub_ports, physnet_checks, trunk_checks
 from trunkline.ovsdb.operation import (
     NamedUuid,
@@ -195,10 +195,12 @@ class Northbound:
         trunks = {row["parent"] for row in port_rows} - {None}
         self._refuse_transparent(trunks - {row["name"] for row in port_rows})
         parts = [row for row in port_rows if row["parent"] is not None]
-        checks = physnet_checks(network_rows)
+        wants = duplicate.wanted(port_rows, {name: id_ for name, id_ in ids.items() if name not in named})
+        checks = physnet_checks(network_rows) + duplicate.checks(wants)
         checks += [check for row in parts for check in trunk_checks(row | {"network": ids[row["network"]]})]
         for pause_s in _pauses():
             keys = self._next_keys or self._read_next_keys()
+            self._refuse_taken(wants)
             after = {
                 "next_network_key": keys["next_network_key"] + len(network_rows),
                 "next_port_key": keys["next_port_key"] + len(port_rows),
@@ -279,9 +281,25 @@ class Northbound:
             moves = changed.keys() & {"parent", "parent_vlan", "network"}
             if changed.get("parent") is not None:
                 self._refuse_transparent({changed["parent"]})
-            checks = trunk_checks(row | changed) if moves else ()
-            guarded = ("port_security", "unknown_macs", "parent", "parent_vlan", "network", "options")
-            if self._updated("Port", row, changed, guarded, checks):
+            wants = duplicate.added(row, row | changed)
+            guards = self._refuse_taken(wants)
+            checks = [
+                *(trunk_checks(row | changed) if moves else ()),
+                *duplicate.checks(wants),
+                *((duplicate.NEWS,) if changed.keys() & {"addresses", "network"} else ()),
+            ]
+            guarded = (
+                *(
+                    "port_security",
+                    "unknown_macs",
+                    "parent",
+                    "parent_vlan",
+                    "network",
+                    "options",
+                    "addresses",
+                ),
+            )
+            if self._updated("Port", row, changed, guarded, checks, guards):
                 return
             time.sleep(pause_s)
         raise RefusedError(f"other writers changed port {name!r} {_ATTEMPTS} times; try again")
@@ -327,22 +345,32 @@ class Northbound:
         except TransactionError as error:
             failed = steps[error.position] if error.position < len(steps) else None
             if isinstance(failed, Check) and error.error == "timed out":
-                raise failed.error from error
+                names = sorted(row["name"] for row in self.read(failed.culprits)[0]) if failed.blame else []
+                raise (failed.blame(names) if failed.blame and names else failed.error) from error
             reason = refusal(error, lambda table, where: self.read(select(table, *where))[0])
             if reason is error:
                 raise
             raise reason from error
 
     def _updated(
-        self, table: str, row: Row, changes: Row, guarded: Sequence[str], checks: Sequence[Check]
+        self,
+        table: str,
+        row: Row,
+        changes: Row,
+        guarded: Sequence[str],
+        checks: Sequence[Operation | Check],
+        guards: Sequence[Operation] = (),
     ) -> bool:
-        """Write *changes* to *row*; return False where a *guarded* column has changed meanwhile."""
+        """Write *changes* to *row*, and do *checks*; return False where what that rests on has changed.
+
+        That is, the *guarded* columns of the row, or what *guards* expect.
+        """
         same = ("_uuid", "==", row["_uuid"])
         guard = expect(table, same, rows=[{column: row[column] for column in guarded}], only=guarded)
         try:
-            self._commit([guard, update(table, same, row=changes), *checks])
+            self._commit([guard, *guards, update(table, same, row=changes), *checks])
         except TransactionError as error:
-            if error.position == 0:
+            if error.position <= len(guards):
                 return False
             raise
         return True
@@ -378,6 +406,19 @@ class Northbound:
                         f"port {name!r} cannot be a parent: network {network['name']!r} carries its VMs' "
                         "tags; use --no-vlan-transparent there, or another --parent"
                     )
+
+    def _refuse_taken(self, wants: duplicate.Wanted) -> list[Operation]:
+        """Raise RefusedError where another port has one of the many addresses in *wants*.
+
+        Returns the operation that holds a transaction to nothing of that having changed. Where there are few,
+        the database itself looks for them: `duplicate.checks`.
+        """
+        if duplicate.are_few(wants):
+            return []
+        keys = self._read_next_keys()
+        for rows in self.read(*duplicate.selects(wants)):
+            duplicate.refuse_taken(wants, rows)
+        return [expect("NB_Global", rows=[keys], only=tuple(keys))]
 
     def _read_next_keys(self) -> Row:
         (rows,) = self.read(select("NB_Global", only=("next_network_key", "next_port_key")))

@@ -24,6 +24,9 @@ FIRST_CHASSIS = "first-chassis"
 CONTROL_FRAMES = "control-frames"
 """The key of a port's `options` that, where it is `true`, lets control frames pass to and from the port."""
 
+ALLOW_DUPLICATE_IP = "allow-duplicate-ip"
+"""The key of a port's `options` that, where it is `true`, lets it have addresses that another port has."""
+
 SCHEMA_PATH = Path(__file__).with_name("trunkline-nb.ovsschema")
 """The schema file of this version of Trunkline."""
 

@@ -17,7 +17,7 @@ from trunkline.core.address import (
 )
 from trunkline.core.error import InvalidValueError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED
-from trunkline.ovsdb.schema import CONTROL_FRAMES, FIRST_CHASSIS
+from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -211,6 +211,13 @@ def refuse_twins(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[
     for port in _twins(ports, ("network", "mac")):
         raise InvalidValueError(
             f"two of the ports asked for have MAC {port['mac']} in network {port['network']!r}"
+        )
+    singles = (port for port in ports if port["options"].get(ALLOW_DUPLICATE_IP) != "true")
+    owned = [{"network": p["network"], "address": address} for p in singles for address in p["addresses"]]
+    for each in _twins(owned, ("network", "address")):
+        raise InvalidValueError(
+            f"two of the ports asked for have {each['address']} in network {each['network']!r}; "
+            "give it to one of them, or use --allow-duplicate-ip"
         )
 
 

@@ -8,7 +8,7 @@ from trunkline.core.address import AddressError, mac_text, parse_allowed_pair, p
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED, AllowedPair, Network, Port
 from trunkline.ovsdb.datum import every, one, pairs, several
-from trunkline.ovsdb.schema import CONTROL_FRAMES
+from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES
 
 
 class RowError(TrunklineError):
@@ -79,6 +79,7 @@ def port_of(row: Any) -> Port:
         parent=parent,
         parent_vlan=parent_vlan,
         is_announced=options.get("announce") != "false",
+        may_share_addresses=options.get(ALLOW_DUPLICATE_IP) == "true",
         passes_control=options.get(CONTROL_FRAMES) == "true",
     )
 
