@@ -20,6 +20,7 @@ _EXTERNAL_IDS = "For other programs; Trunkline neither reads nor writes it."
 
 COLUMNS: dict[str, dict[str, str]] = {
     "NB_Global": {
+        "identity": "What tells this database from another; a copy and a backup keep it. Chassis obey one.",
         "nb_cfg": "The number of the last request of `trunkline sync`.",
         "nb_cfg_timestamp": "When that request was made, in ms since 1970.",
         "next_network_key": "The next network's `unique_key`; a key is not used twice.",

@@ -103,7 +103,7 @@ class Following:
             self._nb_cfg = nb.nb_cfg
             self._switch.catch_up()
         is_ours = self._tenure.run(nb)
-        self._is_obeyed = self._obeys(nb, settings) and is_ours
+        self._is_obeyed = nb.misfit is None and self._obeys(nb, settings) and is_ours
         if not self._is_obeyed:
             self._has_missed |= bool(touched)
             return
@@ -174,8 +174,8 @@ class Following:
 
     @property
     def is_disobeyed(self) -> bool:
-        """Whether it is another northbound than the one that this chassis obeys."""
-        return self._allegiance.fault is not None
+        """Whether it is another northbound than the one that this chassis obeys, or makes no sense."""
+        return self._allegiance.fault is not None or (self.nb is not None and self.nb.misfit is not None)
 
     @property
     def reported(self) -> NorthboundReplica | None:
@@ -189,6 +189,11 @@ class Following:
     def faults(self) -> dict[str, str]:
         """Why the northbound is not obeyed, and which rows of it make no sense, by subject."""
         own = {} if self._allegiance.fault is None else {"northbound": self._allegiance.fault}
+        if self.nb is not None and self.nb.misfit is not None:
+            own["northbound"] = (
+                f"{self.nb.misfit}; what is known stays. Correct trunkline-nb, upgrade the older side, or "
+                "restore the northbound from a backup"
+            )
         if self._tenure.fault is not None:
             own |= {"system-id": self._tenure.fault}
         return own | (self.nb.row_faults if self.nb is not None else {})

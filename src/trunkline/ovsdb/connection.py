@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trunkline.core.error import InvalidValueError
 from trunkline.ovsdb.listener import check
 from trunkline.ovsdb.operation import NamedUuid, encoded, insert, select, update
-from trunkline.ovsdb.refusal import RefusedError
+from trunkline.ovsdb.refusal import RefusedError, no_global
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ def listen(nb: Northbound, targets: Sequence[str], role: str) -> None:
 
     Raises:
         InvalidValueError: a target is no such place, or has a role and no certificates to know clients by.
+        RefusedError: the database has no `NB_Global` row.
     """
     for target in targets:
         if not target.startswith(("ptcp:", "pssl:")):
@@ -42,6 +43,8 @@ def listen(nb: Northbound, targets: Sequence[str], role: str) -> None:
         if role and not target.startswith("pssl:"):
             raise InvalidValueError(f"{target!r} shows no certificates; a role needs pssl:")
     known = connections(nb)
+    if not nb.read(select("NB_Global", only=("nb_cfg",)))[0]:
+        raise no_global()
     operations: list[Operation] = []
     for number, target in enumerate(dict.fromkeys(targets)):
         if target in known:

@@ -7,20 +7,20 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from trunkline.core.error import TrunklineError
 from trunkline.ovsdb.access import grant, granted, is_granted
 from trunkline.ovsdb.copy import free_path
-from trunkline.ovsdb.operation import decoded_row, expect, insert, select
+from trunkline.ovsdb.global_row import completion, read
+from trunkline.ovsdb.operation import decoded_row
 from trunkline.ovsdb.record import drop_torn_tail
-from trunkline.ovsdb.schema import DATABASE, IDENTITY, SCHEMA_PATH, version
+from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
 from trunkline.ovsdb.tool import ToolError, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FIRST_KEYS = {"next_network_key": 1, "next_port_key": 1}
+    from trunkline.ovsdb.operation import Operation, Row
 
 
 class DatafileError(TrunklineError):
@@ -91,18 +91,17 @@ def _convert(db: Path) -> None:
 
 def _furnish(db: Path) -> None:
     """Insert what every northbound has where it is missing: the `NB_Global` row, and the roles of chassis."""
-    _give_global(db)
-    found = zip(("RBAC_Role", "RBAC_Permission"), _transact(db, "query", granted()), strict=True)
-    roles, permissions = ([decoded_row(table, row) for row in result["rows"]] for table, result in found)
+    missing = completion(_query(db, read()))
+    if missing:
+        _transact(db, "transact", missing)
+    roles, permissions = _query(db, granted())
     if not is_granted(roles, permissions):
         _transact(db, "transact", grant(roles))
 
 
-def _give_global(db: Path) -> None:
-    """Insert the `NB_Global` row, with the first keys and a new identity, where there is none."""
-    if not _transact(db, "query", [select("NB_Global")])[0]["rows"]:
-        row = {**_FIRST_KEYS, "external_ids": {IDENTITY: str(uuid4())}}
-        _transact(db, "transact", [expect("NB_Global", rows=[], only=("nb_cfg",)), insert("NB_Global", row)])
+def _query(db: Path, selects: list[Operation]) -> list[list[Row]]:
+    found = zip(selects, _transact(db, "query", selects), strict=True)
+    return [[decoded_row(asked["table"], row) for row in result["rows"]] for asked, result in found]
 
 
 def _transact(db: Path, verb: str, operations: list[Any]) -> list[Any]:

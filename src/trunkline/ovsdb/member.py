@@ -6,8 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from trunkline.ovsdb.fit import fit
 from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError, sensible
-from trunkline.ovsdb.schema import DATABASE, version
+from trunkline.ovsdb.schema import DATABASE, schema, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,10 +97,11 @@ def _misfit(rows: Sequence[Mapping[str, Any]]) -> str | None:
         return f"{others}, not {DATABASE}{hint}"
     if not row["connected"] or not isinstance(row["schema"], str):
         return _CUT_OFF
-    theirs, ours = (
-        tuple(map(int, text.split("."))) for text in (json.loads(row["schema"])["version"], version())
-    )
+    there = json.loads(row["schema"])
+    theirs, ours = (tuple(map(int, text.split("."))) for text in (there["version"], version()))
     if theirs[0] != ours[0] or theirs < ours:
         side = "this program" if theirs > ours else "the northbound, by `trunkline nb start`"
         return f"has version {'.'.join(map(str, theirs))} of the schema, not {version()}; upgrade {side}"
-    return None
+    needed = {table: spec["columns"] for table, spec in schema()["tables"].items()}
+    reason = fit(schema(), there, needed).reason
+    return None if reason is None else f"has another program's {DATABASE}, or an altered one: {reason}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,11 +16,11 @@ from trunkline.core.snapshot import Changes
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
-from trunkline.ovsdb.schema import FIRST_CHASSIS, IDENTITY, SCHEMA_PATH
+from trunkline.ovsdb.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.value import network_of, port_of
 
 _COLUMNS = {
-    "NB_Global": ["nb_cfg", "external_ids"],
+    "NB_Global": ["nb_cfg", "identity", "external_ids"],
     "Network": [
         "name",
         "unique_key",
@@ -66,15 +64,15 @@ _COLUMNS = {
 }
 
 
+_OPTIONAL = {
+    ("NB_Global", "identity"),
+    *(("Chassis", column) for column in ("host", "claims", "denied")),
+}
+"""Columns that a server of schema 1.0.0 does not have; they are as if they were empty there."""
+
 PUT_OFF_MS = 200
 """How long the sub-ports of a new VIF may wait to be asked for. Its own port is up by then, and what further
 VIFs need is asked for with them: the server looks at every port each time."""
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(SCHEMA_PATH.read_text())
-    return schema
 
 
 @dataclass
@@ -129,7 +127,7 @@ class NorthboundReplica(Replica):
     """
 
     def __init__(self, remotes: str, chassis: str, host: str = "", former_hosts: Iterable[str] = ()) -> None:
-        super().__init__(remotes, _schema(), _COLUMNS)
+        super().__init__(remotes, schema(), _COLUMNS, optional=_OPTIONAL)
         self.chassis = chassis
         self.host = host
         self._former_hosts = set(former_hosts)
@@ -160,12 +158,20 @@ class NorthboundReplica(Replica):
     def identity(self) -> str | None:
         """What tells this database from another, None while it is not known.
 
-        A copy and a restored backup have the identity of the original. A database that was made without one
-        goes by its `NB_Global` row's UUID.
+        A copy and a restored backup have the identity of the original. A database of schema 1.0.0 has it
+        among its `external_ids`, or goes by its `NB_Global` row's UUID.
         """
         for row_id, row in self.rows("NB_Global").items():
-            return pairs(row, "external_ids").get(IDENTITY) or str(row_id)
+            return one(row, IDENTITY) or pairs(row, "external_ids").get(IDENTITY) or str(row_id)
         return None
+
+    @property
+    def misfit(self) -> str | None:
+        """Why what the server that answered last has is not read as a northbound; None where it is."""
+        count = len(self.rows("NB_Global"))
+        if super().misfit is None and self.is_connected and count != 1:
+            return f"it has {count} rows of NB_Global, and not one"
+        return super().misfit
 
     @property
     def reported_nb_cfg(self) -> int | None:
@@ -347,7 +353,11 @@ class NorthboundReplica(Replica):
             wanted |= {"faults": report.faults}
         if report.nb_cfg is not None:
             wanted |= {"nb_cfg": report.nb_cfg}
-        differing = {column: value for column, value in wanted.items() if current.get(column) != value}
+        differing = {
+            column: value
+            for column, value in wanted.items()
+            if current.get(column) != value and not self.lacks("Chassis", column)
+        }
         for column, value in differing.items():
             setattr(row, column, value)
         if "nb_cfg" in differing or not current:
@@ -383,7 +393,7 @@ class NorthboundReplica(Replica):
         row = self._chassis_row()
         return (
             row is not None
-            and one(row, "host") == self.host
+            and (one(row, "host") == self.host or self.lacks("Chassis", "host"))
             and one(row, "hostname") == report.hostname
             and one(row, "version") == report.version
             and pairs(row, "bridge_mappings") == report.bridge_mappings

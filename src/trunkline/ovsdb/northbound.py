@@ -33,6 +33,7 @@ from trunkline.ovsdb.refusal import (
     NotFoundError,
     RefusedError,
     TransactionError,
+    no_global,
     no_such,
     refusal,
 )
@@ -221,7 +222,10 @@ class Northbound:
             except TransactionError as error:
                 if error.position != 1:
                     raise
-                self._next_keys = decoded_rows(operations[0], error.results[0])[0]
+                found = decoded_rows(operations[0], error.results[0])
+                if not found:
+                    raise no_global() from error
+                self._next_keys = found[0]
                 time.sleep(pause_s)
             else:
                 self._next_keys = after
@@ -423,7 +427,7 @@ class Northbound:
     def _read_next_keys(self) -> Row:
         (rows,) = self.read(select("NB_Global", only=("next_network_key", "next_port_key")))
         if not rows:
-            raise RefusedError("the northbound has no NB_Global row; `trunkline nb start` makes it")
+            raise no_global()
         return rows[0]
 
 

@@ -71,6 +71,14 @@ def refusal(error: TransactionError, read: Read) -> TrunklineError:
     return error
 
 
+def no_global() -> RefusedError:
+    """Return the error for a northbound that has lost its one `NB_Global` row."""
+    return RefusedError(
+        "the northbound has no NB_Global row: restore a backup; or stop its server and start it by "
+        "`trunkline nb start`, which makes a row, and run `trunkline chassis accept-nb` on each chassis"
+    )
+
+
 def no_such(kind: str, name: str) -> str:
     """Return the sentence for a *kind* (network, port, chassis) of which there is none called *name*."""
     return f"no {kind} is called {name!r}; see `trunkline {kind} list`"

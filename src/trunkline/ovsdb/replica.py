@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
@@ -14,12 +15,16 @@ import ovs.jsonrpc
 import ovs.poller
 import ovs.stream
 import ovs.timeval
+import ovs.vlog
 
 from trunkline.ovsdb import parser
 from trunkline.ovsdb.columns import Columns, defaults
+from trunkline.ovsdb.fit import Fit, fit
 from trunkline.ovsdb.patience import SHORTEST_MS, Patience
 
 parser.install()
+
+_log = ovs.vlog.Vlog("replica")
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
@@ -55,11 +60,15 @@ class _Rows(dict[UUID, Any]):
 class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
     """The IDL, with a note of each row that it touches, and rows whose columns stay as they came.
 
+    *judge* says of the server's schema whether it is to be read.
+
     The methods with a mangled name stand in for those of the `ovs` package (3.3 to 4.0): one makes a row, one
     fills in what the server left out, one takes what it sent.
     """
 
-    def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper) -> None:
+    def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper, judge: Callable[[Any], Fit]) -> None:
+        self.fit = Fit()
+        self._judge = judge
         self._ids_by_table: dict[Any, set[UUID]] = {}
         self._defaults_by_table: dict[Any, dict[str, Any]] = {}
         super().__init__(remotes, helper, probe_interval=SHORTEST_MS, leader_only=False)
@@ -84,6 +93,20 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
             poller.immediate_wake()
         self._session.wait(poller)
         self._session.recv_wait(poller)
+
+    def _Idl__check_server_db(self) -> bool:  # noqa: N802
+        """Whether the server has the database, and in a form that can be read; it is tried again if not."""
+        if not ovs.db.idl.Idl._Idl__check_server_db(self):
+            return False
+        for row in self.server_tables[self._server_db_table].rows.values():
+            if row.name == self._db.name and row.schema:
+                old, self.fit = self.fit, self._judge(json.loads(row.schema[0]))
+                if self.fit.reason not in (None, old.reason):
+                    reason = json.dumps(self.fit.reason)
+                    _log.err(f"database not read database={self._db.name} reason={reason}")
+        # What is named here is not asked for.
+        self.readonly = {table: self.fit.lacking.get(table, []) for table in self.tables}
+        return self.fit.reason is None
 
     def _Idl__create_row(self, table: Any, row_id: UUID) -> Any:  # noqa: N802
         default_by_column = self._defaults_by_table.get(table)
@@ -138,9 +161,10 @@ class Outcome(Enum):
 class Replica:
     """The tables and columns in *columns_by_table* of the database at *remotes* (comma separated).
 
-    *schema* is the database's schema as JSON; the server may know more than it. Where a *lock* is named, the
-    replica is connected only while it holds that lock, which one client of a server has at a time (RFC 7047
-    section 4.1.8). Nothing here blocks: call `run` whenever the poller that `wait` prepared wakes.
+    *schema* is the database's schema as JSON; the server may know more than it, and lack the columns that
+    are *optional* (table, column). One that does not fit otherwise is not read (`misfit`). Where a *lock* is
+    named, the replica is connected only while it holds that lock, which one client of a server has at a time
+    (RFC 7047 section 4.1.8). Nothing here blocks: call `run` whenever the poller that `wait` prepared wakes.
     """
 
     def __init__(
@@ -149,12 +173,15 @@ class Replica:
         schema: Mapping[str, Any],
         columns_by_table: Mapping[str, list[str]],
         lock: str | None = None,
+        optional: Collection[tuple[str, str]] = (),
     ) -> None:
         helper = ovs.db.idl.SchemaHelper(schema_json=dict(schema))
         for table, columns in columns_by_table.items():
             helper.register_columns(table, columns)
         self.remotes = remotes
-        self._idl = _TrackingIdl(remotes, helper)
+        self._idl = _TrackingIdl(
+            remotes, helper, lambda theirs: fit(schema, theirs, columns_by_table, optional)
+        )
         self._idl.set_lock(lock)
         self._known: dict[str, set[UUID]] = {table: set() for table in columns_by_table}
         self._synced_session: int | None = None
@@ -178,6 +205,15 @@ class Replica:
             and self._idl._session.is_connected()
             and self._idl._session.get_seqno() == self._idl._last_seqno
         )
+
+    @property
+    def misfit(self) -> str | None:
+        """Why the database at the server that answered last is not read; None where it is."""
+        return self._idl.fit.reason
+
+    def lacks(self, table: str, column: str) -> bool:
+        """Return whether the server does not know that column."""
+        return column in self._idl.fit.lacking.get(table, ())
 
     @property
     def probe_interval_ms(self) -> int:

@@ -16,7 +16,10 @@ DATABASE = "Trunkline_Northbound"
 """The database's name, as `ovsdb-server` lists it."""
 
 IDENTITY = "identity"
-"""The key of `NB_Global.external_ids` that tells one database from another; a backup keeps it."""
+"""The column of `NB_Global` that tells one database from another; a backup keeps it.
+
+Before version 1.1.0 of the schema it was a key of `external_ids`.
+"""
 
 FIRST_CHASSIS = "first-chassis"
 """The key of a port's `options` that names the first of several requested chassis, for a role to compare."""
@@ -67,6 +70,11 @@ def _column(type_: Any) -> Column:
 def _schema() -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(SCHEMA_PATH.read_text())
     return schema
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema as JSON (RFC 7047 section 3.2, `<database-schema>`)."""
+    return _schema()
 
 
 def version() -> str:

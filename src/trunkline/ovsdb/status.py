@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from trunkline.ovsdb.operation import select
+from trunkline.ovsdb.refusal import no_global
 from trunkline.ovsdb.sync import is_silent
 
 if TYPE_CHECKING:
@@ -20,14 +21,20 @@ def overview(nb: Northbound) -> dict[str, Any]:
     `nb_cfg`; `chassis`, each with its `state` (current, behind or silent), `ports` and number of `faults`;
     `networks`, each with `wire` (physical network and VLAN id), `ports` and how many are `up`; `ports`, the
     totals; `faults`, each with `chassis`, `subject` and `reason`. All by name.
+
+    Raises:
+        RefusedError: the database has no `NB_Global` row.
     """
-    (latest, *_), chassis, networks, ports = nb.read(
+    global_rows, chassis, networks, ports = nb.read(
         select("NB_Global"),
         select("Chassis"),
         select("Network"),
         # With the name: a select answers equal rows once (ovsdb-server's "distinct" rows).
         select("Port", only=("name", "network", "chassis", "up", "enabled")),
     )
+    if not global_rows:
+        raise no_global()
+    latest = global_rows[0]
     held = Counter(port["chassis"] for port in ports if port["up"])
     inside = Counter(port["network"] for port in ports)
     inside_up = Counter(port["network"] for port in ports if port["up"])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.error import TimedOutError
 from trunkline.ovsdb.operation import decoded_row, increment, select, update
-from trunkline.ovsdb.refusal import RefusedError
+from trunkline.ovsdb.refusal import no_global
 from trunkline.ovsdb.schema import DATABASE
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def request(nb: Northbound) -> Request:
         ]
     )
     if not after["rows"]:
-        raise RefusedError("the northbound has no NB_Global row; `trunkline nb start` makes it")
+        raise no_global()
     rows = [decoded_row("Chassis", row) for row in chassis["rows"]]
     silent = frozenset(row["name"] for row in rows if is_silent(row))
     live = frozenset(row["name"] for row in rows) - silent

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trunkline.ovsdb.access import grant, granted, is_granted
 from trunkline.ovsdb.copy import free_path, write_new
 from trunkline.ovsdb.datafile import numbers
+from trunkline.ovsdb.global_row import completion, read
 from trunkline.ovsdb.northbound import Northbound
 from trunkline.ovsdb.operation import expect
 from trunkline.ovsdb.refusal import TransactionError
@@ -41,8 +42,17 @@ def upgrade(place: str, db: Path) -> None:
             if run("ovsdb-client", "get-schema-version", place, DATABASE) != version():
                 raise
     with Northbound.connect(place) as nb:
+        _complete_global(nb)
         if not _are_roles_granted(nb):
             _grant_roles(nb)
+
+
+def _complete_global(nb: Northbound) -> None:
+    try:
+        nb.transact(completion(nb.read(*read())))
+    except TransactionError:
+        if completion(nb.read(*read())):
+            raise
 
 
 def _are_roles_granted(nb: Northbound) -> bool:

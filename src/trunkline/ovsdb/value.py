@@ -10,6 +10,9 @@ from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED, Allowe
 from trunkline.ovsdb.datum import every, one, pairs, several
 from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES
 
+_MAX_VLAN_ID, _MAX_NETWORK_KEY, _MAX_PORT_KEY = 4094, (1 << 24) - 1, (1 << 32) - 1
+"""What the pipeline has room for. Our schema lets no other value in; that of another program may."""
+
 
 class RowError(TrunklineError):
     """A row that the schema allows and that makes no sense all the same."""
@@ -17,8 +20,12 @@ class RowError(TrunklineError):
 
 def network_of(row: Any) -> Network:
     """Return the network that *row* says; raise RowError where it contradicts itself."""
-    is_vlan = one(row, "network_type") == "vlan"
-    vlan_id = one(row, "segmentation_id")
+    kind, vlan_id = one(row, "network_type"), one(row, "segmentation_id")
+    is_vlan = kind == "vlan"
+    if kind not in ("vlan", "flat"):
+        raise RowError(f"its type is {kind!r}; set it to vlan or flat")
+    _check_range("segmentation_id", vlan_id, _MAX_VLAN_ID)
+    _check_range("unique_key", one(row, "unique_key"), _MAX_NETWORK_KEY)
     if is_vlan and vlan_id is None:
         raise RowError("it is of type vlan and has no segmentation_id; set one of 1-4094")
     if not is_vlan and vlan_id is not None:
@@ -52,6 +59,8 @@ def port_of(row: Any) -> Port:
     values = several(row, _PORT_VALUES)
     name, key, network_id, mac, is_enabled, is_secured, takes_unknown_macs = values[:7]
     requested, chassis, is_up, parent, parent_vlan = values[7:]
+    _check_range("unique_key", key, _MAX_PORT_KEY)
+    _check_range("parent_vlan", parent_vlan, _MAX_VLAN_ID)
     options = pairs(row, "options")
     addresses, allowed = every(row, "addresses"), every(row, "allowed_address_pairs")
     chassis_names = tuple(name.strip() for name in (requested or "").split(",") if name.strip())
@@ -82,6 +91,11 @@ def port_of(row: Any) -> Port:
         may_share_addresses=options.get(ALLOW_DUPLICATE_IP) == "true",
         passes_control=options.get(CONTROL_FRAMES) == "true",
     )
+
+
+def _check_range(column: str, value: int | None, most: int) -> None:
+    if value is not None and not 1 <= value <= most:
+        raise RowError(f"its {column} is {value}; set one of 1-{most}")
 
 
 def _mac(text: str) -> int:
