@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from model.vswitchd import Vswitchd
+from model.wires import Wires
 from trunkline.core.flow import Flow
 from trunkline.openflow.text import text
 
@@ -26,7 +26,7 @@ class DummySwitch:
         self.folder = folder
         self._vswitchd = Vswitchd(folder)
         self._environment = os.environ | {f"OVS_{name}DIR": str(folder) for name in ("RUN", "LOG", "DB")}
-        self._read_bytes: dict[int, int] = {}
+        self._wires = Wires()
         self._run("ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA)
         self._daemon("ovsdb-server", f"{folder}/conf.db", f"--remote=punix:{folder}/db.sock")
         self.vsctl("--no-wait", "init")
@@ -39,8 +39,8 @@ class DummySwitch:
         """Add dummy ports; returns when the switch has them."""
         commands: list[str] = []
         for ofport in ofports:
-            self._read_bytes[ofport] = 0
-            name, pcap = f"p{ofport}", self._pcap(ofport)
+            name, pcap = f"p{ofport}", self.folder / f"p{ofport}.pcap"
+            self._wires.add(name, pcap)
             kind = ["type=dummy", f"ofport_request={ofport}", f"options:tx_pcap={pcap}"]
             commands += ["--", "add-port", "br-int", name, "--", "set", "Interface", name, *kind]
         self.vsctl(*commands[1:])
@@ -71,7 +71,7 @@ class DummySwitch:
         for ofport, frames in frames_by_port.items():
             for start in range(0, len(frames), BATCH):
                 self._vswitchd.receive(f"p{ofport}", *frames[start : start + BATCH])
-        return [(ofport, frame) for ofport in self._read_bytes for frame in self._sent(ofport)]
+        return [(int(name[1:]), frame) for name, frames in self._wires.new().items() for frame in frames]
 
     def appctl(self, *words: str) -> str:
         """Return the answer of ovs-vswitchd to a command."""
@@ -89,20 +89,6 @@ class DummySwitch:
     def log(self) -> str:
         """The log of ovs-vswitchd."""
         return (self.folder / "ovs-vswitchd.log").read_text()
-
-    def _pcap(self, ofport: int) -> Path:
-        return self.folder / f"p{ofport}.pcap"
-
-    def _sent(self, ofport: int) -> list[bytes]:
-        """Return the frames that left by *ofport* since the last time."""
-        data, at = self._pcap(ofport).read_bytes(), self._read_bytes[ofport] or 24
-        frames = []
-        while at < len(data):
-            (length,) = struct.unpack_from("=I", data, at + 8)
-            frames.append(data[at + 16 : at + 16 + length])
-            at += 16 + length
-        self._read_bytes[ofport] = at
-        return frames
 
     def _daemon(self, program: str, *arguments: str) -> None:
         files = [f"--pidfile={self.folder}/{program}.pid", f"--log-file={self.folder}/{program}.log"]
