@@ -212,11 +212,12 @@ def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(sit
         run(switch, lambda: switch.is_synced)
         read = settings(switch.external_ids, None)
         switch.watch(read.wiring.bridge)
-        plumbing.is_due = plumbing.is_refused = True
+        plumbing.is_due = True
+        plumbing.refusals.note("no reason")
         plumbing.run(read, are_flows_applied=False)
         assert "vlan-limit is 2" in plumbing.faults["vlan-limit"]
         assert plumbing.is_ready(read), "what the database refuses stops no flows"
-        plumbing.is_refused = False
+        plumbing.refusals.over()
         assert not plumbing.is_ready(read)
         plumbing.run(read, are_flows_applied=False)
         run(switch, lambda: plumbing.is_ready(read))

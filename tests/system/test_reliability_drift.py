@@ -67,7 +67,7 @@ def repaired(what: str, harm: Callable[[], object], is_whole: Callable[[], objec
 @pytest.mark.parametrize(
     ("what", "command", "count"),
     [
-        ("flow deleted", ["del-flows", "br-int", "table=80"], 2),
+        ("flow deleted", ["del-flows", "br-int", "table=80"], 3),
         ("flow changed", ["mod-flows", "br-int", "table=80,actions=drop"], 2),
         ("flow added under our cookie", ["add-flow", "br-int", INTRUDER], 1),
         ("flow replaced by a foreign one", ["add-flow", "br-int", "cookie=5,table=80,priority=1"], 0),
