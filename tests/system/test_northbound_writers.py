@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,13 @@ from trunkline.ovsdb.northbound import NetworkSpec, Northbound, NotFoundError, P
 from trunkline.ovsdb.operation import update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from trunkline.lab.northbound import Northbound as Served
+    from trunkline.ovsdb.operation import Operation
 
 pytestmark = pytest.mark.system
 
 WRITERS, PORTS_EACH = 8, 125
+RACES = 20
 
 
 def a_network(name: str = "web", **changes: Any) -> NetworkSpec:
@@ -143,31 +144,100 @@ def test_two_ports_of_one_request_may_share_an_address_where_one_says_so(nb: Ser
         northbound.create([a_network()], [one, a_port(2, addresses=addresses(1, 1), options=meant)])
 
 
-def _create(northbound: Northbound, count: int) -> None:
-    northbound.create(ports=[a_port(10, addresses=addresses(1, count))])
+Give = Callable[[Northbound], None]
 
 
-def _set(northbound: Northbound, count: int) -> None:
-    northbound.set_port("port1", {"addresses": addresses(1, count)})
+def race(remote: str, *writes: Give) -> list[bool]:
+    """Let each of *writes* be done at once, over a connection of its own; return which were not refused."""
+    start = Barrier(len(writes))
+
+    def is_done(write: Give) -> bool:
+        with Northbound.connect(remote) as northbound:
+            start.wait()
+            try:
+                write(northbound)
+            except RefusedError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(len(writes)) as pool:
+        return list(pool.map(is_done, writes))
 
 
 @pytest.mark.parametrize("count", [1, MANY])
 def test_of_two_writers_who_give_one_address_at_once_one_is_refused(nb: Served, count: int) -> None:
     """One creates a port with it, another gives it to a port that is there."""
-    start = Barrier(2)
-
-    def write(give: Callable[[Northbound, int], None]) -> bool:
-        with Northbound.connect(nb.remote) as northbound:
-            start.wait()
-            try:
-                give(northbound, count)
-            except RefusedError:
-                return False
-            return True
-
-    with Northbound.connect(nb.remote) as northbound, ThreadPoolExecutor(2) as pool:
+    own = addresses(1, count)
+    with Northbound.connect(nb.remote) as northbound:
         northbound.create([a_network()], [a_port(1)])
-        for _ in range(20):
-            assert sorted(pool.map(write, (_create, _set))) == [False, True]
+        for _ in range(RACES):
+            done = race(
+                nb.remote,
+                lambda its: its.create(ports=[a_port(10, addresses=own)]),
+                lambda its: its.set_port("port1", {"addresses": own}),
+            )
+            assert sorted(done) == [False, True]
             northbound.set_port("port1", {"addresses": []})
             northbound.delete_ports([row["name"] for row in northbound.ports() if row["name"] != "port1"])
+
+
+def test_of_two_writers_who_give_one_tag_of_a_trunk_at_once_one_is_refused(nb: Served) -> None:
+    networks = [a_network(name) for name in ("web", "db", "app")]
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create(networks, [a_port(1), a_port(2, network="db")])
+        for _ in range(RACES):
+            done = race(
+                nb.remote,
+                lambda its: its.create(ports=[a_port(3, network="app", parent="port1", parent_vlan=7)]),
+                lambda its: its.set_port("port2", {"parent": "port1", "parent_vlan": 7}),
+            )
+            assert sorted(done) == [False, True]
+            northbound.set_port("port2", {"parent": None})
+            northbound.delete_ports([row["name"] for row in northbound.ports() if row["name"] == "port3"])
+
+
+def test_a_parent_that_is_deleted_while_it_gets_a_sub_port_leaves_no_orphan(nb: Served) -> None:
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network(), a_network("db")])
+        for _ in range(RACES):
+            northbound.create(ports=[a_port(1)])
+            done = race(
+                nb.remote,
+                lambda its: its.create(ports=[a_port(2, network="db", parent="port1", parent_vlan=7)]),
+                lambda its: its.delete_ports(["port1"]),
+            )
+            assert sorted(done) == [False, True]
+            northbound.delete_ports([row["name"] for row in northbound.ports()])
+
+
+class Watched(Northbound):
+    """A connection that counts how often the database has to look through a whole table."""
+
+    looks = 0
+
+    def transact(self, operations: Sequence[Operation]) -> list[Any]:
+        asked = (operation for operation in operations if operation["op"] != "insert")
+        self.looks += sum("_uuid" not in [column for column, *_ in each.get("where", ())] for each in asked)
+        return super().transact(operations)
+
+
+def test_many_rows_cost_the_database_as_many_looks_as_a_few(nb: Served) -> None:
+    """A look at a whole table for each row kept it busy for 16 s with 4,000 sub-ports."""
+
+    def looks(count: int) -> int:
+        names = [f"net{number}" for number in range(count)]
+        subs = [
+            a_port(
+                number + 1, network=name, parent="port0", parent_vlan=number + 1, addresses=addresses(1, 1)
+            )
+            for number, name in enumerate(names)
+        ]
+        with Watched.connect(nb.remote) as northbound:
+            assert isinstance(northbound, Watched)
+            northbound.create([a_network(), *(a_network(name) for name in names)], [a_port(0)])
+            northbound.create(ports=subs)
+            northbound.delete_ports(["port0", *(spec.name for spec in subs)])
+            northbound.delete_networks(["web", *names])
+            return northbound.looks
+
+    assert looks(4 * MANY) == looks(MANY)

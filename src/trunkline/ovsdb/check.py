@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.ovsdb.operation import delete, expect
+from trunkline.ovsdb.operation import delete, expect, increment
 from trunkline.ovsdb.refusal import NotFoundError, RefusedError, no_such
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from trunkline.ovsdb.operation import Condition, Operation, Row
+    from trunkline.ovsdb.operation import Condition, Operation
+
+
+NEWS = increment("NB_Global", "next_port_key")
+"""What goes with a write of a port's parent, network or addresses and with its end; its creation moves the
+key by itself. So who has read ports can hold a transaction to nothing of that having changed."""
+
+NEWS_COLUMNS = frozenset({"parent", "parent_vlan", "network", "addresses"})
 
 
 class Check(NamedTuple):
@@ -32,56 +39,6 @@ class Check(NamedTuple):
             "op": "select",
             "columns": ["name"],
         }
-
-
-def no_sub_ports(name: str) -> Check:
-    """Return the check that the port called *name* is nobody's parent."""
-    return Check(
-        expect("Port", ("parent", "==", name), rows=[], only=("name",)),
-        RefusedError(f"port {name!r} has sub-ports; delete them with it, or before it"),
-    )
-
-
-def trunk_checks(row: Row) -> list[Check]:
-    """Return what must hold of the trunk that *row* is part of, once it is written; its network is a UUID.
-
-    A network is on a VIF once: Open vSwitch does not send a frame back out of the port that it came in by.
-    """
-    parent, tag, name = row["parent"], row["parent_vlan"], row["name"]
-    in_network: Condition = ("network", "==", row["network"])
-    if parent is None:
-        return [
-            Check(
-                expect("Port", ("parent", "==", name), in_network, rows=[], only=("name",)),
-                RefusedError(f"port {name!r} has a sub-port in that network; pick another --network"),
-            )
-        ]
-    is_parent: Condition = ("name", "==", parent)
-    shares_tag: tuple[Condition, Condition] = (("parent", "==", parent), ("parent_vlan", "==", tag))
-    return [
-        Check(
-            expect("Port", is_parent, rows=[{"name": parent, "parent": None}], only=("name", "parent")),
-            RefusedError(f"port {parent!r} cannot be a parent: there is none, or it is a sub-port itself"),
-        ),
-        Check(
-            expect("Port", *shares_tag, rows=[{"name": name}], only=("name",)),
-            RefusedError(
-                f"port {parent!r} already has a sub-port with tag {tag}; pick another --parent-vlan"
-            ),
-        ),
-        Check(
-            expect("Port", is_parent, in_network, rows=[], only=("name",)),
-            RefusedError(f"port {parent!r} is in the same network; pick another --network or --parent"),
-        ),
-        Check(
-            expect("Port", ("parent", "==", parent), in_network, rows=[{"name": name}], only=("name",)),
-            RefusedError(f"port {parent!r} already has a sub-port in that network; pick another --network"),
-        ),
-        Check(
-            expect("Port", ("parent", "==", name), rows=[], only=("name",)),
-            RefusedError(f"port {name!r} has sub-ports, so it cannot be one; take --parent from them first"),
-        ),
-    ]
 
 
 def physnet_checks(rows: Iterable[Mapping[str, Any]]) -> list[Check]:
@@ -120,8 +77,11 @@ def _is_open(row: Mapping[str, Any]) -> bool:
     return row["network_type"] == "flat" and bool(row["vlan_transparent"])
 
 
-def deletion(table: str, name: str) -> list[Operation | Check]:
-    """Return the steps that delete the row of *table* called *name*, which there must be."""
-    named: Condition = ("name", "==", name)
-    exists = expect(table, named, rows=[{"name": name}], only=("name",))
-    return [Check(exists, NotFoundError(no_such(table.lower(), name))), delete(table, named)]
+def deletion(table: str, name: str, id_: str) -> list[Operation | Check]:
+    """Return the steps that delete the row of *table* called *name*, which was *id_* when it was looked for.
+
+    By the id, which the database has an index of, so that many rows cost what they are many.
+    """
+    same: Condition = ("_uuid", "==", id_)
+    exists = expect(table, same, rows=[{"name": name}], only=("name",))
+    return [Check(exists, NotFoundError(no_such(table.lower(), name))), delete(table, same)]

@@ -2,7 +2,7 @@
 
 Few addresses are looked for by the database, inside the transaction: each costs it a look at every port.
 Where there are many, the ports' addresses are read instead, and the transaction is held to nothing of that
-having changed: whoever gives a port an address moves `NB_Global:next_port_key` on.
+having changed (`trunkline.ovsdb.check.NEWS`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trunkline.ovsdb.check import Check
-from trunkline.ovsdb.operation import expect, increment, select
+from trunkline.ovsdb.operation import NamedUuid, expect, select
 from trunkline.ovsdb.refusal import RefusedError
 from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP
 
@@ -23,9 +23,6 @@ FEW = 4
 """How many addresses, or networks, are looked for one by one: a look at a port costs the server 0.4 µs, and
 to read one costs 10."""
 
-NEWS = increment("NB_Global", "next_port_key")
-"""What goes with a write that gives a port an address, but for its creation, which moves the key anyway."""
-
 Wanted = dict[str, dict[str, str]]
 """The name of the port that wants an address, by address, by the UUID of the network."""
 
@@ -35,13 +32,12 @@ def is_meant(row: Mapping[str, Any]) -> bool:
     return bool(row["options"].get(ALLOW_DUPLICATE_IP) == "true")
 
 
-def wanted(rows: Iterable[Mapping[str, Any]], network_id_by_name: Mapping[str, str]) -> Wanted:
+def wanted(rows: Iterable[Mapping[str, Any]]) -> Wanted:
     """Return the addresses that *rows*, ports to be created, want alone in networks that are there."""
     found: Wanted = {}
     for row in rows:
-        network_id = network_id_by_name.get(row["network"])
-        if network_id is not None and not is_meant(row):
-            found.setdefault(network_id, {}).update(dict.fromkeys(row["addresses"], row["name"]))
+        if not (isinstance(row["network"], NamedUuid) or is_meant(row)):
+            found.setdefault(row["network"], {}).update(dict.fromkeys(row["addresses"], row["name"]))
     return found
 
 

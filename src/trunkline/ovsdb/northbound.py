@@ -19,8 +19,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
-from trunkline.ovsdb import duplicate, member
-from trunkline.ovsdb.check import Check, deletion, no_sub_ports, physnet_checks, trunk_checks
+from trunkline.ovsdb import duplicate, member, trunk
+from trunkline.ovsdb.check import NEWS, NEWS_COLUMNS, Check, deletion, physnet_checks
 from trunkline.ovsdb.operation import (
     NamedUuid,
     decoded_rows,
@@ -192,23 +192,23 @@ class Northbound:
         refuse_twins(network_rows, port_rows)
         named = {row["name"]: f"network{number}" for number, row in enumerate(network_rows)}
         ids: dict[str, str] = {name: NamedUuid(uuid_name) for name, uuid_name in named.items()}
-        ids |= self._network_ids({row["network"] for row in port_rows} - ids.keys())
-        trunks = {row["parent"] for row in port_rows} - {None}
-        self._refuse_transparent(trunks - {row["name"] for row in port_rows})
+        ids |= self._ids("Network", sorted({row["network"] for row in port_rows} - ids.keys()))
+        port_rows = [row | {"network": ids[row["network"]]} for row in port_rows]
         parts = [row for row in port_rows if row["parent"] is not None]
-        wants = duplicate.wanted(port_rows, {name: id_ for name, id_ in ids.items() if name not in named})
+        transparent = {ids[row["name"]]: row["name"] for row in network_rows if row["vlan_transparent"]}
+        wants = duplicate.wanted(port_rows)
         checks = physnet_checks(network_rows) + duplicate.checks(wants)
-        checks += [check for row in parts for check in trunk_checks(row | {"network": ids[row["network"]]})]
         for pause_s in _pauses():
             keys = self._next_keys or self._read_next_keys()
             self._refuse_taken(wants)
+            self._refuse_trunks(parts, port_rows, transparent)
             after = {
                 "next_network_key": keys["next_network_key"] + len(network_rows),
                 "next_port_key": keys["next_port_key"] + len(port_rows),
             }
             operations: list[Operation] = [
                 select("NB_Global", only=tuple(keys)),
-                expect("NB_Global", rows=[keys], only=tuple(keys)),
+                _as_read(keys),
                 update("NB_Global", row=after),
             ]
             for number, row in enumerate(network_rows):
@@ -216,7 +216,7 @@ class Northbound:
                 operations.append(insert("Network", row | {"unique_key": key}, named[row["name"]]))
             for number, row in enumerate(port_rows):
                 key = keys["next_port_key"] + number
-                operations.append(insert("Port", row | {"unique_key": key, "network": ids[row["network"]]}))
+                operations.append(insert("Port", row | {"unique_key": key}))
             try:
                 self._commit([*operations, *checks])
             except TransactionError as error:
@@ -281,28 +281,16 @@ class Northbound:
                 changed["options"] = {key: value for key, value in options.items() if value}
             check_port(row | changed)
             if "network" in changed:
-                changed["network"] = self._network_ids({changed["network"]})[changed["network"]]
-            moves = changed.keys() & {"parent", "parent_vlan", "network"}
-            if changed.get("parent") is not None:
-                self._refuse_transparent({changed["parent"]})
+                changed["network"] = self._ids("Network", [changed["network"]])[changed["network"]]
+            guards: list[Operation] = []
+            moved = [row | changed] if changed.keys() & {"parent", "parent_vlan", "network"} else []
             wants = duplicate.added(row, row | changed)
-            guards = self._refuse_taken(wants)
-            checks = [
-                *(trunk_checks(row | changed) if moves else ()),
-                *duplicate.checks(wants),
-                *((duplicate.NEWS,) if changed.keys() & {"addresses", "network"} else ()),
-            ]
-            guarded = (
-                *(
-                    "port_security",
-                    "unknown_macs",
-                    "parent",
-                    "parent_vlan",
-                    "network",
-                    "options",
-                    "addresses",
-                ),
-            )
+            if moved or not duplicate.are_few(wants):
+                guards = [_as_read(self._read_next_keys())]
+                self._refuse_taken(wants)
+                self._refuse_trunks(moved, (), {})
+            checks = [*duplicate.checks(wants), *((NEWS,) if changed.keys() & NEWS_COLUMNS else ())]
+            guarded = ("port_security", "unknown_macs", "options", *sorted(NEWS_COLUMNS))
             if self._updated("Port", row, changed, guarded, checks, guards):
                 return
             time.sleep(pause_s)
@@ -315,7 +303,8 @@ class Northbound:
             NotFoundError: there is no such network.
             RefusedError: one still has ports.
         """
-        self._commit([step for name in _once(names) for step in deletion("Network", name)])
+        ids = self._ids("Network", _once(names))
+        self._commit([step for name, id_ in ids.items() for step in deletion("Network", name, id_)])
 
     def delete_ports(self, names: Iterable[str]) -> None:
         """Delete the ports called *names*, all or none.
@@ -325,8 +314,19 @@ class Northbound:
             RefusedError: one is a trunk with sub-ports that are not among *names*.
         """
         gone = _once(names)
-        deletions = [step for name in gone for step in deletion("Port", name)]
-        self._commit([*deletions, *(no_sub_ports(name) for name in gone)])
+        for pause_s in _pauses():
+            as_read = _as_read(self._read_next_keys())
+            ids = self._ids("Port", gone)
+            for found in self.read(*trunk.sub_port_selects(ids.keys())):
+                trunk.refuse_orphans(ids.keys(), found)
+            deletions = [step for name, id_ in ids.items() for step in deletion("Port", name, id_)]
+            try:
+                return self._commit([as_read, NEWS, *deletions])
+            except TransactionError as error:
+                if error.position:
+                    raise
+                time.sleep(pause_s)
+        raise RefusedError(f"other writers came first {_ATTEMPTS} times; try again")
 
     def delete_chassis(self, names: Iterable[str]) -> None:
         """Delete the chassis called *names*, and say of the ports that they held that none holds them.
@@ -335,8 +335,8 @@ class Northbound:
             NotFoundError: there is no such chassis.
         """
         steps: list[Operation | Check] = []
-        for name in _once(names):
-            steps += deletion("Chassis", name)
+        for name, id_ in self._ids("Chassis", _once(names)).items():
+            steps += deletion("Chassis", name, id_)
             steps.append(update("Port", ("chassis", "==", name), row={"chassis": None, "up": None}))
         self._commit(steps)
 
@@ -385,44 +385,39 @@ class Northbound:
             raise NotFoundError(no_such(table.lower(), name))
         return rows[0]
 
-    def _network_ids(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the UUID of each network in *names*, by name; raise NotFoundError where there is none."""
-        wanted = sorted(names)
-        found = self.read(
-            *(select("Network", ("name", "==", name), only=("_uuid", "name")) for name in wanted)
-        )
-        for name, rows in zip(wanted, found, strict=True):
-            if not rows:
-                raise NotFoundError(no_such("network", name))
-        return {rows[0]["name"]: rows[0]["_uuid"] for rows in found}
+    def _ids(self, table: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the UUIDs of the rows of *table* called *names*; raise NotFoundError where there is none."""
+        only = ("_uuid", "name")
+        if len(names) > trunk.FEW:
+            found = self.read(select(table, only=only))
+        else:
+            found = self.read(*(select(table, ("name", "==", name), only=only) for name in names))
+        id_by_name = {row["name"]: row["_uuid"] for rows in found for row in rows}
+        for name in names:
+            if name not in id_by_name:
+                raise NotFoundError(no_such(table.lower(), name))
+        return {name: id_by_name[name] for name in names}
 
-    def _refuse_transparent(self, parents: Iterable[str]) -> None:
-        """Raise RefusedError where one of *parents* is in a transparent network, so that it cannot be one.
+    def _refuse_trunks(
+        self, parts: Sequence[Row], rows: Sequence[Row], transparent: Mapping[str, str]
+    ) -> None:
+        """Raise RefusedError where one of *parts*, sub-ports or trunks among *rows*, cannot be what it says.
 
-        A tag of one of its VMs would reach the parent's VIF as that of a sub-port. Where a network turns
-        transparent later, the sub-port's chassis has a fault.
+        *transparent* are names of further transparent networks by UUID.
         """
-        for name in sorted(parents):
-            for port in self.read(select("Port", ("name", "==", name), only=("network",)))[0]:
-                where = (("_uuid", "==", port["network"]), ("vlan_transparent", "==", True))
-                for network in self.read(select("Network", *where, only=("name",)))[0]:
-                    raise RefusedError(
-                        f"port {name!r} cannot be a parent: network {network['name']!r} carries its VMs' "
-                        "tags; use --no-vlan-transparent there, or another --parent"
-                    )
+        if parts:
+            *there, networks = self.read(*trunk.selects(parts))
+            names = {network["_uuid"]: network["name"] for network in networks} | dict(transparent)
+            trunk.refuse_wrong(parts, [port for found in there for port in found] + list(rows), names)
 
-    def _refuse_taken(self, wants: duplicate.Wanted) -> list[Operation]:
+    def _refuse_taken(self, wants: duplicate.Wanted) -> None:
         """Raise RefusedError where another port has one of the many addresses in *wants*.
 
-        Returns the operation that holds a transaction to nothing of that having changed. Where there are few,
-        the database itself looks for them: `duplicate.checks`.
+        Where there are few, the database itself looks for them: `duplicate.checks`.
         """
-        if duplicate.are_few(wants):
-            return []
-        keys = self._read_next_keys()
-        for rows in self.read(*duplicate.selects(wants)):
-            duplicate.refuse_taken(wants, rows)
-        return [expect("NB_Global", rows=[keys], only=tuple(keys))]
+        if not duplicate.are_few(wants):
+            for rows in self.read(*duplicate.selects(wants)):
+                duplicate.refuse_taken(wants, rows)
 
     def _read_next_keys(self) -> Row:
         (rows,) = self.read(select("NB_Global", only=("next_network_key", "next_port_key")))
@@ -437,6 +432,11 @@ def _pauses() -> Iterator[float]:
     for _ in range(_ATTEMPTS):
         yield random.uniform(0, longest_s)
         longest_s = min(longest_s * 2, _LONGEST_PAUSE_S)
+
+
+def _as_read(keys: Row) -> Operation:
+    """Return the operation that holds a transaction to *keys* being those of now: see `NEWS`."""
+    return expect("NB_Global", rows=[keys], only=tuple(keys))
 
 
 def _by_name(rows: Iterable[Row]) -> list[Row]:

@@ -1,0 +1,110 @@
+"""What must hold of trunks: which port may be whose sub-port, by what the northbound holds and is about to.
+
+It is read, and the transaction is then held to nothing of it having changed (`trunkline.ovsdb.check.NEWS`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trunkline.ovsdb.operation import select
+from trunkline.ovsdb.refusal import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from trunkline.ovsdb.operation import Operation, Row
+
+FEW = 4
+"""How many ports are looked for one by one; where there are more, all ports are read at once."""
+
+_COLUMNS = ("name", "network", "parent", "parent_vlan")
+
+
+def selects(rows: Collection[Mapping[str, Any]]) -> list[Operation]:
+    """Return the operations that read what `refuse_wrong` must know of *rows*, ports to be written.
+
+    The last one is of the transparent networks, all others are of ports.
+    """
+    transparent = select("Network", ("vlan_transparent", "==", True), only=("_uuid", "name"))
+    if len(rows) > FEW:
+        return [select("Port", only=_COLUMNS), transparent]
+    names, parents = {row["name"] for row in rows}, {row["parent"] for row in rows} - {None}
+    return [
+        *(select("Port", ("name", "==", name), only=_COLUMNS) for name in sorted(parents)),
+        *(select("Port", ("parent", "==", name), only=_COLUMNS) for name in sorted(names | parents)),
+        transparent,
+    ]
+
+
+def refuse_wrong(
+    rows: Iterable[Mapping[str, Any]], there: Iterable[Row], transparent: Mapping[str, str]
+) -> None:
+    """Raise RefusedError where one of *rows*, ports as they will be, does not go with the others.
+
+    *there* are the ports that `selects` read, and *transparent* the names of the transparent networks by
+    UUID. A network is on a VIF once: Open vSwitch does not send a frame back out of the port that it came
+    in by. A tag of a VM in a transparent network would reach a parent's VIF as that of a sub-port.
+    """
+    wanted = list(rows)
+    port_by_name: dict[str, Mapping[str, Any]] = {row["name"]: row for row in there}
+    port_by_name |= {row["name"]: row for row in wanted}
+    names_by_place: dict[tuple[str, str, Any], set[str]] = {}
+    for name, port in port_by_name.items():
+        for place in _places(port):
+            names_by_place.setdefault(place, set()).add(name)
+    parents = {port["parent"] for port in port_by_name.values()}
+    for row in wanted:
+        name, parent = row["name"], row["parent"]
+        if parent is None:
+            if (name, "network", row["network"]) in names_by_place:
+                raise RefusedError(f"port {name!r} has a sub-port in that network; pick another --network")
+            continue
+        trunk = port_by_name.get(parent)
+        _refuse_parent(parent, trunk, transparent)
+        if len(names_by_place[parent, "tag", row["parent_vlan"]]) > 1:
+            raise RefusedError(
+                f"port {parent!r} already has a sub-port with tag {row['parent_vlan']}; "
+                "pick another --parent-vlan"
+            )
+        if trunk is not None and trunk["network"] == row["network"]:
+            raise RefusedError(f"port {parent!r} is in the same network; pick another --network or --parent")
+        if len(names_by_place[parent, "network", row["network"]]) > 1:
+            raise RefusedError(
+                f"port {parent!r} already has a sub-port in that network; pick another --network"
+            )
+        if name in parents:
+            raise RefusedError(
+                f"port {name!r} has sub-ports, so it cannot be one; take --parent from them first"
+            )
+
+
+def _places(port: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    parent = port["parent"]
+    if parent is None:
+        return []
+    return [(parent, "tag", port["parent_vlan"]), (parent, "network", port["network"])]
+
+
+def _refuse_parent(name: str, port: Mapping[str, Any] | None, transparent: Mapping[str, str]) -> None:
+    if port is None or port["parent"] is not None:
+        raise RefusedError(f"port {name!r} cannot be a parent: there is none, or it is a sub-port itself")
+    if port["network"] in transparent:
+        raise RefusedError(
+            f"port {name!r} cannot be a parent: network {transparent[port['network']]!r} carries its VMs' "
+            "tags; use --no-vlan-transparent there, or another --parent"
+        )
+
+
+def sub_port_selects(names: Collection[str]) -> list[Operation]:
+    """Return the operations that read the sub-ports of the ports called *names*."""
+    if len(names) > FEW:
+        return [select("Port", ("parent", "!=", None), only=("name", "parent"))]
+    return [select("Port", ("parent", "==", name), only=("name", "parent")) for name in sorted(names)]
+
+
+def refuse_orphans(names: Collection[str], there: Iterable[Row]) -> None:
+    """Raise RefusedError where one of the ports *there* has a parent among *names*, and is not itself."""
+    for row in there:
+        if row["parent"] in names and row["name"] not in names:
+            raise RefusedError(f"port {row['parent']!r} has sub-ports; delete them with it, or before it")
