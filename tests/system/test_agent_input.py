@@ -244,3 +244,18 @@ def test_what_others_write_into_its_row_the_agent_writes_over(
     nonsense = ["map", [[ODD, ODD]]] if column == "bridge_mappings" else ODD
     site.transact({"op": "update", "table": "Chassis", "where": [], "row": {column: nonsense}})
     until(lambda: site.nb.chassis("c1")[column] == before, "mended")
+
+
+def test_an_option_that_is_none_is_a_fault_and_the_port_works(site: Site, chassis: DummyChassis) -> None:
+    for options, said in (
+        ({"anounce": "false"}, "there is no option 'anounce'; did you mean announce?"),
+        ({"announce": "maybe"}, "option announce is 'maybe'; use true or false"),
+    ):
+        row = {"options": ["map", [list(pair) for pair in options.items()]]}
+        site.transact({"op": "update", "table": "Port", "where": [["name", "==", "a"]], "row": row})
+        assert faults(site) == {"port a": said}
+        assert (site.bindings()["a"], works(chassis)) == (("c1", True), True)
+    # What is wrong already does not keep others from being set, and can be taken away.
+    site.nb.set_port("a", {"options": {"control-frames": "false"}})
+    site.nb.set_port("a", {"options": {"announce": ""}})
+    assert faults(site) == {}

@@ -96,6 +96,57 @@ def test_rule_9_of_section_6_a_bad_mapping_is_a_fault_and_the_others_work(
     assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
 
 
+def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: DummyChassis) -> None:
+    remote = site.served.remote
+    wrong = {
+        "trunkline-vlan-pruning": (
+            "maybe",
+            "'maybe' is neither true nor false, and counts as true; correct it",
+        ),
+        "trunkline-bridge-mapping": (
+            "physnet2:br-phys2",
+            "there is no such setting; did you mean trunkline-bridge-mappings?",
+        ),
+        "trunkline-nb": (
+            f"{remote},foo",
+            "'foo' is no remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT",
+        ),
+        "trunkline-datapath-type": (
+            "netdev",
+            "br-int exists with dummy, and the setting is for one that the agent creates; run: ovs-vsctl "
+            "set Bridge br-int datapath_type=netdev (it cuts off all VMs for a moment), or correct it",
+        ),
+    }
+    chassis.set(**{key: value for key, (value, _) in wrong.items()})
+    site.sync()
+    found = site.nb.chassis("c1")["faults"]
+    assert {key: found.get(f"setting {key}") for key in wrong} == {
+        key: words for key, (_, words) in wrong.items()
+    }
+    assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
+    chassis.set(**(dict.fromkeys(wrong) | {"trunkline-nb": remote}))
+    site.sync()
+    assert list(site.nb.chassis("c1")["faults"]) == ["network net2"]
+    # Without any remote there is nothing to go by but the last ones.
+    chassis.set(**{"trunkline-nb": "foo"})
+    site.sync()
+    assert site.nb.chassis("c1")["faults"]["settings"] == (
+        "trunkline-nb: 'foo' is no remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT"
+    )
+
+
+def test_a_networks_fault_says_what_is_wrong_with_its_mapping(site: Site, chassis: DummyChassis) -> None:
+    assert chassis.faults["network net2"].startswith(
+        "physical network physnet2 is not mapped to a bridge here"
+    )
+    chassis.set(**{MAPPINGS: "physnet1:br-phys1,physnet2:br-phys2"})
+    site.sync()
+    assert site.nb.chassis("c1")["faults"] == {
+        "mapping physnet2": "bridge br-phys2 does not exist; create it, or correct trunkline-bridge-mappings"
+    }
+    assert site.bindings()["b"] == ("c1", False)
+
+
 def test_rule_7_of_section_6_a_bridge_that_is_deleted_and_comes_back_is_wired(
     site: Site, chassis: DummyChassis
 ) -> None:
@@ -303,7 +354,7 @@ def test_an_integration_bridge_that_is_left_becomes_what_it_was(site: Site, chas
     until(lambda: ours_on(chassis, "br-new") and not ours_on(chassis, "br-int"), "moved")
     chassis.set(**{BRIDGE: None})
     until(lambda: ours_on(chassis, "br-int") and not ours_on(chassis, "br-new"), "moved back")
-    site.await_up("a", "b")
+    site.await_up("a")
     site.sync()
     assert chassis.get("Bridge", "br-new", "fail_mode") == "secure", "its VIF would be joined with others"
     # Another agent goes on where this one ended.

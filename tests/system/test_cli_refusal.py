@@ -84,6 +84,8 @@ REFUSALS = [
     ),
     (f"{CREATE_PORT} --allowed-address 02:00:00:00:00:0e,192.0.2.0/33", 2, None),
     ("port set web1 --option announce", 2, None),
+    ("port set web1 --option anounce=false", 2, "there is no option 'anounce'; did you mean announce?"),
+    ("port set web1 --option announce=0", 2, "option announce is '0'; use true or false"),
     (
         "network set web --remote-ports learned --unknown-unicast drop",
         2,
@@ -241,10 +243,10 @@ def test_options_are_added_one_by_one_and_an_empty_value_takes_one_away(remote: 
         shown: dict[str, dict[str, str]] = json.loads(typed("port show web1 -o json", remote).out)
         return shown["options"]
 
-    assert typed("port set web1 --option announce=false --option note=a=b", remote) == (0, "", "")
-    assert options() == {"announce": "false", "note": "a=b"}
+    assert typed("port set web1 --option announce=false --option first-chassis=a=b", remote) == (0, "", "")
+    assert options() == {"announce": "false", "first-chassis": "a=b"}
     assert typed("port set web1 --option announce=", remote) == (0, "", "")
-    assert options() == {"note": "a=b"}
+    assert options() == {"first-chassis": "a=b"}
     assert typed(f"{CREATE_PORT} --option announce=false --option x=", remote).code == 0
     assert json.loads(typed("port show web2 -o json", remote).out)["options"] == {"announce": "false"}
 

@@ -46,6 +46,8 @@ def test_a_network_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], 
             {"options": {"control-frames": "true"}},
             "--option control-frames=true needs port security off; add --no-port-security",
         ),
+        ({"options": {"anounce": "false"}}, "there is no option 'anounce'; did you mean announce?"),
+        ({"options": {"announce": "no"}}, "option announce is 'no'; use true or false"),
         (
             {"parent": "trunk"},
             "a sub-port has both a parent and a tag; give --parent and --parent-vlan together",

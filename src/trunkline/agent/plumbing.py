@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from trunkline.agent.log import Log
-from trunkline.agent.settings import Settings
+from trunkline.agent.settings import DATAPATH_TYPE, Settings
 from trunkline.agent.trunk import Trunk, Trunks
 from trunkline.core.model import Network, Uplink
 from trunkline.core.snapshot import Snapshot
 from trunkline.openflow.trouble import Trouble
-from trunkline.ovsdb import nic, wiring
+from trunkline.ovsdb import integration_bridge, nic, wiring
 from trunkline.ovsdb.nic import Nic
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.vswitch import SwitchReplica
@@ -36,6 +36,7 @@ class Plumbing:
     def __init__(self, switch: SwitchReplica) -> None:
         self.switch = switch
         self.fault_by_physnet: dict[str, str] = {}
+        self._datapath_fault: str | None = None
         self.is_due = False
         self.refusals = Trouble(
             lambda error: log.error("the switch's database refused a write", error=error),
@@ -101,6 +102,12 @@ class Plumbing:
         if not self.is_due or not self.switch.is_connected:
             return None
         uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring)
+        bridge = self.switch.row("Bridge", settings.wiring.bridge)
+        self._datapath_fault = (
+            None
+            if bridge is None
+            else integration_bridge.datapath_fault(bridge, settings.wiring.datapath_type)
+        )
         self._live = {
             mapping.physnet: wiring.trunks(self.switch, mapping)
             for mapping in settings.wiring.mappings
@@ -203,9 +210,11 @@ class Plumbing:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What does not work of the mappings, and whether the switch parses more tags than it may."""
-        mappings = {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
-        return mappings | wiring.limit_faults(self.switch)
+        """What does not work of mappings and bridge, and whether the switch parses more tags than it may."""
+        faults = {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
+        if self._datapath_fault is not None:
+            faults[f"setting {DATAPATH_TYPE}"] = self._datapath_fault
+        return faults | wiring.limit_faults(self.switch)
 
     def network_fault(self, network: Network, settings: Settings) -> str | None:
         """Return why *network* does not reach its physical network as it should, None where it does.

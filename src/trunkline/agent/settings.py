@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trunkline.core.error import TrunklineError
+from trunkline.core.spelling import meant
 from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.rpc import Tls
 from trunkline.ovsdb.vswitch import NB_IDENTITY
@@ -18,6 +19,13 @@ INTEGRATION_BRIDGE = "trunkline-integration-bridge"
 DATAPATH_TYPE = "trunkline-datapath-type"
 VLAN_PRUNING = "trunkline-vlan-pruning"
 AUDIT_INTERVAL = "trunkline-audit-interval"
+
+KEYS = frozenset(
+    {NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE, VLAN_PRUNING, AUDIT_INTERVAL, NB_IDENTITY}
+)
+"""Every setting there is; others that begin alike are mistakes."""
+
+_LAST_PORT = 65535
 
 DEFAULT_AUDIT_INTERVAL_S = 60
 
@@ -87,7 +95,7 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
                 f"{key} is not set for this chassis; "
                 f"run: ovs-vsctl set Open_vSwitch . external_ids:{key}={example}"
             )
-    nb_remotes = external_ids[NB].strip()
+    nb_remotes, remote_faults = _remotes(external_ids[NB])
     is_tls = any(remote.strip().startswith("ssl:") for remote in nb_remotes.split(","))
     if is_tls and not (tls and all(tls)):
         raise SettingsError(
@@ -95,8 +103,9 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
             "run: ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem"
         )
     bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or integration_bridge.DEFAULT
-    _check_names(nb_remotes, bridge)
+    _check_bridge(bridge)
     mappings, faults = _mappings(external_ids.get(BRIDGE_MAPPINGS, ""))
+    faults |= remote_faults | _unknown(external_ids)
     datapath_type = external_ids.get(DATAPATH_TYPE, "").strip()
     if datapath_type not in ("", "system", "netdev"):
         faults[f"setting {DATAPATH_TYPE}"] = f"{datapath_type!r} is neither system nor netdev; correct it"
@@ -107,6 +116,11 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
             f"{interval[:20]!r} is not a number of seconds below 1,000,000; correct it"
         )
         interval = str(DEFAULT_AUDIT_INTERVAL_S)
+    pruning = external_ids.get(VLAN_PRUNING, "").strip().lower()
+    if pruning not in ("", "true", "false"):
+        faults[f"setting {VLAN_PRUNING}"] = (
+            f"{pruning[:20]!r} is neither true nor false, and counts as true; correct it"
+        )
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
         nb_remotes=nb_remotes,
@@ -114,26 +128,59 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
         nb_identity=external_ids.get(NB_IDENTITY, "").strip() or None,
         audit_interval_s=int(interval),
         nb_tls=tls if is_tls else None,
-        is_pruned=external_ids.get(VLAN_PRUNING, "").strip().lower() != "false",
+        is_pruned=pruning != "false",
         faults=faults,
     )
 
 
-def _check_names(nb_remotes: str, bridge: str) -> None:
-    if not nb_remotes.isprintable():
+def _remotes(text: str) -> tuple[str, dict[str, str]]:
+    """Return the remotes that *text* lists, as far as they are such, and a fault where one is not.
+
+    Raises:
+        SettingsError: none is.
+
+    >>> _remotes("tcp:192.0.2.1:6641, unix:/nb.sock")
+    ('tcp:192.0.2.1:6641,unix:/nb.sock', {})
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    faults = [fault for fault in map(_remote_fault, parts) if fault is not None]
+    remotes = ",".join(part for part in parts if _remote_fault(part) is None)
+    if not remotes:
+        raise SettingsError(f"{NB}: {faults[0] if faults else 'it names no remote; write tcp:HOST:PORT'}")
+    return remotes, {f"setting {NB}": "; ".join(faults)} if faults else {}
+
+
+def _remote_fault(remote: str) -> str | None:
+    if not remote.isprintable():
         # `ovs` writes remotes into the log as they are.
-        raise SettingsError(f"{NB} {nb_remotes[:40]!r} has characters that no remote has; correct it")
-    for remote in nb_remotes.split(","):
-        kind, _, path = remote.strip().partition(":")
-        if kind == "unix" and len(path.rpartition("/")[2].encode()) > _SOCKET_NAME_BYTES:
-            raise SettingsError(
-                f"{NB} names a socket of more than {_SOCKET_NAME_BYTES} bytes; give it a shorter name"
-            )
+        return f"{remote[:40]!r} has characters that no remote has; correct it"
+    kind, _, place = remote.partition(":")
+    if kind == "unix" and len(place.rpartition("/")[2].encode()) > _SOCKET_NAME_BYTES:
+        return f"it names a socket of more than {_SOCKET_NAME_BYTES} bytes; give it a shorter name"
+    host, _, port = place.rpartition(":")
+    is_port = (
+        port.isascii() and port.isdecimal() and len(port) <= len("65535") and 0 < int(port) <= _LAST_PORT
+    )
+    if (kind == "unix" and place) or (kind in ("tcp", "ssl") and host and is_port):
+        return None
+    return f"{remote[:40]!r} is no remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT"
+
+
+def _check_bridge(bridge: str) -> None:
     if "/" in bridge or not bridge.isprintable() or len(bridge.encode()) > _BRIDGE_NAME_BYTES:
         raise SettingsError(
             f"{INTEGRATION_BRIDGE} {bridge[:40]!r} cannot name a bridge; "
             f"give at most {_BRIDGE_NAME_BYTES} printable characters without a slash"
         )
+
+
+def _unknown(external_ids: Mapping[str, str]) -> dict[str, str]:
+    """Return a fault for each key that looks like a setting and is none."""
+    faults = {}
+    for key in external_ids.keys() - KEYS:
+        if key.startswith("trunkline-"):
+            faults[f"setting {key[:80]}"] = f"there is no such setting; {meant(key, KEYS)}"
+    return faults
 
 
 def _mappings(text: str) -> tuple[tuple[BridgeMapping, ...], dict[str, str]]:

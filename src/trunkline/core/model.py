@@ -59,7 +59,7 @@ class Port(NamedTuple):
     first; empty means whichever has the VIF. *chassis* is the one that holds it now. A sub-port of a trunk
     has *parent*, the name of the port whose VIF it shares, and *parent_vlan*, its tag there (1–4094).
     *passes_control* asks for control frames (`frame.CONTROL_GROUPS`) to and from it; only an unsecured port
-    gets them.
+    gets them. *option_fault* says which of its options is passed over, and why.
     """
 
     id: UUID
@@ -80,6 +80,7 @@ class Port(NamedTuple):
     is_announced: bool = True
     may_share_addresses: bool = False
     passes_control: bool = False
+    option_fault: str | None = None
 
 
 class Vif(NamedTuple):

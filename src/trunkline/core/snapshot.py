@@ -84,7 +84,10 @@ class Snapshot(Rows):
             case Subject.PORT, UUID():
                 port = self.ports.get(id_)
                 if port is not None:
-                    fault = self._seats[id_].fault or _port_fault(port) or self._address_fault(port)
+                    own_fault = port.option_fault if self.is_local(id_) else None
+                    fault = (
+                        self._seats[id_].fault or _port_fault(port) or self._address_fault(port) or own_fault
+                    )
                     view = self._port_view(port)
             case Subject.MAC, MacId():
                 view = self._shared_mac_view(id_)

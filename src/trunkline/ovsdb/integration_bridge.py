@@ -110,6 +110,20 @@ def amend(row: Any) -> list[str]:
     return [amendment.deed for amendment in found]
 
 
+def datapath_fault(row: Any, datapath_type: str) -> str | None:
+    """Return why the bridge of this *row* does not have the *datapath_type* that was set; '' is not set.
+
+    Another one takes a new bridge, which cuts off every VM: that is for the operator to say when.
+    """
+    name, actual = one(row, "name"), one(row, "datapath_type") or "system"
+    if datapath_type in ("", actual):
+        return None
+    return (
+        f"{name} exists with {actual}, and the setting is for one that the agent creates; run: ovs-vsctl "
+        f"set Bridge {name} datapath_type={datapath_type} (it cuts off all VMs for a moment), or correct it"
+    )
+
+
 def create(switch: SwitchReplica, transaction: Any, name: str, datapath_type: str) -> None:
     """Add the integration bridge *name* to *transaction*."""
     interface = transaction.insert(switch.table("Interface"))

@@ -29,6 +29,7 @@ from trunkline.ovsdb.operation import (
     select,
     update,
 )
+from trunkline.ovsdb.port_option import check_options
 from trunkline.ovsdb.refusal import (
     NotFoundError,
     RefusedError,
@@ -268,6 +269,8 @@ class Northbound:
             InvalidValueError, AddressError: the port would be wrong by itself.
             RefusedError, NotFoundError: it would not go with what there is.
         """
+        # Those that are there already and wrong are no reason to refuse a change of others.
+        check_options(changes.get("options", {}))
         for pause_s in _pauses():
             row = self._row("Port", name)
             changed = canonical_port(changes)

@@ -24,6 +24,9 @@ Before version 1.1.0 of the schema it was a key of `external_ids`.
 FIRST_CHASSIS = "first-chassis"
 """The key of a port's `options` that names the first of several requested chassis, for a role to compare."""
 
+ANNOUNCE = "announce"
+"""The key of a port's `options` that, where it is `false`, keeps the port from being announced."""
+
 CONTROL_FRAMES = "control-frames"
 """The key of a port's `options` that, where it is `true`, lets control frames pass to and from the port."""
 

@@ -17,6 +17,7 @@ from trunkline.core.address import (
 )
 from trunkline.core.error import InvalidValueError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED
+from trunkline.ovsdb.port_option import check_options
 from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class PortSpec:
         """Return the columns of the port's row, addresses canonical; *network* is still a name."""
         row = {name: getattr(self, name) for name in self.__slots__}
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
+        check_options(self.options)
         first = first_chassis(self.requested_chassis)
         if first is not None:
             row["options"][FIRST_CHASSIS] = first

@@ -8,7 +8,8 @@ from trunkline.core.address import AddressError, mac_text, parse_allowed_pair, p
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED, AllowedPair, Network, Port
 from trunkline.ovsdb.datum import every, one, pairs, several
-from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES
+from trunkline.ovsdb.port_option import option_fault
+from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, ANNOUNCE, CONTROL_FRAMES
 
 _MAX_VLAN_ID, _MAX_NETWORK_KEY, _MAX_PORT_KEY = 4094, (1 << 24) - 1, (1 << 32) - 1
 """What the pipeline has room for. Our schema lets no other value in; that of another program may."""
@@ -87,9 +88,10 @@ def port_of(row: Any) -> Port:
         is_up=bool(is_up),
         parent=parent,
         parent_vlan=parent_vlan,
-        is_announced=options.get("announce") != "false",
+        is_announced=options.get(ANNOUNCE) != "false",
         may_share_addresses=options.get(ALLOW_DUPLICATE_IP) == "true",
         passes_control=options.get(CONTROL_FRAMES) == "true",
+        option_fault=option_fault(options) if options else None,
     )
 
 
