@@ -194,6 +194,11 @@ class Following:
                 f"{self.nb.misfit}; what is known stays. Correct trunkline-nb, upgrade the older side, or "
                 "restore the northbound from a backup"
             )
+        for host, reason in (self.nb.unknown_hosts if self.nb is not None else {}).items():
+            own["northbound"] = (
+                f"host {host} of trunkline-nb is not found: {reason}; correct it, or see how this host looks "
+                "names up"
+            )
         if self._tenure.fault is not None:
             own |= {"system-id": self._tenure.fault}
         return own | (self.nb.row_faults if self.nb is not None else {})

@@ -17,11 +17,12 @@ import ovs.stream
 import ovs.timeval
 import ovs.vlog
 
-from trunkline.ovsdb import parser
+from trunkline.ovsdb import lookup, parser
 from trunkline.ovsdb.columns import Columns, defaults
 from trunkline.ovsdb.fit import Fit, fit
 from trunkline.ovsdb.patience import SHORTEST_MS, Patience
 
+lookup.install()
 parser.install()
 
 _log = ovs.vlog.Vlog("replica")
@@ -70,7 +71,6 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
         self.fit = Fit()
         self._judge = judge
         self._ids_by_table: dict[Any, set[UUID]] = {}
-        self._defaults_by_table: dict[Any, dict[str, Any]] = {}
         super().__init__(remotes, helper, probe_interval=SHORTEST_MS, leader_only=False)
         for table in self.tables.values():
             table.rows = _Rows()
@@ -109,9 +109,10 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
         return self.fit.reason is None
 
     def _Idl__create_row(self, table: Any, row_id: UUID) -> Any:  # noqa: N802
-        default_by_column = self._defaults_by_table.get(table)
+        # They go with the table: the IDL makes those of the server's own database anew at each connection.
+        default_by_column = vars(table).get("default_by_column")
         if default_by_column is None:
-            default_by_column = self._defaults_by_table[table] = defaults(table)
+            default_by_column = table.default_by_column = defaults(table)
         return ovs.db.idl.Row(self, table, row_id, Columns(table, default_by_column))
 
     def _Idl__add_default(self, table: Any, row_update: Any) -> None:  # noqa: N802
@@ -210,6 +211,11 @@ class Replica:
     def misfit(self) -> str | None:
         """Why the database at the server that answered last is not read; None where it is."""
         return self._idl.fit.reason
+
+    @property
+    def unknown_hosts(self) -> dict[str, str]:
+        """Why host names of the remotes were not found, by host name; none while the server is there."""
+        return {} if self.is_connected else lookup.failures(self.remotes)
 
     def lacks(self, table: str, column: str) -> bool:
         """Return whether the server does not know that column."""

@@ -11,6 +11,7 @@ import ovs.socket_util
 import ovs.stream
 import ovs.vlog
 
+from trunkline.ovsdb.lookup import by_address
 from trunkline.ovsdb.rpc import Tls
 
 _vlog = ovs.vlog.Vlog("tls")
@@ -21,9 +22,12 @@ class _TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
 
     @staticmethod
     def _open(suffix: str, dscp: int) -> tuple[int, Any]:
+        place = by_address(suffix)
+        if place is None:
+            return errno.EHOSTUNREACH, None
         # A file that is missing or no PEM raises in `ovs`; the session then tries again, with backoff.
         try:
-            opened: tuple[int, Any] = ovs.stream.SSLStream._open(suffix, dscp)
+            opened: tuple[int, Any] = ovs.stream.SSLStream._open(place, dscp)
         except (OSError, ValueError, TypeError) as error:
             _vlog.warn(f"the files for ssl: cannot be used error={str(error)!r}")
             return errno.EPROTO, None
