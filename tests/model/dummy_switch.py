@@ -83,7 +83,7 @@ class DummySwitch:
 
     def vsctl(self, *arguments: str) -> str:
         """Run `ovs-vsctl`; returns when ovs-vswitchd has done what was asked."""
-        return self._run("ovs-vsctl", "--timeout=20", *arguments)
+        return self._run("ovs-vsctl", "--timeout=60", *arguments)
 
     @property
     def log(self) -> str:
@@ -102,7 +102,7 @@ class DummySwitch:
             input=stdin,
             text=True,
             capture_output=True,
-            timeout=30,
+            timeout=70,
             check=False,
         )
         assert done.returncode == 0, (command[:3], done.stderr)
