@@ -49,8 +49,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "unique_key": "The port key: `reg6` and `reg7` in the pipeline.",
         "network": "The network that it is in; a network that has ports cannot be deleted.",
         "mac": "Its MAC address, in lower case with colons; any other spelling is a fault.",
-        "addresses": "Its IP addresses, 1,024 at most. Where there is none, port security checks the "
-        "MAC only.",
+        "addresses": "Its IP addresses, 1,024 at most. Where there is none, and no allowed pair gives its "
+        "own MAC a prefix, port security holds it to its MAC only.",
         "enabled": "Whether it may send and receive. Empty: yes.",
         "port_security": "Whether it may send from its own and its allowed addresses only. Empty: yes.",
         "allowed_address_pairs": "Further MACs, 1,024 pairs at most, each as `MAC` or `MAC,IP-or-prefix`, "
