@@ -20,6 +20,7 @@ import ovs.stream
 import pytest
 from dummy_chassis import TIMEOUT_S, DummyChassis, Site
 
+from trunkline.agent import upkeep
 from trunkline.agent.agent import Agent
 from trunkline.agent.forwarding import Forwarding
 
@@ -47,6 +48,8 @@ class Resting:
             audit(forwarding)
 
         monkeypatch.setattr(Forwarding, "audit", noted_audit)
+        # What is asked every second may be due while the loop is looked at.
+        monkeypatch.setattr(upkeep, "INTERVAL_S", 3600.0)
 
         def noted_send(stream: Any, data: Any) -> Any:
             count = send(stream, data)

@@ -26,6 +26,8 @@ def loop() -> Iterator[Resting]:
         site.network("net2", 102)
         site.port("a")
         chassis.plug("a")
+        # With it there is more to do, and in an order.
+        chassis.set(**{"trunkline-vlan-pruning": "true"})
         loop = Resting(site, chassis, monkeypatch)
         try:
             loop.until_settled()
@@ -130,7 +132,7 @@ def a_mapping_changes(loop: Resting) -> None:
 
 
 def pruning_is_set(loop: Resting) -> None:
-    for value in ("false", None):
+    for value in (None, "true"):
         loop.chassis.set(**{"trunkline-vlan-pruning": value})
         loop.until_settled()
 

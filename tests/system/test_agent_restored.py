@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 
+from trunkline.agent.plumbing import Plumbing
+from trunkline.agent.settings import settings
 from trunkline.lab import command
+from trunkline.ovsdb.vswitch import SwitchReplica
 
 pytestmark = pytest.mark.system
 
@@ -73,6 +77,39 @@ def test_an_older_copy_of_the_database_is_followed(site: Site, chassis: DummyCha
     chassis.agent.await_settled()
     assert chassis.faults == {}
     assert chassis.receive("a", HELLO) == {"c": [HELLO], NIC: [ethernet(BROADCAST, A, 101)]}
+
+
+def test_no_flow_is_sent_before_the_switch_has_answered_for_another_database(site: Site) -> None:
+    """What it says of ofports is of another time: those may be others' by now."""
+    chassis = site.chassis(is_running=False)
+    old = site.folder / "old.db"
+    with closing(SwitchReplica(chassis.switch.remote)) as switch:
+        plumbing = Plumbing(switch)
+
+        def step(is_so: Callable[[], bool]) -> Callable[[], bool]:
+            def taken() -> bool:
+                switch.changes(switch.run())
+                if switch.is_synced and switch.external_ids:
+                    switch.watch("br-int")
+                    plumbing.run(settings(switch.external_ids, None), are_flows_applied=False)
+                return is_so()
+
+            return taken
+
+        until(step(lambda: switch.is_synced and plumbing.is_settled), "settled")
+        read = settings(switch.external_ids, None)
+        assert plumbing.is_ready(read)
+        shutil.copy(conf_db(chassis), old)
+        chassis.set(**{"trunkline-audit-interval": "5"})
+        until(step(lambda: "trunkline-audit-interval" in switch.external_ids), "read")
+        with chassis.busy():
+            replace_file(chassis, lambda place: shutil.copy(old, place))
+            plumbing.is_due = True
+            until(step(lambda: switch.is_replaced and not switch.is_to_be_called), "called")
+            assert not plumbing.is_ready(read)
+        until(step(lambda: plumbing.is_ready(read)), "answered")
+        assert switch.is_realized
+    site.is_checked = False
 
 
 def test_a_database_that_is_new_and_empty_is_a_fault_and_then_followed(

@@ -9,6 +9,9 @@ import re
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from scapy.contrib.igmp import IGMP
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
 
 pytestmark = pytest.mark.system
 
@@ -35,8 +38,57 @@ def arrived(chassis: DummyChassis) -> int:
     return int(counted[1])
 
 
-def test_the_uplink_carries_just_the_vlans_in_use_here(site: Site) -> None:
+def pruned(site: Site) -> DummyChassis:
+    """Return a chassis whose operator wants its uplinks pruned."""
+    chassis = site.chassis(is_running=False)
+    chassis.set(**{"trunkline-vlan-pruning": "true"})
+    chassis.start_agent()
+    return chassis
+
+
+def learnt(chassis: DummyChassis) -> list[list[str]]:
+    """Return what the provider bridge has learnt: port, VLAN, and MAC or multicast group."""
+    shown = (chassis.switch.appctl(f"{kind}/show", "br-phys1") for kind in ("fdb", "mdb"))
+    return sorted(line.split()[:3] for text in shown for line in text.splitlines()[1:] if line.strip())
+
+
+def test_what_a_provider_bridge_has_learnt_outlasts_what_changes_here(site: Site) -> None:
+    """Unicast to a VM does not leak to the wire, and no snooped group goes dark, until the VM speaks."""
     chassis = site.chassis()
+    use_normal_switching(chassis)
+    chassis.switch.vsctl("set", "Bridge", "br-phys1", "mcast_snooping_enable=true")
+    chassis.plug("host", bridge="br-phys1")
+    for number in (101, 102, 103):
+        site.network(f"vlan{number}", number)
+    site.network("flat", None)
+    for name, network in {"a": "vlan101", "b": "vlan102", "f": "flat"}.items():
+        site.port(name, network)
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    a, group = mac_of("a"), "01:00:5e:01:02:03"
+    join = (
+        Ether(src=a, dst=group)
+        / IP(src="10.0.0.1", dst="239.1.2.3", ttl=1)
+        / IGMP(type=0x16, gaddr="239.1.2.3")
+    )
+    chassis.receive("a", ethernet(BROADCAST, a), bytes(join))
+    before = learnt(chassis)
+    assert [entry[1:] for entry in before] == [["101", a], ["101", "239.1.2.3"]]
+    for name in ("b", "f"):
+        chassis.plug(name)
+        site.await_up(name)
+    site.sync()
+    chassis.unplug("b")
+    site.await_up("b", is_up=False)
+    site.nb.set_network("vlan102", {"segmentation_id": 202})
+    site.sync()
+    assert learnt(chassis) == before
+    assert chassis.receive("host", ethernet(a, OUTSIDE, 101)) == {"a": [ethernet(a, OUTSIDE)]}
+
+
+def test_the_uplink_carries_just_the_vlans_in_use_here(site: Site) -> None:
+    chassis = pruned(site)
     assert trunk(chassis) == ("trunk", "[4095]"), "an empty column would let every VLAN through"
     site.network("vlan101", 101)
     site.network("vlan102", 102)
@@ -69,7 +121,7 @@ def test_the_uplink_carries_just_the_vlans_in_use_here(site: Site) -> None:
 
 
 def test_a_transparent_flat_network_needs_every_vlan(site: Site) -> None:
-    chassis = site.chassis()
+    chassis = pruned(site)
     site.network("clearflat", None, vlan_transparent=True)
     site.port("a", "clearflat")
     chassis.plug("a")
@@ -83,7 +135,7 @@ def test_a_transparent_flat_network_needs_every_vlan(site: Site) -> None:
 
 
 def test_frames_of_vlans_that_are_not_in_use_do_not_arrive(site: Site) -> None:
-    chassis = site.chassis()
+    chassis = pruned(site)
     use_normal_switching(chassis)
     site.network("vlan101", 101)
     site.port("a", "vlan101")
@@ -99,17 +151,17 @@ def test_frames_of_vlans_that_are_not_in_use_do_not_arrive(site: Site) -> None:
     assert chassis.receive("a", ethernet(OUTSIDE, mac_of("a"))) == {
         NIC: [ethernet(OUTSIDE, mac_of("a"), 101)]
     }
-    chassis.set(**{"trunkline-vlan-pruning": "false"})
+    chassis.set(**{"trunkline-vlan-pruning": None})
     until(lambda: trunk(chassis) == ("[]", "[]"), "every VLAN")
     chassis.agent.await_settled()
     chassis.receive(NIC, *foreign)
     assert arrived(chassis) > before + 1
-    chassis.set(**{"trunkline-vlan-pruning": None})
+    chassis.set(**{"trunkline-vlan-pruning": "true"})
     until(lambda: trunk(chassis) == ("trunk", "[101]"), "VLAN 101 alone")
 
 
 def test_a_flat_network_works_through_a_pruned_uplink(site: Site) -> None:
-    chassis = site.chassis()
+    chassis = pruned(site)
     use_normal_switching(chassis)
     site.network("flat", None)
     site.port("f", "flat")
@@ -123,7 +175,7 @@ def test_a_flat_network_works_through_a_pruned_uplink(site: Site) -> None:
 
 
 def test_a_vlan_is_let_through_before_there_are_flows_for_it_and_until_there_are_none(site: Site) -> None:
-    chassis = site.chassis()
+    chassis = pruned(site)
     site.network("vlan101", 101)
     site.port("a", "vlan101")
     seen = len(chassis.agent.log)

@@ -205,7 +205,6 @@ def test_vlan_limit_is_held_at_1_where_networks_are_transparent_and_put_back_at_
 
 def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(site: Site) -> None:
     chassis = site.chassis(is_running=False)
-    chassis.set(**{"trunkline-vlan-pruning": "false"})
     chassis.switch.vsctl("set", "Open_vSwitch", ".", "other_config:vlan-limit=2")
     with closing(SwitchReplica(chassis.switch.remote)) as switch:
         plumbing = Plumbing(switch)

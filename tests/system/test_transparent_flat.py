@@ -44,7 +44,9 @@ def trunk(chassis: DummyChassis) -> str:
 
 
 def test_beside_a_vlan_network_no_tag_passes_wherever_its_ports_are(site: Site) -> None:
-    chassis = site.chassis()
+    chassis = site.chassis(is_running=False)
+    chassis.set(**{"trunkline-vlan-pruning": "true"})
+    chassis.start_agent()
     site.network("mgmt", None, vlan_transparent=True)
     site.port("v", "mgmt")
     chassis.plug("v")

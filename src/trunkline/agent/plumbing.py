@@ -154,12 +154,12 @@ class Plumbing:
     def is_ready(self, settings: Settings) -> bool:
         """Whether the switch is as flows need it, so that they may be sent.
 
-        That is: it parses one tag, and the uplinks let through all that the flows will carry. What the
-        database refuses holds nothing up: it is a fault.
+        That is: it parses one tag, the uplinks let through all that the flows will carry, and its ofports are
+        those of now. What the database refuses holds nothing up: it is a fault.
         """
         if self.is_refused:
             return True
-        if not wiring.is_limited(self.switch):
+        if self.switch.is_replaced or not wiring.is_limited(self.switch):
             return False
         if not settings.is_pruned:
             return True
@@ -179,7 +179,7 @@ class Plumbing:
         through all of its ports for each write, the northbound's identity, which is all the same to it, goes
         with another one, or when all flows are in place.
         """
-        if self._has_removed and not (self.switch.is_realized or self.switch.is_replaced):
+        if self._has_removed and not (self.switch.is_realized or self.switch.is_to_be_called):
             return True
         switchs = dataclasses.replace(target, nb_identity=None)
         return not are_flows_applied and wiring.is_wired(self.switch, switchs)

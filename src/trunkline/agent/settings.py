@@ -50,7 +50,7 @@ class SettingsError(TrunklineError):
 class Settings:
     """The settings of a chassis.
 
-    *nb_tls* has the files for `ssl:` remotes. *is_pruned* says that uplinks carry just the VLANs in use here.
+    *nb_tls* has the files for `ssl:` remotes. *is_pruned* says that uplinks let only VLANs in use through.
     *nb_identity* is that of the northbound which this chassis obeys (None: the first that it meets, `ANY_NB`:
     every one). Every *audit_interval_s* seconds (0: never) all flows are read back. *faults* says which
     entries were passed over, and why.
@@ -60,7 +60,7 @@ class Settings:
     nb_remotes: str
     wiring: Wiring
     nb_tls: Tls | None = None
-    is_pruned: bool = True
+    is_pruned: bool = False
     nb_identity: str | None = None
     audit_interval_s: int = DEFAULT_AUDIT_INTERVAL_S
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -119,7 +119,7 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
     pruning = external_ids.get(VLAN_PRUNING, "").strip().lower()
     if pruning not in ("", "true", "false"):
         faults[f"setting {VLAN_PRUNING}"] = (
-            f"{pruning[:20]!r} is neither true nor false, and counts as true; correct it"
+            f"{pruning[:20]!r} is neither true nor false, and counts as false; correct it"
         )
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
@@ -128,7 +128,7 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
         nb_identity=external_ids.get(NB_IDENTITY, "").strip() or None,
         audit_interval_s=int(interval),
         nb_tls=tls if is_tls else None,
-        is_pruned=pruning != "false",
+        is_pruned=pruning == "true",
         faults=faults,
     )
 

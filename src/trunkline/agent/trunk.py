@@ -1,4 +1,8 @@
-"""Trunks: which VLANs each uplink lets through, so that a chassis does not receive what it would drop."""
+"""Trunks: which VLANs each uplink lets through, where an operator wants no more of them than are in use.
+
+Every change of `trunks` makes Open vSwitch forget all MACs and multicast groups that it learnt at that port,
+also in VLANs that did not change (bundle_set in ofproto/ofproto-dpif.c).
+"""
 
 from __future__ import annotations
 

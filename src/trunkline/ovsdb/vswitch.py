@@ -144,6 +144,7 @@ class SwitchReplica(Replica):
         self._instance = str(uuid4())
         self._awaited_cfg = 0
         self._seen: tuple[UUID, int] | None = None
+        self._is_called = False
         self.is_replaced = False
         """Whether the database was replaced by another, for which ovs-vswitchd has yet to answer.
 
@@ -215,9 +216,14 @@ class SwitchReplica(Replica):
         database itself asks for: it may have been replaced by an older one.
         """
         root = self.root
-        if root is None or self.is_writing or self.is_replaced:
+        if root is None or self.is_writing or self.is_to_be_called:
             return False
         return bool(one(root, "cur_cfg") >= min(self._awaited_cfg, one(root, "next_cfg")))
+
+    @property
+    def is_to_be_called(self) -> bool:
+        """Whether the database was replaced, and nothing was written since that ovs-vswitchd answers for."""
+        return self.is_replaced and not self._is_called
 
     def commit(self, transaction: Any) -> None:
         """Send *transaction*, and let `is_realized` tell when ovs-vswitchd has acted upon it."""
@@ -232,7 +238,8 @@ class SwitchReplica(Replica):
         if outcome is Outcome.DONE and transaction.commit() == transaction.SUCCESS:
             number = transaction.get_increment_new_value()
             if number:
-                self._awaited_cfg, self.is_replaced = number, False
+                self._awaited_cfg, self._is_called = number, True
+        self.is_replaced = self.is_replaced and not self.is_realized
         return outcome
 
     def call(self) -> None:
@@ -246,8 +253,9 @@ class SwitchReplica(Replica):
             return
         now = (root.uuid, one(root, "next_cfg"))
         if self._seen is not None and (now[0] != self._seen[0] or now[1] < self._seen[1]):
-            self.is_replaced = True
+            self.is_replaced, self._is_called = True, False
         self._seen = now
+        self.is_replaced = self.is_replaced and not self.is_realized
 
     # -- rows --------------------------------------------------------------------------------------
 

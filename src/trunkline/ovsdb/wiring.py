@@ -165,7 +165,7 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
         and not any(True for _ in _unfit(switch, wiring))
         and not any(True for _ in _unsized(switch, wiring))
         and is_limited(switch)
-        and not switch.is_replaced
+        and not switch.is_to_be_called
         and not any(True for _ in _releasable(switch, wiring))
         and wiring.nb_identity in (None, switch.external_ids.get(NB_IDENTITY))
     )
@@ -340,7 +340,7 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
         others.append(f"obey the northbound {wiring.nb_identity}")
         switch.root.setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
-    if switch.is_replaced:
+    if switch.is_to_be_called:
         others.append("have the switch answer for a database that was replaced")
         switch.call()
     switch.commit(transaction)
