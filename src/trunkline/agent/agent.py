@@ -10,6 +10,7 @@ from uuid import UUID
 import ovs.poller
 
 from trunkline.agent.announcer import Announcer
+from trunkline.agent.blackhole import BlackHoles
 from trunkline.agent.following import Following
 from trunkline.agent.forwarding import Forwarding
 from trunkline.agent.incumbent import incumbents
@@ -60,6 +61,7 @@ class Agent:
         self.upkeep = Upkeep(self.switch)
         self.leaving = Leaving(self.switch, rundir)
         self.passage = Passage(self.switch)
+        self.black_holes = BlackHoles(self.switch, rundir)
         self._setting_fault: str | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._unsized: set[str] = set()
@@ -111,20 +113,21 @@ class Agent:
         self.switch.wait(poller)
         self.following.wait(poller)
         self.leaving.wait(poller)
+        self.black_holes.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
         self.plumbing.refusals.wait(poller)
         self.reporter.refusals.wait(poller)
         for due_s in (
             *(self.announcer.next_s, self._audit_at_s),
-            *(self.upkeep.next_s, self.passage.next_s),
+            *(self.upkeep.next_s, self.passage.next_s, self.black_holes.next_s),
         ):
             if due_s is not None:
                 poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
     def close(self) -> None:
         """End all connections; the switch goes on forwarding."""
-        for part in (self.forwarding, self.leaving, self.following, self.switch):
+        for part in (self.forwarding, self.leaving, self.black_holes, self.following, self.switch):
             if part is not None:
                 part.close()
 
@@ -191,6 +194,8 @@ class Agent:
         if self.settings is not None and self.switch.is_synced:
             self.leaving.run(self.settings.wiring.bridge)
             self.plumbing.release(self.leaving.released)
+            self.black_holes.run(self.settings.bridge_by_physnet.values())
+            self.plumbing.drop(self.black_holes.bridges)
 
     def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
         """Work on *bridge* from now on."""

@@ -46,6 +46,7 @@ class Plumbing:
         )
         self.repairs = 0
         self._released: frozenset[str] = frozenset()
+        self._dropping: frozenset[str] = frozenset()
         self._seen: tuple[Wiring, frozenset[str]] | None = None
         self._has_removed = False
         self._trunks = Trunks()
@@ -80,6 +81,11 @@ class Plumbing:
         self._nb_identity = nb_identity
         self.is_due = True
 
+    def drop(self, bridges: frozenset[str]) -> None:
+        """Note which provider bridges drop every frame."""
+        self.is_due |= bridges != self._dropping
+        self._dropping = bridges
+
     def release(self, bridges: frozenset[str]) -> None:
         """Have *bridges*, integration bridges of before that have no flows of ours, be what they were."""
         self.is_due |= bridges != self._released
@@ -101,7 +107,7 @@ class Plumbing:
             self.is_due = True
         if not self.is_due or not self.switch.is_connected:
             return None
-        uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring)
+        uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring, self._dropping)
         bridge = self.switch.row("Bridge", settings.wiring.bridge)
         self._datapath_fault = (
             None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -103,8 +103,13 @@ def _ends(mapping: BridgeMapping, wiring: Wiring) -> tuple[_End, _End]:
 # -- what is -------------------------------------------------------------------------------------------
 
 
-def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], dict[str, str]]:
-    """Return the uplinks that there are and, of each mapping by which no frame gets out, why; by physnet."""
+def uplinks(
+    switch: SwitchReplica, wiring: Wiring, dropping: Collection[str] = ()
+) -> tuple[dict[str, Uplink], dict[str, str]]:
+    """Return the uplinks that there are and, of each mapping by which no frame gets out, why; by physnet.
+
+    The bridges *dropping* have no flows and are secure.
+    """
     uplink_by_physnet: dict[str, Uplink] = {}
     faults: dict[str, str] = {}
     for mapping in wiring.mappings:
@@ -116,6 +121,11 @@ def uplinks(switch: SwitchReplica, wiring: Wiring) -> tuple[dict[str, Uplink], d
                 uplink_by_physnet[mapping.physnet] = Uplink(mapping.physnet, mapping.bridge, ofport)
             ways = nic.nics(switch, mapping.bridge)
             fault = _pair_fault(switch, mapping, wiring) or nic.fault(mapping.bridge, ways)
+            if fault is None and mapping.bridge in dropping:
+                fault = (
+                    f"{mapping.bridge} is secure and has no flows, so it drops every frame; "
+                    f"run: ovs-vsctl set Bridge {mapping.bridge} fail_mode=standalone, or give it its flows"
+                )
         if fault is not None:
             faults[mapping.physnet] = fault
     return uplink_by_physnet, faults

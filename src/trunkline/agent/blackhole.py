@@ -1,0 +1,94 @@
+"""A black hole: a provider bridge that is secure and has no flows, so that it drops every frame."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+import ovs.poller
+
+from trunkline.openflow.census import Census
+from trunkline.ovsdb.datum import one
+from trunkline.ovsdb.vswitch import SwitchReplica
+
+HURRY_S = 1.0
+"""How often a bridge without flows is asked whether it still has none."""
+
+LEISURE_S = 10.0
+"""How often one with flows is: nobody tells when they go."""
+
+
+class _Watch:
+    """What is known of one bridge: when it is asked next, and how often it had no flows by now."""
+
+    def __init__(self, target: str) -> None:
+        self.census = Census(target)
+        self.ask_s = 0.0
+        self.empties = 0
+
+
+class BlackHoles:
+    """Which provider bridges of *switch* drop everything: *bridges*; *clock* counts seconds.
+
+    A bridge that had no flows twice, `HURRY_S` apart, is one: a controller may be about to write them.
+    """
+
+    def __init__(
+        self, switch: SwitchReplica, rundir: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.bridges: frozenset[str] = frozenset()
+        self._switch = switch
+        self._rundir = rundir
+        self._clock = clock
+        self._watch_by_bridge: dict[str, _Watch] = {}
+
+    def run(self, mapped: Iterable[str]) -> None:
+        """Look at the *mapped* bridges as far as that is possible without waiting.
+
+        One that does not answer counts as before.
+        """
+        secure = {name for name in mapped if self._is_secure(name)}
+        for name in self._watch_by_bridge.keys() - secure:
+            self._watch_by_bridge.pop(name).census.close()
+        now_s = self._clock()
+        for name in secure:
+            watch = self._watch_by_bridge.get(name)
+            if watch is None:
+                watch = _Watch(f"unix:{os.path.join(self._rundir, name)}.mgmt")
+                self._watch_by_bridge[name] = watch
+            self._look(watch, now_s)
+        self.bridges = frozenset(name for name, watch in self._watch_by_bridge.items() if watch.empties > 1)
+
+    def _is_secure(self, name: str) -> bool:
+        row = self._switch.row("Bridge", name)
+        return row is not None and one(row, "fail_mode") == "secure"
+
+    def _look(self, watch: _Watch, now_s: float) -> None:
+        census = watch.census
+        if not census.is_under_way:
+            if now_s < watch.ask_s:
+                return
+            census.ask()
+        census.run()
+        if census.is_under_way:
+            return
+        if census.flows is not None:
+            watch.empties = 0 if census.flows else watch.empties + 1
+        watch.ask_s = now_s + (HURRY_S if watch.empties else LEISURE_S)
+
+    @property
+    def next_s(self) -> float | None:
+        """When there is a bridge to ask, by the clock; None where there is none."""
+        watches = self._watch_by_bridge.values()
+        return min((watch.ask_s for watch in watches if not watch.census.is_under_way), default=None)
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have *poller* wake for an answer."""
+        for watch in self._watch_by_bridge.values():
+            watch.census.wait(poller)
+
+    def close(self) -> None:
+        """End all connections."""
+        for watch in self._watch_by_bridge.values():
+            watch.census.close()

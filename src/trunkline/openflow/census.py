@@ -1,0 +1,122 @@
+"""A census: how many flows a bridge has, whatever version of OpenFlow it allows."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import Any
+
+import ovs.poller
+import ovs.stream
+
+from trunkline.openflow import message
+
+_V10 = 1
+_VERSIONS = (_V10, 3, 4, 5, 6)
+"""The wire versions that can be asked: 1.0, and 1.2 to 1.5, whose question is one."""
+
+_AGGREGATE = 2
+_STATS_REQUEST = 16
+"""OFPT_STATS_REQUEST of OpenFlow 1.0 (section 5.3.5 there); its reply has the next number."""
+
+_BODY_V10 = struct.pack(">HHI36xBxH", _AGGREGATE, 0, 0x3FFFFF, 0xFF, 0xFFFF)
+_BODY = struct.pack(">HH4xB3xII4xQQHH4x", _AGGREGATE, 0, 0xFF, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0, 1, 4)
+
+_MOST_BYTES = 1 << 16
+
+
+class Census:
+    """The number of flows of the bridge at *target*: `ask` has it counted anew, by a connection of its own.
+
+    *flows* is that of the last answer, None before the first and where the bridge does not answer.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.flows: int | None = None
+        self._target = target
+        self._stream: Any = None
+        self._is_open = False
+        self._inbox = b""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether `ask` was called, and there is no answer yet."""
+        return self._stream is not None
+
+    def ask(self) -> None:
+        """Have the flows counted, unless that is under way."""
+        if self._stream is None:
+            error, self._stream = ovs.stream.Stream.open(self._target)
+            self._is_open, self._inbox = False, b""
+            if error:
+                self._end(None)
+
+    def run(self) -> None:
+        """Go on as far as that is possible without waiting."""
+        if self._stream is not None and not self._is_open:
+            error = self._stream.connect()
+            if error == errno.EAGAIN:
+                return
+            self._is_open = not error
+            if error or not self._send(max(_VERSIONS), message.HELLO, _hello()):
+                self._end(None)
+        while self._stream is not None:
+            error, data = self._stream.recv(_MOST_BYTES)
+            if error == errno.EAGAIN:
+                return
+            if error or not data or len(self._inbox) > _MOST_BYTES:
+                self._end(None)
+                return
+            self._inbox += data
+            self._take()
+
+    def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have *poller* wake when `run` has something to do."""
+        if self._stream is not None:
+            (self._stream.recv_wait if self._is_open else self._stream.connect_wait)(poller)
+
+    def close(self) -> None:
+        """Ask no more; what was counted stays."""
+        self._end(self.flows)
+
+    def _take(self) -> None:
+        while self._stream is not None and len(self._inbox) >= message.HEADER_BYTES:
+            version, kind, length, _ = struct.unpack_from(">BBHI", self._inbox)
+            if length < message.HEADER_BYTES:
+                self._end(None)
+                return
+            if len(self._inbox) < length:
+                return
+            payload, self._inbox = self._inbox[message.HEADER_BYTES : length], self._inbox[length:]
+            self._handle(version, kind, payload)
+
+    def _handle(self, version: int, kind: int, payload: bytes) -> None:
+        if kind == message.HELLO:
+            common = message.offered_versions(version, payload) & set(_VERSIONS)
+            if not common or not self._question(max(common)):
+                self._end(None)
+        elif kind == message.ERROR:
+            self._end(None)
+        elif kind == (_STATS_REQUEST + 1 if version == _V10 else message.MULTIPART_REPLY):
+            at = 20 if version == _V10 else 24
+            self._end(struct.unpack_from(">I", payload, at)[0] if len(payload) >= at + 4 else None)
+
+    def _question(self, version: int) -> bool:
+        if version == _V10:
+            return self._send(version, _STATS_REQUEST, _BODY_V10)
+        return self._send(version, message.MULTIPART_REQUEST, _BODY)
+
+    def _send(self, version: int, kind: int, payload: bytes) -> bool:
+        """Send a message; a socket that does not take so few bytes at once is as good as closed."""
+        data = struct.pack(">BBHI", version, kind, message.HEADER_BYTES + len(payload), 1) + payload
+        return bool(self._stream.send(data) == len(data))
+
+    def _end(self, flows: int | None) -> None:
+        self.flows = flows
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def _hello() -> bytes:
+    return struct.pack(">HHI", 1, 8, sum(1 << version for version in _VERSIONS))
