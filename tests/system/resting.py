@@ -20,7 +20,7 @@ import ovs.stream
 import pytest
 from dummy_chassis import TIMEOUT_S, DummyChassis, Site
 
-from trunkline.agent import upkeep
+from trunkline.agent import agent, following, forwarding, reporter, turn, upkeep
 from trunkline.agent.agent import Agent
 from trunkline.agent.forwarding import Forwarding
 
@@ -43,9 +43,9 @@ class Resting:
         self.audits = 0
         send, audit = ovs.stream.Stream.send, Forwarding.audit
 
-        def noted_audit(forwarding: Forwarding) -> None:
+        def noted_audit(asked: Forwarding) -> None:
             self.audits += 1
-            audit(forwarding)
+            audit(asked)
 
         monkeypatch.setattr(Forwarding, "audit", noted_audit)
         # What is asked every second may be due while the loop is looked at.
@@ -61,12 +61,19 @@ class Resting:
             if "send" in vars(kind):
                 monkeypatch.setattr(kind, "send", noted_send)
 
-    def until(self, is_so: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Run the loop until *is_so*, and on until it rests."""
+    def until(
+        self,
+        is_so: Callable[[], Any],
+        what: str,
+        timeout_s: float = TIMEOUT_S,
+        each_turn: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run the loop until *is_so*, and on until it rests; do *each_turn* what that says."""
         deadline = time.monotonic() + timeout_s
         while True:
             assert time.monotonic() < deadline, f"after {timeout_s:g} s still not: {what}"
             self._turn()
+            each_turn()
             poller = self._prepared()
             if self._is_quiet(poller):
                 self._look()
@@ -100,7 +107,7 @@ class Resting:
     def _look(self) -> None:
         """Hold that one more turn changes nothing while nobody says anything."""
         with self._stopped():
-            if not self._is_quiet(self._prepared()):
+            if not self._is_quiet(self._prepared()) or self._waits_for_room():
                 return
             before = self._state()
             self._written.clear()
@@ -108,6 +115,11 @@ class Resting:
             assert self._written == [], f"the loop would have blocked, with this to write: {self._written}"
             assert self._state() == before, "the loop would have blocked, with something to learn"
             self.rests += 1
+
+    def _waits_for_room(self) -> bool:
+        """Whether the switch is to read first: a socket takes some more before poll(2) says that it does."""
+        forwarding = self.agent.forwarding
+        return forwarding is not None and bool(forwarding.session._outbox)
 
     def _state(self) -> dict[str, Any]:
         agent = self.agent
@@ -138,6 +150,19 @@ class Resting:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+
+def in_slices(monkeypatch: pytest.MonkeyPatch, rows: int = 7, views: int = 5, flows: int = 3) -> None:
+    """Have every turn of the loop be over as soon as it has begun, with slices of that many rows and views.
+
+    *flows* is of how many views the flows are made at once.
+    """
+    monkeypatch.setattr(turn, "TURN_S", 0.0)
+    monkeypatch.setattr(following, "PART_ROWS", rows)
+    monkeypatch.setattr(agent, "VIEWS", views)
+    monkeypatch.setattr(reporter, "MOST_BINDINGS", 2)
+    for name, size in (("LARGE_UPDATE", 20), ("_SLICE", flows), ("MOST_FLOWS", 30), ("_PORTION", 11)):
+        monkeypatch.setattr(forwarding, name, size)
 
 
 def _pid(file: Path) -> int | None:

@@ -150,4 +150,5 @@ def test_a_question_changes_nothing_of_what_is_forwarded(
         assert _forwarded(chassis) == before, answers
         assert chassis.receive("a", HELLO) == OUT
         assert "flow drifted" not in chassis.agent.log
+        assert chassis.agent.status()["longest_turn_ms"] >= 0
     site.reconnect()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from dummy_chassis import mac_of, opened
-from resting import Resting
+from resting import Resting, in_slices
 
 from trunkline.core import announcement
 from trunkline.core.address import parse_port_mac
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.system
 WAKING = announcement.frames(parse_port_mac(mac_of("m")), ())[0]
 
 
-@pytest.fixture(scope="module")
-def loop() -> Iterator[Resting]:
+@contextmanager
+def _loop(*, is_sliced: bool) -> Iterator[Resting]:
     with pytest.MonkeyPatch.context() as monkeypatch, opened() as site:
         chassis = site.chassis(physnets={"physnet1": "br-phys1", "physnet2": "br-phys2"}, is_running=False)
         site.network("net1", 101)
@@ -28,12 +29,26 @@ def loop() -> Iterator[Resting]:
         chassis.plug("a")
         # With it there is more to do, and in an order.
         chassis.set(**{"trunkline-vlan-pruning": "true"})
+        if is_sliced:
+            in_slices(monkeypatch)
         loop = Resting(site, chassis, monkeypatch)
         try:
             loop.until_settled()
             yield loop
         finally:
             loop.agent.close()
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[Resting]:
+    with _loop(is_sliced=False) as loop:
+        yield loop
+
+
+@pytest.fixture(scope="module")
+def sliced_loop() -> Iterator[Resting]:
+    with _loop(is_sliced=True) as loop:
+        yield loop
 
 
 def _up(loop: Resting, port: str, *, is_up: bool = True) -> Callable[[], bool]:
@@ -280,3 +295,70 @@ def test_after_every_kind_of_event_nothing_is_left_to_do(
 ) -> None:
     event(loop)
     loop.until_settled()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        start,
+        a_vif_comes_and_goes,
+        a_network_is_set,
+        a_migrating_port_wakes,
+        a_flow_is_refused,
+        flows_are_changed_by_hand,
+        the_switch_restarts,
+        the_northbound_restarts,
+        the_chassis_gets_another_name,
+    ],
+)
+def test_nothing_is_left_to_do_where_each_turn_does_but_little(
+    event: Callable[[Resting], None], sliced_loop: Resting
+) -> None:
+    event(sliced_loop)
+    sliced_loop.until_settled()
+
+
+@pytest.mark.parametrize(("rows", "views", "flows"), [(3, 50, 50), (50, 3, 50), (50, 50, 3)])
+def test_a_large_change_takes_many_turns_and_all_of_it_takes_hold_at_once(
+    sliced_loop: Resting, monkeypatch: pytest.MonkeyPatch, rows: int, views: int, flows: int
+) -> None:
+    """DESIGN.md section 6, rule 13, and section 7: flows of one update go in one bundle."""
+    in_slices(monkeypatch, rows, views, flows)
+    loop, forwarding = sliced_loop, sliced_loop.agent.forwarding
+    assert forwarding is not None
+    vlan_id = 200 + 10 * rows + flows
+    names = [f"q{rows}-{views}-{number}" for number in range(60)]
+
+    def held() -> dict[bytes, bytes]:
+        return dict(forwarding.installed or {})
+
+    def change(act: Callable[[], None], what: str) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Return what was installed before and after; at no turn it was anything else."""
+        before, turns = held(), loop.turns
+        seen: list[dict[bytes, bytes]] = []
+        act()
+
+        def is_done() -> bool:
+            return loop.agent.is_settled and forwarding.applied > generation
+
+        generation = forwarding.applied
+        loop.until(is_done, what, each_turn=lambda: seen.append(held()))
+        after = held()
+        assert all(each in (before, after) for each in seen)
+        # The row of the VLAN is but one, whose views and flows are many.
+        assert loop.turns - turns > 5
+        return before, after
+
+    ports = [
+        PortSpec(name=name, network="net1", mac=f"02:20:00:{rows:02x}:{views:02x}:{number:02x}")
+        for number, name in enumerate(names)
+    ]
+    before, after = change(lambda: loop.site.nb.create(ports=ports), "ports made")
+    assert len(after) >= len(before) + len(names)
+    before, after = change(
+        lambda: loop.site.nb.set_network("net1", {"segmentation_id": vlan_id}), "VLAN changed"
+    )
+    assert len(after) == len(before)
+    assert len(after.items() - before.items()) > len(names)
+    before, after = change(lambda: loop.site.nb.delete_ports(names), "ports gone")
+    assert len(after) <= len(before) - len(names)

@@ -23,6 +23,7 @@ from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.recomputation import Recomputation, recomputation
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import INTEGRATION_BRIDGE, Settings, SettingsError, settings
+from trunkline.agent.turn import Turn
 from trunkline.agent.upkeep import Upkeep
 from trunkline.core.model import Vif
 from trunkline.core.pipeline import Subject
@@ -34,6 +35,9 @@ from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 
 log = Log("agent")
+
+VIEWS = 500
+"""How many views are made between two looks at the clock: some 5 ms."""
 
 RECOMPUTATIONS = 3
 """How often a recomputation is begun again that changes overtook."""
@@ -62,6 +66,7 @@ class Agent:
         self.leaving = Leaving(self.switch, rundir)
         self.passage = Passage(self.switch)
         self.black_holes = BlackHoles(self.switch, rundir)
+        self.turn = Turn()
         self._setting_fault: str | None = None
         self._view_by_subject: dict[SubjectId, View | None] = {}
         self._unsized: set[str] = set()
@@ -78,6 +83,7 @@ class Agent:
         Raises:
             SettingsError: at the start, where a setting is missing that there is no default for.
         """
+        self.turn.begin()
         before = self._standing
         self._run_switch()
         self._leave()
@@ -89,7 +95,14 @@ class Agent:
         self._forward()
         self._pass()
         self._report()
-        self._is_due = self._standing != before
+        self._is_due = self._standing != before or self._is_cut
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether the turn left work that waits for nobody."""
+        if self.forwarding is None:
+            return False
+        return self.forwarding.has_more or (self._is_whole and not self.snapshot.is_clean)
 
     @property
     def _standing(self) -> tuple[object, ...]:
@@ -107,7 +120,8 @@ class Agent:
         )
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have *poller* wake when `run` has something to do."""
+        """Have *poller* wake when `run` has something to do; what the turn did since then belongs to it."""
+        self.turn.end()
         if self._is_due:
             poller.immediate_wake()
         self.switch.wait(poller)
@@ -205,7 +219,8 @@ class Agent:
             # Ports wait for the generation that carries them: it counts on.
             self.forwarding.generation, self.forwarding.repairs = old.generation, old.repairs
             old.close()
-        self.forwarding.update({subject: self.snapshot.view(subject) for subject in self.snapshot.subjects()})
+        views = {subject: self.snapshot.view(subject) for subject in self.snapshot.subjects()}
+        self.forwarding.update(views, may_go=self._may_compute)
 
     def _be(self, chassis: str) -> None:
         """Be the chassis of that name from now on: what was computed was for another."""
@@ -213,7 +228,7 @@ class Agent:
         self.snapshot = Snapshot(chassis)
         self.snapshot.change(Changes(vifs=old.vifs, uplinks=dict(old.uplinks)))
         if self.forwarding is not None:
-            self.forwarding.update(dict.fromkeys(old.subjects()))
+            self.forwarding.update(dict.fromkeys(old.subjects()), may_go=self._may_compute)
         self._is_whole = False
 
     def _take_vifs(self, changes: SwitchChanges) -> None:
@@ -255,7 +270,12 @@ class Agent:
     def _run_northbound(self) -> None:
         if self.settings is None:
             return
-        for number, changes in enumerate(self.following.changes(self.settings, self.snapshot)):
+        # What came before is computed first: it goes into one bundle, and that is not to wait without end.
+        may_begin = self.snapshot.is_clean or not self._is_whole
+        if self.forwarding is not None:
+            may_begin &= not self.forwarding.has_more
+        parts = self.following.changes(self.settings, self.snapshot, self.turn, may_begin=may_begin)
+        for number, changes in enumerate(parts):
             if number:
                 self._begin()
             self._take_rows(changes)
@@ -286,11 +306,10 @@ class Agent:
             self._look()
 
     def _look(self) -> None:
-        if self.forwarding is None or self.snapshot.is_clean:
-            return
-        views = self.quarantine.admitted(self.snapshot.refresh(), self.snapshot)
-        self._spread(views)
-        self._view_by_subject |= views
+        while self.forwarding is not None and not self.snapshot.is_clean and self.turn.grants("views"):
+            views = self.quarantine.admitted(self.snapshot.refresh(VIEWS), self.snapshot)
+            self._spread(views)
+            self._view_by_subject |= views
 
     def _begin(self) -> None:
         """Let the switch read the first flows of a large change, while the rest of its rows are read.
@@ -309,8 +328,12 @@ class Agent:
     def _update(self, *, is_first: bool = False) -> None:
         """Tell the forwarding of the subjects that were looked at; where *is_first*, more will follow."""
         if self.forwarding is not None:
-            self.forwarding.update(self._view_by_subject, is_first=is_first)
+            is_first |= self.following.is_amid or not self.snapshot.is_clean
+            self.forwarding.update(self._view_by_subject, is_first=is_first, may_go=self._may_compute)
         self._view_by_subject = {}
+
+    def _may_compute(self) -> bool:
+        return self.turn.grants("flows")
 
     def _spread(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:
         """Tell everybody else that works by views what has changed."""
@@ -341,7 +364,8 @@ class Agent:
         self._hear()
         self._refresh()
         self._update()
-        if self._is_whole and self.following.may_take_hold and self.plumbing.is_ready(settings):
+        is_all_there = self._is_whole and self.snapshot.is_clean and not self.following.is_amid
+        if is_all_there and self.following.may_take_hold and self.plumbing.is_ready(settings):
             forwarding.send()
             if forwarding.refused:
                 withdrawn = self.quarantine.isolate(forwarding.refused, self.snapshot)
@@ -434,7 +458,14 @@ class Agent:
     @property
     def _is_computed(self) -> bool:
         """Whether the desired flows are those for all that is known."""
-        return self._is_whole and self.snapshot.is_clean and not self._view_by_subject
+        return (
+            self._is_whole
+            and self.snapshot.is_clean
+            and not self._view_by_subject
+            and not self.following.has_more
+            and self.forwarding is not None
+            and not self.forwarding.has_more
+        )
 
     @property
     def _are_flows_applied(self) -> bool:
@@ -465,7 +496,7 @@ class Agent:
         if is_obeyed and not self._is_whole and nb.is_registered:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.
-        is_all_known = nb.are_conditions_met
+        is_all_known = nb.are_conditions_met and not self.following.has_more
         # No update carries a change that asked for no flow: it is carried once nothing is pending.
         carried = self._generation if self._are_flows_applied else forwarding.applied
         bindings = (

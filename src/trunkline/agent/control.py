@@ -93,6 +93,7 @@ def status(agent: Agent) -> str:
             "uplinks": {physnet: uplink.bridge for physnet, uplink in sorted(agent.snapshot.uplinks.items())},
             "repairs": agent.repairs,
             "flows": len(forwarding.desired.body_by_key) if forwarding is not None else 0,
+            "longest_turn_ms": round(agent.turn.longest_s * 1000),
             "faults": dict(sorted(agent.faults.items())),
         },
         indent=2,

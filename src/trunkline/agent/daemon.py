@@ -153,11 +153,22 @@ class _Patience:
             poller.timer_wait(max(0, int((self._end_s - time.monotonic()) * 1000) + 1))
 
 
-class _Wakeup:
-    """Turns SIGTERM, SIGINT and the control command `exit` into `is_asked`, and wakes the poller for it."""
+class Stopped(BaseException):
+    """The process was told to end in the middle of a turn: no work is waited for, nor is any half done by it.
+
+    A bundle, or a write to a database, that is cut off is none.
+    """
+
+
+class Wakeup:
+    """Turns SIGTERM, SIGINT and the control command `exit` into `is_asked`, and wakes the poller for it.
+
+    While `is_armed`, a signal raises `Stopped` wherever the process is: it ends at once, whatever it is at.
+    """
 
     def __init__(self) -> None:
         self.is_asked = False
+        self.is_armed = False
         self._reader, self._writer = socket.socketpair()
         for end in (self._reader, self._writer):
             end.setblocking(False)
@@ -168,12 +179,16 @@ class _Wakeup:
 
     def _ask(self, *_: Any) -> None:
         self.is_asked = True
+        if self.is_armed:
+            self.is_armed = False
+            raise Stopped
 
     def _exit(self, connection: Any, *_: Any) -> None:
         self.is_asked = True
         connection.reply("")
 
     def wait(self, poller: ovs.poller.Poller) -> None:
+        """Have *poller* wake for it."""
         poller.fd_wait(self._reader, ovs.poller.POLLIN)
         if self.is_asked:
             poller.immediate_wake()
@@ -200,13 +215,16 @@ def run(options: Options) -> None:
     ovs.util.PROGRAM_NAME = PROGRAM
     gc.disable()
     ready = _start(options)
-    wakeup = _Wakeup()
+    wakeup = Wakeup()
     remove_left(options.rundir, PROGRAM)
     server = ControlSocket.at(options.control)
     agent = Agent(options.remote, options.rundir)
     control = Control(agent)
     try:
+        wakeup.is_armed = True
         _loop(agent, control, server, wakeup, _Patience(options.rundir), ready)
+    except Stopped:
+        log.debug("stopped amid a turn")
     except TrunklineError:
         raise
     except Exception:
@@ -214,6 +232,7 @@ def run(options: Options) -> None:
         log.error("the agent ends by a defect", error=traceback.format_exc())
         raise
     finally:
+        wakeup.is_armed = False
         _tell(STOPPING)
         agent.close()
         server.close()
@@ -265,7 +284,7 @@ def _loop(
     agent: Agent,
     control: Control,
     server: ControlSocket,
-    wakeup: _Wakeup,
+    wakeup: Wakeup,
     patience: _Patience,
     ready: Callable[[], None],
 ) -> None:

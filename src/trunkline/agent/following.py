@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 import ovs.poller
@@ -11,14 +12,16 @@ from trunkline.agent.departure import Departure
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.settings import Settings
 from trunkline.agent.tenure import Tenure
+from trunkline.agent.turn import Turn
 from trunkline.core.model import Vif
 from trunkline.core.snapshot import Changes, Snapshot
 from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.vswitch import SwitchReplica
 
-PART_ROWS = 500
-"""How many rows are read before their flows are computed, where more are to be read."""
+PART_ROWS = 250
+"""How many rows are read before their flows are computed, where more are to be read: some 15 ms."""
 
 
 class Following:
@@ -40,6 +43,8 @@ class Following:
         self._is_new = False
         self._is_obeyed = False
         self._has_missed = False
+        self._parts: deque[Touched] = deque()
+        self._waiting = Touched()
         self._is_unread = True
         self._hosts: set[str] = set()
 
@@ -67,6 +72,7 @@ class Following:
         self.nb.narrow()
         self._allegiance.forget()
         self._is_new = self._is_unread = True
+        self._drop()
 
     def need(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
         """Say which VIFs are here now, by iface-id, or are not (none): `changes` brings what they need."""
@@ -78,6 +84,8 @@ class Following:
         """Have *poller* wake when `changes` has something to bring."""
         if self.nb is not None:
             self.nb.wait(poller)
+            if self.has_more:
+                poller.immediate_wake()
         self._tenure.wait(poller)
 
     def close(self) -> None:
@@ -87,8 +95,14 @@ class Following:
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def changes(self, settings: Settings, snapshot: Snapshot) -> Iterator[Changes]:
-        """Yield what is new and there, in parts of `PART_ROWS`; *snapshot* is what is known."""
+    def changes(
+        self, settings: Settings, snapshot: Snapshot, turn: Turn, *, may_begin: bool
+    ) -> Iterator[Changes]:
+        """Yield what is new and there, in parts of `PART_ROWS`, until the *turn* is over.
+
+        *snapshot* is what is known. What came at one time is one round, which may take several turns; what
+        comes meanwhile waits for the next, which begins where it *may_begin*.
+        """
         self.is_complete = self._is_obeyed = False
         if self._departure is not None:
             self._depart(self._departure, settings, snapshot)
@@ -105,13 +119,20 @@ class Following:
         is_ours = self._tenure.run(nb)
         self._is_obeyed = nb.misfit is None and self._obeys(nb, settings) and is_ours
         if not self._is_obeyed:
-            self._has_missed |= bool(touched)
+            self._has_missed |= bool(touched) or self.has_more
+            self._drop()
             return
         if self._has_missed:
             touched = nb.everything
         self._has_missed = self._is_unread = False
-        for part in touched.parts(("Network", "Port"), PART_ROWS):
-            yield nb.changes(part)
+        self._waiting.add(touched)
+        if may_begin and not self._parts:
+            self._parts.extend(self._waiting.parts(("Network", "Port"), PART_ROWS))
+            self._waiting = Touched()
+        while self._parts and turn.grants("rows"):
+            yield nb.changes(self._parts.popleft())
+        if self.has_more:
+            return
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
         if nb.whole_physnets != snapshot.whole_physnets:
             yield Changes(whole_physnets=nb.whole_physnets)
@@ -124,6 +145,20 @@ class Following:
             gone_ports = snapshot.ports.keys() - nb.rows("Port").keys()
             yield Changes(dict.fromkeys(gone_networks), dict.fromkeys(gone_ports))
         self.is_complete = True
+
+    @property
+    def is_amid(self) -> bool:
+        """Whether some of a round of changes is taken, and some is not."""
+        return bool(self._parts)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `changes` has more to bring that is there already."""
+        return bool(self._parts or self._waiting)
+
+    def _drop(self) -> None:
+        self._parts.clear()
+        self._waiting = Touched()
 
     def _be_this_host(self, nb: NorthboundReplica) -> None:
         """Keep to the row of this chassis where the server of the switch's database was started anew."""

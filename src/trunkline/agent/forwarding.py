@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import ovs.poller
 
@@ -39,6 +40,12 @@ LARGE_UPDATE = 1000
 """From how many views on the switch is sent the first flows while the others are computed."""
 
 _SLICE = 250
+"""How many views are turned into flows between two looks at the clock: some 15 ms."""
+
+MOST_FLOWS = 30_000
+"""How many new flows are sent at once: some 60 ms. More go in portions, of one bundle all the same."""
+
+_PORTION = 5000
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,9 @@ class Forwarding:
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
         self._draft: _Draft | None = None
+        self._waiting: dict[SubjectId, View | None] = {}
+        self._undrafted: list[bytes] = []
+        self._is_large = False
         self._is_unsure = False
         self._refusals = Trouble(
             lambda reason: log.error("switch refuses changes as a whole", reason=reason),
@@ -92,32 +102,45 @@ class Forwarding:
         self,
         view_by_subject: Mapping[SubjectId, View | None],
         *,
-        is_afresh: bool = False,
         is_first: bool = False,
+        may_go: Callable[[], bool] = lambda: True,
     ) -> None:
         """Let each subject have the flows that its view means; None means none.
 
-        A view that is as it was costs nothing, unless all is computed *is_afresh*: every chassis hears of
-        each port's `up`, which changes no flow. Where *is_first*, more follows before all is sent.
+        A view that is as it was costs nothing: every chassis hears of each port's `up`, which changes no
+        flow. Where *is_first*, more follows before all is sent. What is left to compute when it no longer
+        *may_go* on is for `compute`.
         """
-        if not view_by_subject:
-            return
-        changed = [
-            (subject, view)
-            for subject, view in view_by_subject.items()
-            if is_afresh or self._view_by_subject.get(subject) != view
-        ]
-        is_large = is_first or len(changed) >= LARGE_UPDATE
-        step = _SLICE if is_large else max(1, len(changed))
-        for at in range(0, len(changed), step):
-            flows_by_subject = {
-                subject: self._encoded(subject, view) for subject, view in changed[at : at + step]
-            }
-            touched = self.desired.replace(flows_by_subject)
-            if is_large:
-                touched -= self._draft_adds(touched)
-            self._touched |= touched
-        self.generation += 1
+        if view_by_subject:
+            for subject, view in view_by_subject.items():
+                if self._view_by_subject.get(subject) != view:
+                    self._waiting[subject] = view
+                else:
+                    self._waiting.pop(subject, None)
+            self._is_large |= is_first or len(self._waiting) >= LARGE_UPDATE
+            self.generation += 1
+        self.compute(may_go)
+
+    def compute(self, may_go: Callable[[], bool] = lambda: True) -> None:
+        """Go on with what `update` and `send` left, as long as it *may_go* on: each slice asks first."""
+        while self.has_more and may_go():
+            if self._waiting:
+                some = dict(islice(self._waiting.items(), _SLICE))
+                for subject in some:
+                    del self._waiting[subject]
+                touched = self.desired.replace(
+                    {subject: self._encoded(subject, view) for subject, view in some.items()}
+                )
+                self._touched |= touched - self._draft_adds(touched) if self._is_large else touched
+            else:
+                keys, self._undrafted = self._undrafted[:_PORTION], self._undrafted[_PORTION:]
+                self._touched -= self._draft_adds(keys)
+        self._is_large &= self.has_more
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `compute` has something to do; nothing is sent before it is done."""
+        return bool(self._waiting or self._undrafted)
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
         self._view_by_subject.pop(subject, None)
@@ -140,7 +163,7 @@ class Forwarding:
     @property
     def is_applied(self) -> bool:
         """Whether the switch has acknowledged all that was ever said by `update`."""
-        return self.is_connected and self.applied == self.generation
+        return self.is_connected and self.applied == self.generation and not self.has_more
 
     def reread(self) -> None:
         """Ask the switch for its flows again, and compare them all when they come."""
@@ -151,7 +174,8 @@ class Forwarding:
     def standing(self) -> tuple[object, ...]:
         """What tells whether anything went on here, but for what the switch is still to answer."""
         is_read, is_asked = self.installed is not None, self._sent is not None
-        return self.generation, self.applied, is_read, is_asked, len(self._drifted), self._contest.is_on
+        left = (len(self._waiting), len(self._undrafted), len(self._drifted))
+        return self.generation, self.applied, is_read, is_asked, left, self._contest.is_on
 
     def look(self) -> None:
         """Have the switch's flows read, unless that is under way."""
@@ -278,6 +302,7 @@ class Forwarding:
         self.applied = -1
         self._sent = None
         self._draft = None
+        self._undrafted = []
         self._is_unsure = False
 
     def _finish(self, bundle_id: int) -> _Sent | None:
@@ -293,13 +318,15 @@ class Forwarding:
         """
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return
-        if self._refusals.is_held:
+        if self._refusals.is_held or self.has_more:
             return
         is_repair = bool(self._drifted) and self._contest.take_turn()
         if is_repair:
             self._touched |= self._drifted
             self._drifted = set()
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
+        if self._portion(plan):
+            return
         draft, self._draft = self._draft, None
         if plan.is_empty and draft is None:
             self._touched = set()
@@ -319,6 +346,17 @@ class Forwarding:
             )
         self._touched = set()
         self._sent = _Sent(bundle_id, plan, self.generation)
+
+    def _portion(self, plan: Plan) -> bool:
+        """Return whether so much of *plan* is new that it goes into a draft first, by `compute`."""
+        if len(plan.adds) <= MOST_FLOWS or self._refusals.reason is not None:
+            return False
+        installed = self.installed or {}
+        new = [key for key in plan.adds if key not in installed]
+        if len(new) <= MOST_FLOWS:
+            return False
+        self._undrafted = new
+        return True
 
     def _draft_adds(self, keys: Iterable[bytes]) -> set[bytes]:
         """Send what is new at *keys* into a bundle that `send` will complete; return the keys of that.

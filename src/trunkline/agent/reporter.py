@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 from uuid import UUID
 
 import trunkline
@@ -15,6 +16,9 @@ from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica, Report
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 
 log = Log("reporter")
+
+MOST_BINDINGS = 500
+"""How many ports one write is about: some 30 ms, in which nobody else has his turn."""
 
 NOBODY = Binding(None, is_up=False)
 
@@ -60,6 +64,7 @@ class Reporter:
         *are_others_known*: that rows are all there. A port of which the database says the right thing is
         unmarked.
         Marked ports are looked at again when the switch acknowledged more, or a write has ended, meanwhile.
+        Of more than `MOST_BINDINGS`, the others are for the next write.
         """
         bindings: dict[UUID, Binding] = {}
         is_unchanged = applied == self._seen_applied
@@ -79,7 +84,7 @@ class Reporter:
                 self._withheld[port_id] = snapshot.ports[port_id].name if port_id in snapshot.ports else ""
             elif applied >= generation if wanted.is_up else are_others_known:
                 bindings[port_id] = wanted
-        return bindings
+        return dict(islice(bindings.items(), MOST_BINDINGS))
 
     @property
     def faults(self) -> dict[str, str]:

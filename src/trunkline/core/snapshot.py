@@ -7,6 +7,7 @@ depends on the present rows only, never on the order in which they came.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from uuid import UUID
 
 from trunkline.core.address import mac_text
@@ -65,9 +66,17 @@ class Snapshot(Rows):
             case _:
                 return "pipeline"
 
-    def refresh(self) -> dict[SubjectId, View | None]:
-        """Return the views of the marked subjects, None where there is none now, and unmark them."""
-        dirty, self._dirty = self._dirty, {}
+    def refresh(self, most: int | None = None) -> dict[SubjectId, View | None]:
+        """Return the views of the marked subjects, None where there is none now, and unmark them.
+
+        Of more than *most*, those that were marked first.
+        """
+        if most is None or len(self._dirty) <= most:
+            dirty, self._dirty = self._dirty, {}
+        else:
+            dirty = dict(islice(self._dirty.items(), most))
+            for subject in dirty:
+                del self._dirty[subject]
         return {subject: self.view(subject) for subject in dirty}
 
     def view(self, subject: SubjectId) -> View | None:

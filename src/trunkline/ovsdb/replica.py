@@ -44,6 +44,11 @@ class Touched:
     def __bool__(self) -> bool:
         return any(self.row_ids.values())
 
+    def add(self, other: Touched) -> None:
+        """Take the rows of *other* in."""
+        for table, row_ids in other.row_ids.items():
+            self.row_ids.setdefault(table, set()).update(row_ids)
+
     def parts(self, tables: Iterable[str], size: int) -> Iterator[Touched]:
         """Yield the rows of *tables*, one table after the other, in portions of at most *size*."""
         for table in tables:
