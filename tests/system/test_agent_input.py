@@ -55,6 +55,26 @@ def faults(site: Site) -> dict[str, str]:
     return found
 
 
+def test_a_physical_network_that_can_be_mapped_nowhere_is_a_fault_and_can_be_set_right(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """Names that the program refuses, written past it: such a row can still be changed."""
+    site.transact(
+        network("a, b", 5001, physical_network="phys:net1", segmentation_id=105), port("p", 5001, 5001)
+    )
+    chassis.plug("p")
+    assert faults(site)["network a, b"] == (
+        "physical network 'phys:net1' can be mapped nowhere: commas, colons and blanks at its ends belong to "
+        "the list of mappings; set another --physical-network"
+    )
+    site.nb.set_network("a, b", {"mtu": 1400})
+    with pytest.raises(InvalidValueError, match="leave out the colon"):
+        site.nb.set_network("a, b", {"physical_network": "phys:net2"})
+    site.nb.set_network("a, b", {"physical_network": "physnet1"})
+    site.await_up("p")
+    assert "network a, b" not in faults(site)
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [

@@ -28,7 +28,34 @@ def remote(nb: Northbound) -> str:
 
 CREATE_PORT = "port create web2 --network web --mac 02:00:00:00:00:02"
 
+LONG = "x" * 5_000
+
 REFUSALS = [
+    (
+        f"network create {LONG} --type flat --physical-network p",
+        2,
+        f"{'x' * 20!r}… cannot name a network; use 255 characters at most",
+    ),
+    (
+        "network create a,b --type flat --physical-network p",
+        2,
+        "'a,b' cannot name a network; leave out the comma, which separates names",
+    ),
+    (
+        "network create db --type flat --physical-network a:b",
+        2,
+        "'a:b' cannot name a physical network; leave out the colon, which ends it in a bridge mapping",
+    ),
+    (
+        "network set web --physical-network a,b",
+        2,
+        "'a,b' cannot name a physical network; leave out the comma, which separates names",
+    ),
+    (
+        "port create a,b --network web --mac 02:00:00:00:00:02",
+        2,
+        "'a,b' cannot name a port; leave out the comma, which separates names",
+    ),
     (
         "network create db --type vlan --physical-network physnet1 --segment 101",
         1,

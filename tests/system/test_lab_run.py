@@ -83,3 +83,18 @@ def test_an_agent_that_is_gone_is_missed_by_nobody_until_something_changes(lab: 
         chassis.start_agent()
     running.nb.sync()
     assert with_return.stop().lost == 0
+    # What a chassis cannot honour is no part of "as expected".
+    assert running.nb.faults() == []
+    chassis = next(iter(running.chassis.values()))
+    mappings = chassis.switch.vsctl("get", "Open_vSwitch", ".", "external_ids:trunkline-bridge-mappings")
+    wrong = f"{mappings.strip()[1:-1]},nonsense"
+    chassis.switch.vsctl("set", "Open_vSwitch", ".", f'external_ids:trunkline-bridge-mappings="{wrong}"')
+    running.nb.sync()
+    (fault,) = running.nb.faults()
+    assert fault.startswith(f"{chassis.name}: mapping nonsense: it is not of the form")
+
+
+def test_a_lab_that_is_not_there_cannot_be_taken_down() -> None:
+    done = trunkline("lab", "down", "--name", "nosuchlab")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("trunkline: there is no lab 'nosuchlab'; there are: ")

@@ -171,3 +171,27 @@ def test_output_that_cannot_be_written_is_said_so() -> None:
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "trunkline: No space left on device\n")
+
+
+def test_the_choices_of_an_option_that_is_missing_stand_in_one_line() -> None:
+    assert run(*NOWHERE, "network", "create", "web")[2] == (
+        "trunkline network create: Missing option '--type'. Choose from: vlan, flat "
+        "(see `trunkline network create --help`)\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["lab up -f /nonexistent/x.yaml", "nb backup /nonexistent/copy"])
+def test_a_file_that_is_not_there_is_said_so_without_the_systems_number(command: str) -> None:
+    code, out, err = run(*NOWHERE, *command.split())
+    assert (code, out) in ((1, ""), (2, ""))
+    assert "Errno" not in err
+    assert err.count("\n") == 1
+
+
+def test_the_switch_is_looked_for_where_a_distribution_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ovs package of PyPI looks below /usr/local, which tells a new operator nothing."""
+    from trunkline.agent.daemon import RUNDIR, Options
+
+    monkeypatch.delenv("OVS_RUNDIR", raising=False)
+    monkeypatch.setattr("os.path.isdir", lambda _: False)
+    assert Options().remote == f"unix:{RUNDIR}/db.sock"

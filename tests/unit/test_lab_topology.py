@@ -98,6 +98,7 @@ def test_the_topology_that_ships_has_what_the_demo_promises() -> None:
         ),
         ("name: a,", "name: a, mac: nonsense,", r"x.yaml: vms\[0\].mac: give a MAC"),
         ("name: a,", "name: c1,", "x.yaml: the name 'c1' stands twice in chassis, vms and hosts"),
+        ("br-p1}", "br-int}", r"x.yaml: chassis\[0\].mappings.p1: br-int is the bridge that the agent makes"),
         ("name: a,", "name: switch,", "x.yaml: the name 'switch' is the physical switch's"),
         ("{p1: br-p1}", "{p2: br-p1}", r"x.yaml: chassis\[0\].mappings: no physnet 'p2'"),
         ("{p1: br-p1}", "{p1: br/p1}", r"x.yaml: chassis\[0\].mappings.p1: give a bridge name"),
@@ -124,3 +125,15 @@ def test_a_file_of_another_shape_is_refused_without_a_traceback(text: str) -> No
 def test_a_file_that_is_not_there_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(TopologyError, match=r"absent\.yaml: cannot be read"):
         topology.read(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("text", ["name: x", "{name: x, physnets: [p1], chassis: []}"])
+def test_a_lab_without_a_chassis_is_refused(text: str) -> None:
+    with pytest.raises(TopologyError, match="chassis: give one or more"):
+        topology.parse(text, "x.yaml")
+
+
+def test_one_bridge_for_two_physnets_is_refused() -> None:
+    text = "{name: x, physnets: [p1, p2], chassis: [{name: c1, mappings: {p1: br-p, p2: br-p}}]}"
+    with pytest.raises(TopologyError, match="br-p stands for two physnets"):
+        topology.parse(text, "x.yaml")

@@ -10,6 +10,7 @@ from trunkline.agent.log import Log
 from trunkline.agent.settings import DATAPATH_TYPE, Settings
 from trunkline.agent.trunk import Trunk, Trunks
 from trunkline.core.model import Network, Uplink
+from trunkline.core.name import is_mappable
 from trunkline.core.snapshot import Snapshot
 from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb import integration_bridge, nic, wiring
@@ -227,6 +228,11 @@ class Plumbing:
 
         Where its mapping does not work, that one's fault says so, once for all of its networks.
         """
+        if not is_mappable(network.physnet):
+            return (
+                f"physical network {network.physnet!r} can be mapped nowhere: commas, colons and "
+                f"blanks at its ends belong to the list of mappings; set another --physical-network"
+            )
         if network.physnet not in settings.bridge_by_physnet:
             return (
                 f"physical network {network.physnet} is not mapped to a bridge here; "

@@ -68,10 +68,12 @@ def take_down(name: str | None) -> None:
     if name is None and len(present) > 1:
         raise LabError(f"there are several labs ({', '.join(present)}); say which with --name")
     chosen = name or next(iter(present), None)
-    if chosen is None or not down(chosen):
-        click.echo(f"there is no lab '{chosen}'" if chosen else "there is no lab")
-    else:
-        click.echo(f"lab '{chosen}' is down")
+    if chosen is None:
+        click.echo("there is no lab")
+        return
+    if not down(chosen):
+        raise LabError(f"there is no lab '{chosen}'; there are: {', '.join(present) or 'none'}")
+    click.echo(f"lab '{chosen}' is down")
 
 
 @lab.command()
@@ -89,7 +91,7 @@ def run(path: Path | None, name: str | None, keep: bool) -> None:
     _say_heading(f"Bringing up lab '{wanted.name}'")
     running = Lab.up(wanted, report=_Progress())
     try:
-        complaints = _show_reach(running) + _show_restart(running)
+        complaints = running.nb.faults() + _show_reach(running) + _show_restart(running)
         _say_summary(running, complaints, time.monotonic() - began)
         if keep:
             _say_next(running)

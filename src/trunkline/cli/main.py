@@ -125,7 +125,9 @@ def main() -> NoReturn:
         sys.exit(EXIT_USAGE)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "trunkline"
-        sys.exit(_report(f"{path}: {error.format_message().rstrip('.')} (see `{path} --help`)", EXIT_USAGE))
+        # A list of choices comes on lines of its own, indented.
+        said = ", ".join(part.strip(" \t,") for part in error.format_message().rstrip(".").split("\n"))
+        sys.exit(_report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE))
     except click.ClickException as error:
         sys.exit(_report(f"trunkline: {error.format_message()}", EXIT_REFUSED))
     except (click.Abort, KeyboardInterrupt):

@@ -10,6 +10,7 @@ from trunkline.lab.interface import Interface
 from trunkline.lab.journal import Daemon
 from trunkline.lab.namespace import LinkEnd, ip, veth
 from trunkline.lab.switchd import Switchd
+from trunkline.lab.topology import INTEGRATION_BRIDGE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from trunkline.lab.namespace import Namespace
     from trunkline.lab.physical_switch import PhysicalSwitch
     from trunkline.lab.topology import ChassisPlan
-
-INTEGRATION_BRIDGE = "br-int"
-"""The name that the agent gives the integration bridge unless told otherwise."""
 
 
 class Chassis:

@@ -157,6 +157,8 @@ class Lab:
             self.nb.sync()
             self.wait_revalidated()
             report("every port is up, every chassis has applied all")
+            for fault in self.nb.faults():
+                report(f"fault: {fault}")
 
     def _create_rows(self, report: Callable[[str], None]) -> None:
         self.nb.trunkline_all(_network_command(network) for network in self.topology.networks)

@@ -90,6 +90,15 @@ class Northbound:
         """Return when every live chassis has applied all that is committed; raises CommandError if late."""
         self.trunkline("sync", "--wait", "--timeout", str(timeout_s), timeout_s=timeout_s + 10)
 
+    def faults(self) -> list[str]:
+        """Return what chassis cannot honour, a line each: chassis, subject and reason."""
+        rows = json.loads(self.trunkline("chassis", "list", "-o", "json"))
+        return [
+            f"{row['name']}: {subject}: {reason}"
+            for row in rows
+            for subject, reason in sorted(row["faults"].items())
+        ]
+
     def wait_up(
         self, ports: Iterable[str], *, is_up: bool = True, chassis: str | None = None, timeout_s: float = 20.0
     ) -> None:

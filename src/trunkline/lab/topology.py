@@ -16,6 +16,9 @@ from trunkline.lab.error import TopologyError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+INTEGRATION_BRIDGE = "br-int"
+"""The name that the agent gives the integration bridge unless told otherwise."""
+
 # Interface names have at most 15 characters (IFNAMSIZ) and carry a prefix of up to four.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,8}[a-z0-9])?\Z")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}\Z")
@@ -117,8 +120,10 @@ def read(path: Path) -> Topology:
     """Return the topology in the file *path*; raises TopologyError, with file and key, where it is wrong."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TopologyError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise TopologyError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TopologyError(f"{path}: cannot be read: it is not UTF-8 at byte {error.start}") from error
     return parse(text, str(path))
 
 
@@ -147,6 +152,8 @@ def parse(text: str, origin: str) -> Topology:
     vms = tuple(_vm(item, chassis_names, network_names) for item in root.items("vms"))
     hosts = tuple(_host(item, physnets) for item in root.items("hosts"))
     topology = Topology(root.get("name").name(), physnets, networks, chassis, vms, hosts)
+    if not chassis:
+        raise root.get("chassis").refused("give one or more, as [{name: c1, mappings: {p1: br-p1}}]")
     _check_unique(topology, root)
     return topology
 
@@ -244,7 +251,12 @@ def _chassis(item: _Item, physnets: tuple[str, ...]) -> ChassisPlan:
         raise mappings.refused("give a mapping of physnet to bridge, as {physnet1: br-phys1}")
     for physnet in mappings.value:
         _Item(item.origin, mappings.key, physnet).one_of(physnets, "physnet")
-        mappings.get(physnet).text(_BRIDGE, "a bridge name of 1 to 15 characters")
+        bridge = mappings.get(physnet)
+        bridge.text(_BRIDGE, "a bridge name of 1 to 15 characters")
+        if bridge.value == INTEGRATION_BRIDGE:
+            raise bridge.refused(f"{bridge.value} is the bridge that the agent makes; name another")
+        if list(mappings.value.values()).count(bridge.value) > 1:
+            raise bridge.refused(f"{bridge.value} stands for two physnets; give each a bridge of its own")
     return ChassisPlan(item.get("name").name(), tuple(mappings.value.items()))
 
 

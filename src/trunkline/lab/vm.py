@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trunkline.lab.chassis import INTEGRATION_BRIDGE
 from trunkline.lab.interface import Interface
 from trunkline.lab.machine import NIC, Machine
 from trunkline.lab.namespace import LinkEnd, ip
+from trunkline.lab.topology import INTEGRATION_BRIDGE
 
 if TYPE_CHECKING:
     from trunkline.lab.chassis import Chassis

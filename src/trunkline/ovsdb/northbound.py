@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
+from trunkline.core.name import check_physnet
 from trunkline.ovsdb import duplicate, member, trunk
 from trunkline.ovsdb.check import NEWS, NEWS_COLUMNS, Check, deletion, physnet_checks
 from trunkline.ovsdb.operation import (
@@ -248,6 +249,9 @@ class Northbound:
             if changed.get("network_type") == "flat":
                 changed.setdefault("segmentation_id", None)
             check_network(row | changed)
+            # One that the row has had so far is not this change's to refuse.
+            if changed.get("physical_network", row["physical_network"]) != row["physical_network"]:
+                check_physnet(changed["physical_network"])
             moves = changed.keys() & {"network_type", "physical_network", "vlan_transparent"}
             checks = physnet_checks([row | changed]) if moves else ()
             guarded = (

@@ -17,6 +17,7 @@ from trunkline.core.address import (
 )
 from trunkline.core.error import InvalidValueError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED
+from trunkline.core.name import check_name, check_physnet
 from trunkline.ovsdb.port_option import check_options
 from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES, FIRST_CHASSIS
 
@@ -56,7 +57,10 @@ class NetworkSpec:
         row = {name: getattr(self, name) for name in self.__slots__} | {
             "external_ids": dict(self.external_ids)
         }
+        check_name("network", row["name"])
         check_network(row)
+        if row["physical_network"]:
+            check_physnet(row["physical_network"])
         return row
 
 
@@ -97,6 +101,7 @@ class PortSpec:
         first = first_chassis(self.requested_chassis)
         if first is not None:
             row["options"][FIRST_CHASSIS] = first
+        check_name("port", row["name"])
         row = canonical_port(row)
         check_port(row)
         return row
@@ -135,7 +140,6 @@ def check_network(row: Mapping[str, Any]) -> None:
     Raises:
         InvalidValueError: it is not; the text names the option to change.
     """
-    _check_name("network", row["name"])
     if not row["physical_network"]:
         raise InvalidValueError("a network needs a physical network; give --physical-network")
     vlan_id = row["segmentation_id"]
@@ -164,7 +168,6 @@ def check_port(row: Mapping[str, Any]) -> None:
     Raises:
         InvalidValueError: it is not; the text names the option to change.
     """
-    _check_name("port", row["name"])
     if row["unknown_macs"] and row["port_security"] is not False:
         raise InvalidValueError("--unknown-macs needs port security off; add --no-port-security")
     if row["options"].get(CONTROL_FRAMES) == "true" and row["port_security"] is not False:
@@ -181,13 +184,6 @@ def check_port(row: Mapping[str, Any]) -> None:
     _check_count("addresses", len(row["addresses"]), MAX_ADDRESSES)
     _check_count("allowed address pairs", len(row["allowed_address_pairs"]), MAX_PAIRS)
     _check_count("requested chassis", len((row["requested_chassis"] or "").split(",")), MAX_REQUESTED)
-
-
-def _check_name(kind: str, name: str) -> None:
-    if not name:
-        raise InvalidValueError(f"a {kind} needs a name that is not empty")
-    if not name.isprintable():
-        raise InvalidValueError(f"{name!r} cannot name a {kind}; use printable characters only")
 
 
 def _check_count(what: str, count: int, most: int) -> None:

@@ -1,0 +1,44 @@
+"""Names of networks, ports and physical networks: which can be told apart, typed and mapped."""
+
+from __future__ import annotations
+
+from trunkline.core.error import InvalidValueError
+
+LONGEST = 255
+
+
+def check_name(kind: str, name: str) -> None:
+    """Raise InvalidValueError where *name* cannot name a new *kind*, such as a network.
+
+    >>> check_name("port", "web1 ")
+    Traceback (most recent call last):
+    trunkline.core.error.InvalidValueError: 'web1 ' cannot name a port; take the blanks off its ends
+    """
+    if not name.strip():
+        raise InvalidValueError(f"a {kind} needs a name that is not empty")
+    if len(name) > LONGEST:
+        raise InvalidValueError(f"{name[:20]!r}… cannot name a {kind}; use {LONGEST} characters at most")
+    if not name.isprintable():
+        raise InvalidValueError(f"{name!r} cannot name a {kind}; use printable characters only")
+    if name != name.strip():
+        raise InvalidValueError(f"{name!r} cannot name a {kind}; take the blanks off its ends")
+    if "," in name:
+        raise InvalidValueError(f"{name!r} cannot name a {kind}; leave out the comma, which separates names")
+
+
+def check_physnet(name: str) -> None:
+    """Raise InvalidValueError where *name* cannot name a physical network."""
+    check_name("physical network", name)
+    if not is_mappable(name):
+        raise InvalidValueError(
+            f"{name!r} cannot name a physical network; leave out the colon, which ends it in a bridge mapping"
+        )
+
+
+def is_mappable(physnet: str) -> bool:
+    """Return whether an entry `physnet:bridge` of a list with commas can name *physnet*.
+
+    >>> is_mappable("physnet 1"), is_mappable("a:b"), is_mappable("a,b"), is_mappable("a ")
+    (True, False, False, False)
+    """
+    return bool(physnet) and not set(",:") & set(physnet) and physnet == physnet.strip()
