@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
-from program import trunkline
+from nb_cluster import free_port
+from program import trunkline, typed
 
 from trunkline.ovsdb.operation import select
 
@@ -30,17 +31,16 @@ def first(site: Site) -> DummyChassis:
     return first
 
 
-def clone(site: Site, folder: str = "clone", *, is_running: bool = True) -> DummyChassis:
+def clone(site: Site, folder: str = "clone", remote: str | None = None) -> DummyChassis:
     """Start another host that calls itself c1, and has VIFs for both ports."""
     site.is_checked = False
     copy = DummyChassis(
-        "c1", site.folder / folder, site.journal, site.served.remote, {"physnet1": "br-phys1"}
+        "c1", site.folder / folder, site.journal, remote or site.served.remote, {"physnet1": "br-phys1"}
     )
     site.all.append(copy)
     copy.plug("a", "a2")
     copy.plug("b")
-    if is_running:
-        copy.start_agent(is_settled=False)
+    copy.start_agent(is_settled=False)
     return copy
 
 
@@ -82,6 +82,16 @@ def test_the_second_host_of_a_name_stands_back_with_a_fault_on_both(
     assert done.code == 4
     assert f"host {hostname!r} has the system-id 'c1' of another host" in done.err
     assert trunkline("sync", "--wait", "--live", nb=site.served.remote).code == 0
+
+
+def test_two_hosts_of_one_hostname_are_told_apart_by_the_address_of_the_second(
+    site: Site, first: DummyChassis
+) -> None:
+    port = free_port()
+    assert typed(f"nb listen ptcp:{port}:127.0.0.1", nb=site.served.remote) == (0, "", "")
+    clone(site, remote=f"tcp:127.0.0.1:{port}")
+    fault = until(lambda: first.faults.get("system-id"), "fault")
+    assert f"{site.nb.chassis('c1')['hostname']} (127.0.0.1) stands back" in fault
 
 
 def test_a_host_that_stands_back_leaves_the_row_of_the_other_alone_when_it_goes(

@@ -243,3 +243,20 @@ def test_a_member_alone_starts_and_says_what_it_waits_for(cluster: Cluster) -> N
     assert seen["cluster"]["leader"] is None
     assert cluster.members[1].start() == ""
     until(lambda: cluster.members[0].status()["cluster"]["leader"], "elected")
+
+
+def test_two_hosts_of_one_name_on_different_members_find_each_other(cluster: Cluster) -> None:
+    """Rule 10: each server of a cluster has locks of its own, so the rows must tell."""
+    first = cluster.add_chassis("c1", cluster.members[1].remote)
+    cluster.sync()
+    second = DummyChassis(
+        "c1", cluster.folder / "clone", cluster.journal, cluster.members[2].remote, {"physnet1": "br-phys1"}
+    )
+    try:
+        second.start_agent(is_settled=False)
+        until(lambda: "system-id" in second.faults, "denied")
+        with Northbound.connect(cluster.remotes) as nb:
+            until(lambda: "system-id" in nb.chassis("c1")["faults"], "fault reported")
+        assert first.agent.status()["settled"]
+    finally:
+        second.close()

@@ -116,7 +116,7 @@ class Tenure:
         self._heard_s = {}
         if nb.host not in claims.hostname_by_host:
             self._asked_s = self._denied_s = None
-            return claims.entered(nb.host, socket.gethostname())
+            return claims.entered(nb.host, _this_host(nb))
         if nb.host not in claims.denied:
             self._denied_s = None
             self._asked_s = now_s if self._asked_s is None else self._asked_s
@@ -136,6 +136,12 @@ class Tenure:
             return claims._replace(denied=claims.denied - {nb.host})
         self._wake_at(self._denied_s + ASK_AGAIN_S)
         return claims
+
+
+def _this_host(nb: NorthboundReplica) -> str:
+    """Return what an operator knows this host by: a copy of an image often has the other's hostname, too."""
+    address = nb.local_address
+    return socket.gethostname() if address is None else f"{socket.gethostname()} ({address})"
 
 
 _REMEDY = "Give each host a name of its own: ovs-vsctl set Open_vSwitch . external_ids:system-id=NAME, on"

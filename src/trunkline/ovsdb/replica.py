@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -221,6 +222,14 @@ class Replica:
     def unknown_hosts(self) -> dict[str, str]:
         """Why host names of the remotes were not found, by host name; none while the server is there."""
         return {} if self.is_connected else lookup.failures(self.remotes)
+
+    @property
+    def local_address(self) -> str | None:
+        """The IP address by which the server knows this end; None over a Unix socket, or while it is away."""
+        if not self.is_connected:
+            return None
+        end = self._idl._session.rpc.stream.socket
+        return str(end.getsockname()[0]) if end.family in (socket.AF_INET, socket.AF_INET6) else None
 
     def lacks(self, table: str, column: str) -> bool:
         """Return whether the server does not know that column."""
