@@ -136,3 +136,23 @@ def test_a_further_port_with_an_address_that_many_have_costs_the_same_however_ma
         return lines_run(lambda: [(snapshot.change(each), snapshot.refresh()) for each in (coming, going)])
 
     assert work(MANY) == work(FEW)
+
+
+def test_what_a_chassis_writes_of_a_port_costs_the_same_however_many_macs_it_lists() -> None:
+    network = Network(OWN_NETWORK, "net", 7, "physnet1", 101)
+
+    def work(count: int) -> int:
+        pairs = tuple(AllowedPair(MAC + 1 + number) for number in range(count))
+        ports = [
+            Port(UUID(int=1000 + number), f"p{number}", 1 + number, network.id, MAC, allowed_pairs=pairs)
+            for number in range(5)
+        ]
+        ports = [port._replace(mac=MAC + 0x100000 + port.key) for port in ports]
+        snapshot = Snapshot(CHASSIS)
+        vifs = {port.name: (Vif(port.name, f"tap{port.key}", 10 + port.key),) for port in ports}
+        snapshot.change(Changes(networks={network.id: network}, ports={p.id: p for p in ports}, vifs=vifs))
+        snapshot.refresh()
+        up = ports[0]._replace(chassis=CHASSIS, is_up=True)
+        return lines_run(lambda: (snapshot.change(Changes(ports={up.id: up})), snapshot.refresh()))
+
+    assert work(MANY) == work(FEW)

@@ -165,6 +165,8 @@ class Rows:
         return unseated
 
     def _reindex(self, port_id: UUID, old: Port | None, new: Port | None) -> None:
+        if old is not None and new is not None and _indexed(old) == _indexed(new):
+            return
         self._stakes.replace(old, new)
         self._readdress(port_id, old, new)
         self._ports_by_network.move(port_id, old.network_id if old else None, new.network_id if new else None)
@@ -182,11 +184,11 @@ class Rows:
         for each in (old, new):
             if each is not None:
                 self._mark_macs(each)
+        if old is not None and new is not None and _receipt(old) != _receipt(new):
+            self._mark((Subject.NETWORK, new.network_id))
 
     def _readdress(self, port_id: UUID, old: Port | None, new: Port | None) -> None:
         """Note the addresses that are the port's alone; mark who gets, or loses, the only rival for one."""
-        if old is not None and new is not None and _own(old) == _own(new):
-            return
         before, after = _addresses(old), _addresses(new)
         for address_id in before ^ after:
             is_coming = address_id in after
@@ -211,6 +213,8 @@ class Rows:
         new = self._seat(port) if port is not None else None
         _replace(self._seats, port_id, new)
         self._mark((Subject.PORT, port_id))
+        if old == new:
+            return
         self._relocate(port_id, _local_network_id(old), _local_network_id(new))
         if port is not None:
             self._mark_macs(port)
@@ -375,8 +379,14 @@ def _local_network_id(seat: Seat | None) -> UUID | None:
     return seat.network_id if seat is not None and seat.outlet is not None else None
 
 
-def _own(port: Port) -> tuple[object, ...]:
-    return port.network_id, port.addresses, port.may_share_addresses
+def _indexed(port: Port) -> Port:
+    """Return *port* without what its chassis writes of it, which concerns no other port of the network."""
+    return port._replace(chassis=None, is_up=False)
+
+
+def _receipt(port: Port) -> tuple[bool, ...]:
+    """Return what says which of its network's frames for nobody, or for everybody, *port* receives."""
+    return port.is_secured, port.takes_unknown_macs, port.passes_control
 
 
 def _addresses(port: Port | None) -> set[AddressId]:
