@@ -236,6 +236,29 @@ def test_rule_11_an_integration_bridge_that_could_not_be_made_is_a_fault(site: S
     assert site.nb.chassis("c1")["faults"] == {}
 
 
+def test_rule_16_ports_that_are_up_again_are_announced(shared: Site, chassis: DummyChassis) -> None:
+    shared.port("c", options={})
+    chassis.plug("c")
+    shared.await_up("c")
+    c = bytes.fromhex(mac_of("c").replace(":", ""))
+
+    def announced() -> bool:
+        return any(frame[6:12] == c for frame in chassis.wires.new().get(NIC, []))
+
+    # More often than a port that came up once is announced: six times.
+    for interface in (NIC, "c") * 4:
+        link(chassis, interface, "down")
+        shared.await_up("c", is_up=False)
+        chassis.switch.settle()
+        chassis.wires.new()
+        link(chassis, interface, "up")
+        until(announced, f"announced when {interface} is back")
+        shared.await_up("c")
+    chassis.unplug("c")
+    shared.nb.delete_ports(["c"])
+    shared.sync()
+
+
 def test_a_link_that_goes_makes_one_fault_and_one_write_for_all_ports(
     shared: Site, chassis: DummyChassis
 ) -> None:

@@ -218,3 +218,13 @@ def test_a_port_that_goes_leaves_its_frames_unsent() -> None:
     times(announcer, session, 100.001, 300)
     assert {1, 2} & set(senders(session)[before:]) == set()
     assert len(session.sent) - before == 18 * 5 * 6 - (BURST - 2)
+
+
+def test_ports_that_are_back_are_announced_from_the_start_and_others_are_not() -> None:
+    announcer, session = announced()
+    announcer.say(TWO, PORT._replace(mac=PORT.mac + 1), 1)
+    times(announcer, session)
+    session.sent.clear()
+    announcer.again([ONE, UUID(int=3)], 1)
+    assert times(announcer, session, 300.0, 400.0) == [0, 1, 3, 7, 15, 31]
+    assert len({frame for frame, _ in session.sent}) == 1

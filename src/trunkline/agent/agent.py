@@ -234,7 +234,11 @@ class Agent:
     def _take_vifs(self, changes: SwitchChanges) -> None:
         if not changes.vifs:
             return
+        linked = {iface_id for iface_id, vifs in changes.vifs.items() if vifs and vifs[0].link_fault is None}
+        back = {iface_id for iface_id in linked if self.snapshot.is_cut_off(iface_id)}
         self.snapshot.change(Changes(vifs=changes.vifs))
+        for iface_id in back:
+            self._look_again(self.snapshot.carried_by(iface_id), are_back=True)
         # Somebody may have requested another MTU, which is all the same to the snapshot.
         self._unsized.update(changes.vifs)
         self.following.need(changes.vifs)
@@ -249,9 +253,9 @@ class Agent:
             self._unsized.clear()
         before_faults = self.plumbing.fault_by_physnet
         uplinks = self.plumbing.run(self.settings, are_flows_applied=self._are_flows_applied)
-        changed = before_faults.keys() ^ self.plumbing.fault_by_physnet.keys()
-        for port_id in self.snapshot.local_ports(changed):
-            self.reporter.mark(port_id, self._generation)
+        cut_off, was_cut_off = self.plumbing.fault_by_physnet.keys(), before_faults.keys()
+        self._look_again(self.snapshot.local_ports(cut_off - was_cut_off))
+        self._look_again(self.snapshot.local_ports(was_cut_off - cut_off), are_back=True)
         if uplinks is None or uplinks == self.snapshot.uplinks:
             return
         before = self.snapshot.uplinks
@@ -527,8 +531,15 @@ class Agent:
             return
         are_flows_due = self._is_whole and self.following.may_take_hold
         if self.passage.look(self.forwarding, self.settings.wiring.bridge, are_flows_due=are_flows_due):
-            for port_id in self.snapshot.local_ports():
-                self.reporter.mark(port_id, self._generation)
+            self._look_again(self.snapshot.local_ports(), are_back=self.passage.fault is None)
+
+    def _look_again(self, port_ids: Iterable[UUID], *, are_back: bool = False) -> None:
+        """Report ports whose frames pass no longer or, where *are_back*, again; those are announced."""
+        ids = list(port_ids)
+        for port_id in ids:
+            self.reporter.mark(port_id, self._generation)
+        if are_back:
+            self.announcer.again(ids, self._generation)
 
     def _is_working(self, network_id: UUID) -> bool:
         """Whether frames of that network can pass the switch and its uplink."""

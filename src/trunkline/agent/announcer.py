@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -70,6 +71,13 @@ class Announcer:
         self._due.clear()
         self._ready.clear()
         self._waiting = dict.fromkeys(self._announcement_by_port, generation)
+
+    def again(self, port_ids: Iterable[UUID], generation: int) -> None:
+        """Announce those of the ports anew that are announced at all: frames can pass again."""
+        for port_id in port_ids:
+            if port_id in self._announcement_by_port:
+                self._turn_by_port.pop(port_id, None)
+                self._waiting[port_id] = generation
 
     def run(self, now_s: float, applied: int, session: Session) -> None:
         """Send what is due at *now_s*; *applied* is the generation of flows that the switch has in place."""

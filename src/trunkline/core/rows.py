@@ -102,7 +102,7 @@ class Rows:
                 continue
             _replace(self.vifs, iface_id, vifs or None)
             self._mark((Subject.VIF, iface_id))
-            unseated |= self._sharing(iface_id)
+            unseated |= self.carried_by(iface_id)
         for port_id in unseated:
             self._reseat(port_id)
 
@@ -111,7 +111,7 @@ class Rows:
         self.awake |= {port_id}
         port = self.ports.get(port_id)
         if port is not None:
-            for sharing_id in self._sharing(port.name):
+            for sharing_id in self.carried_by(port.name):
                 self._reseat(sharing_id)
 
     def _change_network(self, network_id: UUID, network: Network | None) -> None:
@@ -157,7 +157,7 @@ class Rows:
             if each is not None:
                 self._mark_vifs(each)
                 if not is_as_carrier:
-                    unseated |= self._sharing(each.name)
+                    unseated |= self.carried_by(each.name)
         _replace(self.ports, port_id, port)
         self._reindex(port_id, old, port)
         if port is None or self.chassis not in port.requested_chassis[1:]:
@@ -199,11 +199,6 @@ class Rows:
                 self._mark((Subject.PORT, next(iter(others))))
             if is_coming:
                 self._ids_by_address.move(port_id, None, address_id)
-
-    def _sharing(self, iface_id: str) -> set[UUID]:
-        """Return the ports that a VIF with *iface_id* carries: the one of that name and its sub-ports."""
-        port_id = self._port_id_by_name.get(iface_id)
-        return self._subports_by_parent[iface_id] | ({port_id} if port_id is not None else set())
 
     # -- seats -------------------------------------------------------------------------------------
 
@@ -306,10 +301,19 @@ class Rows:
         port_id = self._port_id_by_name.get(name)
         return None if port_id is None else self.ports[port_id]
 
+    def carried_by(self, iface_id: str) -> set[UUID]:
+        """Return the ports that a VIF with *iface_id* carries: the one of that name and its sub-ports."""
+        port_id = self._port_id_by_name.get(iface_id)
+        return self._subports_by_parent[iface_id] | ({port_id} if port_id is not None else set())
+
     def has_link(self, port: Port) -> bool:
         """Return whether frames pass the VIF that *port* uses here."""
-        vifs = self.vifs.get(self.carrier(port).name, ())
-        return bool(vifs) and vifs[0].link_fault is None
+        return not self.is_cut_off(self.carrier(port).name)
+
+    def is_cut_off(self, iface_id: str) -> bool:
+        """Return whether the VIF that is used with *iface_id* is here and lets no frames pass."""
+        vifs = self.vifs.get(iface_id, ())
+        return bool(vifs) and vifs[0].link_fault is not None
 
     def local_ports(self, physnets: Iterable[str] | None = None) -> Iterable[UUID]:
         """Yield the ids of the ports that are local in networks on *physnets*; None: in all of them."""
@@ -355,7 +359,7 @@ class Rows:
         own = None if port_id is None else self.networks.get(self.ports[port_id].network_id)
         if own is None or own.mtu is None:
             return None
-        networks = (self.networks.get(self.ports[id_].network_id) for id_ in self._sharing(iface_id))
+        networks = (self.networks.get(self.ports[id_].network_id) for id_ in self.carried_by(iface_id))
         return max(each.mtu for each in networks if each is not None and each.mtu is not None)
 
     def subjects(self) -> Iterable[SubjectId]:
