@@ -10,6 +10,7 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from program import refusal, trunkline
 
+from trunkline.lab.error import WaitError
 from trunkline.ovsdb.northbound import Northbound
 from trunkline.ovsdb.schema import DATABASE
 
@@ -139,6 +140,8 @@ def test_a_networks_fault_says_what_is_wrong_with_its_mapping(site: Site, chassi
     assert chassis.faults["network net2"].startswith(
         "physical network physnet2 is not mapped to a bridge here"
     )
+    with pytest.raises(WaitError, match="c1: network net2: physical network physnet2 is not mapped"):
+        site.served.wait_up(["b"], timeout_s=0.1)
     chassis.set(**{MAPPINGS: "physnet1:br-phys1,physnet2:br-phys2"})
     site.sync()
     assert site.nb.chassis("c1")["faults"] == {

@@ -129,4 +129,7 @@ class Northbound:
         for name, outcome in zip(names, json.loads(reply), strict=False):
             if outcome and outcome.get("error"):
                 state = "up" if is_up else "down"
-                raise WaitError(f"port '{name}' was not {state} after {timeout_s:g} s: {outcome['error']}")
+                why = "; ".join(self.faults()) if is_up else ""
+                raise WaitError(
+                    f"port '{name}' was not {state} after {timeout_s:g} s: {why or outcome['error']}"
+                )
