@@ -5,6 +5,7 @@ DESIGN.md section 5, rules 2, 3, 11 and 12; and rule 7's guards, which count.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -191,11 +192,15 @@ def test_vlan_limit_is_held_at_1_where_networks_are_transparent_and_put_back_at_
     assert limit() in ("", "1"), "Open vSwitch parses one tag by default"
     one, two = ethernet(BROADCAST, F, 0), ethernet(BROADCAST, F, 0, 300)
     for wrong in ("2", "0", "many"):
+        chassis.agent.process.send_signal(signal.SIGSTOP)
         chassis.switch.vsctl("set", "Open_vSwitch", ".", f"other_config:vlan-limit={wrong}")
+        assert NIC1 in chassis.receive_once("f", one), "the switch caches it while it parses two tags"
+        chassis.agent.process.send_signal(signal.SIGCONT)
         until(lambda: limit() == "1", "vlan-limit 1")
         chassis.agent.await_settled()
         assert f"set vlan-limit to 1, from {wrong}" in chassis.agent.log
         assert "vlan-limit" not in chassis.faults
+        assert chassis.receive_once("f", two) == {}, "what was cached before does not carry it"
         assert chassis.receive("f", two, after=[one]) == {}
     chassis.switch.vsctl("remove", "Open_vSwitch", ".", "other_config", "vlan-limit")
     chassis.agent.await_settled()
