@@ -189,3 +189,20 @@ def test_detached_a_child_that_dies_before_it_is_ready_is_told(site: Site, chass
         os.kill(database, signal.SIGCONT)
     assert parent.returncode == 1
     assert complaint == "trunkline: the agent was killed by SIGKILL before it was ready\n"
+
+
+def test_what_one_huge_message_took_is_given_back(chassis: DummyChassis) -> None:
+    """30 MB come in; a tenth of that is what the agent may have grown by for other reasons."""
+    chassis.agent.await_settled()
+    before = resident(chassis.agent.process.pid)
+    with socket.socket(socket.AF_UNIX) as asker:
+        asker.connect(str(chassis.agent.socket))
+        asker.sendall(b'{"method":"version","id":1,"params":["' + b"x" * 30_000_000 + b'"]}')
+        assert b"takes at most 0 arguments" in asker.recv(4096)
+    assert chassis.agent.ask("version")
+    until(lambda: resident(chassis.agent.process.pid) - before < 3_000_000, "memory given back")
+
+
+def resident(pid: int) -> int:
+    """Return how many bytes of memory a process has (the second field of proc_pid_statm(5))."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

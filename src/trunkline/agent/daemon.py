@@ -23,6 +23,7 @@ import ovs.unixctl
 import ovs.util
 import ovs.vlog
 
+from trunkline.agent import memory
 from trunkline.agent.agent import Agent
 from trunkline.agent.control import Control
 from trunkline.agent.control_socket import ControlSocket, remove_left
@@ -298,6 +299,7 @@ def _loop(
         patience.run(is_contended=agent.switch.is_contended)
         server.run()
         control.run()
+        memory.give_back()
         if not is_started and agent.settings is not None:
             is_started = True
             ready()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import ovs.json
 
@@ -17,6 +17,9 @@ _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _MARK = re.compile(r'["{}\[\]]')
 _BETWEEN = re.compile(r"[}\]]\s*[{\[]")
 _SPACE = " \t\n\r"
+
+HUGE = 1 << 23
+"""From this many characters on a value is huge: what it took is worth giving back."""
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -33,6 +36,9 @@ class Parser:
     found by counting brackets outside of strings: `feed` takes no more than belongs to the value. Unlike
     `ovs.json.Parser` it finds an error inside a value only at its end.
     """
+
+    has_met_huge: ClassVar[bool] = False
+    """Whether a value was huge, until somebody who has seen to it says otherwise."""
 
     def __init__(self, check_trailer: bool = False) -> None:
         self._has_no_trailer = check_trailer
@@ -76,8 +82,11 @@ class Parser:
             self._error = "empty input stream"
         if self._error is not None:
             return self._error
+        text = "".join(self._pieces)
+        if len(text) >= HUGE:
+            Parser.has_met_huge = True
         try:
-            return _decoder.decode("".join(self._pieces))
+            return _decoder.decode(text)
         except (ValueError, RecursionError) as error:
             return str(error)
 
