@@ -99,8 +99,8 @@ def flat(physnet: str = "physnet1", *, is_open: bool = True) -> NetworkSpec:
     return NetworkSpec(name="mgmt", network_type="flat", physical_network=physnet, vlan_transparent=is_open)
 
 
-FLAT_IN_THE_WAY = "the flat network of physnet1 carries its VMs' tags"
-VLANS_IN_THE_WAY = "physnet1 has VLAN networks"
+FLAT_IN_THE_WAY = r"the flat network \(mgmt\) of physnet1 carries its VMs' tags"
+VLANS_IN_THE_WAY = r"physnet1 has VLAN networks \(vlan300\), which"
 Change = tuple[str, dict[str, Any]]
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.ovsdb.operation import delete, expect, increment
-from trunkline.ovsdb.refusal import NotFoundError, RefusedError, no_such
+from trunkline.ovsdb.refusal import NotFoundError, RefusedError, no_such, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from trunkline.ovsdb.operation import Condition, Operation
 
@@ -41,36 +41,44 @@ class Check(NamedTuple):
         }
 
 
-def physnet_checks(rows: Iterable[Mapping[str, Any]]) -> list[Check]:
+def physnet_checks(rows: Collection[Mapping[str, Any]]) -> list[Check]:
     """Return what must hold of the physical networks of *rows*, networks as they are once written.
 
     The tags of a flat network's VMs are those of the VLANs beside it, so one that carries them is alone.
     """
-    checks = []
+    own = {row["name"] for row in rows}
+
+    def check(physnet: str, conditions: Iterable[Condition], sentence: Callable[[str], str]) -> Check:
+        def blame(names: list[str]) -> RefusedError:
+            others = [name for name in names if name not in own]
+            return RefusedError(sentence(f" {some(others)}" if others else ""))
+
+        where: tuple[Condition, ...] = (("physical_network", "==", physnet), *conditions)
+        return Check(expect("Network", *where, rows=[], only=("name",)), blame([]), blame)
+
+    def flat(physnet: str) -> Check:
+        return check(
+            physnet,
+            (("network_type", "==", "flat"), ("vlan_transparent", "==", True)),
+            lambda names: (
+                f"the flat network{names} of {physnet} carries its VMs' tags, which would reach that VLAN; "
+                "use --no-vlan-transparent there, or another --physical-network"
+            ),
+        )
+
+    def vlans(physnet: str) -> Check:
+        return check(
+            physnet,
+            (("network_type", "==", "vlan"),),
+            lambda names: (
+                f"{physnet} has VLAN networks{names}, which the tags of a flat network's VMs would reach; "
+                "use --no-vlan-transparent, or another --physical-network"
+            ),
+        )
+
     with_vlans = {row["physical_network"] for row in rows if row["network_type"] == "vlan"}
-    for physnet in sorted(with_vlans):
-        is_open = (("network_type", "==", "flat"), ("vlan_transparent", "==", True))
-        checks.append(
-            Check(
-                expect("Network", ("physical_network", "==", physnet), *is_open, rows=[], only=("name",)),
-                RefusedError(
-                    f"the flat network of {physnet} carries its VMs' tags, which would reach that VLAN; "
-                    "use --no-vlan-transparent there, or another --physical-network"
-                ),
-            )
-        )
-    for physnet in sorted({row["physical_network"] for row in rows if _is_open(row)}):
-        is_vlan: Condition = ("network_type", "==", "vlan")
-        checks.append(
-            Check(
-                expect("Network", ("physical_network", "==", physnet), is_vlan, rows=[], only=("name",)),
-                RefusedError(
-                    f"{physnet} has VLAN networks, which the tags of a flat network's VMs would reach; "
-                    "use --no-vlan-transparent, or another --physical-network"
-                ),
-            )
-        )
-    return checks
+    with_open = {row["physical_network"] for row in rows if _is_open(row)}
+    return [*map(flat, sorted(with_vlans)), *map(vlans, sorted(with_open))]
 
 
 def _is_open(row: Mapping[str, Any]) -> bool:
