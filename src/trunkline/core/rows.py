@@ -190,15 +190,21 @@ class Rows:
     def _readdress(self, port_id: UUID, old: Port | None, new: Port | None) -> None:
         """Note the addresses that are the port's alone; mark who gets, or loses, the only rival for one."""
         before, after = _addresses(old), _addresses(new)
-        for address_id in before ^ after:
-            is_coming = address_id in after
-            if not is_coming:
-                self._ids_by_address.move(port_id, address_id, None)
-            others = self._ids_by_address[address_id]
-            if len(others) == 1:
-                self._mark((Subject.PORT, next(iter(others))))
-            if is_coming:
-                self._ids_by_address.move(port_id, None, address_id)
+        if before == after:
+            return
+        index = self._ids_by_address
+        for address_id in before:
+            index.move(port_id, address_id, None)
+            self._mark_ports(index[address_id], 1)
+        for address_id in after:
+            index.move(port_id, None, address_id)
+            self._mark_ports(index[address_id], 2)
+
+    def _mark_ports(self, port_ids: set[UUID], count: int) -> None:
+        """Mark these ports where they are just *count*."""
+        if len(port_ids) == count:
+            for port_id in port_ids:
+                self._mark((Subject.PORT, port_id))
 
     # -- seats -------------------------------------------------------------------------------------
 
@@ -393,11 +399,11 @@ def _receipt(port: Port) -> tuple[bool, ...]:
     return port.is_secured, port.takes_unknown_macs, port.passes_control
 
 
-def _addresses(port: Port | None) -> set[AddressId]:
+def _addresses(port: Port | None) -> tuple[AddressId, ...]:
     """Return the addresses that no other port should have; none where *port* may share them."""
     if port is None or port.may_share_addresses:
-        return set()
-    return {AddressId(port.network_id, address) for address in port.addresses}
+        return ()
+    return tuple([AddressId(port.network_id, address) for address in port.addresses])
 
 
 def _carriage(port: Port) -> tuple[object, ...]:
