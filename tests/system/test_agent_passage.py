@@ -151,6 +151,15 @@ def test_a_bond_of_which_one_nic_has_a_link_lets_frames_pass(shared: Site, chass
         for member in (down, up):
             link(chassis, member, "up")
         shared.await_up("a", "b")
+    # One that negotiates uses none of its members before it has a partner, unless it is told to.
+    switch.vsctl("set", "Port", "bond0", "lacp=active")
+    shared.await_up("a", "b", is_up=False)
+    shared.sync()
+    assert chassis.faults["mapping physnet1"].startswith(
+        "nothing gets out of br-phys1: m0 has no LACP partner"
+    )
+    switch.vsctl("set", "Port", "bond0", "other_config:lacp-fallback-ab=true")
+    shared.await_up("a", "b")
     switch.vsctl("del-port", "bond0")
     chassis.add_nic("br-phys1")
     shared.await_up("a", "b")

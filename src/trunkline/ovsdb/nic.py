@@ -65,10 +65,18 @@ def _interfaces(switch: SwitchReplica, bridge: str) -> Iterator[tuple[Any, Any]]
 
 
 def _nic(switch: SwitchReplica, port: Any, interface: Any) -> Nic:
-    fault = link_fault(interface)
+    fault = link_fault(interface) or _lacp_fault(port, interface)
     if ofport_of(interface) is None and (one(interface, "ofport") is not None or switch.is_idle):
         fault = f"cannot be used: {one(interface, 'error') or 'it has no OpenFlow port'}"
     return Nic(one(interface, "name"), one(interface, "mtu"), _vlan_ids(port), fault)
+
+
+def _lacp_fault(port: Any, interface: Any) -> str | None:
+    """Return why a bond that negotiates does not use the interface, None where it does or is no such bond."""
+    is_negotiated = one(port, "lacp") in ("active", "passive") and one(interface, "lacp_current") is False
+    if not is_negotiated or pairs(port, "other_config").get("lacp-fallback-ab") == "true":
+        return None
+    return "has no LACP partner; see to the port of the switch at its other end"
 
 
 def _vlan_ids(port: Any) -> frozenset[int] | None:
