@@ -102,7 +102,7 @@ def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: 
     wrong = {
         "trunkline-vlan-pruning": (
             "maybe",
-            "'maybe' is neither true nor false, and counts as true; correct it",
+            "'maybe' is neither true nor false, and counts as false; correct it",
         ),
         "trunkline-bridge-mapping": (
             "physnet2:br-phys2",
