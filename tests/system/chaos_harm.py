@@ -51,6 +51,7 @@ class Harm:
             (self.wipe_flows, 3),
             (self.spoil_flows, 3),
             (self.delete_patch_port, 3),
+            (self.set_by_hand, 4),
             (self.delete_integration_bridge, 1),
             (self.recreate_provider_bridge, 2),
             (self.open_integration_bridge, 3),
@@ -207,6 +208,28 @@ class Harm:
         port = f"{self.random.choice(['int', 'phy'])}-{bridge}"
         chassis.switch.vsctl("--if-exists", "del-port", port)
         return f"{port} of {chassis.name} deleted"
+
+    def set_by_hand(self) -> str:
+        """Set what the agent keeps otherwise; none of it lets a frame go astray until it is put back."""
+        chassis = self.chassis()
+        if not self._has_bridge(chassis):
+            return f"{chassis.name} has no br-int"
+        bridge = self.random.choice(list(chassis.bridge_by_physnet.values()))
+        setting = ("Open_vSwitch", ".", "external_ids")
+        commands = {
+            "uplink": ["--if-exists", "set", "Port", f"phy-{bridge}", "trunks=7"],
+            "inner": ["--if-exists", "set", "Port", f"int-{bridge}", "tag=7"],
+            "tree": ["set", "Bridge", INTEGRATION_BRIDGE, "stp_enable=true"],
+            "mistake": ["set", *setting[:2], f"external_ids:trunkline-integration-bridge={bridge}"],
+        }
+        what = self.random.choice([*commands, "fragments"])
+        if what == "fragments":
+            chassis.switch.ofctl("set-frags", INTEGRATION_BRIDGE, "normal")
+        else:
+            chassis.switch.vsctl(*commands[what])
+        if what == "mistake":
+            chassis.switch.vsctl("remove", *setting, "trunkline-integration-bridge")
+        return f"{what} of {chassis.name} set by hand"
 
     def delete_integration_bridge(self) -> str:
         chassis = self.chassis()
