@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
+from program import trunkline
 
 from trunkline.lab.namespace import ip
 
@@ -210,6 +211,8 @@ def test_rule_11_one_fault_is_told_for_a_switch_that_is_away(shared: Site, chass
     faults = until(lambda: shared.nb.chassis("c1")["faults"], "fault")
     assert list(faults) == ["switch"]
     assert faults["switch"].startswith("no OpenFlow connection to br-int: ")
+    seen = json.loads(trunkline("status", "-o", "json", nb=shared.served.remote).out)
+    assert [row["state"] for row in seen["chassis"]] == ["no switch"]
     # One that starts so forwards nothing, although it takes flows.
     wait = ("Open_vSwitch", ".", "other_config")
     chassis.switch.vsctl("--no-wait", "set", *wait[:2], "other_config:flow-restore-wait=true")

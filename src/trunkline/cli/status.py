@@ -20,8 +20,8 @@ def status(nb: Northbound, output: str) -> None:
     """Show chassis, networks, ports and faults at a glance.
 
     STATE of a chassis: "current" has applied the last request of `trunkline sync`, "behind" has not yet,
-    "silent" was waited for by `sync --wait` for 10 s or more and has not answered since. A fault is what a
-    chassis cannot honour, and why.
+    "silent" was waited for by `sync --wait` for 10 s or more and has not answered since. "no switch": its
+    agent answers, and its switch does not forward. A fault is what a chassis cannot honour, and why.
     """
     from trunkline.ovsdb.status import overview
 
