@@ -162,15 +162,6 @@ def test_the_control_sockets_of_killed_agents_go_and_others_stay(site: Site, cha
         assert [path.exists() for path in (killed.socket, theirs, served)] == [False, True, True]
 
 
-def test_in_the_foreground_a_warning_is_said_once(site: Site, chassis: DummyChassis) -> None:
-    second = subprocess.run(
-        [*PROGRAM, "agent"], capture_output=True, text=True, timeout=30, check=False, env=os.environ
-    )
-    assert second.returncode == 1
-    assert second.stderr.count("waiting for another agent on this switch to end") == 1
-    assert second.stderr.count("another agent works on this switch (pid ") == 1
-
-
 def test_detached_a_child_that_dies_before_it_is_ready_is_told(site: Site, chassis: DummyChassis) -> None:
     """The switch's database hangs; so the agent cannot get ready, and is killed by somebody."""
     database = int((chassis.switch.rundir / "ovsdb-server.pid").read_text())

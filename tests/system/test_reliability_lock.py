@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from dummy_chassis import Agent, DummyChassis, Site, until
+from dummy_chassis import LOG_LINE, Agent, DummyChassis, Site, until
 from program import refusal, trunkline
 
 pytestmark = pytest.mark.system
@@ -64,11 +64,13 @@ def test_a_second_agent_on_a_switch_ends_with_a_line_and_the_first_goes_on(
 ) -> None:
     first = chassis.start_agent()
     site.await_up("a")
-    second = Agent(chassis.switch, chassis.switch.rundir / "second.log")
-    code, complaint = second.end_by_itself()
-    assert code == 1
+    # In the foreground, where it logs to standard error: each warning once.
+    second = trunkline("agent")
+    *logged, complaint = second.err.splitlines()
+    assert second.code == 1
     assert complaint.startswith("trunkline: another agent works on this switch")
-    assert complaint.count("\n") == 1
+    assert all(LOG_LINE.fullmatch(line) for line in logged)
+    assert second.err.count("waiting for another agent on this switch to end") == 1
     assert first.status()["settled"]
     assert first.status()["repairs"] == 0
 
