@@ -9,12 +9,13 @@ import ovs.poller
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, cpu_s, ethernet, mac_of, until
 
-from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S
+from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S, WIRING_RATE
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Table
 from trunkline.core.plan import Plan
 from trunkline.openflow.event import BundleApplied, Connected, FlowsDrifted, FlowsRead
 from trunkline.openflow.session import Session
 from trunkline.ovsdb.northbound import PortSpec
+from trunkline.ovsdb.replica import Replica
 
 pytestmark = pytest.mark.system
 
@@ -183,6 +184,45 @@ def test_rule_7_wiring_touched_by_hand_is_repaired(
     chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
     assert repaired(what, lambda: chassis.switch.vsctl(*command), lambda: works(chassis)) < TIMER_S
     assert chassis.get("Bridge", "br-int", "fail_mode") == "secure"
+    site.sync()
+
+
+def test_somebody_who_changes_the_wiring_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """Each time that the agent has put the patch port's tag back, it is set again."""
+    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
+    lines, repairs = chassis.agent.log.count("wiring drifted"), chassis.agent.status()["repairs"]
+    columns = {"Port": ["name", "tag"], "Open_vSwitch": ["next_cfg"]}
+    kinds = {"name": "string", "next_cfg": "integer", "tag": {"key": "integer", "min": 0, "max": 1}}
+    tables = {
+        table: {"columns": {each: {"type": kinds[each]} for each in each_table}}
+        for table, each_table in columns.items()
+    }
+    other = Replica(chassis.switch.remote, {"name": "Open_vSwitch", "tables": tables}, columns)
+    times, end_s = 0, time.monotonic() + 2
+    while time.monotonic() < end_s:
+        other.run()
+        if not other.is_writing or other.outcome() is not None:
+            for row in other.rows("Port").values():
+                if row.name == "phy-br-phys1" and row.tag == []:
+                    transaction = other.begin("another program")
+                    row.tag = [7]
+                    other.commit(transaction)
+                    times += 1
+        poller = ovs.poller.Poller()
+        other.wait(poller)
+        poller.timer_wait(20)
+        poller.block()
+    other.close()
+    assert "again and again" in chassis.faults["wiring"]
+    print(f"figure: wiring contest: tag set {times} times in 2 s")
+    assert CONTEST_TURNS < times <= CONTEST_TURNS + 2 * WIRING_RATE + 4
+    # None any more from when it is a contest; until then the pace lets some more than the first through.
+    assert chassis.agent.log.count("wiring drifted") - lines < times
+    assert chassis.agent.log.count("wiring is contested") == 1
+    until(lambda: chassis.get("Port", "phy-br-phys1", "tag") == "[]", "put back")
+    assert chassis.agent.status()["repairs"] - repairs >= times - 1
     site.sync()
 
 

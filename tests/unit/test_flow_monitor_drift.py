@@ -2,7 +2,16 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S, Contest, DriftLog
+from trunkline.agent.drift import (
+    CONTEST_HOLD_S,
+    CONTEST_TURNS,
+    CONTEST_WINDOW_S,
+    LINES_PER_S,
+    WIRING_RATE,
+    Contest,
+    DriftLog,
+    WiringContest,
+)
 from trunkline.agent.log import Log, line
 
 KEY = bytes.fromhex("00 0064 80000004 00000001")
@@ -111,3 +120,26 @@ def test_a_wipe_now_and_then_is_no_contest() -> None:
         assert opponent.contest.take_turn()
         opponent.now_s += 1
     assert opponent.log.lines == []
+
+
+def test_wiring_is_repaired_at_once_until_it_is_a_contest_and_at_a_pace_from_then_on() -> None:
+    log, now = Lines(), [100.0]
+    contest = WiringContest(log, clock=lambda: now[0])
+    assert all(contest.take_turn() for _ in range(CONTEST_TURNS))
+    assert (contest.faults, contest.next_s) == ({}, None)
+    assert not contest.take_turn()
+    assert contest.next_s is not None
+    assert contest.is_on
+    assert "again and again" in contest.faults["wiring"]
+    taken = 0
+    for _ in range(200):
+        now[0] += 0.01
+        taken += contest.take_turn()
+    assert abs(taken - 2 * WIRING_RATE) <= 1
+    assert log.lines == ["wiring is contested"]
+    contest.rest()
+    assert contest.next_s is None
+    now[0] += CONTEST_WINDOW_S + 0.01
+    assert not contest.is_on
+    assert contest.faults == {}
+    assert contest.take_turn()

@@ -133,7 +133,7 @@ class Agent:
         self.plumbing.refusals.wait(poller)
         self.reporter.refusals.wait(poller)
         for due_s in (
-            *(self.announcer.next_s, self._audit_at_s),
+            *(self.announcer.next_s, self._audit_at_s, self.plumbing.contest.next_s),
             *(self.upkeep.next_s, self.passage.next_s, self.black_holes.next_s),
         ):
             if due_s is not None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
+from trunkline.agent.drift import WiringContest
 from trunkline.agent.log import Log
 from trunkline.agent.settings import DATAPATH_TYPE, Settings
 from trunkline.agent.trunk import Trunk, Trunks
@@ -45,6 +46,7 @@ class Plumbing:
             first_s=FIRST_RETRY_S,
             longest_s=LONGEST_RETRY_S,
         )
+        self.contest = WiringContest(log)
         self.repairs = 0
         self._released: frozenset[str] = frozenset()
         self._dropping: frozenset[str] = frozenset()
@@ -130,8 +132,11 @@ class Plumbing:
             # What is wider than needed is narrowed once the flows are gone: see `settle`.
             self.is_due = False
             self._seen = self._fixed(target)
-        elif self.switch.root is not None and not (
-            self.switch.is_writing or self.is_refused or self._is_held(target, are_flows_applied)
+            self.contest.rest()
+        elif (
+            self.switch.root is not None
+            and not (self.switch.is_writing or self.is_refused or self._is_held(target, are_flows_applied))
+            and (not self._is_drift(target) or self.contest.take_turn())
         ):
             written = wiring.wire(self.switch, target)
             self._has_removed = written.has_removed
@@ -143,9 +148,15 @@ class Plumbing:
         deeds = "; ".join(written.deeds + written.others)
         if written.deeds and self._seen == self._fixed(target):
             self.repairs += len(written.deeds)
-            log.warning("wiring drifted", changes=deeds)
+            if not self.contest.is_on:
+                log.warning("wiring drifted", changes=deeds)
         else:
             log.info("wiring", changes=deeds)
+
+    def _is_drift(self, target: Wiring) -> bool:
+        """Whether somebody else changed what was as *target* says, and not VIFs' MTUs alone are to be set."""
+        fixed = self._fixed(target)
+        return self._seen == fixed and not wiring.is_wired(self.switch, fixed[0])
 
     def _fixed(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
         """Return what stays as it is until a setting, a network or a provider bridge comes or goes."""
@@ -221,7 +232,7 @@ class Plumbing:
         faults = {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
         if self._datapath_fault is not None:
             faults[f"setting {DATAPATH_TYPE}"] = self._datapath_fault
-        return faults | wiring.limit_faults(self.switch)
+        return faults | wiring.limit_faults(self.switch) | self.contest.faults
 
     def network_fault(self, network: Network, settings: Settings) -> str | None:
         """Return why *network* does not reach its physical network as it should, None where it does.
