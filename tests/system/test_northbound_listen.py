@@ -93,9 +93,15 @@ def test_a_server_that_cannot_listen_after_all_is_not_left_running(folder: Path)
     assert start(folder, f"punix:{folder}/nb.sock") == (0, "", "")
 
 
-def test_a_path_that_no_socket_can_have_is_refused(folder: Path) -> None:
-    assert "too long for a socket" in refusal(start(folder, f"punix:{folder}/{'x' * 100}/nb.sock"), 1)
+def test_a_path_may_be_longer_than_a_sockets_and_a_name_may_not(folder: Path) -> None:
+    assert "too long for a socket" in refusal(start(folder, f"punix:{folder}/{'x' * 100}"), 1)
     assert list(folder.iterdir()) == []
+    long = folder / ("x" * 60) / ("y" * 60)
+    assert start(folder, f"punix:{long}/nb.sock") == (0, "", "")
+    assert typed("network list -o json", f"unix:{long}/nb.sock") == (0, "[]\n", "")
+    assert status(folder)["remotes"] == [f"punix:{long}/nb.sock"]
+    again = trunkline("nb", "start", "--db", f"{folder}/other.db", "--remote", f"punix:{long}/nb.sock")
+    assert "another server already answers" in refusal(again, 1)
 
 
 def test_status_lists_what_is_really_bound_and_what_is_not(folder: Path) -> None:

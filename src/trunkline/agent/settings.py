@@ -9,6 +9,7 @@ from trunkline.core.error import TrunklineError
 from trunkline.core.spelling import meant
 from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.rpc import Tls
+from trunkline.ovsdb.unix_path import LONGEST_NAME
 from trunkline.ovsdb.vswitch import NB_IDENTITY
 from trunkline.ovsdb.wiring import BridgeMapping, Wiring
 
@@ -34,9 +35,6 @@ _AUDIT_INTERVAL_DIGITS = 6
 
 ANY_NB = "any"
 """The value of `trunkline-nb-identity` by which every northbound is obeyed."""
-
-# `ovs` shortens a longer path to its last part, and never ends where that alone is too long (unix(7)).
-_SOCKET_NAME_BYTES = 80
 
 _BRIDGE_NAME_BYTES = 15
 """The longest name of a network device in Linux, as a bridge is one (IFNAMSIZ)."""
@@ -155,8 +153,8 @@ def _remote_fault(remote: str) -> str | None:
         # `ovs` writes remotes into the log as they are.
         return f"{remote[:40]!r} has characters that no remote has; correct it"
     kind, _, place = remote.partition(":")
-    if kind == "unix" and len(place.rpartition("/")[2].encode()) > _SOCKET_NAME_BYTES:
-        return f"it names a socket of more than {_SOCKET_NAME_BYTES} bytes; give it a shorter name"
+    if kind == "unix" and len(place.rpartition("/")[2].encode()) > LONGEST_NAME:
+        return f"it names a socket of more than {LONGEST_NAME} bytes; give it a shorter name"
     host, _, port = place.rpartition(":")
     is_port = (
         port.isascii() and port.isdecimal() and len(port) <= len("65535") and 0 < int(port) <= _LAST_PORT

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.core.error import InvalidValueError, TrunklineError
+from trunkline.ovsdb.unix_path import LONGEST_NAME, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _TCP = re.compile(r"p(?:tcp|ssl):(?P<port>\d{1,5})(?::(?P<host>[\d.]+|\[[\da-fA-F:.]+\]))?")
 _LISTENING = "0A"  # TCP_LISTEN (include/net/tcp_states.h of Linux)
-_LONGEST_PATH = 107  # sun_path without its end (unix(7))
 _PATIENCE_S = 1.0
 
 
@@ -127,8 +127,8 @@ def refuse_used_socket(path: Path) -> None:
 
     Whoever listens there deletes what is there first.
     """
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ListenerError(f"{path} is too long for a socket; give a path of at most {_LONGEST_PATH} bytes")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise ListenerError(f"{path.name} is too long for a socket; give {LONGEST_NAME} bytes at most")
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -146,9 +146,9 @@ def is_answered(path: Path) -> bool:
 
     Only a connection that is refused shows that nobody has.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, short(path) as place:
         probe.setblocking(False)
-        return probe.connect_ex(str(path)) not in (errno.ECONNREFUSED, errno.ENOENT)
+        return probe.connect_ex(place) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
 def bound(listeners: Sequence[str], pid: int) -> list[str]:
@@ -172,7 +172,10 @@ def _listens(path: Path, pid: int) -> bool:
     """Return whether it is the process *pid* that listens on the socket *path* (SO_PEERCRED, unix(7))."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
-        if probe.connect_ex(str(path)):
+        try:
+            with short(path) as place:
+                probe.connect(place)
+        except OSError:
             return False
         credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3i", credentials)[0]) == pid

@@ -16,10 +16,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from trunkline.core.error import TrunklineError
 from trunkline.ovsdb.remote import parse
+from trunkline.ovsdb.unix_path import short
 
 _CHUNK = 1 << 18
 
@@ -209,7 +211,8 @@ def _unix(path: str, timeout_s: float) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stream.settimeout(timeout_s)
     try:
-        stream.connect(path)
+        with short(Path(path)) as place:
+            stream.connect(place)
     except OSError:
         stream.close()
         raise
