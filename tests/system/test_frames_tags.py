@@ -6,7 +6,7 @@ DESIGN.md section 5, rules 2, 3, 11 and 12; and rule 7's guards, which count.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -213,7 +213,7 @@ def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(sit
     chassis.switch.vsctl("set", "Open_vSwitch", ".", "other_config:vlan-limit=2")
     with closing(SwitchReplica(chassis.switch.remote)) as switch:
         plumbing = Plumbing(switch)
-        run(switch, lambda: switch.is_synced)
+        until(lambda: (switch.changes(switch.run()), switch.is_synced)[1], "synced")
         read = settings(switch.external_ids, None)
         switch.watch(read.wiring.bridge)
         plumbing.is_due = True
@@ -222,23 +222,16 @@ def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(sit
         assert "vlan-limit is 2" in plumbing.faults["vlan-limit"]
         assert plumbing.is_ready(read), "what the database refuses stops no flows"
         plumbing.refusals.over()
-        assert not plumbing.is_ready(read)
-        plumbing.run(read, are_flows_applied=False)
-        run(switch, lambda: plumbing.is_ready(read))
-        plumbing.run(read, are_flows_applied=False)
-        assert "vlan-limit" not in plumbing.faults
+
+        def step() -> None:
+            switch.changes(switch.run())
+            plumbing.run(read, are_flows_applied=False)
+
+        with chassis.busy():
+            until(lambda: (step(), "vlan-limit" not in plumbing.faults)[1], "no fault")
+            assert not plumbing.is_ready(read), "ovs-vswitchd does not do yet what its database says"
+        until(lambda: (step(), plumbing.is_ready(read))[1], "ready")
     assert chassis.get("Open_vSwitch", ".", "other_config:vlan-limit").strip('"') == "1"
-
-
-def run(switch: SwitchReplica, is_so: Callable[[], bool]) -> None:
-    """Take in what *switch* says until *is_so*."""
-
-    def step() -> bool:
-        switch.changes(switch.run())
-        switch.outcome()
-        return is_so()
-
-    until(step, "so")
 
 
 def test_rule_12_a_trunk_sorts_frames_to_its_sub_ports_by_their_tags(chassis: DummyChassis) -> None:

@@ -40,6 +40,7 @@ class Plumbing:
         self.fault_by_physnet: dict[str, str] = {}
         self._datapath_fault: str | None = None
         self.is_due = False
+        self._is_limited = False
         self.refusals = Trouble(
             lambda error: log.error("the switch's database refused a write", error=error),
             lambda times: log.info("the switch's database takes writes again", refused=times),
@@ -108,6 +109,8 @@ class Plumbing:
             self.refusals.over()
         if outcome is not None:
             self.is_due = True
+        # As ovs-vswitchd has it, not the database alone.
+        self._is_limited = wiring.is_limited(self.switch) and (self._is_limited or self.switch.is_realized)
         if not self.is_due or not self.switch.is_connected:
             return None
         uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring, self._dropping)
@@ -177,7 +180,7 @@ class Plumbing:
         """
         if self.is_refused:
             return True
-        if self.switch.is_replaced or not wiring.is_limited(self.switch):
+        if self.switch.is_replaced or not self._is_limited:
             return False
         if not settings.is_pruned:
             return True
