@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from program import refusal, typed
 
 from trunkline.lab import command
 from trunkline.lab.journal import Daemon
+from trunkline.ovsdb.datafile import prepare
 from trunkline.ovsdb.operation import delete, select, update
 from trunkline.ovsdb.schema import schema
 
@@ -112,30 +113,42 @@ def test_a_northbound_of_other_columns_changes_nothing_and_is_a_fault(
     assert chassis.agent.log.count("database not read") == len(ALTERED)
 
 
-def test_a_northbound_of_the_first_schema_is_followed_by_its_identity(
-    site: Site, chassis: DummyChassis
-) -> None:
+def first_schema() -> dict[str, Any]:
+    """Return the schema as it was in version 1.0.0, as far as chassis can tell."""
     old = copy.deepcopy(schema())
     old["version"] = "1.0.0"
     del old["tables"]["NB_Global"]["columns"]["identity"]
     for name in ("silent_at", "host", "claims", "denied"):
         del old["tables"]["Chassis"]["columns"][name]
+    return old
+
+
+def test_a_northbound_of_the_first_schema_is_followed_by_its_identity(
+    site: Site, chassis: DummyChassis
+) -> None:
     ((row,),) = site.nb.read(select("NB_Global"))
     identity = {"external_ids": ["map", [["identity", row["identity"]]]]}
-    with served(site, old, identity | {"next_network_key": 1, "next_port_key": 1}):
+    with served(site, first_schema(), identity | {"next_network_key": 1, "next_port_key": 1}):
         until(lambda: chassis.receive("a", HELLO) == {}, "followed")
         until(lambda: chassis.agent.status()["settled"], "settled")
         assert "northbound" not in chassis.faults
         refusal(typed("status", nb=site.served.remote), 1)
     site.sync()
     assert chassis.receive("a", HELLO) == OUT
-    # Upgraded, it keeps that identity, in the column.
-    site.served.stop()
-    shutil.copy2(site.folder / "foreign.db", site.folder / "nb.db")
-    site.served.start()
-    site.reconnect()
-    assert site.nb.read(select("NB_Global", only=("identity",))) == [[{"identity": row["identity"]}]]
-    site.sync()
+
+
+@pytest.mark.parametrize("has_identity", [True, False], ids=["made with one", "made without"])
+def test_an_upgrade_from_the_first_schema_keeps_the_identity(tmp_path: Path, has_identity: bool) -> None:
+    db = tmp_path / "nb.db"
+    (tmp_path / "old.ovsschema").write_text(json.dumps(first_schema()))
+    command.run(["ovsdb-tool", "create", str(db), f"{tmp_path}/old.ovsschema"])
+    row = {"external_ids": ["map", [["identity", "original"]]]} if has_identity else {}
+    words = [{"op": "insert", "table": "NB_Global", "row": row | {"next_network_key": 1, "next_port_key": 1}}]
+    reply = command.run(["ovsdb-tool", "transact", str(db), json.dumps([schema()["name"], *words])])
+    prepare(db)
+    query = json.dumps([schema()["name"], select("NB_Global", only=("identity",))])
+    rows = json.loads(command.run(["ovsdb-tool", "query", str(db), query]))[0]["rows"]
+    assert rows == [{"identity": "original" if has_identity else json.loads(reply)[0]["uuid"][1]}]
 
 
 def test_a_northbound_without_its_global_row_changes_nothing_and_is_a_fault(
@@ -229,4 +242,6 @@ def test_rows_that_only_another_schema_lets_in_are_faults_of_their_own(
         site.transact({"op": "insert", "table": "NB_Global", "row": first})
         until(lambda: "2 rows of NB_Global" in chassis.faults.get("northbound", ""), "fault")
         assert chassis.receive("a", HELLO) == OUT
+        for words in ("status", "sync", "nb listen ptcp:6641:127.0.0.1"):
+            assert "has 2 NB_Global rows" in refusal(typed(words, nb=site.served.remote), 1)
     site.sync()

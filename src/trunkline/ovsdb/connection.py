@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trunkline.core.error import InvalidValueError
 from trunkline.ovsdb.listener import check
 from trunkline.ovsdb.operation import NamedUuid, encoded, insert, select, update
-from trunkline.ovsdb.refusal import RefusedError, no_global
+from trunkline.ovsdb.refusal import RefusedError, only_global
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def listen(nb: Northbound, targets: Sequence[str], role: str) -> None:
 
     Raises:
         InvalidValueError: a target is no such place, or has a role and no certificates to know clients by.
-        RefusedError: the database has no `NB_Global` row.
+        RefusedError: the database has no `NB_Global` row, or several.
     """
     for target in targets:
         if not target.startswith(("ptcp:", "pssl:")):
@@ -43,8 +43,7 @@ def listen(nb: Northbound, targets: Sequence[str], role: str) -> None:
         if role and not target.startswith("pssl:"):
             raise InvalidValueError(f"{target!r} shows no certificates; a role needs pssl:")
     known = connections(nb)
-    if not nb.read(select("NB_Global", only=("nb_cfg",)))[0]:
-        raise no_global()
+    only_global(nb.read(select("NB_Global", only=("_uuid",)))[0])
     operations: list[Operation] = []
     for number, target in enumerate(dict.fromkeys(targets)):
         if target in known:

@@ -35,8 +35,8 @@ from trunkline.ovsdb.refusal import (
     NotFoundError,
     RefusedError,
     TransactionError,
-    no_global,
     no_such,
+    only_global,
     refusal,
 )
 from trunkline.ovsdb.rpc import UnreachableError, sensible
@@ -225,9 +225,7 @@ class Northbound:
                 if error.position != 1:
                     raise
                 found = decoded_rows(operations[0], error.results[0])
-                if not found:
-                    raise no_global() from error
-                self._next_keys = found[0]
+                self._next_keys = only_global(found)
                 time.sleep(pause_s)
             else:
                 self._next_keys = after
@@ -428,9 +426,7 @@ class Northbound:
 
     def _read_next_keys(self) -> Row:
         (rows,) = self.read(select("NB_Global", only=("next_network_key", "next_port_key")))
-        if not rows:
-            raise no_global()
-        return rows[0]
+        return only_global(rows)
 
 
 def _pauses() -> Iterator[float]:

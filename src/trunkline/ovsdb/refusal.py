@@ -71,12 +71,18 @@ def refusal(error: TransactionError, read: Read) -> TrunklineError:
     return error
 
 
-def no_global() -> RefusedError:
-    """Return the error for a northbound that has lost its one `NB_Global` row."""
-    return RefusedError(
-        "the northbound has no NB_Global row: restore a backup; or stop its server and start it by "
-        "`trunkline nb start`, which makes a row, and run `trunkline chassis accept-nb` on each chassis"
-    )
+def only_global(rows: Sequence[Row]) -> Row:
+    """Return the one row that *rows* of `NB_Global` are; raise RefusedError where they are not one."""
+    if not rows:
+        raise RefusedError(
+            "the northbound has no NB_Global row: restore a backup; or stop its server and start it by "
+            "`trunkline nb start`, which makes a row, and run `trunkline chassis accept-nb` on each chassis"
+        )
+    if len(rows) > 1:
+        raise RefusedError(
+            f"the northbound has {len(rows)} NB_Global rows, and not one; delete those that are not its own"
+        )
+    return rows[0]
 
 
 def no_such(kind: str, name: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from trunkline.ovsdb.operation import select
-from trunkline.ovsdb.refusal import no_global
+from trunkline.ovsdb.refusal import only_global
 from trunkline.ovsdb.sync import is_silent
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def overview(nb: Northbound) -> dict[str, Any]:
     `ports`, the totals; `faults`, each with `chassis`, `subject` and `reason`. All by name.
 
     Raises:
-        RefusedError: the database has no `NB_Global` row.
+        RefusedError: the database has no `NB_Global` row, or several.
     """
     global_rows, chassis, networks, ports = nb.read(
         select("NB_Global"),
@@ -32,9 +32,7 @@ def overview(nb: Northbound) -> dict[str, Any]:
         # With the name: a select answers equal rows once (ovsdb-server's "distinct" rows).
         select("Port", only=("name", "network", "chassis", "up", "enabled")),
     )
-    if not global_rows:
-        raise no_global()
-    latest = global_rows[0]
+    latest = only_global(global_rows)
     held = Counter(port["chassis"] for port in ports if port["up"])
     inside = Counter(port["network"] for port in ports)
     inside_up = Counter(port["network"] for port in ports if port["up"])

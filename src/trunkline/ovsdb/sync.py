@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.error import TimedOutError
 from trunkline.ovsdb.operation import decoded_row, increment, select, update
-from trunkline.ovsdb.refusal import no_global
+from trunkline.ovsdb.refusal import only_global
 from trunkline.ovsdb.schema import DATABASE
 
 if TYPE_CHECKING:
@@ -70,24 +70,23 @@ def request(nb: Northbound) -> Request:
     """Ask every chassis to say when it has applied what is committed now; one transaction.
 
     Raises:
-        RefusedError: the database has no `NB_Global` row.
+        RefusedError: the database has no `NB_Global` row, or several.
     """
     now_ms = time.time_ns() // 1_000_000
     _, _, after, chassis = nb.transact(
         [
             increment("NB_Global", "nb_cfg"),
             update("NB_Global", row={"nb_cfg_timestamp": now_ms}),
-            select("NB_Global", only=("nb_cfg",)),
+            select("NB_Global", only=("_uuid", "nb_cfg")),
             select("Chassis", only=("name", "nb_cfg", "silent_at", "claims")),
         ]
     )
-    if not after["rows"]:
-        raise no_global()
+    nb_cfg = only_global(after["rows"])["nb_cfg"]
     rows = [decoded_row("Chassis", row) for row in chassis["rows"]]
     silent = frozenset(row["name"] for row in rows if is_silent(row))
     live = frozenset(row["name"] for row in rows) - silent
     rivals = sorted(Rival(row["name"], hostname) for row in rows for hostname in row["claims"].values())
-    return Request(after["rows"][0]["nb_cfg"], live, silent, tuple(rivals))
+    return Request(nb_cfg, live, silent, tuple(rivals))
 
 
 def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
