@@ -360,10 +360,14 @@ def test_an_integration_bridge_that_is_left_becomes_what_it_was(site: Site, chas
     site.await_up("a")
     site.sync()
     assert chassis.get("Bridge", "br-new", "fail_mode") == "secure", "its VIF would be joined with others"
-    # Another agent goes on where this one ended.
+    # Another agent goes on where this one ended, and tells the bridge in use from the one that was left.
     chassis.agent.end()
-    chassis.unplug("x")
+    chassis.set(**{BRIDGE: "br-phys1"})
     chassis.start_agent()
+    assert "br-phys1 is the provider bridge" in chassis.faults[f"setting {BRIDGE}"]
+    assert chassis.get("Bridge", "br-new", "fail_mode") == "secure"
+    chassis.set(**{BRIDGE: None})
+    chassis.unplug("x")
     until(lambda: as_it_is(chassis, "br-new") == before, "as it was")
     assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
 

@@ -196,13 +196,13 @@ class Agent:
         is none to go on with.
         """
         bridge = new.wiring.bridge
-        used = [self.settings.wiring.bridge] if self.settings else list(self.switch.used_bridges.values())
+        used = self.settings.wiring.bridge if self.settings else integration_bridge.in_use(self.switch)
         reason = integration_bridge.refusal(self.switch, bridge, new.wiring.physnet_by_bridge)
-        if reason is None or bridge in used:
+        if reason is None or bridge == used:
             return new
-        if len(used) != 1:
+        if used is None:
             raise SettingsError(f"{INTEGRATION_BRIDGE} cannot be followed: {reason}")
-        return new.staying(used[0], reason)
+        return new.staying(used, reason)
 
     def _leave(self) -> None:
         if self.settings is not None and self.switch.is_synced:

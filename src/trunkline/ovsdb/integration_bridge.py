@@ -59,6 +59,16 @@ def _is_inner(interface: Any) -> bool:
     return one(interface, "type") == "patch" and str(one(interface, "name")).startswith("int-")
 
 
+def in_use(switch: SwitchReplica) -> str | None:
+    """Return the bridge that an agent used last, None where that is not to be told.
+
+    One that it left may be marked, too, while VIFs are on it; but it has no uplinks.
+    """
+    used = sorted(switch.used_bridges.values())
+    with_uplinks = [name for name in used if any(map(_is_inner, switch.interfaces_of(name)))]
+    return next((names[0] for names in (used, with_uplinks) if len(names) == 1), None)
+
+
 def _is_ours(switch: SwitchReplica, row: Any) -> bool:
     """Whether the agent created the bridge, or uses it: versions without `USE_MARK` included."""
     return not pairs(row, "external_ids").keys().isdisjoint({BRIDGE_MARK, USE_MARK}) or (
