@@ -39,6 +39,7 @@ class Following:
         self._allegiance = Allegiance()
         self._tenure = Tenure()
         self._departure: Departure | None = None
+        self._former: NorthboundReplica | None = None
         self._nb_cfg: int | None = None
         self._is_new = False
         self._is_obeyed = False
@@ -59,8 +60,7 @@ class Following:
 
     def _connect(self, new: Settings, snapshot: Snapshot) -> None:
         """Read that northbound from now on; what is known stays until it is read."""
-        if self.nb is not None and self.nb.chassis != new.chassis and self.nb.is_connected:
-            self._departure = self._departure or Departure(self.nb)
+        if self.nb is not None and self.nb.chassis != new.chassis and self._leaves(self.nb):
             return
         if self.nb is not None:
             self.nb.close()
@@ -74,6 +74,24 @@ class Following:
         self._is_new = self._is_unread = True
         self._drop()
 
+    def _leaves(self, nb: NorthboundReplica) -> bool:
+        """Return whether the name that *nb* goes by is being taken out of the northbound, which goes first.
+
+        Where the name was changed once more before *nb* was connected, the row that it was to find there is
+        taken out over the connection that made it.
+        """
+        if self._departure is None and not nb.is_connected and self._former is not None:
+            former, self._former = self._former, None
+            if not former.is_connected:
+                former.close()
+                return False
+            former.rename(nb.chassis)
+            nb.close()
+            self.nb = nb = former
+        if nb.is_connected:
+            self._departure = self._departure or Departure(nb)
+        return nb.is_connected
+
     def need(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
         """Say which VIFs are here now, by iface-id, or are not (none): `changes` brings what they need."""
         if self.nb is not None:
@@ -82,6 +100,8 @@ class Following:
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `changes` has something to bring."""
+        if self._former is not None:
+            self._former.wait(poller)
         if self.nb is not None:
             self.nb.wait(poller)
             if self.has_more:
@@ -89,9 +109,10 @@ class Following:
         self._tenure.wait(poller)
 
     def close(self) -> None:
-        """End the connection."""
-        if self.nb is not None:
-            self.nb.close()
+        """End all connections."""
+        for nb in (self.nb, self._former):
+            if nb is not None:
+                nb.close()
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -111,6 +132,7 @@ class Following:
         if nb is None:
             return
         touched = nb.run()
+        self._run_former(nb)
         self._be_this_host(nb)
         if nb.nb_cfg != self._nb_cfg:
             # The answer covers what was written to the switch's database before the request, too.
@@ -169,9 +191,18 @@ class Following:
     def _depart(self, departure: Departure, settings: Settings, snapshot: Snapshot) -> None:
         """Go by the new name once the old one is out of the northbound."""
         if departure.run(settings.chassis):
-            departure.nb.close()
             self._departure, self.nb = None, None
             self._connect(settings, snapshot)
+            self._former = departure.nb
+
+    def _run_former(self, nb: NorthboundReplica) -> None:
+        """Keep the connection that made the row of *nb* until that is connected itself."""
+        if self._former is None:
+            return
+        self._former.run()
+        if nb.is_connected or not self._former.is_connected:
+            self._former.close()
+            self._former = None
 
     def _obeys(self, nb: NorthboundReplica, settings: Settings) -> bool:
         if not nb.is_synced or nb.identity is None:
