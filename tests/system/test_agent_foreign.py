@@ -129,7 +129,8 @@ def test_a_northbound_of_the_first_schema_is_followed_by_its_identity(
     ((row,),) = site.nb.read(select("NB_Global"))
     identity = {"external_ids": ["map", [["identity", row["identity"]]]]}
     with served(site, first_schema(), identity | {"next_network_key": 1, "next_port_key": 1}):
-        until(lambda: chassis.receive("a", HELLO) == {}, "followed")
+        until(lambda: chassis.receive_once("a", HELLO) == {}, "followed")
+        assert chassis.receive("a", HELLO) == {}
         until(lambda: chassis.agent.status()["settled"], "settled")
         assert "northbound" not in chassis.faults
         refusal(typed("status", nb=site.served.remote), 1)
