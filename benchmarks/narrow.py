@@ -19,8 +19,8 @@ from series import Results
 
 from trunkline.lab.journal import Journal
 from trunkline.lab.northbound import Northbound as Served
+from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
 
 NETWORKS = 20
 PORTS_AT_ONCE = 5000

@@ -13,8 +13,8 @@ from process import Process, Usage, do
 from switch import PROVIDER_BRIDGE, MakeSwitch, Switch
 from watch import Watch, Writer
 
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
-from trunkline.ovsdb.schema import DATABASE
+from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
+from trunkline.northbound.schema import DATABASE
 
 PROGRAM = [sys.executable, "-m", "trunkline"]
 CHUNK = 2000

@@ -8,7 +8,7 @@ from typing import Any
 
 from process import BenchError, now_s
 
-from trunkline.ovsdb.rpc import Rpc
+from trunkline.northbound.rpc import Rpc
 
 TIMEOUT_S = 600.0
 CATCH_UP_S = 0.05

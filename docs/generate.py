@@ -23,7 +23,7 @@ from trunkline.cli.main import trunkline
 from trunkline.core import pipeline
 from trunkline.core.flow import Field
 from trunkline.core.pipeline import TABLE_RULES, Band, Owner, Subject, Table
-from trunkline.ovsdb.schema import SCHEMA_PATH
+from trunkline.northbound.schema import SCHEMA_PATH
 
 DOCS = Path(__file__).parent
 
@@ -170,7 +170,7 @@ def northbound_page() -> str:
     tables: dict[str, Any] = schema["tables"]
     _require_equal("tables", tables, TABLES)
     lines = [
-        _mark("src/trunkline/ovsdb/trunkline-nb.ovsschema and docs/sentences.py"),
+        _mark("src/trunkline/northbound/trunkline-nb.ovsschema and docs/sentences.py"),
         "# The northbound database",
         "",
         f'`{schema["name"]}`, version {schema["version"]}. Every row also has a `_uuid`. "0 or 1" is an '

@@ -22,8 +22,8 @@ from scale.fleet import Counts, Fleet, raise_file_limit
 from scale.question import Connect, Count, Lose, Make, Plug, Seen, Settled
 from scale.server import DEPLOYMENTS, Deployment
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb import sync
-from trunkline.ovsdb.northbound import Northbound, PortSpec
+from trunkline.northbound import sync
+from trunkline.northbound.client import Northbound, PortSpec
 
 PROCESSES = 2
 WRITERS = 4

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from process import Usage, do, kill, usage
 
-from trunkline.ovsdb.server import Server as Served
+from trunkline.server.process import Server as Served
 
 PROGRAM = [sys.executable, "-m", "trunkline"]
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.cli.main import main
-from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH
+from trunkline.northbound.schema import DATABASE, SCHEMA_PATH
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 1 << 40) | st.floats() | st.text(max_size=6),

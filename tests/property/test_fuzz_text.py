@@ -18,7 +18,7 @@ from trunkline.core import address
 from trunkline.core.address import AddressError
 from trunkline.core.error import InvalidValueError
 from trunkline.lab import TopologyError, topology
-from trunkline.ovsdb.northbound import NetworkSpec, PortSpec
+from trunkline.northbound.client import NetworkSpec, PortSpec
 
 ANY = st.text(max_size=40)
 NEAR_ADDRESS = st.text("0123456789abcdefABCDEF:.-/%, \n\u0661\u00df", max_size=44)

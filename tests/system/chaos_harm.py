@@ -19,7 +19,7 @@ from dummy_chassis import until
 from trunkline.lab import Lab, command
 from trunkline.lab.chassis import INTEGRATION_BRIDGE, Chassis
 from trunkline.lab.command import PROGRAM
-from trunkline.ovsdb.northbound import Northbound
+from trunkline.northbound.client import Northbound
 
 HOSTILE = 'x\n\x1b[2J"\\ \u202e' + "y" * 1000
 INTRUDER = "cookie=0x74720301ffffffff,table=50,priority=7,metadata=9,actions=drop"

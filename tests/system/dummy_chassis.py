@@ -33,8 +33,8 @@ from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import Namespace
 from trunkline.lab.northbound import Northbound as Served
 from trunkline.lab.switchd import Switchd
-from trunkline.ovsdb import sync
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
+from trunkline.northbound import sync
+from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 
 TIMEOUT_S = 20.0
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.[\d.]+Z \|\s*\d+\s*\|\s*\S+\s*\| [A-Z]+ \| .+")

@@ -19,8 +19,8 @@ from dummy_chassis import DummyChassis
 from program import trunkline
 
 from trunkline.lab.journal import Daemon, Journal
-from trunkline.ovsdb import sync
-from trunkline.ovsdb.northbound import Northbound
+from trunkline.northbound import sync
+from trunkline.northbound.client import Northbound
 
 
 def free_port() -> int:

@@ -13,10 +13,10 @@ from nb_cluster import Cluster, Server, free_port, opened
 from program import refusal, trunkline, typed
 
 from model.certificate import Authority, Certificate
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec, TransactionError
-from trunkline.ovsdb.operation import delete, insert, update
-from trunkline.ovsdb.rpc import RequestError, Tls
-from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH
+from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec, TransactionError
+from trunkline.northbound.operation import delete, insert, update
+from trunkline.northbound.rpc import RequestError, Tls
+from trunkline.northbound.schema import DATABASE, SCHEMA_PATH
 
 pytestmark = pytest.mark.system
 
@@ -70,7 +70,7 @@ def set_ssl(chassis: DummyChassis, files: Certificate) -> None:
 
 
 def _connected(remote: str, tls: Tls) -> Northbound | None:
-    from trunkline.ovsdb.northbound import UnreachableError
+    from trunkline.northbound.client import UnreachableError
 
     try:
         return Northbound.connect(remote, tls=tls)

@@ -16,8 +16,8 @@ from nb_cluster import Cluster, Server, free_port, opened
 from program import refusal, trunkline
 
 from model.certificate import Authority, Certificate, openssl
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
-from trunkline.ovsdb.rpc import Tls, UnreachableError
+from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
+from trunkline.northbound.rpc import Tls, UnreachableError
 
 pytestmark = pytest.mark.system
 

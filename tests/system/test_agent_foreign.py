@@ -16,9 +16,9 @@ from program import refusal, typed
 
 from trunkline.lab import command
 from trunkline.lab.journal import Daemon
-from trunkline.ovsdb.datafile import prepare
-from trunkline.ovsdb.operation import delete, select, update
-from trunkline.ovsdb.schema import schema
+from trunkline.northbound.operation import delete, select, update
+from trunkline.northbound.schema import schema
+from trunkline.server.datafile import prepare
 
 pytestmark = pytest.mark.system
 

@@ -8,7 +8,7 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 
 from trunkline.core.error import InvalidValueError
-from trunkline.ovsdb.northbound import RefusedError
+from trunkline.northbound.client import RefusedError
 
 pytestmark = pytest.mark.system
 

@@ -8,7 +8,7 @@ import pytest
 from dummy_chassis import Site, mac_of
 
 from trunkline.agent.following import PART_ROWS
-from trunkline.ovsdb.northbound import PortSpec
+from trunkline.northbound.client import PortSpec
 
 pytestmark = pytest.mark.system
 

@@ -11,8 +11,8 @@ from resting import Resting, in_slices
 
 from trunkline.core import announcement
 from trunkline.core.address import parse_port_mac
-from trunkline.ovsdb import sync
-from trunkline.ovsdb.northbound import PortSpec
+from trunkline.northbound import sync
+from trunkline.northbound.client import PortSpec
 
 pytestmark = pytest.mark.system
 

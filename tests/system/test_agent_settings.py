@@ -11,8 +11,8 @@ from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from program import refusal, trunkline
 
 from trunkline.lab.error import WaitError
-from trunkline.ovsdb.northbound import Northbound
-from trunkline.ovsdb.schema import DATABASE
+from trunkline.northbound.client import Northbound
+from trunkline.northbound.schema import DATABASE
 
 pytestmark = pytest.mark.system
 

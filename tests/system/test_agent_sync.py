@@ -12,7 +12,7 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from relay import HeldRelay, Relay
 
-from trunkline.ovsdb.sync import LaggingError
+from trunkline.northbound.sync import LaggingError
 
 pytestmark = pytest.mark.system
 

@@ -10,7 +10,7 @@ from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from nb_cluster import free_port
 from program import trunkline, typed
 
-from trunkline.ovsdb.operation import select
+from trunkline.northbound.operation import select
 
 pytestmark = pytest.mark.system
 

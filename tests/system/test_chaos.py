@@ -18,7 +18,7 @@ from dummy_chassis import until
 
 from trunkline.lab import Lab, topology
 from trunkline.lab.chassis import Chassis
-from trunkline.ovsdb import sync
+from trunkline.northbound import sync
 
 if TYPE_CHECKING:
     from conftest import LabFactory

@@ -162,8 +162,8 @@ REFUSALS = [
 
 def add_chassis(remote: str, *names: str) -> None:
     """Write the rows that agents of chassis with these names would write."""
-    from trunkline.ovsdb.northbound import Northbound
-    from trunkline.ovsdb.operation import insert
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.operation import insert
 
     with Northbound.connect(remote) as northbound:
         northbound.transact([insert("Chassis", {"name": name}) for name in names])
@@ -229,8 +229,8 @@ def test_a_trunk_port_is_not_deleted_under_its_sub_ports(remote: str) -> None:
 
 def test_the_database_itself_refuses_what_the_program_would(remote: str) -> None:
     """Item 2 of the issue: not only the commands, but whoever writes, is held to the ranges."""
-    from trunkline.ovsdb.northbound import Northbound, TransactionError
-    from trunkline.ovsdb.operation import insert
+    from trunkline.northbound.client import Northbound, TransactionError
+    from trunkline.northbound.operation import insert
 
     row = {
         "name": "x",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from program import refusal, trunkline
 
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, PortSpec
-from trunkline.ovsdb.operation import expect, insert, select, update
-from trunkline.ovsdb.schema import DATABASE
+from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
+from trunkline.northbound.operation import expect, insert, select, update
+from trunkline.northbound.schema import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def test_a_chassis_that_lags_is_named_and_the_exit_code_is_3(northbound: Northbo
 
 def found_silent(northbound: Northbound, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the chassis that do not answer found silent, by a patience that ends at once."""
-    from trunkline.ovsdb import sync
+    from trunkline.northbound import sync
 
     monkeypatch.setattr(sync, "PATIENCE_S", 0.1)
     with pytest.raises(sync.LaggingError):
@@ -155,7 +155,7 @@ def test_live_without_wait_is_a_usage_error(northbound: Northbound) -> None:
 
 
 def test_a_chassis_that_is_deleted_meanwhile_is_not_waited_for_any_more(northbound: Northbound) -> None:
-    from trunkline.ovsdb import sync
+    from trunkline.northbound import sync
 
     register(northbound, "c1")
     asked = sync.request(northbound)
@@ -164,7 +164,7 @@ def test_a_chassis_that_is_deleted_meanwhile_is_not_waited_for_any_more(northbou
 
 
 def test_one_connection_waits_as_often_as_it_is_asked_to(northbound: Northbound) -> None:
-    from trunkline.ovsdb import sync
+    from trunkline.northbound import sync
 
     register(northbound, "c1")
     asked = sync.request(northbound)

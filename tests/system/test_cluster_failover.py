@@ -11,8 +11,8 @@ import pytest
 from dummy_chassis import DummyChassis, mac_of, until
 from nb_cluster import Cluster, Server, opened
 
-from trunkline.ovsdb import sync
-from trunkline.ovsdb.northbound import (
+from trunkline.northbound import sync
+from trunkline.northbound.client import (
     NetworkSpec,
     Northbound,
     PortSpec,

@@ -15,9 +15,9 @@ from nb_cluster import Cluster, Server, free_port, opened
 from program import refusal, trunkline, typed
 
 from model.certificate import Authority
-from trunkline.ovsdb.northbound import Northbound
-from trunkline.ovsdb.operation import select
-from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
+from trunkline.northbound.client import Northbound
+from trunkline.northbound.operation import select
+from trunkline.northbound.schema import DATABASE, SCHEMA_PATH, version
 
 pytestmark = pytest.mark.system
 

@@ -10,7 +10,7 @@ import re
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet
 
-from trunkline.ovsdb.northbound import PortSpec
+from trunkline.northbound.client import PortSpec
 
 pytestmark = pytest.mark.system
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import ovs.poller
 import pytest
 
+from trunkline.northbound.rpc import Rpc
+from trunkline.northbound.schema import DATABASE
 from trunkline.ovsdb.datum import one
 from trunkline.ovsdb.interest import MANY_NETWORKS
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.rpc import Rpc
-from trunkline.ovsdb.schema import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

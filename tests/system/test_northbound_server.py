@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from program import refusal, trunkline, typed
 
-from trunkline.ovsdb.schema import SCHEMA_PATH, version
+from trunkline.northbound.schema import SCHEMA_PATH, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from trunkline.core.error import InvalidValueError
-from trunkline.ovsdb.duplicate import FEW
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, NotFoundError, PortSpec, RefusedError
-from trunkline.ovsdb.operation import update
+from trunkline.northbound.client import NetworkSpec, Northbound, NotFoundError, PortSpec, RefusedError
+from trunkline.northbound.duplicate import FEW
+from trunkline.northbound.operation import update
 
 if TYPE_CHECKING:
     from trunkline.lab.northbound import Northbound as Served
-    from trunkline.ovsdb.operation import Operation
+    from trunkline.northbound.operation import Operation
 
 pytestmark = pytest.mark.system
 

@@ -12,9 +12,9 @@ from dummy_chassis import BROADCAST, DummyChassis, Site, cpu_s, ethernet, mac_of
 from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S, WIRING_RATE
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Table
 from trunkline.core.plan import Plan
+from trunkline.northbound.client import PortSpec
 from trunkline.openflow.event import BundleApplied, Connected, FlowsDrifted, FlowsRead
 from trunkline.openflow.session import Session
-from trunkline.ovsdb.northbound import PortSpec
 from trunkline.ovsdb.replica import Replica
 
 pytestmark = pytest.mark.system

@@ -15,7 +15,7 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from program import trunkline
 
-from trunkline.ovsdb.northbound import PortSpec
+from trunkline.northbound.client import PortSpec
 
 pytestmark = pytest.mark.system
 

@@ -8,7 +8,7 @@ import pytest
 from cut_socket import CutSocket
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 
-from trunkline.ovsdb.northbound import PortSpec
+from trunkline.northbound.client import PortSpec
 
 pytestmark = pytest.mark.system
 

@@ -13,7 +13,7 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of
 
 from trunkline.lab.northbound import Northbound as Served
-from trunkline.ovsdb.northbound import NetworkSpec, Northbound, RefusedError
+from trunkline.northbound.client import NetworkSpec, Northbound, RefusedError
 
 pytestmark = pytest.mark.system
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trunkline.ovsdb.access import CHASSIS_ROLE, CLAIMING_ROLE, ROLES, grant, is_granted
-from trunkline.ovsdb.schema import columns
+from trunkline.northbound.access import CHASSIS_ROLE, CLAIMING_ROLE, ROLES, grant, is_granted
+from trunkline.northbound.schema import columns
 
 
 def rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from trunkline.core.error import InvalidValueError
-from trunkline.ovsdb.northbound import Northbound
-from trunkline.ovsdb.rpc import Notification, RequestError, Rpc, UnreachableError
+from trunkline.northbound.client import Northbound
+from trunkline.northbound.rpc import Notification, RequestError, Rpc, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.ovsdb.cluster import Peer, standing
+from trunkline.server.cluster import Peer, standing
 
 LEADER = """\
 d4a4

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trunkline.ovsdb.fit import fit
-from trunkline.ovsdb.schema import schema
+from trunkline.northbound.fit import fit
+from trunkline.northbound.schema import schema
 
 OPTIONAL = {"min": 0, "max": 1}
 SET = {"min": 0, "max": "unlimited"}

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from trunkline.cli.main import trunkline
-from trunkline.ovsdb.server import DEFAULT_DB, Server
+from trunkline.server.process import DEFAULT_DB, Server
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 AGENT, NB = UNITS = sorted((PACKAGING / "systemd").glob("*.service"))

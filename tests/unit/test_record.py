@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trunkline.ovsdb.lock import FileInUseError
-from trunkline.ovsdb.record import Whole, drop_torn_tail, whole
+from trunkline.server.lock import FileInUseError
+from trunkline.server.record import Whole, drop_torn_tail, whole
 
 if TYPE_CHECKING:
     from pathlib import Path

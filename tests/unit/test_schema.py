@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from trunkline.ovsdb.operation import Uuid, decoded_row, encoded_row
-from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, Column, Shape, columns, version
+from trunkline.northbound.operation import Uuid, decoded_row, encoded_row
+from trunkline.northbound.schema import DATABASE, SCHEMA_PATH, Column, Shape, columns, version
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
 

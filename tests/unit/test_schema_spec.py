@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trunkline.core.address import AddressError
-from trunkline.ovsdb.spec import InvalidValueError, NetworkSpec, PortSpec, refuse_twins
+from trunkline.northbound.spec import InvalidValueError, NetworkSpec, PortSpec, refuse_twins
 
 
 def a_network(**changes: Any) -> NetworkSpec:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from trunkline.ovsdb.refusal import RefusedError
-from trunkline.ovsdb.trunk import FEW, refuse_orphans, refuse_wrong, selects
+from trunkline.northbound.refusal import RefusedError
+from trunkline.northbound.trunk import FEW, refuse_orphans, refuse_wrong, selects
 
 Row = dict[str, Any]
 

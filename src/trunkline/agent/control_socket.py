@@ -22,7 +22,7 @@ import ovs.unixctl.server
 
 from trunkline.agent.log import Log
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb.listener import is_answered, refuse_used_socket
+from trunkline.host.listener import is_answered, refuse_used_socket
 
 log = Log("control")
 

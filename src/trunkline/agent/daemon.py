@@ -32,8 +32,8 @@ from trunkline.agent.detachment import detach
 from trunkline.agent.log import Log
 from trunkline.agent.notify import READY, STOPPING, notify
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb import footprint
-from trunkline.ovsdb.listener import refuse_used_socket
+from trunkline.host import footprint
+from trunkline.host.listener import refuse_used_socket
 
 log = Log("daemon")
 

@@ -232,7 +232,7 @@ class Following:
     def may_take_hold(self) -> bool:
         """Whether flows may follow from what was read: not before the northbound has this chassis' row.
 
-        What is committed later is then known to concern it: see `trunkline.ovsdb.sync`.
+        What is committed later is then known to concern it: see `trunkline.northbound.sync`.
         """
         return self._is_unread or self.nb is None or self.nb.is_registered
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from trunkline.core.error import TrunklineError
 from trunkline.core.spelling import meant
+from trunkline.host.unix_path import LONGEST_NAME
+from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb import integration_bridge
-from trunkline.ovsdb.rpc import Tls
-from trunkline.ovsdb.unix_path import LONGEST_NAME
 from trunkline.ovsdb.vswitch import NB_IDENTITY
 from trunkline.ovsdb.wiring import BridgeMapping, Wiring
 

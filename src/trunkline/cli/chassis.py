@@ -10,7 +10,7 @@ from trunkline.cli.option import with_northbound, with_output
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 _LISTED = {
     "name": "NAME",

@@ -16,7 +16,7 @@ from trunkline.cli.output import print_one, printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -83,9 +83,9 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
     The server also listens where `trunkline nb listen` says. Without the three files for TLS, the SSL row
     names them.
     """
-    from trunkline.ovsdb.listener import check
-    from trunkline.ovsdb.rpc import Tls
-    from trunkline.ovsdb.server import DEFAULT_LISTENER, Server, Serving
+    from trunkline.host.listener import check
+    from trunkline.northbound.rpc import Tls
+    from trunkline.server.process import DEFAULT_LISTENER, Server, Serving
 
     for listener in listeners:
         check(listener)
@@ -108,7 +108,7 @@ def _note(line: str) -> None:
 @_located
 def stop(db: Path, pidfile: Path | None) -> None:
     """Stop the server; return when it is gone. Chassis go on forwarding as they did."""
-    from trunkline.ovsdb.server import Server
+    from trunkline.server.process import Server
 
     Server.of(db, pidfile).stop()
 
@@ -129,9 +129,9 @@ def status(ctx: click.Context, db: Path, pidfile: Path | None, remotes: str | No
     lag how many entries this member has that are not committed and applied yet. Of its peers the leader knows
     how far each is behind. The exit code is 1 where the server does not run, or does not answer in 3 s.
     """
-    from trunkline.ovsdb.cluster import Peer
-    from trunkline.ovsdb.server import Server
-    from trunkline.ovsdb.survey import of_northbound, of_server
+    from trunkline.server.cluster import Peer
+    from trunkline.server.process import Server
+    from trunkline.server.survey import of_northbound, of_server
 
     connection: Connection = ctx.find_object(Connection) or Connection()
     named = {ctx.get_parameter_source(name) for name in ("db", "pidfile")} & {ParameterSource.COMMANDLINE}
@@ -165,8 +165,8 @@ def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
     may write its own Chassis row, and the binding of ports that it holds or that are requested on it;
     trunkline-chassis-claiming: of any port.
     """
-    from trunkline.ovsdb.access import ROLES
-    from trunkline.ovsdb.connection import listen as write
+    from trunkline.northbound.access import ROLES
+    from trunkline.northbound.connection import listen as write
 
     if role and role not in ROLES:
         raise click.UsageError(f"there is no role {role!r}; there are: {', '.join(ROLES)}")
@@ -178,7 +178,7 @@ def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
 @with_northbound
 def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
     """Listen no longer on TARGETS, which `trunkline nb listen` named."""
-    from trunkline.ovsdb.connection import unlisten as write
+    from trunkline.northbound.connection import unlisten as write
 
     write(northbound, targets)
 
@@ -197,8 +197,8 @@ def backup(connection: Connection, file: Path | None, force: bool, remotes: str 
     the database file, `trunkline nb start`; or into a running server or cluster:
     `ovsdb-client restore REMOTE Trunkline_Northbound < FILE`.
     """
-    from trunkline.ovsdb.copy import write_new, write_over
-    from trunkline.ovsdb.server import backup as copy_of
+    from trunkline.server.copy import write_new, write_over
+    from trunkline.server.process import backup as copy_of
 
     if file is None and sys.stdout.isatty():
         raise click.UsageError("give FILE, or send standard output somewhere")

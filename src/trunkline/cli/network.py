@@ -19,7 +19,7 @@ from trunkline.cli.output import print_list, print_one
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 _LISTED = {
     "name": "NAME",
@@ -94,7 +94,7 @@ def create(connect: Callable[[], Northbound], **options: Any) -> None:
 
     A vlan network needs --segment; a flat one has none, and a physical network has one flat network at most.
     """
-    from trunkline.ovsdb.northbound import NetworkSpec
+    from trunkline.northbound.client import NetworkSpec
 
     spec = NetworkSpec(**changes(**options))
     with connect() as nb:

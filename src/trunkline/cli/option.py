@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trunkline.ovsdb.northbound import Northbound
-    from trunkline.ovsdb.rpc import Tls
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.rpc import Tls
 
     _ParamType = click.ParamType[Any]
 else:
@@ -69,7 +69,7 @@ class Connection(NamedTuple):
     @property
     def tls(self) -> Tls:
         """The files for `ssl:` remotes."""
-        from trunkline.ovsdb.rpc import Tls
+        from trunkline.northbound.rpc import Tls
 
         return Tls(self.private_key, self.certificate, self.ca_cert)
 
@@ -84,7 +84,7 @@ class Connection(NamedTuple):
             UnreachableError: there is none.
             click.UsageError: a remote is `ssl:`, and no authority was named to trust.
         """
-        from trunkline.ovsdb.northbound import DEFAULT_REMOTE, Northbound
+        from trunkline.northbound.client import DEFAULT_REMOTE, Northbound
 
         wanted = self.names(remotes) or DEFAULT_REMOTE
         if not self.ca_cert and any(remote.strip().startswith("ssl:") for remote in wanted.split(",")):

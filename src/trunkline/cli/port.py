@@ -12,7 +12,7 @@ from trunkline.cli.output import print_list, print_one
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 _LISTED = {
     "name": "NAME",
@@ -43,7 +43,7 @@ def _options(_: click.Context, option: click.Parameter, given: tuple[str, ...]) 
 
 def _with_options(wanted: dict[str, Any]) -> dict[str, Any]:
     """Return *wanted* with what stands among a port's `options` there."""
-    from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP
+    from trunkline.northbound.schema import ALLOW_DUPLICATE_IP
 
     allows = wanted.pop("allow_duplicate_ip", None)
     if allows is None:
@@ -127,7 +127,7 @@ def create(connect: Callable[[], Northbound], **options: Any) -> None:
 
     The interface with external_ids:iface-id=NAME is its VIF, on whichever chassis that is.
     """
-    from trunkline.ovsdb.northbound import PortSpec
+    from trunkline.northbound.client import PortSpec
 
     wanted = _with_options(changes(**options))
     wanted["options"] = {key: value for key, value in wanted.get("options", {}).items() if value}

@@ -10,7 +10,7 @@ from trunkline.cli.option import with_northbound, with_output
 from trunkline.cli.output import print_data, table
 
 if TYPE_CHECKING:
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 
 @click.command()
@@ -23,7 +23,7 @@ def status(nb: Northbound, output: str) -> None:
     "silent" was waited for by `sync --wait` for 10 s or more and has not answered since. "no switch": its
     agent answers, and its switch does not forward. A fault is what a chassis cannot honour, and why.
     """
-    from trunkline.ovsdb.status import overview
+    from trunkline.northbound.status import overview
 
     seen = overview(nb)
     if output == "table":
@@ -33,7 +33,7 @@ def status(nb: Northbound, output: str) -> None:
 
 
 def _print(seen: dict[str, Any]) -> None:
-    from trunkline.ovsdb.refusal import counted
+    from trunkline.northbound.refusal import counted
 
     ports = seen["ports"]
     networks, faults = counted(len(seen["networks"]), "network"), counted(len(seen["faults"]), "fault")

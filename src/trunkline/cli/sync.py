@@ -10,7 +10,7 @@ from trunkline.cli.option import Seconds, with_northbound
 from trunkline.cli.output import printable
 
 if TYPE_CHECKING:
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 
 @click.command()
@@ -35,7 +35,7 @@ def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) ->
     forwards.
     """
     from trunkline.cli.main import EXIT_NO
-    from trunkline.ovsdb.sync import request, wait
+    from trunkline.northbound.sync import request, wait
 
     if is_live_enough and not waits:
         raise click.UsageError("--live says for whom to wait; give --wait too")

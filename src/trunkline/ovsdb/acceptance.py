@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb.rpc import Rpc
+from trunkline.northbound.rpc import Rpc
 from trunkline.ovsdb.vswitch import NB_IDENTITY
 
 TIMEOUT_S = 5.0

@@ -13,10 +13,10 @@ import ovs.timeval
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import Port
 from trunkline.core.snapshot import Changes
+from trunkline.northbound.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
-from trunkline.ovsdb.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.value import network_of, port_of
 
 _COLUMNS = {
@@ -183,7 +183,7 @@ class NorthboundReplica(Replica):
     def is_registered(self) -> bool:
         """Whether the database has had the row of this chassis since it is read here, or refuses to take it.
 
-        Who asks for an acknowledgement asks the rows that there are (`trunkline.ovsdb.sync`).
+        Who asks for an acknowledgement asks the rows that there are (`trunkline.northbound.sync`).
         """
         self._is_registered = self._is_registered or self._chassis_row() is not None
         return self._is_registered

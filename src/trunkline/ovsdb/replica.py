@@ -18,9 +18,9 @@ import ovs.stream
 import ovs.timeval
 import ovs.vlog
 
+from trunkline.northbound.fit import Fit, fit
 from trunkline.ovsdb import lookup, parser
 from trunkline.ovsdb.columns import Columns, defaults
-from trunkline.ovsdb.fit import Fit, fit
 from trunkline.ovsdb.patience import SHORTEST_MS, Patience
 
 lookup.install()

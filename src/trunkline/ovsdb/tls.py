@@ -11,8 +11,8 @@ import ovs.socket_util
 import ovs.stream
 import ovs.vlog
 
+from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.lookup import by_address
-from trunkline.ovsdb.rpc import Tls
 
 _vlog = ovs.vlog.Vlog("tls")
 

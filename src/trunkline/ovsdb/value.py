@@ -7,9 +7,9 @@ from typing import Any
 from trunkline.core.address import AddressError, mac_text, parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED, AllowedPair, Network, Port
+from trunkline.northbound.port_option import option_fault
+from trunkline.northbound.schema import ALLOW_DUPLICATE_IP, ANNOUNCE, CONTROL_FRAMES
 from trunkline.ovsdb.datum import every, one, pairs, several
-from trunkline.ovsdb.port_option import option_fault
-from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, ANNOUNCE, CONTROL_FRAMES
 
 _MAX_VLAN_ID, _MAX_NETWORK_KEY, _MAX_PORT_KEY = 4094, (1 << 24) - 1, (1 << 32) - 1
 """What the pipeline has room for. Our schema lets no other value in; that of another program may."""

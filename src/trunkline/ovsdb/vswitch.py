@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 from trunkline.core.index import Index
 from trunkline.core.model import Vif
+from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
-from trunkline.ovsdb.rpc import Tls
 
 LOCK = "trunkline_agent"
 """The lock of the switch's database that is held by who works on that switch: one agent at a time.

@@ -13,8 +13,8 @@ import os
 import re
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from trunkline.ovsdb.copy import free_path, write_new
-from trunkline.ovsdb.lock import locked
+from trunkline.server.copy import free_path, write_new
+from trunkline.server.lock import locked
 
 if TYPE_CHECKING:
     from pathlib import Path

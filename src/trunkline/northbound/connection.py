@@ -1,6 +1,6 @@
 """Where the northbound listens by its own rows: `NB_Global:connections`, the same on every member.
 
-Only such a listener can have a role (`trunkline.ovsdb.access`); those of the command line have none.
+Only such a listener can have a role (`trunkline.northbound.access`); those of the command line have none.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trunkline.core.error import InvalidValueError
-from trunkline.ovsdb.listener import check
-from trunkline.ovsdb.operation import NamedUuid, encoded, insert, select, update
-from trunkline.ovsdb.refusal import RefusedError, only_global
+from trunkline.host.listener import check
+from trunkline.northbound.operation import NamedUuid, encoded, insert, select, update
+from trunkline.northbound.refusal import RefusedError, only_global
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trunkline.ovsdb.northbound import Northbound
-    from trunkline.ovsdb.operation import Operation
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.operation import Operation
 
 
 def connections(nb: Northbound) -> dict[str, str]:

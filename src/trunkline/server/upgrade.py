@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trunkline.ovsdb.access import grant, granted, is_granted
-from trunkline.ovsdb.copy import free_path, write_new
-from trunkline.ovsdb.datafile import numbers
-from trunkline.ovsdb.global_row import completion, read
-from trunkline.ovsdb.northbound import Northbound
-from trunkline.ovsdb.operation import expect
-from trunkline.ovsdb.refusal import TransactionError
-from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
-from trunkline.ovsdb.tool import ToolError, output, run
+from trunkline.northbound.access import grant, granted, is_granted
+from trunkline.northbound.client import Northbound
+from trunkline.northbound.operation import expect
+from trunkline.northbound.refusal import TransactionError
+from trunkline.northbound.schema import DATABASE, SCHEMA_PATH, version
+from trunkline.server.copy import free_path, write_new
+from trunkline.server.datafile import numbers
+from trunkline.server.global_row import completion, read
+from trunkline.server.tool import ToolError, output, run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,8 @@ from trunkline.core.address import (
 from trunkline.core.error import InvalidValueError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED
 from trunkline.core.name import check_name, check_physnet
-from trunkline.ovsdb.port_option import check_options
-from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES, FIRST_CHASSIS
+from trunkline.northbound.port_option import check_options
+from trunkline.northbound.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.core.error import InvalidValueError
 from trunkline.core.spelling import meant
-from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP, ANNOUNCE, CONTROL_FRAMES, FIRST_CHASSIS
+from trunkline.northbound.schema import ALLOW_DUPLICATE_IP, ANNOUNCE, CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.ovsdb.schema import Shape, shape
+from trunkline.northbound.schema import Shape, shape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

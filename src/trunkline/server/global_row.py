@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from trunkline.ovsdb.operation import expect, insert, select, update
-from trunkline.ovsdb.schema import IDENTITY
+from trunkline.northbound.operation import expect, insert, select, update
+from trunkline.northbound.schema import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trunkline.ovsdb.operation import Operation, Row
+    from trunkline.northbound.operation import Operation, Row
 
 
 def read() -> list[Operation]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.ovsdb.operation import delete, expect, increment
-from trunkline.ovsdb.refusal import NotFoundError, RefusedError, no_such, some
+from trunkline.northbound.operation import delete, expect, increment
+from trunkline.northbound.refusal import NotFoundError, RefusedError, no_such, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from trunkline.ovsdb.operation import Condition, Operation
+    from trunkline.northbound.operation import Condition, Operation
 
 
 NEWS = increment("NB_Global", "next_port_key")

@@ -1,19 +1,20 @@
 """What must hold of trunks: which port may be whose sub-port, by what the northbound holds and is about to.
 
-It is read, and the transaction is then held to nothing of it having changed (`trunkline.ovsdb.check.NEWS`).
+It is read, and the transaction is then held to nothing of it having changed
+(`trunkline.northbound.check.NEWS`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trunkline.ovsdb.operation import select
-from trunkline.ovsdb.refusal import RefusedError
+from trunkline.northbound.operation import select
+from trunkline.northbound.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from trunkline.ovsdb.operation import Operation, Row
+    from trunkline.northbound.operation import Operation, Row
 
 FEW = 4
 """How many ports are looked for one by one; where there are more, all ports are read at once."""

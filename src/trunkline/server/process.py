@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb import footprint
-from trunkline.ovsdb.cluster import Standing, standing
-from trunkline.ovsdb.datafile import is_standalone, prepare
-from trunkline.ovsdb.listener import (
+from trunkline.host import footprint
+from trunkline.host.listener import (
     absolute,
     bound,
     passive,
@@ -28,9 +26,11 @@ from trunkline.ovsdb.listener import (
     remote,
     socket_path,
 )
-from trunkline.ovsdb.rpc import Tls
-from trunkline.ovsdb.schema import DATABASE
-from trunkline.ovsdb.tool import ToolError, executable, output, run
+from trunkline.northbound.rpc import Tls
+from trunkline.northbound.schema import DATABASE
+from trunkline.server.cluster import Standing, standing
+from trunkline.server.datafile import is_standalone, prepare
+from trunkline.server.tool import ToolError, executable, output, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -304,7 +304,7 @@ def _wait_connected(place: str, timeout_s: int) -> None:
 
 def _upgrade(place: str, db: Path) -> None:
     # Only a cluster is upgraded while it runs, and a client of the database costs most starts nothing.
-    from trunkline.ovsdb.upgrade import upgrade
+    from trunkline.server.upgrade import upgrade
 
     upgrade(place, db)
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb.access import grant, granted, is_granted
-from trunkline.ovsdb.copy import free_path
-from trunkline.ovsdb.global_row import completion, read
-from trunkline.ovsdb.operation import decoded_row
-from trunkline.ovsdb.record import drop_torn_tail
-from trunkline.ovsdb.schema import DATABASE, SCHEMA_PATH, version
-from trunkline.ovsdb.tool import ToolError, run
+from trunkline.northbound.access import grant, granted, is_granted
+from trunkline.northbound.operation import decoded_row
+from trunkline.northbound.schema import DATABASE, SCHEMA_PATH, version
+from trunkline.server.copy import free_path
+from trunkline.server.global_row import completion, read
+from trunkline.server.record import drop_torn_tail
+from trunkline.server.tool import ToolError, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trunkline.ovsdb.operation import Operation, Row
+    from trunkline.northbound.operation import Operation, Row
 
 
 class DatafileError(TrunklineError):
@@ -32,7 +32,7 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
 
     A new file is standalone, or where *cluster_local* (`tcp|ssl:IP:PORT`) is given a member of a cluster: the
     first one or, given *cluster_remotes*, one that joins. An older standalone file is converted, and a copy
-    kept as `<db>.<version>.backup`. A cluster is converted while it runs, by `trunkline.ovsdb.upgrade`.
+    kept as `<db>.<version>.backup`. A cluster is converted while it runs, by `trunkline.server.upgrade`.
 
     Return in one line what was dropped of a file that a crash tore, None where it is whole.
 

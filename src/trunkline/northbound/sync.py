@@ -16,15 +16,15 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.error import TimedOutError
-from trunkline.ovsdb.operation import decoded_row, increment, select, update
-from trunkline.ovsdb.refusal import only_global
-from trunkline.ovsdb.schema import DATABASE
+from trunkline.northbound.operation import decoded_row, increment, select, update
+from trunkline.northbound.refusal import only_global
+from trunkline.northbound.schema import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 PATIENCE_S = 10.0
 """How long a chassis must have left a request unanswered to be silent, by the clock of who waits."""

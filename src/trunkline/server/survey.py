@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from trunkline.ovsdb import member
-from trunkline.ovsdb.connection import connections
-from trunkline.ovsdb.listener import bound
-from trunkline.ovsdb.northbound import Northbound
-from trunkline.ovsdb.rpc import UnreachableError, sensible
-from trunkline.ovsdb.schema import DATABASE
-from trunkline.ovsdb.tool import ToolError
+from trunkline.host.listener import bound
+from trunkline.northbound import member
+from trunkline.northbound.client import Northbound
+from trunkline.northbound.connection import connections
+from trunkline.northbound.rpc import UnreachableError, sensible
+from trunkline.northbound.schema import DATABASE
+from trunkline.server.tool import ToolError
 
 if TYPE_CHECKING:
-    from trunkline.ovsdb.server import Server
+    from trunkline.server.process import Server
 
 _PATIENCE_S = 3
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.core.error import InvalidValueError, TrunklineError
-from trunkline.ovsdb.unix_path import LONGEST_NAME, short
+from trunkline.host.unix_path import LONGEST_NAME, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

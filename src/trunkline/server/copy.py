@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 
-from trunkline.ovsdb.lock import locked
+from trunkline.server.lock import locked
 
 
 def free_path(db: Path, suffix: str) -> Path:

@@ -2,22 +2,22 @@
 
 Few addresses are looked for by the database, inside the transaction: each costs it a look at every port.
 Where there are many, the ports' addresses are read instead, and the transaction is held to nothing of that
-having changed (`trunkline.ovsdb.check.NEWS`).
+having changed (`trunkline.northbound.check.NEWS`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trunkline.ovsdb.check import Check
-from trunkline.ovsdb.operation import NamedUuid, expect, select
-from trunkline.ovsdb.refusal import RefusedError
-from trunkline.ovsdb.schema import ALLOW_DUPLICATE_IP
+from trunkline.northbound.check import Check
+from trunkline.northbound.operation import NamedUuid, expect, select
+from trunkline.northbound.refusal import RefusedError
+from trunkline.northbound.schema import ALLOW_DUPLICATE_IP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from trunkline.ovsdb.operation import Operation, Row
+    from trunkline.northbound.operation import Operation, Row
 
 FEW = 4
 """How many addresses, or networks, are looked for one by one: a look at a port costs the server 0.4 µs, and

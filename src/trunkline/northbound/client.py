@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
 from trunkline.core.name import check_physnet
-from trunkline.ovsdb import duplicate, member, trunk
-from trunkline.ovsdb.check import NEWS, NEWS_COLUMNS, Check, deletion, physnet_checks
-from trunkline.ovsdb.operation import (
+from trunkline.northbound import duplicate, member, trunk
+from trunkline.northbound.check import NEWS, NEWS_COLUMNS, Check, deletion, physnet_checks
+from trunkline.northbound.operation import (
     NamedUuid,
     decoded_rows,
     expect,
@@ -30,8 +30,8 @@ from trunkline.ovsdb.operation import (
     select,
     update,
 )
-from trunkline.ovsdb.port_option import check_options
-from trunkline.ovsdb.refusal import (
+from trunkline.northbound.port_option import check_options
+from trunkline.northbound.refusal import (
     NotFoundError,
     RefusedError,
     TransactionError,
@@ -39,9 +39,9 @@ from trunkline.ovsdb.refusal import (
     only_global,
     refusal,
 )
-from trunkline.ovsdb.rpc import UnreachableError, sensible
-from trunkline.ovsdb.schema import DATABASE, FIRST_CHASSIS
-from trunkline.ovsdb.spec import (
+from trunkline.northbound.rpc import UnreachableError, sensible
+from trunkline.northbound.schema import DATABASE, FIRST_CHASSIS
+from trunkline.northbound.spec import (
     NetworkSpec,
     PortSpec,
     canonical_port,
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from trunkline.ovsdb.operation import Operation, Row
-    from trunkline.ovsdb.rpc import Rpc, Tls
+    from trunkline.northbound.operation import Operation, Row
+    from trunkline.northbound.rpc import Rpc, Tls
 
 __all__ = [
     "DEFAULT_REMOTE",

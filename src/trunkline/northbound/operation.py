@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from trunkline.ovsdb.schema import Shape, columns
+from trunkline.northbound.schema import Shape, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

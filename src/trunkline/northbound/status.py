@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from trunkline.ovsdb.operation import select
-from trunkline.ovsdb.refusal import only_global
-from trunkline.ovsdb.sync import is_silent
+from trunkline.northbound.operation import select
+from trunkline.northbound.refusal import only_global
+from trunkline.northbound.sync import is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trunkline.ovsdb.northbound import Northbound
+    from trunkline.northbound.client import Northbound
 
 
 def overview(nb: Northbound) -> dict[str, Any]:

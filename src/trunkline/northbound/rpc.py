@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb.remote import parse
-from trunkline.ovsdb.unix_path import short
+from trunkline.host.unix_path import short
+from trunkline.northbound.remote import parse
 
 _CHUNK = 1 << 18
 

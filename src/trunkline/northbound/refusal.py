@@ -10,12 +10,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import TrunklineError
-from trunkline.ovsdb.operation import Uuid
+from trunkline.northbound.operation import Uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trunkline.ovsdb.operation import Condition, Row
+    from trunkline.northbound.operation import Condition, Row
 
     Read = Callable[[str, tuple[Condition, ...]], list[Row]]
 

@@ -6,15 +6,15 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from trunkline.ovsdb.fit import fit
-from trunkline.ovsdb.rpc import RequestError, Rpc, UnreachableError, sensible
-from trunkline.ovsdb.schema import DATABASE, schema, version
+from trunkline.northbound.fit import fit
+from trunkline.northbound.rpc import RequestError, Rpc, UnreachableError, sensible
+from trunkline.northbound.schema import DATABASE, schema, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from trunkline.ovsdb.operation import Operation
-    from trunkline.ovsdb.rpc import Tls
+    from trunkline.northbound.operation import Operation
+    from trunkline.northbound.rpc import Tls
 
 _ELECTION_PAUSE_S = 0.1
 _CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline nb status`"

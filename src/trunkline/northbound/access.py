@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.ovsdb.operation import NamedUuid, delete, insert, select
-from trunkline.ovsdb.schema import FIRST_CHASSIS
+from trunkline.northbound.operation import NamedUuid, delete, insert, select
+from trunkline.northbound.schema import FIRST_CHASSIS
 
 if TYPE_CHECKING:
-    from trunkline.ovsdb.operation import Operation, Row
+    from trunkline.northbound.operation import Operation, Row
 
 CHASSIS_ROLE = "trunkline-chassis"
 """The role of agents: the chassis' own row, and the binding of ports that it holds, or is requested to."""

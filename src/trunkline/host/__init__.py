@@ -1,0 +1,1 @@
+"""This host: the files and sockets that daemons make on it."""

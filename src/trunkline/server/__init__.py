@@ -1,0 +1,1 @@
+"""The northbound's own server: its process, its file, its cluster."""

@@ -1,0 +1,66 @@
+"""The rules of the house, as ARCHITECTURE.md states them: who may import whom, and what is said where."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "trunkline"
+MODULES = sorted(path for path in SOURCE.glob("*/*.py") if path.name != "__init__.py")
+
+BELOW = {
+    "core": set(),
+    "apps": {"core"},
+    "openflow": {"core"},
+    "host": {"core"},
+    "northbound": {"core", "host"},
+    "server": {"core", "host", "northbound"},
+    "ovsdb": {"core", "northbound"},
+    "agent": {"core", "apps", "openflow", "host", "northbound", "ovsdb"},
+    "lab": {"core"},
+    "cli": {"core", "host", "northbound", "server", "ovsdb", "agent", "lab"},
+}
+"""The packages that each package may import, beside itself."""
+
+MAY_IMPORT_OVS = {"openflow", "ovsdb", "agent"}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules that the file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_imports_run_down(path: Path) -> None:
+    package = path.parent.name
+    ours = {found.split(".")[1] for found in imports(path) if found.startswith("trunkline.")}
+    assert (ours & BELOW.keys()) - {package} <= BELOW[package]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_the_ovs_package_is_imported_by_few_and_its_databases_by_one(path: Path) -> None:
+    package = path.parent.name
+    found = {each for each in imports(path) if each.split(".")[0] == "ovs"}
+    assert not found or package in MAY_IMPORT_OVS
+    assert package == "ovsdb" or not any(each.startswith("ovs.db") for each in found)
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name == "apps"], ids=name)
+def test_no_app_writes_a_table_or_a_priority_as_a_number(path: Path) -> None:
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id in ("Flow", "Goto", "Resubmit", "Band", "Table"):
+            assert not any(isinstance(each, ast.Constant) for each in call.args), ast.unparse(call)
