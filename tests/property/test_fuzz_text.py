@@ -12,13 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trunkline.agent import settings as chassis_settings
-from trunkline.agent.log import line
 from trunkline.cli.output import cell, printable, table
 from trunkline.core import address
 from trunkline.core.address import AddressError
 from trunkline.core.error import InvalidValueError
 from trunkline.lab import TopologyError, topology
 from trunkline.northbound.client import NetworkSpec, PortSpec
+from trunkline.runtime.log import line
 
 ANY = st.text(max_size=40)
 NEAR_ADDRESS = st.text("0123456789abcdefABCDEF:.-/%, \n\u0661\u00df", max_size=44)

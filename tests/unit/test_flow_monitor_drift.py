@@ -12,7 +12,7 @@ from trunkline.agent.drift import (
     DriftLog,
     WiringContest,
 )
-from trunkline.agent.log import Log, line
+from trunkline.runtime.log import Log, line
 
 KEY = bytes.fromhex("00 0064 80000004 00000001")
 BODY = bytes.fromhex("7472010200000001")

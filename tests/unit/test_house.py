@@ -15,18 +15,19 @@ MODULES = sorted(path for path in SOURCE.glob("*/*.py") if path.name != "__init_
 BELOW = {
     "core": set(),
     "apps": {"core"},
-    "openflow": {"core"},
+    "runtime": {"core"},
+    "openflow": {"core", "runtime"},
     "host": {"core"},
     "northbound": {"core", "host"},
     "server": {"core", "host", "northbound"},
-    "ovsdb": {"core", "northbound"},
-    "agent": {"core", "apps", "openflow", "host", "northbound", "ovsdb"},
+    "ovsdb": {"core", "runtime", "northbound"},
+    "agent": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb"},
     "lab": {"core"},
     "cli": {"core", "host", "northbound", "server", "ovsdb", "agent", "lab"},
 }
 """The packages that each package may import, beside itself."""
 
-MAY_IMPORT_OVS = {"openflow", "ovsdb", "agent"}
+MAY_IMPORT_OVS = {"runtime", "openflow", "ovsdb", "agent"}
 
 
 def name(path: Path) -> str:
@@ -56,6 +57,17 @@ def test_the_ovs_package_is_imported_by_few_and_its_databases_by_one(path: Path)
     found = {each for each in imports(path) if each.split(".")[0] == "ovs"}
     assert not found or package in MAY_IMPORT_OVS
     assert package == "ovsdb" or not any(each.startswith("ovs.db") for each in found)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_all_is_logged_by_the_one_log_as_constant_text_and_values(path: Path) -> None:
+    for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        match call.func:
+            case ast.Attribute(attr="Vlog"):
+                assert name(path) == "runtime/log.py", ast.unparse(call)
+            case ast.Attribute(attr="debug" | "info" | "warning" | "error" | "each", value=log):
+                if ast.unparse(log) in ("log", "self._log"):
+                    assert isinstance(call.args[0], ast.Constant), ast.unparse(call)
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name == "apps"], ids=name)

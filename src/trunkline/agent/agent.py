@@ -15,7 +15,6 @@ from trunkline.agent.following import Following
 from trunkline.agent.forwarding import Forwarding
 from trunkline.agent.incumbent import incumbents
 from trunkline.agent.leaving import Leaving
-from trunkline.agent.log import Log
 from trunkline.agent.migration import Migration
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
@@ -33,6 +32,7 @@ from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
 from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
+from trunkline.runtime.log import Log
 
 log = Log("agent")
 

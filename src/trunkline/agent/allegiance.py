@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trunkline.agent.log import Log
 from trunkline.agent.settings import ANY_NB
+from trunkline.runtime.log import Log
 
 log = Log("allegiance")
 

@@ -20,9 +20,9 @@ from typing import Any
 import ovs.jsonrpc
 import ovs.unixctl.server
 
-from trunkline.agent.log import Log
 from trunkline.core.error import TrunklineError
 from trunkline.host.listener import is_answered, refuse_used_socket
+from trunkline.runtime.log import Log
 
 log = Log("control")
 

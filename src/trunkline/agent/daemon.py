@@ -29,11 +29,11 @@ from trunkline.agent.agent import Agent
 from trunkline.agent.control import Control
 from trunkline.agent.control_socket import ControlSocket, remove_left
 from trunkline.agent.detachment import detach
-from trunkline.agent.log import Log
 from trunkline.agent.notify import READY, STOPPING, notify
 from trunkline.core.error import TrunklineError
 from trunkline.host import footprint
 from trunkline.host.listener import refuse_used_socket
+from trunkline.runtime.log import Log
 
 log = Log("daemon")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trunkline.agent.log import Log
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Outcome
+from trunkline.runtime.log import Log
 
 log = Log("departure")
 

@@ -10,10 +10,10 @@ import math
 import time
 from collections.abc import Callable
 
-from trunkline.agent.log import Log
 from trunkline.agent.pace import Pace
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.text import encoded_text
+from trunkline.runtime.log import Log
 
 LINES_PER_S = 10
 """How many lines a second of drift may fill; the rest of that second is counted in one."""

@@ -11,7 +11,6 @@ import ovs.poller
 
 from trunkline import apps
 from trunkline.agent.drift import Contest, DriftLog
-from trunkline.agent.log import Log
 from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
@@ -32,6 +31,7 @@ from trunkline.openflow.event import (
 )
 from trunkline.openflow.session import Session
 from trunkline.openflow.trouble import Trouble
+from trunkline.runtime.log import Log
 
 log = Log("forwarding")
 
@@ -231,9 +231,7 @@ class Forwarding:
                 self._forget()
                 self._refusals.forgive()
                 self.reread()
-            case Disconnected(reason):
-                if self.installed is not None and not self.session.is_failing:
-                    log.warning("switch disconnected", reason=reason)
+            case Disconnected():
                 self._forget()
             case FlowsRead(flow_by_key=flow_by_key):
                 if self.installed is None and not self.session.is_failing and self._refusals.reason is None:

@@ -10,8 +10,8 @@ import os
 import ovs.poller
 
 from trunkline.agent.forwarding import Forwarding
-from trunkline.agent.log import Log
 from trunkline.ovsdb.vswitch import SwitchReplica
+from trunkline.runtime.log import Log
 
 log = Log("leaving")
 

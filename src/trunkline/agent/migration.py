@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from trunkline.agent.log import Log
 from trunkline.core.flow import Resubmit
 from trunkline.core.pipeline import Band, Owner, Subject, Table, cookie, cookie_parts
 from trunkline.core.snapshot import Snapshot
 from trunkline.openflow.event import PacketIn
 from trunkline.openflow.session import Session
+from trunkline.runtime.log import Log
 
 log = Log("migration")
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from trunkline.agent.forwarding import Forwarding
-from trunkline.agent.log import Log
 from trunkline.ovsdb.datum import one
 from trunkline.ovsdb.vswitch import RESTORE_WAIT, SwitchReplica
+from trunkline.runtime.log import Log
 
 log = Log("passage")
 

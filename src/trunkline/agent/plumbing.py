@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from trunkline.agent.drift import WiringContest
-from trunkline.agent.log import Log
 from trunkline.agent.settings import DATAPATH_TYPE, Settings
 from trunkline.agent.trunk import Trunk, Trunks
 from trunkline.core.model import Network, Uplink
@@ -19,6 +18,7 @@ from trunkline.ovsdb.nic import Nic
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import Wiring, Written
+from trunkline.runtime.log import Log
 
 log = Log("plumbing")
 

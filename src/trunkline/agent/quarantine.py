@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from trunkline.agent.log import Log
 from trunkline.core.pipeline import Subject
 from trunkline.core.snapshot import Changes, MacId, Snapshot, SubjectId
 from trunkline.core.view import View
+from trunkline.runtime.log import Log
 
 log = Log("quarantine")
 

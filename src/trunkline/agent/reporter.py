@@ -9,11 +9,11 @@ from itertools import islice
 from uuid import UUID
 
 import trunkline
-from trunkline.agent.log import Log
 from trunkline.core.snapshot import Snapshot
 from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica, Report
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.runtime.log import Log
 
 log = Log("reporter")
 

@@ -7,9 +7,9 @@ import time
 
 import ovs.poller
 
-from trunkline.agent.log import Log
 from trunkline.ovsdb.nb_replica import Claims, NorthboundReplica
 from trunkline.ovsdb.replica import Outcome
+from trunkline.runtime.log import Log
 
 log = Log("tenure")
 

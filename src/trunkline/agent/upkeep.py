@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from trunkline.agent.log import Log
 from trunkline.openflow.event import Connected, Event, FragmentsRead, PortSeen
 from trunkline.openflow.message import FRAGMENTS_SHOWN
 from trunkline.openflow.port import Port
 from trunkline.openflow.session import Session
 from trunkline.ovsdb.vswitch import SwitchReplica
+from trunkline.runtime.log import Log
 
 log = Log("upkeep")
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import ovs.poller
 import ovs.reconnect
-import ovs.vlog
 
-_log = ovs.vlog.Vlog("openflow")
+from trunkline.runtime.log import Log
+
+log = Log("openflow")
 
 RETRY_MS = 100
 """How far apart attempts are while nobody takes connections: a local socket costs nothing to try."""
@@ -99,7 +100,7 @@ class Attempts:
         if not self._short_ends or self._made_ms is None or now < self._made_ms + SOUND_MS:
             return
         if self.is_failing:
-            _log.info(f"switch keeps a connection again target={self._target} ended={self._short_ends}")
+            log.info("switch keeps a connection again", target=self._target, ended=self._short_ends)
         self._short_ends, self._gap_ms = 0, RETRY_MS
 
     def end(self, now: int, why: str, *, was_ready: bool) -> None:
@@ -116,9 +117,9 @@ class Attempts:
         self._short_ends = self._short_ends + 1 if is_short else 0
         self._gap_ms = min(2 * self._gap_ms, LONGEST_RETRY_MS) if is_short else RETRY_MS
         if not self.is_failing:
-            _log.info(f"switch disconnected target={self._target} reason={why}")
+            log.warning("switch disconnected", target=self._target, reason=why)
         elif self._short_ends == 2:
-            _log.warn(f"switch does not keep connections target={self._target} reason={why}")
+            log.warning("switch does not keep connections", target=self._target, reason=why)
 
     def stop(self, now: int) -> None:
         """Make no more."""

@@ -17,7 +17,6 @@ import ovs.poller
 import ovs.reconnect
 import ovs.stream
 import ovs.timeval
-import ovs.vlog
 
 from trunkline.core.flow import Action
 from trunkline.core.plan import Plan
@@ -40,8 +39,9 @@ from trunkline.openflow.listing import Listing
 from trunkline.openflow.port import Port
 from trunkline.openflow.reason import reason
 from trunkline.openflow.trouble import Trouble
+from trunkline.runtime.log import Log
 
-_log = ovs.vlog.Vlog("openflow")
+log = Log("openflow")
 
 QUIET_S = 10.0
 """How long a switch has to make sense before it is said to do so again."""
@@ -77,13 +77,13 @@ class Session:
         self._is_monitored = True
         self._bundles = Bundles(self._scope, self._xids, self._send)
         self._misreads = Trouble(
-            lambda reason: _log.warn(f"message not understood target={target} reason={reason}"),
-            lambda times: _log.info(f"messages are understood again target={target} not_understood={times}"),
+            lambda reason: log.warning("message not understood", target=target, reason=reason),
+            lambda times: log.info("messages are understood again", target=target, not_understood=times),
             quiet_s=QUIET_S,
         )
         self._refusals = Trouble(
-            lambda reason: _log.warn(f"switch refused a message target={target} reason={reason}"),
-            lambda times: _log.info(f"messages are no longer refused target={target} refused={times}"),
+            lambda reason: log.warning("switch refused a message", target=target, reason=reason),
+            lambda times: log.info("messages are no longer refused", target=target, refused=times),
             quiet_s=QUIET_S,
         )
         self._forget()
@@ -425,7 +425,7 @@ class Session:
             self._monitor_xid = self._xids(1)
             self._queue(monitor.request(self._monitor_xid))
             if not self.is_failing:
-                _log.info(f"switch connected target={self._target}")
+                log.info("switch connected", target=self._target)
             self._events.append(Connected())
 
     def _handle_packet_in(self, received: bytes) -> None:
@@ -474,10 +474,10 @@ class Session:
             self._disconnect(f"the switch refused to list its flows: {why}")
         elif xid == self._monitor_xid:
             if self._is_monitored:
-                _log.warn(f"switch reports no changes of flows target={self._target} reason={why}")
+                log.warning("switch reports no changes of flows", target=self._target, reason=why)
             self._is_monitored = False
         elif self._listing.owns(xid):
-            _log.warn(f"switch lists no flows target={self._target} reason={why}")
+            log.warning("switch lists no flows", target=self._target, reason=why)
             self.read_flows()
         else:
             self._refusals.note(why)

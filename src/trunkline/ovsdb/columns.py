@@ -14,9 +14,10 @@ from uuid import UUID
 import ovs.db.data
 import ovs.db.error
 import ovs.db.idl
-import ovs.vlog
 
-_log = ovs.vlog.Vlog("columns")
+from trunkline.runtime.log import Log
+
+log = Log("columns")
 _ABSENT = object()
 _Base: Any = ovs.db.idl.ColumnDefaultDict
 
@@ -46,7 +47,7 @@ class Columns(_Base):  # type: ignore[misc]
         try:
             datum = ovs.db.data.Datum.from_json(kind, json)
         except ovs.db.error.Error as error:
-            _log.warn(f"column not understood table={self._table.name} column={column} reason={error}")
+            log.warning("column not understood", table=self._table.name, column=column, reason=error)
             datum = _default(kind)
         self[column] = datum
         return datum

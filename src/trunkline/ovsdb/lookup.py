@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import ovs.stream
-import ovs.vlog
 
-_log = ovs.vlog.Vlog("lookup")
+from trunkline.runtime.log import Log
+
+log = Log("lookup")
 
 PATIENCE_S = 0.05
 """How long a connection waits for an answer: enough for /etc/hosts and a name server nearby."""
@@ -62,7 +63,7 @@ class Name:
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             if self.failure is None:
-                _log.warn(f"host name not found host={self._host!r} reason={reason!r}")
+                log.warning("host name not found", host=self._host, reason=reason)
             self.failure = reason
         else:
             self._addresses, self.failure = found, None

@@ -16,17 +16,17 @@ import ovs.jsonrpc
 import ovs.poller
 import ovs.stream
 import ovs.timeval
-import ovs.vlog
 
 from trunkline.northbound.fit import Fit, fit
 from trunkline.ovsdb import lookup, parser
 from trunkline.ovsdb.columns import Columns, defaults
 from trunkline.ovsdb.patience import SHORTEST_MS, Patience
+from trunkline.runtime.log import Log
 
 lookup.install()
 parser.install()
 
-_log = ovs.vlog.Vlog("replica")
+log = Log("replica")
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
@@ -108,8 +108,7 @@ class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
             if row.name == self._db.name and row.schema:
                 old, self.fit = self.fit, self._judge(json.loads(row.schema[0]))
                 if self.fit.reason not in (None, old.reason):
-                    reason = json.dumps(self.fit.reason)
-                    _log.err(f"database not read database={self._db.name} reason={reason}")
+                    log.error("database not read", database=self._db.name, reason=self.fit.reason)
         # What is named here is not asked for.
         self.readonly = {table: self.fit.lacking.get(table, []) for table in self.tables}
         return self.fit.reason is None

@@ -9,12 +9,12 @@ from typing import Any
 import ovs.poller
 import ovs.socket_util
 import ovs.stream
-import ovs.vlog
 
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.lookup import by_address
+from trunkline.runtime.log import Log
 
-_vlog = ovs.vlog.Vlog("tls")
+log = Log("tls")
 
 
 class _TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
@@ -29,7 +29,7 @@ class _TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
         try:
             opened: tuple[int, Any] = ovs.stream.SSLStream._open(place, dscp)
         except (OSError, ValueError, TypeError) as error:
-            _vlog.warn(f"the files for ssl: cannot be used error={str(error)!r}")
+            log.warning("the files for ssl: cannot be used", error=error)
             return errno.EPROTO, None
         return opened
 
@@ -50,7 +50,7 @@ class _TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
             return errno.EAGAIN
         except OSError as failure:
             if isinstance(failure, ssl.SSLError):
-                _vlog.warn(f"TLS failed peer={self.name} error={str(failure)!r}")
+                log.warning("TLS failed", peer=self.name, error=failure)
             return int(ovs.socket_util.get_exception_errno(failure))
         return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.agent.log import MANY, Log, line
+from trunkline.runtime.log import MANY, Log, line
 
 
 class Lines(Log):

@@ -1,4 +1,4 @@
-"""The agent's log: constant text, then `key=value`, over the `ovs` package's vlog; `vlog/set` reaches it."""
+"""The one log: constant text, then `key=value`, over the `ovs` package's vlog; `vlog/set` reaches it."""
 
 from __future__ import annotations
 

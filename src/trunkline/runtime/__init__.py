@@ -1,0 +1,1 @@
+"""What the agent's process runs on: the `ovs` package's log."""
