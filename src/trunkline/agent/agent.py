@@ -22,6 +22,7 @@ from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.recomputation import Recomputation, recomputation
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import INTEGRATION_BRIDGE, Settings, SettingsError, settings
+from trunkline.agent.standing import Standing
 from trunkline.agent.turn import Turn
 from trunkline.agent.upkeep import Upkeep
 from trunkline.core.model import Vif
@@ -84,7 +85,7 @@ class Agent:
             SettingsError: at the start, where a setting is missing that there is no default for.
         """
         self.turn.begin()
-        before = self._standing
+        before = self._progress
         self._run_switch()
         self._leave()
         self._run_northbound()
@@ -95,7 +96,7 @@ class Agent:
         self._forward()
         self._pass()
         self._report()
-        self._is_due = self._standing != before or self._is_cut
+        self._is_due = self._progress != before or self._is_cut
 
     @property
     def _is_cut(self) -> bool:
@@ -105,7 +106,7 @@ class Agent:
         return self.forwarding.has_more or (self._is_whole and not self.snapshot.is_clean)
 
     @property
-    def _standing(self) -> tuple[object, ...]:
+    def _progress(self) -> tuple[object, ...]:
         """What one part of a turn leaves to another, which may have had its turn before.
 
         The loop rests after a turn that left all of it as it was, and not before: so nothing that changes in
@@ -252,7 +253,9 @@ class Agent:
             self.plumbing.size(self._unsized, self.snapshot)
             self._unsized.clear()
         before_faults = self.plumbing.fault_by_physnet
-        uplinks = self.plumbing.run(self.settings, are_flows_applied=self._are_flows_applied)
+        uplinks = self.plumbing.run(
+            self.settings, are_flows_applied=self.standing.are_flows_applied and not self._view_by_subject
+        )
         cut_off, was_cut_off = self.plumbing.fault_by_physnet.keys(), before_faults.keys()
         self._look_again(self.snapshot.local_ports(cut_off - was_cut_off))
         self._look_again(self.snapshot.local_ports(was_cut_off - cut_off), are_back=True)
@@ -428,30 +431,36 @@ class Agent:
     # -- reports -----------------------------------------------------------------------------------
 
     @property
+    def standing(self) -> Standing:
+        """What can be said of the chassis now."""
+        return Standing(
+            self.switch,
+            self.settings,
+            self._setting_fault,
+            self.snapshot,
+            self._is_whole,
+            self.forwarding,
+            self.following,
+            self.plumbing,
+            self.quarantine,
+            self.passage,
+            self.reporter,
+        )
+
+    @property
     def faults(self) -> dict[str, str]:
         """What this chassis cannot honour, and why, by subject."""
-        faults = dict(self.settings.faults) if self.settings is not None else {}
-        if self._setting_fault is not None:
-            faults["settings"] = self._setting_fault
-        for network_id in self.snapshot.local_networks():
-            network = self.snapshot.networks[network_id]
-            reason = self.plumbing.network_fault(network, self.settings) if self.settings else None
-            if reason is not None:
-                faults[f"network {network.name}"] = reason
-        faults |= self.plumbing.faults
-        if self.plumbing.refusals.reason is not None:
-            faults["wiring"] = f"the switch's database refused a write: {self.plumbing.refusals.reason}"
-        faults |= self.snapshot.faults
-        faults |= self.reporter.faults
-        if self.forwarding is not None:
-            said = self.forwarding.faults
-            faults |= said
-            # One cause is one fault.
-            if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
-                faults["switch"] = self.passage.fault
-            faults |= self.snapshot.contradictions(self.forwarding.desired.conflicts)
-        faults |= self.following.faults
-        return faults | dict(self.quarantine.faults(self.snapshot))
+        return self.standing.faults
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that the databases say is in place and acknowledged."""
+        return self.standing.is_settled
+
+    @property
+    def hold(self) -> str | None:
+        """Why no flow is changed now, whatever `plan` says; None if nothing is in the way."""
+        return self.standing.hold
 
     @property
     def repairs(self) -> int:
@@ -459,71 +468,13 @@ class Agent:
         flows = self.forwarding.repairs if self.forwarding is not None else 0
         return self.plumbing.repairs + self.upkeep.repairs + flows
 
-    @property
-    def _is_computed(self) -> bool:
-        """Whether the desired flows are those for all that is known."""
-        return (
-            self._is_whole
-            and self.snapshot.is_clean
-            and not self._view_by_subject
-            and not self.following.has_more
-            and self.forwarding is not None
-            and not self.forwarding.has_more
-        )
-
-    @property
-    def _are_flows_applied(self) -> bool:
-        """Whether the switch has the flows for all that is known, and none for more."""
-        return self._is_computed and self.forwarding is not None and self.forwarding.is_applied
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether all that the databases say is in place and acknowledged."""
-        return (
-            self._are_flows_applied
-            and self.following.is_complete
-            and self.nb is not None
-            and self.nb.are_conditions_met
-            and not self.nb.has_put_off
-            and self.plumbing.is_settled
-        )
-
     def _report(self) -> None:
-        """Write what the switch acknowledged to the northbound; one write at a time."""
-        nb, settings, forwarding = self.following.reported, self.settings, self.forwarding
-        if nb is None or settings is None or forwarding is None:
+        if self.forwarding is None:
             return
-        self.reporter.settle(nb)
-        if nb.is_writing or not nb.is_connected or self.reporter.refusals.is_held:
-            return
-        is_obeyed = not self.following.is_disobeyed
-        if is_obeyed and not self._is_whole and nb.is_registered:
-            return
-        # A port that is here and up is reported at once; what else is so shows when all rows are there.
-        is_all_known = nb.are_conditions_met and not self.following.has_more
+        standing = self.standing
         # No update carries a change that asked for no flow: it is carried once nothing is pending.
-        carried = self._generation if self._are_flows_applied else forwarding.applied
-        bindings = (
-            self.reporter.bindings(
-                nb, self.snapshot, carried, self._is_working, are_others_known=is_all_known
-            )
-            if is_obeyed and self._is_whole
-            else {}
-        )
-        if not (bindings or is_all_known or not nb.is_registered):
-            return
-        self.reporter.write(
-            nb,
-            bindings,
-            bridge_by_physnet=settings.bridge_by_physnet,
-            faults=self.faults if is_all_known and (self._is_whole or not is_obeyed) else None,
-            nb_cfg=nb.nb_cfg
-            if is_obeyed
-            and self.switch.is_caught_up
-            and self.is_settled
-            and self.reporter.is_done_by(bindings)
-            else None,
-        )
+        carried = self._generation if standing.are_flows_applied else self.forwarding.applied
+        standing.report(carried)
 
     def _pass(self) -> None:
         """Look again at every port when the switch as a whole begins or ceases to forward."""
@@ -541,31 +492,7 @@ class Agent:
         if are_back:
             self.announcer.again(ids, self._generation)
 
-    def _is_working(self, network_id: UUID) -> bool:
-        """Whether frames of that network can pass the switch and its uplink."""
-        network = self.snapshot.networks.get(network_id)
-        return (
-            network is not None
-            and network_id not in self.quarantine.reason_by_network
-            and self.passage.fault is None
-            and network.physnet in self.snapshot.uplinks
-            and network.physnet not in self.plumbing.fault_by_physnet
-        )
-
     # -- looking into it ---------------------------------------------------------------------------
-
-    @property
-    def hold(self) -> str | None:
-        """Why no flow is changed now, whatever `plan` says; None where nothing is in the way."""
-        if self.forwarding is None or self.settings is None:
-            return "the switch's database is not read yet"
-        if not self._is_whole:
-            return "the northbound is not read yet; the switch goes on with the flows that it has"
-        if not self.forwarding.is_connected:
-            return "the switch is not connected, or its flows are not read yet"
-        if not self.plumbing.is_ready(self.settings):
-            return "an uplink does not let through yet what flows need"
-        return None
 
     def recompute(self) -> Generator[None, None, Recomputation | None]:
         """Compute all flows anew, and have the switch's read again; yield now and then.
@@ -574,12 +501,15 @@ class Agent:
         """
         for _ in range(RECOMPUTATIONS):
             forwarding = self.forwarding
-            if forwarding is None or not self._is_computed:
+            if forwarding is None or not self.standing.is_computed:
                 return None
             generation = forwarding.generation
             rows = self.following.rows(self.snapshot)
             found = yield from recomputation(rows, self.snapshot, self.quarantine, forwarding)
-            if self._is_computed and (self.forwarding, forwarding.generation) == (forwarding, generation):
+            if self.standing.is_computed and (self.forwarding, forwarding.generation) == (
+                forwarding,
+                generation,
+            ):
                 if found.differing:
                     log.error("flows differ from a fresh computation", flows=found.differing)
                 forwarding.look()

@@ -1,0 +1,156 @@
+"""The standing of a chassis: what is in place there, what is a fault, and the report of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from trunkline.agent.following import Following
+from trunkline.agent.forwarding import Forwarding
+from trunkline.agent.passage import Passage
+from trunkline.agent.plumbing import Plumbing
+from trunkline.agent.quarantine import Quarantine
+from trunkline.agent.reporter import Reporter
+from trunkline.agent.settings import Settings
+from trunkline.core.snapshot import Snapshot
+from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica
+from trunkline.ovsdb.vswitch import SwitchReplica
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What can be said of the chassis now; it follows from the present state of the loop's parts alone.
+
+    *setting_fault* is why the settings that are written now are not in force. *is_whole* says that all rows
+    that the VIFs here need were read once.
+    """
+
+    switch: SwitchReplica
+    settings: Settings | None
+    setting_fault: str | None
+    snapshot: Snapshot
+    is_whole: bool
+    forwarding: Forwarding | None
+    following: Following
+    plumbing: Plumbing
+    quarantine: Quarantine
+    passage: Passage
+    reporter: Reporter
+
+    # -- what is in place --------------------------------------------------------------------------
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the desired flows are those for all that is known."""
+        return (
+            self.is_whole
+            and self.snapshot.is_clean
+            and not self.following.has_more
+            and self.forwarding is not None
+            and not self.forwarding.has_more
+        )
+
+    @property
+    def are_flows_applied(self) -> bool:
+        """Whether the switch has the flows for all that is known, and none for more."""
+        return self.is_computed and self.forwarding is not None and self.forwarding.is_applied
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that the databases say is in place and acknowledged."""
+        nb = self.following.nb
+        return (
+            self.are_flows_applied
+            and self.following.is_complete
+            and nb is not None
+            and nb.are_conditions_met
+            and not nb.has_put_off
+            and self.plumbing.is_settled
+        )
+
+    @property
+    def hold(self) -> str | None:
+        """Why no flow is changed now, whatever `plan` says; None if nothing is in the way."""
+        if self.forwarding is None or self.settings is None:
+            return "the switch's database is not read yet"
+        if not self.is_whole:
+            return "the northbound is not read yet; the switch goes on with the flows that it has"
+        if not self.forwarding.is_connected:
+            return "the switch is not connected, or its flows are not read yet"
+        if not self.plumbing.is_ready(self.settings):
+            return "an uplink does not let through yet what flows need"
+        return None
+
+    def is_working(self, network_id: UUID) -> bool:
+        """Return whether frames of that network can pass the switch and its uplink."""
+        network = self.snapshot.networks.get(network_id)
+        return (
+            network is not None
+            and network_id not in self.quarantine.reason_by_network
+            and self.passage.fault is None
+            and network.physnet in self.snapshot.uplinks
+            and network.physnet not in self.plumbing.fault_by_physnet
+        )
+
+    # -- what is not -------------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What this chassis cannot honour, and why, by subject."""
+        faults = dict(self.settings.faults) if self.settings is not None else {}
+        if self.setting_fault is not None:
+            faults["settings"] = self.setting_fault
+        for network_id in self.snapshot.local_networks():
+            network = self.snapshot.networks[network_id]
+            reason = self.plumbing.network_fault(network, self.settings) if self.settings else None
+            if reason is not None:
+                faults[f"network {network.name}"] = reason
+        faults |= self.plumbing.faults
+        if self.plumbing.refusals.reason is not None:
+            faults["wiring"] = f"the switch's database refused a write: {self.plumbing.refusals.reason}"
+        faults |= self.snapshot.faults
+        faults |= self.reporter.faults
+        if self.forwarding is not None:
+            said = self.forwarding.faults
+            faults |= said
+            # One cause is one fault.
+            if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
+                faults["switch"] = self.passage.fault
+            faults |= self.snapshot.contradictions(self.forwarding.desired.conflicts)
+        faults |= self.following.faults
+        return faults | dict(self.quarantine.faults(self.snapshot))
+
+    # -- the report --------------------------------------------------------------------------------
+
+    def report(self, carried: int) -> None:
+        """Write what the switch acknowledged, up to *carried*, to the northbound; one write at a time."""
+        nb, settings, reporter = self.following.reported, self.settings, self.reporter
+        if nb is None or settings is None or self.forwarding is None:
+            return
+        reporter.settle(nb)
+        if nb.is_writing or not nb.is_connected or reporter.refusals.is_held:
+            return
+        is_obeyed = not self.following.is_disobeyed
+        if is_obeyed and not self.is_whole and nb.is_registered:
+            return
+        # A port that is here and up is reported at once; what else is so shows when all rows are there.
+        is_all_known = nb.are_conditions_met and not self.following.has_more
+        bindings = self._bindings(nb, carried, is_all_known=is_all_known) if is_obeyed else {}
+        if not (bindings or is_all_known or not nb.is_registered):
+            return
+        has_faults = is_all_known and (self.is_whole or not is_obeyed)
+        is_done = is_obeyed and self.switch.is_caught_up and self.is_settled and reporter.is_done_by(bindings)
+        reporter.write(
+            nb,
+            bindings,
+            bridge_by_physnet=settings.bridge_by_physnet,
+            faults=self.faults if has_faults else None,
+            nb_cfg=nb.nb_cfg if is_done else None,
+        )
+
+    def _bindings(self, nb: NorthboundReplica, carried: int, *, is_all_known: bool) -> dict[UUID, Binding]:
+        if not self.is_whole:
+            return {}
+        return self.reporter.bindings(
+            nb, self.snapshot, carried, self.is_working, are_others_known=is_all_known
+        )
