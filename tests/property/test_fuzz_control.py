@@ -75,7 +75,7 @@ def answered(server: ControlSocket, *messages: bytes) -> list[bytes]:
             except OSError:
                 answers.append(b"")
     server.run()
-    assert server._conns == []
+    assert server.connections == []
     return answers
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.runtime import private
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "trunkline"
 MODULES = sorted(path for path in SOURCE.glob("*/*.py") if path.name != "__init__.py")
@@ -23,9 +25,12 @@ BELOW = {
     "ovsdb": {"core", "runtime", "northbound"},
     "agent": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb"},
     "lab": {"core"},
-    "cli": {"core", "host", "northbound", "server", "ovsdb", "agent", "lab"},
+    "cli": {"core", "runtime", "host", "northbound", "server", "ovsdb", "agent", "lab"},
 }
 """The packages that each package may import, beside itself."""
+
+PRIVATE = "runtime/private.py"
+"""The one file that knows what is private to the `ovs` package."""
 
 MAY_IMPORT_OVS = {"runtime", "openflow", "ovsdb", "agent"}
 
@@ -56,7 +61,30 @@ def test_the_ovs_package_is_imported_by_few_and_its_databases_by_one(path: Path)
     package = path.parent.name
     found = {each for each in imports(path) if each.split(".")[0] == "ovs"}
     assert not found or package in MAY_IMPORT_OVS
-    assert package == "ovsdb" or not any(each.startswith("ovs.db") for each in found)
+    is_alone = package == "ovsdb" or name(path) == PRIVATE
+    assert is_alone or not any(each.startswith("ovs.db") for each in found)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [each for each in MODULES if each.parent.name in MAY_IMPORT_OVS and name(each) != PRIVATE],
+    ids=name,
+)
+def test_what_is_private_to_the_ovs_package_is_used_in_one_file(path: Path) -> None:
+    if name(path) == PRIVATE:
+        return
+    known = {name for names in private.ATTRIBUTES.values() for name in names}
+    known |= {parameters.rpartition(".")[2] for parameters in private.PARAMETERS}
+    theirs = {name for name in known if name.startswith("_") and not name.endswith("__")}
+    may_inherit = any(found.startswith("trunkline.runtime.private") for found in imports(path))
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            assert not node.name.startswith("_Idl__")
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            is_public = node.attr.endswith("__") or node.attr in ("_replace", "_exit")
+            assert is_own or is_public, ast.unparse(node)
+            assert not (may_inherit and node.attr in theirs), ast.unparse(node)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

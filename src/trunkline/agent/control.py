@@ -63,7 +63,7 @@ class Control:
             except StopIteration as done:
                 self._asked.popleft()
                 # Who asked may have gone.
-                if asked.connection._request_id is not None:
+                if asked.connection.is_asked:
                     asked.connection.reply(done.value)
             except Exception as error:
                 self._asked.popleft()

@@ -6,7 +6,6 @@ know (`set-options`), and raises where a file is gone (`vlog/reopen`).
 
 from __future__ import annotations
 
-import copy
 import errno
 import glob
 import io
@@ -17,12 +16,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import ovs.jsonrpc
-import ovs.unixctl.server
-
 from trunkline.core.error import TrunklineError
 from trunkline.host.listener import is_answered, refuse_used_socket
 from trunkline.runtime.log import Log
+from trunkline.runtime.private import ControlConnection, ControlServer
 
 log = Log("control")
 
@@ -34,7 +31,7 @@ class ControlError(TrunklineError):
     """The control socket cannot be made."""
 
 
-class _Connection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[misc]
+class _Connection(ControlConnection):
     """One connection; what cannot be answered is an error on it, and every answer ends its line."""
 
     def run(self) -> Any:
@@ -66,7 +63,7 @@ class _Connection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[misc]
         return super().reply_error(_ended(body))
 
     def _refuse(self, text: str) -> int:
-        if self._request_id is None:
+        if not self.is_asked:
             return errno.EPROTO
         self.reply_error(text)
         return 0
@@ -76,7 +73,7 @@ def _ended(body: str | None) -> str | None:
     return f"{body}\n" if body and not body.endswith("\n") else body
 
 
-class ControlSocket(ovs.unixctl.server.UnixctlServer):  # type: ignore[misc]
+class ControlSocket(ControlServer):
     """The server of the control socket, polled by the loop: `run`, `wait` and `close`."""
 
     @classmethod
@@ -88,25 +85,23 @@ class ControlSocket(ovs.unixctl.server.UnixctlServer):  # type: ignore[misc]
             ControlError: it cannot be made.
         """
         refuse_used_socket(Path(path))
-        error, server = ovs.unixctl.server.UnixctlServer.create(path)
+        error, listener = cls.listener(path)
         if error:
             raise ControlError(f"cannot make the control socket {path}: {os.strerror(error)}")
-        return cls(server._listener)
+        return cls(listener)
 
     def run(self) -> None:
         """Take new connections, and answer what came in on those there are."""
         for _ in range(_AT_ONCE):
-            error, stream = self._listener.accept()
+            error = self.accept(_Connection)
             if error:
                 if error != errno.EAGAIN:
                     log.warning("cannot take a connection", error=os.strerror(error))
                 break
-            self._conns.append(_Connection(ovs.jsonrpc.Connection(stream)))
-        for connection in copy.copy(self._conns):
+        for connection in self.connections:
             error = connection.run()
             if error and error != errno.EAGAIN:
-                connection._close()
-                self._conns.remove(connection)
+                self.drop(connection)
 
 
 def remove_left(rundir: str, program: str) -> None:

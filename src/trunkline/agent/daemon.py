@@ -194,7 +194,7 @@ class Wakeup:
         """Answer those who asked by `exit`: it is done, and another agent can be started."""
         for connection in self._askers:
             # Who asked may have gone.
-            if connection._request_id is not None:
+            if connection.is_asked:
                 connection.reply("")
 
     def wait(self, poller: ovs.poller.Poller) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 
@@ -35,9 +33,8 @@ def agent(ovs: str | None, detach: bool, cleanup: bool, **files: str | None) -> 
     Look into a running agent with ovs-appctl:
       ovs-appctl -t $OVS_RUNDIR/trunkline-agent.PID.ctl status | flows | plan | recompute | vlog/set | exit
     """
-    # `ovs.poller` loads eventlet where it is installed, only to ask whether it replaced `select`: it did not,
-    # here, and takes 0.2 s of the start.
-    sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]
+    # Before anything else loads the `ovs` package, which may be one that the agent cannot work with.
+    import trunkline.runtime.private  # noqa: F401
     from trunkline.agent import daemon
 
     options = daemon.Options(ovs_remote=ovs, is_detached=detach, **files)

@@ -6,6 +6,7 @@ TrunklineError              refused or failed: exit code 1
 ├── TimedOutError           not there yet: exit code 3
 │   └── LaggingError        chassis have not applied what is committed
 ├── SettingsError           a chassis setting is missing, or makes no sense
+├── PackageError            the `ovs` package is not one that the agent can work with
 ├── DaemonError             the agent cannot start
 ├── DetachmentError         the agent ended before it was ready
 ├── ControlError            the agent's control socket cannot be made

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import ovs.poller
-import ovs.reconnect
 
 from trunkline.runtime.log import Log
+from trunkline.runtime.private import Reconnect
 
 log = Log("openflow")
 
@@ -35,10 +34,8 @@ class Attempts:
 
     def __init__(self, target: str, now: int) -> None:
         self._target = target
-        self._reconnect: Any = ovs.reconnect.Reconnect(now)
+        self._reconnect = Reconnect(now, RETRY_MS)
         self._reconnect.set_name(target)
-        # set_backoff takes no less than 1 s, made for remote peers; a local switch is back sooner than that.
-        self._reconnect.min_backoff = self._reconnect.max_backoff = RETRY_MS
         self._reconnect.set_quiet(True)
         self._reconnect.set_probe_interval(PROBE_INTERVAL_MS)
         self._reconnect.enable(now)
@@ -82,7 +79,7 @@ class Attempts:
         self.last_end = os.strerror(error)
         self._gap_ms = RETRY_MS
         self._reconnect.connect_failed(now, error)
-        self._reconnect.backoff = RETRY_MS
+        self._reconnect.put_off(RETRY_MS)
 
     def make(self, now: int) -> None:
         """Take note that a connection is made."""
@@ -109,7 +106,7 @@ class Attempts:
         self.last_end = why
         held_ms = 0 if self._made_ms is None else now - self._made_ms
         # One that was given up for its silence took as long as it would have to wait.
-        self._reconnect.backoff = max(RETRY_MS, self._gap_ms - held_ms)
+        self._reconnect.put_off(max(RETRY_MS, self._gap_ms - held_ms))
         if self._made_ms is None:
             return
         self._made_ms = None

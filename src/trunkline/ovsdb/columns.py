@@ -13,16 +13,15 @@ from uuid import UUID
 
 import ovs.db.data
 import ovs.db.error
-import ovs.db.idl
 
 from trunkline.runtime.log import Log
+from trunkline.runtime.private import RowData
 
 log = Log("columns")
 _ABSENT = object()
-_Base: Any = ovs.db.idl.ColumnDefaultDict
 
 
-class Columns(_Base):  # type: ignore[misc]
+class Columns(RowData):
     """Datum by column of one row of *table*, for the IDL; *received* holds what was not asked for, as JSON.
 
     What the server left out, or sent against its own schema, is the column's default (RFC 7047 section
@@ -37,17 +36,17 @@ class Columns(_Base):  # type: ignore[misc]
         self._default_by_column = default_by_column
 
     def __len__(self) -> int:
-        return len(self._table.columns)
+        return len(self.table.columns)
 
     def __missing__(self, column: str) -> Any:
-        kind = self._table.columns[column].type
+        kind = self.table.columns[column].type
         json = self.received.pop(column, _ABSENT)
         if json is _ABSENT:
             return _default(kind)
         try:
             datum = ovs.db.data.Datum.from_json(kind, json)
         except ovs.db.error.Error as error:
-            log.warning("column not understood", table=self._table.name, column=column, reason=error)
+            log.warning("column not understood", table=self.table.name, column=column, reason=error)
             datum = _default(kind)
         self[column] = datum
         return datum

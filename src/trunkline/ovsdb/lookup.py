@@ -10,11 +10,11 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import ovs.stream
 
 from trunkline.runtime.log import Log
+from trunkline.runtime.private import Opened, open_streams
 
 log = Log("lookup")
 
@@ -85,21 +85,14 @@ def by_address(suffix: str) -> str | None:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-class _TcpStream(ovs.stream.TCPStream):  # type: ignore[misc]
-    """The stream of `ovs`, to a host that may go by its name."""
-
-    @staticmethod
-    def _open(suffix: str, dscp: int) -> tuple[int, Any]:
-        place = by_address(suffix)
-        if place is None:
-            return errno.EHOSTUNREACH, None
-        opened: tuple[int, Any] = ovs.stream.TCPStream._open(place, dscp)
-        return opened
+def _open(suffix: str, open_at: Callable[[str], Opened]) -> Opened:
+    place = by_address(suffix)
+    return (errno.EHOSTUNREACH, None) if place is None else open_at(place)
 
 
 def install() -> None:
     """Have replicas find `tcp:` remotes by host names; `ssl:` ones do by `trunkline.ovsdb.tls`."""
-    ovs.stream.Stream.register_method("tcp", _TcpStream)
+    open_streams("tcp", ovs.stream.TCPStream, _open)
 
 
 def failures(remotes: str) -> dict[str, str]:

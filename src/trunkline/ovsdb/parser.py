@@ -11,8 +11,6 @@ import json
 import re
 from typing import Any, ClassVar, NoReturn
 
-import ovs.json
-
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _MARK = re.compile(r'["{}\[\]]')
 _BETWEEN = re.compile(r"[}\]]\s*[{\[]")
@@ -124,9 +122,3 @@ class Parser:
                     self._is_escaped = False
                     return mark.end()
         return None
-
-
-def install() -> None:
-    """Let all connections of the `ovs` package parse with `Parser` from now on."""
-    ovs.json.Parser = Parser
-    ovs.json.PARSER = ovs.json.PARSER_PY

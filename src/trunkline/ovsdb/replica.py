@@ -8,11 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import ovs.db.idl
-import ovs.jsonrpc
 import ovs.poller
 import ovs.stream
 import ovs.timeval
@@ -21,10 +20,11 @@ from trunkline.northbound.fit import Fit, fit
 from trunkline.ovsdb import lookup, parser
 from trunkline.ovsdb.columns import Columns, defaults
 from trunkline.ovsdb.patience import SHORTEST_MS, Patience
+from trunkline.runtime import private
 from trunkline.runtime.log import Log
 
 lookup.install()
-parser.install()
+private.use_parser(parser.Parser)
 
 log = Log("replica")
 
@@ -58,101 +58,42 @@ class Touched:
                 yield Touched({table: part})
 
 
-class _Rows(dict[UUID, Any]):
-    """The rows of a table, for the IDL; its own kind holds several of an id, and takes four times as long."""
-
-    indexes: ClassVar[dict[str, Any]] = {}
-
-
-class _TrackingIdl(ovs.db.idl.Idl):  # type: ignore[misc]
+class _TrackingIdl(private.Idl):
     """The IDL, with a note of each row that it touches, and rows whose columns stay as they came.
 
     *judge* says of the server's schema whether it is to be read.
-
-    The methods with a mangled name stand in for those of the `ovs` package (3.3 to 4.0): one makes a row, one
-    fills in what the server left out, one takes what it sent.
     """
 
     def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper, judge: Callable[[Any], Fit]) -> None:
         self.fit = Fit()
         self._judge = judge
         self._ids_by_table: dict[Any, set[UUID]] = {}
-        super().__init__(remotes, helper, probe_interval=SHORTEST_MS, leader_only=False)
-        for table in self.tables.values():
-            table.rows = _Rows()
+        super().__init__(remotes, helper, SHORTEST_MS)
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
         """Note the row; the IDL calls this for each one that a message changes."""
-        self._ids_by_table.setdefault(row._table, set()).add(row.uuid)
+        self._ids_by_table.setdefault(private.table_of(row), set()).add(row.uuid)
 
     def take_touched(self) -> dict[str, set[UUID]]:
         """Return the ids of the rows that were touched since the last call, by table."""
         touched, self._ids_by_table = self._ids_by_table, {}
         return {table.name: row_ids for table, row_ids in touched.items()}
 
-    def wait(self, poller: ovs.poller.Poller) -> None:
-        """Wake *poller* for the session, and at once for a condition that can be sent.
-
-        The `ovs` package's own spins while a condition waits for a server that is away.
-        """
-        if self.cond_changed and self._session.is_connected() and self._request_id is None:
-            poller.immediate_wake()
-        self._session.wait(poller)
-        self._session.recv_wait(poller)
-
-    def _Idl__check_server_db(self) -> bool:  # noqa: N802
-        """Whether the server has the database, and in a form that can be read; it is tried again if not."""
-        if not ovs.db.idl.Idl._Idl__check_server_db(self):
-            return False
-        for row in self.server_tables[self._server_db_table].rows.values():
-            if row.name == self._db.name and row.schema:
-                old, self.fit = self.fit, self._judge(json.loads(row.schema[0]))
-                if self.fit.reason not in (None, old.reason):
-                    log.error("database not read", database=self._db.name, reason=self.fit.reason)
-        # What is named here is not asked for.
-        self.readonly = {table: self.fit.lacking.get(table, []) for table in self.tables}
+    def accepts(self, database: str, schema: str) -> bool:
+        """Return whether *schema* fits; say in the log why it does not."""
+        old, self.fit = self.fit, self._judge(json.loads(schema))
+        if self.fit.reason not in (None, old.reason):
+            log.error("database not read", database=database, reason=self.fit.reason)
+        self.leave_out({table: self.fit.lacking.get(table, []) for table in self.tables})
         return self.fit.reason is None
 
-    def _Idl__create_row(self, table: Any, row_id: UUID) -> Any:  # noqa: N802
+    def row_data(self, table: Any) -> Columns:
+        """Return the columns of a new row of *table*, each at its default."""
         # They go with the table: the IDL makes those of the server's own database anew at each connection.
         default_by_column = vars(table).get("default_by_column")
         if default_by_column is None:
             default_by_column = table.default_by_column = defaults(table)
-        return ovs.db.idl.Row(self, table, row_id, Columns(table, default_by_column))
-
-    def _Idl__add_default(self, table: Any, row_update: Any) -> None:  # noqa: N802
-        """Leave it out: `Columns` knows the defaults."""
-
-    @staticmethod
-    def _Idl__row_update(table: Any, row: Any, row_json: dict[str, Any]) -> bool:  # noqa: N802
-        """Keep *row_json* for when it is asked for; return that the row may differ."""
-        row._data.receive(row_json)
-        return True
-
-
-class _Question:
-    """A request that changes nothing, among the transactions that the IDL has under way."""
-
-    def __init__(self) -> None:
-        self._status = ovs.db.idl.Transaction.UNCOMMITTED
-
-    @property
-    def is_answered(self) -> bool:
-        return bool(self._status == ovs.db.idl.Transaction.SUCCESS)
-
-    def send(self, idl: ovs.db.idl.Idl) -> None:
-        """Send it, unless it is under way or answered; the IDL says of one that was lost to try it again."""
-        kind = ovs.db.idl.Transaction
-        if self._status not in (kind.UNCOMMITTED, kind.TRY_AGAIN):
-            return
-        words = [idl._db.name, {"op": "comment", "comment": "how far is it?"}]
-        request = ovs.jsonrpc.Message.create_request("transact", words)
-        if not idl._session.send(request):
-            idl._outstanding_txns[request.id] = self
-            self._status = kind.INCOMPLETE
-
-    def _process_reply(self, _reply: ovs.jsonrpc.Message) -> None:
-        self._status = ovs.db.idl.Transaction.SUCCESS
+        return Columns(table, default_by_column)
 
 
 class Outcome(Enum):
@@ -195,7 +136,7 @@ class Replica:
         # A Unix socket does not outlive its server; only where there is another to go to is it worth asking.
         self._is_beside = "," not in remotes and not ovs.stream.stream_or_pstream_needs_probes(remotes)
         self._transaction: Any = None
-        self._question: _Question | None = None
+        self._question: private.Question | None = None
         self.error: str | None = None
 
     def close(self) -> None:
@@ -206,10 +147,10 @@ class Replica:
     def is_connected(self) -> bool:
         """Whether the server is there, the rows are those that it has now, and the lock, if any, is ours."""
         return bool(
-            self._idl.state == ovs.db.idl.Idl.IDL_S_MONITORING
+            self._idl.is_monitoring
             and (self._idl.has_lock or self._idl.lock_name is None)
-            and self._idl._session.is_connected()
-            and self._idl._session.get_seqno() == self._idl._last_seqno
+            and self._idl.is_connected
+            and self._idl.is_current
         )
 
     @property
@@ -227,7 +168,7 @@ class Replica:
         """The IP address by which the server knows this end; None over a Unix socket, or while it is away."""
         if not self.is_connected:
             return None
-        end = self._idl._session.rpc.stream.socket
+        end = self._idl.socket
         return str(end.getsockname()[0]) if end.family in (socket.AF_INET, socket.AF_INET6) else None
 
     def lacks(self, table: str, column: str) -> bool:
@@ -281,16 +222,15 @@ class Replica:
         meanwhile.
         """
         self._idl.run()
-        session = self._idl._session
-        self._patience.watch(ovs.timeval.msec(), is_connected=session.is_connected())
-        session.reconnect.set_probe_interval(self.probe_interval_ms)
+        self._patience.watch(ovs.timeval.msec(), is_connected=self._idl.is_connected)
+        self._idl.set_probe_interval(self.probe_interval_ms)
         touched = self._idl.take_touched()
         if not self.is_connected:
             # Half a dump would look like rows that went; what was touched is told again when it is whole.
             return Touched()
         if self._question is not None:
             self._question.send(self._idl)
-        session = self._idl._session.get_seqno()
+        session = self._idl.session
         if session != self._synced_session:
             self._synced_session = session
             touched = {table: known | set(self.rows(table)) for table, known in self._known.items()}
@@ -306,7 +246,7 @@ class Replica:
         ovsdb-server tells a session of all that was committed before it answers a request of that session.
         Where it is away, it is asked when it is back.
         """
-        self._question = _Question()
+        self._question = private.Question()
         if self.is_connected:
             self._question.send(self._idl)
 

@@ -178,11 +178,7 @@ class SwitchReplica(Replica):
 
         It is the UUID of that server's own row of the database (ovsdb-server(5)), which no disk keeps.
         """
-        tables = self._idl.server_tables or {}
-        rows = tables["Database"].rows if "Database" in tables else {}
-        self._instance = next(
-            (str(id_) for id_, row in rows.items() if row.name == "Open_vSwitch"), self._instance
-        )
+        self._instance = str(self._idl.database_ids.get("Open_vSwitch", self._instance))
         return self._instance
 
     @property

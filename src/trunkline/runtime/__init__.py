@@ -1,1 +1,1 @@
-"""What the agent's process runs on: the `ovs` package's log."""
+"""What the agent's process runs on: the `ovs` package's log, and what is private to that package."""
