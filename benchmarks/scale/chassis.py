@@ -13,8 +13,8 @@ from load import PHYSNET
 from process import now_s
 
 from trunkline.agent.reporter import Reporter
+from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Uplink, Vif
-from trunkline.core.snapshot import Changes, Snapshot
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Touched
 
@@ -41,8 +41,8 @@ class Chassis:
 
     def __init__(self, remotes: str, name: str, port_names: Sequence[str], saw: Saw) -> None:
         self.nb = NorthboundReplica(remotes, name)
-        self.snapshot = Snapshot(name)
-        self.snapshot.change(Changes(uplinks={PHYSNET: Uplink(PHYSNET, BRIDGE_BY_PHYSNET[PHYSNET], 1)}))
+        self.inventory = Inventory(name)
+        self.inventory.change(Changes(uplinks={PHYSNET: Uplink(PHYSNET, BRIDGE_BY_PHYSNET[PHYSNET], 1)}))
         self.settled_at_s: float | None = None
         self.refusals: list[str] = []
         self._saw = saw
@@ -61,7 +61,7 @@ class Chassis:
             name: (Vif(name, name, ofport),) for ofport, name in enumerate(port_names, start)
         }
         self._port_names |= vifs.keys()
-        self.snapshot.change(Changes(vifs=vifs))
+        self.inventory.change(Changes(vifs=vifs))
         for name in port_names:
             self.nb.need(name, is_here=True)
         known = {self._port_id_by_name[name] for name in port_names if name in self._port_id_by_name}
@@ -96,9 +96,9 @@ class Chassis:
         ports = {
             id_: port
             for id_, port in changes.ports.items()
-            if id_ in self.snapshot.ports or (port is not None and port.name in self._port_names)
+            if id_ in self.inventory.ports or (port is not None and port.name in self._port_names)
         }
-        self.snapshot.change(Changes(networks=changes.networks, ports=ports))
+        self.inventory.change(Changes(networks=changes.networks, ports=ports))
         self._generation += 1
         for port_id in ports:
             self._reporter.mark(port_id, self._generation)
@@ -124,7 +124,7 @@ class Chassis:
             or not self._is_whole
         ):
             return
-        bindings = self._reporter.bindings(nb, self.snapshot, self._generation, lambda _: True)
+        bindings = self._reporter.bindings(nb, self.inventory, self._generation, lambda _: True)
         self._reporter.write(
             nb,
             bindings,
@@ -143,7 +143,7 @@ class Chassis:
             and not nb.has_put_off
             and not nb.is_writing
             and self._reporter.is_done_by({})
-            and len(self.snapshot.ports) == len(self._port_names)
+            and len(self.inventory.ports) == len(self._port_names)
             and nb.reported_nb_cfg == nb.nb_cfg
             and self.connection_count > self._lost_connection
         )

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from trunkline import apps
 from trunkline.core.flow import Flow
+from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Network, Port, Uplink, Vif
-from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.outcome import Outcomes
+from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
 
 CHASSIS = "chassis-a"
@@ -42,16 +44,21 @@ def changes(old: Rows, new: Rows) -> Changes:
     )
 
 
-def snapshot(rows: Rows) -> Snapshot:
-    """Return a snapshot that has seen *rows* and nothing before."""
-    fresh = Snapshot(CHASSIS)
+def inventory(rows: Rows) -> Inventory:
+    """Return an inventory that has seen *rows* and nothing before."""
+    fresh = Inventory(CHASSIS)
     fresh.change(changes(Rows(), rows))
     return fresh
 
 
+def outcomes(rows: Rows) -> Outcomes:
+    """Return the outcomes of an inventory that has seen *rows* and nothing before; none is computed yet."""
+    return Outcomes(inventory(rows))
+
+
 def views(rows: Rows) -> dict[SubjectId, View]:
     """Return the views of *rows*, computed afresh."""
-    return {subject: view for subject, view in snapshot(rows).refresh().items() if view is not None}
+    return {subject: view for subject, view in outcomes(rows).refresh().items() if view is not None}
 
 
 def flows(rows: Rows) -> list[Flow]:

@@ -126,8 +126,8 @@ class Resting:
         forwarding = agent.forwarding
         return {
             "faults": agent.faults,
-            "uplinks": dict(agent.snapshot.uplinks),
-            "is_clean": agent.snapshot.is_clean,
+            "uplinks": dict(agent.inventory.uplinks),
+            "is_clean": agent.inventory.is_clean,
             "is_settled": agent.is_settled,
             "hold": agent.hold,
             "generation": forwarding.generation if forwarding is not None else None,

@@ -143,7 +143,7 @@ def a_mapping_changes(loop: Resting) -> None:
         loop.chassis.set(**{"trunkline-bridge-mappings": mappings})
         loop.until_settled()
         assert loop.agent.settings is not None
-        assert set(loop.agent.snapshot.uplinks) == set(loop.agent.settings.bridge_by_physnet)
+        assert set(loop.agent.inventory.uplinks) == set(loop.agent.settings.bridge_by_physnet)
 
 
 def pruning_is_set(loop: Resting) -> None:
@@ -156,7 +156,7 @@ def a_provider_bridge_is_made_anew(loop: Resting) -> None:
     loop.chassis.switch.vsctl("del-br", "br-phys2")
     loop.until(lambda: "mapping physnet2" in loop.agent.faults, "fault")
     loop.chassis.add_provider_bridge("br-phys2")
-    loop.until(lambda: "physnet2" in loop.agent.snapshot.uplinks and loop.agent.is_settled, "uplink")
+    loop.until(lambda: "physnet2" in loop.agent.inventory.uplinks and loop.agent.is_settled, "uplink")
 
 
 def the_integration_bridge_is_made_anew(loop: Resting) -> None:
@@ -178,7 +178,7 @@ def flows_are_changed_by_hand(loop: Resting) -> None:
 
 def patch_ports_are_changed_by_hand(loop: Resting) -> None:
     loop.chassis.switch.vsctl("del-port", "int-br-phys1")
-    loop.until(lambda: "physnet1" in loop.agent.snapshot.uplinks and loop.agent.is_settled, "uplink")
+    loop.until(lambda: "physnet1" in loop.agent.inventory.uplinks and loop.agent.is_settled, "uplink")
     loop.until(_up(loop, "a"), "up")
 
 
@@ -249,10 +249,10 @@ def many_ports_come_and_go(loop: Resting) -> None:
     macs = (f"02:10:00:00:{number >> 8:02x}:{number & 255:02x}" for number in range(len(names)))
     ports = [PortSpec(name=name, network="net1", mac=mac) for name, mac in zip(names, macs, strict=True)]
     loop.site.nb.create(ports=ports)
-    loop.until(lambda: len(loop.agent.snapshot.ports) > len(names) and loop.agent.is_settled, "remote ports")
+    loop.until(lambda: len(loop.agent.inventory.ports) > len(names) and loop.agent.is_settled, "remote ports")
     assert len(loop.chassis.flows()) > 2 * len(names)
     loop.site.nb.delete_ports(names)
-    loop.until(lambda: len(loop.agent.snapshot.ports) < len(names) and loop.agent.is_settled, "gone")
+    loop.until(lambda: len(loop.agent.inventory.ports) < len(names) and loop.agent.is_settled, "gone")
     assert len(loop.chassis.flows()) < len(names)
 
 

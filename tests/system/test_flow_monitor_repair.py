@@ -14,8 +14,8 @@ import pytest
 from model.example import NETWORK, PORT, REMOTE
 from model.openflow_switch import Switch, connected, installed, running
 from trunkline.agent.forwarding import Forwarding
-from trunkline.core.pipeline import Subject, Table
-from trunkline.core.snapshot import SubjectId
+from trunkline.core.pipeline import Table
+from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.text import encoded_text
 
@@ -35,12 +35,12 @@ def switch(tmp_path: Path) -> Iterator[Switch]:
 def forwarding(switch: Switch) -> Iterator[Forwarding]:
     """Forwarding that has brought up a network with a local port and many remote ones."""
     views: dict[SubjectId, View | None] = {
-        (Subject.NETWORK, UUID(int=1)): NETWORK,
-        (Subject.PORT, UUID(int=2)): PORT,
+        NetworkSubject(UUID(int=1)): NETWORK,
+        PortSubject(UUID(int=2)): PORT,
     }
     for number in range(REMOTE_PORTS):
         view = REMOTE._replace(key=1000 + number, mac=REMOTE.mac + number)
-        views[Subject.PORT, UUID(int=1000 + number)] = view
+        views[PortSubject(UUID(int=1000 + number))] = view
     forwarding = Forwarding(switch.target)
     forwarding.update(views)
     turn_until(forwarding, lambda: is_in_place(forwarding))
@@ -135,7 +135,7 @@ def test_foreign_flow_in_the_place_of_ours_is_replaced(switch: Switch, forwardin
 def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, forwarding: Forwarding) -> None:
     """A modify takes no hold where somebody deleted its flow first."""
     changed = PORT._replace(outlet=PORT.outlet._replace(ofport=2))
-    forwarding.update({(Subject.PORT, UUID(int=2)): changed})
+    forwarding.update({PortSubject(UUID(int=2)): changed})
     switch.ofctl("del-flows", switch.target, f"table={Table.DISPATCH:d}")
     forwarding.send()
     turn_until(forwarding, lambda: forwarding.repairs > 0 and is_in_place(forwarding))

@@ -13,14 +13,13 @@ import pytest
 from model.example import NETWORK, PORT, REMOTE
 from model.openflow_switch import Switch, connected, installed, running
 from trunkline.agent.forwarding import LARGE_UPDATE, Forwarding
-from trunkline.core.pipeline import Subject
-from trunkline.core.snapshot import SubjectId
+from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.event import Event, FlowsRead
 
 pytestmark = pytest.mark.system
 
-LOCAL: SubjectId = (Subject.PORT, UUID(int=2))
+LOCAL: SubjectId = PortSubject(UUID(int=2))
 Views = dict[SubjectId, View | None]
 
 
@@ -40,12 +39,12 @@ def forwarding(switch: Switch) -> Iterator[Forwarding]:
 
 
 def remote(number: int) -> SubjectId:
-    return (Subject.PORT, UUID(int=1000 + number))
+    return PortSubject(UUID(int=1000 + number))
 
 
 def many() -> Views:
     """A network with a local port and remote ones, enough of them to be sent while they are computed."""
-    views: Views = {(Subject.NETWORK, UUID(int=1)): NETWORK, LOCAL: PORT}
+    views: Views = {NetworkSubject(UUID(int=1)): NETWORK, LOCAL: PORT}
     for number in range(LARGE_UPDATE):
         views[remote(number)] = REMOTE._replace(key=1000 + number, mac=REMOTE.mac + number)
     return views

@@ -13,9 +13,11 @@ import pytest
 from trunkline import apps
 from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
+from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.outcome import Outcomes
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
-from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.subject import SubjectId
 from trunkline.openflow import message
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.bundles import Bundles
@@ -86,7 +88,8 @@ class Chassis:
     """The pure part of an agent with *ports* ports in one network, of which `LOCALS` have a VIF here."""
 
     def __init__(self, ports: int) -> None:
-        self.snapshot = Snapshot(CHASSIS)
+        self.inventory = Inventory(CHASSIS)
+        self.outcomes = Outcomes(self.inventory)
         self.desired: Desired[SubjectId] = Desired()
         self.installed: dict[bytes, bytes] = {}
         self.cost_of(
@@ -100,9 +103,9 @@ class Chassis:
 
     def cost_of(self, changes: Changes) -> Cost:
         """Take *changes* in as the agent does, and return what that cost."""
-        counted = self.snapshot.ports = Counted(self.snapshot.ports)
-        self.snapshot.change(changes)
-        views = self.snapshot.refresh()
+        counted = self.inventory.ports = Counted(self.inventory.ports)
+        self.inventory.change(changes)
+        views = self.outcomes.refresh()
         encoded = {
             subject: [] if view is None else [message.encode(flow) for flow in apps.flows(view)]
             for subject, view in views.items()

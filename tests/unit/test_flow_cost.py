@@ -38,7 +38,7 @@ def test_a_remote_port_costs_nothing_where_remote_ports_are_learned(is_learned: 
         {"physnet1": Uplink("physnet1", "br-ex", 1)},
     )
     seen = [view for view in rows.views(now).values() if isinstance(view, RemotePortView)]
-    assert rows.snapshot(now).chassis == CHASSIS
+    assert rows.inventory(now).chassis == CHASSIS
     assert len(seen) == (0 if is_learned else 1)
 
 

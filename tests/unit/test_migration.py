@@ -10,9 +10,10 @@ from model import rows
 from trunkline import apps
 from trunkline.agent.migration import Migration
 from trunkline.core.flow import Action, Resubmit
+from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.outcome import outcome
 from trunkline.core.pipeline import Band, Owner, Subject, Table, cookie
-from trunkline.core.snapshot import Changes, Snapshot
 from trunkline.openflow import message
 from trunkline.openflow.event import PacketIn
 
@@ -46,23 +47,23 @@ def packet_in(
     return PacketIn(table=0, cookie=cookie(Owner.CLASSIFIER, subject, port_key), in_port=in_port, frame=FRAME)
 
 
-def bands(snapshot: Snapshot) -> set[Band]:
+def bands(inventory: Inventory) -> set[Band]:
     """Return the bands of table 0 that the port has flows in."""
-    views = [snapshot.view(subject) for subject in list(snapshot.subjects())]
+    views = [outcome(inventory, subject)[0] for subject in list(inventory.subjects())]
     flows = [flow for view in views if view is not None for flow in apps.flows(view)]
     return {flow.band for flow in flows} & {Band.VIF, Band.SLEEPING}
 
 
-def installed(snapshot: Snapshot) -> dict[bytes, bytes]:
-    views = [snapshot.view(subject) for subject in list(snapshot.subjects())]
+def installed(inventory: Inventory) -> dict[bytes, bytes]:
+    views = [outcome(inventory, subject)[0] for subject in list(inventory.subjects())]
     return dict(message.encode(flow) for view in views if view is not None for flow in apps.flows(view))
 
 
 def test_a_frame_of_a_sleeping_vif_wakes_its_port_and_goes_on_when_the_flows_are_in_place() -> None:
-    snapshot, migration, session = rows.snapshot(ROWS), Migration(), Recorder()
-    assert bands(snapshot) == {Band.SLEEPING}
-    migration.take(packet_in(), snapshot, 5)
-    assert bands(snapshot) == {Band.VIF}
+    inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder()
+    assert bands(inventory) == {Band.SLEEPING}
+    migration.take(packet_in(), inventory, 5)
+    assert bands(inventory) == {Band.VIF}
     to: Any = session
     migration.run(4, to)
     assert session.sent == []
@@ -72,9 +73,9 @@ def test_a_frame_of_a_sleeping_vif_wakes_its_port_and_goes_on_when_the_flows_are
 
 
 def test_a_frame_waits_for_a_switch_that_is_away() -> None:
-    snapshot, migration, session = rows.snapshot(ROWS), Migration(), Recorder(is_ready=False)
+    inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder(is_ready=False)
     to: Any = session
-    migration.take(packet_in(), snapshot, 5)
+    migration.take(packet_in(), inventory, 5)
     migration.run(5, to)
     assert session.sent == []
     session.is_ready = True
@@ -83,31 +84,31 @@ def test_a_frame_waits_for_a_switch_that_is_away() -> None:
 
 
 def test_a_frame_of_another_port_or_flow_wakes_nobody() -> None:
-    snapshot, migration, session = rows.snapshot(ROWS), Migration(), Recorder()
+    inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder()
     for event in (packet_in(43), packet_in(subject=Subject.NETWORK), packet_in(in_port=None)):
-        migration.take(event, snapshot, 5)
+        migration.take(event, inventory, 5)
     to: Any = session
     migration.run(9, to)
-    assert bands(snapshot) == {Band.SLEEPING}
+    assert bands(inventory) == {Band.SLEEPING}
     assert session.sent == []
 
 
 def test_a_port_whose_flows_are_installed_is_awake_and_one_whose_are_not_sleeps_on() -> None:
-    woken = rows.snapshot(ROWS)
+    woken = rows.inventory(ROWS)
     woken.wake(PORT.id)
-    for flows, expected in ((installed(woken), Band.VIF), (installed(rows.snapshot(ROWS)), Band.SLEEPING)):
-        snapshot = rows.snapshot(ROWS)
-        Migration().recognise(flows, snapshot)
-        assert bands(snapshot) == {expected}
+    for flows, expected in ((installed(woken), Band.VIF), (installed(rows.inventory(ROWS)), Band.SLEEPING)):
+        inventory = rows.inventory(ROWS)
+        Migration().recognise(flows, inventory)
+        assert bands(inventory) == {expected}
 
 
 def test_a_port_sleeps_again_after_a_migration_that_was_called_off() -> None:
-    snapshot = rows.snapshot(ROWS)
-    snapshot.wake(PORT.id)
+    inventory = rows.inventory(ROWS)
+    inventory.wake(PORT.id)
     for requested, expected in (
         (("main",), set()),
         (("main", rows.CHASSIS), {Band.SLEEPING}),
         ((rows.CHASSIS,), {Band.VIF}),
     ):
-        snapshot.change(Changes(ports={PORT.id: PORT._replace(requested_chassis=requested)}))
-        assert bands(snapshot) == expected
+        inventory.change(Changes(ports={PORT.id: PORT._replace(requested_chassis=requested)}))
+        assert bands(inventory) == expected

@@ -11,9 +11,10 @@ import pytest
 from model.cost import lines_run
 from model.rows import CHASSIS, Rows, views
 from trunkline import apps
+from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
-from trunkline.core.pipeline import Subject
-from trunkline.core.snapshot import Changes, Snapshot
+from trunkline.core.outcome import Outcomes
+from trunkline.core.subject import PortSubject
 from trunkline.core.view import View
 
 FEW, MANY = 250, 1000
@@ -42,7 +43,7 @@ def addressed(count: int) -> View:
     network = Network(OWN_NETWORK, "net", 7, "physnet1", 101)
     port = Port(UUID(int=99_999), "p", 1, network.id, MAC, addresses=own, allowed_pairs=pairs)
     vifs = {"p": (Vif("p", "tap", 10),)}
-    return views(Rows({network.id: network}, {port.id: port}, vifs))[Subject.PORT, port.id]
+    return views(Rows({network.id: network}, {port.id: port}, vifs))[PortSubject(port.id)]
 
 
 def test_four_times_the_addresses_cost_four_times_the_work() -> None:
@@ -53,6 +54,13 @@ def test_four_times_the_addresses_cost_four_times_the_work() -> None:
     assert work(MANY) < 4.5 * work(FEW)
 
 
+def take(outcomes: Outcomes, *changes: Changes) -> None:
+    """Take each of *changes* in, and compute what it touches."""
+    for each in changes:
+        outcomes.inventory.change(each)
+        outcomes.refresh()
+
+
 def subport(number: int, spread: Spread) -> Port:
     tag, network_id, key = spread(number)
     name = f"s{number}"
@@ -61,15 +69,15 @@ def subport(number: int, spread: Spread) -> Port:
     )
 
 
-def trunk(count: int, spread: Spread) -> tuple[Snapshot, Changes]:
+def trunk(count: int, spread: Spread) -> tuple[Outcomes, Changes]:
     """Return a chassis with the VIF of a trunk, and the change that brings *count* sub-ports."""
-    snapshot = Snapshot(CHASSIS)
+    outcomes = Outcomes(Inventory(CHASSIS))
     networks = {
         id_: Network(id_, f"net{id_.int}", id_.int, "physnet1", id_.int)
         for id_ in (UUID(int=number) for number in range(1, count + 3))
     }
     parent = Port(UUID(int=99_999), "p", 1, OWN_NETWORK, MAC)
-    snapshot.change(
+    outcomes.inventory.change(
         Changes(
             networks=networks,
             ports={parent.id: parent},
@@ -77,16 +85,16 @@ def trunk(count: int, spread: Spread) -> tuple[Snapshot, Changes]:
             uplinks={"physnet1": Uplink("physnet1", "br-ex", 1)},
         )
     )
-    snapshot.refresh()
+    outcomes.refresh()
     ports = (subport(number, spread) for number in range(count))
-    return snapshot, Changes(ports={port.id: port for port in ports})
+    return outcomes, Changes(ports={port.id: port for port in ports})
 
 
 @pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS.keys())
 def test_four_times_the_sub_ports_cost_four_times_the_work(spread: Spread) -> None:
     def work(count: int) -> int:
-        snapshot, change = trunk(count, spread)
-        return lines_run(lambda: (snapshot.change(change), snapshot.refresh()))
+        outcomes, change = trunk(count, spread)
+        return lines_run(lambda: take(outcomes, change))
 
     assert work(MANY) < 4.5 * work(FEW)
 
@@ -94,23 +102,21 @@ def test_four_times_the_sub_ports_cost_four_times_the_work(spread: Spread) -> No
 @pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS.keys())
 def test_what_a_chassis_writes_of_a_sub_port_costs_the_same_however_many_there_are(spread: Spread) -> None:
     def work(count: int) -> int:
-        snapshot, change = trunk(count, spread)
-        snapshot.change(change)
-        snapshot.refresh()
+        outcomes, change = trunk(count, spread)
+        take(outcomes, change)
         up = subport(count // 2, spread)._replace(chassis=CHASSIS, is_up=True)
-        return lines_run(lambda: (snapshot.change(Changes(ports={up.id: up})), snapshot.refresh()))
+        return lines_run(lambda: take(outcomes, Changes(ports={up.id: up})))
 
     assert work(MANY) == work(FEW)
 
 
 def test_the_last_of_many_that_want_one_tag_comes_and_goes_without_a_look_at_the_others() -> None:
     def work(count: int) -> int:
-        snapshot, change = trunk(count, SPREADS["all one tag"])
-        snapshot.change(change)
-        snapshot.refresh()
+        outcomes, change = trunk(count, SPREADS["all one tag"])
+        take(outcomes, change)
         last = subport(count, SPREADS["all one tag"])
         coming, going = Changes(ports={last.id: last}), Changes(ports={last.id: None})
-        return lines_run(lambda: [(snapshot.change(each), snapshot.refresh()) for each in (coming, going)])
+        return lines_run(lambda: take(outcomes, coming, going))
 
     assert work(MANY) - work(FEW) < 3 * (MANY - FEW), "the lowest key is looked for, and nobody seated anew"
 
@@ -125,15 +131,14 @@ def test_a_further_port_with_an_address_that_many_have_costs_the_same_however_ma
         return Port(id_, f"p{number}", 1 + number, network.id, MAC + number, addresses=(address,))
 
     def work(count: int) -> int:
-        snapshot = Snapshot(CHASSIS)
+        outcomes = Outcomes(Inventory(CHASSIS))
         ports = {each.id: each for each in map(port, range(count))}
         vifs = {"p0": (Vif("p0", "tap", 10),)}
-        snapshot.change(Changes(networks={network.id: network}, ports=ports, vifs=vifs))
-        snapshot.refresh()
-        assert "its address 192.0.2.1 too" in snapshot.faults["port p0"]
+        take(outcomes, Changes(networks={network.id: network}, ports=ports, vifs=vifs))
+        assert "its address 192.0.2.1 too" in outcomes.faults["port p0"]
         last = port(count)
         coming, going = Changes(ports={last.id: last}), Changes(ports={last.id: None})
-        return lines_run(lambda: [(snapshot.change(each), snapshot.refresh()) for each in (coming, going)])
+        return lines_run(lambda: take(outcomes, coming, going))
 
     assert work(MANY) == work(FEW)
 
@@ -148,11 +153,13 @@ def test_what_a_chassis_writes_of_a_port_costs_the_same_however_many_macs_it_lis
             for number in range(5)
         ]
         ports = [port._replace(mac=MAC + 0x100000 + port.key) for port in ports]
-        snapshot = Snapshot(CHASSIS)
+        outcomes = Outcomes(Inventory(CHASSIS))
         vifs = {port.name: (Vif(port.name, f"tap{port.key}", 10 + port.key),) for port in ports}
-        snapshot.change(Changes(networks={network.id: network}, ports={p.id: p for p in ports}, vifs=vifs))
-        snapshot.refresh()
+        outcomes.inventory.change(
+            Changes(networks={network.id: network}, ports={p.id: p for p in ports}, vifs=vifs)
+        )
+        outcomes.refresh()
         up = ports[0]._replace(chassis=CHASSIS, is_up=True)
-        return lines_run(lambda: (snapshot.change(Changes(ports={up.id: up})), snapshot.refresh()))
+        return lines_run(lambda: take(outcomes, Changes(ports={up.id: up})))
 
     assert work(MANY) == work(FEW)

@@ -25,9 +25,10 @@ from trunkline.agent.settings import INTEGRATION_BRIDGE, Settings, SettingsError
 from trunkline.agent.standing import Standing
 from trunkline.agent.turn import Turn
 from trunkline.agent.upkeep import Upkeep
+from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Vif
-from trunkline.core.pipeline import Subject
-from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.outcome import Outcomes, outcome
+from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId, VifSubject
 from trunkline.core.view import LocalPortView, NetworkView, View
 from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
 from trunkline.ovsdb import integration_bridge
@@ -56,7 +57,8 @@ class Agent:
         self.switch = SwitchReplica(ovs_remote)
         self.plumbing = Plumbing(self.switch)
         self.settings: Settings | None = None
-        self.snapshot = Snapshot("")
+        self.inventory = Inventory("")
+        self.outcomes = Outcomes(self.inventory)
         self.forwarding: Forwarding | None = None
         self.quarantine = Quarantine()
         self.reporter = Reporter()
@@ -103,7 +105,7 @@ class Agent:
         """Whether the turn left work that waits for nobody."""
         if self.forwarding is None:
             return False
-        return self.forwarding.has_more or (self._is_whole and not self.snapshot.is_clean)
+        return self.forwarding.has_more or (self._is_whole and not self.inventory.is_clean)
 
     @property
     def _progress(self) -> tuple[object, ...]:
@@ -114,7 +116,7 @@ class Agent:
         """
         forwarding, plumbing, nb = self.forwarding, self.plumbing, self.nb
         return (
-            *(self.settings, self.snapshot, self.snapshot.is_clean, self._is_whole, len(self._unsized)),
+            *(self.settings, self.inventory, self.inventory.is_clean, self._is_whole, len(self._unsized)),
             *(plumbing.is_due, plumbing.is_refused, self.switch.is_writing, self.switch.is_realized),
             *(self.following.is_complete, nb, nb is not None and (nb.is_writing, nb.are_conditions_met)),
             *((forwarding, forwarding.standing) if forwarding is not None else ()),
@@ -188,7 +190,7 @@ class Agent:
             self._move_to(new.wiring.bridge, changes)
         if old is None or old.chassis != new.chassis:
             self._be(new.chassis)
-        self.following.follow(old, new, self.snapshot)
+        self.following.follow(old, new, self.inventory)
 
     def _allowed(self, new: Settings) -> Settings:
         """Return *new*, but with the integration bridge of now where the one that it names may not be it.
@@ -220,14 +222,15 @@ class Agent:
             # Ports wait for the generation that carries them: it counts on.
             self.forwarding.generation, self.forwarding.repairs = old.generation, old.repairs
             old.close()
-        views = {subject: self.snapshot.view(subject) for subject in self.snapshot.subjects()}
+        views = {subject: outcome(self.inventory, subject)[0] for subject in self.inventory.subjects()}
         self.forwarding.update(views, may_go=self._may_compute)
 
     def _be(self, chassis: str) -> None:
         """Be the chassis of that name from now on: what was computed was for another."""
-        old = self.snapshot
-        self.snapshot = Snapshot(chassis)
-        self.snapshot.change(Changes(vifs=old.vifs, uplinks=dict(old.uplinks)))
+        old = self.inventory
+        self.inventory = Inventory(chassis)
+        self.outcomes = Outcomes(self.inventory)
+        self.inventory.change(Changes(vifs=old.vifs, uplinks=dict(old.uplinks)))
         if self.forwarding is not None:
             self.forwarding.update(dict.fromkeys(old.subjects()), may_go=self._may_compute)
         self._is_whole = False
@@ -236,11 +239,11 @@ class Agent:
         if not changes.vifs:
             return
         linked = {iface_id for iface_id, vifs in changes.vifs.items() if vifs and vifs[0].link_fault is None}
-        back = {iface_id for iface_id in linked if self.snapshot.is_cut_off(iface_id)}
-        self.snapshot.change(Changes(vifs=changes.vifs))
+        back = {iface_id for iface_id in linked if self.inventory.is_cut_off(iface_id)}
+        self.inventory.change(Changes(vifs=changes.vifs))
         for iface_id in back:
-            self._look_again(self.snapshot.carried_by(iface_id), are_back=True)
-        # Somebody may have requested another MTU, which is all the same to the snapshot.
+            self._look_again(self.inventory.carried_by(iface_id), are_back=True)
+        # Somebody may have requested another MTU, which is all the same to the inventory.
         self._unsized.update(changes.vifs)
         self.following.need(changes.vifs)
         log.each("vif", changes.vifs, lambda id_: {"iface_id": id_, "ofports": _ofports(changes.vifs[id_])})
@@ -250,18 +253,18 @@ class Agent:
         if self.settings is None:
             return
         if self._is_whole:
-            self.plumbing.size(self._unsized, self.snapshot)
+            self.plumbing.size(self._unsized, self.inventory)
             self._unsized.clear()
         before_faults = self.plumbing.fault_by_physnet
         uplinks = self.plumbing.run(
             self.settings, are_flows_applied=self.standing.are_flows_applied and not self._view_by_subject
         )
         cut_off, was_cut_off = self.plumbing.fault_by_physnet.keys(), before_faults.keys()
-        self._look_again(self.snapshot.local_ports(cut_off - was_cut_off))
-        self._look_again(self.snapshot.local_ports(was_cut_off - cut_off), are_back=True)
-        if uplinks is None or uplinks == self.snapshot.uplinks:
+        self._look_again(self.inventory.local_ports(cut_off - was_cut_off))
+        self._look_again(self.inventory.local_ports(was_cut_off - cut_off), are_back=True)
+        if uplinks is None or uplinks == self.inventory.uplinks:
             return
-        before = self.snapshot.uplinks
+        before = self.inventory.uplinks
         moved = {
             physnet: uplinks.get(physnet)
             for physnet in uplinks.keys() | before.keys()
@@ -269,7 +272,7 @@ class Agent:
         }
         for physnet, uplink in moved.items():
             log.info("uplink", physnet=physnet, ofport=uplink.ofport if uplink is not None else "gone")
-        self.snapshot.change(Changes(uplinks=moved))
+        self.inventory.change(Changes(uplinks=moved))
         self._refresh()
 
     # -- the northbound ----------------------------------------------------------------------------
@@ -278,10 +281,10 @@ class Agent:
         if self.settings is None:
             return
         # What came before is computed first: it goes into one bundle, and that is not to wait without end.
-        may_begin = self.snapshot.is_clean or not self._is_whole
+        may_begin = self.inventory.is_clean or not self._is_whole
         if self.forwarding is not None:
             may_begin &= not self.forwarding.has_more
-        parts = self.following.changes(self.settings, self.snapshot, self.turn, may_begin=may_begin)
+        parts = self.following.changes(self.settings, self.inventory, self.turn, may_begin=may_begin)
         for number, changes in enumerate(parts):
             if number:
                 self._begin()
@@ -290,13 +293,15 @@ class Agent:
             self._is_whole = True
             if self.forwarding is not None and self.forwarding.installed is not None:
                 self._recognise(self.forwarding.installed)
-            log.info("northbound read", networks=len(self.snapshot.networks), ports=len(self.snapshot.ports))
+            log.info(
+                "northbound read", networks=len(self.inventory.networks), ports=len(self.inventory.ports)
+            )
         if not self.following.is_complete:
             self._begin()
 
     def _take_rows(self, changes: Changes) -> None:
-        self.quarantine.release(changes, self.snapshot)
-        self.snapshot.change(changes)
+        self.quarantine.release(changes, self.inventory)
+        self.inventory.change(changes)
         for port_id in changes.ports:
             self.reporter.mark(port_id, self._generation)
 
@@ -313,8 +318,8 @@ class Agent:
             self._look()
 
     def _look(self) -> None:
-        while self.forwarding is not None and not self.snapshot.is_clean and self.turn.grants("views"):
-            views = self.quarantine.admitted(self.snapshot.refresh(VIEWS), self.snapshot)
+        while self.forwarding is not None and not self.inventory.is_clean and self.turn.grants("views"):
+            views = self.quarantine.admitted(self.outcomes.refresh(VIEWS), self.inventory)
             self._spread(views)
             self._view_by_subject |= views
 
@@ -327,7 +332,7 @@ class Agent:
             return
         self._hear()
         self._plumb()
-        if self.plumbing.is_plumbed(self.settings, self.snapshot.uplinks):
+        if self.plumbing.is_plumbed(self.settings, self.inventory.uplinks):
             self._look()
             self._plumb()
             self._update(is_first=True)
@@ -335,7 +340,7 @@ class Agent:
     def _update(self, *, is_first: bool = False) -> None:
         """Tell the forwarding of the subjects that were looked at; where *is_first*, more will follow."""
         if self.forwarding is not None:
-            is_first |= self.following.is_amid or not self.snapshot.is_clean
+            is_first |= self.following.is_amid or not self.inventory.is_clean
             self.forwarding.update(self._view_by_subject, is_first=is_first, may_go=self._may_compute)
         self._view_by_subject = {}
 
@@ -344,17 +349,17 @@ class Agent:
 
     def _spread(self, view_by_subject: Mapping[SubjectId, View | None]) -> None:
         """Tell everybody else that works by views what has changed."""
-        for (kind, id_), view in view_by_subject.items():
-            if isinstance(id_, str):
-                self._unsized.add(id_)
-            elif not isinstance(id_, UUID):
-                continue
-            elif kind is Subject.PORT:
-                self.reporter.mark(id_, self._generation)
-                self.announcer.say(id_, view if isinstance(view, LocalPortView) else None, self._generation)
-            elif kind is Subject.NETWORK:
-                network = self.snapshot.carried(id_) if isinstance(view, NetworkView) else None
-                self.plumbing.need(id_, network)
+        for subject, view in view_by_subject.items():
+            match subject:
+                case VifSubject(iface_id):
+                    self._unsized.add(iface_id)
+                case PortSubject(id_):
+                    self.reporter.mark(id_, self._generation)
+                    local = view if isinstance(view, LocalPortView) else None
+                    self.announcer.say(id_, local, self._generation)
+                case NetworkSubject(id_):
+                    network = self.inventory.carried(id_) if isinstance(view, NetworkView) else None
+                    self.plumbing.need(id_, network)
 
     def _hear(self) -> None:
         """Take in what the switch says, and send on what it had no room for."""
@@ -371,17 +376,17 @@ class Agent:
         self._hear()
         self._refresh()
         self._update()
-        is_all_there = self._is_whole and self.snapshot.is_clean and not self.following.is_amid
+        is_all_there = self._is_whole and self.inventory.is_clean and not self.following.is_amid
         if is_all_there and self.following.may_take_hold and self.plumbing.is_ready(settings):
             forwarding.send()
             if forwarding.refused:
-                withdrawn = self.quarantine.isolate(forwarding.refused, self.snapshot)
+                withdrawn = self.quarantine.isolate(forwarding.refused, self.inventory)
                 forwarding.refused = {}
                 self._spread(dict.fromkeys(withdrawn))
                 forwarding.update(dict.fromkeys(withdrawn))
                 forwarding.send()
         self._audit(forwarding)
-        self.upkeep.run(forwarding.session, {uplink.ofport for uplink in self.snapshot.uplinks.values()})
+        self.upkeep.run(forwarding.session, {uplink.ofport for uplink in self.inventory.uplinks.values()})
         self.announcer.run(time.monotonic(), forwarding.applied, forwarding.session)
         self.migration.run(forwarding.applied, forwarding.session)
         if forwarding.is_applied and not was_applied:
@@ -413,19 +418,19 @@ class Agent:
     def _take(self, event: Event) -> None:
         match event:
             case Connected():
-                self.quarantine.clear(self.snapshot)
+                self.quarantine.clear(self.inventory)
                 self.announcer.repeat(self.forwarding.generation if self.forwarding is not None else 0)
             case PacketIn():
-                self.migration.take(event, self.snapshot, self._generation)
+                self.migration.take(event, self.inventory, self._generation)
             case FlowsRead(flow_by_key=flow_by_key):
                 self._recognise(flow_by_key)
 
     def _recognise(self, installed: dict[bytes, bytes]) -> None:
         """Take from the flows that are *installed* what an agent before this one knew."""
-        self.migration.recognise(installed, self.snapshot)
+        self.migration.recognise(installed, self.inventory)
         if self._is_whole and not self._has_recognised:
             self._has_recognised = True
-            for iface_id, ofport in incumbents(installed, self.snapshot).items():
+            for iface_id, ofport in incumbents(installed, self.inventory).items():
                 self._take_vifs(self.switch.use(iface_id, ofport))
 
     # -- reports -----------------------------------------------------------------------------------
@@ -437,7 +442,8 @@ class Agent:
             self.switch,
             self.settings,
             self._setting_fault,
-            self.snapshot,
+            self.inventory,
+            self.outcomes,
             self._is_whole,
             self.forwarding,
             self.following,
@@ -482,7 +488,7 @@ class Agent:
             return
         are_flows_due = self._is_whole and self.following.may_take_hold
         if self.passage.look(self.forwarding, self.settings.wiring.bridge, are_flows_due=are_flows_due):
-            self._look_again(self.snapshot.local_ports(), are_back=self.passage.fault is None)
+            self._look_again(self.inventory.local_ports(), are_back=self.passage.fault is None)
 
     def _look_again(self, port_ids: Iterable[UUID], *, are_back: bool = False) -> None:
         """Report ports whose frames pass no longer or, where *are_back*, again; those are announced."""
@@ -504,8 +510,8 @@ class Agent:
             if forwarding is None or not self.standing.is_computed:
                 return None
             generation = forwarding.generation
-            rows = self.following.rows(self.snapshot)
-            found = yield from recomputation(rows, self.snapshot, self.quarantine, forwarding)
+            rows = self.following.rows(self.inventory)
+            found = yield from recomputation(rows, self.inventory, self.quarantine, forwarding)
             if self.standing.is_computed and (self.forwarding, forwarding.generation) == (
                 forwarding,
                 generation,

@@ -80,17 +80,19 @@ def status(agent: Agent) -> str:
     forwarding, nb, settings = agent.forwarding, agent.nb, agent.settings
     return json.dumps(
         {
-            "chassis": agent.snapshot.chassis,
+            "chassis": agent.inventory.chassis,
             "switch_database": agent.switch.is_connected,
             "switch": forwarding is not None and forwarding.is_connected,
             "northbound": nb is not None and nb.is_connected,
             "northbound_remotes": settings.nb_remotes if settings is not None else None,
             "settled": agent.is_settled,
             "nb_cfg": nb.reported_nb_cfg if nb is not None else None,
-            "networks": len(agent.snapshot.networks),
-            "ports": len(agent.snapshot.ports),
-            "vifs": len(agent.snapshot.vifs),
-            "uplinks": {physnet: uplink.bridge for physnet, uplink in sorted(agent.snapshot.uplinks.items())},
+            "networks": len(agent.inventory.networks),
+            "ports": len(agent.inventory.ports),
+            "vifs": len(agent.inventory.vifs),
+            "uplinks": {
+                physnet: uplink.bridge for physnet, uplink in sorted(agent.inventory.uplinks.items())
+            },
             "repairs": agent.repairs,
             "flows": len(forwarding.desired.body_by_key) if forwarding is not None else 0,
             "longest_turn_ms": round(agent.turn.longest_s * 1000),
@@ -134,10 +136,10 @@ def _whose(body: bytes, names: dict[tuple[Subject, int], str]) -> str:
 def _names(agent: Agent) -> dict[tuple[Subject, int], str]:
     """Return what an operator calls the rows that cookies name by key."""
     names: dict[tuple[Subject, int], str] = {}
-    for network in agent.snapshot.networks.values():
+    for network in agent.inventory.networks.values():
         names[Subject.NETWORK, network.key] = f"network {network.name!a}"
         names[Subject.MAC, network.key] = f"shared MAC of network {network.name!a}"
-    for port in agent.snapshot.ports.values():
+    for port in agent.inventory.ports.values():
         names[Subject.PORT, port.key] = f"port {port.name!a}"
     return names
 

@@ -13,8 +13,8 @@ from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.settings import Settings
 from trunkline.agent.tenure import Tenure
 from trunkline.agent.turn import Turn
+from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Vif
-from trunkline.core.snapshot import Changes, Snapshot
 from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Touched
@@ -49,16 +49,16 @@ class Following:
         self._is_unread = True
         self._hosts: set[str] = set()
 
-    def follow(self, old: Settings | None, new: Settings, snapshot: Snapshot) -> None:
+    def follow(self, old: Settings | None, new: Settings, inventory: Inventory) -> None:
         """Follow the northbound that *new* names; *old* are the settings that were in force, if any."""
         is_renamed = old is not None and old.nb_identity != new.nb_identity
         if is_renamed:
             self._allegiance.forget()
         is_accepted = is_renamed and self.is_disobeyed
         if old is None or _place(old) != _place(new) or is_accepted:
-            self._connect(new, snapshot)
+            self._connect(new, inventory)
 
-    def _connect(self, new: Settings, snapshot: Snapshot) -> None:
+    def _connect(self, new: Settings, inventory: Inventory) -> None:
         """Read that northbound from now on; what is known stays until it is read."""
         if self.nb is not None and self.nb.chassis != new.chassis and self._leaves(self.nb):
             return
@@ -68,7 +68,7 @@ class Following:
             tls.use(new.nb_tls)
         self.nb = NorthboundReplica(new.nb_remotes, new.chassis, self._switch.instance, self._hosts)
         self._tenure = Tenure()
-        self.need(snapshot.vifs)
+        self.need(inventory.vifs)
         self.nb.narrow()
         self._allegiance.forget()
         self._is_new = self._is_unread = True
@@ -117,16 +117,16 @@ class Following:
     # -- reading -----------------------------------------------------------------------------------
 
     def changes(
-        self, settings: Settings, snapshot: Snapshot, turn: Turn, *, may_begin: bool
+        self, settings: Settings, inventory: Inventory, turn: Turn, *, may_begin: bool
     ) -> Iterator[Changes]:
         """Yield what is new and there, in parts of `PART_ROWS`, until the *turn* is over.
 
-        *snapshot* is what is known. What came at one time is one round, which may take several turns; what
+        *inventory* is what is known. What came at one time is one round, which may take several turns; what
         comes meanwhile waits for the next, which begins where it *may_begin*.
         """
         self.is_complete = self._is_obeyed = False
         if self._departure is not None:
-            self._depart(self._departure, settings, snapshot)
+            self._depart(self._departure, settings, inventory)
             return
         nb = self.nb
         if nb is None:
@@ -156,15 +156,15 @@ class Following:
         if self.has_more:
             return
         is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
-        if nb.whole_physnets != snapshot.whole_physnets:
+        if nb.whole_physnets != inventory.whole_physnets:
             yield Changes(whole_physnets=nb.whole_physnets)
         if not is_complete:
             return
         if self._is_new:
             # What the last northbound said and this one does not is gone.
             self._is_new = False
-            gone_networks = snapshot.networks.keys() - nb.rows("Network").keys()
-            gone_ports = snapshot.ports.keys() - nb.rows("Port").keys()
+            gone_networks = inventory.networks.keys() - nb.rows("Network").keys()
+            gone_ports = inventory.ports.keys() - nb.rows("Port").keys()
             yield Changes(dict.fromkeys(gone_networks), dict.fromkeys(gone_ports))
         self.is_complete = True
 
@@ -188,11 +188,11 @@ class Following:
             self._hosts.add(nb.host)
             nb.be(self._switch.instance)
 
-    def _depart(self, departure: Departure, settings: Settings, snapshot: Snapshot) -> None:
+    def _depart(self, departure: Departure, settings: Settings, inventory: Inventory) -> None:
         """Go by the new name once the old one is out of the northbound."""
         if departure.run(settings.chassis):
             self._departure, self.nb = None, None
-            self._connect(settings, snapshot)
+            self._connect(settings, inventory)
             self._former = departure.nb
 
     def _run_former(self, nb: NorthboundReplica) -> None:
@@ -216,17 +216,17 @@ class Following:
         """Whether no rows are still to come but ports of networks that are there."""
         return self._is_obeyed and self.nb is not None and self.nb.are_networks_there
 
-    def rows(self, snapshot: Snapshot) -> Iterator[Changes]:
+    def rows(self, inventory: Inventory) -> Iterator[Changes]:
         """Yield all networks and ports that are in force, in parts of `PART_ROWS`.
 
         They are read from the northbound where all of it that is needed is there and obeyed; a northbound
-        that is away, or another one, says nothing: then they are those of *snapshot*.
+        that is away, or another one, says nothing: then they are those of *inventory*.
         """
         if self.is_complete and self.nb is not None:
             for part in self.nb.everything.parts(("Network", "Port"), PART_ROWS):
                 yield self.nb.changes(part)
         else:
-            yield Changes(networks=dict(snapshot.networks), ports=dict(snapshot.ports))
+            yield Changes(networks=dict(inventory.networks), ports=dict(inventory.ports))
 
     @property
     def may_take_hold(self) -> bool:

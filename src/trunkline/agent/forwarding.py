@@ -15,7 +15,7 @@ from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import Plan
-from trunkline.core.snapshot import SubjectId
+from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
 from trunkline.openflow import message
 from trunkline.openflow.error import EncodeError

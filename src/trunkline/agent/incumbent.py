@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 from trunkline.core.field import Field
 from trunkline.core.flow import Flow
+from trunkline.core.inventory import Inventory
 from trunkline.core.pipeline import Band, Owner, Subject, cookie
-from trunkline.core.snapshot import Snapshot
 from trunkline.openflow import message
 
 
-def incumbents(installed: Mapping[bytes, bytes], snapshot: Snapshot) -> dict[str, int]:
+def incumbents(installed: Mapping[bytes, bytes], inventory: Inventory) -> dict[str, int]:
     """Return the ofport by which the *installed* flows take frames in, for each iface-id of several VIFs."""
     found: dict[str, int] = {}
-    for iface_id, vifs in snapshot.vifs.items():
-        port = snapshot.port_named(iface_id) if len(vifs) > 1 else None
+    for iface_id, vifs in inventory.vifs.items():
+        port = inventory.port_named(iface_id) if len(vifs) > 1 else None
         if port is None:
             continue
         by = cookie(Owner.CLASSIFIER, Subject.PORT, port.key)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.core.flow import Resubmit
+from trunkline.core.inventory import Inventory
 from trunkline.core.pipeline import Band, Owner, Subject, Table, cookie, cookie_parts
-from trunkline.core.snapshot import Snapshot
 from trunkline.openflow.event import PacketIn
 from trunkline.openflow.session import Session
 from trunkline.runtime.log import Log
@@ -27,21 +27,21 @@ class Migration:
     def __init__(self) -> None:
         self._held_by_port: dict[UUID, _Held] = {}
 
-    def take(self, event: PacketIn, snapshot: Snapshot, generation: int) -> None:
+    def take(self, event: PacketIn, inventory: Inventory, generation: int) -> None:
         """Wake the port that *event*'s flow is of, where it sleeps; *generation* will carry its flows."""
         parts = cookie_parts(event.cookie)
         if parts is None or parts.subject is not Subject.PORT or event.in_port is None:
             return
-        for port_id in snapshot.sleeping():
-            port = snapshot.ports[port_id]
+        for port_id in inventory.sleeping():
+            port = inventory.ports[port_id]
             if port.key == parts.key:
                 log.info("port wakes", port=port.name)
                 self._held_by_port[port_id] = _Held(generation, event.in_port, event.frame)
-                snapshot.wake(port_id)
+                inventory.wake(port_id)
 
-    def recognise(self, installed: dict[bytes, bytes], snapshot: Snapshot) -> None:
+    def recognise(self, installed: dict[bytes, bytes], inventory: Inventory) -> None:
         """Wake the ports whose flows are *installed*: they woke before the agent was started again."""
-        sleeping = {snapshot.ports[port_id].key: port_id for port_id in snapshot.sleeping()}
+        sleeping = {inventory.ports[port_id].key: port_id for port_id in inventory.sleeping()}
         if not sleeping:
             return
         for key, body in installed.items():
@@ -50,7 +50,7 @@ class Migration:
                 continue
             for port_key, port_id in sleeping.items():
                 if value == cookie(Owner.CLASSIFIER, Subject.PORT, port_key):
-                    snapshot.wake(port_id)
+                    inventory.wake(port_id)
 
     def run(self, applied: int, session: Session) -> None:
         """Send the held frames on whose port's flows are in place; *applied* is the generation that is."""

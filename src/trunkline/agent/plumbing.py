@@ -9,9 +9,9 @@ from uuid import UUID
 from trunkline.agent.drift import WiringContest
 from trunkline.agent.settings import DATAPATH_TYPE, Settings
 from trunkline.agent.trunk import Trunk, Trunks
+from trunkline.core.inventory import Inventory
 from trunkline.core.model import Network, Uplink
 from trunkline.core.name import is_mappable
-from trunkline.core.snapshot import Snapshot
 from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb import integration_bridge, nic, wiring
 from trunkline.ovsdb.nic import Nic
@@ -70,10 +70,10 @@ class Plumbing:
         """Note that *network* has local ports here, or has none (None)."""
         self.is_due |= self._trunks.say(network_id, network)
 
-    def size(self, iface_ids: Iterable[str], snapshot: Snapshot) -> None:
+    def size(self, iface_ids: Iterable[str], inventory: Inventory) -> None:
         """Request the MTU of their networks for the VIFs with *iface_ids*, or none any more."""
         for iface_id in iface_ids:
-            mtu = snapshot.mtu_of(iface_id)
+            mtu = inventory.mtu_of(iface_id)
             if mtu is None and not self.switch.is_sized(iface_id):
                 self._mtu_by_iface_id.pop(iface_id, None)
             else:

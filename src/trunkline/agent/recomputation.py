@@ -12,7 +12,9 @@ from itertools import islice
 from trunkline.agent.forwarding import Forwarding, encoded
 from trunkline.agent.quarantine import Quarantine
 from trunkline.core.desired import Desired
-from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.inventory import Changes, Inventory
+from trunkline.core.outcome import Outcomes
+from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.error import EncodeError
 
@@ -29,28 +31,28 @@ class Recomputation:
 
 
 def recomputation(
-    rows: Iterator[Changes], snapshot: Snapshot, quarantine: Quarantine, forwarding: Forwarding
+    rows: Iterator[Changes], inventory: Inventory, quarantine: Quarantine, forwarding: Forwarding
 ) -> Generator[None, None, Recomputation]:
     """Compute, yielding now and then, and return what came of it.
 
     *rows* are the networks and ports that are in force; VIFs and uplinks, which ports are awake and which
     networks are in *quarantine* are taken as they are. What changes meanwhile shows as a difference.
     """
-    fresh = Snapshot(snapshot.chassis)
+    fresh = Inventory(inventory.chassis)
     fresh.change(
         Changes(
-            vifs=dict(snapshot.vifs),
-            uplinks=dict(snapshot.uplinks),
-            whole_physnets=snapshot.whole_physnets,
+            vifs=dict(inventory.vifs),
+            uplinks=dict(inventory.uplinks),
+            whole_physnets=inventory.whole_physnets,
         )
     )
     for part in rows:
         fresh.change(part)
         yield
-    for port_id in snapshot.awake:
+    for port_id in inventory.awake:
         fresh.wake(port_id)
     desired: Desired[SubjectId] = Desired()
-    views = iter(quarantine.admitted(fresh.refresh(), fresh).items())
+    views = iter(quarantine.admitted(Outcomes(fresh).refresh(), fresh).items())
     while some := dict(islice(views, SLICE)):
         desired.replace({subject: _encoded(view) for subject, view in some.items()})
         yield

@@ -9,7 +9,7 @@ from itertools import islice
 from uuid import UUID
 
 import trunkline
-from trunkline.core.snapshot import Snapshot
+from trunkline.core.inventory import Inventory
 from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica, Report
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
@@ -51,7 +51,7 @@ class Reporter:
     def bindings(
         self,
         nb: NorthboundReplica,
-        snapshot: Snapshot,
+        inventory: Inventory,
         applied: int,
         is_working: Callable[[UUID], bool],
         *,
@@ -71,17 +71,17 @@ class Reporter:
         port_ids = self._unseen if is_unchanged else set(self._generation_by_port)
         self._unseen, self._seen_applied = set(), applied if are_others_known else None
         for port_id in port_ids:
-            if _is_elsewhere(port_id, snapshot):
+            if _is_elsewhere(port_id, inventory):
                 del self._generation_by_port[port_id]
                 continue
             generation = self._generation_by_port[port_id]
             current = nb.binding(port_id)
-            wanted = NOBODY if current is None else _binding(port_id, current, snapshot, is_working)
+            wanted = NOBODY if current is None else _binding(port_id, current, inventory, is_working)
             if current is None or wanted == current:
                 del self._generation_by_port[port_id]
             elif nb.is_restricted and not nb.may_bind(port_id):
                 del self._generation_by_port[port_id]
-                self._withheld[port_id] = snapshot.ports[port_id].name if port_id in snapshot.ports else ""
+                self._withheld[port_id] = inventory.ports[port_id].name if port_id in inventory.ports else ""
             elif applied >= generation if wanted.is_up else are_others_known:
                 bindings[port_id] = wanted
         return dict(islice(bindings.items(), MOST_BINDINGS))
@@ -133,21 +133,21 @@ class Reporter:
             self.refusals.over()
 
 
-def _is_elsewhere(port_id: UUID, snapshot: Snapshot) -> bool:
+def _is_elsewhere(port_id: UUID, inventory: Inventory) -> bool:
     """Return whether this chassis has no say in the port: so it is of most, in a network that is explicit."""
-    port = snapshot.ports.get(port_id)
-    return port is not None and port.chassis != snapshot.chassis and not snapshot.is_local(port_id)
+    port = inventory.ports.get(port_id)
+    return port is not None and port.chassis != inventory.chassis and not inventory.is_local(port_id)
 
 
 def _binding(
-    port_id: UUID, current: Binding, snapshot: Snapshot, is_working: Callable[[UUID], bool]
+    port_id: UUID, current: Binding, inventory: Inventory, is_working: Callable[[UUID], bool]
 ) -> Binding:
     """Return who should hold the port, as far as this chassis has a say."""
-    port, chassis = snapshot.ports.get(port_id), snapshot.chassis
-    if port is not None and snapshot.is_local(port_id):
-        requested = snapshot.carrier(port).requested_chassis
+    port, chassis = inventory.ports.get(port_id), inventory.chassis
+    if port is not None and inventory.is_local(port_id):
+        requested = inventory.carrier(port).requested_chassis
         if requested and requested[0] != chassis:
             return current
-        is_up = snapshot.has_link(port) and is_working(port.network_id)
+        is_up = inventory.has_link(port) and is_working(port.network_id)
         return Binding(chassis, is_up=is_up)
     return NOBODY if current.chassis == chassis else current

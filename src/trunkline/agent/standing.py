@@ -12,7 +12,8 @@ from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import Settings
-from trunkline.core.snapshot import Snapshot
+from trunkline.core.inventory import Inventory
+from trunkline.core.outcome import Outcomes, contradictions
 from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica
 from trunkline.ovsdb.vswitch import SwitchReplica
 
@@ -28,7 +29,8 @@ class Standing:
     switch: SwitchReplica
     settings: Settings | None
     setting_fault: str | None
-    snapshot: Snapshot
+    inventory: Inventory
+    outcomes: Outcomes
     is_whole: bool
     forwarding: Forwarding | None
     following: Following
@@ -44,7 +46,7 @@ class Standing:
         """Whether the desired flows are those for all that is known."""
         return (
             self.is_whole
-            and self.snapshot.is_clean
+            and self.inventory.is_clean
             and not self.following.has_more
             and self.forwarding is not None
             and not self.forwarding.has_more
@@ -83,12 +85,12 @@ class Standing:
 
     def is_working(self, network_id: UUID) -> bool:
         """Return whether frames of that network can pass the switch and its uplink."""
-        network = self.snapshot.networks.get(network_id)
+        network = self.inventory.networks.get(network_id)
         return (
             network is not None
             and network_id not in self.quarantine.reason_by_network
             and self.passage.fault is None
-            and network.physnet in self.snapshot.uplinks
+            and network.physnet in self.inventory.uplinks
             and network.physnet not in self.plumbing.fault_by_physnet
         )
 
@@ -100,15 +102,15 @@ class Standing:
         faults = dict(self.settings.faults) if self.settings is not None else {}
         if self.setting_fault is not None:
             faults["settings"] = self.setting_fault
-        for network_id in self.snapshot.local_networks():
-            network = self.snapshot.networks[network_id]
+        for network_id in self.inventory.local_networks():
+            network = self.inventory.networks[network_id]
             reason = self.plumbing.network_fault(network, self.settings) if self.settings else None
             if reason is not None:
                 faults[f"network {network.name}"] = reason
         faults |= self.plumbing.faults
         if self.plumbing.refusals.reason is not None:
             faults["wiring"] = f"the switch's database refused a write: {self.plumbing.refusals.reason}"
-        faults |= self.snapshot.faults
+        faults |= self.outcomes.faults
         faults |= self.reporter.faults
         if self.forwarding is not None:
             said = self.forwarding.faults
@@ -116,9 +118,9 @@ class Standing:
             # One cause is one fault.
             if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
                 faults["switch"] = self.passage.fault
-            faults |= self.snapshot.contradictions(self.forwarding.desired.conflicts)
+            faults |= contradictions(self.inventory, self.forwarding.desired.conflicts)
         faults |= self.following.faults
-        return faults | dict(self.quarantine.faults(self.snapshot))
+        return faults | dict(self.quarantine.faults(self.inventory))
 
     # -- the report --------------------------------------------------------------------------------
 
@@ -152,5 +154,5 @@ class Standing:
         if not self.is_whole:
             return {}
         return self.reporter.bindings(
-            nb, self.snapshot, carried, self.is_working, are_others_known=is_all_known
+            nb, self.inventory, carried, self.is_working, are_others_known=is_all_known
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
+from trunkline.core.index import Index
 from trunkline.core.model import Port, Vif
 from trunkline.core.view import Outlet
 
@@ -22,6 +23,38 @@ class Seat(NamedTuple):
     is_remote: bool = False
     sleeping_ofport: int | None = None
     fault: str | None = None
+
+
+class Seats:
+    """Where each port is, and which ports are local in which network."""
+
+    def __init__(self) -> None:
+        self.by_port: dict[UUID, Seat] = {}
+        self.locals_by_network: Index[UUID, UUID] = Index()
+
+    def replace(self, port_id: UUID, new: Seat | None) -> Seat | None:
+        """Let the port have the seat *new*, None when it is gone; return the seat that it had."""
+        old = self.by_port.get(port_id)
+        if new is not None:
+            self.by_port[port_id] = new
+        elif old is not None:
+            del self.by_port[port_id]
+        self.locals_by_network.move(port_id, local_network_id(old), local_network_id(new))
+        return old
+
+    def is_local(self, port_id: UUID) -> bool:
+        """Return whether the port with *port_id* has its VIF here and may speak."""
+        found = self.by_port.get(port_id)
+        return found is not None and found.outlet is not None
+
+    def sleeping(self) -> list[UUID]:
+        """Return the ports that migrate here and wait for their VIFs to speak."""
+        return [port_id for port_id, at in self.by_port.items() if at.sleeping_ofport is not None]
+
+
+def local_network_id(seat: Seat | None) -> UUID | None:
+    """Return the network that a port with *seat* is local in, None if it is local in none."""
+    return seat.network_id if seat is not None and seat.outlet is not None else None
 
 
 def seat(port: Port, carrier: Port, vifs: tuple[Vif, ...], chassis: str, *, is_awake: bool) -> Seat:

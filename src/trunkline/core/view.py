@@ -1,4 +1,4 @@
-"""Views: all that an app may know of the chassis, a network or a port. Frozen, and computed by `Snapshot`."""
+"""Views: all that an app may know of the chassis, a network or a port. Frozen; see `core/outcome.py`."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import ovs.poller
 import ovs.timeval
 
 from trunkline.core.error import TrunklineError
+from trunkline.core.inventory import Changes
 from trunkline.core.model import Port
-from trunkline.core.snapshot import Changes
 from trunkline.northbound.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Carried, Interest

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from model import rows, world
 from trunkline import apps
 from trunkline.core.desired import Desired
-from trunkline.core.snapshot import Changes, Snapshot, SubjectId
+from trunkline.core.inventory import Changes, Inventory
+from trunkline.core.outcome import Outcomes
+from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.message import encode
 
@@ -24,18 +26,19 @@ V = TypeVar("V")
 
 
 class Core:
-    """A snapshot and the desired flows that follow it, as the agent has them."""
+    """A inventory and the desired flows that follow it, as the agent has them."""
 
     def __init__(self) -> None:
-        self.snapshot = Snapshot(rows.CHASSIS)
+        self.inventory = Inventory(rows.CHASSIS)
+        self.outcomes = Outcomes(self.inventory)
         self.desired: Desired[SubjectId] = Desired()
 
     def take(self, changes: Changes) -> None:
-        self.snapshot.change(changes)
+        self.inventory.change(changes)
         self.refresh()
 
     def refresh(self, most: int | None = None) -> None:
-        encoded = {subject: _encoded(view) for subject, view in self.snapshot.refresh(most).items()}
+        encoded = {subject: _encoded(view) for subject, view in self.outcomes.refresh(most).items()}
         self.desired.replace(encoded)
 
 
@@ -52,7 +55,7 @@ def _fresh(now: rows.Rows) -> Core:
 def _assert_same(core: Core, fresh: Core) -> None:
     assert core.desired.conflicts == fresh.desired.conflicts == {}
     assert core.desired.body_by_key == fresh.desired.body_by_key
-    assert core.snapshot.faults == fresh.snapshot.faults
+    assert core.outcomes.faults == fresh.outcomes.faults
 
 
 @settings(max_examples=200, deadline=None)
@@ -75,11 +78,11 @@ def test_edits_that_were_not_computed_one_by_one_end_in_the_same_flows(seed: int
     now, core = rows.Rows(), Core()
     for _ in range(EDITS):
         then = world.edited(random, now) if now.networks else world.rows(random)
-        core.snapshot.change(rows.changes(now, then))
+        core.inventory.change(rows.changes(now, then))
         if random.random() < 0.6:
             core.refresh(random.choice((None, 1, 3, 7)))
         now = then
-    while not core.snapshot.is_clean:
+    while not core.inventory.is_clean:
         core.refresh(random.choice((None, 1, 3)))
     _assert_same(core, _fresh(now))
 
@@ -104,8 +107,8 @@ def test_a_row_that_did_not_change_marks_nothing(seed: int) -> None:
     random = Random(seed)
     now = world.rows(random)
     core = _fresh(now)
-    core.snapshot.change(rows.changes(rows.Rows(), now))
-    assert core.snapshot.refresh() == {}
+    core.inventory.change(rows.changes(rows.Rows(), now))
+    assert core.outcomes.refresh() == {}
 
 
 def _shuffled(random: Random, change: Changes) -> Changes:

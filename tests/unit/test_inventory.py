@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from model.rows import CHASSIS, Rows, changes, snapshot
+from model.rows import CHASSIS, Rows, changes, outcomes
 from trunkline import apps
+from trunkline.core import subject as subjects
 from trunkline.core.desired import Desired
+from trunkline.core.inventory import Changes
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
-from trunkline.core.pipeline import Subject
-from trunkline.core.snapshot import Changes, MacId, Snapshot, SubjectId
+from trunkline.core.outcome import Outcomes, contradictions, name
+from trunkline.core.subject import MacSubject, NetworkSubject, PortSubject, SubjectId, VifSubject
 from trunkline.core.view import LocalPortView, NetworkView, Outlet, RemotePortView, SharedMacView, Wire
 from trunkline.openflow.message import encode
 
@@ -26,59 +28,59 @@ ROWS = Rows(
 )
 
 
-def clean() -> Snapshot:
-    found = snapshot(ROWS)
+def clean() -> Outcomes:
+    found = outcomes(ROWS)
     found.refresh()
     return found
 
 
 def test_a_network_with_local_ports_has_a_view_of_them() -> None:
-    view = snapshot(ROWS).refresh()[Subject.NETWORK, NET.id]
+    view = outcomes(ROWS).refresh()[NetworkSubject(NET.id)]
     assert isinstance(view, NetworkView)
     assert (view.wire, view.outlets) == (Wire(1, 101), (Outlet(10), Outlet(11)))
 
 
 def test_a_network_without_local_ports_has_no_views() -> None:
-    views = snapshot(replace(ROWS, vifs={})).refresh()
-    assert [subject for subject, view in views.items() if view is not None] == [(Subject.CHASSIS, None)]
+    views = outcomes(replace(ROWS, vifs={})).refresh()
+    assert [subject for subject, view in views.items() if view is not None] == [subjects.CHASSIS]
 
 
 def test_a_further_remote_port_marks_itself_alone() -> None:
     """DESIGN.md section 7: one port in a network of 10,000 costs one port's work."""
     found = clean()
     port = AWAY._replace(id=UUID(int=13), name="more", key=45, mac=0x020000000004)
-    found.change(Changes(ports={port.id: port}))
+    found.inventory.change(Changes(ports={port.id: port}))
     views = {subject: view for subject, view in found.refresh().items() if view is not None}
-    assert list(views) == [(Subject.PORT, port.id)]
+    assert list(views) == [PortSubject(port.id)]
 
 
 def test_a_further_local_port_marks_itself_and_its_network() -> None:
     """DESIGN.md section 7."""
     found = clean()
     port = HERE._replace(id=UUID(int=13), name="more", key=45, mac=0x020000000004)
-    found.change(Changes(ports={port.id: port}, vifs={"more": (Vif("more", "tap2", 12),)}))
+    found.inventory.change(Changes(ports={port.id: port}, vifs={"more": (Vif("more", "tap2", 12),)}))
     views = {subject for subject, view in found.refresh().items() if view is not None}
-    assert views == {(Subject.PORT, port.id), (Subject.NETWORK, NET.id)}
+    assert views == {PortSubject(port.id), NetworkSubject(NET.id)}
 
 
 def test_the_last_local_port_takes_the_remote_ports_with_it() -> None:
     found = clean()
-    found.change(changes(ROWS, replace(ROWS, vifs={})))
+    found.inventory.change(changes(ROWS, replace(ROWS, vifs={})))
     assert set(found.refresh().values()) == {None}
 
 
 def test_a_port_that_moves_to_another_chassis_becomes_remote() -> None:
     found = clean()
-    found.change(Changes(ports={HERE.id: HERE._replace(requested_chassis=("chassis-b",))}))
-    assert isinstance(found.refresh()[Subject.PORT, HERE.id], RemotePortView)
+    found.inventory.change(Changes(ports={HERE.id: HERE._replace(requested_chassis=("chassis-b",))}))
+    assert isinstance(found.refresh()[PortSubject(HERE.id)], RemotePortView)
 
 
 def test_an_uplink_that_goes_leaves_the_local_ports_to_one_another() -> None:
     found = clean()
-    found.change(Changes(uplinks={"physnet1": None}))
+    found.inventory.change(Changes(uplinks={"physnet1": None}))
     views = found.refresh()
-    local, network = views[Subject.PORT, HERE.id], views[Subject.NETWORK, NET.id]
-    away = views[Subject.PORT, AWAY.id]
+    local, network = views[PortSubject(HERE.id)], views[NetworkSubject(NET.id)]
+    away = views[PortSubject(AWAY.id)]
     assert isinstance(local, LocalPortView)
     assert isinstance(network, NetworkView)
     assert isinstance(away, RemotePortView)
@@ -89,43 +91,43 @@ def test_a_mac_that_an_allowed_pair_lists_is_shared_by_its_owner_and_all_who_lis
     """DESIGN.md section 5, rule 15."""
     found = clean()
     lister = ALSO._replace(allowed_pairs=(AllowedPair(HERE.mac),))
-    found.change(Changes(ports={ALSO.id: lister}))
+    found.inventory.change(Changes(ports={ALSO.id: lister}))
     views = found.refresh()
-    shared, owner = views[Subject.MAC, MacId(NET.id, HERE.mac)], views[Subject.PORT, HERE.id]
+    shared, owner = views[MacSubject(NET.id, HERE.mac)], views[PortSubject(HERE.id)]
     assert isinstance(shared, SharedMacView)
     assert isinstance(owner, LocalPortView)
     assert (shared.outlets, shared.is_on_wire, owner.has_own_mac) == ((Outlet(10), Outlet(11)), False, False)
-    found.change(Changes(ports={ALSO.id: ALSO}))
+    found.inventory.change(Changes(ports={ALSO.id: ALSO}))
     views = found.refresh()
-    owner = views[Subject.PORT, HERE.id]
+    owner = views[PortSubject(HERE.id)]
     assert isinstance(owner, LocalPortView)
     assert owner.has_own_mac
-    assert views[Subject.MAC, MacId(NET.id, HERE.mac)] is None
+    assert views[MacSubject(NET.id, HERE.mac)] is None
 
 
 def test_a_shared_mac_goes_on_the_wire_where_a_remote_port_lists_it() -> None:
     """DESIGN.md section 5, rule 15."""
     found = clean()
-    found.change(Changes(ports={AWAY.id: AWAY._replace(allowed_pairs=(AllowedPair(HERE.mac),))}))
-    shared = found.refresh()[Subject.MAC, MacId(NET.id, HERE.mac)]
+    found.inventory.change(Changes(ports={AWAY.id: AWAY._replace(allowed_pairs=(AllowedPair(HERE.mac),))}))
+    shared = found.refresh()[MacSubject(NET.id, HERE.mac)]
     assert isinstance(shared, SharedMacView)
     assert (shared.outlets, shared.is_on_wire) == ((Outlet(10),), True)
 
 
 def test_a_vif_without_a_port_is_a_fault_until_the_port_is_there() -> None:
     """DESIGN.md section 5, rule 14."""
-    found = snapshot(replace(ROWS, ports={}))
+    found = outcomes(replace(ROWS, ports={}))
     found.refresh()
     assert found.faults["vif here"] == "no port is named here; create it, or correct iface-id of tap0"
-    found.change(Changes(ports={HERE.id: HERE}))
+    found.inventory.change(Changes(ports={HERE.id: HERE}))
     found.refresh()
     assert "vif here" not in found.faults
 
 
 def test_a_vif_that_names_a_subport_is_no_longer_a_fault_when_the_subport_is_there() -> None:
-    found = snapshot(Rows(vifs=ROWS.vifs))
+    found = outcomes(Rows(vifs=ROWS.vifs))
     found.refresh()
-    found.change(Changes(ports={HERE.id: HERE._replace(parent="trunk", parent_vlan=5)}))
+    found.inventory.change(Changes(ports={HERE.id: HERE._replace(parent="trunk", parent_vlan=5)}))
     found.refresh()
     assert "vif here" not in found.faults
 
@@ -133,13 +135,13 @@ def test_a_vif_that_names_a_subport_is_no_longer_a_fault_when_the_subport_is_the
 def test_two_ports_that_swap_their_names_keep_each_its_own_fault() -> None:
     ports = {port.id: port._replace(requested_chassis=("chassis-b",)) for port in (HERE, ALSO)}
     ports[ALSO.id] = ports[ALSO.id]._replace(requested_chassis=("chassis-c",))
-    found = snapshot(replace(ROWS, ports=ports))
+    found = outcomes(replace(ROWS, ports=ports))
     found.refresh()
     swapped = {
         HERE.id: ports[HERE.id]._replace(name="also"),
         ALSO.id: ports[ALSO.id]._replace(name="here"),
     }
-    found.change(Changes(ports=dict(swapped)))
+    found.inventory.change(Changes(ports=dict(swapped)))
     found.refresh()
     assert found.faults["port also"] == "its VIF is here, but it is requested on chassis-b"
     assert found.faults["port here"] == "its VIF is here, but it is requested on chassis-c"
@@ -148,13 +150,13 @@ def test_two_ports_that_swap_their_names_keep_each_its_own_fault() -> None:
 def test_a_secured_port_that_should_take_unknown_macs_does_not_and_says_so() -> None:
     """DESIGN.md section 5, rule 15: needs port security off."""
     found = clean()
-    found.change(Changes(ports={HERE.id: HERE._replace(takes_unknown_macs=True)}))
-    view = found.refresh()[Subject.NETWORK, NET.id]
+    found.inventory.change(Changes(ports={HERE.id: HERE._replace(takes_unknown_macs=True)}))
+    view = found.refresh()[NetworkSubject(NET.id)]
     assert isinstance(view, NetworkView)
     assert view.unknown_outlets == ()
     assert list(found.faults) == ["port here"]
-    found.change(Changes(ports={HERE.id: HERE._replace(takes_unknown_macs=True, is_secured=False)}))
-    view = found.refresh()[Subject.NETWORK, NET.id]
+    found.inventory.change(Changes(ports={HERE.id: HERE._replace(takes_unknown_macs=True, is_secured=False)}))
+    view = found.refresh()[NetworkSubject(NET.id)]
     assert isinstance(view, NetworkView)
     assert view.unknown_outlets == (Outlet(10),)
     assert found.faults == {}
@@ -165,9 +167,9 @@ def test_a_secured_port_that_control_frames_should_pass_is_held_all_the_same_and
     found = clean()
     for is_secured, asked, passes in ((True, True, False), (False, True, True), (False, False, False)):
         port = HERE._replace(passes_control=asked, is_secured=is_secured)
-        found.change(Changes(ports={HERE.id: port}))
+        found.inventory.change(Changes(ports={HERE.id: port}))
         views = found.refresh()
-        network, here = views[Subject.NETWORK, NET.id], views[Subject.PORT, HERE.id]
+        network, here = views[NetworkSubject(NET.id)], views[PortSubject(HERE.id)]
         assert isinstance(network, NetworkView)
         assert isinstance(here, LocalPortView)
         assert network.control_outlets == ((Outlet(10),) if passes else ())
@@ -177,45 +179,45 @@ def test_a_secured_port_that_control_frames_should_pass_is_held_all_the_same_and
 
 def test_the_additional_chassis_of_a_migration_is_local_once_it_is_awake() -> None:
     migrating = HERE._replace(requested_chassis=("chassis-b", CHASSIS))
-    found = snapshot(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
+    found = outcomes(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
     found.refresh()
-    assert not found.is_local(HERE.id)
-    found.wake(HERE.id)
-    assert found.is_local(HERE.id)
-    assert isinstance(found.refresh()[Subject.PORT, HERE.id], LocalPortView)
+    assert not found.inventory.is_local(HERE.id)
+    found.inventory.wake(HERE.id)
+    assert found.inventory.is_local(HERE.id)
+    assert isinstance(found.refresh()[PortSubject(HERE.id)], LocalPortView)
 
 
 def test_a_request_that_is_reduced_to_another_chassis_puts_the_port_to_sleep_again() -> None:
     migrating = HERE._replace(requested_chassis=("chassis-b", CHASSIS))
-    found = snapshot(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
-    found.wake(HERE.id)
-    found.change(Changes(ports={HERE.id: HERE._replace(requested_chassis=("chassis-b",))}))
-    found.change(Changes(ports={HERE.id: migrating}))
-    assert not found.is_local(HERE.id)
+    found = outcomes(replace(ROWS, ports={**ROWS.ports, HERE.id: migrating}))
+    found.inventory.wake(HERE.id)
+    found.inventory.change(Changes(ports={HERE.id: HERE._replace(requested_chassis=("chassis-b",))}))
+    found.inventory.change(Changes(ports={HERE.id: migrating}))
+    assert not found.inventory.is_local(HERE.id)
 
 
 def test_a_snapshot_is_clean_when_nothing_waits_to_be_computed() -> None:
-    found = snapshot(ROWS)
-    assert not found.is_clean
+    found = outcomes(ROWS)
+    assert not found.inventory.is_clean
     found.refresh()
-    assert found.is_clean
+    assert found.inventory.is_clean
 
 
 def test_of_two_that_want_one_flow_the_one_that_waits_is_a_fault() -> None:
     """What contradicts itself in a way that nobody thought of is seen by an operator all the same."""
-    found, desired = snapshot(ROWS), Desired[SubjectId]()
+    found, desired = outcomes(ROWS), Desired[SubjectId]()
     for ports in ({}, {ALSO.id: ALSO._replace(mac=HERE.mac)}):
-        found.change(Changes(ports=ports))
+        found.inventory.change(Changes(ports=ports))
         desired.replace(
             {
                 subject: [encode(flow) for flow in apps.flows(view)] if view is not None else []
                 for subject, view in found.refresh().items()
             }
         )
-    said = found.contradictions(desired.conflicts)
+    said = contradictions(found.inventory, desired.conflicts)
     assert said == {"port also": "port here has what it wants, by a flow of the same match; change one"}
-    assert found.name((Subject.MAC, MacId(NET.id, HERE.mac))) == "MAC 02:00:00:00:00:01 of network net"
-    assert [found.name(subject) for subject in ((Subject.VIF, "here"), (Subject.NETWORK, NET.id))] == [
+    assert name(found.inventory, MacSubject(NET.id, HERE.mac)) == "MAC 02:00:00:00:00:01 of network net"
+    assert [name(found.inventory, subject) for subject in (VifSubject("here"), NetworkSubject(NET.id))] == [
         "vif here",
         "network net",
     ]

@@ -1,0 +1,310 @@
+"""The inventory: all that an agent knows, and which subjects a change of it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TypeVar
+from uuid import UUID
+
+from trunkline.core.mark import Marks
+from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.relation import Relations, listed_macs
+from trunkline.core.seat import Seat, Seats, local_network_id, rival_fault, seat
+from trunkline.core.subject import CHASSIS, MacSubject, NetworkSubject, PortSubject, SubjectId, VifSubject
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass
+class Changes:
+    """Rows that came, changed (the new value) or went (None), by their id."""
+
+    networks: dict[UUID, Network | None] = field(default_factory=dict)
+    ports: dict[UUID, Port | None] = field(default_factory=dict)
+    vifs: dict[str, tuple[Vif, ...]] = field(default_factory=dict)
+    uplinks: dict[str, Uplink | None] = field(default_factory=dict)
+    whole_physnets: frozenset[str] | None = None
+    """The physical networks of which all networks are known; None: as before."""
+
+
+class Inventory:
+    """The networks, ports, VIFs and uplinks that the chassis named *chassis* knows, as both databases say.
+
+    `change` takes the news in, seats the ports that it concerns, and marks every subject whose view may
+    differ for it. What a subject's view is, `trunkline.core.outcome` says.
+    """
+
+    def __init__(self, chassis: str) -> None:
+        self.chassis = chassis
+        self.networks: dict[UUID, Network] = {}
+        self.ports: dict[UUID, Port] = {}
+        self.vifs: dict[str, tuple[Vif, ...]] = {}
+        self.uplinks: dict[str, Uplink] = {}
+        self.awake: frozenset[UUID] = frozenset()
+        self.whole_physnets: frozenset[str] = frozenset()
+        self.relations = Relations()
+        self.seats = Seats()
+        self.marks = Marks()
+
+    # -- what changes ------------------------------------------------------------------------------
+
+    def change(self, changes: Changes) -> None:
+        """Take *changes* over, and mark every subject whose view may differ for it."""
+        for physnet, uplink in changes.uplinks.items():
+            if self.uplinks.get(physnet) == uplink:
+                continue
+            _replace(self.uplinks, physnet, uplink)
+            self.marks.mark(CHASSIS)
+            for network_id in self.relations.networks_by_physnet[physnet]:
+                self.mark_network(network_id)
+        for network_id, network in changes.networks.items():
+            self._change_network(network_id, network)
+        if changes.whole_physnets is not None:
+            differing = changes.whole_physnets ^ self.whole_physnets
+            self.whole_physnets = changes.whole_physnets
+            for physnet in differing:
+                for network_id in self.relations.open_by_physnet[physnet]:
+                    self.mark_network(network_id)
+        unseated: set[UUID] = set()
+        for port_id, port in changes.ports.items():
+            unseated |= self._change_port(port_id, port)
+        unseated |= self.relations.stakes.settle()
+        for iface_id, vifs in changes.vifs.items():
+            if self.vifs.get(iface_id, ()) == vifs:
+                continue
+            _replace(self.vifs, iface_id, vifs or None)
+            self.marks.mark(VifSubject(iface_id))
+            unseated |= self.carried_by(iface_id)
+        for port_id in unseated:
+            self._reseat(port_id)
+
+    def wake(self, port_id: UUID) -> None:
+        """Let the port with *port_id*, which waits here as the additional chassis of a migration, speak."""
+        self.awake |= {port_id}
+        port = self.ports.get(port_id)
+        if port is not None:
+            for sharing_id in self.carried_by(port.name):
+                self._reseat(sharing_id)
+
+    def _change_network(self, network_id: UUID, network: Network | None) -> None:
+        old = self.networks.get(network_id)
+        if old == network:
+            return
+        relations = self.relations
+        _replace(self.networks, network_id, network)
+        for open_id in relations.replace_network(network_id, old, network):
+            self.mark_network(open_id)
+        self.mark_network(network_id)
+        if (old.mtu if old else None) != (network.mtu if network else None):
+            for port_id in relations.ports_by_network[network_id]:
+                self._mark_vifs(self.ports[port_id])
+        if (old is not None and old.is_transparent) != (network is not None and network.is_transparent):
+            for port_id in list(relations.ports_by_network[network_id]):
+                for subport_id in list(relations.subports_by_parent[self.ports[port_id].name]):
+                    self._reseat(subport_id)
+
+    def _change_port(self, port_id: UUID, port: Port | None) -> set[UUID]:
+        """Replace the port; return the ports whose seats may differ for it."""
+        old = self.ports.get(port_id)
+        if old == port:
+            return set()
+        unseated = {port_id}
+        is_as_carrier = old is not None and port is not None and _carriage(old) == _carriage(port)
+        for each in (old, port):
+            if each is not None:
+                self._mark_vifs(each)
+                if not is_as_carrier:
+                    unseated |= self.carried_by(each.name)
+        _replace(self.ports, port_id, port)
+        self.marks.mark_all(self.relations.replace_port(port_id, old, port))
+        if old is not None and port is not None and _receipt(old) != _receipt(port):
+            self.marks.mark(NetworkSubject(port.network_id))
+        if port is None or self.chassis not in port.requested_chassis[1:]:
+            self.awake -= {port_id}
+        return unseated
+
+    # -- seats -------------------------------------------------------------------------------------
+
+    def _reseat(self, port_id: UUID) -> None:
+        port = self.ports.get(port_id)
+        new = self._seat(port) if port is not None else None
+        old = self.seats.replace(port_id, new)
+        self.marks.mark(PortSubject(port_id))
+        if old == new:
+            return
+        if (old is not None and old.outlet is not None) or (new is not None and new.outlet is not None):
+            self._mark_locals(local_network_id(old), local_network_id(new))
+        if port is not None:
+            if _place(old) != _place(new):
+                self._mark_shared_macs(port)
+            if any(seat is not None and seat.sleeping_ofport is not None for seat in (old, new)):
+                self.marks.mark(VifSubject(port.name))
+
+    def _seat(self, port: Port) -> Seat:
+        carrier = self.carrier(port)
+        if port.parent is not None and carrier is port:
+            return Seat(port.network_id, is_remote=port.is_enabled)
+        vifs = self.vifs.get(carrier.name, ())
+        found = seat(port, carrier, vifs, self.chassis, is_awake=carrier.id in self.awake)
+        if found.outlet is None or port.parent is None:
+            return found
+        network = self.networks.get(carrier.network_id)
+        is_transparent = network is not None and network.is_transparent
+        holders = self.relations.stakes.holders(port)
+        fault = rival_fault(port, carrier, holders, is_parent_transparent=is_transparent)
+        return found if fault is None else Seat(port.network_id, fault=fault)
+
+    # -- marks -------------------------------------------------------------------------------------
+
+    @property
+    def is_clean(self) -> bool:
+        """True when no view waits to be computed."""
+        return self.marks.are_empty
+
+    def mark_chassis(self) -> None:
+        """Have what belongs to no network computed again."""
+        self.marks.mark(CHASSIS)
+        self.marks.mark_all(map(VifSubject, self.vifs))
+
+    def mark_network(self, network_id: UUID) -> None:
+        """Mark the network and all that is in it: what they share with it has changed."""
+        self.marks.mark_all(self.subjects_of_network(network_id))
+
+    def _mark_vifs(self, port: Port) -> None:
+        """Mark the VIF that is *port*'s, and the one that carries it."""
+        for iface_id in (port.name, port.parent):
+            if iface_id in self.vifs:
+                self.marks.mark(VifSubject(iface_id))
+
+    def _mark_locals(self, old_id: UUID | None, new_id: UUID | None) -> None:
+        """Mark the networks that a port was, and is, local in; and all in one that it was the last, or is
+        the first, to be local in.
+        """
+        locals_by_network = self.seats.locals_by_network
+        for network_id in (old_id, new_id):
+            if network_id is not None:
+                self.marks.mark(NetworkSubject(network_id))
+        if old_id == new_id:
+            return
+        if old_id is not None and not locals_by_network[old_id]:
+            self.mark_network(old_id)
+        if new_id is not None and len(locals_by_network[new_id]) == 1:
+            self.mark_network(new_id)
+
+    def _mark_shared_macs(self, port: Port) -> None:
+        """Mark the shared MACs that *port* has a part in."""
+        self.marks.mark_all(listed_macs(port))
+        own = MacSubject(port.network_id, port.mac)
+        if own in self.relations.listers_by_mac:
+            self.marks.mark(own)
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def subjects(self) -> Iterable[SubjectId]:
+        """Yield every subject that has, or could have, a view; a fresh computation is over all of these."""
+        yield CHASSIS
+        yield from map(NetworkSubject, self.networks)
+        yield from map(PortSubject, self.ports)
+        yield from self.relations.listers_by_mac
+        yield from map(VifSubject, self.vifs)
+
+    def subjects_of_network(self, network_id: UUID) -> Iterable[SubjectId]:
+        """Yield the subjects whose views belong to the network with *network_id*."""
+        yield NetworkSubject(network_id)
+        yield from map(PortSubject, self.relations.ports_by_network[network_id])
+        yield from self.relations.macs_by_network[network_id]
+
+    def is_local(self, port_id: UUID) -> bool:
+        """Return whether the port with *port_id* has its VIF here and may speak."""
+        return self.seats.is_local(port_id)
+
+    def sleeping(self) -> list[UUID]:
+        """Return the ports that migrate here and wait for their VIFs to speak."""
+        return self.seats.sleeping()
+
+    def local_networks(self) -> Iterable[UUID]:
+        """Yield the ids of the networks that have local ports."""
+        return (network_id for network_id in self.seats.locals_by_network if network_id in self.networks)
+
+    def local_ports(self, physnets: Iterable[str] | None = None) -> Iterable[UUID]:
+        """Yield the ids of the ports that are local in networks on *physnets*; None: in all of them."""
+        networks = (
+            self.local_networks()
+            if physnets is None
+            else chain.from_iterable(self.relations.networks_by_physnet[physnet] for physnet in physnets)
+        )
+        for network_id in networks:
+            yield from self.seats.locals_by_network[network_id]
+
+    def port_named(self, name: str) -> Port | None:
+        """Return the port of that name, None if none is known."""
+        port_id = self.relations.port_id_by_name.get(name)
+        return None if port_id is None else self.ports[port_id]
+
+    def carrier(self, port: Port) -> Port:
+        """Return the port whose VIF *port* uses: its parent if it has one that is known, else itself."""
+        parent = None if port.parent is None else self.port_named(port.parent)
+        return port if parent is None else parent
+
+    def carried_by(self, iface_id: str) -> set[UUID]:
+        """Return the ports that a VIF with *iface_id* carries: the one of that name and its sub-ports."""
+        port_id = self.relations.port_id_by_name.get(iface_id)
+        return self.relations.subports_by_parent[iface_id] | ({port_id} if port_id is not None else set())
+
+    def has_link(self, port: Port) -> bool:
+        """Return whether frames pass the VIF that *port* uses here."""
+        return not self.is_cut_off(self.carrier(port).name)
+
+    def is_cut_off(self, iface_id: str) -> bool:
+        """Return whether the VIF that is used with *iface_id* is here and lets no frames pass."""
+        vifs = self.vifs.get(iface_id, ())
+        return bool(vifs) and vifs[0].link_fault is not None
+
+    def carried(self, network_id: UUID) -> Network | None:
+        """Return the network as it may be carried: transparent only if its VMs' tags are nobody else's."""
+        network = self.networks.get(network_id)
+        if network is None or not self._shares_tags(network):
+            return network
+        return network._replace(is_transparent=False)
+
+    def _shares_tags(self, network: Network) -> bool:
+        """Return whether a tag of *network*'s VMs is that of a VLAN network, or may be for all we know."""
+        has_vlans = network.physnet in self.relations.vlans_by_physnet
+        return network.is_open and (has_vlans or network.physnet not in self.whole_physnets)
+
+    def mtu_of(self, iface_id: str) -> int | None:
+        """Return the MTU that a VIF with *iface_id* needs: the largest of the networks that it carries.
+
+        None if that of its own port's network is not managed.
+        """
+        port = self.port_named(iface_id)
+        own = None if port is None else self.networks.get(port.network_id)
+        if own is None or own.mtu is None:
+            return None
+        networks = (self.networks.get(self.ports[id_].network_id) for id_ in self.carried_by(iface_id))
+        return max(each.mtu for each in networks if each is not None and each.mtu is not None)
+
+
+def _place(seat: Seat | None) -> tuple[object, ...] | None:
+    """Return what a shared MAC sees of a port's seat."""
+    return None if seat is None else (seat.outlet, seat.is_remote)
+
+
+def _receipt(port: Port) -> tuple[bool, ...]:
+    """Return what says which of its network's frames for nobody, or for everybody, *port* receives."""
+    return port.is_secured, port.takes_unknown_macs, port.passes_control
+
+
+def _carriage(port: Port) -> tuple[object, ...]:
+    """Return all that the sub-ports of *port*, which share its VIF, see of it."""
+    return port.name, port.parent, port.network_id, port.is_enabled, port.requested_chassis, port.chassis
+
+
+def _replace(values: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = value

@@ -1,0 +1,271 @@
+"""The outcome of a subject: what the apps may know of it, as a view, and why it cannot be honoured.
+
+It depends on the inventory as it is, never on the order in which its rows came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from trunkline.core.address import mac_text
+from trunkline.core.inventory import Inventory
+from trunkline.core.model import Network, Port
+from trunkline.core.relation import AddressId
+from trunkline.core.seat import Seat
+from trunkline.core.subject import MacSubject, NetworkSubject, PortSubject, SubjectId, VifSubject
+from trunkline.core.view import (
+    ChassisView,
+    LocalPortView,
+    NetworkView,
+    Outlet,
+    RemotePortView,
+    SharedMacView,
+    SleepingVifView,
+    View,
+    Wire,
+)
+
+Outcome: TypeAlias = tuple[View | None, str | None]
+"""The view, None if there is none, and the fault, None if there is none."""
+
+NOTHING: Outcome = (None, None)
+
+
+class Outcomes:
+    """The outcomes of all that *inventory* knows: it computes those of the marked subjects.
+
+    A new inventory, for a chassis of another name, takes new outcomes.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._fault_by_subject: dict[SubjectId, tuple[str, str]] = {}
+
+    def refresh(self, most: int | None = None) -> dict[SubjectId, View | None]:
+        """Return the views of the marked subjects, None where there is none now, and unmark them.
+
+        Of more than *most*, those that were marked first.
+        """
+        view_by_subject: dict[SubjectId, View | None] = {}
+        for subject in self.inventory.marks.take(most):
+            view_by_subject[subject], fault = outcome(self.inventory, subject)
+            if fault is not None:
+                self._fault_by_subject[subject] = (name(self.inventory, subject), fault)
+            elif subject in self._fault_by_subject:
+                del self._fault_by_subject[subject]
+        return view_by_subject
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Why this chassis cannot honour a row, by the row's name as an operator knows it (`port db`)."""
+        return dict(self._fault_by_subject.values())
+
+
+def contradictions(inventory: Inventory, holder_by_loser: Mapping[SubjectId, SubjectId]) -> dict[str, str]:
+    """Return the faults, by subject, of those that want a flow which another has: `Desired.conflicts`."""
+    return {
+        name(inventory, loser): (
+            f"{name(inventory, holder)} has what it wants, by a flow of the same match; change one"
+        )
+        for loser, holder in holder_by_loser.items()
+    }
+
+
+def name(inventory: Inventory, subject: SubjectId) -> str:
+    """Return what an operator calls *subject*."""
+    match subject:
+        case NetworkSubject(id_) if id_ in inventory.networks:
+            return f"network {inventory.networks[id_].name}"
+        case PortSubject(id_) if id_ in inventory.ports:
+            return f"port {inventory.ports[id_].name}"
+        case MacSubject(network_id, mac) if network_id in inventory.networks:
+            return f"MAC {mac_text(mac)} of network {inventory.networks[network_id].name}"
+        case VifSubject(iface_id):
+            return f"vif {iface_id}"
+        case _:
+            return "pipeline"
+
+
+def outcome(inventory: Inventory, subject: SubjectId) -> Outcome:
+    """Return the view and the fault of *subject*; it changes nothing."""
+    match subject:
+        case PortSubject(id_):
+            port = inventory.ports.get(id_)
+            return NOTHING if port is None else _port_outcome(inventory, port)
+        case NetworkSubject(id_):
+            network = inventory.carried(id_)
+            if network is None or id_ not in inventory.seats.locals_by_network:
+                return NOTHING
+            return _network_view(inventory, network), _network_fault(inventory, network)
+        case MacSubject():
+            return _shared_mac_view(inventory, subject), None
+        case VifSubject(iface_id):
+            return _sleeping_view(inventory, iface_id), _vif_fault(inventory, iface_id)
+        case _:
+            return ChassisView(tuple(sorted(uplink.ofport for uplink in inventory.uplinks.values()))), None
+
+
+def _port_outcome(inventory: Inventory, port: Port) -> Outcome:
+    at = inventory.seats.by_port[port.id]
+    fault = at.fault or _security_fault(port)
+    if fault is None and at.outlet is not None:
+        fault = _address_fault(inventory, port) or port.option_fault
+    return _port_view(inventory, port, at), fault
+
+
+def _network_fault(inventory: Inventory, network: Network) -> str | None:
+    if inventory.networks[network.id].is_open and network.physnet in inventory.relations.vlans_by_physnet:
+        return (
+            f"it carries its VMs' tags, and {network.physnet} also has VLAN networks, which those would "
+            "reach: all its tags are dropped; use --no-vlan-transparent, or another --physical-network"
+        )
+    if network.learns_remote_ports and not network.floods_unknown:
+        return "it learns its remote ports, so that all are unknown, and drops unknown unicast"
+    return None
+
+
+def _address_fault(inventory: Inventory, port: Port) -> str | None:
+    """Return which address of *port* another port of its network has, as far as is known."""
+    if port.may_share_addresses:
+        return None
+    for address in port.addresses:
+        if len(inventory.relations.ids_by_address[AddressId(port.network_id, address)]) > 1:
+            return (
+                f"another port of its network has its address {address} too; take it from one of them, "
+                "or use --allow-duplicate-ip"
+            )
+    return None
+
+
+def _vif_fault(inventory: Inventory, iface_id: str) -> str | None:
+    vifs = inventory.vifs.get(iface_id, ())
+    if not vifs:
+        return None
+    if iface_id not in inventory.relations.port_id_by_name:
+        return f"no port is named {iface_id}; create it, or correct iface-id of {vifs[0].interface}"
+    used = vifs[0]
+    if used.link_fault is not None:
+        return f"{used.interface} {used.link_fault}"
+    if len(vifs) > 1:
+        others = ", ".join(vif.interface for vif in vifs[1:])
+        return (
+            f"{others} also has this iface-id; {used.interface}, which was there first, is used; "
+            "remove the one that is wrong"
+        )
+    return f"{used.interface}: {used.error}" if used.error else None
+
+
+def _sleeping_view(inventory: Inventory, iface_id: str) -> SleepingVifView | None:
+    port_id = inventory.relations.port_id_by_name.get(iface_id)
+    at = inventory.seats.by_port.get(port_id) if port_id is not None else None
+    if port_id is None or at is None or at.sleeping_ofport is None:
+        return None
+    port = inventory.ports[port_id]
+    return SleepingVifView(port.key, port.mac, at.sleeping_ofport)
+
+
+def _wire(inventory: Inventory, network: Network) -> Wire | None:
+    uplink = inventory.uplinks.get(network.physnet)
+    return Wire(uplink.ofport, network.vlan_id) if uplink is not None else None
+
+
+def _network_view(inventory: Inventory, network: Network) -> NetworkView:
+    outlets, unknown_outlets, control_outlets = [], [], []
+    for port_id in inventory.seats.locals_by_network[network.id]:
+        outlet = inventory.seats.by_port[port_id].outlet
+        if outlet is None:
+            continue
+        outlets.append(outlet)
+        port = inventory.ports[port_id]
+        if _receives_unknown(port):
+            unknown_outlets.append(outlet)
+        if _passes_control(port):
+            control_outlets.append(outlet)
+    return NetworkView(
+        key=network.key,
+        wire=_wire(inventory, network),
+        floods_unknown=network.floods_unknown,
+        is_transparent=network.is_transparent,
+        outlets=tuple(sorted(outlets, key=_outlet_order)),
+        unknown_outlets=tuple(sorted(unknown_outlets, key=_outlet_order)),
+        control_outlets=tuple(sorted(control_outlets, key=_outlet_order)),
+    )
+
+
+def _port_view(inventory: Inventory, port: Port, at: Seat) -> LocalPortView | RemotePortView | None:
+    network = inventory.carried(port.network_id)
+    if network is None:
+        return None
+    wire = _wire(inventory, network)
+    has_own_mac = MacSubject(port.network_id, port.mac) not in inventory.relations.listers_by_mac
+    if at.outlet is not None:
+        return LocalPortView(
+            key=port.key,
+            network_key=network.key,
+            mac=port.mac,
+            outlet=at.outlet,
+            wire=wire,
+            has_own_mac=has_own_mac,
+            is_transparent=network.is_transparent,
+            is_secured=port.is_secured,
+            is_announced=port.is_announced and not _is_leaving(inventory, port),
+            passes_control=_passes_control(port),
+            addresses=port.addresses,
+            allowed_pairs=port.allowed_pairs,
+        )
+    is_explicit = at.is_remote and not network.learns_remote_ports
+    if not is_explicit or network.id not in inventory.seats.locals_by_network:
+        return None
+    return RemotePortView(port.key, network.key, port.mac, wire, has_own_mac)
+
+
+def _is_leaving(inventory: Inventory, port: Port) -> bool:
+    """Whether *port* may have gone on from here: this is the main chassis of a migration.
+
+    To announce it here would turn its frames away from where it is. When the migration is called off,
+    it is announced anew.
+    """
+    requested = inventory.carrier(port).requested_chassis
+    return len(requested) > 1 and requested[0] == inventory.chassis
+
+
+def _shared_mac_view(inventory: Inventory, shared: MacSubject) -> SharedMacView | None:
+    network = inventory.networks.get(shared.network_id)
+    port_ids = inventory.relations.listers_by_mac[shared]
+    if network is None or not port_ids or network.id not in inventory.seats.locals_by_network:
+        return None
+    owner_id = inventory.relations.owner_id_by_mac.get(shared)
+    if owner_id is not None:
+        port_ids = port_ids | {owner_id}
+    seats = [inventory.seats.by_port[port_id] for port_id in port_ids]
+    outlets = {seat.outlet for seat in seats if seat.outlet is not None}
+    reaches_wire = network.learns_remote_ports or not outlets or any(seat.is_remote for seat in seats)
+    return SharedMacView(
+        network_key=network.key,
+        mac=shared.mac,
+        outlets=tuple(sorted(outlets, key=_outlet_order)),
+        is_on_wire=_wire(inventory, network) is not None and reaches_wire,
+    )
+
+
+def _outlet_order(outlet: Outlet) -> tuple[int, int]:
+    return (outlet.vlan_id or 0, outlet.ofport)
+
+
+def _receives_unknown(port: Port) -> bool:
+    """Return whether unknown unicast reaches *port*: not where it is held to the MACs that are known."""
+    return port.takes_unknown_macs and not port.is_secured
+
+
+def _passes_control(port: Port) -> bool:
+    """Return whether control frames pass to and from *port*: not where it is held to what it may send."""
+    return port.passes_control and not port.is_secured
+
+
+def _security_fault(port: Port) -> str | None:
+    if port.takes_unknown_macs and port.is_secured:
+        return "it should take unknown MACs, but port security is on; set --no-port-security"
+    if port.passes_control and port.is_secured:
+        return "control frames should pass it, but port security is on; set --no-port-security"
+    return None

@@ -1,0 +1,168 @@
+"""Relations: which networks and ports belong together, found without a look at the others."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from trunkline.core.index import Index
+from trunkline.core.model import IPAddress, Network, Port
+from trunkline.core.stake import Stakes
+from trunkline.core.subject import MacSubject, PortSubject, SubjectId
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class AddressId(NamedTuple):
+    """An IP address in a network."""
+
+    network_id: UUID
+    address: IPAddress
+
+
+class Relations:
+    """What networks and ports are to one another, by the rows that `replace_network` and `replace_port` told.
+
+    Read the indexes; only these two methods change them. What a row costs here is its own size.
+    """
+
+    def __init__(self) -> None:
+        self.networks_by_physnet: Index[str, UUID] = Index()
+        self.open_by_physnet: Index[str, UUID] = Index()
+        """The networks for which `Network.is_open` holds."""
+        self.vlans_by_physnet: Index[str, UUID] = Index()
+        """The networks that have a VLAN id."""
+        self.port_id_by_name: dict[str, UUID] = {}
+        self.owner_id_by_mac: dict[MacSubject, UUID] = {}
+        self.ports_by_network: Index[UUID, UUID] = Index()
+        self.subports_by_parent: Index[str, UUID] = Index()
+        self.ids_by_address: Index[AddressId, UUID] = Index()
+        """The ports that have an address and may not share it."""
+        self.listers_by_mac: Index[MacSubject, UUID] = Index()
+        """The ports of which an allowed pair lists a MAC that is not their own."""
+        self.macs_by_network: Index[UUID, MacSubject] = Index()
+        """The MACs that have listers."""
+        self.stakes = Stakes()
+
+    def replace_network(self, network_id: UUID, old: Network | None, new: Network | None) -> set[UUID]:
+        """Let the network be *new*, which was *old* before; None is none.
+
+        Return the open networks that got, or lost, the first VLAN network beside them.
+        """
+        physnets = {each.physnet for each in (old, new) if each is not None}
+        with_vlans = {physnet for physnet in physnets if physnet in self.vlans_by_physnet}
+        self.networks_by_physnet.move(network_id, old.physnet if old else None, new.physnet if new else None)
+        self.open_by_physnet.move(
+            network_id,
+            old.physnet if old and old.is_open else None,
+            new.physnet if new and new.is_open else None,
+        )
+        self.vlans_by_physnet.move(
+            network_id,
+            old.physnet if old and old.vlan_id else None,
+            new.physnet if new and new.vlan_id else None,
+        )
+        return {
+            open_id
+            for physnet in physnets
+            if (physnet in self.vlans_by_physnet) != (physnet in with_vlans)
+            for open_id in self.open_by_physnet[physnet]
+        }
+
+    def replace_port(self, port_id: UUID, old: Port | None, new: Port | None) -> set[SubjectId]:
+        """Let the port be *new*, which was *old* before; None is none.
+
+        Return what it is related to otherwise than before: shared MACs, their owners, and rivals for an
+        address.
+        """
+        if old is not None and new is not None and _related(old) == _related(new):
+            return set()
+        self.stakes.replace(old, new)
+        self.ports_by_network.move(port_id, old.network_id if old else None, new.network_id if new else None)
+        self.subports_by_parent.move(port_id, old.parent if old else None, new.parent if new else None)
+        if old is not None:
+            _forget(self.port_id_by_name, old.name, port_id)
+        if new is not None:
+            self.port_id_by_name[new.name] = port_id
+        touched: set[SubjectId] = set()
+        self._replace_addresses(port_id, _own_addresses(old), _own_addresses(new), touched)
+        self._replace_owner(port_id, _own_mac(old), _own_mac(new), touched)
+        self._replace_lister(port_id, listed_macs(old), listed_macs(new), touched)
+        return touched
+
+    def _replace_addresses(
+        self, port_id: UUID, old: Set[AddressId], new: Set[AddressId], touched: set[SubjectId]
+    ) -> None:
+        """Touch the ports that get, or lose, the only rival for an address."""
+        for address_id in old ^ new:
+            is_here = address_id in new
+            self.ids_by_address.move(
+                port_id, None if is_here else address_id, address_id if is_here else None
+            )
+            port_ids = self.ids_by_address[address_id]
+            if len(port_ids) == (2 if is_here else 1):
+                touched.update(map(PortSubject, port_ids))
+
+    def _replace_owner(
+        self, port_id: UUID, old: MacSubject | None, new: MacSubject | None, touched: set[SubjectId]
+    ) -> None:
+        """Touch the shared MACs that the port owns now, or owned."""
+        if old == new:
+            return
+        if old is not None:
+            _forget(self.owner_id_by_mac, old, port_id)
+        if new is not None:
+            self.owner_id_by_mac[new] = port_id
+        for mac in (old, new):
+            if mac is not None and mac in self.listers_by_mac:
+                touched.add(mac)
+
+    def _replace_lister(
+        self, port_id: UUID, old: Set[MacSubject], new: Set[MacSubject], touched: set[SubjectId]
+    ) -> None:
+        """Touch the MACs that the port lists now, or no longer, and the ports that own them."""
+        for mac in old ^ new:
+            is_here = mac in new
+            self.listers_by_mac.move(port_id, None if is_here else mac, mac if is_here else None)
+            is_listed = mac in self.listers_by_mac
+            self.macs_by_network.move(
+                mac, None if is_listed else mac.network_id, mac.network_id if is_listed else None
+            )
+            touched.add(mac)
+            owner_id = self.owner_id_by_mac.get(mac)
+            if owner_id is not None:
+                touched.add(PortSubject(owner_id))
+
+
+def _related(port: Port) -> tuple[object, ...]:
+    """Return all that makes *port* what it is to others."""
+    return (
+        *(port.name, port.key, port.network_id, port.mac, port.addresses, port.may_share_addresses),
+        *(port.allowed_pairs, port.parent, port.parent_vlan, port.is_enabled),
+    )
+
+
+def _own_mac(port: Port | None) -> MacSubject | None:
+    return None if port is None else MacSubject(port.network_id, port.mac)
+
+
+def _own_addresses(port: Port | None) -> Set[AddressId]:
+    """Return the addresses that no other port should have; none if *port* may share them."""
+    if port is None or port.may_share_addresses or not port.addresses:
+        return frozenset()
+    return {AddressId(port.network_id, address) for address in port.addresses}
+
+
+def listed_macs(port: Port | None) -> Set[MacSubject]:
+    """Return the MACs, other than its own, that *port*'s allowed pairs list."""
+    if port is None or not port.allowed_pairs:
+        return frozenset()
+    return {MacSubject(port.network_id, pair.mac) for pair in port.allowed_pairs if pair.mac != port.mac}
+
+
+def _forget(values: dict[K, V], key: K, value: V) -> None:
+    """Drop *key*, unless another value than *value* has taken its place."""
+    if values.get(key) == value:
+        del values[key]
