@@ -204,6 +204,14 @@ def test_status_shows_chassis_networks_ports_and_faults_and_succeeds(northbound:
     assert [fault["chassis"] for fault in seen["faults"]] == ["c1"]
 
 
+def test_a_fault_that_names_a_column_names_the_option_to_a_person(northbound: Northbound) -> None:
+    register(northbound, "c1", faults={"port a": "pick another `parent_vlan`; use `port_security=false`"})
+    remote = northbound.rpc.remote
+    for command in (("status",), ("chassis", "show", "c1")):
+        assert "pick another --parent-vlan; use --no-port-security" in trunkline(*command, nb=remote).out
+        assert "pick another `parent_vlan`" in trunkline(*command, "-o", "json", nb=remote).out
+
+
 def test_an_interrupted_wait_ends_quietly(northbound: Northbound) -> None:
     register(northbound, "c1")
     northbound.rpc.request("monitor", [DATABASE, None, {"NB_Global": {"columns": ["nb_cfg"]}}], 5)

@@ -295,8 +295,8 @@ def test_a_network_that_its_uplink_is_too_small_for_is_a_fault_tag_included(site
     site.nb.set_network("clear", {"mtu": None})
     site.sync()
     assert chassis.faults["network clear"] == (
-        "an MTU of 1500, as VMs have without --mtu, needs 1504 of the uplink, which has 1500; "
-        "raise the uplink's, or set --mtu 1496 or less"
+        "an MTU of 1500, as VMs have without `mtu`, needs 1504 of the uplink, which has 1500; "
+        "raise the uplink's, or set `mtu` 1496 or less"
     )
     chassis.switch.vsctl("set", "Interface", NIC, "mtu_request=9000")
     until(lambda: chassis.faults == {}, "no faults")

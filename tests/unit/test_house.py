@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from trunkline.cli.main import trunkline
 from trunkline.runtime import private
 
 ROOT = Path(__file__).parents[2]
@@ -104,3 +107,47 @@ def test_no_app_writes_a_table_or_a_priority_as_a_number(path: Path) -> None:
     for call in calls:
         if isinstance(call.func, ast.Name) and call.func.id in ("Flow", "Goto", "Resubmit", "Band", "Table"):
             assert not any(isinstance(each, ast.Constant) for each in call.args), ast.unparse(call)
+
+
+def options(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yield the long options of *command* and of all that is below it."""
+    for parameter in command.params:
+        yield from (each for each in (*parameter.opts, *parameter.secondary_opts) if each.startswith("--"))
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None
+            yield from options(found, context)
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Yield the texts of the file that are no docstrings."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def spoken(text: str) -> set[str]:
+    """Return the options in the sentence *text*; an argument for a program is a text by itself."""
+    return set(re.findall(r"(?<=[\s(`'])--[a-z-]+(?![a-z=-])|^--[a-z-]+(?= )", text))
+
+
+OPTIONS = set(options(trunkline, click.Context(trunkline)))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.parent.name not in ("cli", "lab")], ids=name
+)
+def test_no_text_below_the_command_line_names_an_option_of_it(path: Path) -> None:
+    assert {option for text in texts(path) for option in spoken(text)} & OPTIONS == set()
+
+
+def test_an_option_in_a_text_is_told_from_one_for_a_program() -> None:
+    assert spoken("give --segment, or use --type vlan (see --help)") == {"--segment", "--type", "--help"}
+    assert spoken("--remote=db:x") == spoken("--pidfile") == spoken("-v --db=x") == set()

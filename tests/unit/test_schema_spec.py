@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trunkline.core.address import AddressError
+from trunkline.core.error import Place
 from trunkline.northbound.spec import InvalidValueError, NetworkSpec, PortSpec, refuse_twins
 
 
@@ -22,12 +23,15 @@ def a_port(**changes: Any) -> PortSpec:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"segmentation_id": None}, "a vlan network needs a VLAN id; give --segment 1–4094"),
+        ({"segmentation_id": None}, "a vlan network needs a VLAN id; give `segmentation_id` 1–4094"),
         ({"segmentation_id": 0}, "0 is not a VLAN id; use 1–4094"),
         ({"segmentation_id": 4095}, "4095 is not a VLAN id; use 1–4094"),
-        ({"network_type": "flat"}, "a flat network has no VLAN id; leave out --segment, or use --type vlan"),
+        (
+            {"network_type": "flat"},
+            "a flat network has no VLAN id; leave out `segmentation_id`, or use `network_type=vlan`",
+        ),
         ({"network_type": "gre"}, "'gre' is not a network type; use vlan or flat"),
-        ({"physical_network": ""}, "a network needs a physical network; give --physical-network"),
+        ({"physical_network": ""}, "a network needs a physical network; give `physical_network`"),
         ({"name": ""}, "a network needs a name that is not empty"),
         ({"mtu": 67}, "67 is not an MTU; use 68–65535"),
     ],
@@ -41,24 +45,24 @@ def test_a_network_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"unknown_macs": True}, "--unknown-macs needs port security off; add --no-port-security"),
+        ({"unknown_macs": True}, "`unknown_macs` needs port security off; add `port_security=false`"),
         (
             {"options": {"control-frames": "true"}},
-            "--option control-frames=true needs port security off; add --no-port-security",
+            "`options:control-frames=true` needs port security off; add `port_security=false`",
         ),
         ({"options": {"anounce": "false"}}, "there is no option 'anounce'; did you mean announce?"),
         ({"options": {"announce": "no"}}, "option announce is 'no'; use true or false"),
         (
             {"parent": "trunk"},
-            "a sub-port has both a parent and a tag; give --parent and --parent-vlan together",
+            "a sub-port has both a parent and a tag; give `parent` and `parent_vlan` together",
         ),
         (
             {"parent_vlan": 5},
-            "a sub-port has both a parent and a tag; give --parent and --parent-vlan together",
+            "a sub-port has both a parent and a tag; give `parent` and `parent_vlan` together",
         ),
         (
             {"parent": "web1", "parent_vlan": 5},
-            "a port cannot be its own parent; give the trunk's port as --parent",
+            "a port cannot be its own parent; give the trunk's port as `parent`",
         ),
         ({"name": "a\nb"}, "'a\\nb' cannot name a port; use printable characters only"),
     ],
@@ -67,6 +71,45 @@ def test_a_port_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], rea
     with pytest.raises(InvalidValueError) as caught:
         a_port(**changes)
     assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ({"name": "a\nb"}, "name"),
+        ({"mac": "zz"}, "mac"),
+        ({"addresses": ("192.0.2.1", "x")}, "addresses"),
+        ({"allowed_address_pairs": ("x",)}, "allowed_address_pairs"),
+        ({"unknown_macs": True}, "port_security"),
+        ({"options": {"anounce": "false"}}, "options"),
+        ({"parent": "trunk"}, "parent"),
+        ({"parent": "trunk", "parent_vlan": 4095}, "parent_vlan"),
+        ({"requested_chassis": ",".join(map(str, range(1000)))}, "requested_chassis"),
+    ],
+)
+def test_what_is_wrong_of_a_port_is_said_by_its_place_too(changes: dict[str, Any], column: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        a_port(**changes)
+    assert caught.value.place == Place("Port", changes.get("name", "web1"), column)
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ({"name": " "}, "name"),
+        ({"segmentation_id": None}, "segmentation_id"),
+        ({"segmentation_id": 4095}, "segmentation_id"),
+        ({"network_type": "gre"}, "network_type"),
+        ({"physical_network": ""}, "physical_network"),
+        ({"physical_network": "a:b"}, "physical_network"),
+        ({"mtu": 67}, "mtu"),
+        ({"remote_ports": "learned", "unknown_unicast": "drop"}, "unknown_unicast"),
+    ],
+)
+def test_what_is_wrong_of_a_network_is_said_by_its_place_too(changes: dict[str, Any], column: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        a_network(**changes)
+    assert caught.value.place == Place("Network", changes.get("name", "web"), column)
 
 
 def test_addresses_are_written_in_one_way_so_that_the_database_finds_duplicates() -> None:

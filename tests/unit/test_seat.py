@@ -106,7 +106,7 @@ RIVAL = SUBPORT._replace(id=UUID(int=12), name="first", key=41)
 def test_of_two_subports_that_want_a_tag_the_older_has_it() -> None:
     rival = RIVAL._replace(network_id=UUID(int=3))
     assert rival_fault(SUBPORT, PORT, [SUBPORT, rival]) == (
-        "tag 5 of vm belongs to port first; pick another --parent-vlan"
+        "tag 5 of vm belongs to port first; pick another `parent_vlan`"
     )
     assert rival_fault(rival, PORT, [SUBPORT, rival]) is None
 

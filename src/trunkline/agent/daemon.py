@@ -103,7 +103,7 @@ def require_socket(remote: str) -> None:
         raise DaemonError(f"{remote!r} is no remote; write unix:PATH, tcp:IP:PORT or ssl:IP:PORT")
     if kind == "unix" and not os.path.exists(path):
         raise DaemonError(
-            f"{path} does not exist; start Open vSwitch, or say where it is with --ovs or $OVS_RUNDIR"
+            f"{path} does not exist; start Open vSwitch, or say where it is with `ovs_remote` or $OVS_RUNDIR"
         )
     if kind == "unix" and not os.access(path, os.R_OK | os.W_OK):
         raise DaemonError(
@@ -220,7 +220,7 @@ def run(options: Options) -> None:
     require_socket(options.remote)
     place = os.path.dirname(options.control)
     if not os.access(place, os.W_OK | os.X_OK):
-        raise DaemonError(f"{place} is not open to this user; give the control socket a place with --unixctl")
+        raise DaemonError(f"{place} is not open to this user; give the control socket a place with `unixctl`")
     _refuse_foreign(options)
     ovs.util.PROGRAM_NAME = PROGRAM
     gc.disable()
@@ -258,7 +258,7 @@ def _refuse_foreign(options: Options) -> None:
         Path(file).absolute() if file is not None else None
         for file in (options.unixctl, options.pidfile, options.log_file)
     )
-    footprint.refuse_shared({"--unixctl": unixctl, "--pidfile": pidfile, "--log-file": log_file})
+    footprint.refuse_shared({"`unixctl`": unixctl, "`pidfile`": pidfile, "`log_file`": log_file})
     if unixctl is not None:
         refuse_used_socket(unixctl)
     if pidfile is not None:
@@ -267,7 +267,7 @@ def _refuse_foreign(options: Options) -> None:
             raise DaemonError(f"an agent runs already (pid {running}, {pidfile}); stop it first")
         footprint.refuse_foreign_pidfile(pidfile)
         if not os.access(pidfile.parent, os.W_OK | os.X_OK):
-            raise DaemonError(f"{pidfile.parent} is not there, or not open to this user; see --pidfile")
+            raise DaemonError(f"{pidfile.parent} is not there, or not open to this user; see `pidfile`")
     if log_file is not None:
         footprint.make_log(log_file)
 

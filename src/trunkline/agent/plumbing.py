@@ -245,7 +245,7 @@ class Plumbing:
         if not is_mappable(network.physnet):
             return (
                 f"physical network {network.physnet!r} can be mapped nowhere: commas, colons and "
-                f"blanks at its ends belong to the list of mappings; set another --physical-network"
+                "blanks at its ends belong to the list of mappings; set another `physical_network`"
             )
         if network.physnet not in settings.bridge_by_physnet:
             return (
@@ -266,7 +266,7 @@ class Plumbing:
             return None
         if network.mtu is None:
             largest = available - TAG_BYTES
-            what, lower = f"an MTU of {mtu}, as VMs have without --mtu,", f"set --mtu {largest} or less"
+            what, lower = f"an MTU of {mtu}, as VMs have without `mtu`,", f"set `mtu` {largest} or less"
         else:
-            what, lower = f"its MTU {mtu}", "lower --mtu"
+            what, lower = f"its MTU {mtu}", "lower `mtu`"
         return f"{what} needs {needed} of the uplink, which has {available}; raise the uplink's, or {lower}"

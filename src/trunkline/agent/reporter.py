@@ -91,7 +91,7 @@ class Reporter:
         """What the northbound does not let this chassis say, and why, by subject."""
         reason = (
             "the northbound lets this chassis hold only ports that are requested on it; "
-            "use --requested-chassis"
+            "use `requested_chassis`"
         )
         faults = {f"port {name}": reason for name in self._withheld.values() if name}
         if self.refusals.reason is not None:

@@ -8,6 +8,7 @@ import click
 @click.command()
 @click.option(
     "--ovs",
+    "ovs_remote",
     metavar="REMOTE",
     help="The switch's database, such as unix:PATH.  [default: unix:$OVS_RUNDIR/db.sock]",
 )
@@ -22,7 +23,7 @@ import click
     is_flag=True,
     help="Take out all that the agent made on this chassis (flows, patch ports, br-int) and end.",
 )
-def agent(ovs: str | None, detach: bool, cleanup: bool, **files: str | None) -> None:
+def agent(detach: bool, cleanup: bool, **places: str | None) -> None:
     """Bring this chassis to what the northbound says, and keep it there.
 
     The settings are read, live, from external_ids of the local Open_vSwitch row: system-id and trunkline-nb
@@ -37,7 +38,7 @@ def agent(ovs: str | None, detach: bool, cleanup: bool, **files: str | None) -> 
     import trunkline.runtime.private  # noqa: F401
     from trunkline.agent import daemon
 
-    options = daemon.Options(ovs_remote=ovs, is_detached=detach, **files)
+    options = daemon.Options(is_detached=detach, **places)
     if cleanup:
         from trunkline.agent.cleanup import clean_up
 

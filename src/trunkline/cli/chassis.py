@@ -44,7 +44,12 @@ def list_(nb: Northbound, output: str) -> None:
 @with_northbound
 def show(nb: Northbound, name: str, output: str) -> None:
     """Show the chassis NAME, its faults with their reasons."""
-    print_one(nb.chassis(name), output)
+    from trunkline.cli.column import in_options
+
+    row = nb.chassis(name)
+    if output == "table":
+        row["faults"] = {subject: in_options(reason) for subject, reason in row["faults"].items()}
+    print_one(row, output)
 
 
 @chassis.command()

@@ -174,9 +174,10 @@ def _exit_code(error: TrunklineError) -> int:
 
 
 def _report(line: str, code: int) -> int:
+    from trunkline.cli.column import in_options
     from trunkline.cli.output import printable
 
-    print(printable(" ".join(line.split("\n"))), file=sys.stderr)
+    print(printable(in_options(" ".join(line.split("\n")))), file=sys.stderr)
     return code
 
 

@@ -33,8 +33,10 @@ def status(nb: Northbound, output: str) -> None:
 
 
 def _print(seen: dict[str, Any]) -> None:
+    from trunkline.cli.column import in_options
     from trunkline.northbound.refusal import counted
 
+    seen["faults"] = [fault | {"reason": in_options(fault["reason"])} for fault in seen["faults"]]
     ports = seen["ports"]
     networks, faults = counted(len(seen["networks"]), "network"), counted(len(seen["faults"]), "fault")
     click.echo(

@@ -36,9 +36,28 @@ TrunklineError              refused or failed: exit code 1
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A value of the northbound; *row* is its row's name. None: not known, or not a single one."""
+
+    table: str
+    row: str | None = None
+    column: str | None = None
+
 
 class TrunklineError(Exception):
-    """Something that the user can do something about; the text is one line that says what."""
+    """Something that the user can do something about; the text, the reason, is one line that says what.
+
+    It names a column, or an argument of the call that failed, in backticks: `` `mtu` ``, `` `mtu=1400` ``
+    with a value, `` `options:announce=false` `` with an item of a map. *place* is the value that is wrong,
+    or that is in the way, if it is one of the northbound.
+    """
+
+    def __init__(self, reason: str = "", place: Place | None = None) -> None:
+        super().__init__(reason)
+        self.place = place
 
 
 class InvalidValueError(TrunklineError):

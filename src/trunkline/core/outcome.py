@@ -118,7 +118,7 @@ def _network_fault(inventory: Inventory, network: Network) -> str | None:
     if inventory.networks[network.id].is_open and network.physnet in inventory.relations.vlans_by_physnet:
         return (
             f"it carries its VMs' tags, and {network.physnet} also has VLAN networks, which those would "
-            "reach: all its tags are dropped; use --no-vlan-transparent, or another --physical-network"
+            "reach: all its tags are dropped; use `vlan_transparent=false`, or another `physical_network`"
         )
     if network.learns_remote_ports and not network.floods_unknown:
         return "it learns its remote ports, so that all are unknown, and drops unknown unicast"
@@ -133,7 +133,7 @@ def _address_fault(inventory: Inventory, port: Port) -> str | None:
         if len(inventory.relations.ids_by_address[AddressId(port.network_id, address)]) > 1:
             return (
                 f"another port of its network has its address {address} too; take it from one of them, "
-                "or use --allow-duplicate-ip"
+                "or use `options:allow-duplicate-ip=true`"
             )
     return None
 
@@ -265,7 +265,7 @@ def _passes_control(port: Port) -> bool:
 
 def _security_fault(port: Port) -> str | None:
     if port.takes_unknown_macs and port.is_secured:
-        return "it should take unknown MACs, but port security is on; set --no-port-security"
+        return "it should take unknown MACs, but port security is on; set `port_security=false`"
     if port.passes_control and port.is_secured:
-        return "control frames should pass it, but port security is on; set --no-port-security"
+        return "control frames should pass it, but port security is on; set `port_security=false`"
     return None

@@ -113,7 +113,7 @@ def rival_fault(
     if is_parent_transparent:
         return (
             f"the network of its parent {parent.name} carries its VMs' tags; "
-            "use --no-vlan-transparent there, or another --parent"
+            "use `vlan_transparent=false` there, or another `parent`"
         )
     for rival in holders:
         if rival.key >= port.key or not rival.is_enabled:
@@ -121,7 +121,7 @@ def rival_fault(
         if rival.parent_vlan == port.parent_vlan:
             return (
                 f"tag {port.parent_vlan} of {parent.name} belongs to port {rival.name}; "
-                "pick another --parent-vlan"
+                "pick another `parent_vlan`"
             )
         if rival.network_id == port.network_id:
             return f"port {rival.name} of the same parent is in the same network; put it in another"

@@ -46,7 +46,7 @@ def pid(pidfile: Path) -> int | None:
         return None
     if not re.fullmatch(rb"\s*\d{1,10}\s*", text):
         raise FootprintError(
-            f"{pidfile} is held by another program and names no process; give another --pidfile"
+            f"{pidfile} is held by another program and names no process; give another `pidfile`"
         )
     return int(text)
 
@@ -59,11 +59,11 @@ def refuse_foreign_pidfile(path: Path) -> None:
         with path.open("rb") as file:
             if re.fullmatch(rb"[\d\s]*", file.read(_LONGEST_PID_FILE)):
                 return
-    raise FootprintError(f"{path} is there already and is not a pid file; give another --pidfile")
+    raise FootprintError(f"{path} is there already and is not a pid file; give another `pidfile`")
 
 
 def refuse_shared(path_by_use: Mapping[str, Path | None]) -> None:
-    """Raise InvalidValueError where two uses, such as `--db`, have one path; None stands for no file."""
+    """Raise InvalidValueError where two uses, such as `` `db` ``, have one path; None stands for no file."""
     used = {use: path.resolve() for use, path in path_by_use.items() if path is not None}
     for (one, path), (other, same) in combinations(used.items(), 2):
         if path == same:
@@ -82,4 +82,4 @@ def make_log(path: Path) -> None:
         raise FootprintError(f"cannot log to {path}: {os.strerror(error.errno or 0)}") from error
     with os.fdopen(number, "rb", buffering=0) as file:
         if Path(path).is_file() and file.read(len(_DATABASE_MAGIC)) == _DATABASE_MAGIC:
-            raise FootprintError(f"{path} is a database; give another --log-file")
+            raise FootprintError(f"{path} is a database; give another `log_file`")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trunkline.core.error import Place
 from trunkline.northbound.operation import delete, expect, increment
 from trunkline.northbound.refusal import NotFoundError, RefusedError, no_such, some
 
@@ -51,7 +52,8 @@ def physnet_checks(rows: Collection[Mapping[str, Any]]) -> list[Check]:
     def check(physnet: str, conditions: Iterable[Condition], sentence: Callable[[str], str]) -> Check:
         def blame(names: list[str]) -> RefusedError:
             others = [name for name in names if name not in own]
-            return RefusedError(sentence(f" {some(others)}" if others else ""))
+            place = Place("Network", others[0] if others else None, "physical_network")
+            return RefusedError(sentence(f" {some(others)}" if others else ""), place)
 
         where: tuple[Condition, ...] = (("physical_network", "==", physnet), *conditions)
         return Check(expect("Network", *where, rows=[], only=("name",)), blame([]), blame)
@@ -62,7 +64,7 @@ def physnet_checks(rows: Collection[Mapping[str, Any]]) -> list[Check]:
             (("network_type", "==", "flat"), ("vlan_transparent", "==", True)),
             lambda names: (
                 f"the flat network{names} of {physnet} carries its VMs' tags, which would reach that VLAN; "
-                "use --no-vlan-transparent there, or another --physical-network"
+                "use `vlan_transparent=false` there, or another `physical_network`"
             ),
         )
 
@@ -72,7 +74,7 @@ def physnet_checks(rows: Collection[Mapping[str, Any]]) -> list[Check]:
             (("network_type", "==", "vlan"),),
             lambda names: (
                 f"{physnet} has VLAN networks{names}, which the tags of a flat network's VMs would reach; "
-                "use --no-vlan-transparent, or another --physical-network"
+                "use `vlan_transparent=false`, or another `physical_network`"
             ),
         )
 
@@ -92,4 +94,4 @@ def deletion(table: str, name: str, id_: str) -> list[Operation | Check]:
     """
     same: Condition = ("_uuid", "==", id_)
     exists = expect(table, same, rows=[{"name": name}], only=("name",))
-    return [Check(exists, NotFoundError(no_such(table.lower(), name))), delete(table, same)]
+    return [Check(exists, no_such(table, name)), delete(table, same)]

@@ -19,7 +19,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
-from trunkline.core.name import check_physnet
 from trunkline.northbound import duplicate, member, trunk
 from trunkline.northbound.check import NEWS, NEWS_COLUMNS, Check, deletion, physnet_checks
 from trunkline.northbound.operation import (
@@ -30,7 +29,6 @@ from trunkline.northbound.operation import (
     select,
     update,
 )
-from trunkline.northbound.port_option import check_options
 from trunkline.northbound.refusal import (
     NotFoundError,
     RefusedError,
@@ -46,7 +44,9 @@ from trunkline.northbound.spec import (
     PortSpec,
     canonical_port,
     check_network,
+    check_network_physnet,
     check_port,
+    check_port_options,
     first_chassis,
     refuse_twins,
 )
@@ -249,7 +249,7 @@ class Northbound:
             check_network(row | changed)
             # One that the row has had so far is not this change's to refuse.
             if changed.get("physical_network", row["physical_network"]) != row["physical_network"]:
-                check_physnet(changed["physical_network"])
+                check_network_physnet(row | changed)
             moves = changed.keys() & {"network_type", "physical_network", "vlan_transparent"}
             checks = physnet_checks([row | changed]) if moves else ()
             guarded = (
@@ -272,10 +272,10 @@ class Northbound:
             RefusedError, NotFoundError: it would not go with what there is.
         """
         # Those that are there already and wrong are no reason to refuse a change of others.
-        check_options(changes.get("options", {}))
+        check_port_options(name, changes.get("options", {}))
         for pause_s in _pauses():
             row = self._row("Port", name)
-            changed = canonical_port(changes)
+            changed = canonical_port(name, changes)
             if "parent" in changed and changed["parent"] is None:
                 changed["parent_vlan"] = None
             if "requested_chassis" in changed:
@@ -387,7 +387,7 @@ class Northbound:
     def _row(self, table: str, name: str) -> Row:
         (rows,) = self.read(select(table, ("name", "==", name)))
         if not rows:
-            raise NotFoundError(no_such(table.lower(), name))
+            raise no_such(table, name)
         return rows[0]
 
     def _ids(self, table: str, names: Sequence[str]) -> dict[str, str]:
@@ -400,7 +400,7 @@ class Northbound:
         id_by_name = {row["name"]: row["_uuid"] for rows in found for row in rows}
         for name in names:
             if name not in id_by_name:
-                raise NotFoundError(no_such(table.lower(), name))
+                raise no_such(table, name)
         return {name: id_by_name[name] for name in names}
 
     def _refuse_trunks(

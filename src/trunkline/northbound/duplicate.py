@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.error import Place
 from trunkline.northbound.check import Check
 from trunkline.northbound.operation import NamedUuid, expect, select
 from trunkline.northbound.refusal import RefusedError
@@ -71,8 +72,8 @@ def _check(network_id: str, address: str, name: str) -> Check:
     same = (("network", "==", network_id), ("addresses", "includes", [address]), ("name", "!=", name))
     return Check(
         expect("Port", *same, rows=[], only=("name",)),
-        _refused("another port", address),
-        lambda names: _refused(f"port {names[0]!r}", address),
+        _refused(None, address),
+        lambda names: _refused(names[0], address),
     )
 
 
@@ -90,10 +91,13 @@ def refuse_taken(wants: Wanted, rows: Iterable[Row]) -> None:
         name_by_address = wants.get(row["network"], {})
         for address in row["addresses"]:
             if name_by_address.get(address, row["name"]) != row["name"]:
-                raise _refused(f"port {row['name']!r}", address)
+                raise _refused(row["name"], address)
 
 
-def _refused(holder: str, address: str) -> RefusedError:
+def _refused(holder: str | None, address: str) -> RefusedError:
+    port = "another port" if holder is None else f"port {holder!r}"
     return RefusedError(
-        f"{holder} of the same network already has {address}; pick another --ip, or use --allow-duplicate-ip"
+        f"{port} of the same network already has {address}; "
+        f"pick another `addresses`, or use `options:{ALLOW_DUPLICATE_IP}=true`",
+        Place("Port", holder, "addresses"),
     )

@@ -40,7 +40,7 @@ def connect(remotes: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
         if time.monotonic() >= deadline or not any(reason.endswith(_CUT_OFF) for reason in failures):
             break
         time.sleep(_ELECTION_PAUSE_S)
-    raise UnreachableError("; ".join(failures) or "no remote is given; use --nb, for example unix:PATH")
+    raise UnreachableError("; ".join(failures) or "no remote is given; use `remotes`, for example unix:PATH")
 
 
 def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s: float) -> list[Any]:

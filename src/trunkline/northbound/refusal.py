@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from trunkline.core.error import TrunklineError
+from trunkline.core.error import Place, TrunklineError
 from trunkline.northbound.operation import Uuid
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def refusal(error: TransactionError, read: Read) -> TrunklineError:
         if f"{uuid}, had the following" in error.details:
             continue
         for row in read(table, (("_uuid", "==", Uuid(uuid)),)):
-            return RefusedError(_taken(table, columns, row, read))
+            return RefusedError(*_taken(table, columns, row, read))
     return error
 
 
@@ -85,9 +85,10 @@ def only_global(rows: Sequence[Row]) -> Row:
     return rows[0]
 
 
-def no_such(kind: str, name: str) -> str:
-    """Return the sentence for a *kind* (network, port, chassis) of which there is none called *name*."""
-    return f"no {kind} is called {name!r}; see `trunkline {kind} list`"
+def no_such(table: str, name: str) -> NotFoundError:
+    """Return what to say if *table* (Network, Port, Chassis) has no row called *name*."""
+    kind = table.lower()
+    return NotFoundError(f"no {kind} is called {name!r}; see `trunkline {kind} list`", Place(table, name))
 
 
 def some(names: Sequence[str]) -> str:
@@ -109,31 +110,37 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _taken(table: str, columns: tuple[str, ...], row: Row, read: Read) -> str:
+def _taken(table: str, columns: tuple[str, ...], row: Row, read: Read) -> tuple[str, Place]:
+    """Return the sentence about *row*, which has the values of *columns* that an index grants once."""
     name = row["name"]
     match table, columns:
         case _, ("name",):
-            return f"{table.lower()} {name!r} already exists; pick another name, or use `set`"
+            column = "name"
+            reason = f"{table.lower()} {name!r} already exists; pick another name, or use `set`"
         case _, ("unique_key",):
-            counter = f"next_{table.lower()}_key"
-            return (
+            column = "unique_key"
+            reason = (
                 f"key {row['unique_key']} is that of {table.lower()} {name!r}: "
-                f"NB_Global:{counter} was set back; raise it above every unique_key"
+                f"NB_Global:next_{table.lower()}_key was set back; raise it above every unique_key"
             )
         case "Network", _ if row["segmentation_id"] is None:
-            return (
+            column = "physical_network"
+            reason = (
                 f"network {name!r} is already the flat network of {row['physical_network']}; "
-                f"pick another --physical-network, or --type vlan"
+                "pick another `physical_network`, or `network_type=vlan`"
             )
         case "Network", _:
-            return (
+            column = "segmentation_id"
+            reason = (
                 f"network {name!r} already uses VLAN {row['segmentation_id']} on {row['physical_network']}; "
-                f"pick another --segment"
+                "pick another `segmentation_id`"
             )
         case _:
+            column = "mac"
             networks = read("Network", (("_uuid", "==", row["network"]),))
             where = f" in network {networks[0]['name']!r}" if networks else ""
-            return f"port {name!r} already has MAC {row['mac']}{where}; pick another --mac"
+            reason = f"port {name!r} already has MAC {row['mac']}{where}; pick another `mac`"
+    return reason, Place(table, name, column)
 
 
 def _still_used(error: TransactionError, read: Read) -> TrunklineError:
@@ -143,8 +150,11 @@ def _still_used(error: TransactionError, read: Read) -> TrunklineError:
             if ports:
                 return RefusedError(
                     f"network {network['name']!r} still has {counted(len(ports), 'port')} {some(ports)}; "
-                    f"delete {'it' if len(ports) == 1 else 'them'} first"
+                    f"delete {'it' if len(ports) == 1 else 'them'} first",
+                    Place("Network", network["name"]),
                 )
     if "nonexistent row" in error.details:
-        return NotFoundError("the port's network was deleted meanwhile; see `trunkline network list`")
+        return NotFoundError(
+            "the port's network was deleted meanwhile; see `trunkline network list`", Place("Network")
+        )
     return error

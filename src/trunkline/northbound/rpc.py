@@ -299,7 +299,8 @@ def _reason(error: OSError, kind: str) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time; is the address right, and does a firewall let it through?"
     if kind == "unix" and error.errno == errno.ENOENT:
-        return "no such socket; is the northbound running (`trunkline nb start`), or is it elsewhere (--nb)?"
+        running = "is the northbound running (`trunkline nb start`)"
+        return f"no such socket; {running}, or is it elsewhere (`remotes`)?"
     if error.errno == errno.ECONNREFUSED:
         return "connection refused; is the northbound running (`trunkline nb status`)?"
     if error.errno == errno.EACCES:

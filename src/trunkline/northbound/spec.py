@@ -15,14 +15,14 @@ from trunkline.core.address import (
     parse_ip,
     parse_port_mac,
 )
-from trunkline.core.error import InvalidValueError
+from trunkline.core.error import InvalidValueError, Place
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED
 from trunkline.core.name import check_name, check_physnet
 from trunkline.northbound.port_option import check_options
 from trunkline.northbound.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
 MIN_MTU, MAX_MTU = 68, 65535
@@ -57,10 +57,10 @@ class NetworkSpec:
         row = {name: getattr(self, name) for name in self.__slots__} | {
             "external_ids": dict(self.external_ids)
         }
-        check_name("network", row["name"])
+        _check("Network", self.name, "name", check_name, "network", self.name)
         check_network(row)
         if row["physical_network"]:
-            check_physnet(row["physical_network"])
+            check_network_physnet(row)
         return row
 
 
@@ -97,12 +97,12 @@ class PortSpec:
         """Return the columns of the port's row, addresses canonical; *network* is still a name."""
         row = {name: getattr(self, name) for name in self.__slots__}
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
-        check_options(self.options)
+        check_port_options(self.name, self.options)
         first = first_chassis(self.requested_chassis)
         if first is not None:
             row["options"][FIRST_CHASSIS] = first
-        check_name("port", row["name"])
-        row = canonical_port(row)
+        _check("Port", self.name, "name", check_name, "port", self.name)
+        row = canonical_port(self.name, row)
         check_port(row)
         return row
 
@@ -117,20 +117,30 @@ def first_chassis(requested: str | None) -> str | None:
     return names[0] if len(names) > 1 else None
 
 
-def canonical_port(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *row*, some or all columns of a port, with its addresses as the northbound writes them.
+_CANONICAL: Mapping[str, Callable[[Any], Any]] = {
+    "mac": lambda text: mac_text(parse_port_mac(text)),
+    "addresses": lambda texts: sorted({str(parse_ip(text)) for text in texts}),
+    "allowed_address_pairs": lambda texts: sorted(
+        {allowed_pair_text(*parse_allowed_pair(text)) for text in texts}
+    ),
+}
+"""Returns a value as the northbound writes it, by the column of a port."""
+
+
+def canonical_port(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row*, some or all columns of the port *name*, with its addresses as the northbound writes them.
 
     Raises:
         AddressError: an address is not one.
     """
-    canonical = dict(row)
-    if "mac" in row:
-        canonical["mac"] = mac_text(parse_port_mac(row["mac"]))
-    if "addresses" in row:
-        canonical["addresses"] = sorted({str(parse_ip(text)) for text in row["addresses"]})
-    if "allowed_address_pairs" in row:
-        pairs = {allowed_pair_text(*parse_allowed_pair(text)) for text in row["allowed_address_pairs"]}
-        canonical["allowed_address_pairs"] = sorted(pairs)
+    canonical, column = dict(row), ""
+    try:
+        for column, text_of in _CANONICAL.items():
+            if column in row:
+                canonical[column] = text_of(row[column])
+    except InvalidValueError as error:
+        error.place = Place("Port", name, column)
+        raise
     return canonical
 
 
@@ -138,84 +148,139 @@ def check_network(row: Mapping[str, Any]) -> None:
     """Hold *row*, a whole network, against what must be true of a network by itself.
 
     Raises:
-        InvalidValueError: it is not; the text names the option to change.
+        InvalidValueError: it is not; the text names the column to change.
     """
+
+    def wrong(column: str, reason: str) -> InvalidValueError:
+        return InvalidValueError(reason, Place("Network", row["name"], column))
+
     if not row["physical_network"]:
-        raise InvalidValueError("a network needs a physical network; give --physical-network")
-    vlan_id = row["segmentation_id"]
+        raise wrong("physical_network", "a network needs a physical network; give `physical_network`")
+    vlan_id, mtu = row["segmentation_id"], row["mtu"]
     match row["network_type"]:
         case "vlan" if vlan_id is None:
-            raise InvalidValueError(
-                f"a vlan network needs a VLAN id; give --segment {MIN_VLAN_ID}–{MAX_VLAN_ID}"
+            raise wrong(
+                "segmentation_id",
+                f"a vlan network needs a VLAN id; give `segmentation_id` {MIN_VLAN_ID}–{MAX_VLAN_ID}",
             )
         case "flat" if vlan_id is not None:
-            raise InvalidValueError("a flat network has no VLAN id; leave out --segment, or use --type vlan")
+            raise wrong(
+                "segmentation_id",
+                "a flat network has no VLAN id; leave out `segmentation_id`, or use `network_type=vlan`",
+            )
         case "vlan" | "flat":
             pass
         case other:
-            raise InvalidValueError(f"{other!r} is not a network type; use vlan or flat")
+            raise wrong("network_type", f"{other!r} is not a network type; use vlan or flat")
     if row["remote_ports"] == "learned" and row["unknown_unicast"] == "drop":
-        raise InvalidValueError(
-            "with --remote-ports learned every remote port is an unknown one; use --unknown-unicast forward"
+        raise wrong(
+            "unknown_unicast",
+            "with `remote_ports=learned` every remote port is an unknown one; use `unknown_unicast=forward`",
         )
-    _check_range("a VLAN id", vlan_id, MIN_VLAN_ID, MAX_VLAN_ID)
-    _check_range("an MTU", row["mtu"], MIN_MTU, MAX_MTU)
+    if not _is_vlan_id(vlan_id):
+        raise wrong("segmentation_id", _NO_VLAN_ID.format(vlan_id))
+    if mtu is not None and not MIN_MTU <= mtu <= MAX_MTU:
+        raise wrong("mtu", f"{mtu} is not an MTU; use {MIN_MTU}–{MAX_MTU}")
+
+
+def check_network_physnet(row: Mapping[str, Any]) -> None:
+    """Raise InvalidValueError if no physical network can have the name that *row*, a network, gives."""
+    _check("Network", row["name"], "physical_network", check_physnet, row["physical_network"])
 
 
 def check_port(row: Mapping[str, Any]) -> None:
     """Hold *row*, a whole port, against what must be true of a port by itself.
 
     Raises:
-        InvalidValueError: it is not; the text names the option to change.
+        InvalidValueError: it is not; the text names the column to change.
     """
-    if row["unknown_macs"] and row["port_security"] is not False:
-        raise InvalidValueError("--unknown-macs needs port security off; add --no-port-security")
-    if row["options"].get(CONTROL_FRAMES) == "true" and row["port_security"] is not False:
-        raise InvalidValueError(
-            f"--option {CONTROL_FRAMES}=true needs port security off; add --no-port-security"
-        )
+
+    def wrong(column: str, reason: str) -> InvalidValueError:
+        return InvalidValueError(reason, Place("Port", row["name"], column))
+
+    if row["port_security"] is not False:
+        if row["unknown_macs"]:
+            raise wrong("port_security", "`unknown_macs` needs port security off; add `port_security=false`")
+        if row["options"].get(CONTROL_FRAMES) == "true":
+            raise wrong(
+                "port_security",
+                f"`options:{CONTROL_FRAMES}=true` needs port security off; add `port_security=false`",
+            )
     if (row["parent"] is None) != (row["parent_vlan"] is None):
-        raise InvalidValueError(
-            "a sub-port has both a parent and a tag; give --parent and --parent-vlan together"
+        raise wrong(
+            "parent", "a sub-port has both a parent and a tag; give `parent` and `parent_vlan` together"
         )
     if row["parent"] == row["name"]:
-        raise InvalidValueError("a port cannot be its own parent; give the trunk's port as --parent")
-    _check_range("a VLAN id", row["parent_vlan"], MIN_VLAN_ID, MAX_VLAN_ID)
-    _check_count("addresses", len(row["addresses"]), MAX_ADDRESSES)
-    _check_count("allowed address pairs", len(row["allowed_address_pairs"]), MAX_PAIRS)
-    _check_count("requested chassis", len((row["requested_chassis"] or "").split(",")), MAX_REQUESTED)
+        raise wrong("parent", "a port cannot be its own parent; give the trunk's port as `parent`")
+    if not _is_vlan_id(row["parent_vlan"]):
+        raise wrong("parent_vlan", _NO_VLAN_ID.format(row["parent_vlan"]))
+    counts = {
+        "addresses": (len(row["addresses"]), MAX_ADDRESSES),
+        "allowed_address_pairs": (len(row["allowed_address_pairs"]), MAX_PAIRS),
+        "requested_chassis": ((row["requested_chassis"] or "").count(",") + 1, MAX_REQUESTED),
+    }
+    for column, (count, most) in counts.items():
+        if count > most:
+            what = column.replace("_", " ")
+            raise wrong(column, f"{count} {what} are more than a port may have; give {most} at most")
 
 
-def _check_count(what: str, count: int, most: int) -> None:
-    if count > most:
-        raise InvalidValueError(f"{count} {what} are more than a port may have; give {most} at most")
+_NO_VLAN_ID = f"{{}} is not a VLAN id; use {MIN_VLAN_ID}–{MAX_VLAN_ID}"
 
 
-def _check_range(what: str, value: int | None, lowest: int, highest: int) -> None:
-    if value is not None and not lowest <= value <= highest:
-        raise InvalidValueError(f"{value} is not {what}; use {lowest}–{highest}")
+def _is_vlan_id(value: int | None) -> bool:
+    return value is None or MIN_VLAN_ID <= value <= MAX_VLAN_ID
+
+
+def check_port_options(name: str, options: Mapping[str, str]) -> None:
+    """Raise InvalidValueError if one of *options*, of the port *name*, is wrong; an empty value is right."""
+    _check("Port", name, "options", check_options, options)
+
+
+def _check(
+    table: str, row: str, column: str, check: Callable[..., None], *values: str | Mapping[str, str]
+) -> None:
+    """Call *check* with *values*; have an InvalidValueError say that it is about *column* of *row*."""
+    try:
+        check(*values)
+    except InvalidValueError as error:
+        error.place = Place(table, row, column)
+        raise
 
 
 def refuse_twins(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:
     """Raise InvalidValueError where two rows of one request cannot both be."""
     for network in _twins(networks, ("name",)):
-        raise InvalidValueError(f"network {network['name']!r} is asked for twice")
+        raise InvalidValueError(
+            f"network {network['name']!r} is asked for twice", Place("Network", network["name"], "name")
+        )
     for network in _twins(networks, ("physical_network", "segmentation_id")):
         tag = network["segmentation_id"]
         what = "untagged" if tag is None else f"with VLAN {tag}"
-        raise InvalidValueError(f"two of the networks asked for are {what} on {network['physical_network']}")
+        raise InvalidValueError(
+            f"two of the networks asked for are {what} on {network['physical_network']}",
+            Place("Network", network["name"], "segmentation_id"),
+        )
     for port in _twins(ports, ("name",)):
-        raise InvalidValueError(f"port {port['name']!r} is asked for twice")
+        raise InvalidValueError(
+            f"port {port['name']!r} is asked for twice", Place("Port", port["name"], "name")
+        )
     for port in _twins(ports, ("network", "mac")):
         raise InvalidValueError(
-            f"two of the ports asked for have MAC {port['mac']} in network {port['network']!r}"
+            f"two of the ports asked for have MAC {port['mac']} in network {port['network']!r}",
+            Place("Port", port["name"], "mac"),
         )
     singles = (port for port in ports if port["options"].get(ALLOW_DUPLICATE_IP) != "true")
-    owned = [{"network": p["network"], "address": address} for p in singles for address in p["addresses"]]
+    owned = [
+        {"network": port["network"], "address": address, "name": port["name"]}
+        for port in singles
+        for address in port["addresses"]
+    ]
     for each in _twins(owned, ("network", "address")):
         raise InvalidValueError(
             f"two of the ports asked for have {each['address']} in network {each['network']!r}; "
-            "give it to one of them, or use --allow-duplicate-ip"
+            "give it to one of them, or use `options:allow-duplicate-ip=true`",
+            Place("Port", each["name"], "addresses"),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.error import Place
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import RefusedError
 
@@ -59,24 +60,33 @@ def refuse_wrong(
         name, parent = row["name"], row["parent"]
         if parent is None:
             if (name, "network", row["network"]) in names_by_place:
-                raise RefusedError(f"port {name!r} has a sub-port in that network; pick another --network")
+                raise RefusedError(
+                    f"port {name!r} has a sub-port in that network; pick another `network`",
+                    Place("Port", name, "network"),
+                )
             continue
         trunk = port_by_name.get(parent)
-        _refuse_parent(parent, trunk, transparent)
+        _refuse_parent(name, parent, trunk, transparent)
         if len(names_by_place[parent, "tag", row["parent_vlan"]]) > 1:
             raise RefusedError(
                 f"port {parent!r} already has a sub-port with tag {row['parent_vlan']}; "
-                "pick another --parent-vlan"
+                "pick another `parent_vlan`",
+                Place("Port", name, "parent_vlan"),
             )
         if trunk is not None and trunk["network"] == row["network"]:
-            raise RefusedError(f"port {parent!r} is in the same network; pick another --network or --parent")
+            raise RefusedError(
+                f"port {parent!r} is in the same network; pick another `network` or `parent`",
+                Place("Port", name, "network"),
+            )
         if len(names_by_place[parent, "network", row["network"]]) > 1:
             raise RefusedError(
-                f"port {parent!r} already has a sub-port in that network; pick another --network"
+                f"port {parent!r} already has a sub-port in that network; pick another `network`",
+                Place("Port", name, "network"),
             )
         if name in parents:
             raise RefusedError(
-                f"port {name!r} has sub-ports, so it cannot be one; take --parent from them first"
+                f"port {name!r} has sub-ports, so it cannot be one; take `parent` from them first",
+                Place("Port", name, "parent"),
             )
 
 
@@ -87,13 +97,20 @@ def _places(port: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     return [(parent, "tag", port["parent_vlan"]), (parent, "network", port["network"])]
 
 
-def _refuse_parent(name: str, port: Mapping[str, Any] | None, transparent: Mapping[str, str]) -> None:
-    if port is None or port["parent"] is not None:
-        raise RefusedError(f"port {name!r} cannot be a parent: there is none, or it is a sub-port itself")
-    if port["network"] in transparent:
+def _refuse_parent(
+    name: str, parent: str, trunk: Mapping[str, Any] | None, transparent: Mapping[str, str]
+) -> None:
+    """Raise RefusedError if *parent*, whose row is *trunk*, cannot be the parent of the port *name*."""
+    place = Place("Port", name, "parent")
+    if trunk is None or trunk["parent"] is not None:
         raise RefusedError(
-            f"port {name!r} cannot be a parent: network {transparent[port['network']]!r} carries its VMs' "
-            "tags; use --no-vlan-transparent there, or another --parent"
+            f"port {parent!r} cannot be a parent: there is none, or it is a sub-port itself", place
+        )
+    if trunk["network"] in transparent:
+        raise RefusedError(
+            f"port {parent!r} cannot be a parent: network {transparent[trunk['network']]!r} carries its VMs' "
+            "tags; use `vlan_transparent=false` there, or another `parent`",
+            place,
         )
 
 
@@ -108,4 +125,7 @@ def refuse_orphans(names: Collection[str], there: Iterable[Row]) -> None:
     """Raise RefusedError where one of the ports *there* has a parent among *names*, and is not itself."""
     for row in there:
         if row["parent"] in names and row["name"] not in names:
-            raise RefusedError(f"port {row['parent']!r} has sub-ports; delete them with it, or before it")
+            raise RefusedError(
+                f"port {row['parent']!r} has sub-ports; delete them with it, or before it",
+                Place("Port", row["name"], "parent"),
+            )

@@ -108,5 +108,7 @@ def _mac(text: str) -> int:
     """
     mac = parse_port_mac(text)
     if text != mac_text(mac):
-        raise AddressError(f"its MAC is written {text}; write it as {mac_text(mac)}, or use `port set --mac`")
+        raise AddressError(
+            f"its MAC is written {text}; write it as {mac_text(mac)}, or set `mac` by `trunkline port set`"
+        )
     return mac

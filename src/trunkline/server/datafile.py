@@ -45,11 +45,11 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
         _create(db, cluster_local, cluster_remotes)
         return None
     if not db.is_file():
-        raise DatafileError(f"{db} is not a file; give another --db")
+        raise DatafileError(f"{db} is not a file; give another `db`")
     dropped = drop_torn_tail(db)
     name = run("ovsdb-tool", "db-name", str(db))
     if name != DATABASE:
-        raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another --db")
+        raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another `db`")
     if is_standalone(db):
         if cluster_local is not None:
             raise DatafileError(
@@ -64,7 +64,7 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
 def _create(db: Path, cluster_local: str | None, cluster_remotes: Sequence[str]) -> None:
     """Make *db*, whole or not at all."""
     if cluster_remotes and cluster_local is None:
-        raise DatafileError("a member that joins a cluster has an address; give --cluster-local")
+        raise DatafileError("a member that joins a cluster has an address; give `cluster_local`")
     with tempfile.TemporaryDirectory(prefix=".trunkline-", dir=db.parent) as folder:
         draft, member = Path(folder, "nb.db"), Path(folder, "member.db")
         if cluster_remotes and cluster_local is not None:

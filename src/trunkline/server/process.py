@@ -135,13 +135,13 @@ class Server:
 
     def _refuse_foreign(self, listeners: Sequence[str], serving: Serving) -> None:
         """Raise where the server would take something that is not its own: a file, a socket or a port."""
-        sockets = {f"--remote {path}": path for path in filter(None, map(socket_path, listeners))}
+        sockets = {f"`listeners` {path}": path for path in filter(None, map(socket_path, listeners))}
         files = {
-            "--pidfile": self.pidfile,
+            "`pidfile`": self.pidfile,
             "the control socket": self.control,
-            "--log-file": serving.log_file,
+            "`log_file`": serving.log_file,
         }
-        footprint.refuse_shared({"--db": self.db, **files, **sockets})
+        footprint.refuse_shared({"`db`": self.db, **files, **sockets})
         for listener in listeners:
             refuse_taken(listener)
         if serving.cluster_local is not None and (among := passive(serving.cluster_local)) is not None:
@@ -153,11 +153,11 @@ class Server:
         """Raise ServerError where the server, just started, does not listen on all of *listeners*."""
         pid = self.pid()
         if pid is None:
-            raise ServerError("the server ended at once; see its log (--log-file)")
+            raise ServerError("the server ended at once; see its log (`log_file`)")
         listening = bound(listeners, pid)
         missing = [place for place in listeners if place not in listening]
         if missing:
-            raise ServerError(f"the server cannot listen on {', '.join(missing)}; see its log (--log-file)")
+            raise ServerError(f"the server cannot listen on {', '.join(missing)}; see its log (`log_file`)")
 
     def stop(self) -> None:
         """Stop the server, and return when it is gone.
