@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from trunkline import apps
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes
-from trunkline.core.subject import PortSubject
+from trunkline.core.subject import PortSubject, VifSubject
 from trunkline.core.view import View
 
 FEW, MANY = 250, 1000
@@ -163,3 +163,105 @@ def test_what_a_chassis_writes_of_a_port_costs_the_same_however_many_macs_it_lis
         return lines_run(lambda: take(outcomes, Changes(ports={up.id: up})))
 
     assert work(MANY) == work(FEW)
+
+
+def test_what_a_chassis_writes_of_a_sub_port_is_no_news_of_the_vif_that_carries_it() -> None:
+    """An MTU is found anew for a VIF with news, by all the ports that it carries."""
+    spread = SPREADS["each its own tag and network"]
+    outcomes, change = trunk(FEW, spread)
+    take(outcomes, change)
+    port = subport(0, spread)
+    outcomes.inventory.change(Changes(ports={port.id: port._replace(chassis=CHASSIS, is_up=True)}))
+    assert list(outcomes.refresh()) == [PortSubject(port.id)]
+    moved = port._replace(network_id=OWN_NETWORK, chassis=CHASSIS, is_up=True)
+    outcomes.inventory.change(Changes(ports={port.id: moved}))
+    assert VifSubject("p") in outcomes.refresh()
+
+
+def listing(count: int, network_id: UUID, numbers: range) -> dict[UUID, Port]:
+    """Return a port for each of *numbers*, all of which list the same *count* MACs."""
+    pairs = tuple(AllowedPair(MAC + 1 + number) for number in range(count))
+    ports = (
+        Port(UUID(int=1000 + number), f"p{number}", 1 + number, network_id, MAC + 0x100000 + number)
+        for number in numbers
+    )
+    return {port.id: port._replace(allowed_pairs=pairs) for port in ports}
+
+
+def net(number: int) -> Network:
+    return Network(UUID(int=number), f"net{number}", number, "physnet1", 100 + number)
+
+
+def inventory(networks: Iterable[Network], ports: dict[UUID, Port], vifs: Iterable[str]) -> Outcomes:
+    """Return an inventory of these, computed once."""
+    outcomes = Outcomes(Inventory(CHASSIS))
+    take(
+        outcomes,
+        Changes(
+            networks={network.id: network for network in networks},
+            ports=dict(ports),
+            vifs={name: (Vif(name, f"tap{number}", 10 + number),) for number, name in enumerate(vifs)},
+        ),
+    )
+    return outcomes
+
+
+def test_a_network_costs_the_same_however_many_macs_are_listed_in_another() -> None:
+    small, large = net(1), net(2)
+
+    def work(count: int) -> int:
+        ports = listing(3, small.id, range(1)) | listing(count, large.id, range(1, 5))
+        known = inventory((small, large), ports, ["p0"]).inventory
+        assert len(list(known.subjects_of_network(small.id))) == 1 + 1 + 3
+        return lines_run(lambda: (list(known.subjects_of_network(small.id)), known.mark_network(small.id)))
+
+    assert work(MANY) == work(FEW)
+
+
+def test_ports_that_list_the_same_macs_mark_each_of_them_once() -> None:
+    """Marking a network costs its ports and its MACs, and not the one times the other."""
+    network = net(1)
+
+    def work(ports: int) -> int:
+        known = inventory((network,), listing(FEW, network.id, range(ports)), ["p0"]).inventory
+        return lines_run(lambda: known.mark_network(network.id))
+
+    assert work(40) - work(10) < 10 * (40 - 10)
+
+
+def test_an_address_of_a_port_costs_the_same_however_many_macs_it_and_others_list() -> None:
+    network = net(1)
+
+    def work(count: int, ports: int) -> int:
+        outcomes = inventory((network,), listing(count, network.id, range(ports)), ["p0", "p1"])
+        port = outcomes.inventory.ports[UUID(int=1000)]
+        moved = port._replace(addresses=(IPv4Address("192.0.2.1"),))
+        return lines_run(lambda: take(outcomes, Changes(ports={port.id: moved})))
+
+    assert work(MANY, 5) == work(FEW, 5) == work(FEW, 20)
+
+
+def test_a_vif_costs_the_macs_that_its_port_lists_however_many_remote_ports_list_them_too() -> None:
+    """Each MAC is delivered to the local ports, and on the wire if any port is remote."""
+    network = net(1)
+
+    def work(ports: int) -> int:
+        outcomes = inventory((network,), listing(FEW, network.id, range(ports)), ["p0", "p1"])
+        moved = Changes(vifs={"p1": (Vif("p1", "tap1", 99),)})
+        return lines_run(lambda: take(outcomes, moved))
+
+    assert work(40) < 1.5 * work(10)
+
+
+def test_four_times_the_addresses_and_pairs_of_a_port_cost_four_times_the_work_when_one_changes() -> None:
+    network = net(1)
+
+    def work(count: int) -> int:
+        ports = listing(count, network.id, range(3))
+        addresses = tuple(IPv4Address(0x0A000000 + number) for number in range(count))
+        port = ports[UUID(int=1000)]._replace(addresses=addresses)
+        outcomes = inventory((network,), {**ports, port.id: port}, ["p0", "p1"])
+        fewer = port._replace(addresses=addresses[1:], allowed_pairs=port.allowed_pairs[1:])
+        return lines_run(lambda: take(outcomes, Changes(ports={port.id: fewer})))
+
+    assert work(MANY) < 4.5 * work(FEW)

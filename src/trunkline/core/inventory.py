@@ -112,10 +112,12 @@ class Inventory:
         if old == port:
             return set()
         unseated = {port_id}
+        is_as_carried = old is not None and port is not None and _cargo(old) == _cargo(port)
         is_as_carrier = old is not None and port is not None and _carriage(old) == _carriage(port)
         for each in (old, port):
             if each is not None:
-                self._mark_vifs(each)
+                if not is_as_carried:
+                    self._mark_vifs(each)
                 if not is_as_carrier:
                     unseated |= self.carried_by(each.name)
         _replace(self.ports, port_id, port)
@@ -296,6 +298,11 @@ def _place(seat: Seat | None) -> tuple[object, ...] | None:
 def _receipt(port: Port) -> tuple[bool, ...]:
     """Return what says which of its network's frames for nobody, or for everybody, *port* receives."""
     return port.is_secured, port.takes_unknown_macs, port.passes_control
+
+
+def _cargo(port: Port) -> tuple[object, ...]:
+    """Return all that the VIF which carries *port* sees of it."""
+    return port.name, port.parent, port.network_id, port.key, port.mac
 
 
 def _carriage(port: Port) -> tuple[object, ...]:

@@ -238,9 +238,12 @@ def _shared_mac_view(inventory: Inventory, shared: MacSubject) -> SharedMacView 
     owner_id = inventory.relations.owner_id_by_mac.get(shared)
     if owner_id is not None:
         port_ids = port_ids | {owner_id}
-    seats = [inventory.seats.by_port[port_id] for port_id in port_ids]
-    outlets = {seat.outlet for seat in seats if seat.outlet is not None}
-    reaches_wire = network.learns_remote_ports or not outlets or any(seat.is_remote for seat in seats)
+    seat_by_port = inventory.seats.by_port
+    local_ids = port_ids & inventory.seats.locals_by_network[network.id]
+    outlets = {outlet for id_ in local_ids if (outlet := seat_by_port[id_].outlet) is not None}
+    reaches_wire = (
+        network.learns_remote_ports or not outlets or any(seat_by_port[id_].is_remote for id_ in port_ids)
+    )
     return SharedMacView(
         network_key=network.key,
         mac=shared.mac,

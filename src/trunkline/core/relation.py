@@ -77,8 +77,6 @@ class Relations:
         Return what it is related to otherwise than before: shared MACs, their owners, and rivals for an
         address.
         """
-        if old is not None and new is not None and _related(old) == _related(new):
-            return set()
         self.stakes.replace(old, new)
         self.ports_by_network.move(port_id, old.network_id if old else None, new.network_id if new else None)
         self.subports_by_parent.move(port_id, old.parent if old else None, new.parent if new else None)
@@ -87,9 +85,11 @@ class Relations:
         if new is not None:
             self.port_id_by_name[new.name] = port_id
         touched: set[SubjectId] = set()
-        self._replace_addresses(port_id, _own_addresses(old), _own_addresses(new), touched)
-        self._replace_owner(port_id, _own_mac(old), _own_mac(new), touched)
-        self._replace_lister(port_id, listed_macs(old), listed_macs(new), touched)
+        if old is None or new is None or _addressing(old) != _addressing(new):
+            self._replace_addresses(port_id, _own_addresses(old), _own_addresses(new), touched)
+        if old is None or new is None or _mac_sharing(old) != _mac_sharing(new):
+            self._replace_owner(port_id, _own_mac(old), _own_mac(new), touched)
+            self._replace_lister(port_id, listed_macs(old), listed_macs(new), touched)
         return touched
 
     def _replace_addresses(
@@ -136,12 +136,12 @@ class Relations:
                 touched.add(PortSubject(owner_id))
 
 
-def _related(port: Port) -> tuple[object, ...]:
-    """Return all that makes *port* what it is to others."""
-    return (
-        *(port.name, port.key, port.network_id, port.mac, port.addresses, port.may_share_addresses),
-        *(port.allowed_pairs, port.parent, port.parent_vlan, port.is_enabled),
-    )
+def _addressing(port: Port) -> tuple[object, ...]:
+    return port.network_id, port.addresses, port.may_share_addresses
+
+
+def _mac_sharing(port: Port) -> tuple[object, ...]:
+    return port.network_id, port.mac, port.allowed_pairs
 
 
 def _own_mac(port: Port | None) -> MacSubject | None:
