@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from plain_bridge import Pair, plain_pairs
 from stream import Lost, Streams
 
 from trunkline.lab import Lab
@@ -36,14 +38,20 @@ def running(lasting_lab: LabFactory) -> Lab:
     return lasting_lab(LAB)
 
 
-def streams(running: Lab) -> Streams:
-    """On one chassis, across chassis, to the wire and from the wire."""
+@pytest.fixture(scope="module")
+def controls(running: Lab) -> dict[str, Pair]:
+    return plain_pairs(running)
+
+
+@pytest.fixture
+def traffic(running: Lab, controls: dict[str, Pair]) -> Streams:
+    """On one chassis, across chassis, to and from the wire; and through plain bridges beside them."""
     machine = running.machine
-    pairs = [("a", "b"), ("b", "c"), ("a", "m"), ("m", "c")]
-    for source, to in pairs:
+    pairs = [Pair(machine[source], machine[to]) for source, to in ["ab", "bc", "am", "mc"]]
+    for source, to in (*pairs, *controls.values()):
         # The kernels have one another's MACs before the first packet: one that waits for ARP is not counted.
-        assert machine[source].ping(machine[to].ip, count=3).lost == 0
-    return Streams([(machine[source], machine[to]) for source, to in pairs])
+        assert source.ping(to.ip, count=3).lost == 0
+    return Streams(pairs, controls)
 
 
 def ages(running: Lab) -> dict[str, tuple[float, int]]:
@@ -66,15 +74,28 @@ def ofports(running: Lab) -> list[str]:
 
 def none_lost(what: str, outcome: dict[tuple[str, str], Lost]) -> None:
     for pair, lost in outcome.items():
-        print(f"figure: {what}, {'-'.join(pair)}: {lost.lost} of {lost.sent} lost, gap {lost.gap_s:.3f} s")
+        print(
+            f"figure: {what}, {'-'.join(pair)}: {lost.lost} of {lost.sent} lost, gap {lost.gap_s:.3f} s, "
+            f"{lost.excused} lost as in the control"
+        )
     assert {pair: lost.lost for pair, lost in outcome.items()} == dict.fromkeys(outcome, 0)
 
 
+def back_again(what: str, traffic: Streams, first: int) -> None:
+    """Hold that the streams flow from packet *first* on; on the way there the control lost packets, too."""
+    for pair, lost in traffic.lost.items():
+        gone = lost.lost + lost.excused
+        print(f"figure: {what}, {'-'.join(pair)}: {gone} lost, gap {lost.gap_s:.3f} s")
+    assert all(lost <= 50 for lost in traffic.lost_since(first).values())
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_rule_6_agents_end_and_return_and_no_packet_is_lost(running: Lab, number: signal.Signals) -> None:
+def test_rule_6_agents_end_and_return_and_no_packet_is_lost(
+    running: Lab, traffic: Streams, number: signal.Signals
+) -> None:
     """DESIGN.md, Lifecycle 1, 2 and 6: nothing is cleared, no flow is made anew, no frame is lost."""
     before, ports = ages(running), ofports(running)
-    with streams(running) as traffic:
+    with traffic:
         for chassis in running.chassis.values():
             chassis.kill_agent() if number is signal.SIGKILL else chassis.stop_agent()
         traffic.wait_sent(500)
@@ -91,10 +112,12 @@ def test_rule_6_agents_end_and_return_and_no_packet_is_lost(running: Lab, number
     assert ofports(running) == ports
 
 
-def test_rule_5_a_northbound_that_is_killed_ten_times_costs_no_packet_and_no_flow(running: Lab) -> None:
+def test_rule_5_a_northbound_that_is_killed_ten_times_costs_no_packet_and_no_flow(
+    running: Lab, traffic: Streams
+) -> None:
     """DESIGN.md, Lifecycle 5: the northbound gone: forwarding goes on, and on return nothing is sent."""
     before = ages(running)
-    with streams(running) as traffic:
+    with traffic:
         for _ in range(10):
             running.nb.kill()
             running.nb.start()
@@ -105,12 +128,12 @@ def test_rule_5_a_northbound_that_is_killed_ten_times_costs_no_packet_and_no_flo
     assert all(after[flow] >= before[flow] for flow in before)
 
 
-def test_rule_7_a_switchs_database_that_is_killed_costs_no_flow(running: Lab) -> None:
+def test_rule_7_a_switchs_database_that_is_killed_costs_no_flow(running: Lab, traffic: Streams) -> None:
     """DESIGN.md, Lifecycle 7. Here packets are lost: the lab's datapath is polled by the main thread of
     ovs-vswitchd, which waits for its database; a kernel or PMD datapath has threads of its own.
     """
     before = ages(running)
-    with streams(running) as traffic:
+    with traffic:
         for chassis in running.chassis.values():
             chassis.switch.kill_ovsdb_server()
             chassis.switch.start_ovsdb_server()
@@ -118,28 +141,53 @@ def test_rule_7_a_switchs_database_that_is_killed_costs_no_flow(running: Lab) ->
             # ovs-vsctl returns when ovs-vswitchd has taken the change in: it has its database again.
             chassis.switch.vsctl("set", "Open_vSwitch", ".", "external_ids:seen=1")
         running.nb.sync()
-        arrived = traffic.arrived()
+        first = traffic.sent
         traffic.wait_sent(300)
-    for pair, lost in traffic.lost.items():
-        print(f"figure: switch database killed, {'-'.join(pair)}: {lost.lost} lost, gap {lost.gap_s:.3f} s")
-        assert lost.sent - lost.lost >= arrived[pair] + 250
+    back_again("switch database killed", traffic, first)
     after = ages(running)
     assert after.keys() == before.keys()
     assert all(after[flow] >= before[flow] for flow in before)
 
 
-def test_rule_7_after_a_switch_was_killed_packets_flow_again_without_help(running: Lab) -> None:
+def test_rule_7_after_a_switch_was_killed_packets_flow_again_without_help(
+    running: Lab, traffic: Streams
+) -> None:
     """DESIGN.md, Lifecycle 7: ovs-vswitchd gone: all of it back on return. What it missed is lost."""
     flows = running.chassis["c1"].flows()
-    with streams(running) as traffic:
+    with traffic:
         running.chassis["c1"].switch.kill_vswitchd()
         running.chassis["c1"].switch.start_vswitchd()
         running.nb.sync()
         running.wait_revalidated()
-        arrived = traffic.arrived()
+        first = traffic.sent
         traffic.wait_sent(300)
-    for pair, lost in traffic.lost.items():
-        print(f"figure: ovs-vswitchd killed, {'-'.join(pair)}: {lost.lost} lost, gap {lost.gap_s:.3f} s")
-        assert lost.sent - lost.lost >= arrived[pair] + 250
+    back_again("ovs-vswitchd killed", traffic, first)
     assert traffic.lost["m", "c"].lost == 0, "another chassis, and its traffic, is not concerned"
     assert running.chassis["c1"].flows() == flows
+
+
+def test_a_switch_that_stands_still_is_no_fault_of_ours(running: Lab, traffic: Streams) -> None:
+    """What a busy machine does to a test of loss: one switch does not run for half a second."""
+    pid = int((running.chassis["c1"].rundir / "ovs-vswitchd.pid").read_text())
+    with traffic:
+        os.kill(pid, signal.SIGSTOP)
+        traffic.wait_sent(600)
+        os.kill(pid, signal.SIGCONT)
+        traffic.wait_sent(300)
+    none_lost("switch stopped", traffic.lost)
+    excused = {pair: lost.excused for pair, lost in traffic.lost.items()}
+    assert excused.pop(("m", "c")) == 0, "its frames do not pass that switch"
+    assert all(excused.values()), "it did stand still"
+
+
+def test_what_a_fault_loses_is_told_from_what_the_machine_loses(running: Lab, traffic: Streams) -> None:
+    """Without its flows a switch forwards the frames of its plain bridge all the same."""
+    chassis = running.chassis["c1"]
+    chassis.stop_agent()
+    with traffic:
+        chassis.switch.ofctl("del-flows", "br-int", "table=70")
+        traffic.wait_sent(300)
+        chassis.start_agent()
+        running.nb.sync()
+    assert {pair for pair, lost in traffic.lost.items() if lost.lost >= 100} == {("b", "c"), ("a", "m")}
+    assert traffic.lost["m", "c"].lost == 0
