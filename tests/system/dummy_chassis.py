@@ -351,12 +351,6 @@ def mac_of(name: str) -> str:
     return "02:" + ":".join(f"{byte:02x}" for byte in name.encode().rjust(5, b"\0")[-5:])
 
 
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used (fields 14 and 15 of proc_pid_stat(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 

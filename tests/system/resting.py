@@ -17,6 +17,7 @@ from typing import Any
 
 import ovs.poller
 import ovs.stream
+import psutil
 import pytest
 from dummy_chassis import TIMEOUT_S, DummyChassis, Site
 
@@ -168,11 +169,14 @@ def in_slices(monkeypatch: pytest.MonkeyPatch, rows: int = 7, views: int = 5, fl
 def _pid(file: Path) -> int | None:
     """Return the process that *file* names, None where it does not run."""
     pid = int(file.read_text()) if file.exists() else 0
-    return pid if pid and Path(f"/proc/{pid}").exists() else None
+    return pid if pid and psutil.pid_exists(pid) else None
 
 
 def _is_stopped(pid: int) -> bool:
-    """Return whether all threads of *pid* are stopped, or it has ended (field 3 of proc_pid_stat(5))."""
+    """Return whether all threads of *pid* are stopped, or it has ended (field 3 of proc_pid_stat(5)).
+
+    psutil tells the state of processes alone, and not of threads.
+    """
     states = []
     for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
         states.append(thread.read_text().rpartition(")")[2].split()[0])

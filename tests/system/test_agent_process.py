@@ -8,12 +8,13 @@ import socket
 import stat
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
+import psutil
 import pytest
 from dummy_chassis import DummyChassis, Site, opened, until
 from program import refusal, trunkline
 
+from model.process import resident_bytes
 from trunkline.lab.command import PROGRAM
 
 pytestmark = pytest.mark.system
@@ -173,8 +174,7 @@ def test_detached_a_child_that_dies_before_it_is_ready_is_told(site: Site, chass
             text=True,
         )
         until((site.folder / "second.ctl").exists, "control socket")
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
+        psutil.Process(parent.pid).children()[0].kill()
         complaint = parent.communicate(timeout=20)[1]
     finally:
         os.kill(database, signal.SIGCONT)
@@ -185,15 +185,10 @@ def test_detached_a_child_that_dies_before_it_is_ready_is_told(site: Site, chass
 def test_what_one_huge_message_took_is_given_back(chassis: DummyChassis) -> None:
     """30 MB come in; a tenth of that is what the agent may have grown by for other reasons."""
     chassis.agent.await_settled()
-    before = resident(chassis.agent.process.pid)
+    before = resident_bytes(chassis.agent.process.pid)
     with socket.socket(socket.AF_UNIX) as asker:
         asker.connect(str(chassis.agent.socket))
         asker.sendall(b'{"method":"version","id":1,"params":["' + b"x" * 30_000_000 + b'"]}')
         assert b"takes at most 0 arguments" in asker.recv(4096)
     assert chassis.agent.ask("version")
-    until(lambda: resident(chassis.agent.process.pid) - before < 3_000_000, "memory given back")
-
-
-def resident(pid: int) -> int:
-    """Return how many bytes of memory a process has (the second field of proc_pid_statm(5))."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    until(lambda: resident_bytes(chassis.agent.process.pid) - before < 3_000_000, "memory given back")

@@ -180,6 +180,15 @@ def patch_ports_are_changed_by_hand(loop: Resting) -> None:
     loop.chassis.switch.vsctl("del-port", "int-br-phys1")
     loop.until(lambda: "physnet1" in loop.agent.inventory.uplinks and loop.agent.is_settled, "uplink")
     loop.until(_up(loop, "a"), "up")
+    for table, record, column, value in (
+        ("Interface", "int-br-phys1", "options:peer", "nowhere"),
+        ("Port", "phy-br-phys1", "trunks", "7"),
+        ("Bridge", "br-int", "fail_mode", "standalone"),
+    ):
+        before = loop.chassis.get(table, record, column)
+        loop.chassis.switch.vsctl("set", table, record, f"{column}={value}")
+        loop.until(lambda: loop.chassis.get(table, record, column) == before, "put back")  # noqa: B023
+        loop.until(_up(loop, "a"), "up")
 
 
 def the_switch_restarts(loop: Resting) -> None:

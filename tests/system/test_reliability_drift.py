@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import ovs.poller
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, cpu_s, ethernet, mac_of, until
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 
+from model.process import cpu_s
 from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S, WIRING_RATE
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Table
 from trunkline.core.plan import Plan
@@ -24,13 +26,9 @@ HELLO = ethernet(BROADCAST, A)
 NIC = "nic-br-phys1"
 FOREIGN = "cookie=0x99,table=50,priority=7,metadata=99,actions=drop"
 INTRUDER = "cookie=0x74720301ffffffff,table=50,priority=7,metadata=9,actions=drop"
-TIMER_S = 1.0
-"""The shortest time after which the agent looks by itself: what is repaired before was noticed, however busy
-the machine is. What was measured is in docs/reliability.md; `test_flow_monitor_repair` counts the waits."""
 
 
-@pytest.fixture
-def chassis(site: Site) -> DummyChassis:
+def wired(site: Site) -> DummyChassis:
     chassis = site.chassis()
     # Nothing but what the switch tells of may show a drift.
     chassis.set(**{"trunkline-audit-interval": "0"})
@@ -41,9 +39,31 @@ def chassis(site: Site) -> DummyChassis:
     chassis.plug("b")
     site.await_up("a", "b")
     site.sync()
+    return chassis
+
+
+@pytest.fixture
+def chassis(site: Site) -> DummyChassis:
+    """For what is remembered for a while after it is over."""
+    return wired(site)
+
+
+@pytest.fixture(scope="module")
+def lasting_site() -> Iterator[Site]:
+    """For what leaves no trace."""
+    with opened() as site:
+        wired(site)
+        yield site
+
+
+@pytest.fixture
+def lasting(lasting_site: Site) -> Iterator[DummyChassis]:
+    chassis = lasting_site.all[0]
     chassis.switch.ofctl("add-flow", "br-int", FOREIGN)
     assert works(chassis)
-    return chassis
+    yield chassis
+    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
+    chassis.check()
 
 
 def works(chassis: DummyChassis) -> bool:
@@ -56,14 +76,18 @@ def ours(chassis: DummyChassis, bridge: str = "br-int") -> list[str]:
     return sorted(line.strip() for line in lines if "cookie=0x7472" in line)
 
 
-def repaired(what: str, harm: Callable[[], object], is_whole: Callable[[], object]) -> float:
-    """Do *harm* and return the seconds until *is_whole*, seen from outside: with the tools' own time."""
+def repaired(site: Site, what: str, harm: Callable[[], object], is_whole: Callable[[], object]) -> None:
+    """Do *harm* and hold that it is repaired when the chassis answers a request that is made after it.
+
+    So nothing is waited for. That nothing else has to wake the agent is what `test_agent_rest` holds.
+    """
     harm()
     started = time.monotonic()
-    until(is_whole, f"{what} repaired")
-    taken = time.monotonic() - started
-    print(f"figure: {what}: repaired {taken * 1000:.0f} ms after the command had ended")
-    return taken
+    site.sync()
+    print(
+        f"figure: {what}: answered {(time.monotonic() - started) * 1000:.0f} ms after the command had ended"
+    )
+    assert is_whole(), f"{what} repaired"
 
 
 @pytest.mark.parametrize(
@@ -76,48 +100,58 @@ def repaired(what: str, harm: Callable[[], object], is_whole: Callable[[], objec
     ],
 )
 def test_rule_7_a_flow_touched_by_hand_is_repaired_counted_and_logged(
-    chassis: DummyChassis, what: str, command: list[str], count: int
+    lasting_site: Site, lasting: DummyChassis, what: str, command: list[str], count: int
 ) -> None:
     """DESIGN.md, Lifecycle 7: a flow removed or changed by hand: repaired."""
     if not count:
-        flow = next(line for line in ours(chassis) if "table=80" in line).partition(", ")[2]
+        flow = next(line for line in ours(lasting) if "table=80" in line).partition(", ")[2]
         command[-1] = f"cookie=5,{flow}"
         count = 1
-    before, repairs = ours(chassis), chassis.agent.status()["repairs"]
+    before, repairs = ours(lasting), lasting.agent.status()["repairs"]
+    lines = lasting.agent.log.count("flow drifted")
     assert before
-    taken = repaired(what, lambda: chassis.switch.ofctl(*command), lambda: ours(chassis) == before)
-    assert taken < TIMER_S
-    until(lambda: chassis.agent.status()["repairs"] == repairs + count, "counted")
-    assert chassis.agent.log.count("flow drifted") == count
-    assert works(chassis)
-    assert "cookie=0x99," in chassis.switch.ofctl("dump-flows", "br-int"), "foreign flows stay"
-    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
+    repaired(lasting_site, what, lambda: lasting.switch.ofctl(*command), lambda: ours(lasting) == before)
+    assert lasting.agent.status()["repairs"] == repairs + count
+    assert lasting.agent.log.count("flow drifted") == lines + count
+    assert works(lasting)
+    assert "cookie=0x99," in lasting.switch.ofctl("dump-flows", "br-int"), "foreign flows stay"
 
 
-def test_rule_7_a_wiped_bridge_of_2000_flows_is_whole_again(site: Site, chassis: DummyChassis) -> None:
+def test_rule_7_a_wiped_bridge_of_2000_flows_is_whole_again(
+    lasting_site: Site, lasting: DummyChassis
+) -> None:
     """DESIGN.md, Lifecycle 7: all of it back."""
     macs = [f"02:77:00:00:{number >> 8:02x}:{number & 255:02x}" for number in range(1000)]
-    site.nb.create(ports=[PortSpec(name=mac, network="net1", mac=mac) for mac in macs])
-    site.sync()
-    before = ours(chassis)
+    lasting_site.nb.create(ports=[PortSpec(name=mac, network="net1", mac=mac) for mac in macs])
+    lasting_site.sync()
+    before = ours(lasting)
     assert len(before) > 2000
-    taken = repaired(
-        "wipe", lambda: chassis.switch.ofctl("del-flows", "br-int"), lambda: ours(chassis) == before
+    repaired(
+        lasting_site,
+        "wipe",
+        lambda: lasting.switch.ofctl("del-flows", "br-int"),
+        lambda: ours(lasting) == before,
     )
-    # 2,000 flows take their time to be listed, too.
-    assert taken < 2 * TIMER_S
-    assert works(chassis)
+    assert works(lasting)
+    lasting_site.nb.delete_ports(macs)
 
 
-def contest(chassis: DummyChassis, for_s: float) -> int:
-    """Delete a flow of ours each time that the agent has put it back; return how often that was."""
+class Contest(NamedTuple):
+    """How often a flow was deleted, and in how many seconds."""
+
+    count: int
+    taken_s: float
+
+
+def contest(chassis: DummyChassis, at_least: int, for_s: float) -> Contest:
+    """Delete a flow of ours each time that the agent has put it back: *at_least* so often, and *for_s*."""
     session = Session(
         f"unix:{chassis.switch.rundir}/br-int.mgmt", cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK
     )
     target: tuple[bytes, bytes] | None = None
     count, is_there, is_busy = 0, False, False
-    end_s = time.monotonic() + for_s
-    while time.monotonic() < end_s:
+    start_s = time.monotonic()
+    while count < at_least or time.monotonic() < start_s + for_s:
         for event in session.run():
             match event:
                 case Connected():
@@ -137,25 +171,25 @@ def contest(chassis: DummyChassis, for_s: float) -> int:
         poller.timer_wait(20)
         poller.block()
     session.close()
-    return count
+    return Contest(count, time.monotonic() - start_s)
 
 
 def test_somebody_who_changes_flows_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
     site: Site, chassis: DummyChassis
 ) -> None:
     before, lines = ours(chassis), len(chassis.agent.log.splitlines())
-    agent, start_s = chassis.agent.process.pid, time.monotonic()
+    agent = chassis.agent.process.pid
     used_s = cpu_s(agent)
-    count = contest(chassis, 5.0)
-    share = (cpu_s(agent) - used_s) / (time.monotonic() - start_s)
+    # Each is put back.
+    count, taken_s = contest(chassis, 2 * CONTEST_TURNS + 1, 3.0)
+    share = (cpu_s(agent) - used_s) / taken_s
     said = chassis.agent.log.splitlines()[lines:]
-    print(f"figure: contest: {count} deletions in 5 s, {share:.0%} of a CPU, {len(said)} lines")
+    print(f"figure: contest: {count} deletions in {taken_s:.1f} s, {share:.0%} of a CPU, {len(said)} lines")
     assert "again and again" in chassis.faults["flows"]
-    assert count > 2 * CONTEST_TURNS, "each is put back"
-    # The turn that makes it a contest, one at each end of the 5 s, and the deletion that is not repaired yet.
-    assert count <= CONTEST_TURNS + 5.0 / CONTEST_HOLD_S + 4
+    # The turn that makes it a contest, one at each end, and the deletion that is not repaired yet.
+    assert count <= CONTEST_TURNS + taken_s / CONTEST_HOLD_S + 4
     assert share < 0.2
-    assert len(said) < CONTEST_TURNS + 5 * LINES_PER_S
+    assert len(said) < CONTEST_TURNS + taken_s * LINES_PER_S
     until(lambda: ours(chassis) == before, "repaired")
     # A contest must not hold up what the northbound asks for meanwhile, nor outlive the one who sought it.
     site.port("c")
@@ -163,7 +197,6 @@ def test_somebody_who_changes_flows_again_and_again_keeps_neither_the_agent_nor_
     site.await_up("c")
     until(lambda: "flows" not in chassis.faults, "over", timeout_s=25)
     until(lambda: "flows" not in site.nb.chassis("c1")["faults"], "over, as told to the northbound")
-    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
 
 
 @pytest.mark.parametrize(
@@ -178,20 +211,17 @@ def test_somebody_who_changes_flows_again_and_again_keeps_neither_the_agent_nor_
     ],
 )
 def test_rule_7_wiring_touched_by_hand_is_repaired(
-    site: Site, chassis: DummyChassis, what: str, command: list[str]
+    lasting_site: Site, lasting: DummyChassis, what: str, command: list[str]
 ) -> None:
     """DESIGN.md, Lifecycle 7: a patch port or bridge removed or changed by hand: repaired."""
-    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
-    assert repaired(what, lambda: chassis.switch.vsctl(*command), lambda: works(chassis)) < TIMER_S
-    assert chassis.get("Bridge", "br-int", "fail_mode") == "secure"
-    site.sync()
+    repaired(lasting_site, what, lambda: lasting.switch.vsctl(*command), lambda: works(lasting))
+    assert lasting.get("Bridge", "br-int", "fail_mode") == "secure"
 
 
 def test_somebody_who_changes_the_wiring_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
     site: Site, chassis: DummyChassis
 ) -> None:
     """Each time that the agent has put the patch port's tag back, it is set again."""
-    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
     lines, repairs = chassis.agent.log.count("wiring drifted"), chassis.agent.status()["repairs"]
     columns = {"Port": ["name", "tag"], "Open_vSwitch": ["next_cfg"]}
     kinds = {"name": "string", "next_cfg": "integer", "tag": {"key": "integer", "min": 0, "max": 1}}
@@ -200,8 +230,8 @@ def test_somebody_who_changes_the_wiring_again_and_again_keeps_neither_the_agent
         for table, each_table in columns.items()
     }
     other = Replica(chassis.switch.remote, {"name": "Open_vSwitch", "tables": tables}, columns)
-    times, end_s = 0, time.monotonic() + 2
-    while time.monotonic() < end_s:
+    times, start_s = 0, time.monotonic()
+    while times <= CONTEST_TURNS or time.monotonic() < start_s + 2:
         other.run()
         if not other.is_writing or other.outcome() is not None:
             for row in other.rows("Port").values():
@@ -214,10 +244,11 @@ def test_somebody_who_changes_the_wiring_again_and_again_keeps_neither_the_agent
         other.wait(poller)
         poller.timer_wait(20)
         poller.block()
+    taken_s = time.monotonic() - start_s
     other.close()
     assert "again and again" in chassis.faults["wiring"]
-    print(f"figure: wiring contest: tag set {times} times in 2 s")
-    assert CONTEST_TURNS < times <= CONTEST_TURNS + 2 * WIRING_RATE + 4
+    print(f"figure: wiring contest: tag set {times} times in {taken_s:.1f} s")
+    assert times <= CONTEST_TURNS + taken_s * WIRING_RATE + 4
     # None any more from when it is a contest; until then the pace lets some more than the first through.
     assert chassis.agent.log.count("wiring drifted") - lines < times
     assert chassis.agent.log.count("wiring is contested") == 1
@@ -227,18 +258,19 @@ def test_somebody_who_changes_the_wiring_again_and_again_keeps_neither_the_agent
 
 
 def test_rule_7_a_provider_bridge_deleted_and_recreated_is_wired_again(
-    site: Site, chassis: DummyChassis
+    lasting_site: Site, lasting: DummyChassis
 ) -> None:
     """DESIGN.md, Lifecycle 7: a fault while it is missing, wired when it is there, without a restart."""
-    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x99/-1")
-    chassis.switch.vsctl("del-br", "br-phys1")
-    until(lambda: "does not exist" in chassis.faults.get("mapping physnet1", ""), "a fault")
-    assert chassis.receive("a", HELLO) == {"b": [HELLO]}, "ports here reach one another"
+    lasting.switch.vsctl("del-br", "br-phys1")
+    until(lambda: "does not exist" in lasting.faults.get("mapping physnet1", ""), "a fault")
+    assert lasting.receive("a", HELLO) == {"b": [HELLO]}, "ports here reach one another"
     repaired(
-        "provider bridge recreated", lambda: chassis.add_provider_bridge("br-phys1"), lambda: works(chassis)
+        lasting_site,
+        "provider bridge recreated",
+        lambda: lasting.add_provider_bridge("br-phys1"),
+        lambda: works(lasting),
     )
-    site.sync()
-    assert chassis.faults == {}
+    assert lasting.faults == {}
 
 
 def test_rule_4_a_port_is_up_again_whose_northbound_died_as_that_was_written(
