@@ -80,7 +80,7 @@ def peer() -> Iterator[Peer]:
 def turned(session: Session, kind: type[Event] | None = None) -> list[Event]:
     """Run *session* until an event of *kind*, or until it has nothing more to do at once."""
     events: list[Event] = []
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         found = session.run()
         events += found

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -18,6 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from dummy_chassis import until
 from scapy.all import ARP, IP, UDP, Ether, Raw
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, IPv6
 
@@ -83,16 +83,15 @@ def test_rules_10_and_13_ipv6_comes_up_by_duplicate_address_detection_and_is_pin
 
 def await_checked(machine: Machine, address: str) -> None:
     """Return when duplicate address detection has passed *address*; the kernel does the waiting."""
-    deadline_s = time.monotonic() + 5
-    while True:
+
+    def is_checked() -> bool:
         shown = json.loads(machine.run(["ip", "-6", "-j", "address", "show", "dev", "eth0"]))
         entries = [each for link in shown for each in link.get("addr_info", []) if each["local"] == address]
         assert len(entries) == 1
         assert not entries[0].get("dadfailed")
-        if not entries[0].get("tentative"):
-            return
-        assert time.monotonic() < deadline_s, f"{address} is tentative still"
-        time.sleep(0.05)
+        return not entries[0].get("tentative")
+
+    until(is_checked, f"{address} is checked")
 
 
 def ping6(machine: Machine, address: str) -> None:
@@ -295,10 +294,7 @@ def holders(vms: list[Vm]) -> list[str]:
 
 
 def await_holder(vms: list[Vm], name: str) -> None:
-    deadline_s = time.monotonic() + 10
-    while holders(vms) != [name]:
-        assert time.monotonic() < deadline_s, f"{name} does not hold {VIRTUAL_IP}: {holders(vms)}"
-        time.sleep(0.05)
+    until(lambda: holders(vms) == [name], f"{name} holds {VIRTUAL_IP}")
 
 
 def test_rule_15_keepalived_in_two_vms_fails_over(running: Lab) -> None:
