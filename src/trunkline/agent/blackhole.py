@@ -10,6 +10,7 @@ import ovs.poller
 
 from trunkline.openflow.census import Census
 from trunkline.ovsdb.datum import one
+from trunkline.ovsdb.switch_row import BridgeRow
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 HURRY_S = 1.0
@@ -62,7 +63,7 @@ class BlackHoles:
 
     def _is_secure(self, name: str) -> bool:
         row = self._switch.row("Bridge", name)
-        return row is not None and one(row, "fail_mode") == "secure"
+        return row is not None and one(row, BridgeRow.fail_mode) == "secure"
 
     def _look(self, watch: _Watch, now_s: float) -> None:
         census = watch.census

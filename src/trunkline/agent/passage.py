@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from trunkline.agent.forwarding import Forwarding
 from trunkline.ovsdb.datum import one
-from trunkline.ovsdb.vswitch import RESTORE_WAIT, SwitchReplica
+from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow
+from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.runtime.log import Log
 
 log = Log("passage")
@@ -58,8 +59,8 @@ class Passage:
 
     def _reason(self, forwarding: Forwarding, bridge: str, *, are_flows_due: bool) -> str | None:
         row = self._switch.row("Bridge", bridge)
-        if row is not None and one(row, "datapath_id") is None and self._switch.is_idle:
-            kind = one(row, "datapath_type") or "system"
+        if row is not None and one(row, BridgeRow.datapath_id) is None and self._switch.is_idle:
+            kind = one(row, BridgeRow.datapath_type) or "system"
             return (
                 f"ovs-vswitchd could not make {bridge} of datapath_type {kind}, and its log says why; "
                 f"run: ovs-vsctl set Bridge {bridge} datapath_type=TYPE (system needs the kernel's module)"

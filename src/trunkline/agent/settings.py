@@ -10,7 +10,7 @@ from trunkline.core.spelling import meant
 from trunkline.host.unix_path import LONGEST_NAME
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb import integration_bridge
-from trunkline.ovsdb.vswitch import NB_IDENTITY
+from trunkline.ovsdb.switch_row import NB_IDENTITY
 from trunkline.ovsdb.wiring import BridgeMapping, Wiring
 
 SYSTEM_ID = "system-id"

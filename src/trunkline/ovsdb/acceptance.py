@@ -6,7 +6,7 @@ from contextlib import closing
 
 from trunkline.core.error import TrunklineError
 from trunkline.northbound.rpc import Rpc
-from trunkline.ovsdb.vswitch import NB_IDENTITY
+from trunkline.ovsdb.switch_row import NB_IDENTITY
 
 TIMEOUT_S = 5.0
 

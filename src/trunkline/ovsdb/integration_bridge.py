@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.vswitch import USE_MARK, SwitchReplica
+from trunkline.ovsdb.switch_row import USE_MARK, BridgeRow, InterfaceRow, PortRow
+from trunkline.ovsdb.vswitch import SwitchReplica
 
 DEFAULT = "br-int"
 """The name of the integration bridge where none is set. Neutron's agent and OVN have it, too: so called, a
@@ -41,7 +42,7 @@ def refusal(switch: SwitchReplica, name: str, physnet_by_bridge: Mapping[str, st
     if name in physnet_by_bridge:
         return f"{name} is the provider bridge of {physnet_by_bridge[name]}; name a bridge of its own"
     for interface in switch.interfaces_of(name):
-        other = one(interface, "name")
+        other = one(interface, InterfaceRow.name)
         if not (other == name or is_vif(interface) or _is_inner(interface)):
             return (
                 f"{name} holds {other}, which is neither a VIF nor a patch port to a provider bridge; "
@@ -50,13 +51,14 @@ def refusal(switch: SwitchReplica, name: str, physnet_by_bridge: Mapping[str, st
     return None
 
 
-def is_vif(interface: Any) -> bool:
+def is_vif(interface: InterfaceRow) -> bool:
     """Return whether the interface's row says that it is a VIF."""
-    return bool(pairs(interface, "external_ids").get("iface-id"))
+    return bool(pairs(interface, InterfaceRow.external_ids).get("iface-id"))
 
 
-def _is_inner(interface: Any) -> bool:
-    return one(interface, "type") == "patch" and str(one(interface, "name")).startswith("int-")
+def _is_inner(interface: InterfaceRow) -> bool:
+    is_patch = one(interface, InterfaceRow.type) == "patch"
+    return is_patch and one(interface, InterfaceRow.name).startswith("int-")
 
 
 def in_use(switch: SwitchReplica) -> str | None:
@@ -69,11 +71,11 @@ def in_use(switch: SwitchReplica) -> str | None:
     return next((names[0] for names in (used, with_uplinks) if len(names) == 1), None)
 
 
-def _is_ours(switch: SwitchReplica, row: Any) -> bool:
+def _is_ours(switch: SwitchReplica, row: BridgeRow) -> bool:
     """Whether the agent created the bridge, or uses it: versions without `USE_MARK` included."""
-    return not pairs(row, "external_ids").keys().isdisjoint({BRIDGE_MARK, USE_MARK}) or (
-        not switch.marked_port_ids.isdisjoint(every(row, "ports"))
-        and any(map(_is_inner, switch.interfaces_of(one(row, "name"))))
+    return not pairs(row, BridgeRow.external_ids).keys().isdisjoint({BRIDGE_MARK, USE_MARK}) or (
+        not switch.marked_port_ids.isdisjoint(every(row, BridgeRow.ports))
+        and any(map(_is_inner, switch.interfaces_of(one(row, BridgeRow.name))))
     )
 
 
@@ -89,27 +91,27 @@ class Amendment(NamedTuple):
     key: str | None = None
 
 
-def amendments(row: Any) -> Iterator[Amendment]:
+def amendments(row: BridgeRow) -> Iterator[Amendment]:
     """Yield what keeps the integration bridge with this *row* from forwarding by our flows alone.
 
     A tree protocol would take ports out of use, and speak with VMs in the bridge's name.
     """
-    name = one(row, "name")
-    if USE_MARK not in pairs(row, "external_ids"):
+    name = one(row, BridgeRow.name)
+    if USE_MARK not in pairs(row, BridgeRow.external_ids):
         yield Amendment("external_ids", _before(row), f"take {name}", USE_MARK)
-    if one(row, "fail_mode") != "secure":
+    if one(row, BridgeRow.fail_mode) != "secure":
         yield Amendment("fail_mode", ["secure"], f"make {name} secure")
-    protocols = every(row, "protocols")
+    protocols = every(row, BridgeRow.protocols)
     if protocols and PROTOCOL not in protocols:
         yield Amendment("protocols", sorted(protocols | {PROTOCOL}), f"allow {PROTOCOL} on {name}")
-    for column in ("stp_enable", "rstp_enable"):
+    for column in (BridgeRow.stp_enable, BridgeRow.rstp_enable):
         if one(row, column):
             yield Amendment(column, False, f"take {column} off {name}")
-    if pairs(row, "other_config").get(NO_IN_BAND) != "true":
+    if pairs(row, BridgeRow.other_config).get(NO_IN_BAND) != "true":
         yield Amendment("other_config", "true", f"set {NO_IN_BAND} of {name}", NO_IN_BAND)
 
 
-def amend(row: Any) -> list[str]:
+def amend(row: BridgeRow) -> list[str]:
     """Bring the bridge's *row* to what it should be, in its transaction; return the deeds in words."""
     found = list(amendments(row))
     for column, value, _, key in found:
@@ -120,12 +122,12 @@ def amend(row: Any) -> list[str]:
     return [amendment.deed for amendment in found]
 
 
-def datapath_fault(row: Any, datapath_type: str) -> str | None:
+def datapath_fault(row: BridgeRow, datapath_type: str) -> str | None:
     """Return why the bridge of this *row* does not have the *datapath_type* that was set; '' is not set.
 
     Another one takes a new bridge, which cuts off every VM: that is for the operator to say when.
     """
-    name, actual = one(row, "name"), one(row, "datapath_type") or "system"
+    name, actual = one(row, BridgeRow.name), one(row, BridgeRow.datapath_type) or "system"
     if datapath_type in ("", actual):
         return None
     return (
@@ -136,37 +138,37 @@ def datapath_fault(row: Any, datapath_type: str) -> str | None:
 
 def create(switch: SwitchReplica, transaction: Any, name: str, datapath_type: str) -> None:
     """Add the integration bridge *name* to *transaction*."""
-    interface = transaction.insert(switch.table("Interface"))
+    interface: InterfaceRow = transaction.insert(switch.table("Interface"))
     interface.name, interface.type = name, "internal"
-    port = transaction.insert(switch.table("Port"))
+    port: PortRow = transaction.insert(switch.table("Port"))
     port.name, port.interfaces = name, [interface]
-    bridge = transaction.insert(switch.table("Bridge"))
+    bridge: BridgeRow = transaction.insert(switch.table("Bridge"))
     bridge.name, bridge.ports = name, [port]
     bridge.fail_mode, bridge.datapath_type = ["secure"], datapath_type
     bridge.other_config = {NO_IN_BAND: "true"}
     bridge.external_ids = {BRIDGE_MARK: "true", USE_MARK: f"secure {NO_IN_BAND}"}
-    switch.root.addvalue("bridges", bridge.uuid)
+    switch.require_root().addvalue("bridges", bridge.uuid)
 
 
 # -- what it was before ------------------------------------------------------------------------------
 
 
-def _before(row: Any) -> str:
+def _before(row: BridgeRow) -> str:
     """Return what `release` gives back: `fail_mode`, and whether `NO_IN_BAND` was set."""
-    words = [one(row, "fail_mode") or "none"]
-    if pairs(row, "other_config").get(NO_IN_BAND) == "true":
+    words = [one(row, BridgeRow.fail_mode) or "none"]
+    if pairs(row, BridgeRow.other_config).get(NO_IN_BAND) == "true":
         words.append(NO_IN_BAND)
     return " ".join(words)
 
 
-def may_release(switch: SwitchReplica, row: Any) -> bool:
+def may_release(switch: SwitchReplica, row: BridgeRow) -> bool:
     """Return whether the bridge can be what it was before: as a plain switch it would join its VIFs."""
-    return not any(map(is_vif, switch.interfaces_of(one(row, "name"))))
+    return not any(map(is_vif, switch.interfaces_of(one(row, BridgeRow.name))))
 
 
-def release(row: Any, *, is_whole: bool = True) -> None:
+def release(row: BridgeRow, *, is_whole: bool = True) -> None:
     """Make the bridge what it was before, in its *row*'s transaction; else take off the mark alone."""
-    fail_mode, *others = pairs(row, "external_ids")[USE_MARK].split() or ["secure"]
+    fail_mode, *others = pairs(row, BridgeRow.external_ids)[USE_MARK].split() or ["secure"]
     if is_whole:
         row.fail_mode = [] if fail_mode == "none" else [fail_mode]
         if NO_IN_BAND not in others:

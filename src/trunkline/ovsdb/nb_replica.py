@@ -16,53 +16,10 @@ from trunkline.core.model import Port
 from trunkline.northbound.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Carried, Interest
+from trunkline.ovsdb.nb_row import ROWS, ChassisRow, GlobalRow, NetworkRow, PortRow, Rows
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
+from trunkline.ovsdb.row import columns
 from trunkline.ovsdb.value import network_of, port_of
-
-_COLUMNS = {
-    "NB_Global": ["nb_cfg", "identity", "external_ids"],
-    "Network": [
-        "name",
-        "unique_key",
-        "network_type",
-        "physical_network",
-        "segmentation_id",
-        "mtu",
-        "unknown_unicast",
-        "remote_ports",
-        "vlan_transparent",
-    ],
-    "Port": [
-        "name",
-        "unique_key",
-        "network",
-        "mac",
-        "addresses",
-        "enabled",
-        "port_security",
-        "allowed_address_pairs",
-        "unknown_macs",
-        "requested_chassis",
-        "chassis",
-        "up",
-        "parent",
-        "parent_vlan",
-        "options",
-    ],
-    "Chassis": [
-        "name",
-        "hostname",
-        "host",
-        "claims",
-        "denied",
-        "bridge_mappings",
-        "nb_cfg",
-        "nb_cfg_timestamp",
-        "version",
-        "faults",
-    ],
-}
-
 
 _OPTIONAL = {
     ("NB_Global", "identity"),
@@ -126,8 +83,12 @@ class NorthboundReplica(Replica):
     are other values that it had for that.
     """
 
+    rows: Rows
+
     def __init__(self, remotes: str, chassis: str, host: str = "", former_hosts: Iterable[str] = ()) -> None:
-        super().__init__(remotes, schema(), _COLUMNS, optional=_OPTIONAL)
+        super().__init__(
+            remotes, schema(), {table: columns(kind) for table, kind in ROWS.items()}, optional=_OPTIONAL
+        )
         self.chassis = chassis
         self.host = host
         self._former_hosts = set(former_hosts)
@@ -151,7 +112,7 @@ class NorthboundReplica(Replica):
     def nb_cfg(self) -> int | None:
         """The number of the latest request to report, None while it is not known."""
         for row in self.rows("NB_Global").values():
-            return int(one(row, "nb_cfg"))
+            return one(row, GlobalRow.nb_cfg)
         return None
 
     @property
@@ -162,7 +123,11 @@ class NorthboundReplica(Replica):
         among its `external_ids`, or goes by its `NB_Global` row's UUID.
         """
         for row_id, row in self.rows("NB_Global").items():
-            return one(row, IDENTITY) or pairs(row, "external_ids").get(IDENTITY) or str(row_id)
+            return (
+                one(row, GlobalRow.identity)
+                or pairs(row, GlobalRow.external_ids).get(IDENTITY)
+                or str(row_id)
+            )
         return None
 
     @property
@@ -177,7 +142,7 @@ class NorthboundReplica(Replica):
     def reported_nb_cfg(self) -> int | None:
         """The number that this chassis reported last, None where it has no row."""
         row = self._chassis_row()
-        return None if row is None else int(one(row, "nb_cfg"))
+        return None if row is None else one(row, ChassisRow.nb_cfg)
 
     @property
     def is_registered(self) -> bool:
@@ -197,23 +162,27 @@ class NorthboundReplica(Replica):
     def is_ours(self) -> bool:
         """Whether the row of this chassis is of this host, or of none, or not there."""
         row = self._chassis_row()
-        return row is None or one(row, "host") in {"", self.host, *self._former_hosts}
+        return row is None or one(row, ChassisRow.host) in {"", self.host, *self._former_hosts}
 
     @property
     def claims(self) -> Claims:
         """Which other hosts ask to be this chassis."""
         row = self._chassis_row()
-        return Claims({}, frozenset()) if row is None else Claims(pairs(row, "claims"), every(row, "denied"))
+        return (
+            Claims({}, frozenset())
+            if row is None
+            else Claims(pairs(row, ChassisRow.claims), every(row, ChassisRow.denied))
+        )
 
     @property
     def hostname(self) -> str:
         """The name, for people, of the host that the row of this chassis is of."""
         row = self._chassis_row()
-        return "" if row is None else str(one(row, "hostname"))
+        return "" if row is None else one(row, ChassisRow.hostname)
 
-    def _chassis_row(self) -> Any:
+    def _chassis_row(self) -> ChassisRow | None:
         for row in self.rows("Chassis").values():
-            if one(row, "name") == self.chassis:
+            if one(row, ChassisRow.name) == self.chassis:
                 return row
         return None
 
@@ -227,14 +196,14 @@ class NorthboundReplica(Replica):
         for network_id in touched["Network"]:
             changes.networks[network_id] = network = self._value(network_id, "Network", "network", network_of)
             row = self.rows("Network").get(network_id)
-            is_explicit = row is not None and one(row, "remote_ports") != "learned"
+            is_explicit = row is not None and one(row, NetworkRow.remote_ports) != "learned"
             whole = network.physnet if network is not None and network.is_open else None
             self._interest.take_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in touched["Port"]:
             changes.ports[port_id] = port = self._value(port_id, "Port", "port", port_of)
             # A port that makes no sense counts as gone for all but what is asked for.
-            row = self.rows("Port").get(port_id) if port is None else None
-            self._interest.take_port(port_id, _carried(row) if port is None else _carried_by(port))
+            port_row = self.rows("Port").get(port_id) if port is None else None
+            self._interest.take_port(port_id, _carried(port_row) if port is None else _carried_by(port))
         return changes
 
     def _value(self, row_id: UUID, table: str, noun: str, convert: Any) -> Any:
@@ -247,7 +216,7 @@ class NorthboundReplica(Replica):
         try:
             return convert(row)
         except TrunklineError as error:
-            name = f"{noun} {one(row, 'name')}"
+            name = f"{noun} {one(row, PortRow.name)}"
             self._fault_name_by_id[row_id] = name
             self.row_faults[name] = str(error)
             return None
@@ -309,7 +278,11 @@ class NorthboundReplica(Replica):
         row = self.rows("Port").get(port_id)
         if row is None:
             return False
-        named = (one(row, "chassis"), one(row, "requested_chassis"), pairs(row, "options").get(FIRST_CHASSIS))
+        named = (
+            one(row, PortRow.chassis),
+            one(row, PortRow.requested_chassis),
+            pairs(row, PortRow.options).get(FIRST_CHASSIS),
+        )
         return self.chassis in named
 
     def outcome(self) -> Outcome | None:
@@ -342,7 +315,7 @@ class NorthboundReplica(Replica):
             row.name = self.chassis
             current: dict[str, Any] = {}
         else:
-            current = {column: getattr(row, column) for column in _COLUMNS["Chassis"]}
+            current = {column: getattr(row, column) for column in columns(ChassisRow)}
         wanted: dict[str, Any] = {
             "host": self.host,
             "hostname": report.hostname,
@@ -370,9 +343,9 @@ class NorthboundReplica(Replica):
         if row is not None:
             for column in ("host", "claims", "denied"):
                 row.verify(column)
-            if pairs(row, "claims") != claims.hostname_by_host:
+            if pairs(row, ChassisRow.claims) != claims.hostname_by_host:
                 row.claims = claims.hostname_by_host
-            if every(row, "denied") != claims.denied:
+            if every(row, ChassisRow.denied) != claims.denied:
                 row.denied = sorted(claims.denied)
             if claims.holder is not None:
                 row.host = claims.holder
@@ -383,9 +356,9 @@ class NorthboundReplica(Replica):
         if row is None:
             return
         row.verify("chassis")
-        if one(row, "chassis") != binding.chassis:
+        if one(row, PortRow.chassis) != binding.chassis:
             row.chassis = [] if binding.chassis is None else [binding.chassis]
-        if bool(one(row, "up")) != binding.is_up:
+        if bool(one(row, PortRow.up)) != binding.is_up:
             row.up = [binding.is_up]
 
     def is_reported(self, report: Report) -> bool:
@@ -393,18 +366,18 @@ class NorthboundReplica(Replica):
         row = self._chassis_row()
         return (
             row is not None
-            and (one(row, "host") == self.host or self.lacks("Chassis", "host"))
-            and one(row, "hostname") == report.hostname
-            and one(row, "version") == report.version
-            and pairs(row, "bridge_mappings") == report.bridge_mappings
-            and report.faults in (None, pairs(row, "faults"))
-            and report.nb_cfg in (None, one(row, "nb_cfg"))
+            and (one(row, ChassisRow.host) == self.host or self.lacks("Chassis", "host"))
+            and one(row, ChassisRow.hostname) == report.hostname
+            and one(row, ChassisRow.version) == report.version
+            and pairs(row, ChassisRow.bridge_mappings) == report.bridge_mappings
+            and report.faults in (None, pairs(row, ChassisRow.faults))
+            and report.nb_cfg in (None, one(row, ChassisRow.nb_cfg))
         )
 
     def binding(self, port_id: UUID) -> Binding | None:
         """Return who holds the port according to the database, None where it has no such row."""
         row = self.rows("Port").get(port_id)
-        return None if row is None else Binding(one(row, "chassis"), bool(one(row, "up")))
+        return None if row is None else Binding(one(row, PortRow.chassis), bool(one(row, PortRow.up)))
 
     def rename(self, chassis: str) -> None:
         """Have the row of *chassis*, in place of the present one's, be the one to report in, and withdraw."""
@@ -434,11 +407,11 @@ class NorthboundReplica(Replica):
         self.commit(transaction)
 
 
-def _carried(row: Any) -> Carried | None:
+def _carried(row: PortRow | None) -> Carried | None:
     if row is None:
         return None
-    name = str(one(row, "name"))
-    return Carried(one(row, "parent") or name, name, one(row, "network"))
+    name = one(row, PortRow.name)
+    return Carried(one(row, PortRow.parent) or name, name, one(row, PortRow.network))
 
 
 def _carried_by(port: Port) -> Carried:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.vswitch import PHYSNET_MARK, SwitchReplica, link_fault, ofport_of
+from trunkline.ovsdb.switch_row import PHYSNET_MARK, InterfaceRow, PortRow
+from trunkline.ovsdb.vswitch import SwitchReplica, link_fault, ofport_of
 
 GUEST_TYPES = frozenset({"internal", "tap", "dpdkvhostuser", "dpdkvhostuserclient"})
 """The interface types behind which there is this host itself, or a VM (ovs-vswitchd.conf.db(5), `type`)."""
@@ -41,47 +42,56 @@ def nics(switch: SwitchReplica, bridge: str) -> list[Nic]:
     """
     found: dict[bool, list[Nic]] = {True: [], False: []}
     for port, interface in _interfaces(switch, bridge):
-        external_ids = pairs(interface, "external_ids")
-        if one(interface, "name") == bridge or PHYSNET_MARK in external_ids or "iface-id" in external_ids:
+        external_ids = pairs(interface, InterfaceRow.external_ids)
+        if (
+            one(interface, InterfaceRow.name) == bridge
+            or PHYSNET_MARK in external_ids
+            or "iface-id" in external_ids
+        ):
             continue
         is_guest = (
-            one(interface, "type") in GUEST_TYPES
-            or pairs(interface, "status").get("driver_name") in GUEST_DRIVERS
+            one(interface, InterfaceRow.type) in GUEST_TYPES
+            or pairs(interface, InterfaceRow.status).get("driver_name") in GUEST_DRIVERS
         )
         found[is_guest].append(_nic(switch, port, interface))
     return found[False] or found[True]
 
 
-def _interfaces(switch: SwitchReplica, bridge: str) -> Iterator[tuple[Any, Any]]:
+def _interfaces(switch: SwitchReplica, bridge: str) -> Iterator[tuple[PortRow, InterfaceRow]]:
     """Yield the interfaces of the bridge of that name, each with its port, by name."""
     pairs_ = []
     for port_id in switch.ports_of(bridge):
         port = switch.rows("Port").get(port_id)
-        for interface_id in every(port, "interfaces") if port is not None else ():
+        if port is None:
+            continue
+        for interface_id in every(port, PortRow.interfaces):
             interface = switch.rows("Interface").get(interface_id)
             if interface is not None:
                 pairs_.append((port, interface))
-    yield from sorted(pairs_, key=lambda pair: str(one(pair[1], "name")))
+    yield from sorted(pairs_, key=lambda pair: one(pair[1], InterfaceRow.name))
 
 
-def _nic(switch: SwitchReplica, port: Any, interface: Any) -> Nic:
+def _nic(switch: SwitchReplica, port: PortRow, interface: InterfaceRow) -> Nic:
     fault = link_fault(interface) or _lacp_fault(port, interface)
-    if ofport_of(interface) is None and (one(interface, "ofport") is not None or switch.is_idle):
-        fault = f"cannot be used: {one(interface, 'error') or 'it has no OpenFlow port'}"
-    return Nic(one(interface, "name"), one(interface, "mtu"), _vlan_ids(port), fault)
+    if ofport_of(interface) is None and (one(interface, InterfaceRow.ofport) is not None or switch.is_idle):
+        fault = f"cannot be used: {one(interface, InterfaceRow.error) or 'it has no OpenFlow port'}"
+    return Nic(one(interface, InterfaceRow.name), one(interface, InterfaceRow.mtu), _vlan_ids(port), fault)
 
 
-def _lacp_fault(port: Any, interface: Any) -> str | None:
+def _lacp_fault(port: PortRow, interface: InterfaceRow) -> str | None:
     """Return why a bond that negotiates does not use the interface, None where it does or is no such bond."""
-    is_negotiated = one(port, "lacp") in ("active", "passive") and one(interface, "lacp_current") is False
-    if not is_negotiated or pairs(port, "other_config").get("lacp-fallback-ab") == "true":
+    is_negotiated = (
+        one(port, PortRow.lacp) in ("active", "passive")
+        and one(interface, InterfaceRow.lacp_current) is False
+    )
+    if not is_negotiated or pairs(port, PortRow.other_config).get("lacp-fallback-ab") == "true":
         return None
     return "has no LACP partner; see to the port of the switch at its other end"
 
 
-def _vlan_ids(port: Any) -> frozenset[int] | None:
+def _vlan_ids(port: PortRow) -> frozenset[int] | None:
     """Return the VLANs that the port carries (ovs-vswitchd.conf.db(5), `vlan_mode`)."""
-    tag, trunks, mode = one(port, "tag"), every(port, "trunks"), one(port, "vlan_mode")
+    tag, trunks, mode = one(port, PortRow.tag), every(port, PortRow.trunks), one(port, PortRow.vlan_mode)
     if mode in ("access", "dot1q-tunnel") or (mode is None and tag is not None):
         return frozenset({tag or 0})
     if not trunks:

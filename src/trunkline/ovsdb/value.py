@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trunkline.core.address import AddressError, mac_text, parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED, AllowedPair, Network, Port
 from trunkline.northbound.port_option import option_fault
 from trunkline.northbound.schema import ALLOW_DUPLICATE_IP, ANNOUNCE, CONTROL_FRAMES
 from trunkline.ovsdb.datum import every, one, pairs, several
+from trunkline.ovsdb.nb_row import NetworkRow, PortRow
 
 _MAX_VLAN_ID, _MAX_NETWORK_KEY, _MAX_PORT_KEY = 4094, (1 << 24) - 1, (1 << 32) - 1
 """What the pipeline has room for. Our schema lets no other value in; that of another program may."""
@@ -19,39 +18,40 @@ class RowError(TrunklineError):
     """A row that the schema allows and that makes no sense all the same."""
 
 
-def network_of(row: Any) -> Network:
+def network_of(row: NetworkRow) -> Network:
     """Return the network that *row* says; raise RowError where it contradicts itself."""
-    kind, vlan_id = one(row, "network_type"), one(row, "segmentation_id")
+    kind, vlan_id = one(row, NetworkRow.network_type), one(row, NetworkRow.segmentation_id)
     is_vlan = kind == "vlan"
     if kind not in ("vlan", "flat"):
         raise RowError(f"its type is {kind!r}; set it to vlan or flat")
     _check_range("segmentation_id", vlan_id, _MAX_VLAN_ID)
-    _check_range("unique_key", one(row, "unique_key"), _MAX_NETWORK_KEY)
+    _check_range("unique_key", one(row, NetworkRow.unique_key), _MAX_NETWORK_KEY)
     if is_vlan and vlan_id is None:
         raise RowError("it is of type vlan and has no segmentation_id; set one of 1-4094")
     if not is_vlan and vlan_id is not None:
         raise RowError(f"it is flat and has segmentation_id {vlan_id}; clear it, or set the type to vlan")
     return Network(
         id=row.uuid,
-        name=one(row, "name"),
-        key=one(row, "unique_key"),
-        physnet=one(row, "physical_network"),
+        name=one(row, NetworkRow.name),
+        key=one(row, NetworkRow.unique_key),
+        physnet=one(row, NetworkRow.physical_network),
         vlan_id=vlan_id,
-        mtu=one(row, "mtu"),
-        floods_unknown=one(row, "unknown_unicast") != "drop",
-        learns_remote_ports=one(row, "remote_ports") == "learned",
-        is_transparent=one(row, "vlan_transparent"),
+        mtu=one(row, NetworkRow.mtu),
+        floods_unknown=one(row, NetworkRow.unknown_unicast) != "drop",
+        learns_remote_ports=one(row, NetworkRow.remote_ports) == "learned",
+        is_transparent=one(row, NetworkRow.vlan_transparent),
     )
 
 
 _PORT_VALUES = (
-    *("name", "unique_key", "network", "mac", "enabled", "port_security", "unknown_macs"),
-    *("requested_chassis", "chassis", "up", "parent", "parent_vlan"),
+    *(PortRow.name, PortRow.unique_key, PortRow.network, PortRow.mac),
+    *(PortRow.enabled, PortRow.port_security, PortRow.unknown_macs),
+    *(PortRow.requested_chassis, PortRow.chassis, PortRow.up, PortRow.parent, PortRow.parent_vlan),
 )
 """The columns of a port that hold one value; a chassis reads 10,000 of them when it starts."""
 
 
-def port_of(row: Any) -> Port:
+def port_of(row: PortRow) -> Port:
     """Return the port that *row* says.
 
     Raises:
@@ -62,8 +62,8 @@ def port_of(row: Any) -> Port:
     requested, chassis, is_up, parent, parent_vlan = values[7:]
     _check_range("unique_key", key, _MAX_PORT_KEY)
     _check_range("parent_vlan", parent_vlan, _MAX_VLAN_ID)
-    options = pairs(row, "options")
-    addresses, allowed = every(row, "addresses"), every(row, "allowed_address_pairs")
+    options = pairs(row, PortRow.options)
+    addresses, allowed = every(row, PortRow.addresses), every(row, PortRow.allowed_address_pairs)
     chassis_names = tuple(name.strip() for name in (requested or "").split(",") if name.strip())
     for what, count, most in (
         ("addresses", len(addresses), MAX_ADDRESSES),

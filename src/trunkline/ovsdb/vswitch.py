@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, overload
 from uuid import UUID, uuid4
 
 from trunkline.core.index import Index
@@ -11,6 +11,21 @@ from trunkline.core.model import Vif
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
+from trunkline.ovsdb.row import columns
+from trunkline.ovsdb.switch_row import (
+    MTU_MARK,
+    PHYSNET_MARK,
+    RESTORE_WAIT,
+    ROWS,
+    SCHEMA,
+    USE_MARK,
+    BridgeRow,
+    InterfaceRow,
+    PortRow,
+    RootRow,
+    Rows,
+    SslRow,
+)
 
 LOCK = "trunkline_agent"
 """The lock of the switch's database that is held by who works on that switch: one agent at a time.
@@ -18,107 +33,12 @@ LOCK = "trunkline_agent"
 Its name has to be an identifier (RFC 7047 section 3.1, `<id>`).
 """
 
-NB_IDENTITY = "trunkline-nb-identity"
-"""The key of the `Open_vSwitch` row's `external_ids` that names the northbound which this chassis obeys."""
-
-PHYSNET_MARK = "trunkline-physnet"
-"""The key of `external_ids` that marks a patch port as ours, and says for which physical network."""
-
-USE_MARK = "trunkline-before"
-"""The key of a bridge's `external_ids` that marks the integration bridge, and says what it was before."""
-
-MTU_MARK = "trunkline-mtu"
-"""The key of a VIF's `external_ids` that says which MTU the agent has requested for it."""
-
-
-RESTORE_WAIT = "flow-restore-wait"
-"""The key of `other_config` by which an ovs-vswitchd that starts forwards nothing until it goes."""
-
 LINKLESS_TYPES = frozenset({"internal", "tap", "patch", "dpdkvhostuser", "dpdkvhostuserclient"})
 """The types of interfaces whose link says nothing of whether frames pass.
 
 One that is moved to another namespace is shown as down there, and a vhost-user one has a link only once the
 guest's driver runs, which Nova starts when the port is up.
 """
-
-
-def _optional(key: str) -> dict[str, Any]:
-    return {"type": {"key": key, "min": 0, "max": 1}}
-
-
-def _references(table: str) -> dict[str, Any]:
-    return {"type": {"key": {"type": "uuid", "refTable": table}, "min": 0, "max": "unlimited"}}
-
-
-_MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
-_STRING = {"type": "string"}
-_BOOLEAN = {"type": "boolean"}
-_VALUES = {"type": {"key": "string", "min": 0, "max": "unlimited"}}
-_VLANS = {"type": {"key": "integer", "min": 0, "max": 4096}}
-
-_SCHEMA: dict[str, Any] = {
-    "name": "Open_vSwitch",
-    "version": "8.0.0",
-    "tables": {
-        "Open_vSwitch": {
-            "isRoot": True,
-            "columns": {
-                "bridges": _references("Bridge"),
-                "external_ids": _MAP,
-                "other_config": _MAP,
-                "next_cfg": {"type": "integer"},
-                "cur_cfg": {"type": "integer"},
-                "ssl": {"type": {"key": {"type": "uuid", "refTable": "SSL"}, "min": 0, "max": 1}},
-            },
-        },
-        "Bridge": {
-            "columns": {
-                "name": _STRING,
-                "ports": _references("Port"),
-                "fail_mode": _optional("string"),
-                "protocols": _VALUES,
-                "stp_enable": _BOOLEAN,
-                "rstp_enable": _BOOLEAN,
-                "datapath_type": _STRING,
-                "datapath_id": _optional("string"),
-                "other_config": _MAP,
-                "external_ids": _MAP,
-            },
-        },
-        "Port": {
-            "columns": {
-                "name": _STRING,
-                "interfaces": _references("Interface"),
-                "vlan_mode": _optional("string"),
-                "tag": _optional("integer"),
-                "trunks": _VLANS,
-                "cvlans": _VLANS,
-                "protected": _BOOLEAN,
-                "lacp": _optional("string"),
-                "other_config": _MAP,
-                "external_ids": _MAP,
-            },
-        },
-        "Interface": {
-            "columns": {
-                "name": _STRING,
-                "type": _STRING,
-                "options": _MAP,
-                "ofport": _optional("integer"),
-                "error": _optional("string"),
-                "admin_state": _optional("string"),
-                "link_state": _optional("string"),
-                "lacp_current": _optional("boolean"),
-                "status": _MAP,
-                "mtu": _optional("integer"),
-                "mtu_request": _optional("integer"),
-                "external_ids": _MAP,
-            },
-        },
-        "SSL": {"columns": {"private_key": _STRING, "certificate": _STRING, "ca_cert": _STRING}},
-    },
-}
-"""The part of the schema vswitch.ovsschema that the agent reads or writes (ovs-vswitchd.conf.db(5))."""
 
 
 @dataclass
@@ -136,11 +56,13 @@ class SwitchReplica(Replica):
     It reads the VIFs of the integration bridge named by `watch`; what is written is `trunkline.ovsdb.wiring`.
     """
 
+    rows: Rows
+
     def __init__(self, remote: str) -> None:
         super().__init__(
             remote,
-            _SCHEMA,
-            {table: list(spec["columns"]) for table, spec in _SCHEMA["tables"].items()},
+            SCHEMA,
+            {table: columns(kind) for table, kind in ROWS.items()},
             LOCK,
         )
         self.bridge = ""
@@ -170,7 +92,7 @@ class SwitchReplica(Replica):
     @property
     def external_ids(self) -> dict[str, str]:
         """The `external_ids` of the `Open_vSwitch` row: the chassis settings."""
-        return {} if self.root is None else pairs(self.root, "external_ids")
+        return {} if self.root is None else pairs(self.root, RootRow.external_ids)
 
     @property
     def instance(self) -> str:
@@ -184,28 +106,32 @@ class SwitchReplica(Replica):
     @property
     def tls(self) -> Tls | None:
         """The files of `ovs-vsctl set-ssl`, None where there are none."""
-        ssl_id = None if self.root is None else one(self.root, "ssl")
+        ssl_id = None if self.root is None else one(self.root, RootRow.ssl)
         row = None if ssl_id is None else self.rows("SSL").get(ssl_id)
         if row is None:
             return None
-        return Tls(one(row, "private_key"), one(row, "certificate"), one(row, "ca_cert"))
+        return Tls(one(row, SslRow.private_key), one(row, SslRow.certificate), one(row, SslRow.ca_cert))
 
     @property
-    def root(self) -> Any:
+    def root(self) -> RootRow | None:
         """The `Open_vSwitch` row, None before it is read."""
         for row in self.rows("Open_vSwitch").values():
             return row
         return None
 
+    def require_root(self) -> RootRow:
+        """Return the `Open_vSwitch` row, to be written; it is there once the database is read."""
+        return next(iter(self.rows("Open_vSwitch").values()))
+
     @property
     def is_idle(self) -> bool:
         """Whether ovs-vswitchd has acted upon all that anybody wrote and wants to know of."""
-        return self.root is not None and one(self.root, "cur_cfg") >= one(self.root, "next_cfg")
+        return self.root is not None and one(self.root, RootRow.cur_cfg) >= one(self.root, RootRow.next_cfg)
 
     @property
     def waits_for_flows(self) -> bool:
         """Whether the database tells an ovs-vswitchd that starts to forward nothing yet."""
-        return self.root is not None and pairs(self.root, "other_config").get(RESTORE_WAIT) == "true"
+        return self.root is not None and pairs(self.root, RootRow.other_config).get(RESTORE_WAIT) == "true"
 
     @property
     def is_realized(self) -> bool:
@@ -217,7 +143,7 @@ class SwitchReplica(Replica):
         root = self.root
         if root is None or self.is_writing or self.is_to_be_called:
             return False
-        return bool(one(root, "cur_cfg") >= min(self._awaited_cfg, one(root, "next_cfg")))
+        return bool(one(root, RootRow.cur_cfg) >= min(self._awaited_cfg, one(root, RootRow.next_cfg)))
 
     @property
     def is_to_be_called(self) -> bool:
@@ -226,7 +152,7 @@ class SwitchReplica(Replica):
 
     def commit(self, transaction: Any) -> None:
         """Send *transaction*, and let `is_realized` tell when ovs-vswitchd has acted upon it."""
-        self.root.increment("next_cfg")
+        self.require_root().increment("next_cfg")
         super().commit(transaction)
 
     def outcome(self) -> Outcome | None:
@@ -243,14 +169,15 @@ class SwitchReplica(Replica):
 
     def call(self) -> None:
         """Have the next `commit` count, whatever else it changes, so that ovs-vswitchd answers for it."""
-        self.root.next_cfg = one(self.root, "next_cfg") + 1
+        root = self.require_root()
+        root.next_cfg = one(root, RootRow.next_cfg) + 1
 
     def _note_root(self) -> None:
         """Notice that the database was replaced: its row is another one, or counts from further back."""
         root = self.root
         if root is None:
             return
-        now = (root.uuid, one(root, "next_cfg"))
+        now = (root.uuid, one(root, RootRow.next_cfg))
         if self._seen is not None and (now[0] != self._seen[0] or now[1] < self._seen[1]):
             self.is_replaced, self._is_called = True, False
         self._seen = now
@@ -258,12 +185,18 @@ class SwitchReplica(Replica):
 
     # -- rows --------------------------------------------------------------------------------------
 
+    @overload
+    def row(self, table: Literal["Bridge"], name: str) -> BridgeRow | None: ...
+    @overload
+    def row(self, table: Literal["Port"], name: str) -> PortRow | None: ...
+    @overload
+    def row(self, table: Literal["Interface"], name: str) -> InterfaceRow | None: ...
     def row(self, table: str, name: str) -> Any:
         """Return the row of *table* with that name, None where there is none."""
         row_id = self._id_by_name[table].get(name)
         return None if row_id is None else self.rows(table).get(row_id)
 
-    def bridge_of(self, port_id: UUID) -> Any:
+    def bridge_of(self, port_id: UUID) -> BridgeRow | None:
         """Return the bridge that holds the port with *port_id*, None where none does."""
         for bridge_id, port_ids in self._ports_by_bridge.items():
             if port_id in port_ids:
@@ -274,12 +207,12 @@ class SwitchReplica(Replica):
         """Return the port that holds the interface with *interface_id*, None where none does."""
         return self._port_id_by_interface.get(interface_id)
 
-    def interfaces_of(self, bridge: str) -> list[Any]:
+    def interfaces_of(self, bridge: str) -> list[InterfaceRow]:
         """Return the interfaces of the bridge of that name that are known."""
         ids = (id_ for port in self.ports_of(bridge) for id_ in self._interfaces_by_port.get(port, ()))
         return [row for row in map(self.rows("Interface").get, ids) if row is not None]
 
-    def vif_rows(self, iface_id: str) -> list[Any]:
+    def vif_rows(self, iface_id: str) -> list[InterfaceRow]:
         """Return the interfaces of the watched bridge that carry *iface_id*."""
         return [self.rows("Interface")[id_] for id_ in self._interfaces_by_iface_id[iface_id]]
 
@@ -328,7 +261,7 @@ class SwitchReplica(Replica):
         if old is not None and ids.get(old) == row_id:
             del ids[old]
         if row is not None:
-            name = one(row, "name")
+            name = one(row, BridgeRow.name)
             ids[name] = row_id
             self._name_by_id[row_id] = name
 
@@ -336,12 +269,12 @@ class SwitchReplica(Replica):
         """Keep the ports of a bridge; return the interfaces that came to it or left it."""
         row = self.rows("Bridge").get(bridge_id)
         old = self._ports_by_bridge.pop(bridge_id, frozenset())
-        new = frozenset() if row is None else every(row, "ports")
+        new = frozenset() if row is None else every(row, BridgeRow.ports)
         self.used_bridges.pop(bridge_id, None)
         if row is not None:
             self._ports_by_bridge[bridge_id] = new
-            if USE_MARK in pairs(row, "external_ids"):
-                self.used_bridges[bridge_id] = one(row, "name")
+            if USE_MARK in pairs(row, BridgeRow.external_ids):
+                self.used_bridges[bridge_id] = one(row, BridgeRow.name)
         return {id_ for port_id in old ^ new for id_ in self._interfaces_by_port.get(port_id, frozenset())}
 
     def ports_of(self, bridge: str) -> frozenset[UUID]:
@@ -353,11 +286,11 @@ class SwitchReplica(Replica):
         """Keep the interfaces of a port; return those whose bridge may have changed by it."""
         row = self.rows("Port").get(port_id)
         old = self._interfaces_by_port.pop(port_id, frozenset())
-        new = frozenset() if row is None else every(row, "interfaces")
+        new = frozenset() if row is None else every(row, PortRow.interfaces)
         self.marked_port_ids.discard(port_id)
         if row is not None:
             self._interfaces_by_port[port_id] = new
-            if PHYSNET_MARK in pairs(row, "external_ids"):
+            if PHYSNET_MARK in pairs(row, PortRow.external_ids):
                 self.marked_port_ids.add(port_id)
         for interface_id in old - new:
             self._port_id_by_interface.pop(interface_id, None)
@@ -372,7 +305,7 @@ class SwitchReplica(Replica):
         external_ids: dict[str, str] = {}
         if row is not None and self._port_id_by_interface.get(interface_id) in self.ports_of(self.bridge):
             # Empty is as good as absent: no port has that name, and the northbound refuses to look for one.
-            external_ids = pairs(row, "external_ids")
+            external_ids = pairs(row, InterfaceRow.external_ids)
             new = external_ids.get("iface-id") or None
         is_sized = new is not None and MTU_MARK in external_ids
         (self._sized_interfaces.add if is_sized else self._sized_interfaces.discard)(interface_id)
@@ -385,13 +318,19 @@ class SwitchReplica(Replica):
     def _is_wiring(self, interface_id: UUID) -> bool:
         """Whether the interface may be an uplink's: anything but a VIF."""
         row = self.rows("Interface").get(interface_id)
-        return row is None or "iface-id" not in pairs(row, "external_ids")
+        return row is None or "iface-id" not in pairs(row, InterfaceRow.external_ids)
 
     def _vifs(self, iface_id: str) -> tuple[Vif, ...]:
         """Return the VIFs with *iface_id*, the used one first; that stays the same as long as it works."""
         used_id = self._used_by_iface_id.get(iface_id)
         vif_by_id = {
-            row.uuid: Vif(iface_id, one(row, "name"), ofport_of(row), one(row, "error"), link_fault(row))
+            row.uuid: Vif(
+                iface_id,
+                one(row, InterfaceRow.name),
+                ofport_of(row),
+                one(row, InterfaceRow.error),
+                link_fault(row),
+            )
             for row in self.vif_rows(iface_id)
         }
 
@@ -416,18 +355,18 @@ class SwitchReplica(Replica):
         return SwitchChanges(vifs={iface_id: self._vifs(iface_id)})
 
 
-def ofport_of(interface: Any) -> int | None:
+def ofport_of(interface: InterfaceRow) -> int | None:
     """Return the interface's OpenFlow port; -1 says that the switch could not add it."""
-    ofport = one(interface, "ofport")
+    ofport = one(interface, InterfaceRow.ofport)
     return ofport if ofport is not None and ofport > 0 else None
 
 
-def link_fault(interface: Any) -> str | None:
+def link_fault(interface: InterfaceRow) -> str | None:
     """Return why nothing passes the interface although the switch has it, None where its link is there."""
-    if one(interface, "type") in LINKLESS_TYPES:
+    if one(interface, InterfaceRow.type) in LINKLESS_TYPES:
         return None
-    if one(interface, "admin_state") == "down":
-        return f"is set down, or gone; run: ip link set {one(interface, 'name')} up"
-    if one(interface, "link_state") == "down":
+    if one(interface, InterfaceRow.admin_state) == "down":
+        return f"is set down, or gone; run: ip link set {one(interface, InterfaceRow.name)} up"
+    if one(interface, InterfaceRow.link_state) == "down":
         return "has no link; see to its other end"
     return None

@@ -10,7 +10,17 @@ from trunkline.core.model import Uplink
 from trunkline.ovsdb import integration_bridge, nic
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.integration_bridge import BRIDGE_MARK
-from trunkline.ovsdb.vswitch import MTU_MARK, NB_IDENTITY, PHYSNET_MARK, USE_MARK, SwitchReplica, ofport_of
+from trunkline.ovsdb.switch_row import (
+    MTU_MARK,
+    NB_IDENTITY,
+    PHYSNET_MARK,
+    USE_MARK,
+    BridgeRow,
+    InterfaceRow,
+    PortRow,
+    RootRow,
+)
+from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
 
 NO_VLAN = 4095
 """The VLAN id that stands alone in `trunks` to let nothing through: an empty column means every VLAN."""
@@ -144,8 +154,8 @@ def _pair_fault(switch: SwitchReplica, mapping: BridgeMapping, wiring: Wiring) -
         )
     for name in (mapping.inner, mapping.outer):
         end = switch.row("Interface", name)
-        if end is not None and one(end, "error"):
-            return f"{name}: {one(end, 'error')}"
+        if end is not None and one(end, InterfaceRow.error):
+            return f"{name}: {one(end, InterfaceRow.error)}"
         if end is not None and ofport_of(end) is None and switch.is_idle:
             return f"{name} has no OpenFlow port; see the log of ovs-vswitchd"
     return None
@@ -154,15 +164,15 @@ def _pair_fault(switch: SwitchReplica, mapping: BridgeMapping, wiring: Wiring) -
 def _datapath_type(switch: SwitchReplica, bridge: str) -> str:
     """Return the type of the bridge's datapath; ovs-vswitchd.conf.db(5) has `system` for none."""
     row = switch.row("Bridge", bridge)
-    return (one(row, "datapath_type") if row is not None else "") or "system"
+    return (one(row, BridgeRow.datapath_type) if row is not None else "") or "system"
 
 
 def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | None:
     """Return the VLAN ids that the provider bridge's patch port lets through now, None for every one."""
     port = switch.row("Port", mapping.outer)
-    if port is None or one(port, "vlan_mode") != "trunk" or not every(port, "trunks"):
+    if port is None or one(port, PortRow.vlan_mode) != "trunk" or not every(port, PortRow.trunks):
         return None
-    return every(port, "trunks") - {NO_VLAN}
+    return every(port, PortRow.trunks) - {NO_VLAN}
 
 
 def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
@@ -197,8 +207,11 @@ def _mapping_fault(switch: SwitchReplica, mapping: BridgeMapping, wiring: Wiring
     return None
 
 
-def _is_patched(interface: Any, end: _End) -> bool:
-    return one(interface, "type") == "patch" and pairs(interface, "options").get("peer") == end.peer
+def _is_patched(interface: InterfaceRow, end: _End) -> bool:
+    return (
+        one(interface, InterfaceRow.type) == "patch"
+        and pairs(interface, InterfaceRow.options).get("peer") == end.peer
+    )
 
 
 def _unfit(switch: SwitchReplica, wiring: Wiring) -> Iterator[_End]:
@@ -213,23 +226,23 @@ def _is_fit(switch: SwitchReplica, end: _End) -> bool:
     return (
         port is not None
         and interface is not None
-        and pairs(port, "external_ids").get(PHYSNET_MARK) == end.physnet
+        and pairs(port, PortRow.external_ids).get(PHYSNET_MARK) == end.physnet
         and _is_patched(interface, end)
         and _vlans(port) == end.vlans
     )
 
 
-def _vlans(port: Any) -> _Vlans:
+def _vlans(port: PortRow) -> _Vlans:
     return _Vlans(
-        one(port, "vlan_mode"),
-        every(port, "trunks"),
-        one(port, "tag"),
-        every(port, "cvlans"),
-        bool(one(port, "protected")),
+        one(port, PortRow.vlan_mode),
+        every(port, PortRow.trunks),
+        one(port, PortRow.tag),
+        every(port, PortRow.cvlans),
+        bool(one(port, PortRow.protected)),
     )
 
 
-def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[Any, Any]]:
+def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[BridgeRow, PortRow]]:
     """Return the (bridge, port) rows of marked patch ports that the mappings do not ask for."""
     wanted = {
         (end.bridge, end.name)
@@ -242,45 +255,50 @@ def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[Any, Any]]:
         port, bridge = switch.rows("Port").get(port_id), switch.bridge_of(port_id)
         if port is None or bridge is None:
             continue
-        if (one(bridge, "name"), one(port, "name")) not in wanted:
+        if (one(bridge, BridgeRow.name), one(port, PortRow.name)) not in wanted:
             strays.append((bridge, port))
     return strays
 
 
-def _releasable(switch: SwitchReplica, wiring: Wiring) -> Iterator[Any]:
+def _releasable(switch: SwitchReplica, wiring: Wiring) -> Iterator[BridgeRow]:
     """Yield the rows of the bridges that can be what they were before the agent used them."""
     for name in wiring.released:
         row = switch.row("Bridge", name)
-        is_used = row is not None and USE_MARK in pairs(row, "external_ids")
-        if is_used and integration_bridge.may_release(switch, row):
+        if row is None or USE_MARK not in pairs(row, BridgeRow.external_ids):
+            continue
+        if integration_bridge.may_release(switch, row):
             yield row
 
 
-def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[Any, int | None]]:
+def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[InterfaceRow, int | None]]:
     """Yield the VIFs' interfaces whose requested MTU is not the wanted one, with that."""
     for iface_id, mtu in wiring.mtu_by_iface_id.items():
         for interface in switch.vif_rows(iface_id):
-            if one(interface, "type") in MTU_TYPES and not _is_sized(interface, mtu):
+            if one(interface, InterfaceRow.type) in MTU_TYPES and not _is_sized(interface, mtu):
                 yield interface, mtu
 
 
-def _is_sized(interface: Any, mtu: int | None) -> bool:
+def _is_sized(interface: InterfaceRow, mtu: int | None) -> bool:
     """Whether *mtu* is requested of the interface, and known as our request; None: none of ours is."""
-    mark = pairs(interface, "external_ids").get(MTU_MARK)
-    return mark is None if mtu is None else (one(interface, "mtu_request"), mark) == (mtu, str(mtu))
+    mark = pairs(interface, InterfaceRow.external_ids).get(MTU_MARK)
+    return (
+        mark is None if mtu is None else (one(interface, InterfaceRow.mtu_request), mark) == (mtu, str(mtu))
+    )
 
 
-def _size(interface: Any, mtu: int | None) -> str:
+def _size(interface: InterfaceRow, mtu: int | None) -> str:
     """Request *mtu* of the interface, or take our request back; return that in words."""
     if mtu is not None:
         interface.mtu_request = [mtu]
         interface.setkey("external_ids", MTU_MARK, str(mtu))
-        return f"request MTU {mtu} of {one(interface, 'name')}"
+        return f"request MTU {mtu} of {one(interface, InterfaceRow.name)}"
     # Somebody else may have requested another one since.
-    if str(one(interface, "mtu_request")) == pairs(interface, "external_ids").get(MTU_MARK):
+    if str(one(interface, InterfaceRow.mtu_request)) == pairs(interface, InterfaceRow.external_ids).get(
+        MTU_MARK
+    ):
         interface.mtu_request = []
     interface.delkey("external_ids", MTU_MARK)
-    return f"request no MTU of {one(interface, 'name')}"
+    return f"request no MTU of {one(interface, InterfaceRow.name)}"
 
 
 def is_limited(switch: SwitchReplica) -> bool:
@@ -301,7 +319,7 @@ def limit_faults(switch: SwitchReplica) -> dict[str, str]:
 def _vlan_limit(switch: SwitchReplica) -> str:
     if switch.root is None:
         return VLAN_LIMIT
-    return pairs(switch.root, "other_config").get("vlan-limit", VLAN_LIMIT)
+    return pairs(switch.root, RootRow.other_config).get("vlan-limit", VLAN_LIMIT)
 
 
 # -- what should be ------------------------------------------------------------------------------------
@@ -338,18 +356,18 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     deeds += integration_bridge.amend(bridge)
     strays = _strays(switch, wiring)
     for stray_bridge, port in strays:
-        deeds.append(f"remove {one(port, 'name')}")
+        deeds.append(f"remove {one(port, PortRow.name)}")
         stray_bridge.delvalue("ports", port.uuid)
     for end in list(_unfit(switch, wiring)):
         deeds.append(f"set up {end.name}")
         _fit(switch, transaction, end)
     for left in list(_releasable(switch, wiring)):
-        deeds.append(f"release {one(left, 'name')}")
+        deeds.append(f"release {one(left, BridgeRow.name)}")
         integration_bridge.release(left)
     others = [_size(interface, mtu) for interface, mtu in list(_unsized(switch, wiring))]
     if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
         others.append(f"obey the northbound {wiring.nb_identity}")
-        switch.root.setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
+        switch.require_root().setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
     if switch.is_to_be_called:
         others.append("have the switch answer for a database that was replaced")
         switch.call()
@@ -362,7 +380,7 @@ def _limit(switch: SwitchReplica) -> list[str]:
     if is_limited(switch):
         return []
     was = _vlan_limit(switch)
-    switch.root.setkey("other_config", "vlan-limit", VLAN_LIMIT)
+    switch.require_root().setkey("other_config", "vlan-limit", VLAN_LIMIT)
     return [f"set vlan-limit to {VLAN_LIMIT}, from {was}"]
 
 
@@ -374,7 +392,9 @@ def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
         interface.name = port.name = end.name
         port.interfaces = [interface]
         interface.external_ids = port.external_ids = {PHYSNET_MARK: end.physnet}
-        switch.row("Bridge", end.bridge).addvalue("ports", port.uuid)
+        bridge = switch.row("Bridge", end.bridge)
+        assert bridge is not None, "a mapping to a bridge that is not there is a fault, and has no ends"
+        bridge.addvalue("ports", port.uuid)
     else:
         for row in (port, interface):
             row.setkey("external_ids", PHYSNET_MARK, end.physnet)
@@ -405,11 +425,12 @@ def unwire(switch: SwitchReplica, bridge: str) -> bool:
         row = switch.row("Bridge", name)
         if row is None:
             continue
-        is_created = BRIDGE_MARK in pairs(row, "external_ids")
-        if is_created and all(port.uuid in ours or port.name == name for port in row.ports):
+        is_created = BRIDGE_MARK in pairs(row, BridgeRow.external_ids)
+        others = map(switch.rows("Port").get, every(row, BridgeRow.ports) - ours)
+        if is_created and all(port is None or one(port, PortRow.name) == name for port in others):
             gone.add(name)
-            switch.root.delvalue("bridges", row.uuid)
-        elif USE_MARK in pairs(row, "external_ids"):
+            switch.require_root().delvalue("bridges", row.uuid)
+        elif USE_MARK in pairs(row, BridgeRow.external_ids):
             integration_bridge.release(row, is_whole=integration_bridge.may_release(switch, row))
     switch.commit(transaction)
     return bridge in gone
