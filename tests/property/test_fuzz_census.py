@@ -52,8 +52,16 @@ def test_a_switch_that_says_anything_is_asked_without_an_error(answer: bytes) ->
 
 
 def test_flows_are_counted_by_each_version() -> None:
-    for version, kind, at in ((1, 17, 20), (4, 19, 24), (5, 19, 24)):
-        payload = struct.pack(">HH", 2, 0).ljust(at, b"\0") + (77).to_bytes(4) + bytes(4)
+    count = (77).to_bytes(4)
+    # OpenFlow 1.5 lists statistics by their names (OXS), here the packets before the flows.
+    listed = bytes(2) + (28).to_bytes(2) + bytes.fromhex("80020a08") + bytes(8) + bytes.fromhex("80020604")
+    for version, kind, begin in (
+        (1, 17, bytes(16)),
+        (4, 19, bytes(20)),
+        (5, 19, bytes(20)),
+        (6, 19, bytes(4) + listed),
+    ):
+        payload = struct.pack(">HH", 2, 0) + begin + count + bytes(4)
         hello = struct.pack(">BBHI", version, 0, 8, 1)
         reply = struct.pack(">BBHI", version, kind, 8 + len(payload), 1) + payload
         assert asked(hello + reply) == 77

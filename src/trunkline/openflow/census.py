@@ -12,7 +12,8 @@ import ovs.stream
 from trunkline.openflow import message
 
 _V10 = 1
-_VERSIONS = (_V10, 3, 4, 5, 6)
+_V15 = 6
+_VERSIONS = (_V10, 3, 4, 5, _V15)
 """The wire versions that can be asked: 1.0, and 1.2 to 1.5, whose question is one."""
 
 _AGGREGATE = 2
@@ -21,6 +22,9 @@ _STATS_REQUEST = 16
 
 _BODY_V10 = struct.pack(">HHI36xBxH", _AGGREGATE, 0, 0x3FFFFF, 0xFF, 0xFFFF)
 _BODY = struct.pack(">HH4xB3xII4xQQHH4x", _AGGREGATE, 0, 0xFF, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0, 1, 4)
+
+_FLOW_COUNT = struct.pack(">HBB", 0x8002, 3 << 1, 4)
+"""The header of the flow count among the statistics of OpenFlow 1.5 (OXS, section 7.2.4.2 there)."""
 
 _MOST_BYTES = 1 << 16
 
@@ -98,8 +102,7 @@ class Census:
         elif kind == message.ERROR:
             self._end(None)
         elif kind == (_STATS_REQUEST + 1 if version == _V10 else message.MULTIPART_REPLY):
-            at = 20 if version == _V10 else 24
-            self._end(struct.unpack_from(">I", payload, at)[0] if len(payload) >= at + 4 else None)
+            self._end(_flow_count(version, payload))
 
     def _question(self, version: int) -> bool:
         if version == _V10:
@@ -116,6 +119,26 @@ class Census:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def _flow_count(version: int, payload: bytes) -> int | None:
+    """Return the flow count of an aggregate reply, None if it has none.
+
+    Up to OpenFlow 1.4 it has its place; since 1.5 it is one of a list of statistics.
+    """
+    at = _place_v15(payload) if version == _V15 else 20 if version == _V10 else 24
+    return struct.unpack_from(">I", payload, at)[0] if at is not None and len(payload) >= at + 4 else None
+
+
+def _place_v15(payload: bytes) -> int | None:
+    """Return where the flow count is, of a reply of OpenFlow 1.5; None if it is not there."""
+    at = 12
+    while len(payload) >= at + len(_FLOW_COUNT):
+        header = payload[at : at + len(_FLOW_COUNT)]
+        if header == _FLOW_COUNT:
+            return at + len(header)
+        at += len(header) + header[-1]
+    return None
 
 
 def _hello() -> bytes:
