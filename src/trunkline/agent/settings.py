@@ -10,8 +10,9 @@ from trunkline.core.spelling import meant
 from trunkline.host.unix_path import LONGEST_NAME
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb import integration_bridge
+from trunkline.ovsdb.patch_pair import BridgeMapping
 from trunkline.ovsdb.switch_row import NB_IDENTITY
-from trunkline.ovsdb.wiring import BridgeMapping, Wiring
+from trunkline.ovsdb.wiring import Wiring
 
 SYSTEM_ID = "system-id"
 NB = "trunkline-nb"

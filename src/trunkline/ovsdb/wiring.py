@@ -4,51 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from trunkline.core.model import Uplink
-from trunkline.ovsdb import integration_bridge, nic
+from trunkline.ovsdb import integration_bridge, mtu_request, nic, patch_pair
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.integration_bridge import BRIDGE_MARK
+from trunkline.ovsdb.patch_pair import NO_VLAN, BridgeMapping, End
 from trunkline.ovsdb.switch_row import (
-    MTU_MARK,
     NB_IDENTITY,
-    PHYSNET_MARK,
     USE_MARK,
     BridgeRow,
-    InterfaceRow,
     PortRow,
     RootRow,
 )
 from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
 
-NO_VLAN = 4095
-"""The VLAN id that stands alone in `trunks` to let nothing through: an empty column means every VLAN."""
-
-MTU_TYPES = frozenset(
-    {"", "system", "internal", "tap", "dummy", "dpdk", "dpdkvhostuser", "dpdkvhostuserclient", "afxdp"}
-)
-"""The interface types whose MTU can be requested (ovs-vswitchd.conf.db(5), `mtu_request`)."""
-
 VLAN_LIMIT = "1"
 """How many tags of a frame Open vSwitch may parse: docs/adr/0015-vlan-limit-is-one.md says why."""
-
-
-class BridgeMapping(NamedTuple):
-    """A bridge mapping: *physnet* is reached through the provider bridge named *bridge*."""
-
-    physnet: str
-    bridge: str
-
-    @property
-    def inner(self) -> str:
-        """The name of the patch port on the integration bridge."""
-        return f"int-{self.bridge}"
-
-    @property
-    def outer(self) -> str:
-        """The name of the patch port on the provider bridge."""
-        return f"phy-{self.bridge}"
 
 
 @dataclass(frozen=True)
@@ -74,40 +47,9 @@ class Wiring:
         """The mappings, the other way round."""
         return {mapping.bridge: mapping.physnet for mapping in self.mappings}
 
-
-class _Vlans(NamedTuple):
-    """The columns of a port that say which frames pass it where its bridge switches like any other."""
-
-    vlan_mode: str | None
-    trunks: frozenset[int]
-    tag: int | None = None
-    cvlans: frozenset[int] = frozenset()
-    protected: bool = False
-
-
-class _End(NamedTuple):
-    """One end of an uplink's patch pair; *trunks* None lets every VLAN through."""
-
-    bridge: str
-    name: str
-    peer: str
-    physnet: str
-    trunks: frozenset[int] | None
-
-    @property
-    def vlans(self) -> _Vlans:
-        """The columns that say so."""
-        if self.trunks is None:
-            return _Vlans(None, frozenset())
-        return _Vlans("trunk", self.trunks or frozenset({NO_VLAN}))
-
-
-def _ends(mapping: BridgeMapping, wiring: Wiring) -> tuple[_End, _End]:
-    trunks = wiring.trunks.get(mapping.physnet)
-    return (
-        _End(wiring.bridge, mapping.inner, mapping.outer, mapping.physnet, None),
-        _End(mapping.bridge, mapping.outer, mapping.inner, mapping.physnet, trunks),
-    )
+    def ends(self, mapping: BridgeMapping) -> tuple[End, End]:
+        """Return the ends of the patch pair of *mapping*."""
+        return patch_pair.ends(self.bridge, mapping, self.trunks.get(mapping.physnet))
 
 
 # -- what is -------------------------------------------------------------------------------------------
@@ -123,14 +65,14 @@ def uplinks(
     uplink_by_physnet: dict[str, Uplink] = {}
     faults: dict[str, str] = {}
     for mapping in wiring.mappings:
-        fault = _mapping_fault(switch, mapping, wiring)
+        fault = patch_pair.mapping_fault(switch, wiring.bridge, mapping)
         interface = switch.row("Interface", mapping.inner)
         if fault is None and interface is not None:
             ofport = ofport_of(interface)
             if ofport is not None:
                 uplink_by_physnet[mapping.physnet] = Uplink(mapping.physnet, mapping.bridge, ofport)
             ways = nic.nics(switch, mapping.bridge)
-            fault = _pair_fault(switch, mapping, wiring) or nic.fault(mapping.bridge, ways)
+            fault = patch_pair.pair_fault(switch, wiring.bridge, mapping) or nic.fault(mapping.bridge, ways)
             if fault is None and mapping.bridge in dropping:
                 fault = (
                     f"{mapping.bridge} is secure and has no flows, so it drops every frame; "
@@ -139,32 +81,6 @@ def uplinks(
         if fault is not None:
             faults[mapping.physnet] = fault
     return uplink_by_physnet, faults
-
-
-def _pair_fault(switch: SwitchReplica, mapping: BridgeMapping, wiring: Wiring) -> str | None:
-    """Return why nothing passes the patch pair, None where something does.
-
-    Where the ends are in different datapaths they have an ofport, and perhaps one of them an error.
-    """
-    here, there = (_datapath_type(switch, bridge) for bridge in (wiring.bridge, mapping.bridge))
-    if here != there:
-        return (
-            f"{mapping.bridge} is in datapath {there} and {wiring.bridge} in {here}, and no patch "
-            "port reaches from one to the other; give both bridges one datapath_type"
-        )
-    for name in (mapping.inner, mapping.outer):
-        end = switch.row("Interface", name)
-        if end is not None and one(end, InterfaceRow.error):
-            return f"{name}: {one(end, InterfaceRow.error)}"
-        if end is not None and ofport_of(end) is None and switch.is_idle:
-            return f"{name} has no OpenFlow port; see the log of ovs-vswitchd"
-    return None
-
-
-def _datapath_type(switch: SwitchReplica, bridge: str) -> str:
-    """Return the type of the bridge's datapath; ovs-vswitchd.conf.db(5) has `system` for none."""
-    row = switch.row("Bridge", bridge)
-    return (one(row, BridgeRow.datapath_type) if row is not None else "") or "system"
 
 
 def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | None:
@@ -183,7 +99,7 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
         and not any(True for _ in integration_bridge.amendments(bridge))
         and not _strays(switch, wiring)
         and not any(True for _ in _unfit(switch, wiring))
-        and not any(True for _ in _unsized(switch, wiring))
+        and not any(True for _ in mtu_request.pending(switch, wiring.mtu_by_iface_id))
         and is_limited(switch)
         and not switch.is_to_be_called
         and not any(True for _ in _releasable(switch, wiring))
@@ -191,55 +107,11 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
     )
 
 
-def _mapping_fault(switch: SwitchReplica, mapping: BridgeMapping, wiring: Wiring) -> str | None:
-    if mapping.bridge == wiring.bridge:
-        return f"{mapping.bridge} is the integration bridge; map {mapping.physnet} to a bridge of its own"
-    if switch.row("Bridge", mapping.bridge) is None:
-        return f"bridge {mapping.bridge} does not exist; create it, or correct trunkline-bridge-mappings"
-    for end in _ends(mapping, wiring):
-        interface = switch.row("Interface", end.name)
-        if interface is None:
-            continue
-        port_id = switch.port_id_of(interface.uuid)
-        is_ours = port_id in switch.marked_port_ids or _is_patched(interface, end)
-        if not is_ours or port_id not in switch.ports_of(end.bridge):
-            return f"{end.name} exists and is not the patch port from {end.bridge} to {end.peer}; rename it"
-    return None
-
-
-def _is_patched(interface: InterfaceRow, end: _End) -> bool:
-    return (
-        one(interface, InterfaceRow.type) == "patch"
-        and pairs(interface, InterfaceRow.options).get("peer") == end.peer
-    )
-
-
-def _unfit(switch: SwitchReplica, wiring: Wiring) -> Iterator[_End]:
+def _unfit(switch: SwitchReplica, wiring: Wiring) -> Iterator[End]:
     """Yield the patch ports that are not there, or not as they should be."""
     for mapping in wiring.mappings:
-        if _mapping_fault(switch, mapping, wiring) is None:
-            yield from (end for end in _ends(mapping, wiring) if not _is_fit(switch, end))
-
-
-def _is_fit(switch: SwitchReplica, end: _End) -> bool:
-    port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
-    return (
-        port is not None
-        and interface is not None
-        and pairs(port, PortRow.external_ids).get(PHYSNET_MARK) == end.physnet
-        and _is_patched(interface, end)
-        and _vlans(port) == end.vlans
-    )
-
-
-def _vlans(port: PortRow) -> _Vlans:
-    return _Vlans(
-        one(port, PortRow.vlan_mode),
-        every(port, PortRow.trunks),
-        one(port, PortRow.tag),
-        every(port, PortRow.cvlans),
-        bool(one(port, PortRow.protected)),
-    )
+        if patch_pair.mapping_fault(switch, wiring.bridge, mapping) is None:
+            yield from (end for end in wiring.ends(mapping) if not patch_pair.is_fit(switch, end))
 
 
 def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[BridgeRow, PortRow]]:
@@ -248,7 +120,7 @@ def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[BridgeRow, Port
         (end.bridge, end.name)
         for mapping in wiring.mappings
         if switch.row("Bridge", mapping.bridge) is not None
-        for end in _ends(mapping, wiring)
+        for end in wiring.ends(mapping)
     }
     strays = []
     for port_id in switch.marked_port_ids:
@@ -268,37 +140,6 @@ def _releasable(switch: SwitchReplica, wiring: Wiring) -> Iterator[BridgeRow]:
             continue
         if integration_bridge.may_release(switch, row):
             yield row
-
-
-def _unsized(switch: SwitchReplica, wiring: Wiring) -> Iterator[tuple[InterfaceRow, int | None]]:
-    """Yield the VIFs' interfaces whose requested MTU is not the wanted one, with that."""
-    for iface_id, mtu in wiring.mtu_by_iface_id.items():
-        for interface in switch.vif_rows(iface_id):
-            if one(interface, InterfaceRow.type) in MTU_TYPES and not _is_sized(interface, mtu):
-                yield interface, mtu
-
-
-def _is_sized(interface: InterfaceRow, mtu: int | None) -> bool:
-    """Whether *mtu* is requested of the interface, and known as our request; None: none of ours is."""
-    mark = pairs(interface, InterfaceRow.external_ids).get(MTU_MARK)
-    return (
-        mark is None if mtu is None else (one(interface, InterfaceRow.mtu_request), mark) == (mtu, str(mtu))
-    )
-
-
-def _size(interface: InterfaceRow, mtu: int | None) -> str:
-    """Request *mtu* of the interface, or take our request back; return that in words."""
-    if mtu is not None:
-        interface.mtu_request = [mtu]
-        interface.setkey("external_ids", MTU_MARK, str(mtu))
-        return f"request MTU {mtu} of {one(interface, InterfaceRow.name)}"
-    # Somebody else may have requested another one since.
-    if str(one(interface, InterfaceRow.mtu_request)) == pairs(interface, InterfaceRow.external_ids).get(
-        MTU_MARK
-    ):
-        interface.mtu_request = []
-    interface.delkey("external_ids", MTU_MARK)
-    return f"request no MTU of {one(interface, InterfaceRow.name)}"
 
 
 def is_limited(switch: SwitchReplica) -> bool:
@@ -360,11 +201,12 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
         stray_bridge.delvalue("ports", port.uuid)
     for end in list(_unfit(switch, wiring)):
         deeds.append(f"set up {end.name}")
-        _fit(switch, transaction, end)
+        patch_pair.fit(switch, transaction, end)
     for left in list(_releasable(switch, wiring)):
         deeds.append(f"release {one(left, BridgeRow.name)}")
         integration_bridge.release(left)
-    others = [_size(interface, mtu) for interface, mtu in list(_unsized(switch, wiring))]
+    unrequested = list(mtu_request.pending(switch, wiring.mtu_by_iface_id))
+    others = [mtu_request.request(interface, mtu) for interface, mtu in unrequested]
     if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
         others.append(f"obey the northbound {wiring.nb_identity}")
         switch.require_root().setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
@@ -384,27 +226,6 @@ def _limit(switch: SwitchReplica) -> list[str]:
     return [f"set vlan-limit to {VLAN_LIMIT}, from {was}"]
 
 
-def _fit(switch: SwitchReplica, transaction: Any, end: _End) -> None:
-    port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
-    if port is None or interface is None:
-        interface = transaction.insert(switch.table("Interface"))
-        port = transaction.insert(switch.table("Port"))
-        interface.name = port.name = end.name
-        port.interfaces = [interface]
-        interface.external_ids = port.external_ids = {PHYSNET_MARK: end.physnet}
-        bridge = switch.row("Bridge", end.bridge)
-        assert bridge is not None, "a mapping to a bridge that is not there is a fault, and has no ends"
-        bridge.addvalue("ports", port.uuid)
-    else:
-        for row in (port, interface):
-            row.setkey("external_ids", PHYSNET_MARK, end.physnet)
-    interface.type, interface.options = "patch", {"peer": end.peer}
-    vlans = end.vlans
-    port.vlan_mode = [] if vlans.vlan_mode is None else [vlans.vlan_mode]
-    port.tag = [] if vlans.tag is None else [vlans.tag]
-    port.trunks, port.cvlans, port.protected = sorted(vlans.trunks), sorted(vlans.cvlans), vlans.protected
-
-
 def unwire(switch: SwitchReplica, bridge: str) -> bool:
     """Begin a write that takes out every patch port of ours, and what the agent made of *bridge* and others.
 
@@ -417,8 +238,8 @@ def unwire(switch: SwitchReplica, bridge: str) -> bool:
     for stray_bridge, port in strays:
         stray_bridge.delvalue("ports", port.uuid)
     for interface in switch.rows("Interface").values():
-        if not _is_sized(interface, None):
-            _size(interface, None)
+        if not mtu_request.is_requested(interface, None):
+            mtu_request.request(interface, None)
     ours = {port.uuid for _, port in strays}
     gone = set()
     for name in {bridge, *switch.used_bridges.values()}:
