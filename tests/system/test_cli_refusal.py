@@ -31,6 +31,7 @@ CREATE_PORT = "port create web2 --network web --mac 02:00:00:00:00:02"
 LONG = "x" * 5_000
 
 REFUSALS = [
+    ("port set web1 --network=", 2, "a port is in a network; give --network"),
     (
         f"network create {LONG} --type flat --physical-network p",
         2,
@@ -175,6 +176,14 @@ def test_every_refusal_is_one_line_with_its_exit_code_and_nothing_is_half_writte
         complaint = refusal(typed(command, remote), code)
         assert line is None or complaint == f"trunkline: {line}", command
     assert [trunkline(noun, "list", "-o", "json", nb=remote).out for noun in ("network", "port")] == before
+
+
+@pytest.mark.parametrize("empty", ["--ip=", "--ip 192.0.2.2 --ip=", "--requested-chassis=", "--parent="])
+def test_what_an_unset_variable_leaves_empty_creates_no_port(remote: str, empty: str) -> None:
+    line = refusal(typed(f"{CREATE_PORT} {empty}", remote), 2)
+    assert f"'{empty.rpartition('--')[2].rstrip('=')}'".replace("'", "'--", 1) in line
+    assert "it is empty; give a value, or leave the option out" in line
+    assert typed("port show web2", remote).code == 1
 
 
 def test_a_tag_out_of_range_is_a_usage_error(remote: str) -> None:

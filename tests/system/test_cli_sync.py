@@ -204,6 +204,14 @@ def test_status_shows_chassis_networks_ports_and_faults_and_succeeds(northbound:
     assert [fault["chassis"] for fault in seen["faults"]] == ["c1"]
 
 
+def test_status_tells_a_chassis_that_obeys_another_northbound_from_one_that_is_well(
+    northbound: Northbound,
+) -> None:
+    register(northbound, "c1", faults={"northbound": "it is another one than this chassis obeys"})
+    seen = json.loads(trunkline("status", "-o", "json", nb=northbound.rpc.remote).out)
+    assert [row["state"] for row in seen["chassis"]] == ["disobeys"]
+
+
 def test_a_fault_that_names_a_column_names_the_option_to_a_person(northbound: Northbound) -> None:
     register(northbound, "c1", faults={"port a": "pick another `parent_vlan`; use `port_security=false`"})
     remote = northbound.rpc.remote

@@ -98,3 +98,15 @@ def test_a_lab_that_is_not_there_cannot_be_taken_down() -> None:
     done = trunkline("lab", "down", "--name", "nosuchlab")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("trunkline: there is no lab 'nosuchlab'; there are: ")
+
+
+def test_down_without_a_name_takes_no_lab_of_another_name_down(name: str, tmp_path: Path) -> None:
+    assert topology.default().name not in labs.names(), "a lab of that name is in use on this machine"
+    folder = labs.STATE / name
+    folder.mkdir(parents=True)
+    (folder / "journal").write_text("")
+    done = trunkline("lab", "down")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert name in done.stderr
+    assert "--name" in done.stderr
+    assert folder.exists()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from trunkline.core.error import InvalidValueError
+from trunkline.northbound import member
 from trunkline.northbound.client import Northbound
 from trunkline.northbound.rpc import Notification, RequestError, Rpc, UnreachableError
 
@@ -148,3 +149,13 @@ def test_an_answer_that_makes_no_sense_is_said_so(answer: bytes) -> None:
 def test_every_remote_that_failed_is_named() -> None:
     with pytest.raises(UnreachableError, match=r"unix:/nonexistent/a: .*; unix:/nonexistent/b: "):
         Northbound.connect("unix:/nonexistent/a, unix:/nonexistent/b")
+
+
+@pytest.mark.parametrize("verb", ["insert", "update", "mutate", "delete"])
+def test_of_a_write_whose_answer_is_lost_it_is_said_that_nobody_knows_whether_it_was_done(
+    peer: Peer, verb: str
+) -> None:
+    with pytest.raises(UnreachableError, match="is not known: look before you repeat it"):
+        member.transact(peer.rpc, "db", [{"op": verb}], 0.05)
+    with pytest.raises(UnreachableError, match=r"within 0.05 s$"):
+        member.transact(peer.rpc, "db", [{"op": "select"}], 0.05)

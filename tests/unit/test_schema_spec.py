@@ -65,6 +65,15 @@ def test_a_network_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], 
             "a port cannot be its own parent; give the trunk's port as `parent`",
         ),
         ({"name": "a\nb"}, "'a\\nb' cannot name a port; use printable characters only"),
+        ({"network": ""}, "a port is in a network; give `network`"),
+        (
+            {"requested_chassis": "c1, c1"},
+            "`requested_chassis` names a chassis twice, or none between its commas",
+        ),
+        (
+            {"requested_chassis": "c1,"},
+            "`requested_chassis` names a chassis twice, or none between its commas",
+        ),
     ],
 )
 def test_a_port_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], reason: str) -> None:

@@ -27,8 +27,9 @@ def agent(detach: bool, cleanup: bool, **places: str | None) -> None:
     """Bring this chassis to what the northbound says, and keep it there.
 
     The settings are read, live, from external_ids of the local Open_vSwitch row: system-id and trunkline-nb
-    are required; trunkline-bridge-mappings, trunkline-integration-bridge and trunkline-datapath-type are not.
-    Where the agent ends, the switch goes on forwarding.
+    are required; trunkline-bridge-mappings, trunkline-integration-bridge, trunkline-datapath-type,
+    trunkline-vlan-pruning, trunkline-audit-interval and trunkline-nb-identity are not. When the agent ends,
+    the switch goes on forwarding.
 
     \b
     Look into a running agent with ovs-appctl:

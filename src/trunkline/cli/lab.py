@@ -62,13 +62,13 @@ def up(path: Path | None, name: str | None) -> None:
 @lab.command("down")
 @_name
 def take_down(name: str | None) -> None:
-    """Take a lab down, also one whose process crashed; without --name, the only one."""
+    """Take a lab down, also one whose process crashed; without --name, the one that ships here."""
     _check_root()
     present = names()
-    if name is None and len(present) > 1:
-        raise LabError(f"there are several labs ({', '.join(present)}); say which with --name")
-    chosen = name or next(iter(present), None)
-    if chosen is None:
+    chosen = name or topology.default().name
+    if name is None and chosen not in present:
+        if present:
+            raise LabError(f"which lab? There are: {', '.join(present)}; say it with --name")
         click.echo("there is no lab")
         return
     if not down(chosen):

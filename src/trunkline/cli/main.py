@@ -108,7 +108,8 @@ def trunkline(
 ) -> None:
     """Attach virtual machines on Open vSwitch hosts to physical networks, VLAN and flat.
 
-    Exit codes: 0 done or yes, 1 refused or failed, 2 usage, 3 timed out, 4 asked and the answer is no.
+    Exit codes: 0 done or yes, 1 refused or failed, 2 usage, 3 timed out, 4 the answer is no: a chassis is
+    silent, of `sync`.
     """
     ctx.obj = Connection(nb, private_key, certificate, ca_cert)
 

@@ -162,6 +162,18 @@ def _cleared(value: Any) -> Any:
     return None if value == "" else value
 
 
+def refuse_empty(options: dict[str, Any]) -> None:
+    """Raise a usage error where one of *options*, by parameter, is empty: there is nothing yet to clear.
+
+    What a shell makes of an unset variable must not widen what a port may send.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        value = options.get(parameter.name or "")
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            raise click.BadParameter("it is empty; give a value, or leave the option out", param=parameter)
+
+
 def refuse_nothing(values: dict[str, Any]) -> dict[str, Any]:
     """Return *values*; raise a usage error where there are none, so that a `set` sets something."""
     if not values:

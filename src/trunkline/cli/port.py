@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import changes, refuse_nothing, with_connection, with_northbound, with_output
+from trunkline.cli.option import (
+    changes,
+    refuse_empty,
+    refuse_nothing,
+    with_connection,
+    with_northbound,
+    with_output,
+)
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
@@ -129,6 +136,7 @@ def create(connect: Callable[[], Northbound], **options: Any) -> None:
     """
     from trunkline.northbound.client import PortSpec
 
+    refuse_empty(options)
     wanted = _with_options(changes(**options))
     wanted["options"] = {key: value for key, value in wanted.get("options", {}).items() if value}
     spec = PortSpec(**wanted)

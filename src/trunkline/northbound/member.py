@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trunkline.northbound.rpc import Tls
 
 _ELECTION_PAUSE_S = 0.1
+_WRITES = frozenset({"insert", "update", "mutate", "delete"})
 _CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline nb status`"
 
 
@@ -47,12 +48,19 @@ def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s
     """Return the results of *operations* on *database*, done in one transaction (RFC 7047 section 4.1.3).
 
     Raises:
-        UnreachableError: the server does not know the method, or the database, or answers nonsense.
+        UnreachableError: the server does not know the method, or the database, or answers nonsense; or its
+            answer was lost, and then nobody can tell here whether a write was done.
     """
     try:
         results = rpc.request("transact", [database, *operations], timeout_s)
     except RequestError as error:
         raise UnreachableError(f"{rpc.remote}: {error}") from error
+    except UnreachableError as error:
+        if not any(operation["op"] in _WRITES for operation in operations):
+            raise
+        raise UnreachableError(
+            f"{error}; whether the change was made, or still will be, is not known: look before you repeat it"
+        ) from error
     with sensible(rpc.remote):
         return [None if result is None else dict(result) for result in results]
 

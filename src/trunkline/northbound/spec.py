@@ -214,10 +214,17 @@ def check_port(row: Mapping[str, Any]) -> None:
         raise wrong("parent", "a port cannot be its own parent; give the trunk's port as `parent`")
     if not _is_vlan_id(row["parent_vlan"]):
         raise wrong("parent_vlan", _NO_VLAN_ID.format(row["parent_vlan"]))
+    if not row["network"]:
+        raise wrong("network", "a port is in a network; give `network`")
+    requested = [name.strip() for name in (row["requested_chassis"] or "").split(",")]
+    if len(requested) > 1 and (not all(requested) or len(set(requested)) < len(requested)):
+        raise wrong(
+            "requested_chassis", "`requested_chassis` names a chassis twice, or none between its commas"
+        )
     counts = {
         "addresses": (len(row["addresses"]), MAX_ADDRESSES),
         "allowed_address_pairs": (len(row["allowed_address_pairs"]), MAX_PAIRS),
-        "requested_chassis": ((row["requested_chassis"] or "").count(",") + 1, MAX_REQUESTED),
+        "requested_chassis": (len(requested), MAX_REQUESTED),
     }
     for column, (count, most) in counts.items():
         if count > most:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def overview(nb: Northbound) -> dict[str, Any]:
     """Return counts and states, all as of one moment.
 
-    `nb_cfg`; `chassis`, each with its `state` (current, behind, silent or no switch), `ports` and number of
-    `faults`; `networks`, each with `wire` (physical network and VLAN id), `ports` and how many are `up`;
-    `ports`, the totals; `faults`, each with `chassis`, `subject` and `reason`. All by name.
+    `nb_cfg`; `chassis`, each with its `state` (current, behind, silent, no switch or disobeys), `ports` and
+    number of `faults`; `networks`, each with `wire` (physical network and VLAN id), `ports` and how many are
+    `up`; `ports`, the totals; `faults`, each with `chassis`, `subject` and `reason`. All by name.
 
     Raises:
         RefusedError: the database has no `NB_Global` row, or several.
@@ -76,9 +76,16 @@ NO_SWITCH = frozenset({"switch", "switch connection"})
 """The subjects of faults that say that the chassis does not forward, or is not known to."""
 
 
+OTHER_NORTHBOUND = "northbound"
+"""The subject of the fault of a chassis that obeys another northbound than the one that it reports to."""
+
+
 def _state(chassis: Mapping[str, Any], latest: Mapping[str, Any]) -> str:
-    if not is_silent(chassis) and not NO_SWITCH.isdisjoint(chassis["faults"]):
-        return "no switch"
+    if not is_silent(chassis):
+        if OTHER_NORTHBOUND in chassis["faults"]:
+            return "disobeys"
+        if not NO_SWITCH.isdisjoint(chassis["faults"]):
+            return "no switch"
     # More than the latest is no answer either: it is left from another `NB_Global` row.
     if chassis["nb_cfg"] == latest["nb_cfg"]:
         return "current"
