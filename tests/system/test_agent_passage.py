@@ -166,21 +166,38 @@ def test_a_bond_of_which_one_nic_has_a_link_lets_frames_pass(shared: Site, chass
     shared.await_up("a", "b")
 
 
-@pytest.mark.parametrize("protocols", ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlow15", "[]"])
-def test_a_provider_bridge_that_is_secure_and_has_no_flows_is_a_fault(
-    shared: Site, chassis: DummyChassis, protocols: str
+SECURE = (
+    "br-phys1 is secure and has no flows, so it drops every frame; "
+    "run: ovs-vsctl set Bridge br-phys1 fail_mode=standalone, or give it its flows"
+)
+STANDALONE = (
+    "br-phys1 has no flows, so it drops every frame; "
+    "run: ovs-ofctl add-flow br-phys1 actions=NORMAL, or give it its flows"
+)
+
+
+@pytest.mark.parametrize(
+    ("fail_mode", "protocols", "words"),
+    [
+        ("secure", "OpenFlow10", SECURE),
+        ("secure", "OpenFlow13", SECURE),
+        ("secure", "OpenFlow14", SECURE),
+        ("secure", "OpenFlow15", SECURE),
+        ("secure", "[]", SECURE),
+        ("standalone", "[]", STANDALONE),
+    ],
+)
+def test_a_provider_bridge_that_has_no_flows_is_a_fault(
+    shared: Site, chassis: DummyChassis, fail_mode: str, protocols: str, words: str
 ) -> None:
     """Another agent that left the host leaves it so: its flows are gone with the next start of the switch."""
     switch = chassis.switch
     spoken = "OpenFlow14" if protocols == "[]" else protocols
-    switch.vsctl("set", "Bridge", "br-phys1", "fail_mode=secure", f"protocols={protocols}")
+    switch.vsctl("set", "Bridge", "br-phys1", f"fail_mode={fail_mode}", f"protocols={protocols}")
     switch.ofctl("-O", spoken, "del-flows", "br-phys1")
     shared.await_up("a", "b", is_up=False)
     shared.sync()
-    assert shared.nb.chassis("c1")["faults"] == {
-        "mapping physnet1": "br-phys1 is secure and has no flows, so it drops every frame; "
-        "run: ovs-vsctl set Bridge br-phys1 fail_mode=standalone, or give it its flows"
-    }
+    assert shared.nb.chassis("c1")["faults"] == {"mapping physnet1": words}
     switch.ofctl("-O", spoken, "add-flow", "br-phys1", "priority=9,actions=FLOOD")
     shared.await_up("a", "b")
     shared.sync()

@@ -1,4 +1,4 @@
-"""A black hole: a provider bridge that is secure and has no flows, so that it drops every frame."""
+"""A black hole: a provider bridge that has no flows, so that it drops every frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import ovs.poller
 
 from trunkline.openflow.census import Census
-from trunkline.ovsdb.datum import one
+from trunkline.ovsdb.datum import every, one
 from trunkline.ovsdb.switch_row import BridgeRow
 from trunkline.ovsdb.vswitch import SwitchReplica
 
@@ -49,11 +49,11 @@ class BlackHoles:
 
         One that does not answer counts as before.
         """
-        secure = {name for name in mapped if self._is_secure(name)}
-        for name in self._watch_by_bridge.keys() - secure:
+        countable = {name for name in mapped if self._is_countable(name)}
+        for name in self._watch_by_bridge.keys() - countable:
             self._watch_by_bridge.pop(name).census.close()
         now_s = self._clock()
-        for name in secure:
+        for name in countable:
             watch = self._watch_by_bridge.get(name)
             if watch is None:
                 watch = _Watch(f"unix:{os.path.join(self._rundir, name)}.mgmt")
@@ -61,9 +61,15 @@ class BlackHoles:
             self._look(watch, now_s)
         self.bridges = frozenset(name for name, watch in self._watch_by_bridge.items() if watch.empties > 1)
 
-    def _is_secure(self, name: str) -> bool:
+    def _is_countable(self, name: str) -> bool:
+        """Whether the bridge of that name has no flows but those that it shows.
+
+        A standalone one that misses its controller switches by a hidden one (ofproto/fail-open.c).
+        """
         row = self._switch.row("Bridge", name)
-        return row is not None and one(row, BridgeRow.fail_mode) == "secure"
+        return row is not None and (
+            one(row, BridgeRow.fail_mode) == "secure" or not every(row, BridgeRow.controller)
+        )
 
     def _look(self, watch: _Watch, now_s: float) -> None:
         census = watch.census

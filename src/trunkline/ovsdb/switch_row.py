@@ -44,6 +44,7 @@ class BridgeRow(Row):
     name: One[str]
     ports: References[PortRow]
     fail_mode: Maybe[str]
+    controller: Many[UUID]
     protocols: Many[str]
     stp_enable: One[bool]
     rstp_enable: One[bool]
@@ -154,6 +155,7 @@ SCHEMA: dict[str, Any] = {
                 "name": _STRING,
                 "ports": _references("Port"),
                 "fail_mode": _optional("string"),
+                "controller": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
                 "protocols": _VALUES,
                 "stp_enable": _BOOLEAN,
                 "rstp_enable": _BOOLEAN,

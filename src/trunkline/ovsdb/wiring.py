@@ -60,7 +60,7 @@ def uplinks(
 ) -> tuple[dict[str, Uplink], dict[str, str]]:
     """Return the uplinks that there are and, of each mapping by which no frame gets out, why; by physnet.
 
-    The bridges *dropping* have no flows and are secure.
+    The bridges *dropping* have no flows.
     """
     uplink_by_physnet: dict[str, Uplink] = {}
     faults: dict[str, str] = {}
@@ -74,13 +74,23 @@ def uplinks(
             ways = nic.nics(switch, mapping.bridge)
             fault = patch_pair.pair_fault(switch, wiring.bridge, mapping) or nic.fault(mapping.bridge, ways)
             if fault is None and mapping.bridge in dropping:
-                fault = (
-                    f"{mapping.bridge} is secure and has no flows, so it drops every frame; "
-                    f"run: ovs-vsctl set Bridge {mapping.bridge} fail_mode=standalone, or give it its flows"
-                )
+                fault = _empty_fault(switch, mapping.bridge)
         if fault is not None:
             faults[mapping.physnet] = fault
     return uplink_by_physnet, faults
+
+
+def _empty_fault(switch: SwitchReplica, bridge: str) -> str:
+    row = switch.row("Bridge", bridge)
+    if row is not None and one(row, BridgeRow.fail_mode) == "secure":
+        return (
+            f"{bridge} is secure and has no flows, so it drops every frame; "
+            f"run: ovs-vsctl set Bridge {bridge} fail_mode=standalone, or give it its flows"
+        )
+    return (
+        f"{bridge} has no flows, so it drops every frame; "
+        f"run: ovs-ofctl add-flow {bridge} actions=NORMAL, or give it its flows"
+    )
 
 
 def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | None:
