@@ -82,6 +82,20 @@ CAUSES = {
         "mapping physnet1",
         f"nothing gets out of br-phys1: {NIC} is set down, or gone; run: ip link set {NIC} up",
     ),
+    "NIC of another VLAN": Cause(
+        vsctl("set", "Port", NIC, "tag=300"),
+        vsctl("clear", "Port", NIC, "tag"),
+        "network net1",
+        f"no frame of VLAN 101 gets out of br-phys1: {NIC} does not carry it; "
+        "see tag, trunks and vlan_mode of its Port",
+    ),
+    "NIC that is a trunk of other VLANs": Cause(
+        vsctl("set", "Port", NIC, "trunks=200"),
+        vsctl("clear", "Port", NIC, "trunks"),
+        "network net1",
+        f"no frame of VLAN 101 gets out of br-phys1: {NIC} does not carry it; "
+        "see tag, trunks and vlan_mode of its Port",
+    ),
     "NIC that became a VM's": Cause(
         vsctl("set", "Interface", NIC, "external_ids:iface-id=other"),
         vsctl("remove", "Interface", NIC, "external_ids", "iface-id"),

@@ -23,6 +23,7 @@ from trunkline.agent.recomputation import Recomputation, recomputation
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import INTEGRATION_BRIDGE, Settings, SettingsError, settings
 from trunkline.agent.standing import Standing
+from trunkline.agent.trunk import Trunk, lets_through
 from trunkline.agent.turn import Turn
 from trunkline.agent.upkeep import Upkeep
 from trunkline.core.inventory import Changes, Inventory
@@ -255,13 +256,11 @@ class Agent:
         if self._is_whole:
             self.plumbing.size(self._unsized, self.inventory)
             self._unsized.clear()
-        before_faults = self.plumbing.fault_by_physnet
+        before_passing = self.plumbing.passing
         uplinks = self.plumbing.run(
             self.settings, are_flows_applied=self.standing.are_flows_applied and not self._view_by_subject
         )
-        cut_off, was_cut_off = self.plumbing.fault_by_physnet.keys(), before_faults.keys()
-        self._look_again(self.inventory.local_ports(cut_off - was_cut_off))
-        self._look_again(self.inventory.local_ports(was_cut_off - cut_off), are_back=True)
+        self._look_at_uplinks(before_passing)
         if uplinks is None or uplinks == self.inventory.uplinks:
             return
         before = self.inventory.uplinks
@@ -274,6 +273,19 @@ class Agent:
             log.info("uplink", physnet=physnet, ofport=uplink.ofport if uplink is not None else "gone")
         self.inventory.change(Changes(uplinks=moved))
         self._refresh()
+
+    def _look_at_uplinks(self, before: Mapping[str, Trunk]) -> None:
+        """Look again at ports whose frames got out *before*, and do not now, or the other way round."""
+        after = self.plumbing.passing
+        moved = [id_ for id_ in before.keys() | after.keys() if before.get(id_) != after.get(id_)]
+        ports_by_passage: dict[bool, list[UUID]] = {False: [], True: []}
+        for port_id in self.inventory.local_ports(moved):
+            network = self.inventory.networks[self.inventory.ports[port_id].network_id]
+            passes = self.plumbing.carries(network)
+            if passes != lets_through(before.get(network.physnet), network.vlan_id):
+                ports_by_passage[passes].append(port_id)
+        for passes, port_ids in ports_by_passage.items():
+            self._look_again(port_ids, are_back=passes)
 
     # -- the northbound ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from trunkline.agent.drift import WiringContest
 from trunkline.agent.settings import DATAPATH_TYPE, Settings
-from trunkline.agent.trunk import Trunk, Trunks
+from trunkline.agent.trunk import Trunk, Trunks, lets_through
 from trunkline.core.inventory import Inventory
 from trunkline.core.model import Network, Uplink
 from trunkline.core.name import is_mappable
@@ -38,6 +38,8 @@ class Plumbing:
     def __init__(self, switch: SwitchReplica) -> None:
         self.switch = switch
         self.fault_by_physnet: dict[str, str] = {}
+        self.passing: dict[str, Trunk] = {}
+        """The VLANs that get out of the provider bridge, by physnet: none where a fault says why."""
         self._datapath_fault: str | None = None
         self.is_due = False
         self._is_limited = False
@@ -127,6 +129,11 @@ class Plumbing:
         }
         self._nics_by_physnet = {
             mapping.physnet: nic.nics(self.switch, mapping.bridge) for mapping in settings.wiring.mappings
+        }
+        self.passing = dict.fromkeys(self.fault_by_physnet, frozenset()) | {
+            physnet: nic.passing(self._nics_by_physnet[physnet])
+            for physnet in uplinks
+            if physnet not in self.fault_by_physnet
         }
         target = self._target(settings, are_flows_applied=are_flows_applied)
         if wiring.is_wired(self.switch, target):
@@ -237,6 +244,10 @@ class Plumbing:
             faults[f"setting {DATAPATH_TYPE}"] = self._datapath_fault
         return faults | wiring.limit_faults(self.switch) | self.contest.faults
 
+    def carries(self, network: Network) -> bool:
+        """Return whether frames of *network* get out by its uplink, as far as its provider bridge goes."""
+        return lets_through(self.passing.get(network.physnet), network.vlan_id)
+
     def network_fault(self, network: Network, settings: Settings) -> str | None:
         """Return why *network* does not reach its physical network as it should, None where it does.
 
@@ -252,6 +263,9 @@ class Plumbing:
                 f"physical network {network.physnet} is not mapped to a bridge here; "
                 f"add {network.physnet}:BRIDGE to trunkline-bridge-mappings"
             )
+        if network.physnet not in self.fault_by_physnet and not self.carries(network):
+            bridge = settings.bridge_by_physnet[network.physnet]
+            return nic.vlan_fault(bridge, self._nics_by_physnet[network.physnet], network.vlan_id)
         return self._mtu_fault(network)
 
     def _mtu_fault(self, network: Network) -> str | None:

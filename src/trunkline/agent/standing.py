@@ -91,7 +91,7 @@ class Standing:
             and network_id not in self.quarantine.reason_by_network
             and self.passage.fault is None
             and network.physnet in self.inventory.uplinks
-            and network.physnet not in self.plumbing.fault_by_physnet
+            and self.plumbing.carries(network)
         )
 
     # -- what is not -------------------------------------------------------------------------------

@@ -64,5 +64,10 @@ class Trunks:
         return all(_union(trunk, self.wanted(physnet)) == trunk for physnet, trunk in live.items())
 
 
+def lets_through(trunk: Trunk, vlan_id: int | None) -> bool:
+    """Return whether *trunk* lets frames with that tag (None: without) through."""
+    return trunk is None or (UNTAGGED if vlan_id is None else vlan_id) in trunk
+
+
 def _union(one: Trunk, other: Trunk) -> Trunk:
     return None if one is None or other is None else one | other

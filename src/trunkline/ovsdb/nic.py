@@ -113,6 +113,33 @@ def fault(bridge: str, ways: list[Nic]) -> str | None:
     return f"nothing gets out of {bridge}: " + "; ".join(f"{nic.name} {nic.fault}" for nic in ways)
 
 
+def passing(ways: list[Nic]) -> frozenset[int] | None:
+    """Return the VLANs of which frames get out by one of the *ways*, 0 for untagged; None: every one.
+
+    >>> passing([Nic("eth1", 1500, frozenset({7})), Nic("eth2", 1500, fault="has no link")])
+    frozenset({7})
+    """
+    sets = [nic.vlan_ids for nic in ways if nic.fault is None]
+    return None if None in sets else frozenset().union(*(vlan_ids for vlan_ids in sets if vlan_ids))
+
+
+def vlan_fault(bridge: str, ways: list[Nic], vlan_id: int | None) -> str | None:
+    """Return why no frame with that tag (None: without) gets out of *bridge*, None where one gets out.
+
+    >>> vlan_fault("br-ex", [Nic("eth1", 1500, frozenset({7}))], 7)
+    >>> vlan_fault("br-ex", [Nic("eth1", 1500, frozenset({7}))], None)
+    'no untagged frame gets out of br-ex: eth1 does not carry it; see tag, trunks and vlan_mode of its Port'
+    """
+    if any(nic.fault is None and nic.carries(vlan_id) for nic in ways):
+        return None
+    what = "untagged frame" if vlan_id is None else f"frame of VLAN {vlan_id}"
+    return (
+        f"no {what} gets out of {bridge}: "
+        + "; ".join(f"{nic.name} {nic.fault or 'does not carry it'}" for nic in ways)
+        + "; see tag, trunks and vlan_mode of its Port"
+    )
+
+
 def mtu(ways: list[Nic], vlan_id: int | None) -> int | None:
     """Return the smallest MTU of what a frame with that tag leaves by, None where none is known.
 
