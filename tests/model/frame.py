@@ -97,6 +97,13 @@ def icmpv6(src: IPv6Address, dst: IPv6Address, kind: int) -> tuple[int, Headers]
     )
 
 
+def unreadable(src: IPv4Address | IPv6Address, dst: IPv6Address) -> tuple[int, Headers]:
+    """Return a packet in which Open vSwitch finds no upper layer, as it shows that: of IPv4, nothing."""
+    if isinstance(src, IPv4Address):
+        return ETH_IPV4, ((Field.IPV4_SRC, 0), (Field.IPV4_DST, 0), (Field.IP_PROTO, 0))
+    return ETH_IPV6, ((Field.IPV6_SRC, int(src)), (Field.IPV6_DST, int(dst)), (Field.IP_PROTO, 0))
+
+
 def solicitation(src: IPv6Address, target: IPv6Address, source_mac: int) -> tuple[int, Headers]:
     """Return a neighbour solicitation; *source_mac* 0 is no source link-layer option."""
     dst = IPv6Address(0xFF020000000000000000000000000000 | 0x1FF000000 | int(target) & 0xFFFFFF)

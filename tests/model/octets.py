@@ -9,10 +9,15 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import (
     ICMPv6ND_NA,
     ICMPv6ND_NS,
+    ICMPv6ND_RA,
     ICMPv6NDOptDstLLAddr,
     ICMPv6NDOptSrcLLAddr,
     ICMPv6Unknown,
     IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    RouterAlert,
 )
 from scapy.layers.l2 import ARP
 from scapy.packet import Packet, Raw
@@ -23,6 +28,9 @@ from trunkline.core.flow import Field
 from trunkline.core.frame import (
     ETH_SERVICE_VLAN,
     ETH_VLAN,
+    ICMPV6_MLD_DONE,
+    ICMPV6_MLD_REPORT,
+    ICMPV6_MLDV2_REPORT,
     ICMPV6_NEIGHBOUR_ADVERTISEMENT,
     ICMPV6_NEIGHBOUR_SOLICITATION,
     IP_IGMP,
@@ -41,7 +49,7 @@ def octets(frame: Frame, number: int) -> bytes:
     for tag in frame.tags:
         head += struct.pack(">HH", tag.tpid, tag.priority << 13 | tag.vlan_id)
     head += frame.ethertype.to_bytes(2, "big")
-    return head + bytes(_packet(dict(frame.headers))).ljust(46, b"\0") + _TRAILER.pack(_MAGIC, number)
+    return head + bytes(_packet(dict(frame.headers), number)).ljust(46, b"\0") + _TRAILER.pack(_MAGIC, number)
 
 
 def tags_and_rest(data: bytes) -> tuple[tuple[Tag, ...], bytes]:
@@ -74,7 +82,7 @@ def number(data: bytes) -> int:
     return int(found)
 
 
-def _packet(headers: dict[Field, int]) -> Packet:
+def _packet(headers: dict[Field, int], number: int) -> Packet:
     if Field.ARP_OP in headers:
         return ARP(
             op=headers[Field.ARP_OP],
@@ -89,12 +97,29 @@ def _packet(headers: dict[Field, int]) -> Packet:
         network = IPv6(src=_ipv6(headers, Field.IPV6_SRC), dst=_ipv6(headers, Field.IPV6_DST), hlim=255)
     else:
         return Raw(b"neither IP nor ARP")
+    if headers[Field.IP_PROTO] == 0:
+        return _unreadable(network, number)
     if headers[Field.IP_PROTO] == IP_IGMP:
         network.proto = IP_IGMP
         return network / Raw(_IGMP_REPORT)
     if Field.UDP_SRC in headers:
         return network / UDP(sport=headers[Field.UDP_SRC], dport=headers[Field.UDP_DST]) / Raw(b"payload")
+    if headers[Field.ICMPV6_TYPE] in (ICMPV6_MLD_REPORT, ICMPV6_MLD_DONE, ICMPV6_MLDV2_REPORT):
+        network /= IPv6ExtHdrHopByHop(options=[RouterAlert()])  # RFC 3810 section 5
     return network / _icmpv6(headers)
+
+
+def _unreadable(network: Packet, number: int) -> Packet:
+    """Return a packet that Open vSwitch gives up on; which one of those that it shows alike *number* says."""
+    if isinstance(network, IP):
+        wrong = ({"ihl": 4}, {"len": 0}, {"len": 1000})[number % 3]
+        return IP(src="192.0.2.1", dst="192.0.2.2", **wrong) / UDP(sport=67, dport=68)
+    if number % 2:
+        network.plen = 0
+        return network / IPv6ExtHdrHopByHop() / ICMPv6ND_RA()
+    # Two headers of 16 octets, of which the first fragment has 24.
+    chain = bytes(IPv6ExtHdrDestOpt(nh=60, len=1, autopad=0)).ljust(16, b"\0") + b"\x3a\1" + bytes(6)
+    return network / IPv6ExtHdrFragment(nh=60, m=1, id=7) / Raw(chain)
 
 
 def _icmpv6(headers: dict[Field, int]) -> Packet:

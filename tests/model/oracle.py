@@ -2,7 +2,7 @@
 
 It knows of no table, flow or view. The numbers in its comments are those of the rules. What the rules leave
 open is settled here: a priority tag comes off where it is alone; nobody can tell what is behind a second tag,
-nor which one that is.
+nor which one that is; and what the switch cannot read (protocol 0) no secured port may send.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _may_say_by_arp(ethertype: int, headers: dict[Field, int], allowed: list[IPP
 
 
 def _may_send_ipv4(headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
-    if headers.get(Field.UDP_DST) == 68:
+    if headers.get(Field.UDP_DST) == 68 or not headers[Field.IP_PROTO]:
         return False
     is_report = headers[Field.IP_PROTO] == _IGMP and headers[Field.IPV4_DST] >> 28 == 0xE
     if headers[Field.IPV4_SRC] == 0 and is_report:
@@ -226,7 +226,7 @@ def _may_send_ipv4(headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
 
 def _may_send_ipv6(mac: int, headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
     kind = headers.get(Field.ICMPV6_TYPE)
-    if headers.get(Field.UDP_DST) == 546 or kind in (134, 137):
+    if headers.get(Field.UDP_DST) == 546 or kind in (134, 137) or not headers[Field.IP_PROTO]:
         return False
     about = headers.get(Field.ND_TARGET)
     options = {headers.get(Field.ND_SLL, 0), headers.get(Field.ND_TLL, 0)}

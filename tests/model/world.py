@@ -23,6 +23,7 @@ from model.frame import (
     solicitation,
     twice,
     udp,
+    unreadable,
 )
 from model.rows import CHASSIS, Rows
 from trunkline.core.frame import ETH_SERVICE_VLAN, ETH_VLAN, link_local
@@ -156,6 +157,7 @@ def _packet(random: Random, mac: int, own: Sequence[IPAddress]) -> tuple[int, He
             lambda: solicitation(ipv6, target, random.choice((0, mac))),
             lambda: advertisement(ipv6, target, random.choice((0, mac))),
             lambda: twice(random.choice((solicitation, advertisement))(ipv6, target, mac)),
+            lambda: unreadable(random.choice((ipv4, ipv6, ipv6)), target),
             lambda: icmpv6(ipv6, IPv6Address("ff02::16"), random.choice((128, 131, 132, 133, 134, 137, 143))),
         )
     )()

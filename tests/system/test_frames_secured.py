@@ -25,6 +25,7 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
     IPv6ExtHdrHopByHop,
+    RouterAlert,
 )
 
 pytestmark = pytest.mark.system
@@ -108,6 +109,25 @@ def advertised(target: str = A6, option: str | None = A, source: str = A6) -> Pa
     return said if option is None else said / ICMPv6NDOptDstLLAddr(lladdr=option)
 
 
+def jumbo(upper: Packet, src: str = A, source: str = LINK_LOCAL) -> Packet:
+    """Return *upper* behind hop-by-hop options, with the payload length 0 of a jumbogram (RFC 2675).
+
+    Linux takes all that there is for its payload, and Open vSwitch nothing.
+    """
+    return eth("33:33:00:00:00:01", src) / IPv6(src=source, dst=ALL_NODES, hlim=255, plen=0) / OPTIONS / upper
+
+
+def ip6_of(protocol: int, payload: bytes) -> Packet:
+    """Return IPv6 of a's own address, of which *payload*, of *protocol*, is all."""
+    return eth("33:33:00:00:00:01") / IPv6(src=A6, dst=ALL_NODES, nh=protocol) / Raw(payload)
+
+
+def cut_chain(source: str = LINK_LOCAL, src: str = A) -> Packet:
+    """Return a first fragment that ends within its destination options (RFC 7112 section 5)."""
+    return ip6(source, src=src) / IPv6ExtHdrFragment(nh=60, m=1, id=7) / Raw(b"\x3a\1" + bytes(6))
+
+
+OPTIONS = IPv6ExtHdrHopByHop(options=[RouterAlert()])
 JOIN = Raw(bytes.fromhex("2200e8f9 00000001 04000000 ef010203"))
 """An IGMPv3 report that joins 239.1.2.3 (RFC 3376 section 4.2)."""
 
@@ -141,6 +161,13 @@ MAY_SEND = {
     / IPv6ExtHdrFragment(m=1, id=7)
     / ICMPv6EchoRequest(data=b"x" * 32),
     "a later fragment of an IPv6 echo": ip6() / IPv6ExtHdrFragment(offset=5, id=7, nh=58) / Raw(b"x" * 32),
+    "MLD before an address, as hosts send it": ip6("::", "ff02::16") / OPTIONS / ICMPv6MLReport2(),
+    "an echo behind options": ip6() / OPTIONS / IPv6ExtHdrDestOpt() / ICMPv6EchoRequest(),
+    "IPv6 that is authenticated": ip6_of(51, b"\x3a\1" + bytes(10) + bytes(ICMPv6EchoRequest())),
+    "IPv6 that is encrypted": ip6_of(50, b"x" * 32),
+    "IPv6 without an upper layer": ip6_of(59, b""),
+    "IPv6 of an unknown protocol": ip6_of(253, b"x" * 32),
+    "IPv4 of an unknown protocol": eth() / IP(src=A4, dst=B4, proto=253) / Raw(b"x" * 32),
     "neither IP nor ARP": Raw(ethernet(BROADCAST, A)),
 }
 MAY_NOT_SEND = {
@@ -177,6 +204,22 @@ MAY_NOT_SEND = {
     / IPv6ExtHdrFragment(m=1, id=7)
     / ICMPv6ND_NA(tgt=B6)
     / ICMPv6NDOptDstLLAddr(lladdr=A),
+    "a router advertisement in a jumbogram": jumbo(ICMPv6ND_RA()),
+    "an advertisement of another's in a jumbogram": jumbo(ICMPv6ND_NA(tgt=B6)),
+    "a solicitation with another's MAC in a jumbogram": jumbo(
+        ICMPv6ND_NS(tgt=B6) / ICMPv6NDOptSrcLLAddr(lladdr=B)
+    ),
+    "a DHCPv6 advertisement in a jumbogram": jumbo(UDP(sport=547, dport=546) / DHCP6_Advertise()),
+    "UDP in a jumbogram": jumbo(UDP(sport=7, dport=7) / Raw(b"x" * 32)),
+    "a first fragment that ends within its options": cut_chain(),
+    "a first fragment that ends before its options": ip6() / IPv6ExtHdrFragment(nh=60, m=1, id=7),
+    "a first fragment without an upper layer": ip6_of(44, b"\x3b\0\0\1" + b"x" * 32),
+    "a first fragment of a solicitation": ip6() / IPv6ExtHdrFragment(m=1, id=7) / ICMPv6ND_NS(tgt=B6),
+    "a first fragment of an advertisement": ip6() / IPv6ExtHdrFragment(m=1, id=7) / ICMPv6ND_NA(tgt=A6),
+    "options that end after the packet": ip6_of(0, b"\x3a\1" + bytes(6)),
+    "IPv4 with a short header": eth() / IP(src=A4, dst=B4, ihl=4) / UDP(),
+    "IPv4 longer than its frame": eth() / IP(src=A4, dst=B4, len=1000) / UDP(),
+    "IPv4 of protocol 0": eth() / IP(src=A4, dst=B4, proto=0) / Raw(b"x" * 32),
     "RARP with another's MAC inside": reverse(B),
     "a RARP answer": reverse(op=4),
     "a solicitation with another's MAC twice": several((1, B), (1, B)),
@@ -236,6 +279,8 @@ def test_rule_13_a_port_without_addresses_is_held_to_its_mac_alone(chassis: Dumm
         *(arp(B, B4, src=M), arp(B, B4, op=2, src=M), reverse(B, src=M), reverse(M, op=4, src=M)),
         *(several((1, B), src=M), several((1, B), (1, B), src=M), several((1, M), (1, B), src=M)),
         *(told(B), told(B) / ICMPv6NDOptDstLLAddr(lladdr=B)),
+        *(jumbo(ICMPv6ND_RA(), M), jumbo(ICMPv6ND_NA(tgt=B6), M), cut_chain(src=M)),
+        *(eth(src=M) / IP(src=A4, len=length) / UDP() for length in (0, 1000)),
     ]
     for frame in may_not_send:
         assert_held(chassis, "m", may_send, frame)

@@ -25,6 +25,7 @@ from trunkline.core.frame import (
     ICMPV6_ROUTER_ADVERTISEMENT,
     ICMPV6_ROUTER_SOLICITATION,
     IP_IGMP,
+    IP_NO_NEXT_HEADER,
     IP_UDP,
     IPV4,
     IPV4_BROADCAST,
@@ -87,9 +88,24 @@ def _chassis() -> Iterator[Flow]:
         yield Flow(Band.NO_SENDER, (source,), _DROP, by)
     yield Flow(Band.CONTROL_REFUSED, (CONTROL,), _DROP, by)
     yield Flow(Band.SOURCE_FORGED, (), _DROP, by)
+    yield from _no_upper_layer(by)
     yield from _hidden_fragments(by)
     yield from _discovery(by)
     yield from _addresses(by)
+
+
+def _no_upper_layer(by: int) -> Iterator[Flow]:
+    """Drop what Open vSwitch gives up on before the upper layer, and so knows neither type nor ports of.
+
+    A payload length of 0 with hop-by-hop options is a jumbogram (RFC 2675), and to Linux all that there is; a
+    first fragment may end within its extension headers (RFC 7112 section 5). Lengths may also be wrong. Of
+    all that the userspace datapath shows the protocol 0, which is hop-by-hop options and never the last
+    header. The kernel's datapath shows a chain that ends too early as one of no next header.
+    """
+    for protocol in (IPV4, IPV6):
+        yield Flow(Band.NO_UPPER_LAYER, (protocol, Field.IP_PROTO(0)), _DROP, by)
+    cut = (IPV6, FIRST_FRAGMENT, Field.IP_PROTO(IP_NO_NEXT_HEADER))
+    yield Flow(Band.NO_UPPER_LAYER, cut, _DROP, by)
 
 
 def _hidden_fragments(by: int) -> Iterator[Flow]:
@@ -100,6 +116,9 @@ def _hidden_fragments(by: int) -> Iterator[Flow]:
         yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
     hidden = (*ICMPV6, FIRST_FRAGMENT, Field.ICMPV6_TYPE(0), Field.ICMPV6_CODE(0))
     yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
+    # A link-layer option may be in a later fragment. No host sends these in fragments (RFC 6980 section 5).
+    for message in (SOLICITATION, ADVERTISEMENT):
+        yield Flow(Band.HIDDEN_FRAGMENT, (*message, FIRST_FRAGMENT), _DROP, by)
 
 
 def _discovery(by: int) -> Iterator[Flow]:

@@ -131,11 +131,17 @@ class Band(Enum):
     SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
     SOURCE_FORGED = (Table.PORT_SECURITY, 0, Owner.PORT_SECURITY, "any other MAC: drop")
 
+    NO_UPPER_LAYER = (
+        Table.ND_DHCP_SECURITY,
+        150,
+        Owner.PORT_SECURITY,
+        "IPv4 or IPv6 in which the switch finds no upper layer, though a host may: drop",
+    )
     HIDDEN_FRAGMENT = (
         Table.ND_DHCP_SECURITY,
         140,
         Owner.PORT_SECURITY,
-        "a first fragment whose ports or ICMPv6 type the switch hides: drop",
+        "a first fragment whose ports, ICMPv6 type or options the switch cannot see: drop",
     )
 
     NOT_DHCP = (
