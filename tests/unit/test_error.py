@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 import trunkline
 from trunkline.core import error
 from trunkline.core.error import TrunklineError
+
+SOURCE = Path(trunkline.__path__[0])
 
 _BRANCH = re.compile(r"^((?:[│ ]   )*)(?:[├└]── )?(\w+) {2,}\S", re.MULTILINE)
 
@@ -56,3 +63,24 @@ def test_every_error_of_ours_is_in_the_tree() -> None:
             is_error = isinstance(value, type) and issubclass(value, Exception)
             if is_error and value.__module__ == module.name:
                 assert issubclass(value, TrunklineError), value
+
+
+def caught(tree: ast.AST) -> set[str]:
+    """Return the names of what the clauses of *tree* catch."""
+    clauses = (node.type for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler))
+    return {node.id for kind in clauses if kind for node in ast.walk(kind) if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(trunkline.__path__[0]).rglob("*.py")), ids=lambda path: path.stem
+)
+def test_what_a_module_raises_is_of_the_tree_or_of_the_system_or_caught_in_it(path: Path) -> None:
+    """An `OSError` is worded by the command line; any other error of Python's would reach a user raw."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call | ast.Name):
+            continue
+        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        raised = getattr(builtins, kind.id, None) if isinstance(kind, ast.Name) else None
+        if raised not in (None, NotImplementedError) and not issubclass(raised, OSError):
+            assert raised.__name__ in caught(tree), ast.unparse(node)
