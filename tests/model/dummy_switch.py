@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from model.vswitchd import Vswitchd
 from model.wires import Wires
 from trunkline.core.flow import Flow
+from trunkline.lab.journal import Journal
+from trunkline.lab.namespace import HERE
+from trunkline.lab.switchd import Switchd
 from trunkline.openflow.text import text
 
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 BATCH = 100
 """Frames that wait at a dummy port at once; the switch drops what exceeds this."""
 
@@ -25,12 +23,9 @@ class DummySwitch:
     def __init__(self, folder: Path, ofports: Iterable[int]) -> None:
         self.folder = folder
         self._vswitchd = Vswitchd(folder)
-        self._environment = os.environ | {f"OVS_{name}DIR": str(folder) for name in ("RUN", "LOG", "DB")}
         self._wires = Wires()
-        self._run("ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA)
-        self._daemon("ovsdb-server", f"{folder}/conf.db", f"--remote=punix:{folder}/db.sock")
-        self.vsctl("--no-wait", "init")
-        self._daemon("ovs-vswitchd", f"unix:{folder}/db.sock", "--enable-dummy=override")
+        self._switchd = Switchd(HERE, folder, Journal(folder), dummy=True)
+        self._switchd.start()
         bridge = ["datapath_type=dummy", "fail_mode=secure", "protocols=OpenFlow14"]
         self.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", *bridge)
         self.add_ports(ofports)
@@ -46,15 +41,8 @@ class DummySwitch:
         self.vsctl(*commands[1:])
 
     def close(self) -> None:
-        """End both daemons, which have nothing to keep, and wait until they are gone."""
-        for program in ("ovs-vswitchd", "ovsdb-server"):
-            pidfile = self.folder / f"{program}.pid"
-            if not pidfile.exists():
-                continue
-            pid = int(pidfile.read_text())
-            os.kill(pid, signal.SIGKILL)
-            while Path(f"/proc/{pid}").exists():
-                time.sleep(0.005)
+        """End both daemons, and wait until they are gone."""
+        self._switchd.kill()
 
     def replace_flows(self, flows: Iterable[Flow]) -> None:
         """Let *flows* be all flows of the bridge, in one bundle."""
@@ -79,31 +67,13 @@ class DummySwitch:
 
     def ofctl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run `ovs-ofctl`."""
-        return self._run("ovs-ofctl", "-O", "OpenFlow14", *arguments, stdin=stdin)
+        return self._switchd.ofctl(*arguments, stdin=stdin)
 
     def vsctl(self, *arguments: str) -> str:
         """Run `ovs-vsctl`; returns when ovs-vswitchd has done what was asked."""
-        return self._run("ovs-vsctl", "--timeout=60", *arguments)
+        return self._switchd.vsctl(*arguments, timeout_s=60)
 
     @property
     def log(self) -> str:
         """The log of ovs-vswitchd."""
-        return (self.folder / "ovs-vswitchd.log").read_text()
-
-    def _daemon(self, program: str, *arguments: str) -> None:
-        files = [f"--pidfile={self.folder}/{program}.pid", f"--log-file={self.folder}/{program}.log"]
-        quiet = ["-vconsole:off", "-vsyslog:off"]
-        self._run(program, *arguments, "--detach", "--no-chdir", *files, *quiet)
-
-    def _run(self, *command: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            command,
-            env=self._environment,
-            input=stdin,
-            text=True,
-            capture_output=True,
-            timeout=70,
-            check=False,
-        )
-        assert done.returncode == 0, (command[:3], done.stderr)
-        return done.stdout
+        return self._switchd.log

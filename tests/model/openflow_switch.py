@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,67 +12,28 @@ import ovs.poller
 
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
+from trunkline.lab.journal import Journal
+from trunkline.lab.namespace import HERE
+from trunkline.lab.switchd import Switchd
 from trunkline.openflow.event import BundleApplied, Connected, Event, FlowsDrifted, FlowsRead
 from trunkline.openflow.session import Session
 
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 E = TypeVar("E", bound=Event)
 FlowMap = dict[bytes, bytes]
 
 
-class Switch:
-    """An ovsdb-server and an ovs-vswitchd of our own, with one bridge, br-int, of dummy ports 1 and 2."""
+class Switch(Switchd):
+    """An Open vSwitch in *folder*, with one bridge, br-int, of dummy ports 1 and 2."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = f"unix:{folder}/db.sock"
-        self.target = f"unix:{folder}/br-int.mgmt"
-        self.environment = os.environ | {f"OVS_{name}DIR": str(folder) for name in ("RUN", "LOG", "DB")}
-        self.run("ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA)
-        remote = f"--remote=punix:{folder}/db.sock"
-        self.daemon("ovsdb-server", f"{folder}/conf.db", remote)
-        self.vsctl("--no-wait", "init")
+        super().__init__(HERE, folder, Journal(folder), dummy=True)
         self.start()
-        self.vsctl(
-            "add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=dummy", "fail_mode=secure"
-        )
+        bridge = ("--", "set", "Bridge", "br-int", "datapath_type=dummy", "fail_mode=secure")
+        self.vsctl("add-br", "br-int", *bridge)
         for ofport in ("1", "2"):
             port = f"p{ofport}"
             kind = ("--", "set", "Interface", port, "type=dummy", f"ofport_request={ofport}")
             self.vsctl("add-port", "br-int", port, *kind)
-
-    def run(self, *command: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            command,
-            env=self.environment,
-            input=stdin,
-            text=True,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def daemon(self, program: str, *arguments: str) -> None:
-        pidfile = f"--pidfile={self.folder}/{program}.pid"
-        self.run(
-            program, *arguments, "--detach", "--no-chdir", pidfile, f"--log-file={self.folder}/{program}.log"
-        )
-
-    def vsctl(self, *arguments: str) -> str:
-        return self.run("ovs-vsctl", f"--db={self.database}", "--timeout=20", *arguments)
-
-    def ofctl(self, *arguments: str, stdin: str | None = None) -> str:
-        return self.run("ovs-ofctl", "-O", "OpenFlow14", *arguments, stdin=stdin)
-
-    def start(self) -> None:
-        self.daemon("ovs-vswitchd", self.database, "--enable-dummy=override")
-
-    def signal(self, number: signal.Signals, program: str = "ovs-vswitchd") -> None:
-        pidfile = self.folder / f"{program}.pid"
-        if pidfile.exists():
-            os.kill(int(pidfile.read_text()), number)
 
 
 @contextmanager
@@ -85,14 +43,13 @@ def running(folder: Path) -> Iterator[Switch]:
     try:
         yield switch
     finally:
-        switch.signal(signal.SIGKILL)
-        switch.signal(signal.SIGKILL, "ovsdb-server")
+        switch.kill()
 
 
 @contextmanager
 def connected(switch: Switch) -> Iterator[Session]:
     """A session with *switch* for the cookies that are ours, until the block ends."""
-    connection = Session(switch.target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
+    connection = Session(switch.target("br-int"), cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
     until(connection, Connected)
     yield connection
     connection.close()

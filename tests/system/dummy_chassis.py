@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from model.wires import Wires
 from trunkline.lab import command
 from trunkline.lab.command import PROGRAM
 from trunkline.lab.journal import Journal
-from trunkline.lab.namespace import Namespace
+from trunkline.lab.namespace import HERE
 from trunkline.lab.northbound import Northbound as Served
 from trunkline.lab.switchd import Switchd
 from trunkline.northbound import sync
@@ -38,13 +38,6 @@ from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 
 TIMEOUT_S = 20.0
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.[\d.]+Z \|\s*\d+\s*\|\s*\S+\s*\| [A-Z]+ \| .+")
-
-
-class _Here(Namespace):
-    """The network namespace that the tests run in."""
-
-    def argv(self, argv: Sequence[str]) -> list[str]:
-        return list(argv)
 
 
 def until(is_so: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
@@ -122,7 +115,7 @@ class DummyChassis:
         self, name: str, folder: Path, journal: Journal, nb: str, physnets: Mapping[str, str]
     ) -> None:
         self.name = name
-        self.switch = Switchd(_Here("here"), folder, journal, dummy=True)
+        self.switch = Switchd(HERE, folder, journal, dummy=True)
         self.vswitchd = Vswitchd(folder)
         self.agents: list[Agent] = []
         self.wires = Wires()
@@ -174,16 +167,6 @@ class DummyChassis:
 
     def get(self, table: str, record: str, column: str) -> str:
         return self.switch.vsctl("--if-exists", "get", table, record, column).strip()
-
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Keep ovs-vswitchd from doing anything for the length of the block; its database goes on."""
-        pid = int((self.switch.rundir / "ovs-vswitchd.pid").read_text())
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
 
     def ofport(self, interface: str) -> int:
         return int(self.get("Interface", interface, "ofport"))

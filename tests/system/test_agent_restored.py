@@ -102,7 +102,7 @@ def test_no_flow_is_sent_before_the_switch_has_answered_for_another_database(sit
         shutil.copy(conf_db(chassis), old)
         chassis.set(**{"trunkline-audit-interval": "5"})
         until(step(lambda: "trunkline-audit-interval" in switch.external_ids), "read")
-        with chassis.busy():
+        with chassis.switch.stopped():
             replace_file(chassis, lambda place: shutil.copy(old, place))
             plumbing.is_due = True
             until(step(lambda: switch.is_replaced and not switch.is_to_be_called), "called")

@@ -276,7 +276,7 @@ def test_a_patch_port_that_changes_bridges_while_the_switch_is_busy_keeps_its_pe
     vsctl("add-br", "br-new", "--", "set", "Bridge", "br-new", "datapath_type=dummy")
     for bridge in ("br-new", "br-int"):
         setting = f"external_ids:trunkline-integration-bridge={bridge}"
-        with chassis.busy():
+        with chassis.switch.stopped():
             vsctl("--no-wait", "set", "Open_vSwitch", ".", setting)
             until(lambda: not chassis.get("Interface", "int-br-phys1", "name"), "removed")
             for _ in range(3):

@@ -43,7 +43,7 @@ def drift(connection: Session) -> dict[bytes, bytes | None]:
 
 
 def by_hand(switch: Switch, *flows: Flow) -> None:
-    switch.ofctl("--bundle", "add-flows", switch.target, "-", stdin="\n".join(map(text, flows)))
+    switch.ofctl("--bundle", "add-flows", "br-int", "-", stdin="\n".join(map(text, flows)))
 
 
 def many(count: int) -> FlowMap:
@@ -57,14 +57,14 @@ def many(count: int) -> FlowMap:
 def test_flow_deleted_by_hand_is_reported(switch: Switch, connection: Session) -> None:
     """DESIGN.md, Lifecycle 7: a flow removed by hand."""
     apply(connection, {KEY: BODY}, {})
-    switch.ofctl("del-flows", switch.target, "in_port=1")
+    switch.ofctl("del-flows", "br-int", "in_port=1")
     assert drift(connection) == {KEY: None}
 
 
 def test_flow_changed_by_hand_is_reported_with_its_new_body(switch: Switch, connection: Session) -> None:
     """DESIGN.md, Lifecycle 7: a flow changed by hand."""
     apply(connection, {KEY: BODY}, {})
-    switch.ofctl("--strict", "mod-flows", switch.target, "priority=100,in_port=1,actions=LOCAL")
+    switch.ofctl("--strict", "mod-flows", "br-int", "priority=100,in_port=1,actions=LOCAL")
     assert drift(connection) == dict([encode(OURS._replace(actions=(Output(0xFFFE),)))])
 
 
@@ -82,7 +82,7 @@ def test_flow_replaced_by_a_foreign_one_is_reported_as_gone(switch: Switch, conn
 
 
 def test_flow_that_expires_is_reported_as_gone(switch: Switch, connection: Session) -> None:
-    switch.ofctl("add-flow", switch.target, f"hard_timeout=1,{text(OURS)}")
+    switch.ofctl("add-flow", "br-int", f"hard_timeout=1,{text(OURS)}")
     assert drift(connection) == {KEY: BODY}
     assert drift(connection) == {KEY: None}
 
@@ -90,8 +90,8 @@ def test_flow_that_expires_is_reported_as_gone(switch: Switch, connection: Sessi
 def test_foreign_flows_are_never_reported_with_a_body(switch: Switch, connection: Session) -> None:
     """DESIGN.md, Lifecycle 2: only our own cookies are touched."""
     by_hand(switch, FOREIGN)
-    switch.ofctl("mod-flows", switch.target, "in_port=1,actions=LOCAL")
-    switch.ofctl("del-flows", switch.target, "in_port=1")
+    switch.ofctl("mod-flows", "br-int", "in_port=1,actions=LOCAL")
+    switch.ofctl("del-flows", "br-int", "in_port=1")
     assert settled(connection) == ([FlowsDrifted({KEY: None})], {})
 
 
@@ -116,7 +116,7 @@ def test_updates_have_the_bytes_that_flows_are_encoded_in(switch: Switch, connec
             seen |= drift(connection)
     assert seen == desired == installed(connection)
 
-    switch.ofctl("mod-flows", switch.target, "table=0,actions=IN_PORT")
+    switch.ofctl("mod-flows", "br-int", "table=0,actions=IN_PORT")
     drifts, flow_by_key = settled(connection)
     changes = [each.changes for each in drifts if isinstance(each, FlowsDrifted)]
     assert desired | dict(pair for each in changes for pair in each.items()) == flow_by_key != desired
@@ -126,7 +126,7 @@ def test_wipe_of_5000_flows_is_known_without_blocking(switch: Switch, connection
     """DESIGN.md, Lifecycle 7: all of it back, after a pause of the monitor too."""
     desired = many(5000)
     apply(connection, desired, {})
-    switch.ofctl("del-flows", switch.target)
+    switch.ofctl("del-flows", "br-int")
     *drifts, unknown = heard(connection, FlowsUnknown)
     seen = {
         key: body for each in drifts if isinstance(each, FlowsDrifted) for key, body in each.changes.items()
@@ -144,7 +144,7 @@ def test_change_before_a_read_is_in_it_and_one_after_it_is_reported(
     by_hand(switch, OURS)
     events, flow_by_key = settled(connection)
     assert (events, flow_by_key) == ([FlowsDrifted({KEY: BODY})], {KEY: BODY})
-    switch.ofctl("del-flows", switch.target)
+    switch.ofctl("del-flows", "br-int")
     assert drift(connection) == {KEY: None}
 
 
@@ -187,13 +187,13 @@ def test_flows_are_read_by_a_check_only_where_they_are_not_those_of_the_last_one
     apply(connection, desired, {})
     assert is_read(connection), "nothing is known before"
     assert not is_read(connection)
-    switch.ofctl("add-flow", switch.target, "cookie=5,table=9,actions=drop")
+    switch.ofctl("add-flow", "br-int", "cookie=5,table=9,actions=drop")
     assert is_read(connection), "of whatever cookie"
     assert not is_read(connection)
     apply(connection, desired | {KEY: BODY}, desired)
     assert is_read(connection), "by its own bundle, too"
     assert not is_read(connection)
-    switch.ofctl("--strict", "mod-flows", switch.target, "priority=100,in_port=1,actions=LOCAL")
+    switch.ofctl("--strict", "mod-flows", "br-int", "priority=100,in_port=1,actions=LOCAL")
     assert is_read(connection), "instructions are looked at"
     assert not is_read(connection)
 
@@ -208,7 +208,7 @@ def test_a_check_leaves_the_monitor_as_it_is(switch: Switch, connection: Session
 def test_frames_change_no_listing(switch: Switch, connection: Session) -> None:
     apply(connection, {KEY: BODY}, {})
     assert is_read(connection)
-    switch.run("ovs-appctl", "-t", "ovs-vswitchd", "netdev-dummy/receive", "p1", "ff" * 6 + "02" * 6 + "0800")
+    switch.appctl("netdev-dummy/receive", "p1", "ff" * 6 + "02" * 6 + "0800")
     until_counted(connection)
     assert not is_read(connection)
 

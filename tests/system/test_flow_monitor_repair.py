@@ -41,7 +41,7 @@ def forwarding(switch: Switch) -> Iterator[Forwarding]:
     for number in range(REMOTE_PORTS):
         view = REMOTE._replace(key=1000 + number, mac=REMOTE.mac + number)
         views[PortSubject(UUID(int=1000 + number))] = view
-    forwarding = Forwarding(switch.target)
+    forwarding = Forwarding(switch.target("br-int"))
     forwarding.update(views)
     turn_until(forwarding, lambda: is_in_place(forwarding))
     yield forwarding
@@ -98,7 +98,7 @@ def test_flow_touched_by_hand_is_put_back_at_once(
         match = encoded_text(key, b"\0" * 8, with_cookie=False).removesuffix(",actions=drop")
         line = {"del-flows": match, "mod-flows": f"{match},actions=IN_PORT", "add-flow": UNEXPECTED}[command]
         strict = () if command == "add-flow" else ("--strict",)
-        switch.ofctl(*strict, command, switch.target, line)
+        switch.ofctl(*strict, command, "br-int", line)
         assert repaired(forwarding, 1).timeouts == 0
     assert on_switch(switch) == desired
 
@@ -107,7 +107,7 @@ def test_wiped_switch_is_whole_again_and_no_turn_blocks(switch: Switch, forwardi
     """DESIGN.md, Lifecycle 7: all of it back."""
     desired = dict(forwarding.desired.body_by_key)
     assert len(desired) > 2 * REMOTE_PORTS
-    switch.ofctl("del-flows", switch.target)
+    switch.ofctl("del-flows", "br-int")
     wanted = forwarding.repairs + len(desired)
     turns = turn_until(forwarding, lambda: forwarding.repairs >= wanted and is_in_place(forwarding))
     assert turns.longest_s < 0.5, "of CPU"
@@ -117,17 +117,17 @@ def test_wiped_switch_is_whole_again_and_no_turn_blocks(switch: Switch, forwardi
 def test_foreign_flows_stay_and_are_no_drift(switch: Switch, forwarding: Forwarding) -> None:
     """DESIGN.md, Lifecycle 2: only our own cookies are touched."""
     foreign = "cookie=0x5,table=99,priority=7,in_port=1,actions=drop"
-    switch.ofctl("add-flow", switch.target, foreign)
-    switch.ofctl("add-flow", switch.target, UNEXPECTED)
+    switch.ofctl("add-flow", "br-int", foreign)
+    switch.ofctl("add-flow", "br-int", UNEXPECTED)
     repaired(forwarding, 1)
-    assert "cookie=0x5" in switch.ofctl("dump-flows", switch.target, "table=99")
+    assert "cookie=0x5" in switch.ofctl("dump-flows", "br-int", "table=99")
 
 
 def test_foreign_flow_in_the_place_of_ours_is_replaced(switch: Switch, forwarding: Forwarding) -> None:
     """DESIGN.md, Lifecycle 7: a flow changed by hand: repaired."""
     desired = dict(forwarding.desired.body_by_key)
     key = next(iter(desired))
-    switch.ofctl("add-flow", switch.target, "cookie=0x5," + encoded_text(key, b"\0" * 8, with_cookie=False))
+    switch.ofctl("add-flow", "br-int", "cookie=0x5," + encoded_text(key, b"\0" * 8, with_cookie=False))
     repaired(forwarding, 1)
     assert on_switch(switch) == desired
 
@@ -136,7 +136,7 @@ def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, for
     """A modify takes no hold where somebody deleted its flow first."""
     changed = PORT._replace(outlet=PORT.outlet._replace(ofport=2))
     forwarding.update({PortSubject(UUID(int=2)): changed})
-    switch.ofctl("del-flows", switch.target, f"table={Table.DISPATCH:d}")
+    switch.ofctl("del-flows", "br-int", f"table={Table.DISPATCH:d}")
     forwarding.send()
     turn_until(forwarding, lambda: forwarding.repairs > 0 and is_in_place(forwarding))
     assert on_switch(switch) == forwarding.desired.body_by_key

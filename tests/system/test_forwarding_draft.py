@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
@@ -32,7 +31,7 @@ def switch(tmp_path: Path) -> Iterator[Switch]:
 @pytest.fixture
 def forwarding(switch: Switch) -> Iterator[Forwarding]:
     """Forwarding that has read the empty switch."""
-    forwarding = Forwarding(switch.target)
+    forwarding = Forwarding(switch.target("br-int"))
     turn_until(forwarding, lambda: forwarding.is_connected)
     yield forwarding
     forwarding.close()
@@ -119,9 +118,9 @@ def test_a_switch_that_goes_amid_a_large_change_gets_it_when_it_is_back(
     switch: Switch, forwarding: Forwarding
 ) -> None:
     forwarding.update(many())
-    switch.signal(signal.SIGKILL)
+    switch.kill_vswitchd()
     turn_until(forwarding, lambda: forwarding.installed is None)
-    switch.start()
+    switch.start_vswitchd()
     turn_until(forwarding, lambda: forwarding.is_connected)
     forwarding.send()
     turn_until(forwarding, applied(forwarding))

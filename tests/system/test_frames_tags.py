@@ -227,7 +227,7 @@ def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(sit
             switch.changes(switch.run())
             plumbing.run(read, are_flows_applied=False)
 
-        with chassis.busy():
+        with chassis.switch.stopped():
             until(lambda: (step(), "vlan-limit" not in plumbing.faults)[1], "no fault")
             assert not plumbing.is_ready(read), "ovs-vswitchd does not do yet what its database says"
         until(lambda: (step(), plumbing.is_ready(read))[1], "ready")

@@ -34,7 +34,7 @@ def connection(switch: Switch) -> Iterator[Session]:
 
 
 def receive(switch: Switch, port: str, frame: bytes) -> None:
-    switch.run("ovs-appctl", "netdev-dummy/receive", port, frame.hex())
+    switch.appctl("netdev-dummy/receive", port, frame.hex())
 
 
 def test_frame_from_a_port_arrives_whole_with_its_port_and_flow(switch: Switch, connection: Session) -> None:
@@ -81,7 +81,7 @@ def test_frame_sent_back_goes_through_the_pipeline_as_if_it_came_by_its_port(
     for actions in ((Resubmit(Table.CLASSIFY),), (Output(0xFFF9),)):
         connection.packet_out(woken.frame, actions, woken.in_port)
     assert installed(connection) == awake
-    assert f"tx pkts=2, bytes={2 * len(FRAME)}" in switch.ofctl("dump-ports", switch.target, "2")
+    assert f"tx pkts=2, bytes={2 * len(FRAME)}" in switch.ofctl("dump-ports", "br-int", "2")
 
 
 def test_packet_out_without_a_port_comes_back_without_one(connection: Session) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from typing import TYPE_CHECKING
@@ -168,11 +167,9 @@ def test_rule_7_after_a_switch_was_killed_packets_flow_again_without_help(
 
 def test_a_switch_that_stands_still_is_no_fault_of_ours(running: Lab, traffic: Streams) -> None:
     """What a busy machine does to a test of loss: one switch does not run for half a second."""
-    pid = int((running.chassis["c1"].rundir / "ovs-vswitchd.pid").read_text())
     with traffic:
-        os.kill(pid, signal.SIGSTOP)
-        traffic.wait_sent(600)
-        os.kill(pid, signal.SIGCONT)
+        with running.chassis["c1"].switch.stopped():
+            traffic.wait_sent(600)
         traffic.wait_sent(300)
     none_lost("switch stopped", traffic.lost)
     excused = {pair: lost.excused for pair, lost in traffic.lost.items()}

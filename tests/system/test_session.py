@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,10 +76,10 @@ def test_texts_are_what_ovs_ofctl_prints_and_takes(switch: Switch, connection: S
     desired = dict(encode(each) for each in flows.values())
     texts = [text(each) for each in flows.values()]
     assert texts == [encoded_text(key, body) for key, body in desired.items()]
-    switch.ofctl("--bundle", "add-flows", switch.target, "-", stdin="\n".join(texts))
+    switch.ofctl("--bundle", "add-flows", "br-int", "-", stdin="\n".join(texts))
     assert installed(connection) == desired
 
-    printed = switch.ofctl("--no-stats", "--no-names", "dump-flows", switch.target).splitlines()
+    printed = switch.ofctl("--no-stats", "--no-names", "dump-flows", "br-int").splitlines()
     squeezed = [line.strip().replace(", ", ",").replace(" actions=", ",actions=") for line in printed]
     # ovs-ofctl leaves table 0 out.
     assert sorted(squeezed) == sorted(line.replace("table=0,", "") for line in texts)
@@ -162,20 +161,20 @@ def test_full_table_refuses_the_commit_and_names_the_flow(switch: Switch, connec
 def test_foreign_flows_are_neither_read_nor_deleted_nor_modified(switch: Switch, connection: Session) -> None:
     """DESIGN.md, Lifecycle 2: only our own cookies are touched."""
     ours = flow((Field.IN_PORT(1),), (Output(2),))
-    switch.ofctl("add-flow", switch.target, text(ours._replace(cookie=5)))
-    switch.ofctl("add-flow", switch.target, "table=99,priority=7,ip,nw_tos=4,actions=dec_ttl,LOCAL")
-    before = switch.ofctl("--no-stats", "dump-flows", switch.target)
+    switch.ofctl("add-flow", "br-int", text(ours._replace(cookie=5)))
+    switch.ofctl("add-flow", "br-int", "table=99,priority=7,ip,nw_tos=4,actions=dec_ttl,LOCAL")
+    before = switch.ofctl("--no-stats", "dump-flows", "br-int")
     assert installed(connection) == {}
 
     key, body = encode(ours)
     apply(connection, {}, {key: body})
     apply(connection, {key: body}, {key: body[:8]})
-    assert switch.ofctl("--no-stats", "dump-flows", switch.target) == before
+    assert switch.ofctl("--no-stats", "dump-flows", "br-int") == before
 
 
 def test_foreign_flows_of_every_kind_can_be_spelled(switch: Switch) -> None:
-    switch.ofctl("add-flow", switch.target, "table=99,priority=7,ip,nw_tos=4,tun_id=9,actions=dec_ttl,LOCAL")
-    everyone = Session(switch.target, cookie=0, cookie_mask=0)
+    switch.ofctl("add-flow", "br-int", "table=99,priority=7,ip,nw_tos=4,tun_id=9,actions=dec_ttl,LOCAL")
+    everyone = Session(switch.target("br-int"), cookie=0, cookie_mask=0)
     until(everyone, Connected)
     ((key, body),) = installed(everyone).items()
     everyone.close()
@@ -231,17 +230,17 @@ def test_packet_out_reaches_the_pipeline_and_the_port(switch: Switch, connection
     connection.packet_out(bytes(60), (Resubmit(Table.CLASSIFY),), in_port=1)
     connection.packet_out(bytes(60), (PushVlan(101), Output(2)))
     assert [now.packet_count for now in counters(connection).values()] == [1]
-    assert "tx pkts=2, bytes=124" in switch.ofctl("dump-ports", switch.target, "2")
+    assert "tx pkts=2, bytes=124" in switch.ofctl("dump-ports", "br-int", "2")
 
 
 def test_killed_switch_is_found_again_without_its_flows(switch: Switch, connection: Session) -> None:
     """DESIGN.md, Lifecycle 7: ovs-vswitchd gone, all of it back on return."""
     desired = encoded(flow((Field.IN_PORT(1),)))
     apply(connection, desired, {})
-    switch.signal(signal.SIGKILL)
+    switch.kill_vswitchd()
     assert until(connection, Disconnected).reason
     assert not connection.is_ready
-    switch.start()
+    switch.start_vswitchd()
     until(connection, Connected)
     present = installed(connection)
     assert present == {}
@@ -251,7 +250,7 @@ def test_killed_switch_is_found_again_without_its_flows(switch: Switch, connecti
 
 def test_switch_that_comes_later_is_waited_for(switch: Switch) -> None:
     switch.vsctl("del-br", "br-int")
-    connection = Session(switch.target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
+    connection = Session(switch.target("br-int"), cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
     assert connection.run() == []
     switch.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=dummy")
     until(connection, Connected)
@@ -260,18 +259,17 @@ def test_switch_that_comes_later_is_waited_for(switch: Switch) -> None:
 
 def test_silent_switch_is_given_up_and_found_again(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "PROBE_INTERVAL_MS", 1000)
-    connection = Session(switch.target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
+    connection = Session(switch.target("br-int"), cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
     until(connection, Connected)
-    switch.signal(signal.SIGSTOP)
-    assert until(connection, Disconnected).reason == "no answer to an echo request"
-    switch.signal(signal.SIGCONT)
+    with switch.stopped():
+        assert until(connection, Disconnected).reason == "no answer to an echo request"
     until(connection, Connected)
     connection.close()
 
 
 def test_bridge_without_openflow_14_is_named_in_the_reason(switch: Switch) -> None:
     switch.vsctl("set", "Bridge", "br-int", "protocols=OpenFlow10,OpenFlow13")
-    connection = Session(switch.target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
+    connection = Session(switch.target("br-int"), cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
     reason = until(connection, Disconnected).reason
     assert "it offers OpenFlow10, OpenFlow13" in reason
     switch.vsctl("set", "Bridge", "br-int", "protocols=OpenFlow13,OpenFlow14")

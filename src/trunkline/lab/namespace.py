@@ -89,6 +89,21 @@ class Namespace:
             return sockets.socket(family, kind, protocol)
 
 
+class _Here(Namespace):
+    """The network namespace that this program runs in, whatever that is called."""
+
+    def argv(self, argv: Sequence[str]) -> list[str]:
+        return list(argv)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        yield
+
+
+HERE: Namespace = _Here("here")
+"""Where nothing has to be entered: for a switch of dummy devices, which reach no kernel."""
+
+
 @dataclass(frozen=True)
 class LinkEnd:
     """One end of a veth pair: an interface (1 to 15 characters) in a namespace."""

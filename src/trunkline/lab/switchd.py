@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from trunkline.lab.error import LabError
 from trunkline.lab.journal import Daemon
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trunkline.lab.journal import Journal
     from trunkline.lab.namespace import Namespace
 
@@ -45,6 +48,11 @@ class Switchd:
         return {**os.environ, "OVS_RUNDIR": place, "OVS_LOGDIR": place, "OVS_DBDIR": place}
 
     @property
+    def log(self) -> str:
+        """The log of ovs-vswitchd."""
+        return (self.rundir / "ovs-vswitchd.log").read_text()
+
+    @property
     def remote(self) -> str:
         """The OVSDB remote of the local database."""
         return f"unix:{self.rundir}/db.sock"
@@ -73,6 +81,11 @@ class Switchd:
         dummy = ["--enable-dummy=override"] if self.dummy else []
         self._start("ovs-vswitchd", "--disable-system", *dummy, self.remote)
 
+    def kill(self) -> None:
+        """End both daemons with SIGKILL, as nothing is to be kept, and wait until they are gone."""
+        self.kill_vswitchd()
+        self.kill_ovsdb_server()
+
     def stop_ovsdb_server(self) -> None:
         """End the ovsdb-server with SIGTERM and wait until it is gone."""
         self._database.end(signal.SIGTERM)
@@ -89,11 +102,27 @@ class Switchd:
         """End the ovs-vswitchd with SIGKILL and wait until it is gone."""
         self._vswitchd.end(signal.SIGKILL)
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Keep ovs-vswitchd from running for the length of the block; its database goes on."""
+        pid = self._vswitchd.pid
+        if pid is None:
+            raise LabError(f"no ovs-vswitchd runs in {self.rundir}; start it first")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def vsctl(self, *args: str, timeout_s: int = 20) -> str:
         """Run `ovs-vsctl`; unless told `--no-wait`, it returns when ovs-vswitchd has done what was asked."""
         return command.run(
             ["ovs-vsctl", f"--timeout={timeout_s}", *args], env=self.env, timeout_s=timeout_s + 5
         )
+
+    def target(self, bridge: str) -> str:
+        """The OpenFlow connection method of *bridge*."""
+        return f"unix:{self.rundir}/{bridge}.mgmt"
 
     def ofctl(self, *args: str, stdin: str | None = None) -> str:
         """Run `ovs-ofctl` with OpenFlow 1.4 allowed."""
