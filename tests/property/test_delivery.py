@@ -25,7 +25,7 @@ def arrivals(random: Random, chassis: rows.Rows) -> Iterator[tuple[int, Frame]]:
         yield in_port, world.kin(random, frame)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 2**48))
 @example(seed=2646985735)  # a remote port of a network without a wire
 def test_every_frame_comes_out_where_the_frame_rules_say_and_nowhere_else(seed: int) -> None:
@@ -40,7 +40,7 @@ def test_every_frame_comes_out_where_the_frame_rules_say_and_nowhere_else(seed: 
         assert seen == oracle.receipts(in_port, frame), (in_port, frame, [flow.band for flow in walk.flows])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**48))
 def test_of_a_frame_its_first_tag_alone_changes_on_the_way(seed: int) -> None:
     """DESIGN.md section 5, rules 1, 9, 12: byte for byte; a remote port's MAC is the destination already."""
@@ -54,7 +54,7 @@ def test_of_a_frame_its_first_tag_alone_changes_on_the_way(seed: int) -> None:
             assert any(copy.tags[on:] == frame.tags[off:] for on in (0, 1) for off in (0, 1))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**48))
 def test_no_frame_passes_more_than_eight_tables(seed: int) -> None:
     random = Random(seed)

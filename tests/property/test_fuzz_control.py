@@ -83,7 +83,7 @@ def question(method: str, *params: str) -> bytes:
     return json.dumps({"method": method, "params": params, "id": 1}).encode()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(NONSENSE, min_size=1, max_size=3))
 def test_who_asks_next_is_answered(server: ControlSocket, messages: list[bytes]) -> None:
     answered(server, *messages)

@@ -96,7 +96,7 @@ def turned(session: Session, kind: type[Event] | None = None) -> list[Event]:
     return events
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(STREAMS)
 def test_a_session_survives_whatever_a_switch_may_say(peer: Peer, stream: bytes) -> None:
     session = Session(peer.target, cookie=0, cookie_mask=0)
@@ -114,7 +114,7 @@ def test_a_session_survives_whatever_a_switch_may_say(peer: Peer, stream: bytes)
     session.close()
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.binary(min_size=1, max_size=200))
 def test_a_session_survives_whatever_answers_in_the_place_of_a_switch(peer: Peer, stream: bytes) -> None:
     session = Session(peer.target, cookie=0, cookie_mask=0)

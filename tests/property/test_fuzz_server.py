@@ -104,7 +104,7 @@ def ended(*arguments: str) -> tuple[Any, str]:
         sys.argv = before
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(COMMANDS), st.lists(st.just("rows") | VALUE, max_size=60), st.booleans())
 def test_a_command_ends_with_one_line(liar: Liar, command: str, answers: list[Any], has_rows: bool) -> None:
     liar.answers = iter(["rows", *answers] if has_rows else answers)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trunkline.agent import settings as chassis_settings
@@ -161,7 +161,6 @@ def test_a_topology_of_any_shape_is_understood_or_refused_with_its_key(document:
         assert topology.parse(text, "lab.yaml").name
 
 
-@settings(deadline=None)  # PyYAML takes its time for the brackets
 @given(ANY | NEAR_YAML)
 @example("name: \x00")
 @example("2025-13-45")

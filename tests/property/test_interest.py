@@ -160,7 +160,7 @@ def edit(random: Random, session: Session) -> None:
             )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(SEEDS)
 def test_what_is_loaded_in_the_end_follows_from_what_is_there_alone(seed: int) -> None:
     random = Random(seed)

@@ -58,7 +58,7 @@ def _assert_same(core: Core, fresh: Core) -> None:
     assert core.outcomes.faults == fresh.outcomes.faults
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=SEEDS)
 def test_any_edits_end_in_the_flows_of_a_fresh_computation(seed: int) -> None:
     """DESIGN.md section 7."""
@@ -71,7 +71,7 @@ def test_any_edits_end_in_the_flows_of_a_fresh_computation(seed: int) -> None:
         _assert_same(core, _fresh(now))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=SEEDS)
 def test_edits_that_were_not_computed_one_by_one_end_in_the_same_flows(seed: int) -> None:
     random = Random(seed)
@@ -87,7 +87,7 @@ def test_edits_that_were_not_computed_one_by_one_end_in_the_same_flows(seed: int
     _assert_same(core, _fresh(now))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=SEEDS)
 def test_the_order_of_the_rows_of_a_change_and_its_repetition_do_not_matter(seed: int) -> None:
     random = Random(seed)
@@ -100,7 +100,7 @@ def test_the_order_of_the_rows_of_a_change_and_its_repetition_do_not_matter(seed
     _assert_same(core, _fresh(after))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=SEEDS)
 def test_a_row_that_did_not_change_marks_nothing(seed: int) -> None:
     """DESIGN.md section 7: only what changed is computed again."""

@@ -17,14 +17,14 @@ from trunkline.core.violation import violations
 SEEDS = st.integers(0, 2**48)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=SEEDS)
 def test_every_flow_obeys_the_rule_of_its_table(seed: int) -> None:
     """DESIGN.md section 4."""
     assert [found for flow in rows.flows(world.rows(Random(seed))) for found in violations(flow)] == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=SEEDS)
 def test_no_two_flows_of_equal_priority_overlap(seed: int) -> None:
     """DESIGN.md section 4: a frame is decided by one flow of a table, whatever order they were added in."""
