@@ -1,16 +1,17 @@
-"""A switch of a benchmark's own: an ovsdb-server and an ovs-vswitchd in one directory."""
+"""A switch of a benchmark's own: an Open vSwitch in one directory, filled with VIFs."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from load import CHASSIS
-from process import Daemon, do
 from watch import Watch, Writer
 
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+from trunkline.lab.journal import Journal
+from trunkline.lab.namespace import HERE, Namespace
+from trunkline.lab.switchd import Devices, Switchd
+
 PROVIDER_BRIDGE = "br-phys"
 NIC = "nic0"
 CHUNK = 500
@@ -20,35 +21,19 @@ class Switch:
     """Open vSwitch in *folder*, with br-int and a provider bridge; it never touches the machine's own.
 
     Devices are dummies. With *devices*, the names of VIFs and of the provider bridge's `nic0`, it has the
-    userspace datapath, and those are devices of the kernel in the network namespace that the command
-    *within* runs ovs-vswitchd in.
+    userspace datapath, and those are devices of the kernel in the network namespace *within*, in which
+    ovs-vswitchd runs.
     """
 
-    def __init__(self, folder: Path, devices: Iterable[str] = (), within: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, devices: Iterable[str] = (), within: Namespace = HERE) -> None:
         self.folder = folder
         self._devices = frozenset(devices)
-        folder.mkdir()
-        names = ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVN_RUNDIR", "OVN_LOGDIR", "OVN_DBDIR")
-        self.environment = os.environ | dict.fromkeys(names, str(folder))
-        self.remote = f"unix:{folder}/db.sock"
-        do(["ovsdb-tool", "create", f"{folder}/conf.db", SCHEMA], self.environment)
-        serve = [
-            "ovsdb-server",
-            f"{folder}/conf.db",
-            f"--remote=punix:{folder}/db.sock",
-            f"--log-file={folder}/db.log",
-        ]
-        self.database = Daemon(serve, self.environment, folder / "db.pid")
-        self.vsctl("--no-wait", "init")
-        switchd = [
-            *within,
-            "ovs-vswitchd",
-            self.remote,
-            "--enable-dummy" if self._devices else "--enable-dummy=override",
-            "--disable-system",
-            f"--log-file={folder}/vs.log",
-        ]
-        self.vswitchd = Daemon(switchd, self.environment, folder / "vs.pid")
+        kinds = Devices.KERNEL_AND_DUMMIES if self._devices else Devices.DUMMIES
+        self._switchd = Switchd(within, folder, Journal(folder), kinds)
+        ovn = dict.fromkeys(("OVN_RUNDIR", "OVN_LOGDIR", "OVN_DBDIR"), str(folder))
+        self.environment = self._switchd.env | ovn
+        self.remote = self._switchd.remote
+        self._switchd.start()
         self.vsctl(
             *self._bridge("br-int", "fail_mode=secure"),
             *self._bridge(PROVIDER_BRIDGE),
@@ -69,7 +54,14 @@ class Switch:
 
     def vsctl(self, *words: str) -> str:
         """Run ovs-vsctl on this switch."""
-        return do(["ovs-vsctl", f"--db={self.remote}", *words], self.environment)
+        return self._switchd.vsctl(*words)
+
+    @property
+    def vswitchd_pid(self) -> int:
+        """The process id of ovs-vswitchd."""
+        pid = self._switchd.vswitchd_pid
+        assert pid is not None
+        return pid
 
     def set(self, **external_ids: str) -> None:
         """Write settings of the chassis."""
@@ -130,20 +122,19 @@ class Switch:
 
     def flow_count(self) -> int:
         """Return how many flows br-int has."""
-        aggregate = do(["ovs-ofctl", "dump-aggregate", f"unix:{self.folder}/br-int.mgmt"], self.environment)
+        aggregate = self._switchd.ofctl("dump-aggregate", "br-int")
         return int(aggregate.rpartition("flow_count=")[2].split()[0])
 
     def clear(self) -> None:
         """Take all flows out of br-int."""
-        do(["ovs-ofctl", "del-flows", f"unix:{self.folder}/br-int.mgmt"], self.environment)
+        self._switchd.ofctl("del-flows", "br-int")
 
     def close(self) -> None:
         """End both daemons."""
         self._writer.close()
         if self._ofports is not None:
             self._ofports.close()
-        self.vswitchd.end()
-        self.database.end()
+        self._switchd.kill()
 
 
 MakeSwitch = Callable[[Path], Switch]

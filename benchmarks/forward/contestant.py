@@ -66,7 +66,7 @@ class Contestant(NamedTuple):
     def appctl(self, *words: str) -> str:
         """Ask its ovs-vswitchd."""
         switch = self.forwarder.switch
-        target = f"{switch.folder}/ovs-vswitchd.{switch.vswitchd.pid}.ctl"
+        target = f"{switch.folder}/ovs-vswitchd.{switch.vswitchd_pid}.ctl"
         return do(["ovs-appctl", "-t", target, *words], switch.environment)
 
     def forget(self) -> None:
@@ -91,7 +91,7 @@ class Contestant(NamedTuple):
 
     def cpu_s(self) -> float:
         """Return the CPU seconds that all threads of its ovs-vswitchd have used (proc(5), schedstat)."""
-        tasks = Path(f"/proc/{self.forwarder.switch.vswitchd.pid}/task").glob("*/schedstat")
+        tasks = Path(f"/proc/{self.forwarder.switch.vswitchd_pid}/task").glob("*/schedstat")
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
     def learn(self) -> None:
@@ -117,7 +117,7 @@ def contestants(load: Load, say: Say) -> Iterator[list[Contestant]]:
             forwarder = make(folder / str(number), load, wiring.make_switch)
             stack.callback(forwarder.close)
             # The generator takes the first processor; what is measured should not have to share it.
-            os.sched_setaffinity(forwarder.switch.vswitchd.pid, {int(SWITCH_CPU)})
+            os.sched_setaffinity(forwarder.switch.vswitchd_pid, {int(SWITCH_CPU)})
             forwarder.start()
             forwarder.settle(LIMIT_S)
             made.append(Contestant(forwarder, wiring.stations, wiring.remote, folder))

@@ -91,7 +91,7 @@ class Wiring:
     def make_switch(self, folder: Path) -> Switch:
         """Return a switch in *folder* whose devices lead to the stations."""
         devices = [self._device(station) for station in self.stations]
-        return Switch(folder, devices, ["ip", "netns", "exec", self.within.name])
+        return Switch(folder, devices, self.within)
 
     def _device(self, station: Station) -> str:
         return NIC if station.is_wire else port_name(station.number)

@@ -10,7 +10,7 @@ from model.wires import Wires
 from trunkline.core.flow import Flow
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import HERE
-from trunkline.lab.switchd import Switchd
+from trunkline.lab.switchd import Devices, Switchd
 from trunkline.openflow.text import text
 
 BATCH = 100
@@ -24,7 +24,7 @@ class DummySwitch:
         self.folder = folder
         self._vswitchd = Vswitchd(folder)
         self._wires = Wires()
-        self._switchd = Switchd(HERE, folder, Journal(folder), dummy=True)
+        self._switchd = Switchd(HERE, folder, Journal(folder), Devices.DUMMIES)
         self._switchd.start()
         bridge = ["datapath_type=dummy", "fail_mode=secure", "protocols=OpenFlow14"]
         self.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", *bridge)

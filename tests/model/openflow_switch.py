@@ -14,7 +14,7 @@ from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import HERE
-from trunkline.lab.switchd import Switchd
+from trunkline.lab.switchd import Devices, Switchd
 from trunkline.openflow.event import BundleApplied, Connected, Event, FlowsDrifted, FlowsRead
 from trunkline.openflow.session import Session
 
@@ -26,7 +26,7 @@ class Switch(Switchd):
     """An Open vSwitch in *folder*, with one bridge, br-int, of dummy ports 1 and 2."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(HERE, folder, Journal(folder), dummy=True)
+        super().__init__(HERE, folder, Journal(folder), Devices.DUMMIES)
         self.start()
         bridge = ("--", "set", "Bridge", "br-int", "datapath_type=dummy", "fail_mode=secure")
         self.vsctl("add-br", "br-int", *bridge)

@@ -32,7 +32,7 @@ from trunkline.lab.command import PROGRAM
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import HERE
 from trunkline.lab.northbound import Northbound as Served
-from trunkline.lab.switchd import Switchd
+from trunkline.lab.switchd import Devices, Switchd
 from trunkline.northbound import sync
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 
@@ -115,7 +115,7 @@ class DummyChassis:
         self, name: str, folder: Path, journal: Journal, nb: str, physnets: Mapping[str, str]
     ) -> None:
         self.name = name
-        self.switch = Switchd(HERE, folder, journal, dummy=True)
+        self.switch = Switchd(HERE, folder, journal, Devices.DUMMIES)
         self.vswitchd = Vswitchd(folder)
         self.agents: list[Agent] = []
         self.wires = Wires()

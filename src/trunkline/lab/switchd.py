@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,18 +26,26 @@ SCHEMAS = (
 """Where distributions and `make install` put the schema of Open vSwitch."""
 
 
+class Devices(Enum):
+    """Which network devices an ovs-vswitchd has; dummies carry exact bytes and reach no kernel."""
+
+    KERNEL = ()
+    KERNEL_AND_DUMMIES = ("--enable-dummy",)
+    DUMMIES = ("--enable-dummy=override",)
+
+
 class Switchd:
     """An Open vSwitch with the userspace datapath; all its files are in *rundir*.
 
     It never touches another Open vSwitch of the machine: every tool is run with `OVS_RUNDIR` set to *rundir*.
-    With *dummy*, netdevs are dummies (`ovs-vswitchd --enable-dummy=override`), which carry exact bytes and
-    reach no kernel.
     """
 
-    def __init__(self, namespace: Namespace, rundir: Path, journal: Journal, *, dummy: bool = False) -> None:
+    def __init__(
+        self, namespace: Namespace, rundir: Path, journal: Journal, devices: Devices = Devices.KERNEL
+    ) -> None:
         self.namespace = namespace
         self.rundir = rundir
-        self.dummy = dummy
+        self._devices = devices
         self._journal = journal
         self._database = Daemon(rundir / "ovsdb-server.pid")
         self._vswitchd = Daemon(rundir / "ovs-vswitchd.pid")
@@ -78,13 +87,17 @@ class Switchd:
 
     def start_vswitchd(self) -> None:
         """Start the ovs-vswitchd; returns when it has taken in the database once."""
-        dummy = ["--enable-dummy=override"] if self.dummy else []
-        self._start("ovs-vswitchd", "--disable-system", *dummy, self.remote)
+        self._start("ovs-vswitchd", "--disable-system", *self._devices.value, self.remote)
 
     def kill(self) -> None:
         """End both daemons with SIGKILL, as nothing is to be kept, and wait until they are gone."""
         self.kill_vswitchd()
         self.kill_ovsdb_server()
+
+    @property
+    def vswitchd_pid(self) -> int | None:
+        """The process id of ovs-vswitchd, or None if it does not run."""
+        return self._vswitchd.pid
 
     def stop_ovsdb_server(self) -> None:
         """End the ovsdb-server with SIGTERM and wait until it is gone."""
