@@ -141,3 +141,24 @@ def test_an_agent_that_is_started_again_has_its_name_at_once_and_after_its_datab
     first.start_agent()
     site.sync()
     assert "nobody denies" not in "".join(agent.log for agent in first.agents)
+
+
+def test_a_host_whose_database_is_started_again_while_it_asks_is_no_other_host_to_itself(
+    site: Site, first: DummyChassis
+) -> None:
+    def marks() -> set[str]:
+        return set(site.nb.chassis("c1")["claims"])
+
+    first.agent.end(signal.SIGKILL)
+    # A new mark, which no agent has had, is asked for; and, before it is granted, another one.
+    first.switch.kill_ovsdb_server()
+    first.switch.start_ovsdb_server()
+    first.start_agent(is_settled=False)
+    before = until(marks, "asked")
+    first.switch.kill_ovsdb_server()
+    first.switch.start_ovsdb_server()
+    until(lambda: marks() - before, "asked by the new mark")
+    until(lambda: first.agent.status()["settled"], "settled")
+    until(lambda: not marks(), "no claim is left")
+    assert "system-id" not in first.faults
+    assert "another host" not in first.agent.log

@@ -60,9 +60,12 @@ class Tenure:
             # Whoever has the name needs time to come back, too.
             self._session, self._asked_s, self._denied_s = nb.session, None, None
         claims = nb.claims
+        for former in nb.former_hosts - {nb.host}:
+            # It asked before this host's database was started anew, and is no other host.
+            claims = claims.left(former)
         self.is_held = nb.is_ours
         wanted = self._as_holder(claims, now_s) if self.is_held else self._as_claimant(nb, claims, now_s)
-        if wanted != claims and not nb.is_writing and self._retry_s is None:
+        if wanted != nb.claims and not nb.is_writing and self._retry_s is None:
             nb.write_claims(wanted)
             self._is_writing = True
         return self.is_held

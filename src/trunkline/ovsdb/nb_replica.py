@@ -91,7 +91,7 @@ class NorthboundReplica(Replica):
         )
         self.chassis = chassis
         self.host = host
-        self._former_hosts = set(former_hosts)
+        self.former_hosts = set(former_hosts)
         self.row_faults: dict[str, str] = {}
         self._restricted_session: int | None = None
         self._is_registered = False
@@ -155,14 +155,14 @@ class NorthboundReplica(Replica):
 
     def be(self, host: str) -> None:
         """Be *host* from now on, and still what this host was before."""
-        self._former_hosts.add(self.host)
+        self.former_hosts.add(self.host)
         self.host = host
 
     @property
     def is_ours(self) -> bool:
         """Whether the row of this chassis is of this host, or of none, or not there."""
         row = self._chassis_row()
-        return row is None or one(row, ChassisRow.host) in {"", self.host, *self._former_hosts}
+        return row is None or one(row, ChassisRow.host) in {"", self.host, *self.former_hosts}
 
     @property
     def claims(self) -> Claims:
