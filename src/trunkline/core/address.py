@@ -21,17 +21,25 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5
 _GROUP_BIT = 1 << 40
 
 _NOBODYS = {
-    4: tuple(
-        (int(prefix[0]), int(prefix[-1]))
-        for prefix in map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32"))
-    ),
-    6: tuple(
-        (int(prefix[0]), int(prefix[-1]))
-        for prefix in map(ip_network, ("::/96", "::ffff:0:0/96", "ff00::/8"))
-    ),
+    version: tuple((int(prefix[0]), int(prefix[-1]), what) for prefix, what in ranges)
+    for version, ranges in {
+        4: (
+            (ip_network("0.0.0.0/8"), 'of "this host"'),
+            (ip_network("127.0.0.0/8"), "a loopback address"),
+            (ip_network("224.0.0.0/4"), "a multicast address"),
+            (ip_network("255.255.255.255/32"), "the broadcast address"),
+        ),
+        6: (
+            (ip_network("::/128"), "the unspecified address"),
+            (ip_network("::1/128"), "the loopback address"),
+            (ip_network("::/96"), "an IPv4 address written as IPv6"),
+            (ip_network("::ffff:0:0/96"), "an IPv4 address written as IPv6"),
+            (ip_network("ff00::/8"), "a multicast address"),
+        ),
+    }.items()
 }
-"""The first and the last address of each range that no station has, by IP version: "this host", loopback,
-multicast and broadcast (RFC 6890), and IPv4 addresses written as IPv6 (RFC 4291 section 2.5.5).
+"""The first and the last address of each range that no station has, and what it is, by IP version (RFC 6890,
+and RFC 4291 section 2.5.5).
 
 240.0.0.0/4 is not among them: Linux takes it, and some use it.
 """
@@ -95,14 +103,15 @@ def parse_ip(text: str) -> IPAddress:
         raise AddressError(f"{text!r} is not an IP address; write it as 192.0.2.1 or 2001:db8::1") from None
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
-    if _is_nobodys(address.version, int(address), int(address)):
-        raise AddressError(f"{address} is no port's address; give a unicast one")
+    _check_station(address.version, int(address), int(address), str(address))
     return address
 
 
-def _is_nobodys(version: int, first: int, last: int) -> bool:
-    """Return whether no station has any of the addresses from *first* to *last*."""
-    return any(low <= first and last <= high for low, high in _NOBODYS[version])
+def _check_station(version: int, first: int, last: int, text: str) -> None:
+    """Raise AddressError if no station has any of the addresses from *first* to *last*, which are *text*."""
+    for low, high, what in _NOBODYS[version]:
+        if low <= first and last <= high:
+            raise AddressError(f"{text} is {what}, which no port has; give an address that one VM can have")
 
 
 def _ip_address(text: str) -> IPAddress:
@@ -130,8 +139,8 @@ def parse_prefix(text: str) -> IPPrefix:
         raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
     if address != prefix.network_address:
         raise AddressError(f"{text!r} has bits set beyond its length; write {prefix}")
-    if _is_nobodys(prefix.version, int(prefix.network_address), int(prefix.broadcast_address)):
-        raise AddressError(f"{prefix_text(prefix)} is no port's address; give a unicast one")
+    first, last = int(prefix.network_address), int(prefix.broadcast_address)
+    _check_station(prefix.version, first, last, prefix_text(prefix))
     return prefix
 
 
