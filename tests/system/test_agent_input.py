@@ -185,6 +185,7 @@ def test_of_two_rows_with_one_mac_in_two_spellings_one_works_and_the_other_is_a_
     chassis.plug("say")
     site.await_up("say")
     assert f"its MAC is written {mac.upper()}; write it as {mac}" in faults(site)["port shout"]
+    assert "vif shout" not in faults(site)
     assert site.bindings()["shout"][1] is False
     assert chassis.receive(NIC, ethernet(mac, "02:ee:00:00:00:01", 105)).keys() == {"say"}
     with pytest.raises(RefusedError, match="port 'say' already has MAC"):

@@ -149,10 +149,7 @@ def _vif_fault(inventory: Inventory, iface_id: str) -> str | None:
         return f"{used.interface} {used.link_fault}"
     if len(vifs) > 1:
         others = ", ".join(vif.interface for vif in vifs[1:])
-        return (
-            f"{others} also has this iface-id; {used.interface}, which was there first, is used; "
-            "remove the one that is wrong"
-        )
+        return f"{others} also has this iface-id; {used.interface} is used; remove the one that is wrong"
     return f"{used.interface}: {used.error}" if used.error else None
 
 
