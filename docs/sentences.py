@@ -70,7 +70,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "Chassis": {
         "name": "`external_ids:system-id` of its `Open_vSwitch` row.",
-        "hostname": "The host's name, for people.",
+        "hostname": "The host's name, for people: `Open_vSwitch` `external_ids:hostname`, or the system's.",
         "host": "What tells this host from another of the same `system-id`: new with each start of its "
         "`ovsdb-server`.",
         "claims": "Other hosts of that `system-id` that ask for the row, and their names for people. One "

@@ -128,6 +128,7 @@ class Chassis:
         self._reporter.write(
             nb,
             bindings,
+            hostname="host",
             bridge_by_physnet=BRIDGE_BY_PHYSNET,
             faults={},
             nb_cfg=nb.nb_cfg if self._reporter.is_done_by(bindings) else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -530,3 +531,11 @@ def test_the_settings_are_reported_to_the_northbound(site: Site, chassis: DummyC
         json.loads(trunkline("chassis", "show", "c1", "-o", "json", nb=site.served.remote).out)["name"]
         == "c1"
     )
+
+
+def test_the_hosts_name_is_that_of_the_switchs_database(site: Site, chassis: DummyChassis) -> None:
+    site.sync()
+    assert site.nb.chassis("c1")["hostname"] == socket.gethostname()
+    chassis.set(hostname="compute-7.example")
+    site.sync()
+    assert site.nb.chassis("c1")["hostname"] == "compute-7.example"

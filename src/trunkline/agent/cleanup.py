@@ -59,7 +59,7 @@ def clean_up(options: Options) -> Iterator[str]:
     if switch.tls is not None:
         tls.use(switch.tls)
     if external_ids.get(SYSTEM_ID) and external_ids.get(NB):
-        yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID], host))
+        yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID], host), switch.hostname)
 
 
 def _block(waits: Iterable[Callable[[ovs.poller.Poller], None]], deadline_s: float) -> None:
@@ -132,13 +132,13 @@ def _flows(event: Event) -> dict[bytes, bytes] | None:
     return dict(event.flow_by_key) if isinstance(event, FlowsRead) else None
 
 
-def _withdraw(nb: NorthboundReplica) -> str:
+def _withdraw(nb: NorthboundReplica, hostname: str) -> str:
     if not _until(nb, lambda: nb.are_conditions_met):
         return f"northbound not reached; once it is back: trunkline chassis delete {nb.chassis}"
     tenure = Tenure()
 
     def is_decided() -> bool:
-        return (tenure.run(nb) or tenure.fault is not None) and not nb.is_writing
+        return (tenure.run(nb, hostname) or tenure.fault is not None) and not nb.is_writing
 
     if not _until(nb, is_decided, tenure=tenure):
         return f"northbound lost; once it is back: trunkline chassis delete {nb.chassis}"

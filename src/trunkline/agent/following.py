@@ -138,7 +138,7 @@ class Following:
             # The answer covers what was written to the switch's database before the request, too.
             self._nb_cfg = nb.nb_cfg
             self._switch.catch_up()
-        is_ours = self._tenure.run(nb)
+        is_ours = self._tenure.run(nb, self._switch.hostname)
         self._is_obeyed = nb.misfit is None and self._obeys(nb, settings) and is_ours
         if not self._is_obeyed:
             self._has_missed |= bool(touched) or self.has_more

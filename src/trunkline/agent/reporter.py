@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -107,12 +106,13 @@ class Reporter:
         nb: NorthboundReplica,
         bindings: dict[UUID, Binding],
         *,
+        hostname: str,
         bridge_by_physnet: dict[str, str],
         faults: dict[str, str] | None,
         nb_cfg: int | None,
     ) -> None:
         """Begin a write of all that, unless the database says it already."""
-        report = Report(socket.gethostname(), trunkline.__version__, bridge_by_physnet, faults, nb_cfg)
+        report = Report(hostname, trunkline.__version__, bridge_by_physnet, faults, nb_cfg)
         if not bindings and nb.is_reported(report):
             return
         log.each(

@@ -119,7 +119,11 @@ class Standing:
             if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
                 faults["switch"] = self.passage.fault
             faults |= contradictions(self.inventory, self.forwarding.desired.conflicts)
-        faults |= self.following.faults
+        senseless = self.following.faults
+        for subject in senseless:
+            # One cause is one fault: a VIF whose port makes no sense has one.
+            faults.pop(f"vif {subject.removeprefix('port ')}", None)
+        faults |= senseless
         return faults | dict(self.quarantine.faults(self.inventory))
 
     # -- the report --------------------------------------------------------------------------------
@@ -145,6 +149,7 @@ class Standing:
         reporter.write(
             nb,
             bindings,
+            hostname=self.switch.hostname,
             bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults if has_faults else None,
             nb_cfg=nb.nb_cfg if is_done else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import ovs.poller
@@ -37,6 +36,7 @@ class Tenure:
 
     def __init__(self) -> None:
         self.is_held = False
+        self._hostname = ""
         self.fault: str | None = None
         self._session: object = None
         self._is_writing = False
@@ -46,13 +46,13 @@ class Tenure:
         self._denied_s: float | None = None
         self._heard_s: dict[str, float] = {}
 
-    def run(self, nb: NorthboundReplica) -> bool:
+    def run(self, nb: NorthboundReplica, hostname: str) -> bool:
         """Go on as far as that is possible without waiting; return whether this host is the chassis.
 
-        While the northbound is away that stays as it was.
+        People know this host as *hostname*. While the northbound is away that stays as it was.
         """
         now_s = time.monotonic()
-        self._wake_s = None
+        self._wake_s, self._hostname = None, hostname
         self._end_write(nb, now_s)
         if not nb.is_connected:
             return self.is_held
@@ -107,7 +107,7 @@ class Tenure:
             self._wake_at(min(self._heard_s.values()) + FORGET_S)
             names = ", ".join(sorted(set(others.values())))
             self.fault = (
-                f"host {names} has it too; this one, {socket.gethostname()}, was there first and goes on, "
+                f"host {names} has it too; this one, {self._hostname}, was there first and goes on, "
                 f"and {names} stands back. {_REMEDY} {names}"
             )
         return Claims(others, frozenset(others))
@@ -119,7 +119,7 @@ class Tenure:
         self._heard_s = {}
         if nb.host not in claims.hostname_by_host:
             self._asked_s = self._denied_s = None
-            return claims.entered(nb.host, _this_host(nb))
+            return claims.entered(nb.host, self._this_host(nb))
         if nb.host not in claims.denied:
             self._denied_s = None
             self._asked_s = now_s if self._asked_s is None else self._asked_s
@@ -132,7 +132,7 @@ class Tenure:
         if self.fault is None:
             log.error("another host is the chassis of this name; standing back", hostname=nb.hostname)
         self.fault = (
-            f"host {nb.hostname} has it too and was there first; this one, {socket.gethostname()}, stands "
+            f"host {nb.hostname} has it too and was there first; this one, {self._hostname}, stands "
             f"back: what its switch has stays as it is. {_REMEDY} this host"
         )
         if now_s >= self._denied_s + ASK_AGAIN_S:
@@ -140,11 +140,10 @@ class Tenure:
         self._wake_at(self._denied_s + ASK_AGAIN_S)
         return claims
 
-
-def _this_host(nb: NorthboundReplica) -> str:
-    """Return what an operator knows this host by: a copy of an image often has the other's hostname, too."""
-    address = nb.local_address
-    return socket.gethostname() if address is None else f"{socket.gethostname()} ({address})"
+    def _this_host(self, nb: NorthboundReplica) -> str:
+        """Return what an operator knows this host by: a copy of an image often has its hostname, too."""
+        address = nb.local_address
+        return self._hostname if address is None else f"{self._hostname} ({address})"
 
 
 _REMEDY = "Give each host a name of its own: ovs-vsctl set Open_vSwitch . external_ids:system-id=NAME, on"

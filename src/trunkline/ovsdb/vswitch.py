@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 from uuid import UUID, uuid4
@@ -93,6 +94,11 @@ class SwitchReplica(Replica):
     def external_ids(self) -> dict[str, str]:
         """The `external_ids` of the `Open_vSwitch` row: the chassis settings."""
         return {} if self.root is None else pairs(self.root, RootRow.external_ids)
+
+    @property
+    def hostname(self) -> str:
+        """The host's name, for people, as `ovs-ctl` writes it; where nobody does, the system's."""
+        return self.external_ids.get("hostname") or socket.gethostname()
 
     @property
     def instance(self) -> str:
