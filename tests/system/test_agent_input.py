@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 
 from trunkline.core.error import InvalidValueError
 from trunkline.northbound.client import RefusedError
@@ -19,14 +20,31 @@ LONG = "x" * 10_000
 ODD = 'tab\tnewline\nescape\x1b[31m quote" back\\ \u2028 \u00e9 \U0001f600 \x7f'
 
 
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """One chassis with one port that works, for all of these tests: each takes out what it wrote."""
+    with opened() as started:
+        chassis = started.chassis()
+        started.network()
+        started.port("a")
+        chassis.plug("a")
+        started.await_up("a")
+        yield started
+
+
 @pytest.fixture
-def chassis(site: Site) -> DummyChassis:
-    chassis = site.chassis()
-    site.network()
-    site.port("a")
-    chassis.plug("a")
-    site.await_up("a")
-    return chassis
+def chassis(site: Site) -> Iterator[DummyChassis]:
+    chassis = site.all[0]
+    yield chassis
+    chassis.check()
+    site.transact(
+        {"op": "delete", "table": "Port", "where": [["name", "!=", "a"]]},
+        {"op": "delete", "table": "Network", "where": [["name", "!=", "net1"]]},
+    )
+    vifs = set(chassis.switch.vsctl("list-ports", "br-int").split()) - {"a", "int-br-phys1"}
+    for vif in vifs:
+        chassis.unplug(vif)
+    assert faults(site) == {}
 
 
 def works(chassis: DummyChassis) -> bool:
