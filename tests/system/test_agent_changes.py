@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 
 pytestmark = pytest.mark.system
 
@@ -15,9 +16,17 @@ HELLO = ethernet(BROADCAST, A)
 NIC = "nic-br-phys1"
 
 
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """One chassis for all of these tests, which begin with its rows and VIFs made anew."""
+    with opened() as started:
+        started.chassis()
+        yield started
+
+
 @pytest.fixture
-def chassis(site: Site) -> DummyChassis:
-    chassis = site.chassis()
+def chassis(site: Site) -> Iterator[DummyChassis]:
+    chassis = site.all[0]
     site.network()
     for name in ("a", "b", "remote"):
         site.port(name)
@@ -25,7 +34,13 @@ def chassis(site: Site) -> DummyChassis:
     chassis.plug("b")
     site.await_up("a", "b")
     site.sync()
-    return chassis
+    yield chassis
+    chassis.check()
+    site.transact(*({"op": "delete", "table": table, "where": []} for table in ("Port", "Network")))
+    for vif in set(chassis.switch.vsctl("list-ports", "br-int").split()) - {"int-br-phys1"}:
+        chassis.unplug(vif)
+    site.sync()
+    assert chassis.faults == {}
 
 
 def reach(chassis: DummyChassis, vlan_id: int | None = 101) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from dummy_chassis import BROADCAST, Site, ethernet, mac_of, opened, until
 
 pytestmark = pytest.mark.system
 
@@ -45,14 +47,22 @@ NONSENSE = {
 }
 
 
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """One chassis with one port, for all of these tests: each leaves it as it was."""
+    with opened() as started:
+        chassis = started.chassis()
+        started.network()
+        started.port("a")
+        chassis.plug("a")
+        started.await_up("a")
+        yield started
+
+
 @pytest.mark.parametrize("key", NONSENSE)
 def test_rule_9_a_setting_of_any_kind_ends_no_agent(site: Site, key: str) -> None:
     """DESIGN.md, Lifecycle 9: one bad row, mapping entry or VIF never holds up the others."""
-    chassis: DummyChassis = site.chassis()
-    site.network()
-    site.port("a")
-    chassis.plug("a")
-    site.await_up("a")
+    chassis = site.all[0]
     before = chassis.get("Open_vSwitch", ".", f"external_ids:{key}").strip('"') or None
     for value in NONSENSE[key]:
         chassis.set(**{key: value})
@@ -68,3 +78,4 @@ def test_rule_9_a_setting_of_any_kind_ends_no_agent(site: Site, key: str) -> Non
     site.await_up("a")
     site.sync()
     assert chassis.receive("a", HELLO) == OUT
+    chassis.check()
