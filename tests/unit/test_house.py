@@ -151,3 +151,11 @@ def test_no_text_below_the_command_line_names_an_option_of_it(path: Path) -> Non
 def test_an_option_in_a_text_is_told_from_one_for_a_program() -> None:
     assert spoken("give --segment, or use --type vlan (see --help)") == {"--segment", "--type", "--help"}
     assert spoken("--remote=db:x") == spoken("--pidfile") == spoken("-v --db=x") == set()
+
+
+def test_architecture_says_where_every_module_is() -> None:
+    """But for the lab, which is one place, and the nouns of the command line, called as they are."""
+    named = set(re.findall(r"`(\w+/\w+\.py)`", (ROOT / "ARCHITECTURE.md").read_text()))
+    nouns = {f"cli/{noun}.py" for noun in trunkline.list_commands(click.Context(trunkline))}
+    modules = {name(path) for path in MODULES if path.parent.name != "lab"}
+    assert modules - nouns - named == set()
