@@ -40,6 +40,9 @@ _TRAILER = struct.Struct(">4sI")
 _IGMP_REPORT = bytes.fromhex("2200e8f9 00000001 04000000 ef010203")
 """An IGMPv3 report that joins 239.1.2.3 (RFC 3376 section 4.2)."""
 
+_IGMP_QUERY = bytes.fromhex("1164ee9b 00000000")
+"""A general query (RFC 2236 section 2)."""
+
 _MAGIC = b"tl\xfe\xed"
 
 
@@ -101,7 +104,8 @@ def _packet(headers: dict[Field, int], number: int) -> Packet:
         return _unreadable(network, number)
     if headers[Field.IP_PROTO] == IP_IGMP:
         network.proto = IP_IGMP
-        return network / Raw(_IGMP_REPORT)
+        is_query = network.dst == "224.0.0.1"
+        return network / Raw(_IGMP_QUERY if is_query else _IGMP_REPORT)
     if Field.UDP_SRC in headers:
         return network / UDP(sport=headers[Field.UDP_SRC], dport=headers[Field.UDP_DST]) / Raw(b"payload")
     if headers[Field.ICMPV6_TYPE] in (ICMPV6_MLD_REPORT, ICMPV6_MLD_DONE, ICMPV6_MLDV2_REPORT):

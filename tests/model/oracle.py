@@ -26,6 +26,7 @@ _DHCP_DISCOVERY = {
 }
 _BEFORE_AN_ADDRESS = {131, 132, 133, 143}
 _IGMP = 2
+_ALL_HOSTS = 0xE0000001
 _RARP, _RARP_REQUEST = 0x8035, 3
 _ANY: list[IPPrefix] = [ip_network("0.0.0.0/0"), ip_network("::/0")]
 _GROUP = 1 << 40
@@ -218,7 +219,8 @@ def _may_say_by_arp(ethertype: int, headers: dict[Field, int], allowed: list[IPP
 def _may_send_ipv4(headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
     if headers.get(Field.UDP_DST) == 68 or not headers[Field.IP_PROTO]:
         return False
-    is_report = headers[Field.IP_PROTO] == _IGMP and headers[Field.IPV4_DST] >> 28 == 0xE
+    to = headers[Field.IPV4_DST]
+    is_report = headers[Field.IP_PROTO] == _IGMP and to >> 28 == 0xE and to != _ALL_HOSTS
     if headers[Field.IPV4_SRC] == 0 and is_report:
         return True
     return headers.items() >= _DHCP_DISCOVERY.items() or _is_in(headers[Field.IPV4_SRC], 4, allowed)

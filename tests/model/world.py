@@ -153,7 +153,7 @@ def _packet(random: Random, mac: int, own: Sequence[IPAddress]) -> tuple[int, He
             lambda: udp(ipv4, random.choice((other, IPv4Address("255.255.255.255"))), *server),
             lambda: udp(ipv6, target, *server6),
             lambda: rarp(random.choice((3, 3, 3, 4)), mac),
-            lambda: igmp(ipv4, IPv4Address(random.choice(("224.0.0.22", "224.0.0.22", "192.0.2.2")))),
+            lambda: igmp(ipv4, IPv4Address(random.choice(("224.0.0.22", "224.0.0.1", "192.0.2.2")))),
             lambda: solicitation(ipv6, target, random.choice((0, mac))),
             lambda: advertisement(ipv6, target, random.choice((0, mac))),
             lambda: twice(random.choice((solicitation, advertisement))(ipv6, target, mac)),

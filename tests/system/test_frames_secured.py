@@ -13,6 +13,7 @@ from scapy.all import ARP, BOOTP, DHCP, IP, UDP, Dot1Q, Ether, Packet, Raw
 from scapy.layers.dhcp6 import DHCP6_Advertise, DHCP6_Solicit
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
+    ICMPv6MLQuery,
     ICMPv6MLReport2,
     ICMPv6ND_NA,
     ICMPv6ND_NS,
@@ -151,6 +152,9 @@ MAY_SEND = {
     "neighbour advertisement of its link-local": advertised(LINK_LOCAL, A, LINK_LOCAL),
     "MLD before an address": ip6("::", "ff02::16") / ICMPv6MLReport2(),
     "IGMP before an address": eth("01:00:5e:00:00:16") / IP(src="0.0.0.0", dst="224.0.0.22", proto=2) / JOIN,
+    "IGMPv2 before an address": eth("01:00:5e:01:02:03")
+    / IP(src="0.0.0.0", dst="239.1.2.3", proto=2)
+    / Raw(bytes.fromhex("1600f9fa ef010203")),
     "IGMP of its own": eth("01:00:5e:00:00:16") / IP(src=A4, dst="224.0.0.22", proto=2) / JOIN,
     "RARP of its own": reverse(),
     "RARP of another MAC": reverse(PAIR_MAC, src=PAIR_MAC),
@@ -232,6 +236,10 @@ MAY_NOT_SEND = {
     "an advertisement with another's MAC twice": advertised(option=B) / ICMPv6NDOptDstLLAddr(lladdr=B),
     "an advertisement with its own and another's MAC": advertised() / ICMPv6NDOptDstLLAddr(lladdr=B),
     "IGMP of another's": eth("01:00:5e:00:00:16") / IP(src=B4, dst="224.0.0.22", proto=2) / JOIN,
+    "an IGMP query before an address": eth("01:00:5e:00:00:01")
+    / IP(src="0.0.0.0", dst="224.0.0.1", proto=2)
+    / Raw(bytes.fromhex("1164ee9b 00000000")),
+    "an MLD query before an address": ip6("::") / OPTIONS / ICMPv6MLQuery(),
     "IGMP from nowhere to a host": eth() / IP(src="0.0.0.0", dst=B4, proto=2) / JOIN,
     "a redirect": ip6(LINK_LOCAL) / ICMPv6ND_Redirect(),
     "another's IPv6": ip6(B6) / ICMPv6EchoRequest(),

@@ -166,6 +166,7 @@ def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None
         "table=30,priority=110,ipv6,reg4=0x1,actions=goto_table:50",
         "table=30,priority=90,udp,nw_src=0.0.0.0,nw_dst=255.255.255.255,tp_src=68,tp_dst=67,"
         "actions=goto_table:50",
+        "table=30,priority=95,ip,nw_src=0.0.0.0,nw_dst=224.0.0.1,nw_proto=2,actions=drop",
         "table=30,priority=90,ip,nw_src=0.0.0.0,nw_dst=224.0.0.0/4,nw_proto=2,actions=goto_table:50",
         "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=131,actions=goto_table:50",
         "table=30,priority=90,icmp6,ipv6_src=::,icmp_type=132,actions=goto_table:50",

@@ -28,6 +28,7 @@ from trunkline.core.frame import (
     IP_NO_NEXT_HEADER,
     IP_UDP,
     IPV4,
+    IPV4_ALL_HOSTS,
     IPV4_BROADCAST,
     IPV4_MULTICAST,
     IPV4_MULTICAST_MASK,
@@ -146,6 +147,7 @@ def _addresses(by: int) -> Iterator[Flow]:
     for protocol in (IPV4, IPV6):
         yield Flow(Band.ADDRESS_ANY, (ANY_ADDRESS(1), protocol), _PASS, by)
     yield Flow(Band.PROBE, _DHCP_DISCOVERY, _PASS, by)
+    yield Flow(Band.QUERY, _IGMP_QUERY, _DROP, by)
     yield Flow(Band.PROBE, _IGMP_REPORT, _PASS, by)
     for icmp_type in (
         ICMPV6_MLD_REPORT,
@@ -174,6 +176,15 @@ _IGMP_REPORT: Match = (
     Field.IPV4_DST(IPV4_MULTICAST, IPV4_MULTICAST_MASK),
 )
 """How a host without an address yet joins a group (RFC 3376 section 4.2.13)."""
+
+_IGMP_QUERY: Match = (
+    IPV4,
+    Field.IP_PROTO(IP_IGMP),
+    Field.IPV4_SRC(0),
+    Field.IPV4_DST(IPV4_ALL_HOSTS),
+)
+"""What is no report: OpenFlow has no field for IGMP's type, but a general query goes to all hosts, and no
+report does (RFC 3376 sections 4.1.12 and 4.2.14). The lowest address becomes the querier: 0.0.0.0."""
 
 
 def _port(port: LocalPortView) -> Iterator[Flow]:

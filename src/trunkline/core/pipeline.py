@@ -184,6 +184,12 @@ class Band(Enum):
         Owner.PORT_SECURITY,
         "an address, and in ARP and RARP a MAC, that the port may use",
     )
+    QUERY = (
+        Table.ADDRESS_SECURITY,
+        95,
+        Owner.PORT_SECURITY,
+        "IGMP from 0.0.0.0 to all hosts, which is a query of who has joined what: drop",
+    )
     PROBE = (
         Table.ADDRESS_SECURITY,
         90,
