@@ -10,7 +10,9 @@ from trunkline.core.frame import (
     ETH_ARP,
     ETH_IPV4,
     ETH_IPV6,
+    ETH_OLD_VLANS,
     ETH_RARP,
+    ETH_SERVICE_VLAN,
     ETH_VLAN,
     ICMPV6_NEIGHBOUR_ADVERTISEMENT,
     ICMPV6_NEIGHBOUR_SOLICITATION,
@@ -23,6 +25,8 @@ BROADCAST = 0xFFFFFFFFFFFF
 ETH_EXPERIMENTAL = 0x88B5
 """An Ethernet type for experiments (IEEE 802, local experimental Ethertype 1): neither IP nor ARP."""
 
+TPIDS = (ETH_VLAN, ETH_SERVICE_VLAN, *ETH_OLD_VLANS)
+
 Headers = tuple[tuple[Field, int], ...]
 
 
@@ -33,6 +37,11 @@ class Tag:
     vlan_id: int
     priority: int = 0
     tpid: int = ETH_VLAN
+
+    @property
+    def is_known(self) -> bool:
+        """Whether Open vSwitch takes it for a tag."""
+        return self.tpid in (ETH_VLAN, ETH_SERVICE_VLAN)
 
 
 @dataclass(frozen=True, slots=True)

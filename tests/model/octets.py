@@ -22,11 +22,10 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP
 from scapy.packet import Packet, Raw
 
-from model.frame import Frame, Tag
+from model.frame import TPIDS, Frame, Tag
 from trunkline.core.address import mac_text
 from trunkline.core.flow import Field
 from trunkline.core.frame import (
-    ETH_SERVICE_VLAN,
     ETH_VLAN,
     ICMPV6_MLD_DONE,
     ICMPV6_MLD_REPORT,
@@ -58,7 +57,7 @@ def octets(frame: Frame, number: int) -> bytes:
 def tags_and_rest(data: bytes) -> tuple[tuple[Tag, ...], bytes]:
     """Return the tags of the frame *data* and all of it but them."""
     tags, at = [], 12
-    while int.from_bytes(data[at : at + 2], "big") in (ETH_VLAN, ETH_SERVICE_VLAN):
+    while int.from_bytes(data[at : at + 2], "big") in TPIDS:
         tpid, tci = struct.unpack_from(">HH", data, at)
         tags.append(Tag(tci & 0xFFF, tci >> 13, tpid))
         at += 4

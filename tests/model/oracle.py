@@ -44,7 +44,7 @@ class Oracle:
 
     def receipts(self, in_port: int, frame: Frame) -> list[Receipt]:
         """Return the copies of *frame*, which came in by *in_port*, sorted."""
-        if len(frame.tags) > 1 and not frame.tags[0].vlan_id:  # 12: to take it off would alter the frame
+        if len(frame.tags) > 1 and _first_id(frame) == 0:  # 12: to take it off would alter the frame
             return []
         found = self._from_wire(in_port, frame) or self._from_vif(in_port, frame)
         return sorted(receipt for receipt in found if receipt[0] != in_port)
@@ -55,9 +55,9 @@ class Oracle:
             return []
         here = [net for net in self.rows.networks.values() if net.id in self._network_here]
         by_tag = {net.vlan_id: net for net in here if net.physnet == physnets[0]}
-        tags, tag = frame.tags, frame.tags[0].vlan_id if frame.tags else 0
+        tags, tag = frame.tags, _first_id(frame)
         network = by_tag.get(tag or None)  # 1, 2
-        if network is not None:
+        if network is not None and tag is not None:
             tags = tags[1:]
         elif by_tag.get(None) and self._carries_tags(by_tag[None]):  # 12
             network = by_tag[None]
@@ -73,11 +73,12 @@ class Oracle:
     def _from_vif(self, in_port: int, frame: Frame) -> list[Receipt]:
         port_by_outlet = {outlet: self.rows.ports[id_] for id_, outlet in self._local.items()}
         tags, port = frame.tags, port_by_outlet.get((in_port, None))
-        if tags and (in_port, tags[0].vlan_id) in port_by_outlet:  # 12
-            port, tags = port_by_outlet[in_port, tags[0].vlan_id], tags[1:]
+        tag = _first_id(frame)
+        if tag is not None and (in_port, tag) in port_by_outlet:  # 12
+            port, tags = port_by_outlet[in_port, tag], tags[1:]
         if port is None:  # 14
             return []
-        if tags == frame.tags and tags and not tags[0].vlan_id:  # 11
+        if tags == frame.tags and tag == 0:  # 11
             tags = ()
         if _is_no_station(frame.src):  # 13
             return []
@@ -93,7 +94,7 @@ class Oracle:
     ) -> list[Receipt]:
         if tags and not self._carries_tags(network):  # 3, 11
             return []
-        if tags == frame.tags and tags and tags[0].vlan_id == 4095:  # 3
+        if tags == frame.tags and _first_id(frame) == 4095:  # 3
             return []
         here = {id_: at for id_, at in self._local.items() if self.rows.ports[id_].network_id == network.id}
         owners = {
@@ -134,7 +135,11 @@ class Oracle:
         return network.is_transparent and (network.vlan_id is not None or is_alone)
 
     def _may_send(self, port: Port, frame: Frame) -> bool:
-        if frame.src not in self._macs(port) or len(frame.tags) > 1:
+        if (
+            frame.src not in self._macs(port)
+            or len(frame.tags) > 1
+            or not all(tag.is_known for tag in frame.tags)
+        ):
             return False
         headers = dict(frame.headers)
         allowed = self._prefixes(port, frame.src)
@@ -195,6 +200,11 @@ class Oracle:
             port.mac in self._macs(each) and each.network_id == port.network_id and each.id != port.id
             for each in self.rows.ports.values()
         )
+
+
+def _first_id(frame: Frame) -> int | None:
+    """Return the VLAN id of the frame's first tag, None where it has none that a switch knows for one (3)."""
+    return frame.tags[0].vlan_id if frame.tags and frame.tags[0].is_known else None
 
 
 def _is_control(mac: int) -> bool:

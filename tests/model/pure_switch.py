@@ -2,13 +2,15 @@
 
 `tests/system/test_pure_switch.py` holds it against the real one. What a frame looks like is settled once,
 when it comes in: of its tags the first is parsed, as `vlan-limit` 1 has it, and what is behind a second stays
-unknown; its TPID then stands as the Ethernet type. Changes of tags do not parse anew.
+unknown; its TPID then stands as the Ethernet type, as that of a first one does which Open vSwitch does not
+know. Changes of tags do not parse anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import takewhile
 
 from model.frame import Frame, Tag
 from trunkline.core.flow import (
@@ -86,8 +88,9 @@ class Walk:
         self.copies: list[tuple[int, Frame]] = []
         self.tables: list[Table] = []
         self.flows: list[Flow] = []
-        self.parsed = list(frame.tags[:_PARSED_TAGS])
-        self._hidden = frame.tags[_PARSED_TAGS:]
+        known = list(takewhile(lambda tag: tag.is_known, frame.tags))
+        self.parsed = known[:_PARSED_TAGS]
+        self._hidden = frame.tags[len(self.parsed) :]
         self._original = frame
         self.values: dict[Field, int] = {
             Field.IN_PORT: in_port,

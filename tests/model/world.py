@@ -26,7 +26,7 @@ from model.frame import (
     unreadable,
 )
 from model.rows import CHASSIS, Rows
-from trunkline.core.frame import ETH_SERVICE_VLAN, ETH_VLAN, link_local
+from trunkline.core.frame import ETH_OLD_VLANS, ETH_SERVICE_VLAN, ETH_VLAN, link_local
 from trunkline.core.model import AllowedPair, IPAddress, Network, Port, Uplink, Vif
 
 T = TypeVar("T")
@@ -130,7 +130,11 @@ def _tags(random: Random) -> tuple[Tag, ...]:
     ids = random.choice(_STACKS)
     return tuple(
         Tag(
-            vlan_id, random.choice((0, 0, 5)), random.choice((ETH_VLAN, ETH_VLAN, ETH_VLAN, ETH_SERVICE_VLAN))
+            vlan_id,
+            random.choice((0, 0, 5)),
+            random.choice(
+                (*(ETH_VLAN,) * 6, ETH_SERVICE_VLAN, ETH_SERVICE_VLAN, random.choice(ETH_OLD_VLANS))
+            ),
         )
         for vlan_id in ids
     )

@@ -249,6 +249,7 @@ MAY_NOT_SEND = {
     "a solicitation with another's MAC": solicited(option=B),
     "an advertisement of another's": advertised(B6),
     "an advertisement with another's MAC": advertised(option=B),
+    "its own IPv4 behind a tag of TPID 0x9100": eth(type=0x9100) / Raw(b"\1\x2c\x08\0" + bytes(ip())[14:]),
     "its own IPv4 behind a tag": eth() / Dot1Q(vlan=101) / IP(src=A4, dst=B4) / UDP(),
 }
 

@@ -29,6 +29,7 @@ PCP = 0xA000
 """Priority 5."""
 
 VLAN, SERVICE_VLAN = b"\x81\x00", b"\x88\xa8"
+OLD_VLANS = (b"\x91\x00", b"\x92\x00", b"\x93\x00")
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +140,25 @@ def test_rule_12_a_transparent_flat_network_carries_tags_beside_none(chassis: Du
 
 
 def with_inner_tpids(frame: bytes) -> list[bytes]:
-    """Return *frame*, which has two tags or more, with a second tag of either kind."""
-    return [frame[:16] + tpid + frame[18:] for tpid in (VLAN, SERVICE_VLAN)]
+    """Return *frame*, which has two tags or more, with a second tag of each kind."""
+    return [frame[:16] + tpid + frame[18:] for tpid in (VLAN, SERVICE_VLAN, *OLD_VLANS)]
+
+
+@pytest.mark.parametrize(
+    ("port", "src", "to"), [("a", A, B), ("f", F, OUTSIDE), ("p", P, A), (NIC1, OUTSIDE, F)]
+)
+def test_rule_11_a_tag_that_only_some_physical_switches_know_is_dropped(
+    chassis: DummyChassis, port: str, src: str, to: str
+) -> None:
+    """Open vSwitch takes it for the frame's type; a transparent network carries it like any other tag."""
+    for dst in (BROADCAST, to):
+        for tpid in OLD_VLANS:
+            tagged = ethernet(dst, src, 300)
+            assert chassis.receive(port, tagged[:12] + tpid + tagged[14:], after=[ethernet(dst, src)]) == {}
+    for tpid in OLD_VLANS:
+        tagged = ethernet(OUTSIDE, T, 201, 7)
+        carried = tagged[:16] + tpid + tagged[18:]
+        assert chassis.receive("t", carried[:12] + carried[16:]) == {NIC1: [carried]}
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,12 @@ import pytest
 from model import rows, world
 from model.dummy_switch import DummySwitch
 from model.example import FLAT, NETWORK, PORT, VLAN
-from model.frame import BROADCAST, Frame, Tag
+from model.frame import BROADCAST, TPIDS, Frame, Tag
 from model.octets import number, octets, tags_and_rest
 from model.oracle import Oracle
 from model.pure_switch import PureSwitch
 from trunkline import apps
 from trunkline.core.flow import Flow
-from trunkline.core.frame import ETH_SERVICE_VLAN, ETH_VLAN
 from trunkline.core.model import IPAddress, Network, Port, Uplink, Vif
 from trunkline.core.pipeline import Band
 from trunkline.core.view import ChassisView, Outlet, Wire
@@ -135,7 +134,7 @@ def test_the_real_switch_sends_what_the_oracle_and_the_pure_switch_say_warm_and_
             ] == []
 
 
-@pytest.mark.parametrize("tpid", [ETH_VLAN, ETH_SERVICE_VLAN])
+@pytest.mark.parametrize("tpid", TPIDS)
 def test_a_tag_behind_the_first_is_dropped_by_the_ethernet_type_that_it_shows_as(
     switch: DummySwitch, tpid: int
 ) -> None:

@@ -36,6 +36,9 @@ def test_a_priority_tag_before_another_tag_is_dropped_whoever_sends_it() -> None
     assert lines(classifier, ChassisView((1,))) == [
         "table=0,priority=210,dl_vlan=0,dl_type=0x8100,actions=drop",
         "table=0,priority=210,dl_vlan=0,dl_type=0x88a8,actions=drop",
+        "table=0,priority=210,dl_vlan=0,dl_type=0x9100,actions=drop",
+        "table=0,priority=210,dl_vlan=0,dl_type=0x9200,actions=drop",
+        "table=0,priority=210,dl_vlan=0,dl_type=0x9300,actions=drop",
     ]
 
 

@@ -178,6 +178,9 @@ def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None
         "table=30,priority=50,rarp,actions=drop",
         "table=30,priority=50,dl_type=0x8100,actions=drop",
         "table=30,priority=50,dl_type=0x88a8,actions=drop",
+        "table=30,priority=50,dl_type=0x9100,actions=drop",
+        "table=30,priority=50,dl_type=0x9200,actions=drop",
+        "table=30,priority=50,dl_type=0x9300,actions=drop",
         "table=30,priority=10,actions=goto_table:50",
     ]
 

@@ -12,6 +12,8 @@ ETH_RARP = 0x8035
 ETH_VLAN = 0x8100
 ETH_IPV6 = 0x86DD
 ETH_SERVICE_VLAN = 0x88A8
+ETH_OLD_VLANS = (0x9100, 0x9200, 0x9300)
+"""What some physical switches, old and new, take for the TPID of a tag, and Open vSwitch does not."""
 
 IP_IGMP = 2
 IP_UDP = 17
@@ -59,8 +61,9 @@ CONTROL = Field.ETH_DST(*CONTROL_GROUPS)
 FROM_NO_STATION = (Field.ETH_SRC(GROUP_BIT, GROUP_BIT), Field.ETH_SRC(0))
 """A source MAC that no station has: a group's, or all zero (IEEE 802-2014 section 8.2)."""
 
-HIDDEN_TAGS = (Field.ETH_TYPE(ETH_VLAN), Field.ETH_TYPE(ETH_SERVICE_VLAN))
-"""A tag behind the first: `vlan-limit` 1 keeps it from being parsed, and its TPID is the Ethernet type."""
+HIDDEN_TAGS = tuple(map(Field.ETH_TYPE, (ETH_VLAN, ETH_SERVICE_VLAN, *ETH_OLD_VLANS)))
+"""A tag that Open vSwitch does not parse, so that its TPID is the Ethernet type: one behind the first, for
+`vlan-limit` is 1, or one with an old TPID."""
 
 IPV4 = Field.ETH_TYPE(ETH_IPV4)
 ARP = Field.ETH_TYPE(ETH_ARP)
