@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.drawn import randoms, rounds
 from trunkline.ovsdb.interest import Carried, Clause, Interest
 
 CHASSIS = "c1"
-SEEDS = st.integers(0, 2**48)
 EDITS = 40
 NAMES = [f"p{number}" for number in range(8)]
 NETWORK_IDS = [UUID(int=number) for number in range(1, 5)]
@@ -53,6 +54,12 @@ class Server:
     networks: list[Clause] = field(default_factory=list)
     condition: list[Clause] = field(default_factory=lambda: [["chassis", "==", CHASSIS]])
     messages: int = 0
+    rows_made: int = 0
+
+    def new_id(self) -> UUID:
+        """Return the id of a row that was never there."""
+        self.rows_made += 1
+        return UUID(int=1000 + self.rows_made)
 
     @property
     def loaded_ports(self) -> dict[UUID, PortRow]:
@@ -136,41 +143,99 @@ class Session:
         return networks | self.server.of(whole), ports | {row.id for row in reachable}
 
 
-def edit(random: Random, session: Session) -> None:
-    """Change one thing: a VIF, a port or a network."""
-    server = session.server
-    kind = random.randrange(5)
-    if kind == 4:
-        server.open_ids ^= {random.choice(NETWORK_IDS)}
-        server.physnet_by_id[random.choice(NETWORK_IDS)] = random.choice(PHYSNETS)
-    elif kind == 0:
-        server.explicit_ids ^= {random.choice(NETWORK_IDS)}
-    elif kind == 1:
-        session.plug(random.choice(NAMES))
-    else:
-        name = random.choice(NAMES)
-        old = server.ports.pop(name, None)
-        if old is None or random.random() < 0.7:
-            server.ports[name] = PortRow(
-                old.id if old and random.random() < 0.7 else UUID(int=random.getrandbits(64)),
-                name,
-                random.choice(NETWORK_IDS),
-                random.choice([None, None, *NAMES[:3]]),
+class Wiring(NamedTuple):
+    """Let what is on a physical network turn open or back, and another network move to *physnet*."""
+
+    open_id: UUID
+    moved_id: UUID
+    physnet: str
+
+    def edit(self, session: Session) -> None:
+        session.server.open_ids ^= {self.open_id}
+        session.server.physnet_by_id[self.moved_id] = self.physnet
+
+
+class Explicitness(NamedTuple):
+    """Let a network turn explicit or back."""
+
+    network_id: UUID
+
+    def edit(self, session: Session) -> None:
+        session.server.explicit_ids ^= {self.network_id}
+
+
+class Plug(NamedTuple):
+    """Let a VIF come or go."""
+
+    name: str
+
+    def edit(self, session: Session) -> None:
+        session.plug(self.name)
+
+
+class Row(NamedTuple):
+    """Let a port come, change or, if it is there, go; what changes is a new row unless it *is_same*."""
+
+    name: str
+    goes: bool
+    is_same: bool
+    network_id: UUID
+    parent: str | None
+    chassis: str | None
+
+    def edit(self, session: Session) -> None:
+        ports = session.server.ports
+        old = ports.pop(self.name, None)
+        if old is None or not self.goes:
+            id_ = old.id if old is not None and self.is_same else session.server.new_id()
+            ports[self.name] = PortRow(id_, self.name, self.network_id, self.parent, self.chassis)
+
+
+class Edit(NamedTuple):
+    """One thing that changes, and what the chassis does before the next does."""
+
+    what: Wiring | Explicitness | Plug | Row
+    is_told: bool
+    asks: bool
+
+
+def edit(random: Random) -> Edit:
+    names, networks, physnets = NAMES, NETWORK_IDS, PHYSNETS
+    kinds: list[Callable[[], Wiring | Explicitness | Plug | Row]] = [
+        lambda: Plug(random.choice(names)),
+        lambda: Explicitness(random.choice(networks)),
+        *[
+            lambda: Row(
+                random.choice(names),
+                random.random() < 0.3,
+                random.random() < 0.7,
+                random.choice(networks),
+                random.choice([None, None, *names[:3]]),
                 random.choice([None, CHASSIS, "c2"]),
             )
+        ]
+        * 2,
+        lambda: Wiring(random.choice(networks), random.choice(networks), random.choice(physnets)),
+    ]
+    return Edit(random.choice(kinds)(), random.random() < 0.3, random.random() < 0.3)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Edit]]:
+    """Draw up to `EDITS` times one to three edits, after each of which all comes to rest."""
+    return [[edit(draw(randoms())) for _ in range(draw(st.integers(1, 3)))] for _ in rounds(draw, EDITS)]
 
 
 @settings(max_examples=200)
-@given(SEEDS)
-def test_what_is_loaded_in_the_end_follows_from_what_is_there_alone(seed: int) -> None:
-    random = Random(seed)
+@given(history=histories())
+def test_what_is_loaded_in_the_end_follows_from_what_is_there_alone(history: list[list[Edit]]) -> None:
     session = Session(Server())
-    for _ in range(EDITS):
-        for _ in range(random.randint(1, 3)):
-            edit(random, session)
-            if random.random() < 0.3:
+    for edits in history:
+        for each in edits:
+            each.what.edit(session)
+            if each.is_told:
                 session.tell()
-            if random.random() < 0.3:
+            if each.asks:
                 session.look(is_patient=True)
         session.settle()
         assert (session.server.loaded_networks, set(session.server.loaded_ports)) == session.needed
