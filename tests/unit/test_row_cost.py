@@ -11,11 +11,12 @@ import pytest
 from model.cost import lines_run
 from model.rows import CHASSIS, Rows, views
 from trunkline import apps
+from trunkline.agent.forwarding import Forwarding
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes
 from trunkline.core.subject import PortSubject, VifSubject
-from trunkline.core.view import View
+from trunkline.core.view import SharedMacView, View
 
 FEW, MANY = 250, 1000
 OWN_NETWORK = UUID(int=1)
@@ -265,3 +266,30 @@ def test_four_times_the_addresses_and_pairs_of_a_port_cost_four_times_the_work_w
         return lines_run(lambda: take(outcomes, Changes(ports={port.id: fewer})))
 
     assert work(MANY) < 4.5 * work(FEW)
+
+
+def test_a_slice_of_views_is_bounded_by_what_they_hold_and_not_by_their_number() -> None:
+    """DESIGN.md section 6, rule 13: no user's row costs more than its size, nor a turn more than 100 ms."""
+    network = net(1)
+    ports, slice_ = listing(40, network.id, range(64)), 32
+    outcomes = Outcomes(Inventory(CHASSIS))
+    vifs = {port.name: (Vif(port.name, f"tap{port.key}", 10 + port.key),) for port in ports.values()}
+    outcomes.inventory.change(Changes(networks={network.id: network}, ports=dict(ports), vifs=vifs))
+    outlets: list[int] = []
+    while not outcomes.inventory.is_clean:
+        found = outcomes.refresh(slice_).values()
+        outlets.append(sum(len(view.outlets) for view in found if isinstance(view, SharedMacView)))
+    assert sum(outlets) == 40 * 64
+    assert max(outlets) <= 8 * slice_
+
+
+def test_a_slice_of_flows_is_bounded_by_what_its_views_hold() -> None:
+    """DESIGN.md section 6, rule 13: between two ports at their limits there is a look at the clock."""
+    view = addressed(MANY)
+    forwarding = Forwarding("unix:/nonexistent/br-int.mgmt")
+    slices: list[int] = []
+    forwarding.update(
+        {PortSubject(UUID(int=number)): view for number in range(3)},
+        may_go=lambda: not slices.append(len(forwarding.desired.keys_by_subject)),
+    )
+    assert len(slices) == 3

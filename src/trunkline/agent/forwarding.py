@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 import ovs.poller
 
@@ -16,7 +15,7 @@ from trunkline.core.desired import Desired
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import Plan
 from trunkline.core.subject import SubjectId
-from trunkline.core.view import View
+from trunkline.core.view import View, weight
 from trunkline.openflow import message
 from trunkline.openflow.error import EncodeError
 from trunkline.openflow.event import (
@@ -40,7 +39,7 @@ LARGE_UPDATE = 1000
 """From how many views on the switch is sent the first flows while the others are computed."""
 
 _SLICE = 250
-"""How many views are turned into flows between two looks at the clock: some 15 ms."""
+"""How many views, by their weight, are turned into flows between two looks at the clock: some 15 ms."""
 
 MOST_FLOWS = 30_000
 """How many new flows are sent at once: some 60 ms. More go in portions, of one bundle all the same."""
@@ -125,9 +124,7 @@ class Forwarding:
         """Go on with what `update` and `send` left, as long as it *may_go* on: each slice asks first."""
         while self.has_more and may_go():
             if self._waiting:
-                some = dict(islice(self._waiting.items(), _SLICE))
-                for subject in some:
-                    del self._waiting[subject]
+                some = self._take_waiting()
                 touched = self.desired.replace(
                     {subject: self._encoded(subject, view) for subject, view in some.items()}
                 )
@@ -136,6 +133,19 @@ class Forwarding:
                 keys, self._undrafted = self._undrafted[:_PORTION], self._undrafted[_PORTION:]
                 self._touched -= self._draft_adds(keys)
         self._is_large &= self.has_more
+
+    def _take_waiting(self) -> dict[SubjectId, View | None]:
+        """Return the views of one slice, those that have waited the longest."""
+        some: dict[SubjectId, View | None] = {}
+        total = 0
+        for subject, view in self._waiting.items():
+            if total >= _SLICE:
+                break
+            some[subject] = view
+            total += weight(view)
+        for subject in some:
+            del self._waiting[subject]
+        return some
 
     @property
     def has_more(self) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator
 
 from trunkline.core.subject import CHASSIS, SubjectId
 
@@ -12,12 +11,17 @@ class Marks:
     """The marked subjects, each once, in the order in which they were marked; the chassis from the start.
 
     >>> marks = Marks()
-    >>> marks.mark(CHASSIS); marks.are_empty, marks.take(), marks.are_empty
-    (False, [ChassisSubject(kind=<Subject.CHASSIS: 0>)], True)
+    >>> marks.mark(CHASSIS); list(marks) == [CHASSIS]
+    True
+    >>> marks.unmark([CHASSIS]); marks.are_empty
+    True
     """
 
     def __init__(self) -> None:
         self._dirty: dict[SubjectId, None] = {CHASSIS: None}
+
+    def __iter__(self) -> Iterator[SubjectId]:
+        return iter(self._dirty)
 
     @property
     def are_empty(self) -> bool:
@@ -33,12 +37,10 @@ class Marks:
         for subject in subjects:
             self._dirty[subject] = None
 
-    def take(self, most: int | None = None) -> list[SubjectId]:
-        """Unmark the subjects and return them; of more than *most*, those that were marked first."""
-        if most is None or len(self._dirty) <= most:
-            dirty, self._dirty = list(self._dirty), {}
-        else:
-            dirty = list(islice(self._dirty, most))
-            for subject in dirty:
-                del self._dirty[subject]
-        return dirty
+    def unmark(self, subjects: Collection[SubjectId]) -> None:
+        """Have the views of *subjects*, which are all marked, stand as they are."""
+        if len(subjects) == len(self._dirty):
+            self._dirty = {}
+            return
+        for subject in subjects:
+            del self._dirty[subject]

@@ -24,6 +24,7 @@ from trunkline.core.view import (
     SleepingVifView,
     View,
     Wire,
+    weight,
 )
 
 Outcome: TypeAlias = tuple[View | None, str | None]
@@ -45,15 +46,21 @@ class Outcomes:
     def refresh(self, most: int | None = None) -> dict[SubjectId, View | None]:
         """Return the views of the marked subjects, None where there is none now, and unmark them.
 
-        Of more than *most*, those that were marked first.
+        Those that were marked first, until they weigh *most* (`view.weight`); None: all.
         """
+        total = 0
         view_by_subject: dict[SubjectId, View | None] = {}
-        for subject in self.inventory.marks.take(most):
-            view_by_subject[subject], fault = outcome(self.inventory, subject)
+        for subject in self.inventory.marks:
+            if most is not None and total >= most:
+                break
+            view, fault = outcome(self.inventory, subject)
+            view_by_subject[subject] = view
+            total += weight(view) if most is not None else 0
             if fault is not None:
                 self._fault_by_subject[subject] = (name(self.inventory, subject), fault)
             elif subject in self._fault_by_subject:
                 del self._fault_by_subject[subject]
+        self.inventory.marks.unmark(view_by_subject)
         return view_by_subject
 
     @property
