@@ -90,6 +90,9 @@ def test_an_agent_takes_up_a_certificate_that_comes_late_or_changes(
         set_ssl(here, files)
         agent = here.start_agent(is_settled=False)
         until(lambda: "the files for ssl: cannot be used" in agent.log, "complaint")
+        assert f"{gone}: No such file or directory" in agent.log
+        fault = until(lambda: agent.status()["faults"].get("northbound"), "fault")
+        assert f"{gone}: No such file or directory; start the northbound" in fault
         held.rename(gone)
         here.plug("a")
         until(lambda: nb.port("a")["up"], "up")
@@ -111,6 +114,8 @@ def test_an_agent_that_trusts_another_authority_says_so_and_waits(
     set_ssl(here, Authority(cluster.folder, "stranger").issue("c1"))
     agent = here.start_agent(is_settled=False)
     until(lambda: "TLS failed" in agent.log, "complaint")
+    fault = until(lambda: agent.status()["faults"].get("northbound"), "fault")
+    assert fault.startswith(f"not connected: {remote}: TLS failed: ")
     set_ssl(here, authority.issue("c1"))
     until(lambda: agent.status()["northbound"], "connected")
 

@@ -424,11 +424,17 @@ def test_a_northbound_that_is_not_there_leaves_forwarding_as_it_is(site: Site, c
     before = chassis.flows()
     chassis.set(**{"trunkline-nb": "unix:/nonexistent/nb.sock"})
     until(lambda: not chassis.agent.status()["northbound"], "northbound gone")
+    reason = until(lambda: chassis.faults.get("northbound"), "fault")
+    assert reason == (
+        "not connected: unix:/nonexistent/nb.sock: No such file or directory; "
+        "start the northbound, or correct trunkline-nb"
+    )
     assert len(chassis.flows()) == len(before)
     assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
     chassis.set(**{"trunkline-nb": site.served.remote})
     until(lambda: chassis.agent.status()["settled"], "back")
     site.sync()
+    assert "northbound" not in chassis.faults
 
 
 @pytest.mark.parametrize("key", ["system-id", "trunkline-nb"])

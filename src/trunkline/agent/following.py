@@ -260,6 +260,12 @@ class Following:
                 f"{self.nb.misfit}; what is known stays. Correct trunkline-nb, upgrade the older side, or "
                 "restore the northbound from a backup"
             )
+        failures = self.nb.failures if self.nb is not None else {}
+        if failures:
+            ends = "; ".join(f"{remote}: {reason}" for remote, reason in sorted(failures.items()))
+            own.setdefault(
+                "northbound", f"not connected: {ends}; start the northbound, or correct trunkline-nb"
+            )
         for host, reason in (self.nb.unknown_hosts if self.nb is not None else {}).items():
             own["northbound"] = (
                 f"host {host} of trunkline-nb is not found: {reason}; correct it, or see how this host looks "

@@ -164,6 +164,11 @@ class Replica:
         return {} if self.is_connected else lookup.failures(self.remotes)
 
     @property
+    def failures(self) -> dict[str, str]:
+        """Why there is no connection, by remote, as far as it was tried; none while there is one."""
+        return self._idl.failures
+
+    @property
     def local_address(self) -> str | None:
         """The IP address by which the server knows this end; None over a Unix socket, or while it is away."""
         if not self.is_connected:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import ovs.stream
 
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.lookup import by_address
 from trunkline.runtime.log import Log
-from trunkline.runtime.private import Opened, TlsStream, open_streams
+from trunkline.runtime.private import Opened, TlsStream, open_streams, tls_failure_by_remote
 
 log = Log("tls")
 
 
-def _open(suffix: str, open_at: Callable[[str], Opened]) -> Opened:
+def _open(tls: Tls, suffix: str, open_at: Callable[[str], Opened]) -> Opened:
     place = by_address(suffix)
     if place is None:
         return errno.EHOSTUNREACH, None
@@ -23,8 +25,21 @@ def _open(suffix: str, open_at: Callable[[str], Opened]) -> Opened:
     try:
         return open_at(place)
     except (OSError, ValueError, TypeError) as error:
-        log.warning("the files for ssl: cannot be used", error=error)
+        reason = _file_fault(tls, error)
+        if tls_failure_by_remote.get(f"ssl:{suffix}") != reason:
+            log.warning("the files for ssl: cannot be used", error=reason)
+        tls_failure_by_remote[f"ssl:{suffix}"] = reason
         return errno.EPROTO, None
+
+
+def _file_fault(tls: Tls, error: Exception) -> str:
+    """Return why the files of *tls* cannot be used, and which: *error* itself names none."""
+    for path in filter(None, (tls.private_key, tls.certificate, tls.ca_cert)):
+        try:
+            Path(path).open("rb").close()
+        except OSError as failure:
+            return f"{path}: {failure.strerror}"
+    return f"{tls.private_key}, {tls.certificate} and {tls.ca_cert} do not fit together: {error}"
 
 
 def use(tls: Tls) -> None:
@@ -36,4 +51,4 @@ def use(tls: Tls) -> None:
     stream.ssl_set_private_key_file(tls.private_key)
     stream.ssl_set_certificate_file(tls.certificate)
     stream.ssl_set_ca_cert_file(tls.ca_cert)
-    open_streams("ssl", TlsStream, _open)
+    open_streams("ssl", TlsStream, partial(_open, tls))

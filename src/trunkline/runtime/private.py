@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import inspect
+import os
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "ovs.db.idl.ColumnDefaultDict.__init__": ("self", "table"),
     "ovs.db.idl.ColumnDefaultDict.__missing__": ("self", "column"),
     "ovs.db.idl.Transaction._process_reply": ("self", "msg"),
+    "ovs.reconnect.Reconnect.disconnected": ("self", "now", "error"),
     "ovs.stream.SSLStream.connect": ("self",),
     "ovs.stream.SSLStream._open": ("suffix", "dscp"),
     "ovs.stream.TCPStream._open": ("suffix", "dscp"),
@@ -190,11 +192,34 @@ class _Rows(dict[UUID, Any]):
     indexes: ClassVar[dict[str, Any]] = {}
 
 
+tls_failure_by_remote: dict[str, str] = {}
+"""Why TLS to a remote failed last, in more words than the error number that goes through the package."""
+
+
+class _Attempts(ovs.reconnect.Reconnect):  # type: ignore[misc]
+    """The attempts of a session to connect, which keep why the last one to each remote ended."""
+
+    end_by_remote: dict[str, str]
+
+    def disconnected(self, now: int, error: int) -> None:
+        """Take note of why the connection to the remote of now ended, or could not be made."""
+        self.end_by_remote[self.get_name()] = (
+            os.strerror(error)
+            if error > 0
+            else "the server closed the connection"
+            if error == ovs.jsonrpc.EOF
+            else "no answer"
+        )
+        super().disconnected(now, error)
+
+
 class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
     """The IDL, for a kind of it that says which schema it reads, and how it keeps what the server sends."""
 
     def __init__(self, remotes: str, helper: Any, probe_interval_ms: int) -> None:
         super().__init__(remotes, helper, probe_interval=probe_interval_ms, leader_only=False)
+        self._session.reconnect.__class__ = _Attempts
+        self._session.reconnect.end_by_remote = {}
         for table in self.tables.values():
             table.rows = _Rows()
 
@@ -214,6 +239,14 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
     def is_connected(self) -> bool:
         """Whether the server is there."""
         return bool(self._session.is_connected())
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why there is no connection, by remote, as far as it was tried; none while there is one."""
+        if self.is_connected:
+            return {}
+        ends: dict[str, str] = self._session.reconnect.end_by_remote
+        return {remote: tls_failure_by_remote.get(remote, reason) for remote, reason in ends.items()}
 
     @property
     def is_monitoring(self) -> bool:
@@ -337,9 +370,11 @@ class TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
         except ssl.SSLWantWriteError:
             return errno.EAGAIN
         except OSError as failure:
+            tls_failure_by_remote[self.name] = f"TLS failed: {failure}"
             if isinstance(failure, ssl.SSLError):
                 log.warning("TLS failed", peer=self.name, error=failure)
             return int(ovs.socket_util.get_exception_errno(failure))
+        tls_failure_by_remote.pop(self.name, None)
         return 0
 
     def wait(self, poller: ovs.poller.Poller, wait: int) -> None:
