@@ -35,6 +35,7 @@ from trunkline.lab.northbound import Northbound as Served
 from trunkline.lab.switchd import Devices, Switchd
 from trunkline.northbound import sync
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
+from trunkline.northbound.operation import update
 
 TIMEOUT_S = 20.0
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.[\d.]+Z \|\s*\d+\s*\|\s*\S+\s*\| [A-Z]+ \| .+")
@@ -293,6 +294,10 @@ class Site:
         columns: dict[str, Any] = {"port_security": False, "options": {"announce": "false"}} | more
         self.nb.create(ports=[PortSpec(name=name, network=network, mac=mac, **columns)])
         return mac
+
+    def request(self, port: str, chassis: str) -> None:
+        """Have *port* requested on *chassis*, which the client refuses if there is no such chassis."""
+        self.nb.transact([update("Port", ("name", "==", port), row={"requested_chassis": chassis})])
 
     def sync(self, timeout_s: float = TIMEOUT_S) -> None:
         """Return when every chassis has applied all that is committed."""

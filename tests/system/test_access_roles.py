@@ -52,7 +52,11 @@ class Site:
 
     def create(self, name: str, **more: Any) -> None:
         columns = {"options": {"announce": "false"}} | more
-        self.operator.create(ports=[PortSpec(name=name, network="net1", mac=mac_of(name), **columns)])
+        wanted = PortSpec(name=name, network="net1", mac=mac_of(name), **columns).row()
+        self.operator.create(ports=[PortSpec(**wanted | {"requested_chassis": None})])
+        # Past the client, which wants the chassis to be there first.
+        row = {column: wanted[column] for column in ("requested_chassis", "options")}
+        self.operator.transact([update("Port", ("name", "==", name), row=row)])
 
     def chassis(self, name: str) -> DummyChassis:
         """Start a chassis with a certificate of its own, and its agent."""

@@ -172,7 +172,7 @@ def test_rule_14_a_disabled_port_and_a_vif_without_a_port_are_cut_off(
 def test_rule_14_a_port_that_another_chassis_holds_is_not_heard_here(
     site: Site, own_chassis: DummyChassis
 ) -> None:
-    site.nb.set_port("b", {"requested_chassis": "elsewhere"})
+    site.request("b", "elsewhere")
     site.sync()
     assert own_chassis.receive(NIC1, ethernet(B, OUTSIDE, 101)) == {}
     assert own_chassis.receive("b", ethernet(A, B), ethernet(BROADCAST, B)) == {}

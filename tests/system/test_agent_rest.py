@@ -13,6 +13,7 @@ from trunkline.core import announcement
 from trunkline.core.address import parse_port_mac
 from trunkline.northbound import sync
 from trunkline.northbound.client import PortSpec
+from trunkline.northbound.operation import insert
 
 pytestmark = pytest.mark.system
 
@@ -93,7 +94,7 @@ def a_port_is_set(loop: Resting) -> None:
         {"enabled": False},
         {"enabled": True},
         {"allowed_address_pairs": ["02:00:00:00:bb:01"]},
-        {"requested_chassis": "c9"},
+        {"requested_chassis": "c1"},
         {"requested_chassis": None},
         {"mac": mac_of("a"), "allowed_address_pairs": []},
     ):
@@ -126,6 +127,7 @@ def a_sub_port(loop: Resting) -> None:
 
 def a_migrating_port_wakes(loop: Resting) -> None:
     """Its network has no other port here, so that its VLAN has to be let through first."""
+    loop.site.nb.transact([insert("Chassis", {"name": "c9"})])
     loop.site.port("m", "net2", requested_chassis="c9,c1")
     loop.chassis.plug("m")
     loop.until_settled()

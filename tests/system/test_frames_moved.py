@@ -272,7 +272,7 @@ def test_a_sleeping_port_sleeps_again_in_the_next_migration(site: Site) -> None:
 
 def test_a_requested_chassis_that_is_nowhere_leaves_the_port_out_and_is_a_fault(site: Site) -> None:
     one, _ = pair(site)
-    site.nb.set_port("m", {"requested_chassis": "c9"})
+    site.request("m", "c9")
     site.sync()
     assert not works(one)
     assert one.faults == {"port m": "its VIF is here, but it is requested on c9"}

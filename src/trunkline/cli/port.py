@@ -58,13 +58,6 @@ def _with_options(wanted: dict[str, Any]) -> dict[str, Any]:
     return wanted | {"options": wanted.get("options", {}) | {ALLOW_DUPLICATE_IP: "true" if allows else ""}}
 
 
-def _check_chassis(nb: Northbound, requested: str | None) -> None:
-    """Raise NotFoundError where *requested* names a chassis that there is not: the port would be cut off."""
-    for name in (requested or "").split(","):
-        if name.strip():
-            nb.chassis(name.strip())
-
-
 def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         [
@@ -141,7 +134,6 @@ def create(connect: Callable[[], Northbound], **options: Any) -> None:
     wanted["options"] = {key: value for key, value in wanted.get("options", {}).items() if value}
     spec = PortSpec(**wanted)
     with connect() as nb:
-        _check_chassis(nb, spec.requested_chassis)
         nb.create(ports=[spec])
 
 
@@ -180,9 +172,7 @@ def set_(nb: Northbound, name: str, **options: Any) -> None:
     --ip and --allowed-address replace all that were there. '' clears: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which takes the tag away too.
     """
-    wanted = _with_options(refuse_nothing(changes(**options)))
-    _check_chassis(nb, wanted.get("requested_chassis"))
-    nb.set_port(name, wanted)
+    nb.set_port(name, _with_options(refuse_nothing(changes(**options))))
 
 
 @port.command()

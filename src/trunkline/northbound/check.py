@@ -87,6 +87,23 @@ def _is_open(row: Mapping[str, Any]) -> bool:
     return row["network_type"] == "flat" and bool(row["vlan_transparent"])
 
 
+def chassis_checks(requested: Iterable[str | None]) -> list[Check]:
+    """Return what must hold of *requested*, values of `Port.requested_chassis`: there are such chassis.
+
+    A port that is requested where there is none would be cut off.
+    """
+    names = dict.fromkeys(
+        name.strip() for each in dict.fromkeys(requested) for name in (each or "").split(",") if name.strip()
+    )
+    return [
+        Check(
+            expect("Chassis", ("name", "==", name), rows=[{"name": name}], only=("name",)),
+            no_such("Chassis", name),
+        )
+        for name in names
+    ]
+
+
 def deletion(table: str, name: str, id_: str) -> list[Operation | Check]:
     """Return the steps that delete the row of *table* called *name*, which was *id_* when it was looked for.
 

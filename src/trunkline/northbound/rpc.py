@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import socket
 import ssl
 import time
@@ -27,6 +28,7 @@ _CHUNK = 1 << 18
 
 # A signal that comes just before a system call does not interrupt it, and Python only sees it afterwards.
 _LONGEST_BLOCK_S = 1.0
+_GLANCE_S = 0.001
 
 
 class UnreachableError(TrunklineError):
@@ -127,6 +129,17 @@ class Rpc:
             if self._receive(deadline) is None:
                 return None
         return self._notifications.popleft()
+
+    def has_ended(self) -> bool:
+        """Return whether the server has closed the connection, as far as that is known here by now."""
+        ready = select.poll()
+        ready.register(self._socket, select.POLLIN)
+        try:
+            while ready.poll(0):
+                self._receive(time.monotonic() + _GLANCE_S)
+        except UnreachableError:
+            return True
+        return False
 
     def close(self) -> None:
         """Close the connection."""

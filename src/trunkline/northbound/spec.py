@@ -48,15 +48,18 @@ class NetworkSpec:
     remote_ports: str | None = None
     vlan_transparent: bool = False
     external_ids: Mapping[str, str] = field(default_factory=dict)
+    _row: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.row()
+        object.__setattr__(self, "_row", self._checked())
 
     def row(self) -> dict[str, Any]:
         """Return the columns of the network's row."""
-        row = {name: getattr(self, name) for name in self.__slots__} | {
-            "external_ids": dict(self.external_ids)
-        }
+        return self._row
+
+    def _checked(self) -> dict[str, Any]:
+        row = {name: getattr(self, name) for name in self.__slots__ if name != "_row"}
+        row["external_ids"] = dict(self.external_ids)
         _check("Network", self.name, "name", check_name, "network", self.name)
         check_network(row)
         if row["physical_network"]:
@@ -89,13 +92,17 @@ class PortSpec:
     parent_vlan: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     external_ids: Mapping[str, str] = field(default_factory=dict)
+    _row: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.row()
+        object.__setattr__(self, "_row", self._checked())
 
     def row(self) -> dict[str, Any]:
         """Return the columns of the port's row, addresses canonical; *network* is still a name."""
-        row = {name: getattr(self, name) for name in self.__slots__}
+        return self._row
+
+    def _checked(self) -> dict[str, Any]:
+        row = {name: getattr(self, name) for name in self.__slots__ if name != "_row"}
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
         check_port_options(self.name, self.options)
         first = first_chassis(self.requested_chassis)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from trunkline.northbound.client import Northbound
+    from trunkline.northbound.rpc import Rpc
 
 PATIENCE_S = 10.0
 """How long a chassis must have left a request unanswered to be silent, by the clock of who waits."""
@@ -100,9 +101,10 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
     monitor_id = f"sync {time.monotonic_ns()}"
     deadline_s = time.monotonic() + timeout_s
     watched = {"Chassis": {"columns": ["name", "nb_cfg"]}, "NB_Global": {"columns": ["nb_cfg"]}}
-    first = nb.rpc.request("monitor", [DATABASE, monitor_id, watched], max(timeout_s, 1.0))
-    behind = _behind(nb, asked, monitor_id, first, deadline_s)
-    nb.rpc.request("monitor_cancel", [monitor_id], max(timeout_s, 1.0))
+    rpc = nb.rpc
+    first = rpc.request("monitor", [DATABASE, monitor_id, watched], max(timeout_s, 1.0))
+    behind = _behind(rpc, asked, monitor_id, first, deadline_s)
+    rpc.request("monitor_cancel", [monitor_id], max(timeout_s, 1.0))
     lagging = {name: nb_cfg for name, nb_cfg in behind.items() if name in asked.live}
     silent = frozenset(behind) & asked.silent
     if not lagging:
@@ -118,7 +120,7 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
 
 
 def _behind(
-    nb: Northbound, asked: Request, monitor_id: str, updates: Mapping[str, Any], deadline_s: float
+    rpc: Rpc, asked: Request, monitor_id: str, updates: Mapping[str, Any], deadline_s: float
 ) -> dict[str, int]:
     """Return the nb_cfg of who has not answered, by name, when all live ones have, or at *deadline_s*.
 
@@ -140,7 +142,7 @@ def _behind(
         }
         if asked.live.isdisjoint(behind):
             return behind
-        notification = nb.rpc.notification(max(deadline_s - time.monotonic(), 0.0))
+        notification = rpc.notification(max(deadline_s - time.monotonic(), 0.0))
         if notification is None:
             return behind
         is_ours = notification.method == "update" and notification.params[0] == monitor_id

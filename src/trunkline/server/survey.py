@@ -57,10 +57,11 @@ def of_northbound(nb: Northbound) -> dict[str, Any]:
     `schema_version`, `rows` and `connections`.
     """
     known = {"op": "select", "table": "Database", "where": [["name", "==", DATABASE]]}
-    results = member.transact(nb.rpc, "_Server", [known], _PATIENCE_S)
-    with sensible(nb.rpc.remote):
+    rpc = nb.rpc
+    results = member.transact(rpc, "_Server", [known], _PATIENCE_S)
+    with sensible(rpc.remote):
         (row,) = results[0]["rows"]
-        seen = {"remote": nb.rpc.remote, "model": row["model"], "leader": row["leader"]}
+        seen = {"remote": rpc.remote, "model": row["model"], "leader": row["leader"]}
     return seen | _held(nb)
 
 

@@ -1,0 +1,379 @@
+"""A draft: the transaction that some steps take, with all that it rests on.
+
+What depends on other rows is read, and the transaction is held to it, or is looked for by the database inside
+of the transaction. Many rows cost as many requests, and as many looks through a table, as a few.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.core.error import InvalidValueError, Place
+from trunkline.northbound import duplicate, trunk
+from trunkline.northbound.check import NEWS, NEWS_COLUMNS, chassis_checks, deletion, physnet_checks
+from trunkline.northbound.operation import NamedUuid, expect, insert, select, update
+from trunkline.northbound.refusal import RefusedError, no_such, only_global
+from trunkline.northbound.schema import FIRST_CHASSIS
+from trunkline.northbound.spec import (
+    NetworkSpec,
+    canonical_port,
+    check_network,
+    check_network_physnet,
+    check_port,
+    check_port_options,
+    first_chassis,
+    refuse_twins,
+)
+from trunkline.northbound.step import Change, Create, Delete, Merged, Put
+from trunkline.northbound.transaction import Guard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from trunkline.northbound.operation import Operation, Row
+    from trunkline.northbound.step import Step
+    from trunkline.northbound.transaction import Part, Read
+
+FEW = 4
+"""How many rows are looked for by their names one by one; where there are more, all are read at once."""
+
+_KEY_BY_TABLE = {"Network": "next_network_key", "Port": "next_port_key"}
+_GUARDED = {
+    "Network": (
+        *("network_type", "physical_network", "segmentation_id", "vlan_transparent"),
+        *("unknown_unicast", "remote_ports"),
+    ),
+    "Port": ("port_security", "unknown_macs", "options", *sorted(NEWS_COLUMNS)),
+}
+"""The columns on which it rests whether a change of others makes a row wrong."""
+
+_PHYSNET_COLUMNS = frozenset({"network_type", "physical_network", "vlan_transparent"})
+_TRUNK_COLUMNS = frozenset({"parent", "parent_vlan", "network"})
+
+
+class _Known(NamedTuple):
+    """What was read first: rows to be changed, and UUIDs of rows that are named, by table and name."""
+
+    keys: list[Row]
+    rows: Mapping[tuple[str, str], Row]
+    ids: Mapping[tuple[str, str], str]
+
+    def row(self, table: str, name: str) -> Row:
+        if (table, name) not in self.rows:
+            raise no_such(table, name)
+        return self.rows[table, name]
+
+    def id(self, table: str, name: str) -> str:
+        if (table, name) not in self.ids:
+            raise no_such(table, name)
+        return self.ids[table, name]
+
+
+class _Changed(NamedTuple):
+    """A row as it was and as it will be, the columns to write, and those that this rests on."""
+
+    old: Row
+    new: Row
+    columns: Row
+    guarded: tuple[str, ...]
+
+    def writes(self, columns: frozenset[str]) -> bool:
+        return not columns.isdisjoint(self.columns)
+
+
+class _Outcome(NamedTuple):
+    """The rows of a table that are created, and those that are changed."""
+
+    created: list[Row]
+    changed: list[_Changed]
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        yield from self.created
+        yield from (each.new for each in self.changed)
+
+
+class Draft:
+    """The transaction of *steps*, held against what can be said of them alone.
+
+    Raises:
+        InvalidValueError, AddressError: a row would be wrong by itself, or two cannot both be.
+    """
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._created: dict[str, list[Row]] = {"Network": [], "Port": []}
+        self._put: dict[str, list[Row]] = {"Network": [], "Port": []}
+        self._changes: list[Change] = []
+        self._gone: dict[str, list[str]] = {"Port": [], "Network": [], "Chassis": []}
+        for step in steps:
+            match step:
+                case Create(spec):
+                    self._created[_table(spec)].append(spec.row())
+                case Put(spec):
+                    self._put[_table(spec)].append(spec.row())
+                case Change():
+                    self._changes.append(step)
+                case Delete(table, name):
+                    self._gone[table].append(name)
+        self._gone = {table: list(dict.fromkeys(names)) for table, names in self._gone.items()}
+        refuse_twins(*(self._created[table] + self._put[table] for table in ("Network", "Port")))
+        self._refuse_second_steps()
+
+    def _refuse_second_steps(self) -> None:
+        """Raise InvalidValueError if a row that is put or changed has another step too."""
+        if not self._changes and not any(self._put.values()):
+            return
+        seen = {(table, row["name"]) for table, rows in self._created.items() for row in rows}
+        seen |= {(table, name) for table, names in self._gone.items() for name in names}
+        others = [(table, row["name"]) for table, rows in self._put.items() for row in rows]
+        for table, name in [*others, *((change.table, change.name) for change in self._changes)]:
+            if (table, name) in seen:
+                raise InvalidValueError(f"{table.lower()} {name!r} is asked for twice", Place(table, name))
+            seen.add((table, name))
+
+    def parts(self, read: Read) -> list[Part]:
+        """Return the parts of the transaction, by what *read* finds now.
+
+        Raises:
+            RefusedError, NotFoundError: a row does not go with what there is.
+        """
+        known = self._known(read)
+        networks = self._networks(known)
+        ids = {row["name"]: NamedUuid(f"network{n}") for n, row in enumerate(networks.created)}
+        ports = self._ports(known, ids)
+        checks, needs_news = self._held_to_others(read, networks, ports, ids)
+        is_any_created = bool(networks.created or ports.created)
+        changed = [
+            *(("Network", network) for network in networks.changed),
+            *(("Port", port) for port in ports.changed),
+        ]
+        parts: list[Part] = []
+        if is_any_created or needs_news or self._gone["Port"]:
+            parts.append(_as_read(known))
+        parts += [_guard(table, each) for table, each in changed]
+        if is_any_created:
+            parts += _insertions(only_global(known.keys), networks.created, ports.created, ids)
+        parts += [
+            update(table, ("_uuid", "==", each.old["_uuid"]), row=each.columns) for table, each in changed
+        ]
+        if self._gone["Port"] or any(port.writes(NEWS_COLUMNS) for port in ports.changed):
+            parts.append(NEWS)
+        return [*parts, *self._deletions(known), *checks]
+
+    # --- what there is ---
+
+    def _known(self, read: Read) -> _Known:
+        """Read what is known by name: rows to be changed, networks that ports are in, rows to be deleted."""
+        put = {(table, row["name"]): None for table, rows in self._put.items() for row in rows}
+        whole = put | {(change.table, change.name): None for change in self._changes}
+        named: dict[tuple[str, str], None] = {}
+        created = {row["name"] for row in self._created["Network"]}
+        for row in (*self._created["Port"], *self._put["Port"], *(each.columns for each in self._changes)):
+            if "network" in row and row["network"] not in created:
+                named["Network", row["network"]] = None
+        named |= {(table, name): None for table, names in self._gone.items() for name in names}
+        selects = [select("NB_Global", only=tuple(_KEY_BY_TABLE.values()))]
+        tables = []
+        for wanted, only in ((whole, ()), (named, ("_uuid", "name"))):
+            for table in ("Network", "Port", "Chassis"):
+                for each in _by_name(table, [name for of, name in wanted if of == table], only):
+                    selects.append(each)
+                    tables.append((table, not only))
+        keys, *found = read(*selects)
+        rows = {
+            (table, row["name"]): row
+            for (table, is_whole), answer in zip(tables, found, strict=True)
+            for row in answer
+            if is_whole
+        }
+        ids = {
+            (table, row["name"]): row["_uuid"]
+            for (table, _), answer in zip(tables, found, strict=True)
+            for row in answer
+        }
+        return _Known(keys, rows, ids)
+
+    # --- what there will be ---
+
+    def _networks(self, known: _Known) -> _Outcome:
+        outcome = _put(known, "Network", self._created["Network"], self._put["Network"])
+        for change in self._changes:
+            if change.table == "Network":
+                outcome.changed.append(_changed_network(known.row("Network", change.name), change))
+        return outcome
+
+    def _ports(self, known: _Known, created: Mapping[str, NamedUuid]) -> _Outcome:
+        def referring(row: Row) -> Row:
+            name = row["network"]
+            return row | {"network": created.get(name) or known.id("Network", name)}
+
+        outcome = _put(
+            known, "Port", map(referring, self._created["Port"]), map(referring, self._put["Port"])
+        )
+        for change in self._changes:
+            if change.table == "Port":
+                old, columns = known.row("Port", change.name), _port_columns(change)
+                if "network" in columns:
+                    columns = referring(columns)
+                outcome.changed.append(_changed_port(old, change, columns))
+        return outcome
+
+    # --- whether it goes with the others ---
+
+    def _held_to_others(
+        self,
+        read: Read,
+        networks: _Outcome,
+        ports: _Outcome,
+        created: Mapping[str, NamedUuid],
+    ) -> tuple[list[Part], bool]:
+        """Return what must hold in the end, and whether what was read of other ports must not change.
+
+        Raises:
+            RefusedError: a port does not go with others.
+        """
+        gone = frozenset(self._gone["Port"])
+        own = {row["name"]: row for row in ports.rows}
+
+        def outcome(rows: Iterable[Row]) -> Iterator[Row]:
+            yield from (row for row in rows if row["name"] not in gone and row["name"] not in own)
+            yield from own.values()
+
+        wants = duplicate.wanted(ports.created)
+        for port in ports.changed:
+            for network_id, names in duplicate.added(port.old, port.new).items():
+                wants.setdefault(network_id, {}).update(names)
+        moved = [row for row in ports.created if row["parent"] is not None]
+        moved += [port.new for port in ports.changed if port.writes(_TRUNK_COLUMNS)]
+        if not duplicate.are_few(wants):
+            there = [row for rows in read(*duplicate.selects(wants)) for row in rows]
+            # Those that are created have been held against one another.
+            duplicate.refuse_taken(wants, outcome(there) if ports.changed or gone else there)
+        if moved:
+            *found, transparent = read(*trunk.selects(moved))
+            names = {row["_uuid"]: row["name"] for row in transparent}
+            for row in networks.rows:
+                id_ = created.get(row["name"]) or row["_uuid"]
+                names.pop(id_, None)
+                if row["vlan_transparent"]:
+                    names[id_] = row["name"]
+            trunk.refuse_wrong(moved, outcome(row for rows in found for row in rows), names)
+        for rows in read(*trunk.sub_port_selects(gone)) if gone else ():
+            trunk.refuse_orphans(gone, outcome(rows))
+        moves = list(networks.created)
+        moves += [network.new for network in networks.changed if network.writes(_PHYSNET_COLUMNS)]
+        requested = [row["requested_chassis"] for row in ports.created]
+        requested += [port.columns.get("requested_chassis") for port in ports.changed]
+        checks = [*physnet_checks(moves), *duplicate.checks(wants), *chassis_checks(requested)]
+        return list(checks), bool(moved) or not duplicate.are_few(wants)
+
+    def _deletions(self, known: _Known) -> Iterator[Part]:
+        for table, names in self._gone.items():
+            for name in names:
+                yield from deletion(table, name, known.id(table, name))
+                if table == "Chassis":
+                    yield update("Port", ("chassis", "==", name), row={"chassis": None, "up": None})
+
+
+def _table(spec: object) -> str:
+    return "Network" if isinstance(spec, NetworkSpec) else "Port"
+
+
+def _by_name(table: str, names: Sequence[str], only: tuple[str, ...]) -> list[Operation]:
+    if len(names) > FEW:
+        return [select(table, only=only)]
+    return [select(table, ("name", "==", name), only=only) for name in names]
+
+
+def _as_read(known: _Known) -> Guard:
+    """Return what holds a transaction to the keys, and so to what `NEWS` tells of, being those of now."""
+    keys = only_global(known.keys)
+    return Guard(expect("NB_Global", rows=[keys], only=tuple(keys)))
+
+
+def _guard(table: str, changed: _Changed) -> Guard:
+    only = tuple(dict.fromkeys((*_GUARDED[table], *changed.guarded)))
+    same = ("_uuid", "==", changed.old["_uuid"])
+    return Guard(expect(table, same, rows=[{column: changed.old[column] for column in only}], only=only))
+
+
+def _insertions(
+    keys: Row, networks: Sequence[Row], ports: Sequence[Row], ids: Mapping[str, NamedUuid]
+) -> Iterator[Operation]:
+    """Yield what creates rows; their unique keys come from counters that it moves on."""
+    created = {"Network": networks, "Port": ports}
+    after = {key: keys[key] + len(created[table]) for table, key in _KEY_BY_TABLE.items()}
+    yield update("NB_Global", row=after)
+    for table, rows in created.items():
+        for unique_key, row in enumerate(rows, keys[_KEY_BY_TABLE[table]]):
+            uuid_name = ids[row["name"]] if table == "Network" else None
+            yield insert(table, row | {"unique_key": unique_key}, uuid_name)
+
+
+def _put(known: _Known, table: str, created: Iterable[Row], put: Iterable[Row]) -> _Outcome:
+    """Return what *created*, and *put*, of which some may be there, come to."""
+    outcome = _Outcome(list(created), [])
+    for row in put:
+        old = known.rows.get((table, row["name"]))
+        if old is None:
+            outcome.created.append(row)
+        elif columns := {column: value for column, value in row.items() if old[column] != value}:
+            outcome.changed.append(_Changed(old, old | row, columns, tuple(columns)))
+    return outcome
+
+
+def _changed_network(old: Row, change: Change) -> _Changed:
+    """Return the network *old* as *change* has it; `network_type` `flat` takes the segmentation id away."""
+    columns = _merged(old, change)
+    if columns.get("network_type") == "flat":
+        columns.setdefault("segmentation_id", None)
+    new = old | columns
+    check_network(new)
+    # One that the row has had so far is not this change's to refuse.
+    if new["physical_network"] != old["physical_network"]:
+        check_network_physnet(new)
+    return _Changed(old, new, columns, _rests_on(change))
+
+
+def _port_columns(change: Change) -> Row:
+    """Return the columns that *change* writes to a port: those that it names, and what follows from them."""
+    # Those that are there already and wrong are no reason to refuse a change of others.
+    check_port_options(change.name, change.columns.get("options", {}))
+    columns = canonical_port(change.name, change.columns)
+    if "parent" in columns and columns["parent"] is None:
+        columns["parent_vlan"] = None
+    if "requested_chassis" in columns:
+        first = first_chassis(columns["requested_chassis"]) or ""
+        options = columns.get("options", Merged())
+        columns["options"] = type(options)({**options, FIRST_CHASSIS: first})
+    return columns
+
+
+def _changed_port(old: Row, change: Change, columns: Row) -> _Changed:
+    columns = _merged(old, change._replace(columns=columns))
+    check_port(old | columns)
+    return _Changed(old, old | columns, columns, _rests_on(change))
+
+
+def _merged(old: Row, change: Change) -> dict[str, Any]:
+    """Return the columns of *change*, with those maps that are merged as they will be.
+
+    Raises:
+        RefusedError: *old* is not as the change's author has seen it.
+    """
+    for column, seen in change.given.items():
+        if old[column] != seen:
+            raise RefusedError(
+                f"{change.table.lower()} {change.name!r} has changed meanwhile: its `{column}` "
+                f"is {old[column]!r} and not {seen!r}; look at it again",
+                Place(change.table, change.name, column),
+            )
+    return {
+        column: value.into(old[column]) if isinstance(value, Merged) else value
+        for column, value in change.columns.items()
+    }
+
+
+def _rests_on(change: Change) -> tuple[str, ...]:
+    merged = (column for column, value in change.columns.items() if isinstance(value, Merged))
+    return (*change.given, *merged)

@@ -1,0 +1,94 @@
+"""A transaction that is held to what was read for it: read, guard, write, again if somebody came first."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from trunkline.northbound.check import Check
+from trunkline.northbound.operation import select
+from trunkline.northbound.refusal import RefusedError, TransactionError, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.operation import Operation, Row
+
+    Read: TypeAlias = Callable[..., list[list[Row]]]
+    """Returns the rows that each of some selects finds, all as of one moment."""
+
+_ATTEMPTS = 40
+_FIRST_PAUSE_S = 0.002
+_LONGEST_PAUSE_S = 0.25
+
+
+class Guard(NamedTuple):
+    """A `wait` for what was read to be as it was; if it is not, the transaction is prepared anew."""
+
+    operation: Operation
+
+
+Part: TypeAlias = "Operation | Check | Guard"
+"""A part of a transaction: an operation, or one that aborts it, with what to say or do then."""
+
+
+def write(nb: Northbound, parts: Callable[[], Sequence[Part]]) -> None:
+    """Do the *parts* in one transaction; they are made anew, of what is read anew, if a guard of them fails.
+
+    Raises:
+        RefusedError, NotFoundError: a check does not hold, or the database refuses; or other writers came
+            first again and again.
+        TransactionError: the database refuses in words that have no sentence of ours.
+    """
+    for pause_s in _pauses():
+        with _no_collection():
+            if _is_committed(nb, parts()):
+                return
+        time.sleep(pause_s)
+    raise RefusedError(f"other writers came first {_ATTEMPTS} times; try again")
+
+
+def _is_committed(nb: Northbound, parts: Sequence[Part]) -> bool:
+    """Do *parts* in one transaction; return False if a guard failed."""
+    try:
+        nb.transact([part if isinstance(part, dict) else part.operation for part in parts])
+    except TransactionError as error:
+        failed = parts[error.position] if error.position < len(parts) else None
+        if isinstance(failed, Guard) and error.error == "timed out":
+            return False
+        if isinstance(failed, Check) and error.error == "timed out":
+            names = sorted(row["name"] for row in nb.read(failed.culprits)[0]) if failed.blame else []
+            raise (failed.blame(names) if failed.blame and names else failed.error) from error
+        reason = refusal(error, lambda table, where: nb.read(select(table, *where))[0])
+        if reason is error:
+            raise
+        raise reason from error
+    return True
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector out of the block.
+
+    Rows that are made ready are no garbage: to look through 10,000 of them again and again takes 0.25 s, as
+    long as all the rest.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _pauses() -> Iterator[float]:
+    """Yield how long to wait, in seconds, after each attempt that another writer beat."""
+    longest_s = _FIRST_PAUSE_S
+    for _ in range(_ATTEMPTS):
+        yield random.uniform(0, longest_s)
+        longest_s = min(longest_s * 2, _LONGEST_PAUSE_S)
