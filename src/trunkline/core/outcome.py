@@ -48,19 +48,20 @@ class Outcomes:
 
         Those that were marked first, until they weigh *most* (`view.weight`); None: all.
         """
-        total = 0
+        inventory, faults = self.inventory, self._fault_by_subject
         view_by_subject: dict[SubjectId, View | None] = {}
-        for subject in self.inventory.marks:
+        total = 0
+        for subject in inventory.marks:
             if most is not None and total >= most:
                 break
-            view, fault = outcome(self.inventory, subject)
+            view, fault = outcome(inventory, subject)
             view_by_subject[subject] = view
-            total += weight(view) if most is not None else 0
+            total += weight(view)
             if fault is not None:
-                self._fault_by_subject[subject] = (name(self.inventory, subject), fault)
-            elif subject in self._fault_by_subject:
-                del self._fault_by_subject[subject]
-        self.inventory.marks.unmark(view_by_subject)
+                faults[subject] = (name(inventory, subject), fault)
+            elif faults:
+                faults.pop(subject, None)
+        inventory.marks.unmark(view_by_subject)
         return view_by_subject
 
     @property
