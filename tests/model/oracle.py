@@ -164,6 +164,8 @@ class Oracle:
         carrier = self._port_by_name.get(port.parent) if port.parent else port
         if not port.is_enabled or (carrier is not None and not carrier.is_enabled):
             return None
+        if port.parent is not None and carrier is port:
+            return "remote"
         vifs = self.rows.vifs.get(carrier.name, ()) if carrier is not None else ()
         ofports = [vif.ofport for vif in vifs if vif.ofport is not None]
         if carrier is None or not ofports:

@@ -228,7 +228,7 @@ def _accepted(
     """Return the rows without those that the northbound's indexes and references refuse."""
     networks = _distinct(networks, lambda network: (network.physnet, network.vlan_id))
     ids = {network.id for network in networks}
-    ports = [port for port in ports if port.network_id in ids and port.parent != port.name]
+    ports = [port for port in ports if port.network_id in ids]
     ports = _distinct(_distinct(ports, lambda port: (port.network_id, port.mac)), lambda port: port.name)
     return Rows(
         {network.id: network for network in networks},

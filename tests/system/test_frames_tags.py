@@ -342,13 +342,25 @@ def test_a_wrong_sub_port_is_a_fault_and_the_others_go_on(site: Site) -> None:
     site.port("s2", "vlan103")
     site.port("s3", "vlan104")
     site.port("x", "vlan104")
-    spoil = {"s2": {"parent": "p", "parent_vlan": 7}, "s3": {"parent": "s1", "parent_vlan": 9}}
+    site.port("o", "vlan104")
+    spoil = {
+        "o": {"parent": "o", "parent_vlan": 10},
+        "s2": {"parent": "p", "parent_vlan": 7},
+        "s3": {"parent": "s1", "parent_vlan": 9},
+    }
     for name, row in spoil.items():
         site.transact({"op": "update", "table": "Port", "where": [["name", "==", name]], "row": row})
-    for name in "px":
+    for name in ("p", "x", "s1", "o"):
         chassis.plug(name)
     site.await_up("p", "s1", "x")
     site.sync()
+    assert "it is its own parent" in chassis.faults["port o"]
+    assert "s1 is a sub-port of p" in chassis.faults["vif s1"]
+    assert (
+        chassis.receive("s1", ethernet(BROADCAST, S1))
+        == chassis.receive("o", ethernet(BROADCAST, mac_of("o")))
+        == {}
+    )
     assert "tag 7 of p belongs to port s1" in chassis.faults["port s2"]
     assert chassis.receive(NIC1, ethernet(S1, OUTSIDE, 102)) == {"p": [ethernet(S1, OUTSIDE, 7)]}
     assert chassis.receive(NIC1, ethernet(S2, OUTSIDE, 103)) == {}

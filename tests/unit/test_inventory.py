@@ -124,12 +124,33 @@ def test_a_vif_without_a_port_is_a_fault_until_the_port_is_there() -> None:
     assert "vif here" not in found.faults
 
 
-def test_a_vif_that_names_a_subport_is_no_longer_a_fault_when_the_subport_is_there() -> None:
+def test_a_vif_that_names_a_subport_is_a_fault_until_the_port_is_none() -> None:
     found = outcomes(Rows(vifs=ROWS.vifs))
     found.refresh()
     found.inventory.change(Changes(ports={HERE.id: HERE._replace(parent="trunk", parent_vlan=5)}))
     found.refresh()
+    assert found.faults["vif here"] == (
+        "here is a sub-port of trunk, whose VIF it uses; correct iface-id of tap0, or clear `parent`"
+    )
+    found.inventory.change(Changes(ports={HERE.id: HERE}))
+    found.refresh()
     assert "vif here" not in found.faults
+
+
+def test_a_port_that_is_its_own_parent_is_one_fault_where_its_vif_is() -> None:
+    found = clean()
+    found.inventory.change(Changes(ports={HERE.id: HERE._replace(parent="here", parent_vlan=5)}))
+    found.refresh()
+    assert found.faults == {"port here": "it is its own parent; clear `parent`, or name another port"}
+    found.inventory.change(Changes(vifs={"here": ()}))
+    found.refresh()
+    assert found.faults == {}
+    found.inventory.change(Changes(vifs=dict(ROWS.vifs)))
+    found.refresh()
+    assert list(found.faults) == ["port here"]
+    found.inventory.change(Changes(ports={HERE.id: HERE}))
+    assert isinstance(found.refresh()[PortSubject(HERE.id)], LocalPortView)
+    assert found.faults == {}
 
 
 def test_two_ports_that_swap_their_names_keep_each_its_own_fault() -> None:

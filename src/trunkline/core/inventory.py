@@ -11,7 +11,7 @@ from uuid import UUID
 from trunkline.core.mark import Marks
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.relation import Relations, listed_macs
-from trunkline.core.seat import Seat, Seats, local_network_id, rival_fault, seat
+from trunkline.core.seat import Seat, Seats, local_network_id, own_parent_fault, rival_fault, seat
 from trunkline.core.subject import CHASSIS, MacSubject, NetworkSubject, PortSubject, SubjectId, VifSubject
 
 K = TypeVar("K")
@@ -147,9 +147,10 @@ class Inventory:
 
     def _seat(self, port: Port) -> Seat:
         carrier = self.carrier(port)
-        if port.parent is not None and carrier is port:
-            return Seat(port.network_id, is_remote=port.is_enabled)
         vifs = self.vifs.get(carrier.name, ())
+        if port.parent is not None and carrier is port:
+            fault = own_parent_fault(port) if vifs and port.is_enabled else None
+            return Seat(port.network_id, is_remote=port.is_enabled, fault=fault)
         found = seat(port, carrier, vifs, self.chassis, is_awake=carrier.id in self.awake)
         if found.outlet is None or port.parent is None:
             return found

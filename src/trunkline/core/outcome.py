@@ -150,9 +150,15 @@ def _vif_fault(inventory: Inventory, iface_id: str) -> str | None:
     vifs = inventory.vifs.get(iface_id, ())
     if not vifs:
         return None
-    if iface_id not in inventory.relations.port_id_by_name:
+    port = inventory.port_named(iface_id)
+    if port is None:
         return f"no port is named {iface_id}; create it, or correct iface-id of {vifs[0].interface}"
     used = vifs[0]
+    if port.parent is not None and port.parent != port.name:
+        return (
+            f"{iface_id} is a sub-port of {port.parent}, whose VIF it uses; correct iface-id of "
+            f"{used.interface}, or clear `parent`"
+        )
     if used.link_fault is not None:
         return f"{used.interface} {used.link_fault}"
     if len(vifs) > 1:

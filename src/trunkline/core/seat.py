@@ -95,6 +95,11 @@ def _refusal(carrier: Port, chassis: str) -> str | None:
     )
 
 
+def own_parent_fault(port: Port) -> str | None:
+    """Return why *port*, whose VIF is here, cannot use it, or None if it is not its own parent."""
+    return "it is its own parent; clear `parent`, or name another port" if port.parent == port.name else None
+
+
 def rival_fault(
     port: Port, parent: Port, holders: Iterable[Port], *, is_parent_transparent: bool = False
 ) -> str | None:
