@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import (
@@ -115,7 +116,7 @@ def _packet(headers: dict[Field, int], number: int) -> Packet:
 def _unreadable(network: Packet, number: int) -> Packet:
     """Return a packet that Open vSwitch gives up on; which one of those that it shows alike *number* says."""
     if isinstance(network, IP):
-        wrong = ({"ihl": 4}, {"len": 0}, {"len": 1000})[number % 3]
+        wrong: dict[str, Any] = ({"ihl": 4}, {"len": 0}, {"len": 1000})[number % 3]
         return IP(src="192.0.2.1", dst="192.0.2.2", **wrong) / UDP(sport=67, dport=68)
     if number % 2:
         network.plen = 0

@@ -53,7 +53,7 @@ def server() -> Iterator[ControlSocket]:
     ovs.unixctl.command_register("refuse", "", 0, 9, refuse, None)
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:
         made = ControlSocket.at(f"{folder}/agent.ctl")
-        made.path = Path(folder, "agent.ctl")  # type: ignore[attr-defined]
+        made.path = Path(folder, "agent.ctl")
         yield made
         made.close()
 
@@ -62,7 +62,7 @@ def answered(server: ControlSocket, *messages: bytes) -> list[bytes]:
     """Return what comes back on a connection for each of *messages*; b'' where nothing does."""
     answers = []
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(server.path))  # type: ignore[attr-defined]
+        client.connect(str(server.path))
         client.setblocking(False)
         for message in messages:
             with suppress(OSError):

@@ -20,7 +20,7 @@ def _shipped() -> Any:
     spec = importlib.util.spec_from_file_location("shipped_json", ovs.json.__file__)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.PARSER = module.PARSER_PY
     return module

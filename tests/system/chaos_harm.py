@@ -17,8 +17,9 @@ from chaos_watch import Model, Watch
 from dummy_chassis import until
 
 from trunkline.lab import Lab, command
-from trunkline.lab.chassis import INTEGRATION_BRIDGE, Chassis
+from trunkline.lab.chassis import Chassis
 from trunkline.lab.command import PROGRAM
+from trunkline.lab.topology import INTEGRATION_BRIDGE
 from trunkline.northbound.client import Northbound
 
 HOSTILE = 'x\n\x1b[2J"\\ \u202e' + "y" * 1000
@@ -162,7 +163,8 @@ class Harm:
         for chassis in self.lab.chassis.values():
             if chassis.name not in self._dead | self._stopped:
                 until(
-                    lambda c=chassis: "northbound" in self.status(c)["faults"], f"refused by {chassis.name}"
+                    lambda c=chassis: "northbound" in self.status(c)["faults"],  # type: ignore[misc]
+                    f"refused by {chassis.name}",
                 )
         served.stop()
         kept.replace(file)

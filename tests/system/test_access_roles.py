@@ -48,7 +48,8 @@ class Site:
         """Return a connection as the chassis called *name*."""
         files = self.authority.issue(name)
         tls = Tls(str(files.key), str(files.certificate), str(files.ca))
-        return until(lambda: _connected(self.remote, tls), "listening")
+        found: Northbound = until(lambda: _connected(self.remote, tls), "listening")
+        return found
 
     def create(self, name: str, **more: Any) -> None:
         columns = {"options": {"announce": "false"}} | more
@@ -126,7 +127,7 @@ def test_a_port_that_nobody_holds_is_held_by_the_first_of_two_chassis_and_by_no_
         forbidden(client, update("Port", ("name", "==", "b"), row={"chassis": "evil"}))
     for name in ("a", "b"):
         chassis.plug(name)
-        until(lambda name=name: site.operator.port(name)["up"], "up")
+        until(lambda name=name: site.operator.port(name)["up"], "up")  # type: ignore[misc]
         assert site.operator.port(name)["chassis"] == "c1"
     chassis.unplug("a")
     until(lambda: not site.operator.port("a")["up"], "down")
@@ -279,7 +280,7 @@ def test_a_claimed_port_goes_on_working_where_it_is_requested(cluster: Cluster) 
     chassis = site.chassis("c1")
     for name in ("safe", "free"):
         chassis.plug(name)
-        until(lambda name=name: site.operator.port(name)["up"], "up")
+        until(lambda name=name: site.operator.port(name)["up"], "up")  # type: ignore[misc]
     evil = site.client("evil")
     evil.transact([update("Port", row={"chassis": "evil", "up": True})])
     until(lambda: site.operator.port("safe")["chassis"] == "c1", "mended")

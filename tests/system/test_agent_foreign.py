@@ -103,7 +103,7 @@ def test_a_northbound_of_other_columns_changes_nothing_and_is_a_fault(
         altered = copy.deepcopy(schema())
         alter(altered["tables"])
         with served(site, altered, {}):
-            until(lambda reason=reason: reason in chassis.faults.get("northbound", ""), reason)
+            until(lambda reason=reason: reason in chassis.faults.get("northbound", ""), reason)  # type: ignore[misc]
             assert not chassis.agent.status()["settled"]
             for words in ("status", "sync --wait", "network delete net1"):
                 assert reason in refusal(typed(words, nb=site.served.remote), 1)

@@ -154,7 +154,7 @@ def test_a_bond_of_which_one_nic_has_a_link_lets_frames_pass(shared: Site, chass
     shared.sync()
     for down, up in (("m0", "m1"), ("m1", "m0")):
         link(chassis, down, "down")
-        until(lambda name=down: chassis.get("Interface", name, "admin_state") == "down", "seen down")
+        until(lambda name=down: chassis.get("Interface", name, "admin_state") == "down", "seen down")  # type: ignore[misc]
         shared.sync()
         assert shared.bindings()["a"] == ("c1", True), down
         assert chassis.faults == {}

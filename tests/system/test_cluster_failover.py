@@ -119,7 +119,7 @@ def test_rule_5_a_killed_leader_costs_no_acknowledged_write_and_no_flow(
     survivors = [member for member in cluster.members if member is not leader]
     for member in survivors:
         with Northbound.connect(member.remote) as nb:
-            until(lambda nb=nb: {port["name"] for port in nb.ports()} >= set(writer.created), "all written")
+            until(lambda nb=nb: {port["name"] for port in nb.ports()} >= set(writer.created), "all written")  # type: ignore[misc]
     assert sum(member.status()["cluster"]["role"] == "leader" for member in survivors) == 1
     cluster.members = survivors
     cluster.sync()
@@ -192,7 +192,7 @@ def test_agents_follow_from_a_killed_relay_to_another_and_change_no_flow(cluster
             name = f"late{number}"
             nb.create(ports=[PortSpec(name=name, network="net2", mac=mac_of(name), options=SILENT)])
             cluster.chassis[number].plug(name)
-            until(lambda nb=nb, name=name: nb.port(name)["up"], "up through the other relay")
+            until(lambda nb=nb, name=name: nb.port(name)["up"], "up through the other relay")  # type: ignore[misc]
             sync.wait(nb, sync.request(nb), 20)
         doomed.start()
     passed_s = time.monotonic() - began_s
@@ -206,8 +206,8 @@ def await_all_on(cluster: Cluster, relay: Server) -> float:
     """Return after how many seconds every agent has read the northbound from *relay*."""
     start_s = time.monotonic()
     for chassis in cluster.chassis:
-        until(lambda chassis=chassis: followed(chassis) == relay.remote, "followed")
-        until(lambda chassis=chassis: chassis.agent.status()["northbound"], "northbound read")
+        until(lambda chassis=chassis: followed(chassis) == relay.remote, "followed")  # type: ignore[misc]
+        until(lambda chassis=chassis: chassis.agent.status()["northbound"], "northbound read")  # type: ignore[misc]
     return time.monotonic() - start_s
 
 

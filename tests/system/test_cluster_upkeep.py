@@ -45,7 +45,7 @@ def test_a_backup_of_a_cluster_restores_into_the_running_cluster(cluster: Cluste
         restore = ["ovsdb-client", "restore", cluster.members[1].remote, DATABASE]
         subprocess.run(restore, stdin=file, check=True, capture_output=True)
     for member in cluster.members:
-        until(lambda member=member: names(member.remote) == ["kept"], "restored")
+        until(lambda member=member: names(member.remote) == ["kept"], "restored")  # type: ignore[misc]
     # Keys go on from where they were at the backup.
     assert typed(CREATE.format("again", 103), cluster.remotes) == (0, "", "")
 
@@ -68,7 +68,7 @@ def test_a_lost_cluster_is_formed_again_from_a_backup(cluster: Cluster) -> None:
         member.kill()
         member.db.unlink()
     first, *others = cluster.members
-    create = ["ovsdb-tool", "create-cluster", first.db, copy, first.options[1]]
+    create = ["ovsdb-tool", "create-cluster", str(first.db), str(copy), first.options[1]]
     subprocess.run(create, check=True, capture_output=True)
     for member in (first, *others):
         member.start()
@@ -109,7 +109,7 @@ def older(cluster: Cluster, *names: str, kind: str = "tcp") -> list[Server]:
     members = [cluster.server(name) for name in names]
     subprocess.run(["ovsdb-tool", "create-cluster", members[0].db, draft, addresses[0]], check=True)
     for member, address in zip(members[1:], addresses[1:], strict=True):
-        join = ["ovsdb-tool", "join-cluster", member.db, DATABASE, address, addresses[0]]
+        join = ["ovsdb-tool", "join-cluster", str(member.db), DATABASE, address, addresses[0]]
         subprocess.run(join, check=True)
     return members
 
@@ -146,14 +146,14 @@ def test_members_in_the_foreground_convert_a_cluster_once_they_are_enough(cluste
             process = stack.enter_context(member.foreground())
             stack.callback(process.terminate)
         for member in members:
-            until(lambda member=member: is_converted(member), "converted")
+            until(lambda member=member: is_converted(member), "converted")  # type: ignore[misc]
         until(lambda: has_role(members[0]), "roles")
         assert typed(f"{CREATE.format('web', 101)} --mtu 1400", members[1].remote) == (0, "", "")
         with Northbound.connect(members[0].remote) as nb:
             (roles,) = nb.read(select("RBAC_Role"))
         assert sorted(role["name"] for role in roles) == ["trunkline-chassis", "trunkline-chassis-claiming"]
         for member in members:
-            until(lambda member=member: len(started_by(member)) == 1, "nothing is left but the server")
+            until(lambda member=member: len(started_by(member)) == 1, "nothing is left but the server")  # type: ignore[misc]
 
 
 def started_by(member: Server) -> list[str]:

@@ -6,23 +6,26 @@ import itertools
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
-from scapy.all import ARP, Dot1Q, Packet, rdpcap
+from scapy.layers.l2 import ARP, Dot1Q
+from scapy.packet import Packet
+from scapy.utils import rdpcap
 
 pytestmark = pytest.mark.system
 
 NIC = "nic-br-phys1"
 ETH_ARP, ETH_RARP = 0x0806, 0x8035
-ANNOUNCED: dict[str, dict[str, str]] = {"options": {}}
+ANNOUNCED: dict[str, Any] = {"options": {}}
 
 
 def sent(chassis: DummyChassis, port: str, nic: str = NIC) -> list[Packet]:
     """Return what has left by *nic* from the MAC of *port*, with the time of each frame."""
     path = chassis.switch.rundir / f"{nic}.pcap"
     # A file that is being written may end within a record: what is whole is read.
-    found = rdpcap(str(path)) if path.exists() and path.stat().st_size >= 24 else []
+    found: list[Packet] = list(rdpcap(str(path))) if path.exists() and path.stat().st_size >= 24 else []
     return [frame for frame in found if frame.src == mac_of(port)]
 
 
@@ -122,8 +125,8 @@ def bonded(chassis: DummyChassis) -> str:
         found = re.search(r"active(?:-backup)? (?:member|slave) mac: *\S+\((\S+)\)", shown)
         return found[1] if found and found[1] in names else None
 
-    name: str = until(active, "the bond has an active NIC")
-    return name
+    found: str = until(active, "the bond has an active NIC")
+    return found
 
 
 @pytest.mark.parametrize("addresses", [("2001:db8::1",), ("192.0.2.1",)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
@@ -14,7 +15,7 @@ OUTSIDE = "02:ee:00:00:00:01"
 CONTROL = [f"01:80:c2:00:00:{last:02x}" for last in (0x00, 0x02, 0x03, 0x0E, 0x0F)]
 NEAR = ["01:80:c2:00:00:10", "01:80:c2:00:01:00", "01:80:c3:00:00:00", "01:00:5e:00:00:01", BROADCAST]
 STP = CONTROL[0]
-ASKED = {"options": {"announce": "false", "control-frames": "true"}}
+ASKED: dict[str, Any] = {"options": {"announce": "false", "control-frames": "true"}}
 
 
 @pytest.fixture(scope="module")

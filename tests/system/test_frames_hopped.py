@@ -80,7 +80,7 @@ def say(machine: Machine, *frames: str) -> None:
 def words(listener: subprocess.Popen[str], last: str) -> list[str]:
     """Return what was heard, up to *last*."""
     assert listener.stdout is not None
-    found = []
+    found: list[str] = []
     while not found or found[-1] != last:
         found.append(listener.stdout.readline().strip())
     return found

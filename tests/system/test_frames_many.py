@@ -46,10 +46,9 @@ def test_one_broadcast_reaches_2000_local_ports_and_the_wire_once(site: Site) ->
     chassis = site.chassis()
     site.network()
     names = [f"v{number}" for number in range(PORTS)]
-    no_noise = {"options": {"announce": "false"}}
     site.nb.create(
         ports=[
-            PortSpec(name=name, network="net1", mac=mac(number), **no_noise)
+            PortSpec(name=name, network="net1", mac=mac(number), options={"announce": "false"})
             for number, name in enumerate(names)
         ]
     )

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import signal
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
-from scapy.all import Ether
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+from scapy.layers.l2 import Ether
 
 from trunkline.core import announcement
 from trunkline.core.address import parse_port_mac
@@ -24,7 +25,7 @@ M = mac_of("m")
 N = mac_of("n")
 
 
-def pair(site: Site, **port: object) -> tuple[DummyChassis, DummyChassis]:
+def pair(site: Site, **port: Any) -> tuple[DummyChassis, DummyChassis]:
     """Return two chassis: the port m has its VIF at the first, n at the second."""
     one, two = site.chassis("c1"), site.chassis("c2")
     site.network()

@@ -9,7 +9,7 @@ import re
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
-from scapy.contrib.igmp import IGMP
+from scapy.contrib.igmp import IGMP  # type: ignore[attr-defined]
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 

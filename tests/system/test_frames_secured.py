@@ -6,11 +6,13 @@ DESIGN.md section 5, rules 13 and 15.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened
-from scapy.all import ARP, BOOTP, DHCP, IP, UDP, Dot1Q, Ether, Packet, Raw
+from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dhcp6 import DHCP6_Advertise, DHCP6_Solicit
+from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
     ICMPv6MLQuery,
@@ -28,6 +30,8 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrHopByHop,
     RouterAlert,
 )
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Packet, Raw
 
 pytestmark = pytest.mark.system
 
@@ -54,7 +58,7 @@ def chassis() -> Iterator[DummyChassis]:
     with opened() as site:
         started = site.chassis()
         site.network()
-        secured = {"port_security": True}
+        secured: dict[str, Any] = {"port_security": True}
         site.port("p", allowed_address_pairs=(f"{P},192.0.2.16/28",), **secured)
         pairs = (f"{PAIR_MAC},{PAIR_4}", f"{A},203.0.113.7")
         site.port("a", addresses=(A4, A6), allowed_address_pairs=pairs, **secured)
@@ -70,16 +74,21 @@ def chassis() -> Iterator[DummyChassis]:
         yield started
 
 
-def eth(dst: str = BROADCAST, src: str = A, **more: int) -> Packet:
-    return Ether(dst=dst, src=src, **more)
+def eth(dst: str = BROADCAST, src: str = A, **more: Any) -> Packet:
+    found: Packet = Ether(dst=dst, src=src, **more)
+    return found
 
 
 def arp(sender: str = A, address: str = A4, asked: str = B4, op: int = 1, src: str = A) -> Packet:
-    return eth(src=src) / ARP(op=op, hwsrc=sender, psrc=address, hwdst="00:00:00:00:00:00", pdst=asked)
+    found: Packet = eth(src=src) / ARP(
+        op=op, hwsrc=sender, psrc=address, hwdst="00:00:00:00:00:00", pdst=asked
+    )
+    return found
 
 
 def ip(source: str = A4, src: str = A) -> Packet:
-    return eth(src=src) / IP(src=source, dst=B4) / UDP(sport=7, dport=7)
+    found: Packet = eth(src=src) / IP(src=source, dst=B4) / UDP(sport=7, dport=7)
+    return found
 
 
 def ip6(source: str = A6, to: str = ALL_NODES, src: str = A) -> Packet:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dummy_chassis import until
-from scapy.all import ARP, IP, UDP, Ether, Raw
+from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, IPv6
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Raw
 
 from trunkline.lab import CommandError, Lab
 

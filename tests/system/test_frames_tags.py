@@ -6,7 +6,7 @@ DESIGN.md section 5, rules 2, 3, 11 and 12; and rule 7's guards, which count.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -241,14 +241,15 @@ def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(sit
         assert plumbing.is_ready(read), "what the database refuses stops no flows"
         plumbing.refusals.over()
 
-        def step() -> None:
+        def is_after_a_turn(is_so: Callable[[], bool]) -> bool:
             switch.changes(switch.run())
             plumbing.run(read, are_flows_applied=False)
+            return is_so()
 
         with chassis.switch.stopped():
-            until(lambda: (step(), "vlan-limit" not in plumbing.faults)[1], "no fault")
+            until(lambda: is_after_a_turn(lambda: "vlan-limit" not in plumbing.faults), "no fault")
             assert not plumbing.is_ready(read), "ovs-vswitchd does not do yet what its database says"
-        until(lambda: (step(), plumbing.is_ready(read))[1], "ready")
+        until(lambda: is_after_a_turn(lambda: plumbing.is_ready(read)), "ready")
     assert chassis.get("Open_vSwitch", ".", "other_config:vlan-limit").strip('"') == "1"
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from trunkline.northbound.rpc import Rpc
 from trunkline.northbound.schema import DATABASE
-from trunkline.ovsdb.datum import one
 from trunkline.ovsdb.interest import MANY_NETWORKS
 from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.runtime.private import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,8 @@ def settle(replica: NorthboundReplica, cfg: int) -> None:
 
 def loaded(replica: NorthboundReplica) -> tuple[set[str], set[str]]:
     networks, ports = (
-        {str(one(row, "name")) for row in replica.rows(table).values()} for table in ("Network", "Port")
+        {str(data_of(row).one("name")) for row in replica.rows(table).values()}
+        for table in ("Network", "Port")
     )
     return networks, ports
 

@@ -142,7 +142,7 @@ def test_the_switchs_own_database_is_told_from_the_northbound(folder: Path) -> N
     subprocess.run(["ovsdb-tool", "create", folder / "vs.db", SWITCH_SCHEMA], check=True)
     server = [
         "ovsdb-server",
-        folder / "vs.db",
+        f"{folder}/vs.db",
         f"--remote=punix:{folder}/vs.sock",
         f"--unixctl={folder}/vs.ctl",
     ]

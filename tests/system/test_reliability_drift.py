@@ -139,7 +139,7 @@ def test_rule_7_a_wiped_bridge_of_2000_flows_is_whole_again(
 class Contest(NamedTuple):
     """How often a flow was deleted, and in how many seconds."""
 
-    count: int
+    deletions: int
     taken_s: float
 
 

@@ -27,6 +27,7 @@ vms:
   - {name: c, chassis: c2, network: red, ip: 10.9.0.3/24}
 hosts: [{name: m, physnet: p1, vlan: 101, ip: 10.9.0.4/24}]
 """
+PAIRS = (("a", "b"), ("b", "c"), ("a", "m"), ("m", "c"))
 DURATION = re.compile(r"duration=([\d.]+)s, ")
 PACKETS = re.compile(r"n_packets=(\d+)")
 VOLATILE = re.compile(r"(duration|n_packets|n_bytes|idle_age|hard_age)=\S+ ")
@@ -46,7 +47,7 @@ def controls(running: Lab) -> dict[str, Pair]:
 def traffic(running: Lab, controls: dict[str, Pair]) -> Streams:
     """On one chassis, across chassis, to and from the wire; and through plain bridges beside them."""
     machine = running.machine
-    pairs = [Pair(machine[source], machine[to]) for source, to in ["ab", "bc", "am", "mc"]]
+    pairs = [Pair(machine[source], machine[to]) for source, to in PAIRS]
     for source, to in (*pairs, *controls.values()):
         # The kernels have one another's MACs before the first packet: one that waits for ARP is not counted.
         assert source.ping(to.ip, count=3).lost == 0

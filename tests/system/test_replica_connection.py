@@ -38,7 +38,7 @@ def test_a_connection_leaves_nothing_behind_when_another_takes_its_place(nb: Ser
         for _ in range(connections):
             session = replica.session
             replica._idl.force_reconnect()
-            run_until(replica, lambda session=session: replica.is_connected and replica.session != session)
+            run_until(replica, lambda session=session: replica.is_connected and replica.session != session)  # type: ignore[misc]
         gc.collect()
         return sum(isinstance(each, ovs.db.idl.IdlTable) for each in gc.get_objects())
 

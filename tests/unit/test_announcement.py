@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from scapy.all import ARP, Ether
+from scapy.layers.l2 import ARP, Ether
 
 from trunkline.core.announcement import GAPS_S, frames
 

@@ -10,7 +10,9 @@ import yaml
 from trunkline.cli.option import changes
 from trunkline.cli.output import print_list, print_one, printable
 
-ROWS = [{"name": "a\x1b[2J\nb\u202e", "mtu": None, "up": True, "addresses": ["192.0.2.1"], "options": {}}]
+ROWS: list[dict[str, object]] = [
+    {"name": "a\x1b[2J\nb\u202e", "mtu": None, "up": True, "addresses": ["192.0.2.1"], "options": {}}
+]
 
 
 def test_nothing_in_a_table_reaches_the_terminal_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def test_an_answer_is_read_however_it_is_cut_also_within_a_character(peer: Peer,
 
 def test_an_echo_is_answered_and_a_notification_kept_while_an_answer_is_awaited(peer: Peer) -> None:
     echo = {"id": "echo", "method": "echo", "params": ["still there?"]}
-    update = {"id": None, "method": "update", "params": [None, {}]}
+    update: dict[str, object] = {"id": None, "method": "update", "params": [None, {}]}
     peer.say(update, echo, reply("done"))
     assert peer.rpc.request("monitor", [], 10) == "done"
     assert peer.rpc.notification(0) == Notification("update", [None, {}])

@@ -227,7 +227,9 @@ def test_a_snapshot_is_clean_when_nothing_waits_to_be_computed() -> None:
 def test_of_two_that_want_one_flow_the_one_that_waits_is_a_fault() -> None:
     """What contradicts itself in a way that nobody thought of is seen by an operator all the same."""
     found, desired = outcomes(ROWS), Desired[SubjectId]()
-    for ports in ({}, {ALSO.id: ALSO._replace(mac=HERE.mac)}):
+    without: dict[UUID, Port | None] = {}
+    other: dict[UUID, Port | None] = {ALSO.id: ALSO._replace(mac=HERE.mac)}
+    for ports in (without, other):
         found.inventory.change(Changes(ports=ports))
         desired.replace(
             {

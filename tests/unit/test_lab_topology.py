@@ -53,7 +53,7 @@ def test_the_topology_that_ships_has_what_the_demo_promises() -> None:
     assert [network.network_type for network in found.networks] == ["vlan", "vlan", "flat"]
     assert len(found.vms) >= 6
     assert len(found.hosts) == 2
-    macs = [machine.mac for machine in (*found.vms, *found.hosts)]
+    macs = [*(vm.mac for vm in found.vms), *(host.mac for host in found.hosts)]
     assert len(set(macs)) == len(macs)
     assert len({vm.ip.network for vm in found.vms} | {host.ip.network for host in found.hosts}) == 1
 

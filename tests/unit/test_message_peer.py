@@ -136,7 +136,8 @@ def test_flows_come_in_parts_and_only_for_the_latest_question(ready: Peer) -> No
     assert ready.say(build(message.MULTIPART_REPLY, xid, more)) == []
     (event,) = ready.say(build(message.MULTIPART_REPLY, xid, last))
     assert isinstance(event, FlowsRead)
-    assert event.flow_by_key == event.counters() == {}
+    assert event.flow_by_key == {}
+    assert event.counters() == {}
 
 
 def test_statistics_that_make_no_sense_end_the_connection(ready: Peer) -> None:

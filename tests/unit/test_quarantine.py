@@ -9,7 +9,7 @@ from trunkline.agent.quarantine import Quarantine, network_of
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes, outcome
-from trunkline.core.subject import CHASSIS, MacSubject, NetworkSubject, PortSubject, VifSubject
+from trunkline.core.subject import CHASSIS, MacSubject, NetworkSubject, PortSubject, SubjectId, VifSubject
 
 GOOD = Network(UUID(int=1), "good", 7, "physnet1", 101)
 BAD = Network(UUID(int=2), "bad", 8, "physnet1", 102)
@@ -77,7 +77,7 @@ def test_a_network_that_is_gone_is_no_fault() -> None:
 
 def test_every_subject_knows_its_network() -> None:
     inventory = rows.inventory(ROWS)
-    wanted = {
+    wanted: dict[SubjectId, UUID | None] = {
         NetworkSubject(BAD.id): BAD.id,
         PortSubject(PORTS[0].id): GOOD.id,
         PortSubject(UUID(int=99)): None,

@@ -36,7 +36,7 @@ SPREADS: dict[str, Spread] = {
 def addressed(count: int) -> View:
     """Return a port of *count* addresses and as many pairs of its own MAC, of which none contains another."""
     half = count // 2
-    own = (
+    own: tuple[IPv4Address | IPv6Address, ...] = (
         *(IPv4Address(0x0A000000 + 2 * number) for number in range(half)),
         *(IPv6Address((0x20010DB8 << 96) + 2 * number) for number in range(half)),
     )
@@ -73,7 +73,7 @@ def subport(number: int, spread: Spread) -> Port:
 def trunk(count: int, spread: Spread) -> tuple[Outcomes, Changes]:
     """Return a chassis with the VIF of a trunk, and the change that brings *count* sub-ports."""
     outcomes = Outcomes(Inventory(CHASSIS))
-    networks = {
+    networks: dict[UUID, Network | None] = {
         id_: Network(id_, f"net{id_.int}", id_.int, "physnet1", id_.int)
         for id_ in (UUID(int=number) for number in range(1, count + 3))
     }
@@ -133,8 +133,8 @@ def test_a_further_port_with_an_address_that_many_have_costs_the_same_however_ma
 
     def work(count: int) -> int:
         outcomes = Outcomes(Inventory(CHASSIS))
-        ports = {each.id: each for each in map(port, range(count))}
-        vifs = {"p0": (Vif("p0", "tap", 10),)}
+        ports: dict[UUID, Port | None] = {each.id: each for each in map(port, range(count))}
+        vifs: dict[str, tuple[Vif, ...]] = {"p0": (Vif("p0", "tap", 10),)}
         take(outcomes, Changes(networks={network.id: network}, ports=ports, vifs=vifs))
         assert "its address 192.0.2.1 too" in outcomes.faults["port p0"]
         last = port(count)
@@ -155,7 +155,9 @@ def test_what_a_chassis_writes_of_a_port_costs_the_same_however_many_macs_it_lis
         ]
         ports = [port._replace(mac=MAC + 0x100000 + port.key) for port in ports]
         outcomes = Outcomes(Inventory(CHASSIS))
-        vifs = {port.name: (Vif(port.name, f"tap{port.key}", 10 + port.key),) for port in ports}
+        vifs: dict[str, tuple[Vif, ...]] = {
+            port.name: (Vif(port.name, f"tap{port.key}", 10 + port.key),) for port in ports
+        }
         outcomes.inventory.change(
             Changes(networks={network.id: network}, ports={p.id: p for p in ports}, vifs=vifs)
         )
@@ -214,7 +216,12 @@ def test_a_network_costs_the_same_however_many_macs_are_listed_in_another() -> N
         ports = listing(3, small.id, range(1)) | listing(count, large.id, range(1, 5))
         known = inventory((small, large), ports, ["p0"]).inventory
         assert len(list(known.subjects_of_network(small.id))) == 1 + 1 + 3
-        return lines_run(lambda: (list(known.subjects_of_network(small.id)), known.mark_network(small.id)))
+
+        def mark() -> None:
+            list(known.subjects_of_network(small.id))
+            known.mark_network(small.id)
+
+        return lines_run(mark)
 
     assert work(MANY) == work(FEW)
 

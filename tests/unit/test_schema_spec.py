@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trunkline.core.address import AddressError
-from trunkline.core.error import Place
-from trunkline.northbound.spec import InvalidValueError, NetworkSpec, PortSpec, refuse_twins
+from trunkline.core.error import InvalidValueError, Place
+from trunkline.northbound.spec import NetworkSpec, PortSpec, refuse_twins
 
 
 def a_network(**changes: Any) -> NetworkSpec:

@@ -25,15 +25,15 @@ def trunks(*networks: Network) -> Trunks:
 
 def test_vlans_in_use_are_those_of_the_networks_with_ports_here() -> None:
     found = trunks(network(1, 101), network(2, 102), network(3, 103, P2), network(4, None))
-    assert (found.wanted(P1), found.wanted(P2)) == ({0, 101, 102}, {103})
+    assert (found.wanted(P1), found.wanted(P2)) == (frozenset({0, 101, 102}), frozenset({103}))
     assert found.wanted("physnet3") == frozenset()
     assert found.say(UUID(int=1), None)
-    assert found.wanted(P1) == {0, 102}
+    assert found.wanted(P1) == frozenset({0, 102})
 
 
 def test_a_transparent_flat_network_carries_every_vlan_and_a_transparent_vlan_just_its_own() -> None:
     assert trunks(network(1, 101), network(2, None, is_transparent=True)).wanted(P1) is None
-    assert trunks(network(1, 201, is_transparent=True)).wanted(P1) == {201}
+    assert trunks(network(1, 201, is_transparent=True)).wanted(P1) == frozenset({201})
 
 
 def test_saying_the_same_again_is_not_news() -> None:
@@ -41,7 +41,7 @@ def test_saying_the_same_again_is_not_news() -> None:
     assert not found.say(UUID(int=1), network(1, 101))
     assert not found.say(UUID(int=9), None)
     assert found.say(UUID(int=1), network(1, 102))
-    assert found.wanted(P1) == {102}
+    assert found.wanted(P1) == frozenset({102})
 
 
 @pytest.mark.parametrize(
