@@ -47,7 +47,7 @@ class Chassis:
         self.refusals: list[str] = []
         self._saw = saw
         self._reporter = Reporter()
-        self._generation = 0
+        self._revision = 0
         self._lost_connection = 0
         self._is_whole = False
         self._port_names: set[str] = set()
@@ -99,9 +99,9 @@ class Chassis:
             if id_ in self.inventory.ports or (port is not None and port.name in self._port_names)
         }
         self.inventory.change(Changes(networks=changes.networks, ports=ports))
-        self._generation += 1
+        self._revision += 1
         for port_id in ports:
-            self._reporter.mark(port_id, self._generation)
+            self._reporter.mark(port_id, self._revision)
         if not self._is_whole:
             return
         for network in changes.networks.values():
@@ -124,7 +124,7 @@ class Chassis:
             or not self._is_whole
         ):
             return
-        bindings = self._reporter.bindings(nb, self.inventory, self._generation, lambda _: True)
+        bindings = self._reporter.bindings(nb, self.inventory, self._revision, lambda _: True)
         self._reporter.write(
             nb,
             bindings,

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from dummy_chassis import TIMEOUT_S, DummyChassis, Site
 
-from trunkline.agent import agent, following, forwarding, reporter, turn, upkeep
+from trunkline.agent import agent, draft, following, forwarding, reporter, turn, upkeep
 from trunkline.agent.agent import Agent
 from trunkline.agent.forwarding import Forwarding
 
@@ -130,8 +130,8 @@ class Resting:
             "uplinks": dict(agent.inventory.uplinks),
             "is_clean": agent.inventory.is_clean,
             "is_settled": agent.is_settled,
-            "hold": agent.hold,
-            "generation": forwarding.generation if forwarding is not None else None,
+            "hold": agent.standing.hold,
+            "revision": forwarding.revision if forwarding is not None else None,
             "applied": forwarding.applied if forwarding is not None else None,
             "flows": dict(forwarding.desired.body_by_key) if forwarding is not None else None,
         }
@@ -162,8 +162,10 @@ def in_slices(monkeypatch: pytest.MonkeyPatch, rows: int = 7, views: int = 5, fl
     monkeypatch.setattr(following, "PART_ROWS", rows)
     monkeypatch.setattr(agent, "VIEWS", views)
     monkeypatch.setattr(reporter, "MOST_BINDINGS", 2)
-    for name, size in (("LARGE_UPDATE", 20), ("_SLICE", flows), ("MOST_FLOWS", 30), ("_PORTION", 11)):
+    for name, size in (("LARGE_UPDATE", 20), ("_SLICE", flows)):
         monkeypatch.setattr(forwarding, name, size)
+    for name, size in (("MOST_FLOWS", 30), ("PORTION", 11)):
+        monkeypatch.setattr(draft, name, size)
 
 
 def _pid(file: Path) -> int | None:

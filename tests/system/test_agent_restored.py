@@ -91,7 +91,9 @@ def test_no_flow_is_sent_before_the_switch_has_answered_for_another_database(sit
                 switch.changes(switch.run())
                 if switch.is_synced and switch.external_ids:
                     switch.watch("br-int")
-                    plumbing.run(settings(switch.external_ids, None), are_flows_applied=False)
+                    now = settings(switch.external_ids, None)
+                    plumbing.read(now)
+                    plumbing.write(now, are_flows_applied=False)
                 return is_so()
 
             return taken

@@ -42,7 +42,7 @@ def forwarding(switch: Switch) -> Iterator[Forwarding]:
         view = REMOTE._replace(key=1000 + number, mac=REMOTE.mac + number)
         views[PortSubject(UUID(int=1000 + number))] = view
     forwarding = Forwarding(switch.target("br-int"))
-    forwarding.update(views)
+    forwarding.update(views, 1)
     turn_until(forwarding, lambda: is_in_place(forwarding))
     yield forwarding
     forwarding.close()
@@ -135,7 +135,7 @@ def test_foreign_flow_in_the_place_of_ours_is_replaced(switch: Switch, forwardin
 def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, forwarding: Forwarding) -> None:
     """A modify takes no hold where somebody deleted its flow first."""
     changed = PORT._replace(outlet=PORT.outlet._replace(ofport=2))
-    forwarding.update({PortSubject(UUID(int=2)): changed})
+    forwarding.update({PortSubject(UUID(int=2)): changed}, 2)
     switch.ofctl("del-flows", "br-int", f"table={Table.DISPATCH:d}")
     forwarding.send()
     turn_until(forwarding, lambda: forwarding.repairs > 0 and is_in_place(forwarding))

@@ -75,7 +75,7 @@ def test_nothing_of_a_large_change_takes_hold_before_it_is_sent_as_a_whole(
     switch: Switch, forwarding: Forwarding
 ) -> None:
     """DESIGN.md, Lifecycle 3: a change is one atomic bundle, however it went to the switch."""
-    forwarding.update(many())
+    forwarding.update(many(), 1)
     forwarding.run()
     assert on_switch(switch) == {}
     forwarding.send()
@@ -87,16 +87,16 @@ def test_a_change_of_mind_before_a_large_change_is_sent_is_what_the_switch_gets(
     switch: Switch, forwarding: Forwarding
 ) -> None:
     views = many()
-    forwarding.update(views)
+    forwarding.update(views, 1)
     gone, changed = remote(1), remote(2)
-    forwarding.update({gone: None, changed: REMOTE._replace(key=5, mac=REMOTE.mac + 70_000)})
-    forwarding.update({LOCAL: PORT._replace(is_secured=not PORT.is_secured)})
+    forwarding.update({gone: None, changed: REMOTE._replace(key=5, mac=REMOTE.mac + 70_000)}, 2)
+    forwarding.update({LOCAL: PORT._replace(is_secured=not PORT.is_secured)}, 3)
     before = set(forwarding.desired.body_by_key)
     forwarding.send()
     turn_until(forwarding, applied(forwarding))
     assert set(on_switch(switch)) == before
     assert on_switch(switch) == forwarding.desired.body_by_key == forwarding.installed
-    forwarding.update(dict.fromkeys(views))
+    forwarding.update(dict.fromkeys(views), 4)
     forwarding.send()
     turn_until(forwarding, applied(forwarding))
     assert on_switch(switch) == forwarding.installed == {}
@@ -105,8 +105,8 @@ def test_a_change_of_mind_before_a_large_change_is_sent_is_what_the_switch_gets(
 def test_flows_are_read_anew_amid_a_large_change_and_none_of_it_is_lost(
     switch: Switch, forwarding: Forwarding
 ) -> None:
-    forwarding.update(many())
-    forwarding.update({remote(1): None})
+    forwarding.update(many(), 1)
+    forwarding.update({remote(1): None}, 2)
     forwarding.reread()
     turn_until(forwarding, lambda: forwarding.is_connected, FlowsRead)
     forwarding.send()
@@ -117,7 +117,7 @@ def test_flows_are_read_anew_amid_a_large_change_and_none_of_it_is_lost(
 def test_a_switch_that_goes_amid_a_large_change_gets_it_when_it_is_back(
     switch: Switch, forwarding: Forwarding
 ) -> None:
-    forwarding.update(many())
+    forwarding.update(many(), 1)
     switch.kill_vswitchd()
     turn_until(forwarding, lambda: forwarding.installed is None)
     switch.start_vswitchd()
@@ -133,7 +133,7 @@ def test_a_large_change_that_the_switch_gave_up_waiting_for_is_sent_again(
 ) -> None:
     """Where an uplink is long in coming, Open vSwitch drops the open bundle (ovs-vswitchd.conf.db(5))."""
     switch.vsctl("set", "Open_vSwitch", ".", "other_config:bundle-idle-timeout=1")
-    forwarding.update(many())
+    forwarding.update(many(), 1)
     forwarding.run()
     poller = ovs.poller.Poller()
     forwarding.wait(poller)

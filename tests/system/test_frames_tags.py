@@ -236,14 +236,16 @@ def test_no_flow_is_sent_before_vlan_limit_is_1_and_it_is_a_fault_until_then(sit
         switch.watch(read.wiring.bridge)
         plumbing.is_due = True
         plumbing.refusals.note("read only")
-        plumbing.run(read, are_flows_applied=False)
+        plumbing.read(read)
+        plumbing.write(read, are_flows_applied=False)
         assert "vlan-limit is 2" in plumbing.faults["vlan-limit"]
         assert plumbing.is_ready(read), "what the database refuses stops no flows"
         plumbing.refusals.over()
 
         def is_after_a_turn(is_so: Callable[[], bool]) -> bool:
             switch.changes(switch.run())
-            plumbing.run(read, are_flows_applied=False)
+            plumbing.read(read)
+            plumbing.write(read, are_flows_applied=False)
             return is_so()
 
         with chassis.switch.stopped():

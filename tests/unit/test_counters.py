@@ -11,6 +11,9 @@ from uuid import UUID
 import pytest
 
 from trunkline import apps
+from trunkline.agent import settings as chassis_settings
+from trunkline.agent.plumbing import Plumbing
+from trunkline.agent.pruning import AllowedVlans
 from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
 from trunkline.core.inventory import Changes, Inventory
@@ -21,6 +24,7 @@ from trunkline.core.subject import SubjectId
 from trunkline.openflow import message
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.bundles import Bundles
+from trunkline.ovsdb.vswitch import SwitchReplica
 
 CHASSIS = "chassis-a"
 NETWORK = Network(UUID(int=1), "net", 7, "physnet1", 101)
@@ -148,3 +152,57 @@ def test_a_row_that_changes_in_nothing_that_concerns_flows_sends_nothing() -> No
 def test_a_new_vlan_id_costs_what_carries_the_tag_and_no_flow_of_local_delivery() -> None:
     retagged = NETWORK._replace(vlan_id=102)
     assert Chassis(1000).cost_of(Changes(networks={NETWORK.id: retagged})).messages == RETAGGED
+
+
+class CountedPlumbing(Plumbing):
+    """Plumbing that counts how often it checks whether a network reaches its physical network."""
+
+    checks = 0
+
+    def network_fault(self, network: Network) -> str | None:
+        self.checks += 1
+        return super().network_fault(network)
+
+
+def networks(count: int) -> list[Network]:
+    return [NETWORK._replace(id=UUID(int=1 + number), vlan_id=1 + number) for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [10, 1000])
+def test_a_network_that_changes_is_checked_alone_and_a_report_checks_none(count: int) -> None:
+    plumbing = CountedPlumbing(SwitchReplica("unix:/nonexistent"))
+    for network in networks(count):
+        plumbing.set_network(network.id, network, network)
+    plumbing.checks = 0
+    assert len(plumbing.faults) == 1, "they have one name, and are mapped nowhere"
+    assert plumbing.checks == 0
+    plumbing.set_network(NETWORK.id, NETWORK._replace(mtu=9000), NETWORK)
+    assert plumbing.checks == 1
+    plumbing.forget_all_but({NETWORK.id})
+    assert plumbing.checks == 1
+    plumbing.set_network(NETWORK.id, None, None)
+    assert plumbing.faults == {}
+
+
+def test_allowed_vlans_are_compared_once_however_often_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plumbing = Plumbing(SwitchReplica("unix:/nonexistent"))
+    settings = chassis_settings.settings(
+        {"system-id": CHASSIS, "trunkline-nb": "unix:/nonexistent", "trunkline-vlan-pruning": "true"}, None
+    )
+    compared, are_covered = [], AllowedVlans.are_covered
+
+    def counted(allowed: AllowedVlans, live: Any) -> bool:
+        compared.append(live)
+        return are_covered(allowed, live)
+
+    monkeypatch.setattr(AllowedVlans, "are_covered", counted)
+    for turns, network in enumerate(networks(3), start=1):
+        plumbing.set_network(network.id, network, network)
+        for _ in range(10):
+            plumbing.settle(settings)
+        assert len(compared) == turns
+    plumbing.set_network(network.id, network._replace(mtu=1400), network)
+    plumbing.settle(settings)
+    assert len(compared) == turns, "what is not of VLANs changes nothing of them"

@@ -62,31 +62,32 @@ def installed(inventory: Inventory) -> dict[bytes, bytes]:
 def test_a_frame_of_a_sleeping_vif_wakes_its_port_and_goes_on_when_the_flows_are_in_place() -> None:
     inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder()
     assert bands(inventory) == {Band.SLEEPING}
-    migration.take(packet_in(), inventory, 5)
+    before = inventory.revision
+    migration.take(packet_in(), inventory)
     assert bands(inventory) == {Band.VIF}
     to: Any = session
-    migration.run(4, to)
+    migration.run(before, to)
     assert session.sent == []
-    migration.run(5, to)
-    migration.run(6, to)
+    migration.run(inventory.revision, to)
+    migration.run(inventory.revision + 1, to)
     assert session.sent == [(FRAME, (Resubmit(Table.CLASSIFY),), 10)]
 
 
 def test_a_frame_waits_for_a_switch_that_is_away() -> None:
     inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder(is_ready=False)
     to: Any = session
-    migration.take(packet_in(), inventory, 5)
-    migration.run(5, to)
+    migration.take(packet_in(), inventory)
+    migration.run(inventory.revision, to)
     assert session.sent == []
     session.is_ready = True
-    migration.run(5, to)
+    migration.run(inventory.revision, to)
     assert len(session.sent) == 1
 
 
 def test_a_frame_of_another_port_or_flow_wakes_nobody() -> None:
     inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder()
     for event in (packet_in(43), packet_in(subject=Subject.NETWORK), packet_in(in_port=None)):
-        migration.take(event, inventory, 5)
+        migration.take(event, inventory)
     to: Any = session
     migration.run(9, to)
     assert bands(inventory) == {Band.SLEEPING}

@@ -297,6 +297,7 @@ def test_a_slice_of_flows_is_bounded_by_what_its_views_hold() -> None:
     slices: list[int] = []
     forwarding.update(
         {PortSubject(UUID(int=number)): view for number in range(3)},
+        1,
         may_go=lambda: not slices.append(len(forwarding.desired.keys_by_subject)),
     )
     assert len(slices) == 3

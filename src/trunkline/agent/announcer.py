@@ -49,8 +49,8 @@ class Announcer:
         self._turns = itertools.count()
         self._is_held = False
 
-    def say(self, port_id: UUID, view: LocalPortView | None, generation: int) -> None:
-        """Announce the port as *view* says once the flows of *generation* are in place; None: no longer.
+    def say(self, port_id: UUID, view: LocalPortView | None, revision: int) -> None:
+        """Announce the port as *view* says once the flows of *revision* are in place; None: no longer.
 
         A port whose MAC, addresses and wire did not change goes on as it was.
         """
@@ -63,24 +63,24 @@ class Announcer:
             self._announcement_by_port.pop(port_id, None)
         else:
             self._announcement_by_port[port_id] = announcement
-            self._waiting[port_id] = generation
+            self._waiting[port_id] = revision
 
-    def repeat(self, generation: int) -> None:
-        """Announce every port anew once the flows of *generation* are in place: the switch was away."""
+    def repeat(self, revision: int) -> None:
+        """Announce every port anew once the flows of *revision* are in place: the switch was away."""
         self._turn_by_port.clear()
         self._due.clear()
         self._ready.clear()
-        self._waiting = dict.fromkeys(self._announcement_by_port, generation)
+        self._waiting = dict.fromkeys(self._announcement_by_port, revision)
 
-    def again(self, port_ids: Iterable[UUID], generation: int) -> None:
+    def again(self, port_ids: Iterable[UUID], revision: int) -> None:
         """Announce those of the ports anew that are announced at all: frames can pass again."""
         for port_id in port_ids:
             if port_id in self._announcement_by_port:
                 self._turn_by_port.pop(port_id, None)
-                self._waiting[port_id] = generation
+                self._waiting[port_id] = revision
 
     def run(self, now_s: float, applied: int, session: Session) -> None:
-        """Send what is due at *now_s*; *applied* is the generation of flows that the switch has in place."""
+        """Send what is due at *now_s*; *applied* is the revision of flows that the switch has in place."""
         self._begin(applied)
         while self._due and self._due[0][0] <= now_s:
             _, turn, port_id, times = heapq.heappop(self._due)
@@ -104,7 +104,7 @@ class Announcer:
 
     def _begin(self, applied: int) -> None:
         """Let the ports that wait for no more than *applied* have their first turn."""
-        for port_id in [id_ for id_, generation in self._waiting.items() if generation <= applied]:
+        for port_id in [id_ for id_, revision in self._waiting.items() if revision <= applied]:
             del self._waiting[port_id]
             self._turn_by_port[port_id] = turn = next(self._turns)
             heapq.heappush(self._ready, (0, 0, turn, port_id))

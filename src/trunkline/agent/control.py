@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import ovs.poller
 import ovs.unixctl
 
+from trunkline.agent import recomputation
 from trunkline.agent.agent import Agent
 from trunkline.core.error import InvalidValueError
 from trunkline.core.pipeline import Subject, cookie_parts
@@ -149,7 +150,7 @@ def plan(agent: Agent) -> Generator[None, None, str]:
 
     Where nothing may change now, the first line says why.
     """
-    lines = [] if agent.hold is None else [f"# nothing is changed now: {agent.hold}"]
+    lines = [] if agent.standing.hold is None else [f"# nothing is changed now: {agent.standing.hold}"]
     if agent.forwarding is not None:
         pending = agent.forwarding.pending()
         parts = (("delete", pending.deletes), ("modify", pending.modifies), ("add", pending.adds))
@@ -162,8 +163,8 @@ def plan(agent: Agent) -> Generator[None, None, str]:
 
 def recompute(agent: Agent) -> Generator[None, None, str]:
     """Compute all flows anew and have the switch read again; say how many of the desired ones differ."""
-    found = yield from agent.recompute()
+    found = yield from recomputation.recompute(lambda: agent.standing)
     if found is not None:
         return f"{found.flows} flows, {found.differing} differed"
-    why = agent.hold or "what is known changes, and is not all computed; ask again"
+    why = agent.standing.hold or "what is known changes, and is not all computed; ask again"
     return f"not compared: {why}"

@@ -12,7 +12,6 @@ from trunkline.agent.departure import Departure
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.settings import Settings
 from trunkline.agent.tenure import Tenure
-from trunkline.agent.turn import Turn
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Vif
 from trunkline.ovsdb import tls
@@ -29,7 +28,7 @@ class Following:
 
     One that is not obeyed (`Allegiance`) changes nothing: what is known stays. Nor does one where another
     host has the name of this one (`Tenure`). A chassis that gets another name is withdrawn first
-    (`Departure`). *is_complete* says whether the last `changes` were all that the VIFs here need.
+    (`Departure`). *is_complete* says whether the last `read` were all that the VIFs here need.
     """
 
     def __init__(self, switch: SwitchReplica, plumbing: Plumbing) -> None:
@@ -93,13 +92,13 @@ class Following:
         return nb.is_connected
 
     def need(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
-        """Say which VIFs are here now, by iface-id, or are not (none): `changes` brings what they need."""
+        """Say which VIFs are here now, by iface-id, or are not (none): `read` brings what they need."""
         if self.nb is not None:
             for iface_id, here in vifs.items():
                 self.nb.need(iface_id, is_here=bool(here))
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have *poller* wake when `changes` has something to bring."""
+        """Have *poller* wake when `read` has something to bring."""
         if self._former is not None:
             self._former.wait(poller)
         if self.nb is not None:
@@ -116,21 +115,19 @@ class Following:
 
     # -- reading -----------------------------------------------------------------------------------
 
-    def changes(
-        self, settings: Settings, inventory: Inventory, turn: Turn, *, may_begin: bool
-    ) -> Iterator[Changes]:
-        """Yield what is new and there, in parts of `PART_ROWS`, until the *turn* is over.
+    def read(self, settings: Settings, inventory: Inventory, *, may_begin: bool) -> Changes:
+        """Return what is new and there: of many rows a part of `PART_ROWS` a turn.
 
         *inventory* is what is known. What came at one time is one round, which may take several turns; what
-        comes meanwhile waits for the next, which begins where it *may_begin*.
+        comes meanwhile waits for the next, which begins if it *may_begin*.
         """
         self.is_complete = self._is_obeyed = False
         if self._departure is not None:
             self._depart(self._departure, settings, inventory)
-            return
+            return Changes()
         nb = self.nb
         if nb is None:
-            return
+            return Changes()
         touched = nb.run()
         self._run_former(nb)
         self._be_this_host(nb)
@@ -143,7 +140,7 @@ class Following:
         if not self._is_obeyed:
             self._has_missed |= bool(touched) or self.has_more
             self._drop()
-            return
+            return Changes()
         if self._has_missed:
             touched = nb.everything
         self._has_missed = self._is_unread = False
@@ -151,22 +148,18 @@ class Following:
         if may_begin and not self._parts:
             self._parts.extend(self._waiting.parts(("Network", "Port"), PART_ROWS))
             self._waiting = Touched()
-        while self._parts and turn.grants("rows"):
-            yield nb.changes(self._parts.popleft())
+        changes = nb.changes(self._parts.popleft()) if self._parts else Changes()
         if self.has_more:
-            return
-        is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
+            return changes
+        self.is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
         if nb.whole_physnets != inventory.whole_physnets:
-            yield Changes(whole_physnets=nb.whole_physnets)
-        if not is_complete:
-            return
-        if self._is_new:
+            changes.whole_physnets = nb.whole_physnets
+        if self.is_complete and self._is_new:
             # What the last northbound said and this one does not is gone.
             self._is_new = False
-            gone_networks = inventory.networks.keys() - nb.rows("Network").keys()
-            gone_ports = inventory.ports.keys() - nb.rows("Port").keys()
-            yield Changes(dict.fromkeys(gone_networks), dict.fromkeys(gone_ports))
-        self.is_complete = True
+            changes.networks |= dict.fromkeys(inventory.networks.keys() - nb.rows("Network").keys())
+            changes.ports |= dict.fromkeys(inventory.ports.keys() - nb.rows("Port").keys())
+        return changes
 
     @property
     def is_amid(self) -> bool:
@@ -175,7 +168,7 @@ class Following:
 
     @property
     def has_more(self) -> bool:
-        """Whether `changes` has more to bring that is there already."""
+        """Whether `read` has more to bring that is there already."""
         return bool(self._parts or self._waiting)
 
     def _drop(self) -> None:

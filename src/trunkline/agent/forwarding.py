@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import ovs.poller
 
 from trunkline import apps
+from trunkline.agent.draft import Draft
 from trunkline.agent.drift import Contest, DriftLog
 from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
@@ -41,41 +42,28 @@ LARGE_UPDATE = 1000
 _SLICE = 250
 """How many views, by their weight, are turned into flows between two looks at the clock: some 15 ms."""
 
-MOST_FLOWS = 30_000
-"""How many new flows are sent at once: some 60 ms. More go in portions, of one bundle all the same."""
-
-_PORTION = 5000
-
 
 @dataclass(frozen=True)
 class _Sent:
     bundle_id: int
     plan: Plan
-    generation: int
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A bundle that is open: the flows that it adds so far, none of them installed when they were sent."""
-
-    bundle_id: int
-    adds: dict[bytes, bytes]
+    revision: int
 
 
 class Forwarding:
     """The flows of the bridge whose management socket is *target*.
 
     `update` says what should be; the bridge follows in atomic bundles, one at a time, each of just the
-    difference. *generation* counts the updates, and `applied` is the one that the switch acknowledged last.
-    What somebody else changes is put back as soon as the switch tells of it, unless that is all the time:
-    see `Contest`. *repairs* counts those flows.
+    difference. *revision* is that of the rows which the last update followed from (`Inventory.revision`), and
+    *applied* the one that the switch acknowledged last. What somebody else changes is put back as soon as the
+    switch tells of it, unless that is all the time: see `Contest`. *repairs* counts those flows.
     """
 
     def __init__(self, target: str) -> None:
         self.session = Session(target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)
         self.desired: Desired[SubjectId] = Desired()
         self.installed: dict[bytes, bytes] | None = None
-        self.generation = 0
+        self.revision = 0
         self.applied = -1
         self.repairs = 0
         self.refused: dict[SubjectId, str] = {}
@@ -85,9 +73,8 @@ class Forwarding:
         self._drifted: set[bytes] = set()
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
-        self._draft: _Draft | None = None
+        self._draft = Draft(self.session, self.desired.body_by_key)
         self._waiting: dict[SubjectId, View | None] = {}
-        self._undrafted: list[bytes] = []
         self._is_large = False
         self._is_unsure = False
         self._refusals = Trouble(
@@ -100,39 +87,39 @@ class Forwarding:
     def update(
         self,
         view_by_subject: Mapping[SubjectId, View | None],
+        revision: int,
         *,
-        is_first: bool = False,
+        is_whole: bool = True,
         may_go: Callable[[], bool] = lambda: True,
     ) -> None:
         """Let each subject have the flows that its view means; None means none.
 
-        A view that is as it was costs nothing: every chassis hears of each port's `up`, which changes no
-        flow. Where *is_first*, more follows before all is sent. What is left to compute when it no longer
-        *may_go* on is for `compute`.
+        *revision* is that of the rows, whether any view follows from its changes or not. A view that is as it
+        was costs nothing: every chassis hears of each port's `up`, which changes no flow. If this is not yet
+        the *is_whole* change, more follows before it is sent. What is left to compute when it no longer
+        *may_go* on is for the next update.
         """
-        if view_by_subject:
-            for subject, view in view_by_subject.items():
-                if self._view_by_subject.get(subject) != view:
-                    self._waiting[subject] = view
-                else:
-                    self._waiting.pop(subject, None)
-            self._is_large |= is_first or len(self._waiting) >= LARGE_UPDATE
-            self.generation += 1
-        self.compute(may_go)
-
-    def compute(self, may_go: Callable[[], bool] = lambda: True) -> None:
-        """Go on with what `update` and `send` left, as long as it *may_go* on: each slice asks first."""
-        while self.has_more and may_go():
-            if self._waiting:
-                some = self._take_waiting()
-                touched = self.desired.replace(
-                    {subject: self._encoded(subject, view) for subject, view in some.items()}
-                )
-                self._touched |= touched - self._draft_adds(touched) if self._is_large else touched
+        self.revision = revision
+        for subject, view in view_by_subject.items():
+            if self._view_by_subject.get(subject) != view:
+                self._waiting[subject] = view
             else:
-                keys, self._undrafted = self._undrafted[:_PORTION], self._undrafted[_PORTION:]
-                self._touched -= self._draft_adds(keys)
+                self._waiting.pop(subject, None)
+        self._is_large |= not is_whole or len(self._waiting) >= LARGE_UPDATE
+        while self.has_more and may_go():
+            self._compute()
         self._is_large &= self.has_more
+
+    def _compute(self) -> None:
+        """Turn the next views into flows, or send the next flows that `send` found to be too many."""
+        if not self._waiting:
+            self._touched -= self._drafted(self._draft.next_portion())
+            return
+        some = self._take_waiting()
+        touched = self.desired.replace(
+            {subject: self._encoded(subject, view) for subject, view in some.items()}
+        )
+        self._touched |= touched - self._drafted(touched) if self._is_large else touched
 
     def _take_waiting(self) -> dict[SubjectId, View | None]:
         """Return the views of one slice, those that have waited the longest."""
@@ -149,8 +136,8 @@ class Forwarding:
 
     @property
     def has_more(self) -> bool:
-        """Whether `compute` has something to do; nothing is sent before it is done."""
-        return bool(self._waiting or self._undrafted)
+        """Whether an update left something to compute; nothing is sent before that is done."""
+        return bool(self._waiting) or self._draft.has_more
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
         self._view_by_subject.pop(subject, None)
@@ -173,7 +160,7 @@ class Forwarding:
     @property
     def is_applied(self) -> bool:
         """Whether the switch has acknowledged all that was ever said by `update`."""
-        return self.is_connected and self.applied == self.generation and not self.has_more
+        return self.is_connected and self.applied == self.revision and not self.has_more
 
     def reread(self) -> None:
         """Ask the switch for its flows again, and compare them all when they come."""
@@ -184,8 +171,8 @@ class Forwarding:
     def standing(self) -> tuple[object, ...]:
         """What tells whether anything went on here, but for what the switch is still to answer."""
         is_read, is_asked = self.installed is not None, self._sent is not None
-        left = (len(self._waiting), len(self._undrafted), len(self._drifted))
-        return self.generation, self.applied, is_read, is_asked, left, self._contest.is_on
+        left = (len(self._waiting), self._draft.has_more, len(self._drifted), len(self.refused))
+        return self.revision, self.applied, is_read, is_asked, left, self._contest.is_on
 
     def look(self) -> None:
         """Have the switch's flows read, unless that is under way."""
@@ -252,8 +239,7 @@ class Forwarding:
                     if self.installed is not None:
                         self._drift(_difference(self.installed, flow_by_key))
                     self.installed = dict(flow_by_key)
-                    drafted = self._draft.adds.keys() if self._draft is not None else set()
-                    self._touched = flow_by_key.keys() | self.desired.body_by_key.keys() | drafted
+                    self._touched = {*flow_by_key, *self.desired.body_by_key, *self._draft.keys}
                 else:
                     # A bundle overtook the answer; what was read may be from before it.
                     self.reread()
@@ -265,7 +251,7 @@ class Forwarding:
                 sent = self._finish(bundle_id)
                 if sent is not None and self.installed is not None:
                     planning.advance(self.installed, sent.plan)
-                    self.applied = sent.generation
+                    self.applied = sent.revision
                     self._refusals.over()
             case BundleRefused(bundle_id, refusals):
                 sent = self._finish(bundle_id)
@@ -309,8 +295,7 @@ class Forwarding:
         self.installed = None
         self.applied = -1
         self._sent = None
-        self._draft = None
-        self._undrafted = []
+        self._draft.forget()
         self._is_unsure = False
 
     def _finish(self, bundle_id: int) -> _Sent | None:
@@ -333,70 +318,34 @@ class Forwarding:
             self._touched |= self._drifted
             self._drifted = set()
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
-        if self._portion(plan):
+        if self._refusals.reason is None and self._draft.divide(plan, self.installed):
             return
-        draft, self._draft = self._draft, None
-        if plan.is_empty and draft is None:
+        if plan.is_empty and not self._draft.is_open:
             self._touched = set()
-            self.applied = self.generation
+            self.applied = self.revision
             if self._is_unsure:
                 # Not before: the switch would list its flows while it could be repairing them.
                 self._is_unsure = False
                 self.reread()
             return
-        if draft is None:
-            bundle_id = self.session.send_bundle(plan)
+        if self._draft.is_open:
+            bundle_id, plan = self._draft.complete(plan, self._touched)
         else:
-            bundle_id, plan = draft.bundle_id, self._complete(draft, plan)
+            bundle_id = self.session.send_bundle(plan)
         if not (is_repair and self._contest.is_on) and self._refusals.reason is None:
             log.info(
                 "flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes)
             )
         self._touched = set()
-        self._sent = _Sent(bundle_id, plan, self.generation)
+        self._sent = _Sent(bundle_id, plan, self.revision)
 
-    def _portion(self, plan: Plan) -> bool:
-        """Return whether so much of *plan* is new that it goes into a draft first, by `compute`."""
-        if len(plan.adds) <= MOST_FLOWS or self._refusals.reason is not None:
-            return False
-        installed = self.installed or {}
-        new = [key for key in plan.adds if key not in installed]
-        if len(new) <= MOST_FLOWS:
-            return False
-        self._undrafted = new
-        return True
-
-    def _draft_adds(self, keys: Iterable[bytes]) -> set[bytes]:
-        """Send what is new at *keys* into a bundle that `send` will complete; return the keys of that.
-
-        The switch reads one half of a large change while the other is computed; nothing takes hold yet.
-        """
+    def _drafted(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Send what is new at *keys* ahead of the rest, if nothing speaks against it; return their keys."""
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return set()
         if self._refusals.reason is not None:
             return set()
-        desired, installed = self.desired.body_by_key, self.installed
-        adds = {key: desired[key] for key in keys if key in desired and key not in installed}
-        if adds:
-            if self._draft is None:
-                self._draft = _Draft(self.session.open_bundle(), {})
-            self.session.add_to_bundle(self._draft.bundle_id, Plan(adds, {}, {}))
-            self._draft.adds.update(adds)
-        return set(adds)
-
-    def _complete(self, draft: _Draft, plan: Plan) -> Plan:
-        """Send what has to follow the flows of *draft* for *plan* to come of its bundle; return the whole."""
-        desired, drafted = self.desired.body_by_key, draft.adds
-        adds = {
-            key: desired[key]
-            for key in self._touched & desired.keys()
-            if (key in plan.adds or key in drafted) and drafted.get(key) != desired[key]
-        }
-        stale = {key: drafted.pop(key) for key in self._touched & drafted.keys() if key not in desired}
-        rest = Plan(adds, plan.modifies, plan.deletes | stale)
-        self.session.add_to_bundle(draft.bundle_id, rest)
-        self.session.close_bundle(draft.bundle_id)
-        return Plan(drafted | adds, plan.modifies, rest.deletes)
+        return self._draft.add(keys, self.installed)
 
 
 def encoded(view: View | None) -> list[tuple[bytes, bytes]]:

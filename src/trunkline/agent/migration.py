@@ -16,7 +16,7 @@ log = Log("migration")
 
 
 class _Held(NamedTuple):
-    generation: int
+    revision: int
     in_port: int
     frame: bytes
 
@@ -27,8 +27,8 @@ class Migration:
     def __init__(self) -> None:
         self._held_by_port: dict[UUID, _Held] = {}
 
-    def take(self, event: PacketIn, inventory: Inventory, generation: int) -> None:
-        """Wake the port that *event*'s flow is of, where it sleeps; *generation* will carry its flows."""
+    def take(self, event: PacketIn, inventory: Inventory) -> None:
+        """Wake the port that *event*'s flow is of, if it sleeps."""
         parts = cookie_parts(event.cookie)
         if parts is None or parts.subject is not Subject.PORT or event.in_port is None:
             return
@@ -36,8 +36,8 @@ class Migration:
             port = inventory.ports[port_id]
             if port.key == parts.key:
                 log.info("port wakes", port=port.name)
-                self._held_by_port[port_id] = _Held(generation, event.in_port, event.frame)
                 inventory.wake(port_id)
+                self._held_by_port[port_id] = _Held(inventory.revision, event.in_port, event.frame)
 
     def recognise(self, installed: dict[bytes, bytes], inventory: Inventory) -> None:
         """Wake the ports whose flows are *installed*: they woke before the agent was started again."""
@@ -53,8 +53,8 @@ class Migration:
                     inventory.wake(port_id)
 
     def run(self, applied: int, session: Session) -> None:
-        """Send the held frames on whose port's flows are in place; *applied* is the generation that is."""
+        """Send the held frames on whose port's flows are in place; *applied* is the revision that is."""
         for port_id, held in list(self._held_by_port.items()):
-            if held.generation <= applied and session.is_ready:
+            if held.revision <= applied and session.is_ready:
                 del self._held_by_port[port_id]
                 session.packet_out(held.frame, (Resubmit(Table.CLASSIFY),), held.in_port)

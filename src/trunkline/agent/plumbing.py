@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.agent.drift import WiringContest
+from trunkline.agent.pruning import AllowedVlans, Vlans, lets_through
 from trunkline.agent.settings import DATAPATH_TYPE, Settings
-from trunkline.agent.trunk import Trunk, Trunks, lets_through
 from trunkline.core.inventory import Inventory
 from trunkline.core.model import Network, Uplink
 from trunkline.core.name import is_mappable
@@ -29,6 +30,13 @@ DEFAULT_MTU = 1500
 """The MTU that a VM has where nobody says otherwise (IEEE 802.3)."""
 
 
+class _Width(NamedTuple):
+    """Whether the uplinks let through all that is in use here, and nothing else."""
+
+    is_enough: bool
+    is_exact: bool
+
+
 class Plumbing:
     """What the agent writes to the database of *switch*, one write at a time.
 
@@ -38,7 +46,7 @@ class Plumbing:
     def __init__(self, switch: SwitchReplica) -> None:
         self.switch = switch
         self.fault_by_physnet: dict[str, str] = {}
-        self.passing: dict[str, Trunk] = {}
+        self.passing: dict[str, Vlans] = {}
         """The VLANs that get out of the provider bridge, by physnet: none where a fault says why."""
         self._datapath_fault: str | None = None
         self.is_due = False
@@ -55,11 +63,15 @@ class Plumbing:
         self._dropping: frozenset[str] = frozenset()
         self._seen: tuple[Wiring, frozenset[str]] | None = None
         self._has_removed = False
-        self._trunks = Trunks()
-        self._live: dict[str, Trunk] = {}
+        self._allowed = AllowedVlans()
+        self._live: dict[str, Vlans] = {}
+        self._width: _Width | None = None
         self._mtu_by_iface_id: dict[str, int | None] = {}
         self._nb_identity: str | None = None
         self._nics_by_physnet: dict[str, list[Nic]] = {}
+        self._bridge_by_physnet: dict[str, str] = {}
+        self._network_by_id: dict[UUID, Network] = {}
+        self._fault_by_network: dict[UUID, str] = {}
 
     @property
     def is_refused(self) -> bool:
@@ -68,9 +80,28 @@ class Plumbing:
 
     # -- what is needed ----------------------------------------------------------------------------
 
-    def need(self, network_id: UUID, network: Network | None) -> None:
-        """Note that *network* has local ports here, or has none (None)."""
-        self.is_due |= self._trunks.say(network_id, network)
+    def set_network(self, network_id: UUID, network: Network | None, carried: Network | None) -> None:
+        """Note that *network* has local ports here, or has none (None), and is to be *carried* like that."""
+        if self._allowed.set_use(network_id, carried):
+            self.is_due = True
+            self._width = None
+        if network is None:
+            self._network_by_id.pop(network_id, None)
+        else:
+            self._network_by_id[network_id] = network
+        self._check(network_id, network)
+
+    def forget_all_but(self, network_ids: Collection[UUID]) -> None:
+        """Forget networks that are not known any more: the chassis went by another name."""
+        for network_id in self._network_by_id.keys() - set(network_ids):
+            self.set_network(network_id, None, None)
+
+    def _check(self, network_id: UUID, network: Network | None) -> None:
+        fault = self.network_fault(network) if network is not None else None
+        if fault is None:
+            self._fault_by_network.pop(network_id, None)
+        else:
+            self._fault_by_network[network_id] = fault
 
     def size(self, iface_ids: Iterable[str], inventory: Inventory) -> None:
         """Request the MTU of their networks for the VIFs with *iface_ids*, or none any more."""
@@ -99,11 +130,8 @@ class Plumbing:
 
     # -- doing it ----------------------------------------------------------------------------------
 
-    def run(self, settings: Settings, *, are_flows_applied: bool) -> dict[str, Uplink] | None:
-        """Go on towards what *settings* and the needs say; return the uplinks that work now, None: as before.
-
-        *are_flows_applied* says that the switch has the flows for all that is needed and none for more.
-        """
+    def read(self, settings: Settings) -> dict[str, Uplink] | None:
+        """Take in how the switch is wired; return the uplinks that work now, None: as before."""
         outcome = self.switch.outcome()
         if outcome is Outcome.FAILED:
             self.refusals.note(self.switch.error or "no reason")
@@ -115,6 +143,7 @@ class Plumbing:
         self._is_limited = wiring.is_limited(self.switch) and (self._is_limited or self.switch.is_realized)
         if not self.is_due or not self.switch.is_connected:
             return None
+        before = self._ways_out
         uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring, self._dropping)
         bridge = self.switch.row("Bridge", settings.wiring.bridge)
         self._datapath_fault = (
@@ -127,14 +156,33 @@ class Plumbing:
             for mapping in settings.wiring.mappings
             if mapping.physnet in uplinks
         }
-        self._nics_by_physnet = {
+        self._width = None
+        nics_by_physnet = {
             mapping.physnet: nic.nics(self.switch, mapping.bridge) for mapping in settings.wiring.mappings
         }
+        self._nics_by_physnet, self._bridge_by_physnet = nics_by_physnet, settings.bridge_by_physnet
         self.passing = dict.fromkeys(self.fault_by_physnet, frozenset()) | {
             physnet: nic.passing(self._nics_by_physnet[physnet])
             for physnet in uplinks
             if physnet not in self.fault_by_physnet
         }
+        if self._ways_out != before:
+            for network_id, network in self._network_by_id.items():
+                self._check(network_id, network)
+        return uplinks
+
+    @property
+    def _ways_out(self) -> tuple[object, ...]:
+        """What says whether, and how, networks reach their physical networks."""
+        return self._nics_by_physnet, self._bridge_by_physnet, self.passing, self.fault_by_physnet
+
+    def write(self, settings: Settings, *, are_flows_applied: bool) -> None:
+        """Go on towards what *settings* and the needs say, from what was read last.
+
+        *are_flows_applied* says that the switch has the flows for all that is needed and none for more.
+        """
+        if not self.is_due or not self.switch.is_connected:
+            return
         target = self._target(settings, are_flows_applied=are_flows_applied)
         if wiring.is_wired(self.switch, target):
             self._mtu_by_iface_id.clear()
@@ -151,7 +199,6 @@ class Plumbing:
             written = wiring.wire(self.switch, target)
             self._has_removed = written.has_removed
             self._say(target, written)
-        return uplinks
 
     def _say(self, target: Wiring, written: Written) -> None:
         """Log what was *written* for *target*, and count what somebody else had changed."""
@@ -176,8 +223,7 @@ class Plumbing:
 
     def settle(self, settings: Settings) -> None:
         """Have uplinks narrowed that let more through than is in use; the flows are all in place."""
-        if any(trunk != self._wanted(settings, physnet) for physnet, trunk in self._live.items()):
-            self.is_due = True
+        self.is_due |= not self._width_of(settings).is_exact
 
     def is_ready(self, settings: Settings) -> bool:
         """Whether the switch is as flows need it, so that they may be sent.
@@ -191,7 +237,19 @@ class Plumbing:
             return False
         if not settings.is_pruned:
             return True
-        return self._trunks.are_covered(self._live) and (self.switch.is_realized or not self._live)
+        return self._width_of(settings).is_enough and (self.switch.is_realized or not self._live)
+
+    def _width_of(self, settings: Settings) -> _Width:
+        """Return how wide the uplinks are; compared anew only after something of it changed."""
+        if self._width is None:
+            self._width = _Width(
+                self._allowed.are_covered(self._live),
+                all(
+                    vlans == (self._allowed.wanted(physnet) if settings.is_pruned else None)
+                    for physnet, vlans in self._live.items()
+                ),
+            )
+        return self._width
 
     def is_plumbed(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
         """Return whether each mapping has its place in *uplinks*, or a fault."""
@@ -217,15 +275,12 @@ class Plumbing:
         """Whether there is nothing left to write, and the switch has acted upon what was."""
         return not self.is_due and not self.switch.is_writing and self.switch.is_realized
 
-    def _wanted(self, settings: Settings, physnet: str) -> Trunk:
-        return self._trunks.wanted(physnet) if settings.is_pruned else None
-
     def _target(self, settings: Settings, *, are_flows_applied: bool) -> Wiring:
-        trunks: dict[str, Trunk] = {}
+        trunks: dict[str, Vlans] = {}
         if settings.is_pruned:
             # A patch port that is yet to be made starts with what is needed, not with every VLAN.
             live = {mapping.physnet: frozenset[int]() for mapping in settings.wiring.mappings} | self._live
-            trunks = self._trunks.target(live, are_flows_applied=are_flows_applied)
+            trunks = self._allowed.target(live, are_flows_applied=are_flows_applied)
         return dataclasses.replace(
             settings.wiring,
             trunks=trunks,
@@ -238,8 +293,10 @@ class Plumbing:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What does not work of mappings and bridge, and whether the switch parses more tags than it may."""
-        faults = {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
+        """What does not work of networks, mappings and bridge, and of what the switch parses, by subject."""
+        networks = self._network_by_id
+        faults = {f"network {networks[id_].name}": fault for id_, fault in self._fault_by_network.items()}
+        faults |= {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
         if self._datapath_fault is not None:
             faults[f"setting {DATAPATH_TYPE}"] = self._datapath_fault
         return faults | wiring.limit_faults(self.switch) | self.contest.faults
@@ -248,7 +305,7 @@ class Plumbing:
         """Return whether frames of *network* get out by its uplink, as far as its provider bridge goes."""
         return lets_through(self.passing.get(network.physnet), network.vlan_id)
 
-    def network_fault(self, network: Network, settings: Settings) -> str | None:
+    def network_fault(self, network: Network) -> str | None:
         """Return why *network* does not reach its physical network as it should, None where it does.
 
         Where its mapping does not work, that one's fault says so, once for all of its networks.
@@ -258,13 +315,13 @@ class Plumbing:
                 f"physical network {network.physnet!r} can be mapped nowhere: commas, colons and "
                 "blanks at its ends belong to the list of mappings; set another `physical_network`"
             )
-        if network.physnet not in settings.bridge_by_physnet:
+        if network.physnet not in self._bridge_by_physnet:
             return (
                 f"physical network {network.physnet} is not mapped to a bridge here; "
                 f"add {network.physnet}:BRIDGE to trunkline-bridge-mappings"
             )
         if network.physnet not in self.fault_by_physnet and not self.carries(network):
-            bridge = settings.bridge_by_physnet[network.physnet]
+            bridge = self._bridge_by_physnet[network.physnet]
             return nic.vlan_fault(bridge, self._nics_by_physnet[network.physnet], network.vlan_id)
         return self._mtu_fault(network)
 

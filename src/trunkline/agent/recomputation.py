@@ -5,21 +5,27 @@ It is a question: it changes nothing of what is forwarded, whatever is known, or
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from itertools import islice
 
 from trunkline.agent.forwarding import Forwarding, encoded
-from trunkline.agent.quarantine import Quarantine
+from trunkline.agent.standing import Standing
 from trunkline.core.desired import Desired
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.outcome import Outcomes
 from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.error import EncodeError
+from trunkline.runtime.log import Log
+
+log = Log("agent")
 
 SLICE = 100
 """How many views are turned into flows between two looks at everything else: some 5 ms."""
+
+RECOMPUTATIONS = 3
+"""How often a recomputation is begun again that changes overtook."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,37 @@ class Recomputation:
     differing: int
 
 
-def recomputation(
-    rows: Iterator[Changes], inventory: Inventory, quarantine: Quarantine, forwarding: Forwarding
-) -> Generator[None, None, Recomputation]:
+def recompute(look: Callable[[], Standing]) -> Generator[None, None, Recomputation | None]:
+    """Compute all flows anew, and have the switch's read again; yield now and then.
+
+    *look* tells how the chassis stands. Returns what came of it; None if there is nothing to compare yet, or
+    it changes all the time.
+    """
+    for _ in range(RECOMPUTATIONS):
+        before = look()
+        if before.forwarding is None or not before.is_computed:
+            return None
+        revision = before.inventory.revision
+        found = yield from _recomputation(before, before.forwarding)
+        after = look()
+        if after.is_computed and (after.forwarding, after.inventory.revision) == (
+            before.forwarding,
+            revision,
+        ):
+            if found.differing:
+                log.error("flows differ from a fresh computation", flows=found.differing)
+            before.forwarding.look()
+            return found
+    return None
+
+
+def _recomputation(standing: Standing, forwarding: Forwarding) -> Generator[None, None, Recomputation]:
     """Compute, yielding now and then, and return what came of it.
 
-    *rows* are the networks and ports that are in force; VIFs and uplinks, which ports are awake and which
-    networks are in *quarantine* are taken as they are. What changes meanwhile shows as a difference.
+    VIFs and uplinks, which ports are awake and which networks are in quarantine are taken as they are. What
+    changes meanwhile shows as a difference.
     """
+    inventory = standing.inventory
     fresh = Inventory(inventory.chassis)
     fresh.change(
         Changes(
@@ -46,13 +75,13 @@ def recomputation(
             whole_physnets=inventory.whole_physnets,
         )
     )
-    for part in rows:
+    for part in standing.following.rows(inventory):
         fresh.change(part)
         yield
     for port_id in inventory.awake:
         fresh.wake(port_id)
     desired: Desired[SubjectId] = Desired()
-    views = iter(quarantine.admitted(Outcomes(fresh).refresh(), fresh).items())
+    views = iter(standing.quarantine.admitted(Outcomes(fresh).refresh(), fresh).items())
     while some := dict(islice(views, SLICE)):
         desired.replace({subject: _encoded(view) for subject, view in some.items()})
         yield

@@ -23,14 +23,14 @@ NOBODY = Binding(None, is_up=False)
 
 
 class Reporter:
-    """What is still to be said of ports; each waits for the generation of flows that carries it.
+    """What is still to be said of ports; each waits for the revision of flows that carries it.
 
     What is written follows from the present state alone, so that a write that was lost, or overtaken, is made
     again.
     """
 
     def __init__(self) -> None:
-        self._generation_by_port: dict[UUID, int] = {}
+        self._revision_by_port: dict[UUID, int] = {}
         self._unseen: set[UUID] = set()
         self._seen_applied: int | None = None
         self._withheld: dict[UUID, str] = {}
@@ -41,9 +41,9 @@ class Reporter:
             longest_s=LONGEST_RETRY_S,
         )
 
-    def mark(self, port_id: UUID, generation: int) -> None:
-        """Look at the port again once the flows of *generation* are in place."""
-        self._generation_by_port[port_id] = generation
+    def mark(self, port_id: UUID, revision: int) -> None:
+        """Look at the port again once the flows of *revision* are in place."""
+        self._revision_by_port[port_id] = revision
         self._unseen.add(port_id)
         self._withheld.pop(port_id, None)
 
@@ -58,7 +58,7 @@ class Reporter:
     ) -> dict[UUID, Binding]:
         """Return what the database should say of the marked ports, where it does not yet.
 
-        A port goes up only when *applied*, the generation that the switch has acknowledged, carries it, its
+        A port goes up only when *applied*, the revision that the switch has acknowledged, carries it, its
         VIF has a link, and *is_working* says so of its network. That a port is not up is said only where
         *are_others_known*: that rows are all there. A port of which the database says the right thing is
         unmarked.
@@ -67,21 +67,21 @@ class Reporter:
         """
         bindings: dict[UUID, Binding] = {}
         is_unchanged = applied == self._seen_applied
-        port_ids = self._unseen if is_unchanged else set(self._generation_by_port)
+        port_ids = self._unseen if is_unchanged else set(self._revision_by_port)
         self._unseen, self._seen_applied = set(), applied if are_others_known else None
         for port_id in port_ids:
             if _is_elsewhere(port_id, inventory):
-                del self._generation_by_port[port_id]
+                del self._revision_by_port[port_id]
                 continue
-            generation = self._generation_by_port[port_id]
+            revision = self._revision_by_port[port_id]
             current = nb.binding(port_id)
             wanted = NOBODY if current is None else _binding(port_id, current, inventory, is_working)
             if current is None or wanted == current:
-                del self._generation_by_port[port_id]
+                del self._revision_by_port[port_id]
             elif nb.is_restricted and not nb.may_bind(port_id):
-                del self._generation_by_port[port_id]
+                del self._revision_by_port[port_id]
                 self._withheld[port_id] = inventory.ports[port_id].name if port_id in inventory.ports else ""
-            elif applied >= generation if wanted.is_up else are_others_known:
+            elif applied >= revision if wanted.is_up else are_others_known:
                 bindings[port_id] = wanted
         return dict(islice(bindings.items(), MOST_BINDINGS))
 
@@ -99,7 +99,7 @@ class Reporter:
 
     def is_done_by(self, bindings: Mapping[UUID, Binding]) -> bool:
         """Return whether the database says the right thing of every port once *bindings* are written."""
-        return self._generation_by_port.keys() <= bindings.keys()
+        return self._revision_by_port.keys() <= bindings.keys()
 
     def write(
         self,

@@ -14,7 +14,6 @@ from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import Settings
 from trunkline.core.inventory import Inventory
 from trunkline.core.outcome import Outcomes, contradictions
-from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 
@@ -55,7 +54,13 @@ class Standing:
     @property
     def are_flows_applied(self) -> bool:
         """Whether the switch has the flows for all that is known, and none for more."""
-        return self.is_computed and self.forwarding is not None and self.forwarding.is_applied
+        forwarding = self.forwarding
+        return (
+            self.is_computed
+            and forwarding is not None
+            and forwarding.is_applied
+            and forwarding.revision == self.inventory.revision
+        )
 
     @property
     def is_settled(self) -> bool:
@@ -102,11 +107,6 @@ class Standing:
         faults = dict(self.settings.faults) if self.settings is not None else {}
         if self.setting_fault is not None:
             faults["settings"] = self.setting_fault
-        for network_id in self.inventory.local_networks():
-            network = self.inventory.networks[network_id]
-            reason = self.plumbing.network_fault(network, self.settings) if self.settings else None
-            if reason is not None:
-                faults[f"network {network.name}"] = reason
         faults |= self.plumbing.faults
         if self.plumbing.refusals.reason is not None:
             faults["wiring"] = f"the switch's database refused a write: {self.plumbing.refusals.reason}"
@@ -128,10 +128,11 @@ class Standing:
 
     # -- the report --------------------------------------------------------------------------------
 
-    def report(self, carried: int) -> None:
-        """Write what the switch acknowledged, up to *carried*, to the northbound; one write at a time."""
-        nb, settings, reporter = self.following.reported, self.settings, self.reporter
-        if nb is None or settings is None or self.forwarding is None:
+    def report(self) -> None:
+        """Write what the switch acknowledged to the northbound; one write at a time."""
+        nb, settings, forwarding = self.following.reported, self.settings, self.forwarding
+        reporter = self.reporter
+        if nb is None or settings is None or forwarding is None:
             return
         reporter.settle(nb)
         if nb.is_writing or not nb.is_connected or reporter.refusals.is_held:
@@ -141,7 +142,13 @@ class Standing:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.
         is_all_known = nb.are_conditions_met and not self.following.has_more
-        bindings = self._bindings(nb, carried, is_all_known=is_all_known) if is_obeyed else {}
+        bindings = (
+            reporter.bindings(
+                nb, self.inventory, forwarding.applied, self.is_working, are_others_known=is_all_known
+            )
+            if is_obeyed and self.is_whole
+            else {}
+        )
         if not (bindings or is_all_known or not nb.is_registered):
             return
         has_faults = is_all_known and (self.is_whole or not is_obeyed)
@@ -153,11 +160,4 @@ class Standing:
             bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults if has_faults else None,
             nb_cfg=nb.nb_cfg if is_done else None,
-        )
-
-    def _bindings(self, nb: NorthboundReplica, carried: int, *, is_all_known: bool) -> dict[UUID, Binding]:
-        if not self.is_whole:
-            return {}
-        return self.reporter.bindings(
-            nb, self.inventory, carried, self.is_working, are_others_known=is_all_known
         )

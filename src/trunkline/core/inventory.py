@@ -37,7 +37,7 @@ class Inventory:
     differ for it. What a subject's view is, `trunkline.core.outcome` says.
     """
 
-    def __init__(self, chassis: str) -> None:
+    def __init__(self, chassis: str, revision: int = 0) -> None:
         self.chassis = chassis
         self.networks: dict[UUID, Network] = {}
         self.ports: dict[UUID, Port] = {}
@@ -47,7 +47,7 @@ class Inventory:
         self.whole_physnets: frozenset[str] = frozenset()
         self.relations = Relations()
         self.seats = Seats()
-        self.marks = Marks()
+        self.marks = Marks(revision)
 
     # -- what changes ------------------------------------------------------------------------------
 
@@ -161,6 +161,11 @@ class Inventory:
         return found if fault is None else Seat(port.network_id, fault=fault)
 
     # -- marks -------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """How often what is known has changed; an inventory of another name counts on from *revision*."""
+        return self.marks.revision
 
     @property
     def is_clean(self) -> bool:

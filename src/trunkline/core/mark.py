@@ -10,6 +10,8 @@ from trunkline.core.subject import CHASSIS, SubjectId
 class Marks:
     """The marked subjects, each once, in the order in which they were marked; the chassis from the start.
 
+    *revision* counts up with each mark: what follows from the rows is of the revision that they had then.
+
     >>> marks = Marks()
     >>> marks.mark(CHASSIS); list(marks) == [CHASSIS]
     True
@@ -17,7 +19,8 @@ class Marks:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, revision: int = 0) -> None:
+        self.revision = revision
         self._dirty: dict[SubjectId, None] = {CHASSIS: None}
 
     def __iter__(self) -> Iterator[SubjectId]:
@@ -31,11 +34,12 @@ class Marks:
     def mark(self, subject: SubjectId) -> None:
         """Have the view of *subject* computed again."""
         self._dirty[subject] = None
+        self.revision += 1
 
     def mark_all(self, subjects: Iterable[SubjectId]) -> None:
         """Have the views of *subjects* computed again."""
         for subject in subjects:
-            self._dirty[subject] = None
+            self.mark(subject)
 
     def unmark(self, subjects: Collection[SubjectId]) -> None:
         """Have the views of *subjects*, which are all marked, stand as they are."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from trunkline.agent.trunk import Trunk, Trunks
+from trunkline.agent.pruning import AllowedVlans, Vlans
 from trunkline.core.model import Network
 
 P1, P2 = "physnet1", "physnet2"
@@ -16,31 +16,31 @@ def network(number: int, vlan_id: int | None, physnet: str = P1, *, is_transpare
     return Network(UUID(int=number), f"net{number}", number, physnet, vlan_id, is_transparent=is_transparent)
 
 
-def trunks(*networks: Network) -> Trunks:
-    found = Trunks()
+def in_use(*networks: Network) -> AllowedVlans:
+    found = AllowedVlans()
     for each in networks:
-        assert found.say(each.id, each)
+        assert found.set_use(each.id, each)
     return found
 
 
 def test_vlans_in_use_are_those_of_the_networks_with_ports_here() -> None:
-    found = trunks(network(1, 101), network(2, 102), network(3, 103, P2), network(4, None))
+    found = in_use(network(1, 101), network(2, 102), network(3, 103, P2), network(4, None))
     assert (found.wanted(P1), found.wanted(P2)) == (frozenset({0, 101, 102}), frozenset({103}))
     assert found.wanted("physnet3") == frozenset()
-    assert found.say(UUID(int=1), None)
+    assert found.set_use(UUID(int=1), None)
     assert found.wanted(P1) == frozenset({0, 102})
 
 
 def test_a_transparent_flat_network_carries_every_vlan_and_a_transparent_vlan_just_its_own() -> None:
-    assert trunks(network(1, 101), network(2, None, is_transparent=True)).wanted(P1) is None
-    assert trunks(network(1, 201, is_transparent=True)).wanted(P1) == frozenset({201})
+    assert in_use(network(1, 101), network(2, None, is_transparent=True)).wanted(P1) is None
+    assert in_use(network(1, 201, is_transparent=True)).wanted(P1) == frozenset({201})
 
 
 def test_saying_the_same_again_is_not_news() -> None:
-    found = trunks(network(1, 101))
-    assert not found.say(UUID(int=1), network(1, 101))
-    assert not found.say(UUID(int=9), None)
-    assert found.say(UUID(int=1), network(1, 102))
+    found = in_use(network(1, 101))
+    assert not found.set_use(UUID(int=1), network(1, 101))
+    assert not found.set_use(UUID(int=9), None)
+    assert found.set_use(UUID(int=1), network(1, 102))
     assert found.wanted(P1) == frozenset({102})
 
 
@@ -54,18 +54,18 @@ def test_saying_the_same_again_is_not_news() -> None:
     ],
 )
 def test_an_uplink_is_widened_first_and_narrowed_when_the_flows_are_in_place(
-    live: Trunk, while_flows_change: Trunk, once_applied: Trunk
+    live: Vlans, while_flows_change: Vlans, once_applied: Vlans
 ) -> None:
-    found = trunks(network(1, 101))
+    found = in_use(network(1, 101))
     assert found.target({P1: live}, are_flows_applied=False) == {P1: while_flows_change}
     assert found.target({P1: live}, are_flows_applied=True) == {P1: once_applied}
 
 
 def test_flows_may_be_sent_once_every_uplink_lets_their_vlans_through() -> None:
-    found = trunks(network(1, 101), network(2, 102, P2))
+    found = in_use(network(1, 101), network(2, 102, P2))
     assert not found.are_covered({P1: frozenset({101}), P2: frozenset()})
     assert found.are_covered({P1: frozenset({101, 7}), P2: None})
     assert found.are_covered({}), "a physical network without an uplink has no flows on the wire"
-    everything = trunks(network(1, None, is_transparent=True))
+    everything = in_use(network(1, None, is_transparent=True))
     assert not everything.are_covered({P1: frozenset(range(4095))})
     assert everything.are_covered({P1: None})

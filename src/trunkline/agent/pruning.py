@@ -1,4 +1,4 @@
-"""Trunks: which VLANs each uplink lets through, where an operator wants no more of them than are in use.
+"""Pruning: which VLANs each uplink lets through, if an operator wants no more of them than are in use.
 
 Every change of `trunks` makes Open vSwitch forget all MACs and multicast groups that it learnt at that port,
 also in VLANs that did not change (bundle_set in ofproto/ofproto-dpif.c).
@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
+from trunkline.core.index import Index
 from trunkline.core.model import Network
 
-Trunk: TypeAlias = frozenset[int] | None
+Vlans: TypeAlias = frozenset[int] | None
 """VLAN ids, 0 for untagged; None is every VLAN."""
 
 UNTAGGED = 0
@@ -24,7 +25,7 @@ class _Use(NamedTuple):
     """None: every VLAN, as a transparent flat network carries."""
 
 
-class Trunks:
+class AllowedVlans:
     """The VLANs in use here, by physical network.
 
     A VLAN is let through before there are flows for it, and no longer once there are none: `target` says
@@ -33,41 +34,43 @@ class Trunks:
 
     def __init__(self) -> None:
         self._use_by_network: dict[UUID, _Use] = {}
+        self._networks_by_use: Index[_Use, UUID] = Index()
+        self._vlan_ids_by_physnet: dict[str, set[int | None]] = {}
 
-    def say(self, network_id: UUID, network: Network | None) -> bool:
+    def set_use(self, network_id: UUID, network: Network | None) -> bool:
         """Note that *network* has local ports here, or has none (None); return whether that is new."""
-        use = None
+        old, use = self._use_by_network.pop(network_id, None), None
         if network is not None:
             untagged = None if network.is_transparent else UNTAGGED
             use = _Use(network.physnet, untagged if network.vlan_id is None else network.vlan_id)
-        if self._use_by_network.get(network_id) == use:
-            return False
-        if use is None:
-            del self._use_by_network[network_id]
-        else:
             self._use_by_network[network_id] = use
-        return True
+        self._networks_by_use.move(network_id, old, use)
+        for each in (old, use):
+            if each is not None:
+                vlan_ids = self._vlan_ids_by_physnet.setdefault(each.physnet, set())
+                (vlan_ids.add if each in self._networks_by_use else vlan_ids.discard)(each.vlan_id)
+        return use != old
 
-    def wanted(self, physnet: str) -> Trunk:
+    def wanted(self, physnet: str) -> Vlans:
         """Return the VLANs in use on *physnet*."""
-        vlan_ids = {use.vlan_id for use in self._use_by_network.values() if use.physnet == physnet}
+        vlan_ids = self._vlan_ids_by_physnet.get(physnet, set())
         return None if None in vlan_ids else frozenset(id_ for id_ in vlan_ids if id_ is not None)
 
-    def target(self, live: Mapping[str, Trunk], *, are_flows_applied: bool) -> dict[str, Trunk]:
+    def target(self, live: Mapping[str, Vlans], *, are_flows_applied: bool) -> dict[str, Vlans]:
         """Return what to set for each physical network of *live*, which says what is set."""
         if are_flows_applied:
             return {physnet: self.wanted(physnet) for physnet in live}
-        return {physnet: _union(trunk, self.wanted(physnet)) for physnet, trunk in live.items()}
+        return {physnet: _union(vlans, self.wanted(physnet)) for physnet, vlans in live.items()}
 
-    def are_covered(self, live: Mapping[str, Trunk]) -> bool:
+    def are_covered(self, live: Mapping[str, Vlans]) -> bool:
         """Return whether *live* lets through all that is in use on its physical networks."""
-        return all(_union(trunk, self.wanted(physnet)) == trunk for physnet, trunk in live.items())
+        return all(_union(vlans, self.wanted(physnet)) == vlans for physnet, vlans in live.items())
 
 
-def lets_through(trunk: Trunk, vlan_id: int | None) -> bool:
-    """Return whether *trunk* lets frames with that tag (None: without) through."""
-    return trunk is None or (UNTAGGED if vlan_id is None else vlan_id) in trunk
+def lets_through(vlans: Vlans, vlan_id: int | None) -> bool:
+    """Return whether *vlans* let frames with that tag (None: without) through."""
+    return vlans is None or (UNTAGGED if vlan_id is None else vlan_id) in vlans
 
 
-def _union(one: Trunk, other: Trunk) -> Trunk:
+def _union(one: Vlans, other: Vlans) -> Vlans:
     return None if one is None or other is None else one | other

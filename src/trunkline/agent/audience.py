@@ -1,0 +1,69 @@
+"""The audience: those who hear of views besides the forwarding, and of ports whose frames pass anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from trunkline.agent.announcer import Announcer
+from trunkline.agent.plumbing import Plumbing
+from trunkline.agent.pruning import Vlans, lets_through
+from trunkline.agent.reporter import Reporter
+from trunkline.core.inventory import Inventory
+from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId, VifSubject
+from trunkline.core.view import LocalPortView, NetworkView, View
+
+
+class Audience:
+    """The reporter and the announcer hear of ports, the plumbing of networks and of VIFs.
+
+    Ports wait there for the revision of the inventory that their news is of. *mtus_pending* are the iface-ids
+    of which the MTU may have to be requested anew.
+    """
+
+    def __init__(self, reporter: Reporter, announcer: Announcer, plumbing: Plumbing) -> None:
+        self.mtus_pending: set[str] = set()
+        self._reporter = reporter
+        self._announcer = announcer
+        self._plumbing = plumbing
+
+    def publish(self, view_by_subject: Mapping[SubjectId, View | None], inventory: Inventory) -> None:
+        """Tell everybody of the views that were computed from *inventory*."""
+        for subject, view in view_by_subject.items():
+            match subject:
+                case VifSubject(iface_id):
+                    self.mtus_pending.add(iface_id)
+                case PortSubject(id_):
+                    local = view if isinstance(view, LocalPortView) else None
+                    self._reporter.mark(id_, inventory.revision)
+                    self._announcer.say(id_, local, inventory.revision)
+                case NetworkSubject(id_) if isinstance(view, NetworkView):
+                    self._plumbing.set_network(id_, inventory.networks.get(id_), inventory.carried(id_))
+                case NetworkSubject(id_):
+                    self._plumbing.set_network(id_, None, None)
+
+    def look_again(self, port_ids: Iterable[UUID], inventory: Inventory, *, are_back: bool = False) -> None:
+        """Report ports whose frames pass no longer or, if they *are_back*, again; those are announced."""
+        ids = list(port_ids)
+        for port_id in ids:
+            self._reporter.mark(port_id, inventory.revision)
+        if are_back:
+            self._announcer.again(ids, inventory.revision)
+
+    def look_at_uplinks(self, before: Mapping[str, Vlans], inventory: Inventory) -> None:
+        """Look again at ports whose frames got out *before*, and do not now, or the other way round."""
+        after = self._plumbing.passing
+        moved = [id_ for id_ in before.keys() | after.keys() if before.get(id_) != after.get(id_)]
+        ports_by_passage: dict[bool, list[UUID]] = {False: [], True: []}
+        for port_id in inventory.local_ports(moved):
+            network = inventory.networks[inventory.ports[port_id].network_id]
+            passes = self._plumbing.carries(network)
+            if passes != lets_through(before.get(network.physnet), network.vlan_id):
+                ports_by_passage[passes].append(port_id)
+        for passes, port_ids in ports_by_passage.items():
+            self.look_again(port_ids, inventory, are_back=passes)
+
+    def request_mtus(self, inventory: Inventory) -> None:
+        """Have the MTUs requested that are pending."""
+        self._plumbing.size(self.mtus_pending, inventory)
+        self.mtus_pending.clear()

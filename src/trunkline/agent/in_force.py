@@ -1,0 +1,66 @@
+"""The settings in force: those that were written last and can be followed."""
+
+from __future__ import annotations
+
+from trunkline.agent.settings import INTEGRATION_BRIDGE, Settings, SettingsError, settings
+from trunkline.ovsdb import integration_bridge
+from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
+from trunkline.runtime.log import Log
+
+log = Log("agent")
+
+
+class InForce:
+    """The settings of *switch* in force, None before they are read; *fault* is why later ones are not."""
+
+    def __init__(self, switch: SwitchReplica) -> None:
+        self.settings: Settings | None = None
+        self.fault: str | None = None
+        self._switch = switch
+
+    def read(self, changes: SwitchChanges) -> bool:
+        """Return whether other settings are in force after these *changes*.
+
+        Raises:
+            SettingsError: there are none yet, and those that are written cannot be followed.
+        """
+        is_held = self.settings is not None and f"setting {INTEGRATION_BRIDGE}" in self.settings.faults
+        is_due = changes.are_settings_touched or (is_held and changes.is_wiring_touched)
+        if self.settings is not None and not is_due:
+            return False
+        try:
+            new = self._allowed(settings(self._switch.external_ids, self._switch.tls))
+        except SettingsError as error:
+            if self.settings is None:
+                raise
+            if self.fault != str(error):
+                log.warning("settings cannot be followed; going on with the last ones", error=error)
+            self.fault = str(error)
+            return False
+        self.fault = None
+        old, self.settings = self.settings, new
+        if old == new:
+            return False
+        log.info(
+            "settings read",
+            chassis=new.chassis,
+            nb=new.nb_remotes,
+            bridge=new.wiring.bridge,
+            mappings=",".join(f"{physnet}:{bridge}" for physnet, bridge in new.bridge_by_physnet.items()),
+        )
+        return True
+
+    def _allowed(self, new: Settings) -> Settings:
+        """Return *new*, but with the integration bridge of now if the one that it names may not be it.
+
+        That is the one that the agent before this one used, at the start. Raises `SettingsError` if there
+        is none to go on with.
+        """
+        bridge = new.wiring.bridge
+        used = self.settings.wiring.bridge if self.settings else integration_bridge.in_use(self._switch)
+        reason = integration_bridge.refusal(self._switch, bridge, new.wiring.physnet_by_bridge)
+        if reason is None or bridge == used:
+            return new
+        if used is None:
+            raise SettingsError(f"{INTEGRATION_BRIDGE} cannot be followed: {reason}")
+        return new.staying(used, reason)
