@@ -12,6 +12,7 @@ import pytest
 
 from trunkline import apps
 from trunkline.agent import settings as chassis_settings
+from trunkline.agent.migration import Migration
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.pruning import AllowedVlans
 from trunkline.core import plan as planning
@@ -19,11 +20,12 @@ from trunkline.core.desired import Desired
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Owner, Subject, cookie
 from trunkline.core.subject import SubjectId
 from trunkline.openflow import message
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.bundles import Bundles
+from trunkline.openflow.event import PacketIn
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 CHASSIS = "chassis-a"
@@ -50,6 +52,10 @@ class Counted(dict[Any, Any]):
     def values(self) -> Any:
         self.asked += len(self)
         return super().values()
+
+    def items(self) -> Any:
+        self.asked += len(self)
+        return super().items()
 
 
 class Cost(NamedTuple):
@@ -206,3 +212,18 @@ def test_allowed_vlans_are_compared_once_however_often_they_are_asked_for(
     plumbing.set_network(network.id, network._replace(mtu=1400), network)
     plumbing.settle(settings)
     assert len(compared) == turns, "what is not of VLANs changes nothing of them"
+
+
+@pytest.mark.parametrize("ports", [200, 2000])
+def test_a_frame_that_wakes_a_port_costs_that_port_however_many_there_are(ports: int) -> None:
+    chassis = Chassis(ports)
+    inventory = chassis.inventory
+    arriving = port(ports)._replace(chassis="chassis-b", requested_chassis=("chassis-b", CHASSIS))
+    vifs = {arriving.name: vif(ports)}
+    inventory.change(Changes(ports={arriving.id: arriving}, vifs=vifs))
+    inventory.ports = seen = Counted(inventory.ports)
+    inventory.seats.by_port = seats = Counted(inventory.seats.by_port)
+    by = cookie(Owner.CLASSIFIER, Subject.PORT, arriving.key)
+    Migration().take(PacketIn(table=0, cookie=by, in_port=10 + ports, frame=b""), inventory)
+    assert inventory.is_local(arriving.id)
+    assert seats.asked + seen.asked < 10

@@ -32,25 +32,26 @@ class Migration:
         parts = cookie_parts(event.cookie)
         if parts is None or parts.subject is not Subject.PORT or event.in_port is None:
             return
-        for port_id in inventory.sleeping():
-            port = inventory.ports[port_id]
-            if port.key == parts.key:
-                log.info("port wakes", port=port.name)
-                inventory.wake(port_id)
-                self._held_by_port[port_id] = _Held(inventory.revision, event.in_port, event.frame)
+        port_id = inventory.relations.port_id_by_key.get(parts.key)
+        if port_id is not None and inventory.is_sleeping(port_id):
+            log.info("port wakes", port=inventory.ports[port_id].name)
+            inventory.wake(port_id)
+            self._held_by_port[port_id] = _Held(inventory.revision, event.in_port, event.frame)
 
     def recognise(self, installed: dict[bytes, bytes], inventory: Inventory) -> None:
         """Wake the ports whose flows are *installed*: they woke before the agent was started again."""
-        sleeping = {inventory.ports[port_id].key: port_id for port_id in inventory.sleeping()}
+        sleeping = {
+            cookie(Owner.CLASSIFIER, Subject.PORT, inventory.ports[port_id].key): port_id
+            for port_id in inventory.sleeping()
+        }
         if not sleeping:
             return
         for key, body in installed.items():
             table, priority, value = key[0], int.from_bytes(key[1:3]), int.from_bytes(body[:8])
             if (table, priority) != (Band.VIF.table, Band.VIF.priority):
                 continue
-            for port_key, port_id in sleeping.items():
-                if value == cookie(Owner.CLASSIFIER, Subject.PORT, port_key):
-                    inventory.wake(port_id)
+            if value in sleeping:
+                inventory.wake(sleeping[value])
 
     def run(self, applied: int, session: Session) -> None:
         """Send the held frames on whose port's flows are in place; *applied* is the revision that is."""

@@ -231,7 +231,11 @@ class Inventory:
 
     def sleeping(self) -> list[UUID]:
         """Return the ports that migrate here and wait for their VIFs to speak."""
-        return self.seats.sleeping()
+        return list(self.seats.sleeping)
+
+    def is_sleeping(self, port_id: UUID) -> bool:
+        """Return whether the port migrates here and waits for its VIF to speak."""
+        return port_id in self.seats.sleeping
 
     def local_networks(self) -> Iterable[UUID]:
         """Yield the ids of the networks that have local ports."""

@@ -35,6 +35,7 @@ class Relations:
         self.vlans_by_physnet: Index[str, UUID] = Index()
         """The networks that have a VLAN id."""
         self.port_id_by_name: dict[str, UUID] = {}
+        self.port_id_by_key: dict[int, UUID] = {}
         self.owner_id_by_mac: dict[MacSubject, UUID] = {}
         self.ports_by_network: Index[UUID, UUID] = Index()
         self.subports_by_parent: Index[str, UUID] = Index()
@@ -82,8 +83,10 @@ class Relations:
         self.subports_by_parent.move(port_id, old.parent if old else None, new.parent if new else None)
         if old is not None:
             _forget(self.port_id_by_name, old.name, port_id)
+            _forget(self.port_id_by_key, old.key, port_id)
         if new is not None:
             self.port_id_by_name[new.name] = port_id
+            self.port_id_by_key[new.key] = port_id
         touched: set[SubjectId] = set()
         if old is None or new is None or _addressing(old) != _addressing(new):
             self._replace_addresses(port_id, _own_addresses(old), _own_addresses(new), touched)

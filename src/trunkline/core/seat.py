@@ -31,6 +31,8 @@ class Seats:
     def __init__(self) -> None:
         self.by_port: dict[UUID, Seat] = {}
         self.locals_by_network: Index[UUID, UUID] = Index()
+        self.sleeping: set[UUID] = set()
+        """The ports that migrate here and wait for their VIFs to speak."""
 
     def replace(self, port_id: UUID, new: Seat | None) -> Seat | None:
         """Let the port have the seat *new*, None when it is gone; return the seat that it had."""
@@ -40,16 +42,14 @@ class Seats:
         elif old is not None:
             del self.by_port[port_id]
         self.locals_by_network.move(port_id, local_network_id(old), local_network_id(new))
+        is_sleeping = new is not None and new.sleeping_ofport is not None
+        (self.sleeping.add if is_sleeping else self.sleeping.discard)(port_id)
         return old
 
     def is_local(self, port_id: UUID) -> bool:
         """Return whether the port with *port_id* has its VIF here and may speak."""
         found = self.by_port.get(port_id)
         return found is not None and found.outlet is not None
-
-    def sleeping(self) -> list[UUID]:
-        """Return the ports that migrate here and wait for their VIFs to speak."""
-        return [port_id for port_id, at in self.by_port.items() if at.sleeping_ofport is not None]
 
 
 def local_network_id(seat: Seat | None) -> UUID | None:
