@@ -22,6 +22,7 @@ from trunkline.northbound.spec import (
     check_port,
     check_port_options,
     first_chassis,
+    no_network,
     refuse_twins,
 )
 from trunkline.northbound.step import Change, Create, Delete, Merged, Put
@@ -169,7 +170,8 @@ class Draft:
         named: dict[tuple[str, str], None] = {}
         created = {row["name"] for row in self._created["Network"]}
         for row in (*self._created["Port"], *self._put["Port"], *(each.columns for each in self._changes)):
-            if "network" in row and row["network"] not in created:
+            # The database refuses to look for a name that it would refuse.
+            if row.get("network") and row["network"] not in created:
                 named["Network", row["network"]] = None
         named |= {(table, name): None for table, names in self._gone.items() for name in names}
         selects = [select("NB_Global", only=tuple(_KEY_BY_TABLE.values()))]
@@ -213,6 +215,8 @@ class Draft:
         for change in self._changes:
             if change.table == "Port":
                 old, columns = known.row("Port", change.name), _port_columns(change)
+                if columns.get("network") == "":
+                    raise no_network(change.name)
                 if "network" in columns:
                     columns = referring(columns)
                 outcome.changed.append(_changed_port(old, change, columns))

@@ -195,6 +195,11 @@ def check_network_physnet(row: Mapping[str, Any]) -> None:
     _check("Network", row["name"], "physical_network", check_physnet, row["physical_network"])
 
 
+def no_network(port: str) -> InvalidValueError:
+    """Return what to say of the port *port* if it is given no network."""
+    return InvalidValueError("a port is in a network; give `network`", Place("Port", port, "network"))
+
+
 def check_port(row: Mapping[str, Any]) -> None:
     """Hold *row*, a whole port, against what must be true of a port by itself.
 
@@ -222,7 +227,7 @@ def check_port(row: Mapping[str, Any]) -> None:
     if not _is_vlan_id(row["parent_vlan"]):
         raise wrong("parent_vlan", _NO_VLAN_ID.format(row["parent_vlan"]))
     if not row["network"]:
-        raise wrong("network", "a port is in a network; give `network`")
+        raise no_network(row["name"])
     requested = [name.strip() for name in (row["requested_chassis"] or "").split(",")]
     if len(requested) > 1 and (not all(requested) or len(set(requested)) < len(requested)):
         raise wrong(
