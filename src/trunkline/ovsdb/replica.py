@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+import ovs.db.error
 import ovs.db.idl
 import ovs.poller
 import ovs.stream
@@ -58,6 +59,20 @@ class Touched:
                 yield Touched({table: part})
 
 
+_NONSENSE = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    ovs.db.error.Error,
+)
+"""What the IDL raises of a message that is not what it asked for."""
+
+_NO_TRANSACTION = str(UUID(int=0))
+
+
 class _TrackingIdl(private.Idl):
     """The IDL, with a note of each row that it touches, and rows whose columns stay as they came.
 
@@ -69,6 +84,26 @@ class _TrackingIdl(private.Idl):
         self._judge = judge
         self._ids_by_table: dict[Any, set[UUID]] = {}
         super().__init__(remotes, helper, SHORTEST_MS)
+
+    def run(self) -> bool:
+        """Take in what the server sent; return whether that changed the rows.
+
+        The IDL rests on a server that keeps to RFC 7047. What another program sends ends the connection, and
+        all is read anew at the next.
+        """
+        before = self.change_seqno
+        try:
+            return bool(super().run())
+        except _NONSENSE as error:
+            # The IDL counts a change before it has read it.
+            self.change_seqno = before
+            reason = f"its server's answers make no sense ({error!r}); is it an ovsdb-server?"
+            if self.fit.reason != reason:
+                log.error("database not read", database=self._db.name, reason=reason)
+            self.fit = Fit(reason)
+            self.last_id = _NO_TRANSACTION
+            self.force_reconnect()
+            return False
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
         """Note the row; the IDL calls this for each one that a message changes."""
