@@ -129,7 +129,11 @@ REFUSALS = [
         2,
         "'192.0.2.300' is not an IP address; write it as 192.0.2.1 or 2001:db8::1",
     ),
-    (f"{CREATE_PORT} --ip 127.0.0.1", 2, "127.0.0.1 is a loopback address, which no port has;"),
+    (
+        f"{CREATE_PORT} --ip 127.0.0.1",
+        2,
+        "127.0.0.1 is a loopback address, which no port has; give an address that one VM can have",
+    ),
     (
         f"{CREATE_PORT} --ip 192.0.2.7 --ip 192.0.2.1",
         1,

@@ -15,7 +15,7 @@ from trunkline.ovsdb.nb_replica import NorthboundReplica
 
 pytestmark = pytest.mark.system
 
-TURNS = 100
+TURNS = 12
 
 
 class Nonsense:
@@ -67,12 +67,10 @@ DATABASE = {"Database": {"columns": COLUMNS}}
     "answers",
     [
         {"get_schema": SERVER | {"tables": {}}},
-        {"get_schema": SERVER | {"tables": []}},
         {"get_schema": SERVER | {"tables": DATABASE}, "monitor_cond": []},
         {"get_schema": SERVER | {"tables": DATABASE}, "monitor_cond": {"Database": 5}},
-        {"get_schema": 7},
     ],
-    ids=["no table", "no tables", "no rows", "rows of no kind", "no schema"],
+    ids=["no table", "no rows", "rows of no kind"],
 )
 def test_a_server_whose_answers_make_no_sense_is_left_and_said_so(
     tmp_path: Path, answers: dict[str, Any]
