@@ -95,11 +95,14 @@ def a_port_is_set(loop: Resting) -> None:
         {"enabled": True},
         {"allowed_address_pairs": ["02:00:00:00:bb:01"]},
         {"requested_chassis": "c1"},
-        {"requested_chassis": None},
         {"mac": mac_of("a"), "allowed_address_pairs": []},
     ):
         loop.site.nb.set_port("a", columns)
         loop.until_settled()
+    loop.site.request("a", "c9")
+    loop.until_settled()
+    loop.site.nb.set_port("a", {"requested_chassis": None})
+    loop.until_settled()
 
 
 def a_network_is_set(loop: Resting) -> None:

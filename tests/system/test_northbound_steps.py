@@ -106,7 +106,7 @@ def test_a_map_is_replaced_or_merged(northbound: Northbound) -> None:
 
 
 def test_a_change_of_what_its_author_has_not_seen_is_refused(northbound: Northbound) -> None:
-    seen = {"external_ids": {}, "mtu": None}
+    seen: dict[str, object] = {"external_ids": {}, "mtu": None}
     northbound.write([Change("Network", "web", {"mtu": 1400}, given=seen)])
     with pytest.raises(
         RefusedError, match="network 'web' has changed meanwhile: its `mtu` is 1400"

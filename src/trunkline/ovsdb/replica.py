@@ -79,6 +79,8 @@ class _TrackingIdl(private.Idl):
     *judge* says of the server's schema whether it is to be read.
     """
 
+    change_seqno: int
+
     def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper, judge: Callable[[Any], Fit]) -> None:
         self.fit = Fit()
         self._judge = judge
