@@ -253,3 +253,14 @@ def test_rule_13_of_section_5_holds_where_a_controller_has_tables_go_on_to_the_n
     assert chassis.receive(NIC, unknown) == {}
     assert works(chassis)
     command.run([*of_11, "drop"], env=chassis.switch.env)
+
+
+@pytest.mark.parametrize("flag", ["no-receive", "no-forward"])
+def test_rule_12_of_section_6_the_patch_port_on_the_provider_bridge_is_unblocked(
+    chassis: DummyChassis, flag: str
+) -> None:
+    before = chassis.agent.status()["repairs"]
+    chassis.switch.ofctl("mod-port", "br-phys1", OUTER, flag)
+    until(lambda: chassis.agent.status()["repairs"] > before, "unblocked")
+    assert works(chassis)
+    assert f"port drifted port={OUTER} found={flag}" in chassis.agent.log

@@ -381,7 +381,7 @@ class Agent:
     def repairs(self) -> int:
         """How much of what somebody else had changed was put back."""
         flows = self.forwarding.repairs if self.forwarding is not None else 0
-        return self.plumbing.repairs + self.upkeep.repairs + flows
+        return self.plumbing.repairs + self.upkeep.repairs + self.black_holes.repairs + flows
 
 
 def _ofports(vifs: Iterable[Vif]) -> str:

@@ -1,4 +1,4 @@
-"""A black hole: a provider bridge that has no flows, so that it drops every frame."""
+"""A black hole: a provider bridge that has no flows, so that it drops every frame; or whose patch port is blocked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import ovs.poller
 
 from trunkline.openflow.census import Census
 from trunkline.ovsdb.datum import every, one
+from trunkline.ovsdb.patch_pair import BridgeMapping
 from trunkline.ovsdb.switch_row import BridgeRow
-from trunkline.ovsdb.vswitch import SwitchReplica
+from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
+from trunkline.runtime.log import Log
+
+log = Log("blackhole")
 
 HURRY_S = 1.0
 """How often a bridge without flows is asked whether it still has none."""
@@ -32,13 +36,15 @@ class _Watch:
 class BlackHoles:
     """Which provider bridges of *switch* drop everything: *bridges*; *clock* counts seconds.
 
-    A bridge that had no flows twice, `HURRY_S` apart, is one: a controller may be about to write them.
+    A bridge that had no flows twice, `HURRY_S` apart, is one: a controller may be about to write them. A patch
+    port of ours there that somebody blocked is unblocked; *repairs* counts that.
     """
 
     def __init__(
         self, switch: SwitchReplica, rundir: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.bridges: frozenset[str] = frozenset()
+        self.repairs = 0
         self._switch = switch
         self._rundir = rundir
         self._clock = clock
@@ -58,7 +64,7 @@ class BlackHoles:
             if watch is None:
                 watch = _Watch(f"unix:{os.path.join(self._rundir, name)}.mgmt")
                 self._watch_by_bridge[name] = watch
-            self._look(watch, now_s)
+            self._look(watch, self._own_ofport(name), now_s)
         self.bridges = frozenset(name for name, watch in self._watch_by_bridge.items() if watch.empties > 1)
 
     def _is_countable(self, name: str) -> bool:
@@ -71,15 +77,23 @@ class BlackHoles:
             one(row, BridgeRow.fail_mode) == "secure" or not every(row, BridgeRow.controller)
         )
 
-    def _look(self, watch: _Watch, now_s: float) -> None:
+    def _own_ofport(self, name: str) -> int | None:
+        """Return the number of our patch port on the bridge of that name, None if it has none."""
+        interface = self._switch.row("Interface", BridgeMapping("", name).outer)
+        return None if interface is None else ofport_of(interface)
+
+    def _look(self, watch: _Watch, own_ofport: int | None, now_s: float) -> None:
         census = watch.census
         if not census.is_under_way:
             if now_s < watch.ask_s:
                 return
-            census.ask()
+            census.ask(own_ofport)
         census.run()
         if census.is_under_way:
             return
+        if census.unblocked is not None:
+            self.repairs += 1
+            log.warning("port drifted", port=census.unblocked.name, found=census.unblocked.words)
         if census.flows is not None:
             watch.empties = 0 if census.flows else watch.empties + 1
         watch.ask_s = now_s + (HURRY_S if watch.empties else LEISURE_S)

@@ -1,4 +1,4 @@
-"""A census: how many flows a bridge has, whatever version of OpenFlow it allows."""
+"""A census: how many flows a bridge has, whatever version of OpenFlow it allows, and whether a port is blocked."""
 
 from __future__ import annotations
 
@@ -9,19 +9,29 @@ from typing import Any
 import ovs.poller
 import ovs.stream
 
-from trunkline.openflow import message
+from trunkline.openflow import message, port
+from trunkline.openflow.error import DecodeError
 
 _V10 = 1
 _V15 = 6
 _VERSIONS = (_V10, 3, 4, 5, _V15)
 """The wire versions that can be asked: 1.0, and 1.2 to 1.5, whose question is one."""
 
+_PORTS_ALIKE = (5, _V15)
+"""The versions that describe ports as OpenFlow 1.4 does."""
+
 _AGGREGATE = 2
+_PORT_DESC = 13
 _STATS_REQUEST = 16
 """OFPT_STATS_REQUEST of OpenFlow 1.0 (section 5.3.5 there); its reply has the next number."""
 
 _BODY_V10 = struct.pack(">HHI36xBxH", _AGGREGATE, 0, 0x3FFFFF, 0xFF, 0xFFFF)
 _BODY = struct.pack(">HH4xB3xII4xQQHH4x", _AGGREGATE, 0, 0xFF, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0, 1, 4)
+
+_BODY_PORTS = {
+    5: struct.pack(">HH4x", _PORT_DESC, 0),
+    _V15: struct.pack(">HH4xI4x", _PORT_DESC, 0, 0xFFFFFFFF),
+}
 
 _FLOW_COUNT = struct.pack(">HBB", 0x8002, 3 << 1, 4)
 """The header of the flow count among the statistics of OpenFlow 1.5 (OXS, section 7.2.4.2 there)."""
@@ -33,10 +43,14 @@ class Census:
     """The number of flows of the bridge at *target*: `ask` has it counted anew, by a connection of its own.
 
     *flows* is that of the last answer, None before the first and where the bridge does not answer.
+    *unblocked* is the port whose flags the last one took off, None if it had to take off none.
     """
 
     def __init__(self, target: str) -> None:
         self.flows: int | None = None
+        self.unblocked: port.Port | None = None
+        self._own_ofport: int | None = None
+        self._counted: int | None = None
         self._target = target
         self._stream: Any = None
         self._is_open = False
@@ -47,9 +61,13 @@ class Census:
         """Whether `ask` was called, and there is no answer yet."""
         return self._stream is not None
 
-    def ask(self) -> None:
-        """Have the flows counted, unless that is under way."""
+    def ask(self, own_ofport: int | None = None) -> None:
+        """Have the flows counted, unless that is under way, and the port *own_ofport* unblocked.
+
+        A bridge that allows neither OpenFlow 1.4 nor 1.5 is not asked for its ports.
+        """
         if self._stream is None:
+            self._own_ofport, self._counted, self.unblocked = own_ofport, None, None
             error, self._stream = ovs.stream.Stream.open(self._target)
             self._is_open, self._inbox = False, b""
             if error:
@@ -100,9 +118,35 @@ class Census:
             if not common or not self._question(max(common)):
                 self._end(None)
         elif kind == message.ERROR:
-            self._end(None)
+            self._end(self._counted)
+        elif kind == message.MULTIPART_REPLY and payload[:2] == _PORT_DESC.to_bytes(2):
+            self._look(version, payload)
+        elif kind == message.BARRIER_REPLY:
+            self._end(self._counted)
         elif kind == (_STATS_REQUEST + 1 if version == _V10 else message.MULTIPART_REPLY):
-            self._end(_flow_count(version, payload))
+            self._counted = _flow_count(version, payload)
+            is_more = self._own_ofport is not None and version in _PORTS_ALIKE
+            if not is_more or not self._send(version, message.MULTIPART_REQUEST, _BODY_PORTS[version]):
+                self._end(self._counted)
+
+    def _look(self, version: int, payload: bytes) -> None:
+        """Take the flags off our port, if it is among those that *payload* describes and has any."""
+        try:
+            described = list(port.ports(bytes(message.HEADER_BYTES) + payload))
+        except DecodeError:
+            self._end(self._counted)
+            return
+        for each in described:
+            if each.ofport == self._own_ofport and each.flags and version in _PORTS_ALIKE:
+                self.unblocked = each
+                order = port.unblock(1, each)[message.HEADER_BYTES :]
+                if self._send(version, port.PORT_MOD, order) and self._send(
+                    version, message.BARRIER_REQUEST, b""
+                ):
+                    return
+        is_last = not int.from_bytes(payload[2:4]) & 1
+        if is_last and self.unblocked is None:
+            self._end(self._counted)
 
     def _question(self, version: int) -> bool:
         if version == _V10:
