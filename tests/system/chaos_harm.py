@@ -163,7 +163,7 @@ class Harm:
         for chassis in self.lab.chassis.values():
             if chassis.name not in self._dead | self._stopped:
                 until(
-                    lambda c=chassis: "northbound" in self.status(c)["faults"],  # type: ignore[misc]
+                    lambda c=chassis: "accept-nb" in self.status(c)["faults"].get("northbound", ""),  # type: ignore[misc]
                     f"refused by {chassis.name}",
                 )
         served.stop()

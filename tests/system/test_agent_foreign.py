@@ -187,7 +187,7 @@ def test_a_global_row_that_is_made_anew_counts_on(site: Site, chassis: DummyChas
     assert row["identity"] not in ("", before["identity"])
     assert row["nb_cfg"] == site.nb.chassis("c1")["nb_cfg"]
     site.port("b")
-    until(lambda: "northbound" in chassis.faults, "not obeyed")
+    until(lambda: "accept-nb" in chassis.faults.get("northbound", ""), "not obeyed")
     assert typed("chassis accept-nb --ovs " + chassis.switch.remote).code == 0
     site.sync()
 

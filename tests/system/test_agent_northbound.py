@@ -52,7 +52,7 @@ def accept(site: Site, chassis: DummyChassis) -> None:
 
 
 def refused(chassis: DummyChassis) -> bool:
-    return "northbound" in chassis.faults
+    return "accept-nb" in chassis.faults.get("northbound", "")
 
 
 def test_a_wiped_northbound_is_not_obeyed_and_says_so_there(site: Site, chassis: DummyChassis) -> None:
@@ -143,6 +143,21 @@ def test_any_as_the_setting_obeys_every_northbound(site: Site, chassis: DummyCha
     replace_database(site, None)
     until(lambda: chassis.receive_once("a", HELLO) == {}, "obeyed")
     assert chassis.receive("a", HELLO) == {}
+
+
+def test_accept_nb_while_the_northbound_is_away_is_for_the_one_that_comes(
+    site: Site, chassis: DummyChassis
+) -> None:
+    site.served.stop()
+    until(lambda: "not connected" in chassis.faults.get("northbound", ""), "away")
+    assert trunkline("chassis", "accept-nb", "--ovs", chassis.switch.remote).code == 0
+    db_of(site).unlink()
+    site.served.start()
+    site.reconnect()
+    site.network("net1", 102)
+    site.port("a")
+    site.await_up("a")
+    assert chassis.receive("a", HELLO) == {"nic-br-phys1": [ethernet(BROADCAST, A, 102)]}
 
 
 def test_accept_nb_before_the_northbound_changes_is_remembered_too(site: Site, chassis: DummyChassis) -> None:

@@ -80,7 +80,7 @@ def not_obeyed(site: Site, chassis: DummyChassis) -> Iterator[None]:
     site.served.stop()
     db.unlink()
     site.served.start()
-    until(lambda: "northbound" in chassis.faults, "fault")
+    until(lambda: "accept-nb" in chassis.faults.get("northbound", ""), "fault")
     try:
         yield
     finally:

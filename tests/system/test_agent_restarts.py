@@ -151,7 +151,10 @@ def test_a_fresh_northbound_in_the_place_of_the_old_one_is_obeyed_once_it_is_acc
     (site.folder / "nb.db").unlink()
     site.served.start()
     site.reconnect()
-    fault = until(lambda: chassis.faults.get("northbound"), "a fault")
+    fault = until(
+        lambda: "accept-nb" in chassis.faults.get("northbound", "") and chassis.faults["northbound"],
+        "a fault",
+    )
     assert "trunkline chassis accept-nb" in fault
     assert works(chassis), "a file that was wiped cuts nobody off"
     monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))

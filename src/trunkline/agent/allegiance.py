@@ -23,6 +23,11 @@ class Allegiance:
         """Obey whichever northbound comes next, unless a setting names one."""
         self._met = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether none was met since `forget`."""
+        return self._met is None
+
     def is_first(self, identity: str, named: str | None) -> bool:
         """Return whether the northbound *identity* is new, and obeyed as no setting has *named* one."""
         if named is not None or self._met == identity:

@@ -1,4 +1,4 @@
-"""A black hole: a provider bridge that has no flows, so that it drops every frame; or whose patch port is blocked."""
+"""A black hole: a provider bridge that drops every frame: it has no flows, or our port there is blocked."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class _Watch:
 class BlackHoles:
     """Which provider bridges of *switch* drop everything: *bridges*; *clock* counts seconds.
 
-    A bridge that had no flows twice, `HURRY_S` apart, is one: a controller may be about to write them. A patch
-    port of ours there that somebody blocked is unblocked; *repairs* counts that.
+    A bridge that had no flows twice, `HURRY_S` apart, is one: a controller may be about to write them. Our
+    patch port there is unblocked if somebody blocked it; *repairs* counts that.
     """
 
     def __init__(

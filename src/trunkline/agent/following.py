@@ -200,6 +200,9 @@ class Following:
     def _obeys(self, nb: NorthboundReplica, settings: Settings) -> bool:
         if not nb.is_synced or nb.identity is None:
             return False
+        if settings.nb_identity is None and self._allegiance.is_open and not nb.is_connected:
+            # Which one comes next shows when it is there; the one that was is not to be met again for that.
+            return False
         if self._allegiance.is_first(nb.identity, settings.nb_identity):
             self._plumbing.remember(nb.identity)
         return self._allegiance.obeys(nb.identity, settings.nb_identity)

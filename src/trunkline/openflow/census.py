@@ -1,4 +1,4 @@
-"""A census: how many flows a bridge has, whatever version of OpenFlow it allows, and whether a port is blocked."""
+"""A census: how many flows a bridge has, by any version of OpenFlow, and whether our port is blocked."""
 
 from __future__ import annotations
 

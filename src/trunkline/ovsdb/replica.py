@@ -101,7 +101,7 @@ class _TrackingIdl(private.Idl):
             self.change_seqno = before
             reason = f"its server's answers make no sense ({error!r}); is it an ovsdb-server?"
             if self.fit.reason != reason:
-                log.error("database not read", database=self._db.name, reason=reason)
+                log.error("database not read", database=self.database, reason=reason)
             self.fit = Fit(reason)
             self.last_id = _NO_TRANSACTION
             self.force_reconnect()

@@ -236,6 +236,11 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
         self.readonly = columns_by_table
 
     @property
+    def database(self) -> str:
+        """The name of the database that is read."""
+        return str(self._db.name)
+
+    @property
     def is_connected(self) -> bool:
         """Whether the server is there."""
         return bool(self._session.is_connected())
