@@ -102,8 +102,8 @@ def measure(northbound: Served, size: Size, times: int) -> dict[str, list[Cost]]
     """Return what VIFs cost that come to a chassis, one after the other, go and are back."""
     nb = NorthboundReplica(northbound.remote, "c1")
     for number in range(size.local):
-        nb.need(iface_id(number), is_here=True)
-    nb.narrow()
+        nb.set_vif(iface_id(number), is_here=True)
+    nb.request_rows()
     settle(nb)
     costs: dict[str, list[Cost]] = {"comes": [], "goes": [], "is back": []}
     for number in range(size.local, size.local + times):
@@ -116,9 +116,9 @@ def measure(northbound: Served, size: Size, times: int) -> dict[str, list[Cost]]
 def cost(northbound: Served, nb: NorthboundReplica, name: str, *, is_here: bool) -> Cost:
     """Let a VIF come or go, and return what that cost."""
     server, agent, started = server_cpu_s(northbound), time.thread_time(), time.perf_counter()
-    nb.need(name, is_here=is_here)
+    nb.set_vif(name, is_here=is_here)
     narrowed = time.thread_time()
-    nb.narrow()
+    nb.request_rows()
     narrow = time.thread_time() - narrowed
     settle(nb)
     agent, elapsed = time.thread_time() - agent, time.perf_counter() - started
@@ -130,7 +130,7 @@ def settle(nb: NorthboundReplica) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         nb.changes(nb.run())
-        if nb.is_synced and nb.are_conditions_met and not nb.narrow():
+        if nb.is_synced and nb.are_conditions_met and not nb.request_rows():
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"the rows were not loaded within {TIMEOUT_S} s")

@@ -63,10 +63,10 @@ class Chassis:
         self._port_names |= vifs.keys()
         self.inventory.change(Changes(vifs=vifs))
         for name in port_names:
-            self.nb.need(name, is_here=True)
+            self.nb.set_vif(name, is_here=True)
         known = {self._port_id_by_name[name] for name in port_names if name in self._port_id_by_name}
         self._take(self.nb.changes(Touched({"Port": known})))
-        self.nb.narrow()
+        self.nb.request_rows()
         self.settled_at_s = None
 
     def expect_loss(self) -> None:
@@ -81,10 +81,10 @@ class Chassis:
         if not nb.is_synced or nb.identity is None:
             return
         changes = nb.changes(touched)
-        is_complete = nb.are_conditions_met and not nb.narrow()
+        is_complete = nb.are_conditions_met and not nb.request_rows()
         if changes.networks or changes.ports:
             self._take(changes)
-            is_complete = is_complete and not nb.narrow()
+            is_complete = is_complete and not nb.request_rows()
         self._is_whole |= is_complete
         self._report()
         if self.settled_at_s is None and self.is_settled:
@@ -141,7 +141,7 @@ class Chassis:
         return (
             nb.are_conditions_met
             and self._is_whole
-            and not nb.has_put_off
+            and not nb.has_deferred_rows
             and not nb.is_writing
             and self._reporter.is_done_by({})
             and len(self.inventory.ports) == len(self._port_names)

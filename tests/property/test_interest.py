@@ -89,14 +89,14 @@ class Session:
 
     def plug(self, name: str) -> None:
         self.vifs ^= {name}
-        self.interest.take_vif(name, is_here=name in self.vifs)
+        self.interest.set_vif(name, is_here=name in self.vifs)
 
     def settle(self) -> None:
         """Tell the interest what is loaded, and the server what to load, until neither has news."""
         for _ in range(20):
             self.tell()
             if not self.look():
-                assert not self.interest.has_put_off
+                assert not self.interest.has_deferred_rows
                 return
         raise AssertionError("it asks for ever")
 
@@ -113,10 +113,10 @@ class Session:
             is_explicit = network_id in networks and network_id in self.server.explicit_ids
             is_open = network_id in networks and network_id in self.server.open_ids
             whole = self.server.physnet_by_id[network_id] if is_open else None
-            self.interest.take_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
+            self.interest.set_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in ports.keys() | self.told_ports:
             row = ports.get(port_id)
-            self.interest.take_port(port_id, row.carried if row else None)
+            self.interest.set_port(port_id, row.carried if row else None)
         self.told_networks, self.told_ports = networks, set(ports)
 
     def ask(self, conditions: dict[str, list[Clause]]) -> None:

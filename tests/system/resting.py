@@ -21,7 +21,7 @@ import psutil
 import pytest
 from dummy_chassis import TIMEOUT_S, DummyChassis, Site
 
-from trunkline.agent import agent, draft, following, forwarding, reporter, turn, upkeep
+from trunkline.agent import agent, early_start, forwarding, northbound_feed, reporter, turn, upkeep
 from trunkline.agent.agent import Agent
 from trunkline.agent.forwarding import Forwarding
 
@@ -159,13 +159,13 @@ def in_slices(monkeypatch: pytest.MonkeyPatch, rows: int = 7, views: int = 5, fl
     *flows* is of how many views the flows are made at once.
     """
     monkeypatch.setattr(turn, "TURN_S", 0.0)
-    monkeypatch.setattr(following, "PART_ROWS", rows)
+    monkeypatch.setattr(northbound_feed, "PART_ROWS", rows)
     monkeypatch.setattr(agent, "VIEWS", views)
     monkeypatch.setattr(reporter, "MOST_BINDINGS", 2)
     for name, size in (("LARGE_UPDATE", 20), ("_SLICE", flows)):
         monkeypatch.setattr(forwarding, name, size)
     for name, size in (("MOST_FLOWS", 30), ("PORTION", 11)):
-        monkeypatch.setattr(draft, name, size)
+        monkeypatch.setattr(early_start, name, size)
 
 
 def _pid(file: Path) -> int | None:

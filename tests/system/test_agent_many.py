@@ -7,7 +7,7 @@ import re
 import pytest
 from dummy_chassis import Site, mac_of
 
-from trunkline.agent.following import PART_ROWS
+from trunkline.agent.northbound_feed import PART_ROWS
 from trunkline.northbound.client import PortSpec
 
 pytestmark = pytest.mark.system

@@ -107,7 +107,7 @@ def test_no_flow_is_sent_before_the_switch_has_answered_for_another_database(sit
         with chassis.switch.stopped():
             replace_file(chassis, lambda place: shutil.copy(old, place))
             plumbing.is_due = True
-            until(step(lambda: switch.is_replaced and not switch.is_to_be_called), "called")
+            until(step(lambda: switch.is_replaced and not switch.must_bump_next_cfg), "called")
             assert not plumbing.is_ready(read)
         until(step(lambda: plumbing.is_ready(read)), "answered")
         assert switch.is_realized

@@ -118,7 +118,7 @@ def replica(nb: Served) -> Iterator[NorthboundReplica]:
 def go_on(replica: NorthboundReplica) -> bool:
     """Take in what the server sent and ask for what follows; return whether that was all."""
     replica.changes(replica.run())
-    return replica.is_synced and replica.are_conditions_met and not replica.narrow()
+    return replica.is_synced and replica.are_conditions_met and not replica.request_rows()
 
 
 def settle(replica: NorthboundReplica, cfg: int) -> None:
@@ -150,7 +150,7 @@ def test_what_is_loaded_in_the_end_is_what_the_vifs_need(
             if random.random() < 0.4:
                 name = random.choice(PORTS)
                 vifs ^= {name}
-                replica.need(name, is_here=name in vifs)
+                replica.set_vif(name, is_here=name in vifs)
             else:
                 database.edit(random)
             for _ in range(random.randrange(3)):
@@ -169,12 +169,12 @@ def test_a_vif_whose_network_is_loaded_goes_and_comes_back_without_a_message(
     database.transact({"op": "update", "table": "Port", "where": [], "row": everywhere})
     database.transact({"op": "update", "table": "Network", "where": [], "row": {"remote_ports": "explicit"}})
     for name in PORTS[:2]:
-        replica.need(name, is_here=True)
+        replica.set_vif(name, is_here=True)
     settle(replica, database.ask_for_a_sign())
     assert loaded(replica)[1] == set(PORTS)
     for is_here in (False, True):
-        replica.need(PORTS[0], is_here=is_here)
-        assert not replica.narrow()
+        replica.set_vif(PORTS[0], is_here=is_here)
+        assert not replica.request_rows()
         assert replica.are_conditions_met
 
 
@@ -191,7 +191,7 @@ def test_the_ports_of_many_networks_come_in_two_parts_and_none_goes_meanwhile(
             mac = (0x020000000000 + key).to_bytes(6).hex(":")
             row = {"name": f"{host}{number}", "unique_key": key, "network": id_by_name[name], "mac": mac}
             database.transact({"op": "insert", "table": "Port", "row": row})
-        replica.need(f"here{number}", is_here=True)
+        replica.set_vif(f"here{number}", is_here=True)
     cfg, most = database.ask_for_a_sign(), 0
     deadline = time.monotonic() + TIMEOUT_S
     while not (go_on(replica) and replica.nb_cfg == cfg):

@@ -48,7 +48,7 @@ def times(announcer: Announcer, session: Any, start_s: float = 100.0, end_s: flo
 
 def announced(view: LocalPortView = PORT) -> tuple[Announcer, Any]:
     announcer = Announcer()
-    announcer.say(ONE, view, 1)
+    announcer.schedule(ONE, view, 1)
     return announcer, Recorder()
 
 
@@ -64,14 +64,14 @@ def test_each_address_is_announced_each_time() -> None:
 def test_an_announcement_leaves_by_the_uplink_tagged_as_its_network() -> None:
     announcer, session = announced()
     announcer.run(0, 1, session)
-    announcer.say(TWO, PORT._replace(wire=FLAT), 1)
+    announcer.schedule(TWO, PORT._replace(wire=FLAT), 1)
     announcer.run(0, 1, session)
     assert [actions for _, actions in session.sent] == [(PushVlan(101), Output(1)), (Output(1),)]
 
 
 def test_nothing_is_announced_before_the_ports_flows_are_acknowledged() -> None:
     announcer, session = announced()
-    announcer.say(TWO, PORT._replace(mac=2), 5)
+    announcer.schedule(TWO, PORT._replace(mac=2), 5)
     for applied, count in ((-1, 0), (0, 0), (1, 1), (4, 1), (5, 2)):
         announcer.run(0, applied, session)
         assert len(session.sent) == count
@@ -81,7 +81,7 @@ def test_a_port_that_leaves_or_is_not_to_be_announced_is_silent_at_once() -> Non
     for now in (None, PORT._replace(is_announced=False), PORT._replace(wire=None)):
         announcer, session = announced()
         announcer.run(0, 1, session)
-        announcer.say(ONE, now, 2)
+        announcer.schedule(ONE, now, 2)
         announcer.run(50, 9, session)
         assert len(session.sent) == 1
         assert announcer.next_s is None
@@ -89,14 +89,14 @@ def test_a_port_that_leaves_or_is_not_to_be_announced_is_silent_at_once() -> Non
 
 def test_a_port_that_leaves_before_its_first_announcement_has_none() -> None:
     announcer, session = announced()
-    announcer.say(ONE, None, 2)
+    announcer.schedule(ONE, None, 2)
     assert times(announcer, session) == []
 
 
 def test_what_does_not_change_the_announcement_does_not_begin_it_anew() -> None:
     announcer, session = announced()
     announcer.run(100, 1, session)
-    announcer.say(ONE, PORT._replace(is_secured=False), 1)
+    announcer.schedule(ONE, PORT._replace(is_secured=False), 1)
     assert times(announcer, session, 100.5) == [0.5, 2.5, 6.5, 14.5, 30.5]
 
 
@@ -104,14 +104,14 @@ def test_another_mac_address_or_wire_is_announced_from_the_start() -> None:
     for change in ({"mac": 7}, {"addresses": (ip_address("192.0.2.9"),)}, {"wire": VLAN._replace(vlan_id=5)}):
         announcer, session = announced()
         announcer.run(100, 1, session)
-        announcer.say(ONE, PORT._replace(**change), 1)
+        announcer.schedule(ONE, PORT._replace(**change), 1)
         assert times(announcer, session, 100.5) == [0, 1, 3, 7, 15, 31]
 
 
 def test_all_ports_are_announced_from_the_start_when_the_switch_is_back() -> None:
     announcer, session = announced()
     assert len(times(announcer, session)) == 6
-    announcer.repeat(1)
+    announcer.repeat_all(1)
     announcer.run(300, -1, session)
     assert len(session.sent) == 6, "its flows are not back yet"
     assert times(announcer, session, 300, 400) == [0, 1, 3, 7, 15, 31]
@@ -120,7 +120,7 @@ def test_all_ports_are_announced_from_the_start_when_the_switch_is_back() -> Non
 def test_a_port_announced_again_in_the_middle_is_not_announced_twice_over() -> None:
     announcer, session = announced()
     announcer.run(100, 1, session)
-    announcer.repeat(1)
+    announcer.repeat_all(1)
     assert times(announcer, session, 100.5) == [0, 1, 3, 7, 15, 31]
 
 
@@ -147,7 +147,7 @@ def test_the_loop_does_not_spin_while_a_switch_is_away_with_an_announcement_due(
 def test_ports_are_announced_each_by_its_own_clock() -> None:
     announcer, session = announced()
     announcer.run(0, 1, session)
-    announcer.say(TWO, PORT._replace(mac=2), 1)
+    announcer.schedule(TWO, PORT._replace(mac=2), 1)
     announcer.run(0.5, 1, session)
     assert announcer.next_s == 1
     announcer.run(1, 1, session)
@@ -160,7 +160,7 @@ def many(count: int, addresses: int) -> tuple[Announcer, Any]:
     announcer = Announcer()
     for number in range(1, count + 1):
         own = tuple(ip_address("10.0.0.0") + 256 * number + each for each in range(addresses))
-        announcer.say(UUID(int=number), PORT._replace(mac=number, addresses=own), 1)
+        announcer.schedule(UUID(int=number), PORT._replace(mac=number, addresses=own), 1)
     return announcer, Recorder()
 
 
@@ -190,7 +190,7 @@ def test_frames_that_wait_for_their_pace_do_not_wake_the_loop_one_by_one() -> No
 
 def test_every_port_is_heard_once_before_any_is_heard_twice() -> None:
     announcer, session = many(100, 3)
-    announcer.say(ONE, PORT._replace(mac=1, addresses=tuple(map(ip_address, range(1, 1000)))), 1)
+    announcer.schedule(ONE, PORT._replace(mac=1, addresses=tuple(map(ip_address, range(1, 1000)))), 1)
     times(announcer, session, end_s=1000)
     heard = senders(session)
     assert set(heard[:100]) == set(range(1, 101))
@@ -203,7 +203,7 @@ def test_a_port_that_comes_up_does_not_wait_for_those_that_are_announced_again()
     times(announcer, session, end_s=103.2)
     assert announcer.next_s is not None
     before = len(session.sent)
-    announcer.say(TWO, PORT._replace(mac=0xFFFF), 1)
+    announcer.schedule(TWO, PORT._replace(mac=0xFFFF), 1)
     announcer.run(announcer.next_s, 1, session)
     announcer.run(announcer.next_s, 1, session)
     assert 0xFFFF in senders(session)[before : before + BURST]
@@ -212,8 +212,8 @@ def test_a_port_that_comes_up_does_not_wait_for_those_that_are_announced_again()
 def test_a_port_that_goes_leaves_its_frames_unsent() -> None:
     announcer, session = many(20, 5)
     announcer.run(100, 1, session)
-    announcer.say(ONE, None, 2)
-    announcer.say(TWO, PORT._replace(is_announced=False), 2)
+    announcer.schedule(ONE, None, 2)
+    announcer.schedule(TWO, PORT._replace(is_announced=False), 2)
     before = len(session.sent)
     times(announcer, session, 100.001, 300)
     assert {1, 2} & set(senders(session)[before:]) == set()
@@ -222,9 +222,9 @@ def test_a_port_that_goes_leaves_its_frames_unsent() -> None:
 
 def test_ports_that_are_back_are_announced_from_the_start_and_others_are_not() -> None:
     announcer, session = announced()
-    announcer.say(TWO, PORT._replace(mac=PORT.mac + 1), 1)
+    announcer.schedule(TWO, PORT._replace(mac=PORT.mac + 1), 1)
     times(announcer, session)
     session.sent.clear()
-    announcer.again([ONE, UUID(int=3)], 1)
+    announcer.repeat([ONE, UUID(int=3)], 1)
     assert times(announcer, session, 300.0, 400.0) == [0, 1, 3, 7, 15, 31]
     assert len({frame for frame, _ in session.sent}) == 1

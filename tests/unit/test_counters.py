@@ -207,10 +207,10 @@ def test_allowed_vlans_are_compared_once_however_often_they_are_asked_for(
     for turns, network in enumerate(networks(3), start=1):
         plumbing.set_network(network.id, network, network)
         for _ in range(10):
-            plumbing.settle(settings)
+            plumbing.narrow_uplinks(settings)
         assert len(compared) == turns
     plumbing.set_network(network.id, network._replace(mtu=1400), network)
-    plumbing.settle(settings)
+    plumbing.narrow_uplinks(settings)
     assert len(compared) == turns, "what is not of VLANs changes nothing of them"
 
 
@@ -224,6 +224,6 @@ def test_a_frame_that_wakes_a_port_costs_that_port_however_many_there_are(ports:
     inventory.ports = seen = Counted(inventory.ports)
     inventory.seats.by_port = seats = Counted(inventory.seats.by_port)
     by = cookie(Owner.CLASSIFIER, Subject.PORT, arriving.key)
-    Migration().take(PacketIn(table=0, cookie=by, in_port=10 + ports, frame=b""), inventory)
+    Migration().on_packet_in(PacketIn(table=0, cookie=by, in_port=10 + ports, frame=b""), inventory)
     assert inventory.is_local(arriving.id)
     assert seats.asked + seen.asked < 10

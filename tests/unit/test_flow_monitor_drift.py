@@ -34,9 +34,9 @@ class Lines(Log):
 def test_line_says_what_was_wanted_and_what_was_found() -> None:
     log = Lines()
     drift = DriftLog(log, clock=lambda: 1.0)
-    drift.say(KEY, BODY, None)
-    drift.say(KEY, None, BODY)
-    drift.say(KEY, BODY, b"?")
+    drift.report(KEY, BODY, None)
+    drift.report(KEY, None, BODY)
+    drift.report(KEY, BODY, b"?")
     flow = '"cookie=0x7472010200000001,table=0,priority=100,in_port=1,actions=drop"'
     assert log.lines == [
         f"flow drifted wanted={flow} found=none",
@@ -49,14 +49,14 @@ def test_a_second_has_ten_lines_and_the_rest_is_counted_in_the_next() -> None:
     log, now = Lines(), [1.0]
     drift = DriftLog(log, clock=lambda: now[0])
     for _ in range(22_000):
-        drift.say(KEY, BODY, None)
+        drift.report(KEY, BODY, None)
     assert len(log.lines) == LINES_PER_S
     assert not drift.is_settled
     now[0] = 2.0
     drift.settle()
     assert log.lines[LINES_PER_S:] == ["more flows drifted flows=21990"]
     assert drift.is_settled
-    drift.say(KEY, BODY, None)
+    drift.report(KEY, BODY, None)
     assert len(log.lines) == LINES_PER_S + 2
 
 

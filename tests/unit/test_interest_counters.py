@@ -44,20 +44,20 @@ class Session:
         self.interest = Interest(CHASSIS)
         self.asked: dict[str, list[Clause]] = {}
         for number in range(local):
-            self.interest.take_vif(iface_id(number), is_here=True)
+            self.interest.set_vif(iface_id(number), is_here=True)
         self.ask()
         for number in range(local + 1 if is_explicit else local):
             self.load(number)
-        self.interest.take_network(NETWORK_ID, is_explicit=is_explicit)
+        self.interest.set_network(NETWORK_ID, is_explicit=is_explicit)
         self.ask()
 
     def load(self, number: int) -> None:
         name = iface_id(number)
-        self.interest.take_port(UUID(int=1000 + number), Carried(name, name, NETWORK_ID))
+        self.interest.set_port(UUID(int=1000 + number), Carried(name, name, NETWORK_ID))
 
     def plug(self, number: int, *, is_here: bool, is_patient: bool = False) -> Asking:
         """Let a VIF come or go, and return what that cost."""
-        self.interest.take_vif(iface_id(number), is_here=is_here)
+        self.interest.set_vif(iface_id(number), is_here=is_here)
         return self.ask(is_patient=is_patient)
 
     def ask(self, *, is_patient: bool = False) -> Asking:
@@ -87,16 +87,16 @@ def test_vifs_whose_ports_are_loaded_wait_for_one_another_and_are_asked_for_toge
     session.load(201)
     for number in (200, 201):
         assert session.plug(number, is_here=True, is_patient=True) == NOTHING
-        assert session.interest.has_put_off
+        assert session.interest.has_deferred_rows
     assert session.ask() == Asking(1, 2, 0, WHOLE_BYTES - 1 + 202 * PARENT_BYTES)
-    assert not session.interest.has_put_off
+    assert not session.interest.has_deferred_rows
 
 
 def test_a_vif_that_goes_while_it_waits_is_never_asked_for() -> None:
     session = Session(200)
     assert session.plug(200, is_here=True, is_patient=True) == NOTHING
     assert session.plug(200, is_here=False, is_patient=True) == NOTHING
-    assert not session.interest.has_put_off
+    assert not session.interest.has_deferred_rows
     assert session.ask() == NOTHING
 
 
@@ -104,7 +104,7 @@ def test_a_vif_whose_port_is_unknown_does_not_wait_and_takes_along_what_does() -
     session = Session(200)
     assert session.plug(200, is_here=True, is_patient=True) == NOTHING
     assert session.plug(300, is_here=True, is_patient=True).clauses_made == 3
-    assert not session.interest.has_put_off
+    assert not session.interest.has_deferred_rows
 
 
 @pytest.mark.parametrize("local", [200, 1000, 2000])
@@ -126,10 +126,10 @@ def test_a_vif_costs_the_same_steps_however_many_are_here(is_explicit: bool) -> 
         return [
             lines_run(event)
             for event in (
-                lambda: interest.take_vif(iface_id(local), is_here=True),
+                lambda: interest.set_vif(iface_id(local), is_here=True),
                 interest.conditions,
                 lambda: session.load(local),
-                lambda: interest.take_vif(iface_id(local), is_here=False),
+                lambda: interest.set_vif(iface_id(local), is_here=False),
                 interest.conditions,
             )
         ]
@@ -145,12 +145,12 @@ def test_the_ports_of_many_networks_are_asked_for_in_two_parts_and_none_is_dropp
 ) -> None:
     interest = Interest(CHASSIS)
     for number in range(networks):
-        interest.take_vif(iface_id(number), is_here=True)
+        interest.set_vif(iface_id(number), is_here=True)
     named = interest.conditions()["Port"]
     for number in range(networks):
         name, network_id = iface_id(number), UUID(int=1 + number)
-        interest.take_port(UUID(int=1000 + number), Carried(name, name, network_id))
-        interest.take_network(network_id, is_explicit=True)
+        interest.set_port(UUID(int=1000 + number), Carried(name, name, network_id))
+        interest.set_network(network_id, is_explicit=True)
     whole, first = interest.conditions()["Port"], interest.first_ports
     assert len([clause for clause in whole if clause[0] == "network"]) == networks
     assert not [clause for clause in whole if clause[0] == "name"], "each comes with its network"

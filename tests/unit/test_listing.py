@@ -16,7 +16,7 @@ def part(xid: int, body: bytes, *, is_last: bool = True) -> bytes:
 def listed(listing: Listing, xid: int, *bodies: bytes) -> bool | None:
     listing.request(xid)
     answers = [
-        listing.take(part(xid, body, is_last=number == len(bodies)))
+        listing.on_reply(part(xid, body, is_last=number == len(bodies)))
         for number, body in enumerate(bodies, start=1)
     ]
     assert answers[:-1] == [None] * (len(bodies) - 1)
@@ -39,9 +39,9 @@ def test_a_listing_is_under_way_until_its_last_part() -> None:
     listing.request(3)
     assert listing.owns(3)
     assert not listing.owns(4)
-    assert listing.take(part(3, b"half", is_last=False)) is None
+    assert listing.on_reply(part(3, b"half", is_last=False)) is None
     assert listing.is_under_way
-    assert listing.take(part(3, b"half")) is False
+    assert listing.on_reply(part(3, b"half")) is False
     assert not listing.is_under_way
     assert not listing.owns(3)
 
@@ -54,4 +54,4 @@ def test_an_answer_that_is_cut_short_is_refused() -> None:
     listing = Listing()
     listing.request(1)
     with pytest.raises(DecodeError, match="cut short"):
-        listing.take(part(1, b"")[:12])
+        listing.on_reply(part(1, b"")[:12])

@@ -63,7 +63,7 @@ def test_a_frame_of_a_sleeping_vif_wakes_its_port_and_goes_on_when_the_flows_are
     inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder()
     assert bands(inventory) == {Band.SLEEPING}
     before = inventory.revision
-    migration.take(packet_in(), inventory)
+    migration.on_packet_in(packet_in(), inventory)
     assert bands(inventory) == {Band.VIF}
     to: Any = session
     migration.run(before, to)
@@ -76,7 +76,7 @@ def test_a_frame_of_a_sleeping_vif_wakes_its_port_and_goes_on_when_the_flows_are
 def test_a_frame_waits_for_a_switch_that_is_away() -> None:
     inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder(is_ready=False)
     to: Any = session
-    migration.take(packet_in(), inventory)
+    migration.on_packet_in(packet_in(), inventory)
     migration.run(inventory.revision, to)
     assert session.sent == []
     session.is_ready = True
@@ -87,7 +87,7 @@ def test_a_frame_waits_for_a_switch_that_is_away() -> None:
 def test_a_frame_of_another_port_or_flow_wakes_nobody() -> None:
     inventory, migration, session = rows.inventory(ROWS), Migration(), Recorder()
     for event in (packet_in(43), packet_in(subject=Subject.NETWORK), packet_in(in_port=None)):
-        migration.take(event, inventory)
+        migration.on_packet_in(event, inventory)
     to: Any = session
     migration.run(9, to)
     assert bands(inventory) == {Band.SLEEPING}
@@ -99,7 +99,7 @@ def test_a_port_whose_flows_are_installed_is_awake_and_one_whose_are_not_sleeps_
     woken.wake(PORT.id)
     for flows, expected in ((installed(woken), Band.VIF), (installed(rows.inventory(ROWS)), Band.SLEEPING)):
         inventory = rows.inventory(ROWS)
-        Migration().recognise(flows, inventory)
+        Migration().recover(flows, inventory)
         assert bands(inventory) == {expected}
 
 

@@ -39,7 +39,7 @@ def watched() -> tuple[Any, Passage]:
 
 
 def look(switch: Any, passage: Passage) -> bool:
-    return passage.look(switch, "br-int", are_flows_due=True)
+    return passage.update(switch, "br-int", are_flows_due=True)
 
 
 def test_a_switch_that_is_back_in_time_changes_no_port() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from trunkline.core.address import AddressError
 from trunkline.core.error import InvalidValueError, Place
-from trunkline.northbound.spec import NetworkSpec, PortSpec, refuse_twins
+from trunkline.northbound.spec import NetworkSpec, PortSpec, refuse_duplicates
 
 
 def a_network(**changes: Any) -> NetworkSpec:
@@ -141,7 +141,7 @@ def test_two_rows_of_one_request_are_refused_before_the_database_is_asked() -> N
     with pytest.raises(
         InvalidValueError, match="two of the networks asked for are with VLAN 101 on physnet1"
     ):
-        refuse_twins([a_network().row(), a_network(name="db").row()], [])
+        refuse_duplicates([a_network().row(), a_network(name="db").row()], [])
     with pytest.raises(InvalidValueError, match="two of the ports asked for have MAC 02:00:00:00:00:01"):
-        refuse_twins([], [a_port().row(), a_port(name="web2").row()])
-    refuse_twins([a_network().row()], [a_port().row(), a_port(name="web2", network="db").row()])
+        refuse_duplicates([], [a_port().row(), a_port(name="web2").row()])
+    refuse_duplicates([a_network().row()], [a_port().row(), a_port(name="web2", network="db").row()])

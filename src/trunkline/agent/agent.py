@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping
 
 import ovs.poller
 
+from trunkline.agent.active_settings import ActiveSettings
 from trunkline.agent.announcer import Announcer
 from trunkline.agent.audience import Audience
 from trunkline.agent.audit import Audit
 from trunkline.agent.blackhole import BlackHoles
-from trunkline.agent.following import Following
+from trunkline.agent.former_bridge import FormerBridges
 from trunkline.agent.forwarding import Forwarding
-from trunkline.agent.in_force import InForce
 from trunkline.agent.incumbent import incumbents
-from trunkline.agent.leaving import Leaving
 from trunkline.agent.migration import Migration
+from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
@@ -58,21 +58,21 @@ class Agent:
         self.forwarding: Forwarding | None = None
         self.quarantine = Quarantine()
         self.reporter = Reporter()
-        self.following = Following(self.switch, self.plumbing)
+        self.feed = NorthboundFeed(self.switch, self.plumbing)
         self.announcer = Announcer()
         self.audience = Audience(self.reporter, self.announcer, self.plumbing)
         self.migration = Migration()
         self.upkeep = Upkeep(self.switch)
-        self.leaving = Leaving(self.switch, rundir)
+        self.former_bridges = FormerBridges(self.switch, rundir)
         self.passage = Passage(self.switch)
         self.black_holes = BlackHoles(self.switch, rundir)
         self.turn = Turn()
         self.audit = Audit()
-        self._in_force = InForce(self.switch)
+        self._active_settings = ActiveSettings(self.switch)
         self._stale: dict[SubjectId, View | None] = {}
         self._is_whole = False
         self._is_due = False
-        self._has_recognised = False
+        self._has_recovered = False
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -88,10 +88,10 @@ class Agent:
         views = self._compute()
         self._write(views)
         self.standing.report()
-        self._is_due = self._progress != before or self._is_cut
+        self._is_due = self._progress != before or self._has_unfinished_work
 
     @property
-    def _is_cut(self) -> bool:
+    def _has_unfinished_work(self) -> bool:
         """Whether the turn left work that waits for nobody."""
         has_more = self.forwarding is not None and self.forwarding.has_more
         return has_more or (self._are_views_due and not self.inventory.is_clean)
@@ -108,8 +108,8 @@ class Agent:
             *(self.settings, self.inventory, self.inventory.revision, self.inventory.is_clean),
             *(self._is_whole, len(self.audience.mtus_pending), self.passage.fault),
             *(plumbing.is_due, plumbing.is_refused, self.switch.is_writing, self.switch.is_realized),
-            *(self.following.is_complete, nb, nb is not None and (nb.is_writing, nb.are_conditions_met)),
-            *((forwarding, forwarding.standing) if forwarding is not None else ()),
+            *(self.feed.is_complete, nb, nb is not None and (nb.is_writing, nb.are_conditions_met)),
+            *((forwarding, forwarding.progress) if forwarding is not None else ()),
         )
 
     def wait(self, poller: ovs.poller.Poller) -> None:
@@ -118,8 +118,8 @@ class Agent:
         if self._is_due:
             poller.immediate_wake()
         self.switch.wait(poller)
-        self.following.wait(poller)
-        self.leaving.wait(poller)
+        self.feed.wait(poller)
+        self.former_bridges.wait(poller)
         self.black_holes.wait(poller)
         if self.forwarding is not None:
             self.forwarding.wait(poller)
@@ -134,19 +134,19 @@ class Agent:
 
     def close(self) -> None:
         """End all connections; the switch goes on forwarding."""
-        for part in (self.forwarding, self.leaving, self.black_holes, self.following, self.switch):
+        for part in (self.forwarding, self.former_bridges, self.black_holes, self.feed, self.switch):
             if part is not None:
                 part.close()
 
     @property
     def nb(self) -> NorthboundReplica | None:
         """The northbound that the settings name, None before they are read."""
-        return self.following.nb
+        return self.feed.nb
 
     @property
     def settings(self) -> Settings | None:
         """The chassis settings in force, None before the first are read."""
-        return self._in_force.settings
+        return self._active_settings.settings
 
     # -- read --------------------------------------------------------------------------------------
 
@@ -164,23 +164,23 @@ class Agent:
         if not self.switch.is_synced:
             return
         old = self.settings
-        if self._in_force.read(changes) and self.settings is not None:
-            self._follow(old, self.settings, changes)
-        self._take_vifs(changes)
+        if self._active_settings.read(changes) and self.settings is not None:
+            self._apply_settings(old, self.settings, changes)
+        self._apply_vifs(changes)
         self.plumbing.is_due |= changes.is_wiring_touched or changes.are_settings_touched
         if self.settings is not None:
             self.black_holes.run(self.settings.bridge_by_physnet.values())
-            self.plumbing.drop(self.black_holes.bridges)
+            self.plumbing.set_black_holes(self.black_holes.bridges)
 
-    def _follow(self, old: Settings | None, new: Settings, changes: SwitchChanges) -> None:
+    def _apply_settings(self, old: Settings | None, new: Settings, changes: SwitchChanges) -> None:
         """Go by *new* settings; *old* ones were in force, if any."""
         if old is None or old.wiring.bridge != new.wiring.bridge:
-            self._move_to(new.wiring.bridge, changes)
+            self._use_bridge(new.wiring.bridge, changes)
         if old is None or old.chassis != new.chassis:
             self._restart_as(new.chassis)
-        self.following.follow(old, new, self.inventory)
+        self.feed.follow(old, new, self.inventory)
 
-    def _move_to(self, bridge: str, changes: SwitchChanges) -> None:
+    def _use_bridge(self, bridge: str, changes: SwitchChanges) -> None:
         """Work on *bridge* from now on."""
         changes.vifs |= self.switch.watch(bridge).vifs
         old, self.forwarding = self.forwarding, Forwarding(f"unix:{os.path.join(self.rundir, bridge)}.mgmt")
@@ -198,17 +198,17 @@ class Agent:
         self._stale |= dict.fromkeys(old.subjects())
         self._is_whole = False
 
-    def _take_vifs(self, changes: SwitchChanges) -> None:
+    def _apply_vifs(self, changes: SwitchChanges) -> None:
         if not changes.vifs:
             return
         linked = {iface_id for iface_id, vifs in changes.vifs.items() if vifs and vifs[0].link_fault is None}
         back = {iface_id for iface_id in linked if self.inventory.is_cut_off(iface_id)}
         self.inventory.change(Changes(vifs=changes.vifs))
         for iface_id in back:
-            self.audience.look_again(self.inventory.carried_by(iface_id), self.inventory, are_back=True)
+            self.audience.report_passage(self.inventory.carried_by(iface_id), self.inventory, are_back=True)
         # Somebody may have requested another MTU, which is all the same to the inventory.
         self.audience.mtus_pending.update(changes.vifs)
-        self.following.need(changes.vifs)
+        self.feed.set_vifs(changes.vifs)
         log.each("vif", changes.vifs, lambda id_: {"iface_id": id_, "ofports": _ofports(changes.vifs[id_])})
 
     def _read_uplinks(self) -> None:
@@ -217,7 +217,7 @@ class Agent:
             return
         was_passing = self.plumbing.passing
         uplinks = self.plumbing.read(self.settings)
-        self.audience.look_at_uplinks(was_passing, self.inventory)
+        self.audience.report_uplinks(was_passing, self.inventory)
         if uplinks is None or uplinks == self.inventory.uplinks:
             return
         gone = self.inventory.uplinks.keys() - uplinks.keys()
@@ -232,8 +232,8 @@ class Agent:
         """Take in what the switch says of flows, ports and frames; send on what it had no room for."""
         if self.forwarding is not None:
             for event in self.forwarding.run():
-                self._take(event)
-                self.upkeep.take(event, self.forwarding.session)
+                self._on_event(event)
+                self.upkeep.on_event(event, self.forwarding.session)
 
     def _read_northbound(self) -> None:
         forwarding = self.forwarding
@@ -241,46 +241,46 @@ class Agent:
             return
         # What came before is computed first: it goes into one bundle, and that is not to wait without end.
         may_begin = (self.inventory.is_clean or not self._is_whole) and not forwarding.has_more
-        changes = self.following.read(self.settings, self.inventory, may_begin=may_begin)
+        changes = self.feed.read(self.settings, self.inventory, may_begin=may_begin)
         self.quarantine.release(changes, self.inventory)
         self.inventory.change(changes)
         for port_id in changes.ports:
             self.reporter.mark(port_id, self.inventory.revision)
-        if self.following.is_complete and not self._is_whole:
+        if self.feed.is_complete and not self._is_whole:
             self._is_whole = True
             self.plumbing.forget_all_but(self.inventory.networks.keys())
             if forwarding.installed is not None:
-                self._recognise(forwarding.installed)
+                self._recover(forwarding.installed)
             log.info(
                 "northbound read", networks=len(self.inventory.networks), ports=len(self.inventory.ports)
             )
 
-    def _take(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         match event:
             case Connected():
                 self.quarantine.clear(self.inventory)
-                self.announcer.repeat(self.inventory.revision)
+                self.announcer.repeat_all(self.inventory.revision)
             case PacketIn():
-                self.migration.take(event, self.inventory)
+                self.migration.on_packet_in(event, self.inventory)
             case FlowsRead(flow_by_key=flow_by_key):
-                self._recognise(flow_by_key)
+                self._recover(flow_by_key)
 
-    def _recognise(self, installed: dict[bytes, bytes]) -> None:
+    def _recover(self, installed: dict[bytes, bytes]) -> None:
         """Take from the flows that are *installed* what an agent before this one knew."""
-        self.migration.recognise(installed, self.inventory)
-        if self._is_whole and not self._has_recognised:
-            self._has_recognised = True
+        self.migration.recover(installed, self.inventory)
+        if self._is_whole and not self._has_recovered:
+            self._has_recovered = True
             for iface_id, ofport in incumbents(installed, self.inventory).items():
-                self._take_vifs(self.switch.use(iface_id, ofport))
+                self._apply_vifs(self.switch.use_vif(iface_id, ofport))
 
     def _read_passage(self) -> None:
         """Look again at every port when the switch as a whole begins or ceases to forward."""
         if self.forwarding is None or self.settings is None:
             return
-        are_flows_due = self._is_whole and self.following.may_take_hold
-        if self.passage.look(self.forwarding, self.settings.wiring.bridge, are_flows_due=are_flows_due):
+        are_flows_due = self._is_whole and self.feed.may_send_flows
+        if self.passage.update(self.forwarding, self.settings.wiring.bridge, are_flows_due=are_flows_due):
             is_open = self.passage.fault is None
-            self.audience.look_again(self.inventory.local_ports(), self.inventory, are_back=is_open)
+            self.audience.report_passage(self.inventory.local_ports(), self.inventory, are_back=is_open)
 
     # -- compute -----------------------------------------------------------------------------------
 
@@ -293,8 +293,8 @@ class Agent:
         if self.forwarding is None or self.settings is None:
             return False
         return self._is_whole or (
-            self.following.are_networks_there
-            and self.plumbing.is_plumbed(self.settings, self.inventory.uplinks)
+            self.feed.are_networks_loaded
+            and self.plumbing.are_uplinks_known(self.settings, self.inventory.uplinks)
         )
 
     def _compute(self) -> dict[SubjectId, View | None]:
@@ -326,8 +326,8 @@ class Agent:
     def _write_wiring(self, settings: Settings) -> None:
         """Write bridge, patch ports and MTUs; an uplink opens for new VLANs while the flows are made."""
         if self.switch.is_synced:
-            self.leaving.run(settings.wiring.bridge)
-            self.plumbing.release(self.leaving.released)
+            self.former_bridges.run(settings.wiring.bridge)
+            self.plumbing.set_released(self.former_bridges.released)
         if self._is_whole:
             self.audience.request_mtus(self.inventory)
         self.plumbing.write(settings, are_flows_applied=self.standing.are_flows_applied)
@@ -335,17 +335,17 @@ class Agent:
     def _write_flows(
         self, settings: Settings, forwarding: Forwarding, views: Mapping[SubjectId, View | None]
     ) -> None:
-        is_all_there = self._is_whole and self.inventory.is_clean and not self.following.is_amid
+        is_all_there = self._is_whole and self.inventory.is_clean and not self.feed.is_mid_round
         forwarding.update(
             views,
             self.inventory.revision,
             is_whole=is_all_there,
             may_go=lambda: self.turn.grants("flows"),
         )
-        if is_all_there and self.following.may_take_hold and self.plumbing.is_ready(settings):
+        if is_all_there and self.feed.may_send_flows and self.plumbing.is_ready(settings):
             forwarding.send()
         if self.standing.are_flows_applied:
-            self.plumbing.settle(settings)
+            self.plumbing.narrow_uplinks(settings)
 
     # -- reports -----------------------------------------------------------------------------------
 
@@ -355,12 +355,12 @@ class Agent:
         return Standing(
             self.switch,
             self.settings,
-            self._in_force.fault,
+            self._active_settings.fault,
             self.inventory,
             self.outcomes,
             self._is_whole,
             self.forwarding,
-            self.following,
+            self.feed,
             self.plumbing,
             self.quarantine,
             self.passage,

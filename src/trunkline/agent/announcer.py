@@ -49,7 +49,7 @@ class Announcer:
         self._turns = itertools.count()
         self._is_held = False
 
-    def say(self, port_id: UUID, view: LocalPortView | None, revision: int) -> None:
+    def schedule(self, port_id: UUID, view: LocalPortView | None, revision: int) -> None:
         """Announce the port as *view* says once the flows of *revision* are in place; None: no longer.
 
         A port whose MAC, addresses and wire did not change goes on as it was.
@@ -65,14 +65,14 @@ class Announcer:
             self._announcement_by_port[port_id] = announcement
             self._waiting[port_id] = revision
 
-    def repeat(self, revision: int) -> None:
+    def repeat_all(self, revision: int) -> None:
         """Announce every port anew once the flows of *revision* are in place: the switch was away."""
         self._turn_by_port.clear()
         self._due.clear()
         self._ready.clear()
         self._waiting = dict.fromkeys(self._announcement_by_port, revision)
 
-    def again(self, port_ids: Iterable[UUID], revision: int) -> None:
+    def repeat(self, port_ids: Iterable[UUID], revision: int) -> None:
         """Announce those of the ports anew that are announced at all: frames can pass again."""
         for port_id in port_ids:
             if port_id in self._announcement_by_port:
@@ -81,7 +81,7 @@ class Announcer:
 
     def run(self, now_s: float, applied: int, session: Session) -> None:
         """Send what is due at *now_s*; *applied* is the revision of flows that the switch has in place."""
-        self._begin(applied)
+        self._start_due(applied)
         while self._due and self._due[0][0] <= now_s:
             _, turn, port_id, times = heapq.heappop(self._due)
             heapq.heappush(self._ready, (0, times, turn, port_id))
@@ -102,7 +102,7 @@ class Announcer:
             return self._pace.next_s(len(self._ready))
         return self._due[0][0] if self._due else None
 
-    def _begin(self, applied: int) -> None:
+    def _start_due(self, applied: int) -> None:
         """Let the ports that wait for no more than *applied* have their first turn."""
         for port_id in [id_ for id_, revision in self._waiting.items() if revision <= applied]:
             del self._waiting[port_id]

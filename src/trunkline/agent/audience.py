@@ -36,21 +36,23 @@ class Audience:
                 case PortSubject(id_):
                     local = view if isinstance(view, LocalPortView) else None
                     self._reporter.mark(id_, inventory.revision)
-                    self._announcer.say(id_, local, inventory.revision)
+                    self._announcer.schedule(id_, local, inventory.revision)
                 case NetworkSubject(id_) if isinstance(view, NetworkView):
                     self._plumbing.set_network(id_, inventory.networks.get(id_), inventory.carried(id_))
                 case NetworkSubject(id_):
                     self._plumbing.set_network(id_, None, None)
 
-    def look_again(self, port_ids: Iterable[UUID], inventory: Inventory, *, are_back: bool = False) -> None:
+    def report_passage(
+        self, port_ids: Iterable[UUID], inventory: Inventory, *, are_back: bool = False
+    ) -> None:
         """Report ports whose frames pass no longer or, if they *are_back*, again; those are announced."""
         ids = list(port_ids)
         for port_id in ids:
             self._reporter.mark(port_id, inventory.revision)
         if are_back:
-            self._announcer.again(ids, inventory.revision)
+            self._announcer.repeat(ids, inventory.revision)
 
-    def look_at_uplinks(self, before: Mapping[str, Vlans], inventory: Inventory) -> None:
+    def report_uplinks(self, before: Mapping[str, Vlans], inventory: Inventory) -> None:
         """Look again at ports whose frames got out *before*, and do not now, or the other way round."""
         after = self._plumbing.passing
         moved = [id_ for id_ in before.keys() | after.keys() if before.get(id_) != after.get(id_)]
@@ -61,9 +63,9 @@ class Audience:
             if passes != lets_through(before.get(network.physnet), network.vlan_id):
                 ports_by_passage[passes].append(port_id)
         for passes, port_ids in ports_by_passage.items():
-            self.look_again(port_ids, inventory, are_back=passes)
+            self.report_passage(port_ids, inventory, are_back=passes)
 
     def request_mtus(self, inventory: Inventory) -> None:
         """Have the MTUs requested that are pending."""
-        self._plumbing.size(self.mtus_pending, inventory)
+        self._plumbing.request_mtus(self.mtus_pending, inventory)
         self.mtus_pending.clear()

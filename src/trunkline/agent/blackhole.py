@@ -64,7 +64,7 @@ class BlackHoles:
             if watch is None:
                 watch = _Watch(f"unix:{os.path.join(self._rundir, name)}.mgmt")
                 self._watch_by_bridge[name] = watch
-            self._look(watch, self._own_ofport(name), now_s)
+            self._check(watch, self._own_ofport(name), now_s)
         self.bridges = frozenset(name for name, watch in self._watch_by_bridge.items() if watch.empties > 1)
 
     def _is_countable(self, name: str) -> bool:
@@ -82,7 +82,7 @@ class BlackHoles:
         interface = self._switch.row("Interface", BridgeMapping("", name).outer)
         return None if interface is None else ofport_of(interface)
 
-    def _look(self, watch: _Watch, own_ofport: int | None, now_s: float) -> None:
+    def _check(self, watch: _Watch, own_ofport: int | None, now_s: float) -> None:
         census = watch.census
         if not census.is_under_way:
             if now_s < watch.ask_s:

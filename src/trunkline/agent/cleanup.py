@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import ovs.poller
 import ovs.vlog
 
-from trunkline.agent.daemon import DaemonError, Options, named, require_socket
+from trunkline.agent.daemon import DaemonError, Options, other_agents, require_socket
 from trunkline.agent.settings import INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.agent.tenure import Tenure
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
@@ -42,7 +42,7 @@ def clean_up(options: Options) -> Iterator[str]:
     if not _until(switch, lambda: switch.is_synced or switch.is_contended):
         raise DaemonError(f"{options.remote} does not answer; start ovsdb-server")
     if not _until(switch, lambda: switch.is_synced, PATIENCE_S):
-        raise DaemonError(f"an agent is running here (pid {named(options.rundir)}); stop it first")
+        raise DaemonError(f"an agent is running here (pid {other_agents(options.rundir)}); stop it first")
     if switch.root is None:
         raise DaemonError(f"{options.remote} has no Open_vSwitch row, and so no chassis; run: ovs-vsctl init")
     external_ids, host = switch.external_ids, switch.instance

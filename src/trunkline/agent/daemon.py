@@ -111,7 +111,7 @@ def require_socket(remote: str) -> None:
         )
 
 
-def named(rundir: str) -> str:
+def other_agents(rundir: str) -> str:
     """Return the process ids of the other agents whose control socket is in *rundir*, or `unknown`.
 
     A socket that a killed agent left does not answer, and does not count.
@@ -130,7 +130,7 @@ def _is_listening(path: str) -> bool:
         return probe.connect_ex(path) in (0, errno.EAGAIN)
 
 
-class _Patience:
+class _OtherAgent:
     """Waits a while for another agent on this switch to end."""
 
     def __init__(self, rundir: str) -> None:
@@ -144,9 +144,9 @@ class _Patience:
             self._end_s = None
         elif self._end_s is None:
             self._end_s = now_s + PATIENCE_S
-            log.warning("waiting for another agent on this switch to end", pid=named(self._rundir))
+            log.warning("waiting for another agent on this switch to end", pid=other_agents(self._rundir))
         elif now_s >= self._end_s:
-            who = named(self._rundir)
+            who = other_agents(self._rundir)
             log.error("another agent works on this switch", pid=who)
             raise DaemonError(f"another agent works on this switch (pid {who}); stop it first")
 
@@ -232,7 +232,7 @@ def run(options: Options) -> None:
     control = Control(agent)
     try:
         wakeup.is_armed = True
-        _loop(agent, control, server, wakeup, _Patience(options.rundir), ready)
+        _loop(agent, control, server, wakeup, _OtherAgent(options.rundir), ready)
     except Stopped:
         log.debug("stopped amid a turn")
     except TrunklineError:
@@ -298,7 +298,7 @@ def _loop(
     control: Control,
     server: ControlSocket,
     wakeup: Wakeup,
-    patience: _Patience,
+    other_agent: _OtherAgent,
     ready: Callable[[], None],
 ) -> None:
     is_started = False
@@ -308,7 +308,7 @@ def _loop(
         agent.run()
         if not gc.isenabled() and (agent.is_settled or time.monotonic() >= garbage_s):
             _look_for_garbage()
-        patience.run(is_contended=agent.switch.is_contended)
+        other_agent.run(is_contended=agent.switch.is_contended)
         server.run()
         control.run()
         memory.give_back()
@@ -325,7 +325,7 @@ def _loop(
         server.wait(poller)
         control.wait(poller)
         wakeup.wait(poller)
-        patience.wait(poller)
+        other_agent.wait(poller)
         poller.block()
 
 

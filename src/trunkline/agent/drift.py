@@ -62,7 +62,7 @@ class Contest:
         self._turns += 1
         if not self.is_on and self._turns > CONTEST_TURNS:
             self.is_on = True
-            self._say()
+            self._log_repairs()
         return True
 
     def settle(self) -> None:
@@ -71,7 +71,7 @@ class Contest:
         if now_s < self._window_end_s:
             return
         if self.is_on and self._turns > CONTEST_TURNS:
-            self._say()
+            self._log_repairs()
         elif self.is_on:
             self.is_on = False
             self._log.info("flows are no longer contested")
@@ -97,7 +97,7 @@ class Contest:
             "back each time; find it, and stop it (the agent's log counts the repairs)"
         }
 
-    def _say(self) -> None:
+    def _log_repairs(self) -> None:
         self._contested = set(self._tables)
         tables = ",".join(str(table) for table in sorted(self._tables))
         self._log.warning("flows are contested", repairs=self._flows, tables=tables)
@@ -162,7 +162,7 @@ class DriftLog:
         self._lines = 0
         self._unsaid = 0
 
-    def say(self, key: bytes, wanted: bytes | None, found: bytes | None) -> None:
+    def report(self, key: bytes, wanted: bytes | None, found: bytes | None) -> None:
         """Report the flow at *key*, as bodies; None where there should be, or is, none of ours."""
         self.settle()
         self._lines += 1

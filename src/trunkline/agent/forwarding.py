@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import ovs.poller
 
 from trunkline import apps
-from trunkline.agent.draft import Draft
 from trunkline.agent.drift import Contest, DriftLog
+from trunkline.agent.early_start import EarlyStart
 from trunkline.core import plan as planning
 from trunkline.core.desired import Desired
 from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
@@ -73,7 +73,7 @@ class Forwarding:
         self._drifted: set[bytes] = set()
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
-        self._draft = Draft(self.session, self.desired.body_by_key)
+        self._early_start = EarlyStart(self.session, self.desired.body_by_key)
         self._waiting: dict[SubjectId, View | None] = {}
         self._is_large = False
         self._is_unsure = False
@@ -113,15 +113,15 @@ class Forwarding:
     def _compute(self) -> None:
         """Turn the next views into flows, or send the next flows that `send` found to be too many."""
         if not self._waiting:
-            self._touched -= self._drafted(self._draft.next_portion())
+            self._touched -= self._send_early(self._early_start.next_portion())
             return
-        some = self._take_waiting()
+        some = self._next_slice()
         touched = self.desired.replace(
             {subject: self._encoded(subject, view) for subject, view in some.items()}
         )
-        self._touched |= touched - self._drafted(touched) if self._is_large else touched
+        self._touched |= touched - self._send_early(touched) if self._is_large else touched
 
-    def _take_waiting(self) -> dict[SubjectId, View | None]:
+    def _next_slice(self) -> dict[SubjectId, View | None]:
         """Return the views of one slice, those that have waited the longest."""
         some: dict[SubjectId, View | None] = {}
         total = 0
@@ -137,7 +137,7 @@ class Forwarding:
     @property
     def has_more(self) -> bool:
         """Whether an update left something to compute; nothing is sent before that is done."""
-        return bool(self._waiting) or self._draft.has_more
+        return bool(self._waiting) or self._early_start.has_more
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
         self._view_by_subject.pop(subject, None)
@@ -162,22 +162,17 @@ class Forwarding:
         """Whether the switch has acknowledged all that was ever said by `update`."""
         return self.is_connected and self.applied == self.revision and not self.has_more
 
-    def reread(self) -> None:
-        """Ask the switch for its flows again, and compare them all when they come."""
-        if self.session.is_ready:
+    def read_flows(self) -> None:
+        """Ask the switch for all its flows, unless it was asked already; they are compared when they come."""
+        if self.session.is_ready and not self.session.is_reading:
             self.session.read_flows()
 
     @property
-    def standing(self) -> tuple[object, ...]:
+    def progress(self) -> tuple[object, ...]:
         """What tells whether anything went on here, but for what the switch is still to answer."""
         is_read, is_asked = self.installed is not None, self._sent is not None
-        left = (len(self._waiting), self._draft.has_more, len(self._drifted), len(self.refused))
+        left = (len(self._waiting), self._early_start.has_more, len(self._drifted), len(self.refused))
         return self.revision, self.applied, is_read, is_asked, left, self._contest.is_on
-
-    def look(self) -> None:
-        """Have the switch's flows read, unless that is under way."""
-        if self.session.is_ready and not self.session.is_reading:
-            self.session.read_flows()
 
     def audit(self) -> None:
         """Have all flows compared, by the switch's own word: for a drift that it did not tell of."""
@@ -192,7 +187,7 @@ class Forwarding:
         """Take in what the switch says, as far as that is possible without waiting; return what happened."""
         events = self.session.run()
         for event in events:
-            self._take(event)
+            self._on_event(event)
         self._drift_log.settle()
         self._contest.settle()
         return events
@@ -222,12 +217,12 @@ class Forwarding:
         """End the connection; the flows stay."""
         self.session.close()
 
-    def _take(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         match event:
             case Connected():
                 self._forget()
                 self._refusals.forgive()
-                self.reread()
+                self.read_flows()
             case Disconnected():
                 self._forget()
             case FlowsRead(flow_by_key=flow_by_key):
@@ -239,10 +234,10 @@ class Forwarding:
                     if self.installed is not None:
                         self._drift(_difference(self.installed, flow_by_key))
                     self.installed = dict(flow_by_key)
-                    self._touched = {*flow_by_key, *self.desired.body_by_key, *self._draft.keys}
+                    self._touched = {*flow_by_key, *self.desired.body_by_key, *self._early_start.keys}
                 else:
                     # A bundle overtook the answer; what was read may be from before it.
-                    self.reread()
+                    self.read_flows()
             case FlowsDrifted(changes):
                 self._drift(changes)
             case FlowsUnknown():
@@ -278,7 +273,7 @@ class Forwarding:
                 self.repairs += 1
                 self._contest.note(key)
                 if not self._contest.is_on:
-                    self._drift_log.say(key, wanted, body)
+                    self._drift_log.report(key, wanted, body)
 
     def _refuse(self, key: bytes, reason: str) -> None:
         subject = self.desired.subject_of(key)
@@ -286,7 +281,7 @@ class Forwarding:
             # Not one of ours any more: the mirror of the switch is wrong, so look again.
             self._refusals.note(reason)
             self._forget()
-            self.reread()
+            self.read_flows()
         else:
             log.error("switch refused a flow", subject=subject, reason=reason)
             self.refused[subject] = f"the switch refused a flow of it: {reason}"
@@ -295,7 +290,7 @@ class Forwarding:
         self.installed = None
         self.applied = -1
         self._sent = None
-        self._draft.forget()
+        self._early_start.forget()
         self._is_unsure = False
 
     def _finish(self, bundle_id: int) -> _Sent | None:
@@ -318,18 +313,18 @@ class Forwarding:
             self._touched |= self._drifted
             self._drifted = set()
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
-        if self._refusals.reason is None and self._draft.divide(plan, self.installed):
+        if self._refusals.reason is None and self._early_start.divide(plan, self.installed):
             return
-        if plan.is_empty and not self._draft.is_open:
+        if plan.is_empty and not self._early_start.is_open:
             self._touched = set()
             self.applied = self.revision
             if self._is_unsure:
                 # Not before: the switch would list its flows while it could be repairing them.
                 self._is_unsure = False
-                self.reread()
+                self.read_flows()
             return
-        if self._draft.is_open:
-            bundle_id, plan = self._draft.complete(plan, self._touched)
+        if self._early_start.is_open:
+            bundle_id, plan = self._early_start.complete(plan, self._touched)
         else:
             bundle_id = self.session.send_bundle(plan)
         if not (is_repair and self._contest.is_on) and self._refusals.reason is None:
@@ -339,13 +334,13 @@ class Forwarding:
         self._touched = set()
         self._sent = _Sent(bundle_id, plan, self.revision)
 
-    def _drafted(self, keys: Iterable[bytes]) -> set[bytes]:
+    def _send_early(self, keys: Iterable[bytes]) -> set[bytes]:
         """Send what is new at *keys* ahead of the rest, if nothing speaks against it; return their keys."""
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return set()
         if self._refusals.reason is not None:
             return set()
-        return self._draft.add(keys, self.installed)
+        return self._early_start.add(keys, self.installed)
 
 
 def encoded(view: View | None) -> list[tuple[bytes, bytes]]:

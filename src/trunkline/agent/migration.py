@@ -27,7 +27,7 @@ class Migration:
     def __init__(self) -> None:
         self._held_by_port: dict[UUID, _Held] = {}
 
-    def take(self, event: PacketIn, inventory: Inventory) -> None:
+    def on_packet_in(self, event: PacketIn, inventory: Inventory) -> None:
         """Wake the port that *event*'s flow is of, if it sleeps."""
         parts = cookie_parts(event.cookie)
         if parts is None or parts.subject is not Subject.PORT or event.in_port is None:
@@ -38,7 +38,7 @@ class Migration:
             inventory.wake(port_id)
             self._held_by_port[port_id] = _Held(inventory.revision, event.in_port, event.frame)
 
-    def recognise(self, installed: dict[bytes, bytes], inventory: Inventory) -> None:
+    def recover(self, installed: dict[bytes, bytes], inventory: Inventory) -> None:
         """Wake the ports whose flows are *installed*: they woke before the agent was started again."""
         sleeping = {
             cookie(Owner.CLASSIFIER, Subject.PORT, inventory.ports[port_id].key): port_id

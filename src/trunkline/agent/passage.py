@@ -31,7 +31,7 @@ class Passage:
         self._was_connected = False
         self._is_held = False
 
-    def look(self, forwarding: Forwarding, bridge: str, *, are_flows_due: bool) -> bool:
+    def update(self, forwarding: Forwarding, bridge: str, *, are_flows_due: bool) -> bool:
         """Take note of what is so now; return whether frames can pass now and could not, or the reverse.
 
         *are_flows_due* says that nothing keeps the flows from being sent.

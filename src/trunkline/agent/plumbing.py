@@ -60,7 +60,7 @@ class Plumbing:
         self.contest = WiringContest(log)
         self.repairs = 0
         self._released: frozenset[str] = frozenset()
-        self._dropping: frozenset[str] = frozenset()
+        self._black_holes: frozenset[str] = frozenset()
         self._seen: tuple[Wiring, frozenset[str]] | None = None
         self._has_removed = False
         self._allowed = AllowedVlans()
@@ -89,41 +89,41 @@ class Plumbing:
             self._network_by_id.pop(network_id, None)
         else:
             self._network_by_id[network_id] = network
-        self._check(network_id, network)
+        self._check_network(network_id, network)
 
     def forget_all_but(self, network_ids: Collection[UUID]) -> None:
         """Forget networks that are not known any more: the chassis went by another name."""
         for network_id in self._network_by_id.keys() - set(network_ids):
             self.set_network(network_id, None, None)
 
-    def _check(self, network_id: UUID, network: Network | None) -> None:
+    def _check_network(self, network_id: UUID, network: Network | None) -> None:
         fault = self.network_fault(network) if network is not None else None
         if fault is None:
             self._fault_by_network.pop(network_id, None)
         else:
             self._fault_by_network[network_id] = fault
 
-    def size(self, iface_ids: Iterable[str], inventory: Inventory) -> None:
+    def request_mtus(self, iface_ids: Iterable[str], inventory: Inventory) -> None:
         """Request the MTU of their networks for the VIFs with *iface_ids*, or none any more."""
         for iface_id in iface_ids:
             mtu = inventory.mtu_of(iface_id)
-            if mtu is None and not self.switch.is_sized(iface_id):
+            if mtu is None and not self.switch.has_mtu_request(iface_id):
                 self._mtu_by_iface_id.pop(iface_id, None)
             else:
                 self._mtu_by_iface_id[iface_id] = mtu
                 self.is_due = True
 
-    def remember(self, nb_identity: str) -> None:
+    def set_nb_identity(self, nb_identity: str) -> None:
         """Have the chassis obey the northbound of that identity, and no other, from now on."""
         self._nb_identity = nb_identity
         self.is_due = True
 
-    def drop(self, bridges: frozenset[str]) -> None:
+    def set_black_holes(self, bridges: frozenset[str]) -> None:
         """Note which provider bridges drop every frame."""
-        self.is_due |= bridges != self._dropping
-        self._dropping = bridges
+        self.is_due |= bridges != self._black_holes
+        self._black_holes = bridges
 
-    def release(self, bridges: frozenset[str]) -> None:
+    def set_released(self, bridges: frozenset[str]) -> None:
         """Have *bridges*, integration bridges of before that have no flows of ours, be what they were."""
         self.is_due |= bridges != self._released
         self._released = bridges
@@ -144,7 +144,7 @@ class Plumbing:
         if not self.is_due or not self.switch.is_connected:
             return None
         before = self._ways_out
-        uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring, self._dropping)
+        uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring, self._black_holes)
         bridge = self.switch.row("Bridge", settings.wiring.bridge)
         self._datapath_fault = (
             None
@@ -168,7 +168,7 @@ class Plumbing:
         }
         if self._ways_out != before:
             for network_id, network in self._network_by_id.items():
-                self._check(network_id, network)
+                self._check_network(network_id, network)
         return uplinks
 
     @property
@@ -187,23 +187,23 @@ class Plumbing:
         if wiring.is_wired(self.switch, target):
             self._mtu_by_iface_id.clear()
             self._nb_identity = None
-            # What is wider than needed is narrowed once the flows are gone: see `settle`.
+            # What is wider than needed is narrowed once the flows are gone: see `narrow_uplinks`.
             self.is_due = False
-            self._seen = self._fixed(target)
+            self._seen = self._lasting(target)
             self.contest.rest()
         elif (
             self.switch.root is not None
-            and not (self.switch.is_writing or self.is_refused or self._is_held(target, are_flows_applied))
+            and not (self.switch.is_writing or self.is_refused or self._must_wait(target, are_flows_applied))
             and (not self._is_drift(target) or self.contest.take_turn())
         ):
             written = wiring.wire(self.switch, target)
             self._has_removed = written.has_removed
-            self._say(target, written)
+            self._log_written(target, written)
 
-    def _say(self, target: Wiring, written: Written) -> None:
+    def _log_written(self, target: Wiring, written: Written) -> None:
         """Log what was *written* for *target*, and count what somebody else had changed."""
         deeds = "; ".join(written.deeds + written.others)
-        if written.deeds and self._seen == self._fixed(target):
+        if written.deeds and self._seen == self._lasting(target):
             self.repairs += len(written.deeds)
             if not self.contest.is_on:
                 log.warning("wiring drifted", changes=deeds)
@@ -212,16 +212,16 @@ class Plumbing:
 
     def _is_drift(self, target: Wiring) -> bool:
         """Whether somebody else changed what was as *target* says, and not VIFs' MTUs alone are to be set."""
-        fixed = self._fixed(target)
-        return self._seen == fixed and not wiring.is_wired(self.switch, fixed[0])
+        lasting = self._lasting(target)
+        return self._seen == lasting and not wiring.is_wired(self.switch, lasting[0])
 
-    def _fixed(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
+    def _lasting(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
         """Return what stays as it is until a setting, a network or a provider bridge comes or goes."""
         return dataclasses.replace(target, mtu_by_iface_id={}, nb_identity=None), frozenset(
             self.fault_by_physnet
         )
 
-    def settle(self, settings: Settings) -> None:
+    def narrow_uplinks(self, settings: Settings) -> None:
         """Have uplinks narrowed that let more through than is in use; the flows are all in place."""
         self.is_due |= not self._width_of(settings).is_exact
 
@@ -251,21 +251,21 @@ class Plumbing:
             )
         return self._width
 
-    def is_plumbed(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
+    def are_uplinks_known(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
         """Return whether each mapping has its place in *uplinks*, or a fault."""
         return all(
             mapping.physnet in uplinks or mapping.physnet in self.fault_by_physnet
             for mapping in settings.wiring.mappings
         )
 
-    def _is_held(self, target: Wiring, are_flows_applied: bool) -> bool:
+    def _must_wait(self, target: Wiring, are_flows_applied: bool) -> bool:
         """Whether *target* is to be written only later.
 
         What the last write removed must be gone from the switch: see `wiring.wire`. And as the switch goes
         through all of its ports for each write, the northbound's identity, which is all the same to it, goes
         with another one, or when all flows are in place.
         """
-        if self._has_removed and not (self.switch.is_realized or self.switch.is_to_be_called):
+        if self._has_removed and not (self.switch.is_realized or self.switch.must_bump_next_cfg):
             return True
         switchs = dataclasses.replace(target, nb_identity=None)
         return not are_flows_applied and wiring.is_wired(self.switch, switchs)

@@ -36,26 +36,26 @@ class Recomputation:
     differing: int
 
 
-def recompute(look: Callable[[], Standing]) -> Generator[None, None, Recomputation | None]:
+def recompute(current: Callable[[], Standing]) -> Generator[None, None, Recomputation | None]:
     """Compute all flows anew, and have the switch's read again; yield now and then.
 
-    *look* tells how the chassis stands. Returns what came of it; None if there is nothing to compare yet, or
-    it changes all the time.
+    *current* returns the present standing of the chassis. The result is None if there is nothing to compare
+    yet, or if what is known changes all the time.
     """
     for _ in range(RECOMPUTATIONS):
-        before = look()
+        before = current()
         if before.forwarding is None or not before.is_computed:
             return None
         revision = before.inventory.revision
         found = yield from _recomputation(before, before.forwarding)
-        after = look()
+        after = current()
         if after.is_computed and (after.forwarding, after.inventory.revision) == (
             before.forwarding,
             revision,
         ):
             if found.differing:
                 log.error("flows differ from a fresh computation", flows=found.differing)
-            before.forwarding.look()
+            before.forwarding.read_flows()
             return found
     return None
 
@@ -75,7 +75,7 @@ def _recomputation(standing: Standing, forwarding: Forwarding) -> Generator[None
             whole_physnets=inventory.whole_physnets,
         )
     )
-    for part in standing.following.rows(inventory):
+    for part in standing.feed.rows(inventory):
         fresh.change(part)
         yield
     for port_id in inventory.awake:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from trunkline.agent.following import Following
 from trunkline.agent.forwarding import Forwarding
+from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.quarantine import Quarantine
@@ -32,7 +32,7 @@ class Standing:
     outcomes: Outcomes
     is_whole: bool
     forwarding: Forwarding | None
-    following: Following
+    feed: NorthboundFeed
     plumbing: Plumbing
     quarantine: Quarantine
     passage: Passage
@@ -46,7 +46,7 @@ class Standing:
         return (
             self.is_whole
             and self.inventory.is_clean
-            and not self.following.has_more
+            and not self.feed.has_more
             and self.forwarding is not None
             and not self.forwarding.has_more
         )
@@ -65,13 +65,13 @@ class Standing:
     @property
     def is_settled(self) -> bool:
         """Whether all that the databases say is in place and acknowledged."""
-        nb = self.following.nb
+        nb = self.feed.nb
         return (
             self.are_flows_applied
-            and self.following.is_complete
+            and self.feed.is_complete
             and nb is not None
             and nb.are_conditions_met
-            and not nb.has_put_off
+            and not nb.has_deferred_rows
             and self.plumbing.is_settled
         )
 
@@ -119,7 +119,7 @@ class Standing:
             if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
                 faults["switch"] = self.passage.fault
             faults |= contradictions(self.inventory, self.forwarding.desired.conflicts)
-        senseless = self.following.faults
+        senseless = self.feed.faults
         for subject in senseless:
             # One cause is one fault: a VIF whose port makes no sense has one.
             faults.pop(f"vif {subject.removeprefix('port ')}", None)
@@ -130,18 +130,18 @@ class Standing:
 
     def report(self) -> None:
         """Write what the switch acknowledged to the northbound; one write at a time."""
-        nb, settings, forwarding = self.following.reported, self.settings, self.forwarding
+        nb, settings, forwarding = self.feed.report_target, self.settings, self.forwarding
         reporter = self.reporter
         if nb is None or settings is None or forwarding is None:
             return
         reporter.settle(nb)
         if nb.is_writing or not nb.is_connected or reporter.refusals.is_held:
             return
-        is_obeyed = not self.following.is_disobeyed
+        is_obeyed = not self.feed.is_disobeyed
         if is_obeyed and not self.is_whole and nb.is_registered:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.
-        is_all_known = nb.are_conditions_met and not self.following.has_more
+        is_all_known = nb.are_conditions_met and not self.feed.has_more
         bindings = (
             reporter.bindings(
                 nb, self.inventory, forwarding.applied, self.is_working, are_others_known=is_all_known

@@ -39,7 +39,7 @@ class Upkeep:
         self._repaired_s = 0.0
         self._ask_s = 0.0
 
-    def take(self, event: Event, session: Session) -> None:
+    def on_event(self, event: Event, session: Session) -> None:
         """Take in what the switch says."""
         match event:
             case Connected():

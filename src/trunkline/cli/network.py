@@ -9,7 +9,7 @@ import click
 from trunkline.cli.option import (
     Clearable,
     changes,
-    refuse_nothing,
+    require_changes,
     with_connection,
     with_northbound,
     with_output,
@@ -137,7 +137,7 @@ def set_(nb: Northbound, name: str, **options: Any) -> None:
     '' clears: --mtu '' stops managing the MTU, --unknown-unicast '' and --remote-ports '' go back to the
     default. --type vlan needs --segment. The change is live, and no frame leaves with a third VLAN id.
     """
-    nb.set_network(name, refuse_nothing(changes(**options)))
+    nb.set_network(name, require_changes(changes(**options)))
 
 
 @network.command()

@@ -174,7 +174,7 @@ def refuse_empty(options: dict[str, Any]) -> None:
             raise click.BadParameter("it is empty; give a value, or leave the option out", param=parameter)
 
 
-def refuse_nothing(values: dict[str, Any]) -> dict[str, Any]:
+def require_changes(values: dict[str, Any]) -> dict[str, Any]:
     """Return *values*; raise a usage error where there are none, so that a `set` sets something."""
     if not values:
         raise click.UsageError("there is nothing to set; give at least one option")

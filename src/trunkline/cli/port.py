@@ -9,7 +9,7 @@ import click
 from trunkline.cli.option import (
     changes,
     refuse_empty,
-    refuse_nothing,
+    require_changes,
     with_connection,
     with_northbound,
     with_output,
@@ -172,7 +172,7 @@ def set_(nb: Northbound, name: str, **options: Any) -> None:
     --ip and --allowed-address replace all that were there. '' clears: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which takes the tag away too.
     """
-    nb.set_port(name, _with_options(refuse_nothing(changes(**options))))
+    nb.set_port(name, _with_options(require_changes(changes(**options))))
 
 
 @port.command()

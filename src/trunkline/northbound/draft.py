@@ -23,7 +23,7 @@ from trunkline.northbound.spec import (
     check_port_options,
     first_chassis,
     no_network,
-    refuse_twins,
+    refuse_duplicates,
 )
 from trunkline.northbound.step import Change, Create, Delete, Merged, Put
 from trunkline.northbound.transaction import Guard
@@ -117,7 +117,7 @@ class Draft:
                 case Delete(table, name):
                     self._gone[table].append(name)
         self._gone = {table: list(dict.fromkeys(names)) for table, names in self._gone.items()}
-        refuse_twins(*(self._created[table] + self._put[table] for table in ("Network", "Port")))
+        refuse_duplicates(*(self._created[table] + self._put[table] for table in ("Network", "Port")))
         self._refuse_second_steps()
 
     def _refuse_second_steps(self) -> None:

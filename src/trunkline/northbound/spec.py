@@ -267,24 +267,24 @@ def _check(
         raise
 
 
-def refuse_twins(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:
+def refuse_duplicates(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:
     """Raise InvalidValueError where two rows of one request cannot both be."""
-    for network in _twins(networks, ("name",)):
+    for network in _duplicates(networks, ("name",)):
         raise InvalidValueError(
             f"network {network['name']!r} is asked for twice", Place("Network", network["name"], "name")
         )
-    for network in _twins(networks, ("physical_network", "segmentation_id")):
+    for network in _duplicates(networks, ("physical_network", "segmentation_id")):
         tag = network["segmentation_id"]
         what = "untagged" if tag is None else f"with VLAN {tag}"
         raise InvalidValueError(
             f"two of the networks asked for are {what} on {network['physical_network']}",
             Place("Network", network["name"], "segmentation_id"),
         )
-    for port in _twins(ports, ("name",)):
+    for port in _duplicates(ports, ("name",)):
         raise InvalidValueError(
             f"port {port['name']!r} is asked for twice", Place("Port", port["name"], "name")
         )
-    for port in _twins(ports, ("network", "mac")):
+    for port in _duplicates(ports, ("network", "mac")):
         raise InvalidValueError(
             f"two of the ports asked for have MAC {port['mac']} in network {port['network']!r}",
             Place("Port", port["name"], "mac"),
@@ -295,7 +295,7 @@ def refuse_twins(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[
         for port in singles
         for address in port["addresses"]
     ]
-    for each in _twins(owned, ("network", "address")):
+    for each in _duplicates(owned, ("network", "address")):
         raise InvalidValueError(
             f"two of the ports asked for have {each['address']} in network {each['network']!r}; "
             "give it to one of them, or use `options:allow-duplicate-ip=true`",
@@ -303,7 +303,7 @@ def refuse_twins(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[
         )
 
 
-def _twins(rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+def _duplicates(rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of *rows* that are equal in *columns* to one before them."""
     seen: set[tuple[Any, ...]] = set()
     for row in rows:

@@ -89,7 +89,7 @@ class Bundles:
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def take_barrier(self, xid: int) -> BundleRefused | None:
+    def on_barrier(self, xid: int) -> BundleRefused | None:
         """Take in the reply to a barrier: commit the bundle that it closed, or discard and refuse it."""
         closed = next((each for each in self._bundles.values() if each.barrier_xid == xid), None)
         if closed is None:
@@ -98,7 +98,7 @@ class Bundles:
         self._send(bundle.control(kind, closed.commit_xid, closed.bundle_id))
         return self._refuse(closed) if closed.refusals else None
 
-    def take_reply(self, xid: int) -> BundleApplied | None:
+    def on_reply(self, xid: int) -> BundleApplied | None:
         """Take in the reply to a bundle control message; that to a commit says that all is in place."""
         committed = next((each for each in self._bundles.values() if each.commit_xid == xid), None)
         if committed is None:
@@ -110,7 +110,7 @@ class Bundles:
         """Return whether the message *xid* was about a bundle that the switch has not answered for."""
         return any(each.key_at(xid) is not None for each in self._bundles.values())
 
-    def take_error(self, xid: int, why: str) -> BundleRefused | None:
+    def on_error(self, xid: int, why: str) -> BundleRefused | None:
         """Take in an error that answers a message which `owns` knows; return what it means for the bundle."""
         at_fault = next(each for each in self._bundles.values() if each.key_at(xid) is not None)
         if not (at_fault.barrier_xid and xid == at_fault.commit_xid):

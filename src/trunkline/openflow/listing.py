@@ -34,7 +34,7 @@ class Listing:
         """Return whether *xid* is that of the listing under way."""
         return self.is_under_way and xid == self._xid
 
-    def take(self, reply: bytes) -> bool | None:
+    def on_reply(self, reply: bytes) -> bool | None:
         """Take a part of the answer, a whole message; return whether this listing is the last one once more.
 
         None: there is more to come. The first listing is like none. Raises `DecodeError` where *reply* is cut

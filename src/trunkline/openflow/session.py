@@ -392,7 +392,7 @@ class Session:
         elif kind == message.ECHO_REQUEST:
             self._queue(message.message(message.ECHO_REPLY, xid, payload))
         elif kind == message.MULTIPART_REPLY and self._listing.owns(xid):
-            if self._listing.take(received) is False:
+            if self._listing.on_reply(received) is False:
                 self.read_flows()
         elif kind == message.MULTIPART_REPLY and monitor.is_update(received):
             self._handle_updates(received)
@@ -407,9 +407,9 @@ class Session:
         elif kind == message.PACKET_IN:
             self._handle_packet_in(received)
         elif kind == message.BARRIER_REPLY:
-            self._tell(self._bundles.take_barrier(xid))
+            self._tell(self._bundles.on_barrier(xid))
         elif kind == message.BUNDLE_CONTROL:
-            self._tell(self._bundles.take_reply(xid))
+            self._tell(self._bundles.on_reply(xid))
 
     def _handle_hello(self, offered: frozenset[int]) -> None:
         if message.VERSION not in offered:
@@ -467,7 +467,7 @@ class Session:
             raise DecodeError("error message is cut short; connect again")
         why = reason(*struct.unpack_from(">HH", payload))
         if self._bundles.owns(xid):
-            self._tell(self._bundles.take_error(xid, why))
+            self._tell(self._bundles.on_error(xid, why))
         elif not self._is_ready:
             self._disconnect(f"the switch refused the handshake: {why}")
         elif self._read_xid and xid == self._read_xid:

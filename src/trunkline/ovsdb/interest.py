@@ -38,7 +38,7 @@ class Clauses(Generic[K]):
         self.missing: set[K] = set()
         self.spare: set[K] = set()
 
-    def need(self, value: K, is_needed: bool) -> None:
+    def set_needed(self, value: K, is_needed: bool) -> None:
         """Take note of whether the rows with *value* are needed."""
         if is_needed:
             self.spare.discard(value)
@@ -54,7 +54,7 @@ class Clauses(Generic[K]):
         """Whether just the clauses that are needed were asked for."""
         return not self.missing and not self.spare
 
-    def settle(self) -> list[Clause]:
+    def renew(self) -> list[Clause]:
         """Return the clauses that are needed, to be asked for now; those that stay are the same objects."""
         for value in self.spare:
             del self.asked[value]
@@ -76,7 +76,8 @@ class Interest:
     A condition can only be replaced as a whole, and the server then holds every row of the table against the
     old and the new one (12 ms of its CPU for 10,000 ports). So a clause that no row is loaded for may stay
     until something else has to be asked for: a VIF whose port is loaded with its network goes and comes back
-    without a message. And such a VIF's sub-ports, which few have, can be asked for later: *has_put_off*.
+    without a message. And such a VIF's sub-ports, which few have, can be asked for later: see
+    *has_deferred_rows*.
     """
 
     def __init__(self, chassis: str) -> None:
@@ -103,19 +104,19 @@ class Interest:
 
     # -- events ------------------------------------------------------------------------------------
 
-    def take_vif(self, iface_id: str, *, is_here: bool) -> None:
+    def set_vif(self, iface_id: str, *, is_here: bool) -> None:
         """Take note of whether a VIF with *iface_id* is here."""
         if (iface_id in self._iface_ids) == is_here:
             return
         self._iface_ids ^= {iface_id}
-        self._parents.need(iface_id, is_here)
+        self._parents.set_needed(iface_id, is_here)
         for port_id in self._ids_by_carrier[iface_id]:
             self._place(port_id, self._carried[port_id], is_here=is_here)
-        self._need_name(iface_id)
+        self._update_name(iface_id)
         if not is_here:
             self._look_for_surplus(self._ids_by_carrier[iface_id] | self._ids_by_name[iface_id])
 
-    def take_port(self, port_id: UUID, port: Carried | None) -> None:
+    def set_port(self, port_id: UUID, port: Carried | None) -> None:
         """Take note of what the port is now; None: it is not loaded."""
         old = self._carried.get(port_id)
         if old == port:
@@ -129,28 +130,28 @@ class Interest:
             if port.carrier in self._parents.spare or port.name in self._names.spare:
                 self._look_for_surplus({port_id})
 
-    def take_network(self, network_id: UUID, *, is_explicit: bool, whole_physnet: str | None = None) -> None:
+    def set_network(self, network_id: UUID, *, is_explicit: bool, whole_physnet: str | None = None) -> None:
         """Take note of whether the network is loaded and explicit.
 
         *whole_physnet* is the physical network of which all networks have to be known for its sake.
         """
         if self._whole_physnet_by_id.get(network_id) != whole_physnet:
-            self._need_physnet(network_id, is_needed=False)
+            self._update_physnet(network_id, is_needed=False)
             self._whole_physnet_by_id.pop(network_id, None)
             if whole_physnet is not None:
                 self._whole_physnet_by_id[network_id] = whole_physnet
-            self._need_network(network_id)
+            self._update_network(network_id)
         if (network_id in self._explicit_ids) == is_explicit:
             return
         self._explicit_ids ^= {network_id}
-        self._need_network(network_id)
+        self._update_network(network_id)
         for port_id in self._local_ids_by_network[network_id]:
-            self._need_name(self._carried[port_id].name)
+            self._update_name(self._carried[port_id].name)
 
     # -- what to ask for ---------------------------------------------------------------------------
 
     @property
-    def has_put_off(self) -> bool:
+    def has_deferred_rows(self) -> bool:
         """Whether sub-ports of VIFs here are still to be asked for."""
         return bool(self._parents.missing)
 
@@ -166,7 +167,7 @@ class Interest:
         """
         found: dict[str, list[Clause]] = {}
         if not (self._networks.is_current and self._physnets.is_current):
-            found["Network"] = self._networks.settle() + self._physnets.settle()
+            found["Network"] = self._networks.renew() + self._physnets.renew()
         if (
             found
             or not self._members.is_current
@@ -175,9 +176,9 @@ class Interest:
             or (self._is_surplus_loaded and (self._names.spare or self._parents.spare))
         ):
             new, names = len(self._members.missing), self._names.asked.copy()
-            narrow = [self._held, *self._names.settle(), *self._parents.settle()]
+            narrow = [self._held, *self._names.renew(), *self._parents.renew()]
             # Those that are new come last.
-            members = self._members.settle()
+            members = self._members.renew()
             found["Port"] = self.first_ports = members + narrow
             if new >= MANY_NETWORKS:
                 # What only a name has loaded must not go before it comes with its network.
@@ -199,29 +200,29 @@ class Interest:
         """Let the port be among those that a VIF here carries, or no longer."""
         id_ = port.network_id
         self._local_ids_by_network.move(port_id, None if is_here else id_, id_ if is_here else None)
-        self._need_network(port.network_id)
-        self._need_name(port.name)
+        self._update_network(port.network_id)
+        self._update_name(port.name)
 
-    def _need_network(self, network_id: UUID) -> None:
+    def _update_network(self, network_id: UUID) -> None:
         is_needed = bool(self._local_ids_by_network[network_id])
-        self._networks.need(network_id, is_needed)
-        self._need_physnet(network_id, is_needed=is_needed)
+        self._networks.set_needed(network_id, is_needed)
+        self._update_physnet(network_id, is_needed=is_needed)
         is_whole_needed = is_needed and network_id in self._explicit_ids
         # A clause that was counted on, and is no longer needed before it was asked for.
         self._is_surplus_loaded |= not is_whole_needed and network_id in self._members.missing
-        self._members.need(network_id, is_whole_needed)
+        self._members.set_needed(network_id, is_whole_needed)
 
-    def _need_physnet(self, network_id: UUID, *, is_needed: bool) -> None:
+    def _update_physnet(self, network_id: UUID, *, is_needed: bool) -> None:
         """Let all networks beside this one be needed for its sake, if they ever are, or no longer."""
         index, physnet = self._local_ids_by_whole_physnet, self._whole_physnet_by_id.get(network_id)
         if physnet is not None:
             index.move(network_id, None if is_needed else physnet, physnet if is_needed else None)
-            self._physnets.need(physnet, physnet in index)
+            self._physnets.set_needed(physnet, physnet in index)
 
-    def _need_name(self, name: str) -> None:
+    def _update_name(self, name: str) -> None:
         loaded = (self._carried[port_id] for port_id in self._ids_by_name[name])
         is_covered = any(p.carrier in self._iface_ids and self._is_loaded_by_network(p) for p in loaded)
-        self._names.need(name, name in self._iface_ids and not is_covered)
+        self._names.set_needed(name, name in self._iface_ids and not is_covered)
 
     def _is_loaded_by_network(self, port: Carried) -> bool:
         return port.network_id in self._explicit_ids and bool(self._local_ids_by_network[port.network_id])

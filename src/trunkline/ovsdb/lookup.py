@@ -47,7 +47,7 @@ class Name:
     def address(self) -> str | None:
         """Return an address to connect to, None where none is known yet."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._look, name=f"lookup {self._host}", daemon=True)
+            self._thread = threading.Thread(target=self._find, name=f"lookup {self._host}", daemon=True)
             self._thread.start()
         self._thread.join(PATIENCE_S)
         addresses = self._addresses
@@ -56,7 +56,7 @@ class Name:
         self._uses += 1
         return addresses[(self._uses - 1) % len(addresses)]
 
-    def _look(self) -> None:
+    def _find(self) -> None:
         """Look the name up; runs in a thread of its own, and assigns whole values only."""
         try:
             found = self._resolve(self._host)

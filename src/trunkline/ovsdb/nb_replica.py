@@ -27,7 +27,7 @@ _OPTIONAL = {
 }
 """Columns that a server of schema 1.0.0 does not have; they are as if they were empty there."""
 
-PUT_OFF_MS = 200
+DEFER_MS = 200
 """How long the sub-ports of a new VIF may wait to be asked for. Its own port is up by then, and what further
 VIFs need is asked for with them: the server looks at every port each time."""
 
@@ -100,7 +100,7 @@ class NorthboundReplica(Replica):
         self.whole_physnets: frozenset[str] = frozenset()
         """The physical networks of which all networks are known, for the sake of one that carries any tag."""
         self._are_ports_split = False
-        self._patience_end_ms: int | None = None
+        self._deferred_until_ms: int | None = None
         self._wake_ms: int | None = None
         self.restrict("Chassis", [["name", "==", chassis]])
         self.restrict("Network", [False])
@@ -153,7 +153,7 @@ class NorthboundReplica(Replica):
         self._is_registered = self._is_registered or self._chassis_row() is not None
         return self._is_registered
 
-    def be(self, host: str) -> None:
+    def change_host(self, host: str) -> None:
         """Be *host* from now on, and still what this host was before."""
         self.former_hosts.add(self.host)
         self.host = host
@@ -186,9 +186,9 @@ class NorthboundReplica(Replica):
                 return row
         return None
 
-    def need(self, iface_id: str, *, is_here: bool) -> None:
-        """Say whether a VIF with *iface_id* is here; `narrow` then asks for what follows."""
-        self._interest.take_vif(iface_id, is_here=is_here)
+    def set_vif(self, iface_id: str, *, is_here: bool) -> None:
+        """Say whether a VIF with *iface_id* is here; `request_rows` then asks for what follows."""
+        self._interest.set_vif(iface_id, is_here=is_here)
 
     def changes(self, touched: Touched) -> Changes:
         """Return what the *touched* rows are now, as values; a row that makes no sense counts as gone."""
@@ -198,12 +198,12 @@ class NorthboundReplica(Replica):
             row = self.rows("Network").get(network_id)
             is_explicit = row is not None and one(row, NetworkRow.remote_ports) != "learned"
             whole = network.physnet if network is not None and network.is_open else None
-            self._interest.take_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
+            self._interest.set_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in touched["Port"]:
             changes.ports[port_id] = port = self._value(port_id, "Port", "port", port_of)
             # A port that makes no sense counts as gone for all but what is asked for.
             port_row = self.rows("Port").get(port_id) if port is None else None
-            self._interest.take_port(port_id, _carried(port_row) if port is None else _carried_by(port))
+            self._interest.set_port(port_id, _carried(port_row) if port is None else _carried_by(port))
         return changes
 
     def _value(self, row_id: UUID, table: str, noun: str, convert: Any) -> Any:
@@ -222,21 +222,21 @@ class NorthboundReplica(Replica):
             return None
 
     @property
-    def has_put_off(self) -> bool:
-        """Whether `narrow` has left out sub-ports of VIFs here."""
-        return self._interest.has_put_off
+    def has_deferred_rows(self) -> bool:
+        """Whether `request_rows` has left out sub-ports of VIFs here."""
+        return self._interest.has_deferred_rows
 
-    def narrow(self) -> bool:
+    def request_rows(self) -> bool:
         """Ask for the rows that the VIFs here need, and no longer for others; return whether that is new.
 
-        Sub-ports alone, of VIFs whose own ports are there, are put off for `PUT_OFF_MS`, unless a request
+        Sub-ports alone, of VIFs whose own ports are there, are put off for `DEFER_MS`, unless a request
         waits for its answer.
         """
         now_ms = ovs.timeval.msec()
-        end_ms = now_ms + PUT_OFF_MS if self._patience_end_ms is None else self._patience_end_ms
+        end_ms = now_ms + DEFER_MS if self._deferred_until_ms is None else self._deferred_until_ms
         is_patient = now_ms < end_ms and self.nb_cfg == self.reported_nb_cfg
         conditions = self._interest.conditions(is_patient=is_patient)
-        self._patience_end_ms = self._wake_ms = end_ms if self.has_put_off else None
+        self._deferred_until_ms = self._wake_ms = end_ms if self.has_deferred_rows else None
         self.whole_physnets &= self._interest.whole_physnets
         first = {"Port": self._interest.first_ports} if "Port" in conditions else {}
         self._are_ports_split = first.get("Port") != conditions.get("Port")
@@ -262,7 +262,7 @@ class NorthboundReplica(Replica):
             poller.timer_wait_until(self._wake_ms)
 
     @property
-    def are_networks_there(self) -> bool:
+    def are_networks_loaded(self) -> bool:
         """Whether no rows are still to come but ports of networks that are there."""
         return self.are_conditions_met or (self.is_connected and self._are_ports_split)
 
@@ -379,7 +379,7 @@ class NorthboundReplica(Replica):
         row = self.rows("Port").get(port_id)
         return None if row is None else Binding(one(row, PortRow.chassis), bool(one(row, PortRow.up)))
 
-    def rename(self, chassis: str) -> None:
+    def report_as(self, chassis: str) -> None:
         """Have the row of *chassis*, in place of the present one's, be the one to report in, and withdraw."""
         self.chassis = chassis
         self.restrict("Chassis", [["name", "==", chassis]])

@@ -70,7 +70,7 @@ class SwitchReplica(Replica):
         self._instance = str(uuid4())
         self._awaited_cfg = 0
         self._seen: tuple[UUID, int] | None = None
-        self._is_called = False
+        self._has_bumped = False
         self.is_replaced = False
         """Whether the database was replaced by another, for which ovs-vswitchd has yet to answer.
 
@@ -84,7 +84,7 @@ class SwitchReplica(Replica):
         self._port_id_by_interface: dict[UUID, UUID] = {}
         self._interfaces_by_port: dict[UUID, frozenset[UUID]] = {}
         self._iface_id_by_interface: dict[UUID, str] = {}
-        self._sized_interfaces: set[UUID] = set()
+        self._mtu_interfaces: set[UUID] = set()
         self._interfaces_by_iface_id: Index[str, UUID] = Index()
         self._used_by_iface_id: dict[str, UUID] = {}
 
@@ -147,14 +147,14 @@ class SwitchReplica(Replica):
         database itself asks for: it may have been replaced by an older one.
         """
         root = self.root
-        if root is None or self.is_writing or self.is_to_be_called:
+        if root is None or self.is_writing or self.must_bump_next_cfg:
             return False
         return bool(one(root, RootRow.cur_cfg) >= min(self._awaited_cfg, one(root, RootRow.next_cfg)))
 
     @property
-    def is_to_be_called(self) -> bool:
+    def must_bump_next_cfg(self) -> bool:
         """Whether the database was replaced, and nothing was written since that ovs-vswitchd answers for."""
-        return self.is_replaced and not self._is_called
+        return self.is_replaced and not self._has_bumped
 
     def commit(self, transaction: Any) -> None:
         """Send *transaction*, and let `is_realized` tell when ovs-vswitchd has acted upon it."""
@@ -169,11 +169,11 @@ class SwitchReplica(Replica):
         if outcome is Outcome.DONE and transaction.commit() == transaction.SUCCESS:
             number = transaction.get_increment_new_value()
             if number:
-                self._awaited_cfg, self._is_called = number, True
+                self._awaited_cfg, self._has_bumped = number, True
         self.is_replaced = self.is_replaced and not self.is_realized
         return outcome
 
-    def call(self) -> None:
+    def bump_next_cfg(self) -> None:
         """Have the next `commit` count, whatever else it changes, so that ovs-vswitchd answers for it."""
         root = self.require_root()
         root.next_cfg = one(root, RootRow.next_cfg) + 1
@@ -185,7 +185,7 @@ class SwitchReplica(Replica):
             return
         now = (root.uuid, one(root, RootRow.next_cfg))
         if self._seen is not None and (now[0] != self._seen[0] or now[1] < self._seen[1]):
-            self.is_replaced, self._is_called = True, False
+            self.is_replaced, self._has_bumped = True, False
         self._seen = now
         self.is_replaced = self.is_replaced and not self.is_realized
 
@@ -227,9 +227,9 @@ class SwitchReplica(Replica):
         row = self.row("Interface", name)
         return row is not None and row.uuid in self._iface_id_by_interface and ofport_of(row) == ofport
 
-    def is_sized(self, iface_id: str) -> bool:
+    def has_mtu_request(self, iface_id: str) -> bool:
         """Return whether an interface of the watched bridge with *iface_id* has a request of ours."""
-        return not self._sized_interfaces.isdisjoint(self._interfaces_by_iface_id[iface_id])
+        return not self._mtu_interfaces.isdisjoint(self._interfaces_by_iface_id[iface_id])
 
     # -- VIFs --------------------------------------------------------------------------------------
 
@@ -313,8 +313,8 @@ class SwitchReplica(Replica):
             # Empty is as good as absent: no port has that name, and the northbound refuses to look for one.
             external_ids = pairs(row, InterfaceRow.external_ids)
             new = external_ids.get("iface-id") or None
-        is_sized = new is not None and MTU_MARK in external_ids
-        (self._sized_interfaces.add if is_sized else self._sized_interfaces.discard)(interface_id)
+        has_mtu_request = new is not None and MTU_MARK in external_ids
+        (self._mtu_interfaces.add if has_mtu_request else self._mtu_interfaces.discard)(interface_id)
         old = self._iface_id_by_interface.pop(interface_id, None)
         if new is not None:
             self._iface_id_by_interface[interface_id] = new
@@ -353,7 +353,7 @@ class SwitchReplica(Replica):
             self._used_by_iface_id[iface_id] = ranked[0]
         return tuple(vif_by_id[interface_id] for interface_id in ranked)
 
-    def use(self, iface_id: str, ofport: int) -> SwitchChanges:
+    def use_vif(self, iface_id: str, ofport: int) -> SwitchChanges:
         """Let the VIF with *iface_id* at *ofport* be the one that is used; return what that changes."""
         for row in self.vif_rows(iface_id):
             if ofport_of(row) == ofport:

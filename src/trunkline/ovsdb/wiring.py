@@ -111,7 +111,7 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
         and not any(True for _ in _unfit(switch, wiring))
         and not any(True for _ in mtu_request.pending(switch, wiring.mtu_by_iface_id))
         and is_limited(switch)
-        and not switch.is_to_be_called
+        and not switch.must_bump_next_cfg
         and not any(True for _ in _releasable(switch, wiring))
         and wiring.nb_identity in (None, switch.external_ids.get(NB_IDENTITY))
     )
@@ -220,9 +220,9 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     if wiring.nb_identity not in (None, switch.external_ids.get(NB_IDENTITY)):
         others.append(f"obey the northbound {wiring.nb_identity}")
         switch.require_root().setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
-    if switch.is_to_be_called:
+    if switch.must_bump_next_cfg:
         others.append("have the switch answer for a database that was replaced")
-        switch.call()
+        switch.bump_next_cfg()
     switch.commit(transaction)
     return Written(deeds, others, has_removed=bool(strays))
 

@@ -1,6 +1,6 @@
-"""Leaving: integration bridges of before lose our flows, and become what they were before.
+"""Former integration bridges: our flows are deleted there, and the bridges become what they were before.
 
-Nobody keeps flows right on a bridge that is not looked at: its ofports will be those of other VIFs one day.
+Flows must not stay on a bridge that no agent looks after: its ofports will belong to other VIFs one day.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from trunkline.agent.forwarding import Forwarding
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.runtime.log import Log
 
-log = Log("leaving")
+log = Log("former_bridge")
 
 
-class Leaving:
+class FormerBridges:
     """The bridges of *switch* that are marked as used and are not the integration bridge.
 
     That follows from the database alone, so that an agent goes on where another one ended.

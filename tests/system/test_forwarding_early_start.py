@@ -107,7 +107,7 @@ def test_flows_are_read_anew_amid_a_large_change_and_none_of_it_is_lost(
 ) -> None:
     forwarding.update(many(), 1)
     forwarding.update({remote(1): None}, 2)
-    forwarding.reread()
+    forwarding.read_flows()
     turn_until(forwarding, lambda: forwarding.is_connected, FlowsRead)
     forwarding.send()
     turn_until(forwarding, applied(forwarding))

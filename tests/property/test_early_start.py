@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.agent import draft as drafts
-from trunkline.agent.draft import Draft
+from trunkline.agent import early_start as early_starts
+from trunkline.agent.early_start import EarlyStart
 from trunkline.core import plan as planning
 from trunkline.core.plan import Plan
 
@@ -43,28 +43,28 @@ class Switch:
 
 
 @given(FLOWS, FLOWS, STEPS)
-def test_a_draft_that_is_completed_is_the_whole_change_and_takes_hold_at_once(
+def test_an_early_start_that_is_completed_is_the_whole_change_and_takes_hold_at_once(
     installed: dict[bytes, bytes], desired: dict[bytes, bytes], steps: list[tuple[dict[bytes, bytes], bool]]
 ) -> None:
     switch, touched = Switch(installed), installed.keys() | desired.keys()
-    draft = Draft(switch, desired)
+    early_start = EarlyStart(switch, desired)
     for changes, is_early in steps:
         for key, body in changes.items():
             if body is None:
                 desired.pop(key, None)
             else:
                 desired[key] = body
-        touched |= changes.keys() - draft.add(changes, installed) if is_early else changes.keys()
+        touched |= changes.keys() - early_start.add(changes, installed) if is_early else changes.keys()
         assert all(not (plan.deletes or plan.modifies) for plan in switch.sent), "only adds go out early"
         assert all(plan.adds.keys().isdisjoint(installed) for plan in switch.sent), "and only new ones"
     assert switch.installed == installed
-    if draft.is_open:
-        _, whole = draft.complete(planning.plan(desired, installed, touched), touched)
+    if early_start.is_open:
+        _, whole = early_start.complete(planning.plan(desired, installed, touched), touched)
         assert switch.installed == desired
         planning.advance(installed, whole)
         assert installed == desired
-        assert not draft.is_open
-        assert not draft.keys
+        assert not early_start.is_open
+        assert not early_start.keys
 
 
 @given(FLOWS, FLOWS)
@@ -72,27 +72,27 @@ def test_a_plan_with_many_new_flows_goes_out_in_portions_of_one_bundle(
     installed: dict[bytes, bytes], desired: dict[bytes, bytes]
 ) -> None:
     switch, touched = Switch(installed), installed.keys() | desired.keys()
-    draft, new = Draft(switch, desired), desired.keys() - installed.keys()
+    early_start, new = EarlyStart(switch, desired), desired.keys() - installed.keys()
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(drafts, "MOST_FLOWS", 2)
-        monkeypatch.setattr(drafts, "PORTION", 1)
-        assert draft.divide(planning.plan(desired, installed, touched), installed) == (len(new) > 2)
-        while draft.has_more:
-            touched -= draft.add(draft.next_portion(), installed)
+        monkeypatch.setattr(early_starts, "MOST_FLOWS", 2)
+        monkeypatch.setattr(early_starts, "PORTION", 1)
+        assert early_start.divide(planning.plan(desired, installed, touched), installed) == (len(new) > 2)
+        while early_start.has_more:
+            touched -= early_start.add(early_start.next_portion(), installed)
         assert {key for plan in switch.sent for key in plan.adds} == (new if len(new) > 2 else set())
         assert all(len(plan) == 1 for plan in switch.sent)
-    if draft.is_open:
-        draft.complete(planning.plan(desired, installed, touched), touched)
+    if early_start.is_open:
+        early_start.complete(planning.plan(desired, installed, touched), touched)
         assert switch.installed == desired
         assert switch.opened == 1
 
 
 @given(FLOWS)
-def test_a_draft_that_is_forgotten_begins_anew(desired: dict[bytes, bytes]) -> None:
+def test_an_early_start_that_is_forgotten_begins_anew(desired: dict[bytes, bytes]) -> None:
     switch = Switch({})
-    draft = Draft(switch, desired)
-    draft.add(desired, {})
-    draft.forget()
-    assert not draft.is_open
-    assert not draft.keys
-    assert not draft.has_more
+    early_start = EarlyStart(switch, desired)
+    early_start.add(desired, {})
+    early_start.forget()
+    assert not early_start.is_open
+    assert not early_start.keys
+    assert not early_start.has_more

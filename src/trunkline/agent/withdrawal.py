@@ -1,4 +1,4 @@
-"""A departure: a chassis that gets another name takes the old one out of the northbound first."""
+"""A withdrawal: a chassis that gets another name takes the old one out of the northbound first."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Outcome
 from trunkline.runtime.log import Log
 
-log = Log("departure")
+log = Log("withdrawal")
 
 
-class Departure:
+class Withdrawal:
     """The last write of the chassis that *nb* reports for: its row goes, and its ports are nobody's.
 
     Until then nobody else can hold them, not even the same host by another name. The flows stay, so that the
@@ -44,7 +44,7 @@ class Departure:
                 log.info("withdrawn", chassis=self.nb.chassis, outcome=outcome.value)
                 if self._successor in (None, successor):
                     return True
-                self.nb.rename(str(self._successor))
+                self.nb.report_as(str(self._successor))
         if not self._is_asked and not self.nb.is_writing and self.nb.are_conditions_met:
             self._successor = successor if self._may_succeed else None
             self.nb.withdraw(list(self.nb.rows("Port")), self._successor)

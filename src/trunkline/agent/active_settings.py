@@ -10,7 +10,7 @@ from trunkline.runtime.log import Log
 log = Log("agent")
 
 
-class InForce:
+class ActiveSettings:
     """The settings of *switch* in force, None before they are read; *fault* is why later ones are not."""
 
     def __init__(self, switch: SwitchReplica) -> None:

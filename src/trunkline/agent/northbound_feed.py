@@ -1,4 +1,4 @@
-"""Following: the northbound that the settings name, and the changes that it brings."""
+"""The northbound feed: the changes that come from the northbound that the settings name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 import ovs.poller
 
 from trunkline.agent.allegiance import Allegiance
-from trunkline.agent.departure import Departure
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.settings import Settings
 from trunkline.agent.tenure import Tenure
+from trunkline.agent.withdrawal import Withdrawal
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Vif
 from trunkline.ovsdb import tls
@@ -23,12 +23,13 @@ PART_ROWS = 250
 """How many rows are read before their flows are computed, where more are to be read: some 15 ms."""
 
 
-class Following:
-    """The northbound that this chassis follows; *nb* is None before the settings name one.
+class NorthboundFeed:
+    """The changes of the northbound that this chassis follows; *nb* is None before the settings name one.
 
-    One that is not obeyed (`Allegiance`) changes nothing: what is known stays. Nor does one where another
-    host has the name of this one (`Tenure`). A chassis that gets another name is withdrawn first
-    (`Departure`). *is_complete* says whether the last `read` were all that the VIFs here need.
+    A northbound that is not obeyed (`Allegiance`) brings no changes: what is known stays. Nor does one in
+    which another host has the name of this one (`Tenure`). If the chassis gets another name, the old one is
+    withdrawn first (`Withdrawal`). *is_complete* says whether the last `read` returned the last of all that
+    the VIFs here need.
     """
 
     def __init__(self, switch: SwitchReplica, plumbing: Plumbing) -> None:
@@ -37,7 +38,7 @@ class Following:
         self._switch, self._plumbing = switch, plumbing
         self._allegiance = Allegiance()
         self._tenure = Tenure()
-        self._departure: Departure | None = None
+        self._withdrawal: Withdrawal | None = None
         self._former: NorthboundReplica | None = None
         self._nb_cfg: int | None = None
         self._is_new = False
@@ -54,12 +55,12 @@ class Following:
         if is_renamed:
             self._allegiance.forget()
         is_accepted = is_renamed and self.is_disobeyed
-        if old is None or _place(old) != _place(new) or is_accepted:
+        if old is None or _connection(old) != _connection(new) or is_accepted:
             self._connect(new, inventory)
 
     def _connect(self, new: Settings, inventory: Inventory) -> None:
         """Read that northbound from now on; what is known stays until it is read."""
-        if self.nb is not None and self.nb.chassis != new.chassis and self._leaves(self.nb):
+        if self.nb is not None and self.nb.chassis != new.chassis and self._begin_withdrawal(self.nb):
             return
         if self.nb is not None:
             self.nb.close()
@@ -67,35 +68,35 @@ class Following:
             tls.use(new.nb_tls)
         self.nb = NorthboundReplica(new.nb_remotes, new.chassis, self._switch.instance, self._hosts)
         self._tenure = Tenure()
-        self.need(inventory.vifs)
-        self.nb.narrow()
+        self.set_vifs(inventory.vifs)
+        self.nb.request_rows()
         self._allegiance.forget()
         self._is_new = self._is_unread = True
-        self._drop()
+        self._forget_parts()
 
-    def _leaves(self, nb: NorthboundReplica) -> bool:
+    def _begin_withdrawal(self, nb: NorthboundReplica) -> bool:
         """Return whether the name that *nb* goes by is being taken out of the northbound, which goes first.
 
         Where the name was changed once more before *nb* was connected, the row that it was to find there is
         taken out over the connection that made it.
         """
-        if self._departure is None and not nb.is_connected and self._former is not None:
+        if self._withdrawal is None and not nb.is_connected and self._former is not None:
             former, self._former = self._former, None
             if not former.is_connected:
                 former.close()
                 return False
-            former.rename(nb.chassis)
+            former.report_as(nb.chassis)
             nb.close()
             self.nb = nb = former
         if nb.is_connected:
-            self._departure = self._departure or Departure(nb)
+            self._withdrawal = self._withdrawal or Withdrawal(nb)
         return nb.is_connected
 
-    def need(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
+    def set_vifs(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
         """Say which VIFs are here now, by iface-id, or are not (none): `read` brings what they need."""
         if self.nb is not None:
             for iface_id, here in vifs.items():
-                self.nb.need(iface_id, is_here=bool(here))
+                self.nb.set_vif(iface_id, is_here=bool(here))
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `read` has something to bring."""
@@ -122,15 +123,15 @@ class Following:
         comes meanwhile waits for the next, which begins if it *may_begin*.
         """
         self.is_complete = self._is_obeyed = False
-        if self._departure is not None:
-            self._depart(self._departure, settings, inventory)
+        if self._withdrawal is not None:
+            self._run_withdrawal(self._withdrawal, settings, inventory)
             return Changes()
         nb = self.nb
         if nb is None:
             return Changes()
         touched = nb.run()
         self._run_former(nb)
-        self._be_this_host(nb)
+        self._follow_host(nb)
         if nb.nb_cfg != self._nb_cfg:
             # The answer covers what was written to the switch's database before the request, too.
             self._nb_cfg = nb.nb_cfg
@@ -139,7 +140,7 @@ class Following:
         self._is_obeyed = nb.misfit is None and self._obeys(nb, settings) and is_ours
         if not self._is_obeyed:
             self._has_missed |= bool(touched) or self.has_more
-            self._drop()
+            self._forget_parts()
             return Changes()
         if self._has_missed:
             touched = nb.everything
@@ -151,7 +152,7 @@ class Following:
         changes = nb.changes(self._parts.popleft()) if self._parts else Changes()
         if self.has_more:
             return changes
-        self.is_complete = nb.is_synced and nb.are_conditions_met and not nb.narrow()
+        self.is_complete = nb.is_synced and nb.are_conditions_met and not nb.request_rows()
         if nb.whole_physnets != inventory.whole_physnets:
             changes.whole_physnets = nb.whole_physnets
         if self.is_complete and self._is_new:
@@ -162,7 +163,7 @@ class Following:
         return changes
 
     @property
-    def is_amid(self) -> bool:
+    def is_mid_round(self) -> bool:
         """Whether some of a round of changes is taken, and some is not."""
         return bool(self._parts)
 
@@ -171,22 +172,22 @@ class Following:
         """Whether `read` has more to bring that is there already."""
         return bool(self._parts or self._waiting)
 
-    def _drop(self) -> None:
+    def _forget_parts(self) -> None:
         self._parts.clear()
         self._waiting = Touched()
 
-    def _be_this_host(self, nb: NorthboundReplica) -> None:
+    def _follow_host(self, nb: NorthboundReplica) -> None:
         """Keep to the row of this chassis where the server of the switch's database was started anew."""
         if self._switch.instance != nb.host:
             self._hosts.add(nb.host)
-            nb.be(self._switch.instance)
+            nb.change_host(self._switch.instance)
 
-    def _depart(self, departure: Departure, settings: Settings, inventory: Inventory) -> None:
+    def _run_withdrawal(self, withdrawal: Withdrawal, settings: Settings, inventory: Inventory) -> None:
         """Go by the new name once the old one is out of the northbound."""
-        if departure.run(settings.chassis):
-            self._departure, self.nb = None, None
+        if withdrawal.run(settings.chassis):
+            self._withdrawal, self.nb = None, None
             self._connect(settings, inventory)
-            self._former = departure.nb
+            self._former = withdrawal.nb
 
     def _run_former(self, nb: NorthboundReplica) -> None:
         """Keep the connection that made the row of *nb* until that is connected itself."""
@@ -204,13 +205,13 @@ class Following:
             # Which one comes next shows when it is there; the one that was is not to be met again for that.
             return False
         if self._allegiance.is_first(nb.identity, settings.nb_identity):
-            self._plumbing.remember(nb.identity)
+            self._plumbing.set_nb_identity(nb.identity)
         return self._allegiance.obeys(nb.identity, settings.nb_identity)
 
     @property
-    def are_networks_there(self) -> bool:
+    def are_networks_loaded(self) -> bool:
         """Whether no rows are still to come but ports of networks that are there."""
-        return self._is_obeyed and self.nb is not None and self.nb.are_networks_there
+        return self._is_obeyed and self.nb is not None and self.nb.are_networks_loaded
 
     def rows(self, inventory: Inventory) -> Iterator[Changes]:
         """Yield all networks and ports that are in force, in parts of `PART_ROWS`.
@@ -225,7 +226,7 @@ class Following:
             yield Changes(networks=dict(inventory.networks), ports=dict(inventory.ports))
 
     @property
-    def may_take_hold(self) -> bool:
+    def may_send_flows(self) -> bool:
         """Whether flows may follow from what was read: not before the northbound has this chassis' row.
 
         What is committed later is then known to concern it: see `trunkline.northbound.sync`.
@@ -240,12 +241,12 @@ class Following:
         return self._allegiance.fault is not None or (self.nb is not None and self.nb.misfit is not None)
 
     @property
-    def reported(self) -> NorthboundReplica | None:
+    def report_target(self) -> NorthboundReplica | None:
         """The northbound that reports go to, None where there is none, or one that is being left.
 
         Nor is there one where another host reports by the name of this one.
         """
-        return self.nb if self._departure is None and self._tenure.is_held else None
+        return self.nb if self._withdrawal is None and self._tenure.is_held else None
 
     @property
     def faults(self) -> dict[str, str]:
@@ -272,6 +273,6 @@ class Following:
         return own | (self.nb.row_faults if self.nb is not None else {})
 
 
-def _place(settings: Settings) -> tuple[object, ...]:
+def _connection(settings: Settings) -> tuple[object, ...]:
     """Return what a connection to the northbound is made from; where it changes, another is made."""
     return settings.nb_remotes, settings.nb_tls, settings.chassis

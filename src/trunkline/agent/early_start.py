@@ -1,4 +1,4 @@
-"""A draft: the first flows of a large change, sent while the others are computed (docs/adr/0013)."""
+"""An early start: the first flows of a large change, sent while the others are computed (docs/adr/0013)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PORTION = 5000
 
 
 class Bundles(Protocol):
-    """What a draft needs of the session: a bundle that stays open between two turns."""
+    """What an early start needs of the session: a bundle that stays open between two turns."""
 
     def open_bundle(self) -> int:
         """Open a bundle; return its id."""
@@ -26,7 +26,7 @@ class Bundles(Protocol):
         """Commit the bundle: all that it carries takes hold at once."""
 
 
-class Draft:
+class EarlyStart:
     """The bundle of a large change, open until the plan is whole.
 
     Only adds go out early, and only at keys at which nothing is installed: nothing that later rows change can
@@ -87,18 +87,18 @@ class Draft:
         *touched* are the keys at which anything may have changed since its flow was sent.
         """
         assert self._bundle_id is not None
-        bundle_id, drafted, desired = self._bundle_id, self._adds, self._desired
+        bundle_id, sent, desired = self._bundle_id, self._adds, self._desired
         adds = {
             key: desired[key]
             for key in touched
-            if key in desired and (key in plan.adds or key in drafted) and drafted.get(key) != desired[key]
+            if key in desired and (key in plan.adds or key in sent) and sent.get(key) != desired[key]
         }
-        stale = {key: drafted.pop(key) for key in touched if key in drafted and key not in desired}
+        stale = {key: sent.pop(key) for key in touched if key in sent and key not in desired}
         rest = Plan(adds, plan.modifies, plan.deletes | stale)
         self._bundles.add_to_bundle(bundle_id, rest)
         self._bundles.close_bundle(bundle_id)
         self.forget()
-        return bundle_id, Plan(drafted | adds, plan.modifies, rest.deletes)
+        return bundle_id, Plan(sent | adds, plan.modifies, rest.deletes)
 
     def forget(self) -> None:
         """Begin anew: the bundle is committed, or its connection is gone."""
