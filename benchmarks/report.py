@@ -45,7 +45,7 @@ def table(results: Results) -> str:
                 series.note,
             ]
         )
-    headers = ["case", "work", "who", "median", "p99", "spread", "n", "× ours", "note"]
+    headers = ["case", "work", "contender", "median", "p99", "spread", "n", "× ours", "note"]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
