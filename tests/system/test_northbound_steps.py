@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from trunkline.core.error import InvalidValueError, Place
 from trunkline.northbound import transaction
 from trunkline.northbound.client import (
     Change,
+    ChangedError,
     Create,
     Delete,
     Merged,
@@ -114,6 +116,73 @@ def test_a_change_of_what_its_author_has_not_seen_is_refused(northbound: Northbo
         northbound.write([Change("Network", "web", {"mtu": 1300}, given=seen)])
     assert caught.value.place == Place("Network", "web", "mtu")
     assert northbound.network("web")["mtu"] == 1400
+
+
+def test_what_its_author_has_seen_may_be_the_network_of_a_port(northbound: Northbound) -> None:
+    northbound.write([Change("Port", "port1", {"network": "db"}, given={"network": "web"})])
+    with pytest.raises(ChangedError, match="port 'port1' has changed meanwhile: it is in another network"):
+        northbound.write([Change("Port", "port1", {"network": "db"}, given={"network": "web"})])
+    with pytest.raises(ChangedError, match="it is in another network"):
+        northbound.write([Delete("Port", "port1", given={"network": "gone"})])
+    northbound.write([Delete("Port", "port1", given={"network": "db", "addresses": ["192.0.2.1"]})])
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_a_row_that_changes_before_it_is_deleted_is_kept(
+    nb: Served, northbound: Northbound, number: int
+) -> None:
+    with Outrun.connect(nb.remote) as outrun:
+        assert isinstance(outrun, Outrun)
+        outrun.writes = [update("Port", ("name", "==", "port1"), row={"enabled": False})]
+        with pytest.raises(ChangedError, match="port 'port1' has changed meanwhile: its `enabled` is False"):
+            outrun.write(Delete("Port", f"port{n}", given={"enabled": None}) for n in range(1, number + 1))
+    assert len(northbound.ports()) == 8
+
+
+def test_options_that_take_the_place_of_others_leave_what_follows_from_columns(
+    northbound: Northbound,
+) -> None:
+    northbound.transact([insert("Chassis", {"name": name}) for name in ("c1", "c2")])
+
+    def options(columns: dict[str, Any]) -> Any:
+        northbound.write([Change("Port", "port1", columns)])
+        return northbound.port("port1")["options"]
+
+    assert options({"options": {"announce": "false"}, "requested_chassis": "c1,c2"}) == {
+        "announce": "false",
+        "first-chassis": "c1",
+    }
+    assert options({"options": {}}) == {"first-chassis": "c1"}
+    assert options({"options": {"announce": "true"}, "requested_chassis": "c2"}) == {"announce": "true"}
+
+
+def test_a_rehearsal_raises_what_a_write_would_and_changes_nothing(northbound: Northbound) -> None:
+    before = northbound.ports(), northbound.read(select("NB_Global"))
+    northbound.rehearse(
+        [Create(a_port(30)), Delete("Port", "port1"), Change("Network", "web", {"mtu": 1400})]
+    )
+    for step in (
+        Create(a_port(30, requested_chassis="c9")),
+        Create(a_port(30, addresses=("192.0.2.1",))),
+        Change("Network", "web", {"mtu": 1400}, given={"mtu": 1300}),
+        Delete("Port", "port99"),
+    ):
+        with pytest.raises((RefusedError, NotFoundError)):
+            northbound.rehearse([step])
+    assert (northbound.ports(), northbound.read(select("NB_Global"))) == before
+
+
+def test_a_commit_is_made_inside_of_what_is_given_around_it(northbound: Northbound) -> None:
+    said: list[bool] = []
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        said.append(any(row["name"] == "port30" for row in northbound.ports()))
+        yield
+        said.append(any(row["name"] == "port30" for row in northbound.ports()))
+
+    northbound.write([Create(a_port(30))], around=around)
+    assert said == [False, True]
 
 
 class Outrun(Northbound):

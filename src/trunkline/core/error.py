@@ -13,6 +13,7 @@ TrunklineError              refused or failed: exit code 1
 ├── UnreachableError        no database server answers, or it stopped answering
 ├── RequestError            a database server answered a request with an error
 ├── RefusedError            something in the northbound is in the way
+│   └── ChangedError        a row is no longer as the author of a change has seen it
 ├── NotFoundError           there is no such row
 ├── TransactionError        the northbound refused in words that have no sentence of ours
 ├── RowError                a row of the northbound makes no sense; it becomes a fault

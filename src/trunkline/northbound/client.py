@@ -17,6 +17,7 @@ Errors, all of them `TrunklineError`:
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from trunkline.core.error import InvalidValueError
 from trunkline.northbound import member, transaction
 from trunkline.northbound.draft import Draft
 from trunkline.northbound.operation import decoded_rows, select
-from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError, no_such
+from trunkline.northbound.refusal import ChangedError, NotFoundError, RefusedError, TransactionError, no_such
 from trunkline.northbound.rpc import UnreachableError, sensible
 from trunkline.northbound.schema import DATABASE
 from trunkline.northbound.spec import NetworkSpec, PortSpec
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Operation, Row
     from trunkline.northbound.rpc import Rpc, Tls
     from trunkline.northbound.step import Step
+    from trunkline.northbound.transaction import Around
 
 __all__ = [
     "DEFAULT_REMOTE",
     "Change",
+    "ChangedError",
     "Create",
     "Delete",
     "InvalidValueError",
@@ -59,6 +62,8 @@ DEFAULT_REMOTE = "unix:/run/trunkline/nb.sock"
 """Where an operator's program looks when nobody says otherwise."""
 
 _REQUEST_TIMEOUT_S = 60.0
+_OPERATION_TIMEOUT_S = 0.001
+"""How long each operation may take besides: on a busy machine that is ten times what it takes."""
 
 
 class Northbound:
@@ -112,8 +117,9 @@ class Northbound:
             UnreachableError: it did not answer; *operations* may be done or not.
         """
         rpc = self.rpc
+        timeout_s = _REQUEST_TIMEOUT_S + len(operations) * _OPERATION_TIMEOUT_S
         try:
-            results = member.transact(rpc, DATABASE, operations, _REQUEST_TIMEOUT_S)
+            results = member.transact(rpc, DATABASE, operations, timeout_s)
         except UnreachableError:
             self.close()
             raise
@@ -184,12 +190,13 @@ class Northbound:
 
     # --- what there shall be ---
 
-    def write(self, steps: Iterable[Step]) -> None:
+    def write(self, steps: Iterable[Step], *, around: Around = nullcontext) -> None:
         """Do *steps* in one transaction: all of them or none. 10,000 at a time are fine.
 
         What they rest on is read before; if that has changed by the time of the transaction, it is read
         again. A row has one step. Unique keys come from counters in `NB_Global` that the same transaction
-        moves on, so that writers who meet never share a key.
+        moves on, so that writers who meet never share a key. Each attempt to commit is made inside of
+        *around()*: once that is left without an error, *steps* are done.
 
         Raises:
             InvalidValueError, AddressError: a row would be wrong by itself, or two cannot both be.
@@ -197,7 +204,15 @@ class Northbound:
             UnreachableError: the northbound was lost; *steps* may be done or not.
         """
         draft = Draft(steps)
-        transaction.write(self, lambda: draft.parts(self.read))
+        transaction.write(self, lambda: draft.parts(self.read), around=around)
+
+    def rehearse(self, steps: Iterable[Step]) -> None:
+        """Change nothing, and raise what `write` of *steps* would now.
+
+        But for what the database looks at last: its indexes, and whether a network still has ports.
+        """
+        draft = Draft(steps)
+        transaction.write(self, lambda: draft.parts(self.read), is_rehearsal=True)
 
     def create(self, networks: Iterable[NetworkSpec] = (), ports: Iterable[PortSpec] = ()) -> None:
         """Create *networks* and *ports*; a port's network may be among them. Raises as `write` does."""

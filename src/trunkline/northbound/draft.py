@@ -10,22 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError, Place
 from trunkline.northbound import duplicate, trunk
+from trunkline.northbound.changed_row import ChangedRow, changed_network, changed_port, refuse_changed
 from trunkline.northbound.check import NEWS, NEWS_COLUMNS, chassis_checks, deletion, physnet_checks
 from trunkline.northbound.operation import NamedUuid, expect, insert, select, update
-from trunkline.northbound.refusal import RefusedError, no_such, only_global
-from trunkline.northbound.schema import FIRST_CHASSIS
+from trunkline.northbound.refusal import no_such, only_global
 from trunkline.northbound.spec import (
     NetworkSpec,
-    canonical_port,
-    check_network,
-    check_network_physnet,
-    check_port,
-    check_port_options,
-    first_chassis,
     no_network,
     refuse_duplicates,
 )
-from trunkline.northbound.step import Change, Create, Delete, Merged, Put
+from trunkline.northbound.step import Change, Create, Delete, Put
 from trunkline.northbound.transaction import Guard
 
 if TYPE_CHECKING:
@@ -69,24 +63,18 @@ class _Known(NamedTuple):
             raise no_such(table, name)
         return self.ids[table, name]
 
-
-class _Changed(NamedTuple):
-    """A row as it was and as it will be, the columns to write, and those that this rests on."""
-
-    old: Row
-    new: Row
-    columns: Row
-    guarded: tuple[str, ...]
-
-    def writes(self, columns: frozenset[str]) -> bool:
-        return not columns.isdisjoint(self.columns)
+    def referring(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return *given*, columns that were seen, with the network by its UUID; None: it is gone."""
+        if "network" not in given:
+            return given
+        return {**given, "network": self.ids.get(("Network", given["network"]))}
 
 
 class _Outcome(NamedTuple):
     """The rows of a table that are created, and those that are changed."""
 
     created: list[Row]
-    changed: list[_Changed]
+    changed: list[ChangedRow]
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -105,7 +93,7 @@ class Draft:
         self._created: dict[str, list[Row]] = {"Network": [], "Port": []}
         self._put: dict[str, list[Row]] = {"Network": [], "Port": []}
         self._changes: list[Change] = []
-        self._gone: dict[str, list[str]] = {"Port": [], "Network": [], "Chassis": []}
+        self._gone: dict[str, dict[str, Mapping[str, Any]]] = {"Port": {}, "Network": {}, "Chassis": {}}
         for step in steps:
             match step:
                 case Create(spec):
@@ -114,9 +102,8 @@ class Draft:
                     self._put[_table(spec)].append(spec.row())
                 case Change():
                     self._changes.append(step)
-                case Delete(table, name):
-                    self._gone[table].append(name)
-        self._gone = {table: list(dict.fromkeys(names)) for table, names in self._gone.items()}
+                case Delete(table, name, given):
+                    self._gone[table][name] = given
         refuse_duplicates(*(self._created[table] + self._put[table] for table in ("Network", "Port")))
         self._refuse_second_steps()
 
@@ -167,13 +154,17 @@ class Draft:
         """Read what is known by name: rows to be changed, networks that ports are in, rows to be deleted."""
         put = {(table, row["name"]): None for table, rows in self._put.items() for row in rows}
         whole = put | {(change.table, change.name): None for change in self._changes}
+        gone = {(table, name): given for table, rows in self._gone.items() for name, given in rows.items()}
+        whole |= {row: None for row, given in gone.items() if given}
         named: dict[tuple[str, str], None] = {}
         created = {row["name"] for row in self._created["Network"]}
-        for row in (*self._created["Port"], *self._put["Port"], *(each.columns for each in self._changes)):
+        seen = (*(each.given for each in self._changes), *gone.values())
+        new = (*self._created["Port"], *self._put["Port"], *(each.columns for each in self._changes))
+        for row in (*new, *seen):
             # The database refuses to look for a name that it would refuse.
             if row.get("network") and row["network"] not in created:
                 named["Network", row["network"]] = None
-        named |= {(table, name): None for table, names in self._gone.items() for name in names}
+        named |= {row: None for row, given in gone.items() if not given}
         selects = [select("NB_Global", only=tuple(_KEY_BY_TABLE.values()))]
         tables = []
         for wanted, only in ((whole, ()), (named, ("_uuid", "name"))):
@@ -201,25 +192,26 @@ class Draft:
         outcome = _put(known, "Network", self._created["Network"], self._put["Network"])
         for change in self._changes:
             if change.table == "Network":
-                outcome.changed.append(_changed_network(known.row("Network", change.name), change))
+                outcome.changed.append(changed_network(known.row("Network", change.name), change))
         return outcome
 
     def _ports(self, known: _Known, created: Mapping[str, NamedUuid]) -> _Outcome:
-        def referring(row: Row) -> Row:
+        def referring(row: Mapping[str, Any]) -> Row:
             name = row["network"]
-            return row | {"network": created.get(name) or known.id("Network", name)}
+            return {**row, "network": created.get(name) or known.id("Network", name)}
 
         outcome = _put(
             known, "Port", map(referring, self._created["Port"]), map(referring, self._put["Port"])
         )
         for change in self._changes:
             if change.table == "Port":
-                old, columns = known.row("Port", change.name), _port_columns(change)
+                old, columns = known.row("Port", change.name), change.columns
                 if columns.get("network") == "":
                     raise no_network(change.name)
                 if "network" in columns:
                     columns = referring(columns)
-                outcome.changed.append(_changed_port(old, change, columns))
+                given = known.referring(change.given)
+                outcome.changed.append(changed_port(old, change._replace(columns=columns, given=given)))
         return outcome
 
     # --- whether it goes with the others ---
@@ -272,8 +264,13 @@ class Draft:
         return list(checks), bool(moved) or not duplicate.are_few(wants)
 
     def _deletions(self, known: _Known) -> Iterator[Part]:
-        for table, names in self._gone.items():
-            for name in names:
+        for table, rows in self._gone.items():
+            for name, seen in rows.items():
+                if seen:
+                    given = known.referring(seen)
+                    refuse_changed(table, known.row(table, name), given)
+                    same = ("_uuid", "==", known.id(table, name))
+                    yield Guard(expect(table, same, rows=[given], only=tuple(given)))
                 yield from deletion(table, name, known.id(table, name))
                 if table == "Chassis":
                     yield update("Port", ("chassis", "==", name), row={"chassis": None, "up": None})
@@ -295,7 +292,7 @@ def _as_read(known: _Known) -> Guard:
     return Guard(expect("NB_Global", rows=[keys], only=tuple(keys)))
 
 
-def _guard(table: str, changed: _Changed) -> Guard:
+def _guard(table: str, changed: ChangedRow) -> Guard:
     only = tuple(dict.fromkeys((*_GUARDED[table], *changed.guarded)))
     same = ("_uuid", "==", changed.old["_uuid"])
     return Guard(expect(table, same, rows=[{column: changed.old[column] for column in only}], only=only))
@@ -311,7 +308,9 @@ def _insertions(
     for table, rows in created.items():
         for unique_key, row in enumerate(rows, keys[_KEY_BY_TABLE[table]]):
             uuid_name = ids[row["name"]] if table == "Network" else None
-            yield insert(table, row | {"unique_key": unique_key}, uuid_name)
+            # What is empty need not be said, and most columns of most rows are.
+            said = {column: value for column, value in row.items() if value or value is False}
+            yield insert(table, said | {"unique_key": unique_key}, uuid_name)
 
 
 def _put(known: _Known, table: str, created: Iterable[Row], put: Iterable[Row]) -> _Outcome:
@@ -322,62 +321,5 @@ def _put(known: _Known, table: str, created: Iterable[Row], put: Iterable[Row]) 
         if old is None:
             outcome.created.append(row)
         elif columns := {column: value for column, value in row.items() if old[column] != value}:
-            outcome.changed.append(_Changed(old, old | row, columns, tuple(columns)))
+            outcome.changed.append(ChangedRow(old, old | row, columns, tuple(columns)))
     return outcome
-
-
-def _changed_network(old: Row, change: Change) -> _Changed:
-    """Return the network *old* as *change* has it; `network_type` `flat` takes the segmentation id away."""
-    columns = _merged(old, change)
-    if columns.get("network_type") == "flat":
-        columns.setdefault("segmentation_id", None)
-    new = old | columns
-    check_network(new)
-    # One that the row has had so far is not this change's to refuse.
-    if new["physical_network"] != old["physical_network"]:
-        check_network_physnet(new)
-    return _Changed(old, new, columns, _rests_on(change))
-
-
-def _port_columns(change: Change) -> Row:
-    """Return the columns that *change* writes to a port: those that it names, and what follows from them."""
-    # Those that are there already and wrong are no reason to refuse a change of others.
-    check_port_options(change.name, change.columns.get("options", {}))
-    columns = canonical_port(change.name, change.columns)
-    if "parent" in columns and columns["parent"] is None:
-        columns["parent_vlan"] = None
-    if "requested_chassis" in columns:
-        first = first_chassis(columns["requested_chassis"]) or ""
-        options = columns.get("options", Merged())
-        columns["options"] = type(options)({**options, FIRST_CHASSIS: first})
-    return columns
-
-
-def _changed_port(old: Row, change: Change, columns: Row) -> _Changed:
-    columns = _merged(old, change._replace(columns=columns))
-    check_port(old | columns)
-    return _Changed(old, old | columns, columns, _rests_on(change))
-
-
-def _merged(old: Row, change: Change) -> dict[str, Any]:
-    """Return the columns of *change*, with those maps that are merged as they will be.
-
-    Raises:
-        RefusedError: *old* is not as the change's author has seen it.
-    """
-    for column, seen in change.given.items():
-        if old[column] != seen:
-            raise RefusedError(
-                f"{change.table.lower()} {change.name!r} has changed meanwhile: its `{column}` "
-                f"is {old[column]!r} and not {seen!r}; look at it again",
-                Place(change.table, change.name, column),
-            )
-    return {
-        column: value.into(old[column]) if isinstance(value, Merged) else value
-        for column, value in change.columns.items()
-    }
-
-
-def _rests_on(change: Change) -> tuple[str, ...]:
-    merged = (column for column, value in change.columns.items() if isinstance(value, Merged))
-    return (*change.given, *merged)

@@ -33,12 +33,18 @@ class NamedUuid(str):
     __slots__ = ()
 
 
+_PLAIN = frozenset({str, int, bool})
+"""The types of most values, which are JSON as they are."""
+
+
 def encoded(value: Any) -> Any:
     """Return *value* as JSON.
 
     >>> encoded(None), encoded(["a"]), encoded({"a": "b"}), encoded(Uuid("u")), encoded(5)
     (['set', []], ['set', ['a']], ['map', [['a', 'b']]], ['uuid', 'u'], 5)
     """
+    if value.__class__ in _PLAIN:
+        return value
     match value:
         case None:
             return ["set", []]
@@ -107,6 +113,10 @@ def insert(table: str, row: Mapping[str, Any], uuid_name: str | None = None) -> 
     """Return the operation that inserts *row*; a `NamedUuid(uuid_name)` in the transaction refers to it."""
     operation: Operation = {"op": "insert", "table": table, "row": encoded_row(row)}
     return operation if uuid_name is None else operation | {"uuid-name": uuid_name}
+
+
+ABORT: Operation = {"op": "abort"}
+"""The operation that ends a transaction whose checks are wanted, and nothing else of it."""
 
 
 def update(table: str, *conditions: Condition, row: Mapping[str, Any]) -> Operation:

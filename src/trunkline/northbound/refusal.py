@@ -28,6 +28,10 @@ class RefusedError(TrunklineError):
     """The northbound holds something that the request cannot go together with."""
 
 
+class ChangedError(RefusedError):
+    """A row is no longer as the author of a change has seen it."""
+
+
 class NotFoundError(TrunklineError):
     """The northbound holds no row of that name."""
 

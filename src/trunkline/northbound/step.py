@@ -29,7 +29,7 @@ class Change(NamedTuple):
     """Write *columns* to the row called *name* of `Network` or `Port`; a port's network is given by name.
 
     A map takes the place of the one that is there, a `Merged` one is merged into it. The change is refused
-    unless the columns of *given* (not `network`) have these values: those that its author has seen.
+    by a `ChangedError` unless the columns of *given* have these values: those that its author has seen.
     """
 
     table: Literal["Network", "Port"]
@@ -39,10 +39,11 @@ class Change(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """Delete the row called *name* of `Network`, `Port` or `Chassis`."""
+    """Delete the row called *name* of `Network`, `Port` or `Chassis`; *given* is that of a `Change`."""
 
     table: Literal["Network", "Port", "Chassis"]
     name: str
+    given: Mapping[str, Any] = {}
 
 
 Step: TypeAlias = Create | Put | Change | Delete

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import random
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from trunkline.northbound.check import Check
-from trunkline.northbound.operation import select
+from trunkline.northbound.operation import ABORT, select
 from trunkline.northbound.refusal import RefusedError, TransactionError, refusal
 
 if TYPE_CHECKING:
@@ -36,8 +36,20 @@ Part: TypeAlias = "Operation | Check | Guard"
 """A part of a transaction: an operation, or one that aborts it, with what to say or do then."""
 
 
-def write(nb: Northbound, parts: Callable[[], Sequence[Part]]) -> None:
+Around: TypeAlias = "Callable[[], AbstractContextManager[object]]"
+
+
+def write(
+    nb: Northbound,
+    parts: Callable[[], Sequence[Part]],
+    *,
+    is_rehearsal: bool = False,
+    around: Around = nullcontext,
+) -> None:
     """Do the *parts* in one transaction; they are made anew, of what is read anew, if a guard of them fails.
+
+    A rehearsal changes nothing: the database holds the transaction to all but its indexes and references, and
+    then aborts it. Each attempt to commit is made inside of *around()*.
 
     Raises:
         RefusedError, NotFoundError: a check does not hold, or the database refuses; or other writers came
@@ -46,18 +58,23 @@ def write(nb: Northbound, parts: Callable[[], Sequence[Part]]) -> None:
     """
     for pause_s in _pauses():
         with _no_collection():
-            if _is_committed(nb, parts()):
+            wanted = [*parts(), *([ABORT] if is_rehearsal else [])]
+            if _is_done(nb, wanted, around):
                 return
         time.sleep(pause_s)
     raise RefusedError(f"other writers came first {_ATTEMPTS} times; try again")
 
 
-def _is_committed(nb: Northbound, parts: Sequence[Part]) -> bool:
+def _is_done(nb: Northbound, parts: Sequence[Part], around: Around) -> bool:
     """Do *parts* in one transaction; return False if a guard failed."""
+    operations = [part if isinstance(part, dict) else part.operation for part in parts]
     try:
-        nb.transact([part if isinstance(part, dict) else part.operation for part in parts])
+        with around():
+            nb.transact(operations)
     except TransactionError as error:
         failed = parts[error.position] if error.position < len(parts) else None
+        if failed is ABORT:
+            return True
         if isinstance(failed, Guard) and error.error == "timed out":
             return False
         if isinstance(failed, Check) and error.error == "timed out":

@@ -1,0 +1,105 @@
+"""A row that is changed: as it was, and as a change has it, by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.core.error import Place
+from trunkline.northbound.refusal import ChangedError
+from trunkline.northbound.schema import FIRST_CHASSIS
+from trunkline.northbound.spec import (
+    canonical_port,
+    check_network,
+    check_network_physnet,
+    check_port,
+    check_port_options,
+    first_chassis,
+)
+from trunkline.northbound.step import Merged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trunkline.northbound.operation import Row
+    from trunkline.northbound.step import Change
+
+
+class ChangedRow(NamedTuple):
+    """A row as it was and as it will be, the columns to write, and those that this rests on."""
+
+    old: Row
+    new: Row
+    columns: Row
+    guarded: tuple[str, ...]
+
+    def writes(self, columns: frozenset[str]) -> bool:
+        """Return whether one of *columns* is written."""
+        return not columns.isdisjoint(self.columns)
+
+
+def changed_network(old: Row, change: Change) -> ChangedRow:
+    """Return the network *old* as *change* has it; `network_type` `flat` takes the segmentation id away.
+
+    Raises:
+        ChangedError: *old* is not as the change's author has seen it.
+        InvalidValueError: the network would be wrong by itself.
+    """
+    refuse_changed(change.table, old, change.given)
+    columns = _merged(old, change.columns)
+    if columns.get("network_type") == "flat":
+        columns.setdefault("segmentation_id", None)
+    new = old | columns
+    check_network(new)
+    # One that the row has had so far is not this change's to refuse.
+    if new["physical_network"] != old["physical_network"]:
+        check_network_physnet(new)
+    return ChangedRow(old, new, columns, _rests_on(change))
+
+
+def changed_port(old: Row, change: Change) -> ChangedRow:
+    """Return the port *old* as *change* has it, with what follows from the columns that it names.
+
+    A `parent` of None takes the tag away; `requested_chassis` says what the option `first-chassis` is.
+
+    Raises:
+        ChangedError: *old* is not as the change's author has seen it.
+        InvalidValueError, AddressError: the port would be wrong by itself.
+    """
+    refuse_changed(change.table, old, change.given)
+    # Those that are there already and wrong are no reason to refuse a change of others.
+    check_port_options(change.name, change.columns.get("options", {}))
+    columns = _merged(old, canonical_port(change.name, change.columns))
+    if "parent" in columns and columns["parent"] is None:
+        columns["parent_vlan"] = None
+    first = first_chassis(columns.get("requested_chassis", old["requested_chassis"]))
+    if "requested_chassis" in columns or ("options" in columns and first is not None):
+        options = columns["options"] if "options" in columns else old["options"]
+        columns["options"] = Merged({FIRST_CHASSIS: first or ""}).into(options)
+    check_port(old | columns)
+    return ChangedRow(old, old | columns, columns, _rests_on(change))
+
+
+def refuse_changed(table: str, row: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise ChangedError unless *row* of *table* has the columns *given*."""
+    for column, seen in given.items():
+        if row[column] != seen:
+            what = f"its `{column}` is {row[column]!r} and not {seen!r}"
+            if column == "network":
+                what = "it is in another network"
+            raise ChangedError(
+                f"{table.lower()} {row['name']!r} has changed meanwhile: {what}; look at it again",
+                Place(table, row["name"], column),
+            )
+
+
+def _merged(old: Row, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *columns*, with those maps that are merged as they will be."""
+    return {
+        column: value.into(old[column]) if isinstance(value, Merged) else value
+        for column, value in columns.items()
+    }
+
+
+def _rests_on(change: Change) -> tuple[str, ...]:
+    merged = (column for column, value in change.columns.items() if isinstance(value, Merged))
+    return (*change.given, *merged)
