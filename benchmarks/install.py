@@ -20,8 +20,9 @@ from process import do
 from series import Results
 from switch import Switch
 
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie
 from trunkline.core.flow import Field, Flow, Goto
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Band, Owner, Subject, Table, cookie
+from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.core.plan import plan
 from trunkline.openflow.event import BundleApplied, Connected, Event, FlowsRead
 from trunkline.openflow.message import VERSION, encode

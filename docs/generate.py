@@ -21,8 +21,9 @@ from sentences import COLUMNS, TABLES
 
 from trunkline.cli.main import trunkline
 from trunkline.core import pipeline
+from trunkline.core.cookie import COOKIE_OURS, Subject
 from trunkline.core.flow import Field
-from trunkline.core.pipeline import TABLE_RULES, Band, Owner, Subject, Table
+from trunkline.core.pipeline import TABLE_RULES, Band, Owner, Table
 from trunkline.northbound.schema import SCHEMA_PATH
 
 DOCS = Path(__file__).parent
@@ -145,7 +146,7 @@ def _cookies() -> Iterator[str]:
     yield from ("## Cookies", "")
     yield "A cookie says that a flow is ours, which app made it, and from which row."
     yield ""
-    ours = pipeline.COOKIE_OURS >> 48
+    ours = COOKIE_OURS >> 48
     yield from _table(
         ("bits", "hold"),
         (

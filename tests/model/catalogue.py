@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import Iterator
 
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import (
     Action,
     Controller,
@@ -19,7 +20,7 @@ from trunkline.core.flow import (
     Resubmit,
     Term,
 )
-from trunkline.core.pipeline import Band, Subject, Table, cookie
+from trunkline.core.pipeline import Band, Table
 from trunkline.openflow.message import encode
 
 MAC = 0x020000000001

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import ovs.poller
 
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import HERE

@@ -14,6 +14,7 @@ from os_ken.lib import addrconv
 from os_ken.ofproto import ofproto_v1_4_parser as osken
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.flow import (
     Action,
     Controller,
@@ -27,7 +28,7 @@ from trunkline.core.flow import (
     Set,
     Term,
 )
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Band, Table
+from trunkline.core.pipeline import Band, Table
 from trunkline.core.plan import plan
 from trunkline.openflow import bundle, message, oxm
 from trunkline.openflow.error import DecodeError

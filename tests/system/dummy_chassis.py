@@ -274,6 +274,18 @@ class Site:
             started.start_agent()
         return started
 
+    def with_two_networks(self) -> DummyChassis:
+        """Start a chassis: port a is on VLAN 101 of physnet1, b on VLAN 102 of physnet2, not mapped yet."""
+        chassis = self.chassis()
+        for name, vlan_id, physnet in (("a", 101, "physnet1"), ("b", 102, "physnet2")):
+            self.network(f"net{physnet[-1]}", vlan_id, physnet)
+            self.port(name, f"net{physnet[-1]}")
+            chassis.plug(name)
+        self.await_up("a")
+        self.sync()
+        assert self.bindings()["b"] == ("c1", False)
+        return chassis
+
     def reconnect(self) -> None:
         """Connect to the northbound again, after it was restarted."""
         self.nb.close()

@@ -120,7 +120,7 @@ class Resting:
     def _waits_for_room(self) -> bool:
         """Whether the switch is to read first: a socket takes some more before poll(2) says that it does."""
         forwarding = self.agent.forwarding
-        return forwarding is not None and bool(forwarding.session._outbox)
+        return forwarding is not None and bool(forwarding.session.has_unsent)
 
     def _state(self) -> dict[str, Any]:
         agent = self.agent

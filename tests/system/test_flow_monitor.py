@@ -10,8 +10,9 @@ import pytest
 
 from model.catalogue import MAC, catalogue, flow
 from model.openflow_switch import FlowMap, Switch, apply, connected, heard, installed, running, settled, until
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Field, Flow, Output
-from trunkline.core.pipeline import Band, Owner, Subject, cookie
+from trunkline.core.pipeline import Band, Owner
 from trunkline.core.plan import Plan
 from trunkline.openflow.event import BundleApplied, FlowsDrifted, FlowsRead, FlowsUnknown
 from trunkline.openflow.message import encode

@@ -9,8 +9,9 @@ import pytest
 
 from model.catalogue import flow
 from model.openflow_switch import Switch, apply, connected, installed, running, until
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Controller, Field, Goto, Output, PushVlan, Resubmit
-from trunkline.core.pipeline import Band, Subject, Table, cookie
+from trunkline.core.pipeline import Band, Table
 from trunkline.openflow.event import PacketIn
 from trunkline.openflow.message import encode
 from trunkline.openflow.session import Session

@@ -12,7 +12,8 @@ from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opene
 
 from model.process import cpu_s
 from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S, WIRING_RATE
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Table
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.pipeline import Table
 from trunkline.core.plan import Plan
 from trunkline.northbound.client import PortSpec
 from trunkline.openflow.event import BundleApplied, Connected, FlowsDrifted, FlowsRead

@@ -9,6 +9,7 @@ import pytest
 
 from model.catalogue import MAC, catalogue, flow
 from model.openflow_switch import FlowMap, Switch, apply, connected, installed, running, until
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie
 from trunkline.core.flow import (
     Action,
     Field,
@@ -19,7 +20,7 @@ from trunkline.core.flow import (
     PushVlan,
     Resubmit,
 )
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Band, Owner, Subject, Table, cookie
+from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.core.plan import advance, plan
 from trunkline.openflow import attempts, message
 from trunkline.openflow.event import (

@@ -16,11 +16,12 @@ from trunkline.agent.migration import Migration
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.pruning import AllowedVlans
 from trunkline.core import plan as planning
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie
 from trunkline.core.desired import Desired
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK, Owner, Subject, cookie
+from trunkline.core.pipeline import Owner
 from trunkline.core.subject import SubjectId
 from trunkline.openflow import message
 from trunkline.openflow.bundle import Scope

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.openflow import message, monitor
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.error import DecodeError

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from trunkline.cli.main import trunkline
-from trunkline.runtime import private
+from trunkline.runtime import package as ovs_package
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "trunkline"
@@ -32,6 +32,14 @@ BELOW = {
 }
 """The packages that each package may import, beside itself."""
 
+MOST_LINES = 400
+"""Of a module. One that is longer has two ideas, and the second one is a module of its own."""
+
+MOST_TEST_LINES = 450
+"""Of a file of tests or benchmarks: one behaviour, or one measurement."""
+
+TESTS = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+
 PRIVATE = "runtime/private.py"
 """The one file that knows what is private to the `ovs` package."""
 
@@ -50,6 +58,15 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def test_a_file_has_one_idea_and_so_few_lines() -> None:
+    assert [name(path) for path in SOURCE.rglob("*.py") if lines(path) > MOST_LINES] == []
+    assert [str(path.relative_to(ROOT)) for path in TESTS if lines(path) > MOST_TEST_LINES] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
@@ -76,8 +93,8 @@ def test_the_ovs_package_is_imported_by_few_and_its_databases_by_one(path: Path)
 def test_what_is_private_to_the_ovs_package_is_used_in_one_file(path: Path) -> None:
     if name(path) == PRIVATE:
         return
-    known = {name for names in private.ATTRIBUTES.values() for name in names}
-    known |= {parameters.rpartition(".")[2] for parameters in private.PARAMETERS}
+    known = {name for names in ovs_package.ATTRIBUTES.values() for name in names}
+    known |= {parameters.rpartition(".")[2] for parameters in ovs_package.PARAMETERS}
     theirs = {name for name in known if name.startswith("_") and not name.endswith("__")}
     may_inherit = any(found.startswith("trunkline.runtime.private") for found in imports(path))
     for node in ast.walk(ast.parse(path.read_text())):

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from os_ken.ofproto import ofproto_v1_4
 
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, Resubmit
-from trunkline.core.pipeline import Band, Owner, Subject, Table, cookie
+from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.openflow import message
 from trunkline.openflow.error import DecodeError, EncodeError, FlowTooLarge
 from trunkline.openflow.message import decode, encode

@@ -9,11 +9,12 @@ from uuid import UUID
 from model import rows
 from trunkline import apps
 from trunkline.agent.migration import Migration
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Resubmit
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.outcome import outcome
-from trunkline.core.pipeline import Band, Owner, Subject, Table, cookie
+from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.openflow import message
 from trunkline.openflow.event import PacketIn
 

@@ -7,20 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
+from trunkline.core.cookie import COOKIE_OURS, CookieParts, Subject, cookie, cookie_parts
 from trunkline.core.flow import Action, Field, Flow, Goto, Match, Output, PushVlan, Resubmit
-from trunkline.core.pipeline import (
-    COOKIE_OURS,
-    DESTINATION_PORT,
-    NETWORK,
-    TABLE_RULES,
-    Band,
-    CookieParts,
-    Owner,
-    Subject,
-    Table,
-    cookie,
-    cookie_parts,
-)
+from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, TABLE_RULES, Band, Owner, Table
 from trunkline.core.violation import violations
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import ovs
 import pytest
 
-from trunkline.runtime import private
-from trunkline.runtime.private import ATTRIBUTES, NAMES, PARAMETERS, PackageError
+from trunkline.runtime import package
+from trunkline.runtime.package import ATTRIBUTES, NAMES, PARAMETERS, PackageError
 
 
 def owner(path: str) -> Any:
@@ -24,7 +24,7 @@ def owner(path: str) -> Any:
 
 
 def test_the_installed_package_is_known() -> None:
-    assert list(private.differences()) == []
+    assert list(package.differences()) == []
 
 
 @pytest.mark.parametrize("path", PARAMETERS)
@@ -33,7 +33,7 @@ def test_a_method_with_other_parameters_is_named(path: str, monkeypatch: pytest.
     monkeypatch.setattr(owner(path), name, lambda altogether: None)
     wanted = f"{path}({', '.join(PARAMETERS[path])})"
     # A class whose constructor is another may also lack what that one made.
-    found = [each for each in private.differences() if each.startswith(wanted)]
+    found = [each for each in package.differences() if each.startswith(wanted)]
     assert found == [f"{wanted} is {name}(altogether)"]
 
 
@@ -44,7 +44,7 @@ def test_one_more_parameter_is_another_method_unless_it_is_optional(monkeypatch:
     path = "ovs.db.idl.Idl._Idl__create_row"
     for function, count in ((more, 1), (optional, 0)):
         monkeypatch.setattr(owner(path), "_Idl__create_row", function)
-        assert len(list(private.differences())) == count
+        assert len(list(package.differences())) == count
 
 
 @pytest.mark.parametrize("path", ATTRIBUTES)
@@ -54,15 +54,15 @@ def test_an_attribute_that_the_constructor_does_not_make_is_named(
     def nothing(self: Any) -> None: ...
 
     monkeypatch.setattr(f"{path}.__init__", nothing)
-    assert {f"{path}.{name} is not there" for name in ATTRIBUTES[path]} <= set(private.differences())
+    assert {f"{path}.{name} is not there" for name in ATTRIBUTES[path]} <= set(package.differences())
 
 
 @pytest.mark.parametrize("path", NAMES)
 def test_a_name_that_is_gone_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(owner(path), path.rpartition(".")[2])
-    assert list(private.differences()) == [f"{path} is not there"]
+    assert list(package.differences()) == [f"{path} is not there"]
     with pytest.raises(PackageError, match="is not there"):
-        private.check()
+        package.check()
 
 
 def test_the_agent_says_in_one_line_that_the_package_is_another(tmp_path: Path) -> None:

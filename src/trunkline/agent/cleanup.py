@@ -12,7 +12,7 @@ import ovs.vlog
 from trunkline.agent.daemon import DaemonError, Options, other_agents, require_socket
 from trunkline.agent.settings import INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.agent.tenure import Tenure
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
 from trunkline.openflow.event import BundleApplied, BundleRefused, Event, FlowsRead
 from trunkline.openflow.session import Session

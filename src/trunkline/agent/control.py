@@ -14,8 +14,8 @@ import ovs.unixctl
 
 from trunkline.agent import recomputation
 from trunkline.agent.agent import Agent
+from trunkline.core.cookie import Subject, cookie_parts
 from trunkline.core.error import InvalidValueError
-from trunkline.core.pipeline import Subject, cookie_parts
 from trunkline.openflow.text import encoded_text
 
 SLICE_S = 0.02

@@ -12,8 +12,8 @@ from trunkline import apps
 from trunkline.agent.drift import Contest, DriftLog
 from trunkline.agent.early_start import EarlyStart
 from trunkline.core import plan as planning
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.desired import Desired
-from trunkline.core.pipeline import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import Plan
 from trunkline.core.subject import SubjectId
 from trunkline.core.view import View, weight

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.field import Field
 from trunkline.core.flow import Flow
 from trunkline.core.inventory import Inventory
-from trunkline.core.pipeline import Band, Owner, Subject, cookie
+from trunkline.core.pipeline import Band, Owner
 from trunkline.openflow import message
 
 

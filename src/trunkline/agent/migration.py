@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
+from trunkline.core.cookie import Subject, cookie, cookie_parts
 from trunkline.core.flow import Resubmit
 from trunkline.core.inventory import Inventory
-from trunkline.core.pipeline import Band, Owner, Subject, Table, cookie, cookie_parts
+from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.openflow.event import PacketIn
 from trunkline.openflow.session import Session
 from trunkline.runtime.log import Log

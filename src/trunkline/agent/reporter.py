@@ -10,8 +10,9 @@ from uuid import UUID
 import trunkline
 from trunkline.core.inventory import Inventory
 from trunkline.openflow.trouble import Trouble
-from trunkline.ovsdb.nb_replica import Binding, NorthboundReplica, Report
+from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.ovsdb.report import Binding, Report
 from trunkline.runtime.log import Log
 
 log = Log("reporter")

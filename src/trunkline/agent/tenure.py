@@ -6,7 +6,8 @@ import time
 
 import ovs.poller
 
-from trunkline.ovsdb.nb_replica import Claims, NorthboundReplica
+from trunkline.ovsdb.claim import Claims
+from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Outcome
 from trunkline.runtime.log import Log
 

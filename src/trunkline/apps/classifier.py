@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Controller, Field, Flow, Goto, PopVlan
 from trunkline.core.frame import ADVERTISEMENT, ARP, HIDDEN_TAGS, PRIORITY_TAG, RARP, VLAN_PRESENT
-from trunkline.core.pipeline import INNER_TAGS, NETWORK, SOURCE_PORT, Band, Owner, Subject, Table, cookie
+from trunkline.core.pipeline import INNER_TAGS, NETWORK, SOURCE_PORT, Band, Owner, Table
 from trunkline.core.view import ChassisView, LocalPortView, SleepingVifView, View
 
 

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
 from trunkline.core.frame import ANY_TAG, CONTROL, HIDDEN_TAGS, TO_GROUP, VLAN_PRESENT, VLAN_RESERVED
-from trunkline.core.pipeline import (
-    DESTINATION_PORT,
-    INNER_TAGS,
-    NETWORK,
-    Band,
-    Owner,
-    Subject,
-    Table,
-    cookie,
-)
+from trunkline.core.pipeline import DESTINATION_PORT, INNER_TAGS, NETWORK, Band, Owner, Table
 from trunkline.core.view import (
     ChassisView,
     LocalPortView,

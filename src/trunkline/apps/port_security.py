@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import product
 
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Field, Flow, Goto, Match, PopVlan, Resubmit, Term
 from trunkline.core.frame import (
     ADVERTISEMENT,
@@ -43,7 +44,7 @@ from trunkline.core.frame import (
     link_local,
 )
 from trunkline.core.model import IPAddress, IPPrefix
-from trunkline.core.pipeline import ANY_ADDRESS, SOURCE_PORT, Band, Owner, Subject, Table, cookie
+from trunkline.core.pipeline import ANY_ADDRESS, SOURCE_PORT, Band, Owner, Table
 from trunkline.core.view import ChassisView, LocalPortView, View
 
 _UDP = Field.IP_PROTO(IP_UDP)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
 from trunkline.core.frame import (
     ANY_TAG,
@@ -16,17 +17,7 @@ from trunkline.core.frame import (
     UNTAGGED_OR_PRIORITY,
     VLAN_PRESENT,
 )
-from trunkline.core.pipeline import (
-    DESTINATION_PORT,
-    INNER_TAGS,
-    NETWORK,
-    SOURCE_PORT,
-    Band,
-    Owner,
-    Subject,
-    Table,
-    cookie,
-)
+from trunkline.core.pipeline import DESTINATION_PORT, INNER_TAGS, NETWORK, SOURCE_PORT, Band, Owner, Table
 from trunkline.core.view import ChassisView, LocalPortView, NetworkView, RemotePortView, View, Wire
 
 

@@ -59,8 +59,9 @@ Match: TypeAlias = tuple[Term, ...]
 class Flow(NamedTuple):
     """One flow: in *band* (which gives its table and priority), on *match*, do *actions*; no action drops.
 
-    *cookie* says that it is ours, which app made it and from which row (`pipeline.cookie`). A match may be
-    written in any order of its terms; prerequisites (such as `ETH_TYPE` for `ARP_SPA`) are written out.
+    *cookie* says that it is ours, which app made it and from which row: see `trunkline.core.cookie`. A match
+    may be written in any order of its terms; prerequisites (such as `ETH_TYPE` for `ARP_SPA`) are written
+    out.
     """
 
     band: Band

@@ -1,4 +1,4 @@
-"""The pipeline, declared once: tables, registers, bands, owners and cookies.
+"""The pipeline, declared once: tables, registers, bands and owners.
 
 Nothing else in Trunkline writes a table number, a register or a priority. `docs/pipeline.md` is
 generated from this module.
@@ -346,55 +346,3 @@ TABLE_RULES: dict[Table, TableRule] = {
     ),
 }
 """What each table may do, by table; `trunkline.core.violation` holds flows against it."""
-
-
-class Subject(IntEnum):
-    """What kind of row a flow was made from; the value stands in its cookie."""
-
-    CHASSIS = 0
-    NETWORK = 1
-    PORT = 2
-    MAC = 3
-    VIF = 4
-
-
-COOKIE_OURS = 0x7472 << 48
-"""The top 16 bits of every cookie of ours ("tr")."""
-
-COOKIE_OURS_MASK = 0xFFFF << 48
-"""The bits of a cookie that say that it is ours."""
-
-
-def cookie(owner: Owner, subject: Subject, key: int = 0) -> int:
-    """Return the cookie of a flow that *owner* made from the row with *key* (0 to 2**32 - 1).
-
-    Bits 63–48: ours; 47–40: owner; 39–32: kind of row; 31–0: its unique key.
-
-    >>> hex(cookie(Owner.L2, Subject.PORT, 0x2A))
-    '0x747203020000002a'
-    """
-    return COOKIE_OURS | owner << 40 | subject << 32 | key
-
-
-class CookieParts(NamedTuple):
-    """What a cookie of ours says."""
-
-    owner: Owner
-    subject: Subject
-    key: int
-
-
-def cookie_parts(value: int) -> CookieParts | None:
-    """Return what the cookie *value* says, or None where it is not one of ours.
-
-    >>> cookie_parts(cookie(Owner.PROVIDER, Subject.NETWORK, 7))
-    CookieParts(owner=<Owner.PROVIDER: 4>, subject=<Subject.NETWORK: 1>, key=7)
-    >>> cookie_parts(0) is None
-    True
-    """
-    if value & COOKIE_OURS_MASK != COOKIE_OURS:
-        return None
-    try:
-        return CookieParts(Owner(value >> 40 & 0xFF), Subject(value >> 32 & 0xFF), value & 0xFFFFFFFF)
-    except ValueError:
-        return None

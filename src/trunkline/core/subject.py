@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from trunkline.core.pipeline import Subject
+from trunkline.core.cookie import Subject
 
 
 class ChassisSubject(NamedTuple):

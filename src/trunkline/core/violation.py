@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from trunkline.core.cookie import cookie_parts
 from trunkline.core.field import Field, Set
 from trunkline.core.flow import Controller, Flow, Goto, Output, PopVlan, PushVlan, Resubmit
-from trunkline.core.pipeline import TABLE_RULES, cookie_parts
+from trunkline.core.pipeline import TABLE_RULES
 
 
 def violations(flow: Flow) -> list[str]:

@@ -103,7 +103,7 @@ def encode(flow: Flow) -> Encoded:
     try:
         return Encoded(_KEY_HEAD[band] + fields, cookie.to_bytes(8, "big") + instructions)
     except OverflowError:
-        raise EncodeError(f"cookie {cookie:#x} does not fit 64 bits; make it with pipeline.cookie") from None
+        raise EncodeError(f"cookie {cookie:#x} does not fit 64 bits; make it with core.cookie") from None
 
 
 def decode(key: bytes, body: bytes) -> DecodedFlow:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import ovs.poller
@@ -14,10 +13,12 @@ from trunkline.core.error import TrunklineError
 from trunkline.core.inventory import Changes
 from trunkline.core.model import Port
 from trunkline.northbound.schema import FIRST_CHASSIS, IDENTITY, schema
+from trunkline.ovsdb.claim import Claims
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Carried, Interest
 from trunkline.ovsdb.nb_row import ROWS, ChassisRow, GlobalRow, NetworkRow, PortRow, Rows
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
+from trunkline.ovsdb.report import Binding, Report
 from trunkline.ovsdb.row import columns
 from trunkline.ovsdb.value import network_of, port_of
 
@@ -30,47 +31,6 @@ _OPTIONAL = {
 DEFER_MS = 200
 """How long the sub-ports of a new VIF may wait to be asked for. Its own port is up by then, and what further
 VIFs need is asked for with them: the server looks at every port each time."""
-
-
-@dataclass
-class Report:
-    """What a chassis says of itself in its `Chassis` row; *faults* or *nb_cfg* None: that stays as it is."""
-
-    hostname: str
-    version: str
-    bridge_mappings: dict[str, str]
-    faults: dict[str, str] | None
-    nb_cfg: int | None = None
-
-
-class Claims(NamedTuple):
-    """Other hosts that ask to be the chassis of a row, and those of them that are denied it.
-
-    A *holder* is to be written as the host that the row is of; None: the row's stays.
-    """
-
-    hostname_by_host: dict[str, str]
-    denied: frozenset[str]
-    holder: str | None = None
-
-    def entered(self, host: str, hostname: str) -> Claims:
-        """Return these claims and that of *host*."""
-        return self._replace(
-            hostname_by_host=self.hostname_by_host | {host: hostname}, denied=self.denied - {host}
-        )
-
-    def left(self, host: str) -> Claims:
-        """Return the claims of others than *host*."""
-        others = {other: name for other, name in self.hostname_by_host.items() if other != host}
-        return self._replace(hostname_by_host=others, denied=self.denied - {host})
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Who should hold a port: *chassis* (None: nobody), and whether it is up there."""
-
-    chassis: str | None
-    is_up: bool
 
 
 class NorthboundReplica(Replica):

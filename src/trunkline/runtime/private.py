@@ -1,14 +1,12 @@
 """What is private to the `ovs` package and used, or overridden: here alone, under names of ours.
 
-The package promises none of it. So what is known of it is written down, and compared with the package that is
-installed when this module is imported: one that differs raises `PackageError` before anything rests on it.
+The package promises none of it. So the installed one is checked when this module is imported: one that
+differs raises `PackageError` before anything rests on it. See `trunkline.runtime.package`.
 """
 
 from __future__ import annotations
 
 import errno
-import importlib
-import inspect
 import os
 import ssl
 import sys
@@ -18,120 +16,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 from uuid import UUID
 
-from trunkline.core.error import TrunklineError
-
-
-class PackageError(TrunklineError):
-    """The `ovs` package that is installed is not one that Trunkline knows."""
-
-
-PARAMETERS: dict[str, tuple[str, ...]] = {
-    # Called by the IDL, in place of its own.
-    "ovs.db.idl.Idl._Idl__check_server_db": ("self",),
-    "ovs.db.idl.Idl._Idl__create_row": ("self", "table", "uuid"),
-    "ovs.db.idl.Idl._Idl__add_default": ("self", "table", "row_update"),
-    "ovs.db.idl.Idl._Idl__row_update": ("self", "table", "row", "row_json"),
-    "ovs.db.idl.Idl.notify": ("self", "event", "row", "updates"),
-    "ovs.db.idl.Idl.wait": ("self", "poller"),
-    "ovs.db.idl.ColumnDefaultDict.__init__": ("self", "table"),
-    "ovs.db.idl.ColumnDefaultDict.__missing__": ("self", "column"),
-    "ovs.db.idl.Transaction._process_reply": ("self", "msg"),
-    "ovs.reconnect.Reconnect.disconnected": ("self", "now", "error"),
-    "ovs.stream.SSLStream.connect": ("self",),
-    "ovs.stream.SSLStream._open": ("suffix", "dscp"),
-    "ovs.stream.TCPStream._open": ("suffix", "dscp"),
-    "ovs.stream.Stream.wait": ("self", "poller", "wait"),
-    "ovs.unixctl.server.UnixctlConnection.run": ("self",),
-    "ovs.unixctl.server.UnixctlConnection.reply": ("self", "body"),
-    "ovs.unixctl.server.UnixctlConnection.reply_error": ("self", "body"),
-    "ovs.unixctl.server.UnixctlServer.run": ("self",),
-    # Called from here.
-    "ovs.db.idl.Idl.__init__": ("self", "remote", "schema_helper", "probe_interval", "leader_only"),
-    "ovs.db.idl.Row.__init__": ("self", "idl", "table", "uuid", "data"),
-    "ovs.jsonrpc.Connection.__init__": ("self", "stream"),
-    "ovs.jsonrpc.Session.send": ("self", "msg"),
-    "ovs.stream.Stream.connect": ("self",),
-    "ovs.unixctl.server.UnixctlConnection._close": ("self",),
-    "ovs.unixctl.server.UnixctlServer.__init__": ("self", "listener"),
-}
-"""The parameters of what is called or overridden; the package may have optional ones after these."""
-
-ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    "ovs.db.idl.Idl": (
-        *("_db", "_session", "_last_seqno", "_request_id", "_outstanding_txns", "_server_db_table"),
-        *("state", "tables", "server_tables", "readonly", "cond_changed"),
-    ),
-    "ovs.db.idl.IdlTable": ("rows", "columns", "_condition_state"),
-    "ovs.db.idl.Row": ("_data", "_table", "uuid"),
-    "ovs.db.idl.ColumnDefaultDict": ("_table",),
-    "ovs.db.idl.Transaction": ("_status",),
-    "ovs.jsonrpc.Connection": ("stream",),
-    "ovs.jsonrpc.Session": ("rpc", "reconnect"),
-    "ovs.reconnect.Reconnect": ("backoff", "min_backoff", "max_backoff"),
-    "ovs.stream.Stream": ("socket", "name"),
-    "ovs.unixctl.server.UnixctlConnection": ("_request_id",),
-    "ovs.unixctl.server.UnixctlServer": ("_listener", "_conns"),
-}
-"""What an instance of each class has from its constructor on."""
-
-NAMES = (
-    *(f"ovs.db.idl.Transaction.{name}" for name in ("UNCOMMITTED", "INCOMPLETE", "TRY_AGAIN", "SUCCESS")),
-    "ovs.db.idl.Idl.IDL_S_MONITORING",
-    *(
-        f"ovs.json.{name}"
-        for name in ("PARSER", "PARSER_PY", "Parser.feed", "Parser.is_done", "Parser.finish")
-    ),
-)
-"""What is there besides."""
-
-
-def differences() -> Iterator[str]:
-    """Yield what the installed package has not, or has in another way."""
-    for path, parameters in PARAMETERS.items():
-        wanted = f"{path}({', '.join(parameters)})"
-        found = _found(path)
-        if found is None:
-            yield f"{wanted} is not there"
-        elif not _takes(found, parameters):
-            yield f"{wanted} is {path.rpartition('.')[2]}{inspect.signature(found)}"
-    for path, names in ATTRIBUTES.items():
-        code = getattr(_found(f"{path}.__init__"), "__code__", None)
-        known = {*code.co_names, *code.co_consts} if code is not None else set()
-        yield from (f"{path}.{name} is not there" for name in names if name not in known)
-    yield from (f"{path} is not there" for path in NAMES if _found(path) is None)
-
-
-def check() -> None:
-    """Raise `PackageError` if the installed package is not as it is known here."""
-    for difference in differences():
-        import ovs.version
-
-        raise PackageError(
-            f"the Python package ovs {ovs.version.VERSION} is not one that the agent can work with "
-            f"({difference}); install one from 3.1.5 to 4.0"
-        )
-
-
-def _found(path: str) -> Any:
-    """Return what *path* names, None where there is no such thing."""
-    names = path.split(".")
-    for count in range(len(names), 0, -1):
-        try:
-            found = importlib.import_module(".".join(names[:count]))
-        except ImportError:
-            continue
-        try:
-            return attrgetter(".".join(names[count:]))(found)
-        except AttributeError:
-            return None
-    return None
-
-
-def _takes(function: Any, wanted: tuple[str, ...]) -> bool:
-    found = list(inspect.signature(function).parameters.values())
-    names = tuple(each.name for each in found)
-    more = found[len(wanted) :]
-    return names[: len(wanted)] == wanted and all(each.default is not each.empty for each in more)
+from trunkline.runtime.package import check
 
 
 @contextmanager

@@ -1,0 +1,24 @@
+"""What a chassis reports to the northbound: of itself, and of each port that it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Report:
+    """What a chassis says of itself in its `Chassis` row; *faults* or *nb_cfg* None: that stays as it is."""
+
+    hostname: str
+    version: str
+    bridge_mappings: dict[str, str]
+    faults: dict[str, str] | None
+    nb_cfg: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who should hold a port: *chassis* (None: nobody), and whether it is up there."""
+
+    chassis: str | None
+    is_up: bool
