@@ -11,7 +11,7 @@ from pathlib import Path
 from load import PHYSNET, Load, address, mac, network_name, port_name, vlan_id
 from process import Process, Usage, do
 from switch import PROVIDER_BRIDGE, MakeSwitch, Switch
-from watch import Watch, Writer
+from watch import TableWatch, Writer
 
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 from trunkline.northbound.schema import DATABASE
@@ -62,8 +62,8 @@ class Trunkline:
         self._agent: Process | None = None
         self._writer = Writer(self.remote, DATABASE)
         fill(self.remote, load)
-        self._ports = Watch(self.remote, DATABASE, "Port", ["name", "up"])
-        self._chassis = Watch(self.remote, DATABASE, "Chassis", ["name", "nb_cfg"])
+        self._ports = TableWatch(self.remote, DATABASE, "Port", ["name", "up"])
+        self._chassis = TableWatch(self.remote, DATABASE, "Chassis", ["name", "nb_cfg"])
         self.switch.set(trunkline_nb=self.remote, trunkline_bridge_mappings=f"{PHYSNET}:{PROVIDER_BRIDGE}")
         self.switch.plug(port_name(number) for number in range(load.local))
         self.switch.settle()
@@ -80,7 +80,7 @@ class Trunkline:
 
     def settle(self, timeout_s: float) -> None:
         self._chassis.until(
-            lambda rows: any(row["nb_cfg"] >= self._requested for row in rows.values()), "applied", timeout_s
+            lambda rows: any(row["nb_cfg"] >= self._requested for row in rows), "applied", timeout_s
         )
         self.await_up(range(self.load.local), is_up=True)
 
@@ -108,7 +108,7 @@ class Trunkline:
         update = {"op": "update", "table": "Network", "where": where, "row": {"segmentation_id": vlan_id}}
         self._writer.transact(update)
         requested = self._request()
-        self._chassis.until(lambda rows: any(row["nb_cfg"] >= requested for row in rows.values()), "applied")
+        self._chassis.until(lambda rows: any(row["nb_cfg"] >= requested for row in rows), "applied")
 
     @property
     def usage(self) -> Usage:

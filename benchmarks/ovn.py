@@ -10,7 +10,7 @@ from typing import Any
 from load import PHYSNET, Load, address, mac, network_name, port_name, vlan_id
 from process import Daemon, Process, Usage, do
 from switch import PROVIDER_BRIDGE, MakeSwitch, Switch
-from watch import Watch, Writer
+from watch import TableWatch, Writer
 
 SCHEMAS = Path("/usr/share/ovn")
 NORTHBOUND, SOUTHBOUND = "OVN_Northbound", "OVN_Southbound"
@@ -32,10 +32,10 @@ class Ovn:
         self._fill()
         northd = ["ovn-northd", f"--ovnnb-db={nb}", f"--ovnsb-db={sb}", f"--log-file={folder}/northd.log"]
         self._daemons.append(Daemon(northd, self.switch.environment, folder / "northd.pid"))
-        self._globals = Watch(nb, NORTHBOUND, "NB_Global", ["nb_cfg", "sb_cfg"])
-        self._ports = Watch(nb, NORTHBOUND, "Logical_Switch_Port", ["name", "up"])
-        self._bindings = Watch(sb, SOUTHBOUND, "Port_Binding", ["logical_port", "up"])
-        self._chassis = Watch(sb, SOUTHBOUND, "Chassis_Private", ["nb_cfg"])
+        self._globals = TableWatch(nb, NORTHBOUND, "NB_Global", ["nb_cfg", "sb_cfg"])
+        self._ports = TableWatch(nb, NORTHBOUND, "Logical_Switch_Port", ["name", "up"])
+        self._bindings = TableWatch(sb, SOUTHBOUND, "Port_Binding", ["logical_port", "up"])
+        self._chassis = TableWatch(sb, SOUTHBOUND, "Chassis_Private", ["nb_cfg"])
         self.switch.set(
             ovn_remote=sb,
             ovn_encap_type="geneve",
@@ -46,7 +46,7 @@ class Ovn:
         self.switch.settle()
         self._requested = self._request()
         self._globals.until(
-            lambda rows: all(row["sb_cfg"] >= self._requested for row in rows.values()), "southbound filled"
+            lambda rows: all(row["sb_cfg"] >= self._requested for row in rows), "southbound filled"
         )
 
     def _serve(self, which: str) -> Daemon:
@@ -97,7 +97,7 @@ class Ovn:
 
     def settle(self, timeout_s: float) -> None:
         self._chassis.until(
-            lambda rows: any(row["nb_cfg"] >= self._requested for row in rows.values()), "applied", timeout_s
+            lambda rows: any(row["nb_cfg"] >= self._requested for row in rows), "applied", timeout_s
         )
         names = [port_name(number) for number in range(self.load.local)]
         self._bindings.until_up(names, is_up=True, timeout_s=timeout_s)
@@ -108,14 +108,12 @@ class Ovn:
             self._controller = None
         self._requested = self._request()
         self._globals.until(
-            lambda rows: all(row["sb_cfg"] >= self._requested for row in rows.values()), "southbound told"
+            lambda rows: all(row["sb_cfg"] >= self._requested for row in rows), "southbound told"
         )
 
     def reset(self) -> None:
         self.start()
-        self._chassis.until(
-            lambda rows: any(row["nb_cfg"] >= self._requested for row in rows.values()), "applied"
-        )
+        self._chassis.until(lambda rows: any(row["nb_cfg"] >= self._requested for row in rows), "applied")
         assert self._controller is not None
         # SIGTERM is `ovn-appctl exit`: it takes back flows, patch ports and what the southbound says of it.
         self._controller.end(signal.SIGTERM)
@@ -123,7 +121,7 @@ class Ovn:
         self.switch.clear()
         self._requested = self._request()
         self._globals.until(
-            lambda rows: all(row["sb_cfg"] >= self._requested for row in rows.values()), "southbound told"
+            lambda rows: all(row["sb_cfg"] >= self._requested for row in rows), "southbound told"
         )
         self.switch.settle()
         for watch in (self._bindings, self._chassis, self._ports):
@@ -137,7 +135,7 @@ class Ovn:
         update = {"op": "update", "table": "Logical_Switch_Port", "where": where, "row": {"tag": vlan_id}}
         self._nb.transact(update)
         requested = self._request()
-        self._chassis.until(lambda rows: any(row["nb_cfg"] >= requested for row in rows.values()), "applied")
+        self._chassis.until(lambda rows: any(row["nb_cfg"] >= requested for row in rows), "applied")
 
     @property
     def usage(self) -> Usage:

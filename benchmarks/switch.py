@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from load import CHASSIS
-from watch import Watch, Writer
+from watch import TableWatch, Writer
 
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import HERE, Namespace
@@ -42,7 +42,7 @@ class Switch:
             *("--", "set", "Open_vSwitch", ".", f"external_ids:system-id={CHASSIS}"),
         )
         self._writer = Writer(self.remote, "Open_vSwitch")
-        self._ofports: Watch | None = None
+        self._ofports: TableWatch | None = None
         self._bridge_id = self.vsctl("get", "Bridge", "br-int", "_uuid").strip()
 
     def _bridge(self, name: str, *columns: str) -> list[str]:
@@ -107,14 +107,14 @@ class Switch:
 
     def settle(self) -> None:
         """Return when ovs-vswitchd has acted upon all that is in its database."""
-        watch = Watch(self.remote, "Open_vSwitch", "Open_vSwitch", ["next_cfg", "cur_cfg"])
-        watch.until(lambda rows: all(row["next_cfg"] == row["cur_cfg"] for row in rows.values()), "settled")
+        watch = TableWatch(self.remote, "Open_vSwitch", "Open_vSwitch", ["next_cfg", "cur_cfg"])
+        watch.until(lambda rows: all(row["next_cfg"] == row["cur_cfg"] for row in rows), "settled")
         watch.close()
 
     def await_ofport(self, name: str) -> None:
         """Return when ovs-vswitchd has said the ofport of the interface *name*."""
         if self._ofports is None:
-            self._ofports = Watch(self.remote, "Open_vSwitch", "Interface", ["name", "ofport"])
+            self._ofports = TableWatch(self.remote, "Open_vSwitch", "Interface", ["name", "ofport"])
         watch = self._ofports
         watch.until(
             lambda _: isinstance(watch.row_by_name.get(name, {}).get("ofport"), int), f"ofport of {name}"

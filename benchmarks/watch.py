@@ -1,52 +1,54 @@
-"""A watch: one connection to a database that is told of each change of some columns."""
+"""A watch of one table, and a writer: a benchmark's two connections to a database."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from process import BenchError, now_s
 
+from trunkline.northbound.operation import Row, select
 from trunkline.northbound.rpc import Rpc
+from trunkline.northbound.watch import RowChange, Watch
 
 TIMEOUT_S = 600.0
 CATCH_UP_S = 0.05
-Rows = dict[str, dict[str, Any]]
 
 
-class Watch:
-    """The *columns* of *table* of *database* at *remote*, kept current (RFC 7047 section 4.1.5).
+class TableWatch:
+    """The *columns* of *table* of *database* at *remote*, kept current.
 
     The first of *columns* names a row.
     """
 
     def __init__(self, remote: str, database: str, table: str, columns: list[str]) -> None:
-        self._rpc = Rpc.connect(remote, TIMEOUT_S)
+        self._watch = Watch(partial(Rpc.connect, remote), database, [select(table, only=columns)])
         self._table = table
         self._name = columns[0]
-        self.rows: Rows = {}
-        self.row_by_name: Rows = {}
-        self._take(self._rpc.request("monitor", [database, None, {table: {"columns": columns}}], TIMEOUT_S))
+        self.row_by_name: dict[str, Row] = {}
+        self._watch.wait_until(lambda _: True, TIMEOUT_S)
+        self._take(RowChange(table, id_, None, row) for id_, row in self._watch.rows[table].items())
 
     def close(self) -> None:
         """Close the connection."""
-        self._rpc.close()
+        self._watch.close()
 
-    def until(self, is_so: Callable[[Rows], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Return as soon as the server's rows are such that *is_so*; raises `BenchError` in the end."""
+    def until(self, is_so: Callable[[Iterable[Row]], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Return as soon as `is_so(rows)` for the server's rows; raises `BenchError` in the end."""
         deadline = now_s() + timeout_s
-        while not is_so(self.rows):
-            notification = self._rpc.notification(max(0.0, deadline - now_s()))
-            if notification is None:
+        while not is_so(self._watch.rows[self._table].values()):
+            changes = self._watch.changes(max(0.0, deadline - now_s()))
+            if not changes:
                 raise BenchError(f"after {timeout_s:g} s still not: {what}")
-            self._take(notification.params[1])
+            self._take(changes)
 
     def until_up(self, names: Sequence[str], *, is_up: bool, timeout_s: float = TIMEOUT_S) -> None:
         """Return as soon as `up` of every row in *names* is what *is_up* says."""
         waiting = set(names)
 
-        def is_so(_: Rows) -> bool:
+        def is_so(_: Iterable[Row]) -> bool:
             waiting.difference_update(
                 [name for name in waiting if (self.row_by_name.get(name, {}).get("up") is True) is is_up]
             )
@@ -56,16 +58,15 @@ class Watch:
 
     def catch_up(self) -> None:
         """Take in what has arrived; it looks for as long as `CATCH_UP_S`."""
-        while (notification := self._rpc.notification(CATCH_UP_S)) is not None:
-            self._take(notification.params[1])
+        while changes := self._watch.changes(CATCH_UP_S):
+            self._take(changes)
 
-    def _take(self, updates: Mapping[str, Any]) -> None:
-        for row_id, change in updates.get(self._table, {}).items():
-            old = self.rows.pop(row_id, None)
-            if old is not None:
-                self.row_by_name.pop(old[self._name], None)
-            if "new" in change:
-                self.rows[row_id] = self.row_by_name[change["new"][self._name]] = change["new"]
+    def _take(self, changes: Iterable[RowChange]) -> None:
+        for change in changes:
+            if change.old is not None:
+                self.row_by_name.pop(change.old[self._name], None)
+            if change.new is not None:
+                self.row_by_name[change.new[self._name]] = change.new
 
 
 class Writer:

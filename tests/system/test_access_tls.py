@@ -16,6 +16,7 @@ from program import refusal, trunkline
 from model.certificate import Authority, Certificate, openssl
 from model.process import share
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
+from trunkline.northbound.operation import select, update
 from trunkline.northbound.rpc import Tls, UnreachableError
 
 pytestmark = pytest.mark.system
@@ -63,6 +64,22 @@ def test_members_of_a_cluster_and_the_program_speak_tls(cluster: Cluster, author
     copy = cluster.folder / "copy"
     assert trunkline(*operator.options, "nb", "backup", str(copy), nb=remote) == (0, "", "")
     assert copy.read_bytes().startswith(b"OVSDB JSON")
+
+
+def test_a_watch_speaks_tls(cluster: Cluster, authority: Authority) -> None:
+    server, remote = serve(cluster, authority.issue("nb"))
+    files = authority.issue("operator")
+    wanted = select("NB_Global", only=("nb_cfg",))
+    with (
+        Northbound.connect(remote, tls=Tls(str(files.key), str(files.certificate), str(files.ca))) as nb,
+        nb.watch(wanted) as watched,
+    ):
+        assert [change.new for change in watched.changes(20)] == [{"nb_cfg": 0}]
+        server.stop()
+        server.start()
+        nb.transact([update("NB_Global", row={"nb_cfg": 7})])
+        (change,) = watched.changes(20)
+        assert (change.old, change.new) == ({"nb_cfg": 0}, {"nb_cfg": 7})
 
 
 def test_an_agent_on_ssl_without_certificate_ends_with_one_line(cluster: Cluster) -> None:

@@ -79,6 +79,27 @@ def test_wait_returns_once_the_last_live_chassis_has_answered(northbound: Northb
     assert process.returncode == 0
 
 
+def test_a_wait_outlives_the_northbounds_server(nb: Served, northbound: Northbound) -> None:
+    register(northbound, "c1")
+    process = _waiting(northbound)
+    nb.stop()
+    nb.start()
+    answer(northbound, "c1", 1)
+    assert process.communicate(timeout=20) == ("1\n", "")
+    assert process.returncode == 0
+
+
+def test_a_wait_whose_northbound_does_not_come_back_says_so_and_the_exit_code_is_1(
+    nb: Served, northbound: Northbound
+) -> None:
+    register(northbound, "c1")
+    process = _waiting(northbound, "--timeout", "1")
+    nb.stop()
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    assert "is the northbound running" in err
+
+
 def test_a_chassis_that_lags_is_named_and_the_exit_code_is_3(northbound: Northbound) -> None:
     register(northbound, "c1")
     register(northbound, "c2", nb_cfg=1)

@@ -30,6 +30,7 @@ from trunkline.northbound.rpc import UnreachableError, sensible
 from trunkline.northbound.schema import DATABASE
 from trunkline.northbound.spec import NetworkSpec, PortSpec
 from trunkline.northbound.step import Change, Create, Delete, Merged, Put
+from trunkline.northbound.watch import RowChange, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,8 +55,10 @@ __all__ = [
     "PortSpec",
     "Put",
     "RefusedError",
+    "RowChange",
     "TransactionError",
     "UnreachableError",
+    "Watch",
 ]
 
 DEFAULT_REMOTE = "unix:/run/trunkline/nb.sock"
@@ -69,9 +72,10 @@ _OPERATION_TIMEOUT_S = 0.001
 class Northbound:
     """A connection to the northbound; a context manager that closes it."""
 
-    def __init__(self, connect: Callable[[], Rpc]) -> None:
+    def __init__(self, connect: Callable[[float], Rpc], timeout_s: float) -> None:
         self._connect = connect
-        self._rpc: Rpc | None = connect()
+        self._timeout_s = timeout_s
+        self._rpc: Rpc | None = connect(timeout_s)
 
     @classmethod
     def connect(cls, remotes: str, timeout_s: float = 5, tls: Tls | None = None) -> Northbound:
@@ -80,7 +84,7 @@ class Northbound:
         Raises:
             UnreachableError: none does within *timeout_s*; the text has a reason for each.
         """
-        return cls(lambda: member.connect(remotes, timeout_s, tls))
+        return cls(lambda limit_s: member.connect(remotes, limit_s, tls), timeout_s)
 
     @property
     def rpc(self) -> Rpc:
@@ -92,7 +96,7 @@ class Northbound:
         if self._rpc is not None and self._rpc.has_ended():
             self.close()
         if self._rpc is None:
-            self._rpc = self._connect()
+            self._rpc = self._connect(self._timeout_s)
         return self._rpc
 
     def __enter__(self) -> Northbound:
@@ -136,6 +140,10 @@ class Northbound:
         results = self.transact(selects)
         with sensible(remote):
             return [decoded_rows(*each) for each in zip(selects, results, strict=True)]
+
+    def watch(self, *selects: Operation) -> Watch:
+        """Return a watch of the rows that *selects* find, on a connection of its own, to the same remotes."""
+        return Watch(self._connect, DATABASE, selects)
 
     def schema_version(self) -> str:
         """Return the version of the schema that the server has."""

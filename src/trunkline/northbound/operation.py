@@ -68,8 +68,8 @@ def encoded_row(row: Mapping[str, Any]) -> Row:
 def decoded_row(table: str, row: Mapping[str, Any]) -> Row:
     """Return *row*, JSON of some or all columns of *table*, as Python values in the schema's order."""
     known = columns(table)
-    decoded = {name: _decoded(row[name], column.shape) for name, column in known.items() if name in row}
-    return decoded | {name: _atom(value) for name, value in row.items() if name not in known}
+    found = {name: decoded(row[name], column.shape) for name, column in known.items() if name in row}
+    return found | {name: _atom(value) for name, value in row.items() if name not in known}
 
 
 def decoded_rows(operation: Operation, result: Mapping[str, Any]) -> list[Row]:
@@ -82,7 +82,12 @@ def decoded_rows(operation: Operation, result: Mapping[str, Any]) -> list[Row]:
     return [decoded_row(table, {name: row[name] for name in wanted}) for row in result["rows"]]
 
 
-def _decoded(value: Any, shape: Shape) -> Any:
+def decoded(value: Any, shape: Shape) -> Any:
+    """Return *value*, JSON of a column of this *shape*, as a Python value.
+
+    >>> decoded("a", Shape.SET), decoded(["set", []], Shape.OPTIONAL), decoded(["uuid", "u"], Shape.ONE)
+    (['a'], None, 'u')
+    """
     kind = value[0] if isinstance(value, list) else None
     match shape:
         case Shape.MAP:

@@ -30,6 +30,9 @@ _CHUNK = 1 << 18
 _LONGEST_BLOCK_S = 1.0
 _GLANCE_S = 0.001
 
+PROBE_S = 10.0
+"""How long nothing may come from a server that notifications are awaited of."""
+
 
 class UnreachableError(TrunklineError):
     """No database server could be reached, or it stopped answering."""
@@ -80,6 +83,7 @@ class Rpc:
         self._notifications: deque[Notification] = deque()
         self._next_id = 0
         self._has_read = False
+        self._heard_s = self._probed_s = time.monotonic()
 
     @classmethod
     def connect(cls, remote: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
@@ -119,16 +123,35 @@ class Rpc:
                 return message.get("result")
 
     def notification(self, timeout_s: float) -> Notification | None:
-        """Return the next notification, or None when none comes within *timeout_s*.
+        """Return the next notification, or None if none comes within *timeout_s*.
+
+        A server that sends nothing for `PROBE_S` is asked for an echo.
 
         Raises:
-            UnreachableError: the connection was lost.
+            UnreachableError: the connection was lost, or nothing came for `PROBE_S` after that.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + max(timeout_s, _GLANCE_S)
         while not self._notifications:
-            if self._receive(deadline) is None:
+            # What came while nobody looked is read before the server is judged.
+            until = max(min(deadline, self._quiet_since() + PROBE_S), time.monotonic() + _GLANCE_S)
+            if self._receive(until) is not None:
+                continue
+            now_s = time.monotonic()
+            if now_s >= self._quiet_since() + PROBE_S:
+                self._probe(now_s)
+            elif now_s >= deadline:
                 return None
         return self._notifications.popleft()
+
+    def _quiet_since(self) -> float:
+        return max(self._heard_s, self._probed_s)
+
+    def _probe(self, now_s: float) -> None:
+        """Ask the server for an echo; raise UnreachableError if it has not answered the one before."""
+        if self._probed_s > self._heard_s:
+            raise UnreachableError(f"{self.remote}: no sign of life for {now_s - self._heard_s:.0f} s")
+        self._probed_s = now_s
+        self._send({"method": "echo", "params": [], "id": "probe"}, now_s + PROBE_S)
 
     def has_ended(self) -> bool:
         """Return whether the server has closed the connection, as far as that is known here by now."""
@@ -168,6 +191,7 @@ class Rpc:
             if not data:
                 raise self._lost(None)
             self._has_read = True
+            self._heard_s = time.monotonic()
             self._input += data
         method = message.get("method")
         with sensible(self.remote):

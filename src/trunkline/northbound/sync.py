@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from trunkline.core.error import TimedOutError
 from trunkline.northbound.operation import decoded_row, increment, select, update
 from trunkline.northbound.refusal import only_global
-from trunkline.northbound.schema import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     from trunkline.northbound.client import Northbound
-    from trunkline.northbound.rpc import Rpc
+    from trunkline.northbound.watch import Rows
 
 PATIENCE_S = 10.0
 """How long a chassis must have left a request unanswered to be silent, by the clock of who waits."""
@@ -93,18 +92,16 @@ def request(nb: Northbound) -> Request:
 def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
     """Return when every live chassis of *asked* has answered, or was deleted; and which silent ones have not.
 
+    A northbound that is lost meanwhile may come back, or another member may take its place.
+
     Raises:
         LaggingError: some have not, within *timeout_s*.
-        UnreachableError: the northbound was lost.
+        UnreachableError: the northbound is not there in the end.
     """
-    # A connection may wait more than once, and still hear what an earlier wait asked to be told.
-    monitor_id = f"sync {time.monotonic_ns()}"
-    deadline_s = time.monotonic() + timeout_s
-    watched = {"Chassis": {"columns": ["name", "nb_cfg"]}, "NB_Global": {"columns": ["nb_cfg"]}}
-    rpc = nb.rpc
-    first = rpc.request("monitor", [DATABASE, monitor_id, watched], max(timeout_s, 1.0))
-    behind = _behind(rpc, asked, monitor_id, first, deadline_s)
-    rpc.request("monitor_cancel", [monitor_id], max(timeout_s, 1.0))
+    chassis, latest = select("Chassis", only=("name", "nb_cfg")), select("NB_Global", only=("nb_cfg",))
+    with nb.watch(chassis, latest) as watch:
+        watch.wait_until(lambda rows: asked.live.isdisjoint(_behind(asked, rows)), timeout_s)
+        behind = _behind(asked, watch.rows)
     lagging = {name: nb_cfg for name, nb_cfg in behind.items() if name in asked.live}
     silent = frozenset(behind) & asked.silent
     if not lagging:
@@ -119,31 +116,14 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
     raise LaggingError(frozenset(lagging), silent, asked.nb_cfg, timeout_s)
 
 
-def _behind(
-    rpc: Rpc, asked: Request, monitor_id: str, updates: Mapping[str, Any], deadline_s: float
-) -> dict[str, int]:
-    """Return the nb_cfg of who has not answered, by name, when all live ones have, or at *deadline_s*.
+def _behind(asked: Request, rows: Rows) -> dict[str, int]:
+    """Return the nb_cfg of each chassis that has not answered, by name.
 
-    *updates* are the rows at first. A number beyond the latest request's is no answer: it is left from
-    another `NB_Global` row.
+    A number beyond the latest request's is no answer: it is left from another `NB_Global` row.
     """
-    rows: dict[str, dict[str, Mapping[str, Any]]] = {"Chassis": {}, "NB_Global": {}}
-    while True:
-        for table, known in rows.items():
-            for uuid, change in updates.get(table, {}).items():
-                known.pop(uuid, None)
-                if "new" in change:
-                    known[uuid] = change["new"]
-        latest = max((row["nb_cfg"] for row in rows["NB_Global"].values()), default=0)
-        behind = {
-            row["name"]: row["nb_cfg"]
-            for row in rows["Chassis"].values()
-            if row["name"] in asked.live | asked.silent and not asked.nb_cfg <= row["nb_cfg"] <= latest
-        }
-        if asked.live.isdisjoint(behind):
-            return behind
-        notification = rpc.notification(max(deadline_s - time.monotonic(), 0.0))
-        if notification is None:
-            return behind
-        is_ours = notification.method == "update" and notification.params[0] == monitor_id
-        updates = notification.params[1] if is_ours else {}
+    latest = max((row["nb_cfg"] for row in rows["NB_Global"].values()), default=0)
+    return {
+        row["name"]: row["nb_cfg"]
+        for row in rows["Chassis"].values()
+        if row["name"] in asked.live | asked.silent and not asked.nb_cfg <= row["nb_cfg"] <= latest
+    }
