@@ -6,7 +6,7 @@ import gc
 import random
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from trunkline.northbound.check import Check
 from trunkline.northbound.operation import ABORT, select
@@ -15,7 +15,6 @@ from trunkline.northbound.refusal import RefusedError, TransactionError, refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Operation, Row
 
     Read: TypeAlias = Callable[..., list[list[Row]]]
@@ -36,11 +35,21 @@ Part: TypeAlias = "Operation | Check | Guard"
 """A part of a transaction: an operation, or one that aborts it, with what to say or do then."""
 
 
+class Database(Protocol):
+    """What a transaction needs of the client."""
+
+    def transact(self, operations: Sequence[Operation]) -> list[Any]:
+        """Do *operations* in one transaction: all of them or none."""
+
+    def read(self, *selects: Operation) -> list[list[Row]]:
+        """Return the rows that each of *selects* finds, all as of one moment."""
+
+
 Around: TypeAlias = "Callable[[], AbstractContextManager[object]]"
 
 
 def write(
-    nb: Northbound,
+    nb: Database,
     parts: Callable[[], Sequence[Part]],
     *,
     is_rehearsal: bool = False,
@@ -65,7 +74,7 @@ def write(
     raise RefusedError(f"other writers came first {_ATTEMPTS} times; try again")
 
 
-def _is_done(nb: Northbound, parts: Sequence[Part], around: Around) -> bool:
+def _is_done(nb: Database, parts: Sequence[Part], around: Around) -> bool:
     """Do *parts* in one transaction; return False if a guard failed."""
     operations = [part if isinstance(part, dict) else part.operation for part in parts]
     try:
