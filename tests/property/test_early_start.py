@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.agent import early_start as early_starts
-from trunkline.agent.early_start import EarlyStart
+from trunkline.bridge import early_start as early_starts
+from trunkline.bridge.early_start import EarlyStart
 from trunkline.core import plan as planning
 from trunkline.core.plan import Plan
 

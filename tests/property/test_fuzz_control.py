@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trunkline.agent.control_socket import ControlSocket
 from trunkline.core.error import InvalidValueError
+from trunkline.process.control_socket import ControlSocket
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -21,9 +21,10 @@ import psutil
 import pytest
 from dummy_chassis import TIMEOUT_S, DummyChassis, Site
 
-from trunkline.agent import agent, early_start, forwarding, northbound_feed, reporter, turn, upkeep
+from trunkline.agent import agent, northbound_feed, reporter, turn
 from trunkline.agent.agent import Agent
-from trunkline.agent.forwarding import Forwarding
+from trunkline.bridge import early_start, forwarding, upkeep
+from trunkline.bridge.forwarding import Forwarding
 
 SOON_MS = 50
 """A timer that is nearer than that may become due while the loop is looked at."""

@@ -13,7 +13,7 @@ import pytest
 
 from model.example import NETWORK, PORT, REMOTE
 from model.openflow_switch import Switch, connected, installed, running
-from trunkline.agent.forwarding import Forwarding
+from trunkline.bridge.forwarding import Forwarding
 from trunkline.core.pipeline import Table
 from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId
 from trunkline.core.view import View

@@ -11,7 +11,7 @@ import pytest
 
 from model.example import NETWORK, PORT, REMOTE
 from model.openflow_switch import Switch, connected, installed, running
-from trunkline.agent.forwarding import LARGE_UPDATE, Forwarding
+from trunkline.bridge.forwarding import LARGE_UPDATE, Forwarding
 from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.event import Event, FlowsRead

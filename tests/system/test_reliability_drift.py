@@ -11,7 +11,8 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 
 from model.process import cpu_s
-from trunkline.agent.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S, WIRING_RATE
+from trunkline.agent.wiring_contest import REPAIRS_PER_S
+from trunkline.bridge.drift import CONTEST_HOLD_S, CONTEST_TURNS, LINES_PER_S
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.pipeline import Table
 from trunkline.core.plan import Plan
@@ -249,7 +250,7 @@ def test_somebody_who_changes_the_wiring_again_and_again_keeps_neither_the_agent
     other.close()
     assert "again and again" in chassis.faults["wiring"]
     print(f"figure: wiring contest: tag set {times} times in {taken_s:.1f} s")
-    assert times <= CONTEST_TURNS + taken_s * WIRING_RATE + 4
+    assert times <= CONTEST_TURNS + taken_s * REPAIRS_PER_S + 4
     # None any more from when it is a contest; until then the pace lets some more than the first through.
     assert chassis.agent.log.count("wiring drifted") - lines < times
     assert chassis.agent.log.count("wiring is contested") == 1

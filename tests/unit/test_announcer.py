@@ -11,7 +11,7 @@ import pytest
 
 from model import example
 from model.example import FLAT, VLAN
-from trunkline.agent.announcer import BURST, FRAMES_PER_S, Announcer
+from trunkline.bridge.announcer import BURST, FRAMES_PER_S, Announcer
 from trunkline.core.flow import Action, Output, PushVlan
 from trunkline.core.view import LocalPortView
 

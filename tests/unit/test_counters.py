@@ -12,9 +12,9 @@ import pytest
 
 from trunkline import apps
 from trunkline.agent import settings as chassis_settings
-from trunkline.agent.migration import Migration
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.pruning import AllowedVlans
+from trunkline.bridge.migration import Migration
 from trunkline.core import plan as planning
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie
 from trunkline.core.desired import Desired

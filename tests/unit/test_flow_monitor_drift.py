@@ -2,15 +2,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from trunkline.agent.drift import (
+from trunkline.agent.wiring_contest import REPAIRS_PER_S, WiringContest
+from trunkline.bridge.drift import (
     CONTEST_HOLD_S,
     CONTEST_TURNS,
     CONTEST_WINDOW_S,
     LINES_PER_S,
-    WIRING_RATE,
     Contest,
     DriftLog,
-    WiringContest,
 )
 from trunkline.runtime.log import Log, line
 
@@ -135,7 +134,7 @@ def test_wiring_is_repaired_at_once_until_it_is_a_contest_and_at_a_pace_from_the
     for _ in range(200):
         now[0] += 0.01
         taken += contest.take_turn()
-    assert abs(taken - 2 * WIRING_RATE) <= 1
+    assert abs(taken - 2 * REPAIRS_PER_S) <= 1
     assert log.lines == ["wiring is contested"]
     contest.rest()
     assert contest.next_s is None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from model import rows
 from trunkline import apps
-from trunkline.agent.migration import Migration
+from trunkline.bridge.migration import Migration
 from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Resubmit
 from trunkline.core.inventory import Changes, Inventory

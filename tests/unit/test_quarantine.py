@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from model import rows
-from trunkline.agent.quarantine import Quarantine, network_of
+from trunkline.bridge.quarantine import Quarantine, network_of
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes, outcome

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from trunkline.agent.forwarding import Forwarding
+from trunkline.bridge.forwarding import Forwarding
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes

@@ -11,7 +11,7 @@ import pytest
 from model.cost import lines_run
 from model.rows import CHASSIS, Rows, views
 from trunkline import apps
-from trunkline.agent.forwarding import Forwarding
+from trunkline.bridge.forwarding import Forwarding
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import AllowedPair, Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes

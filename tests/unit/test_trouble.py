@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from trunkline.openflow.trouble import Trouble
+from trunkline.runtime.trouble import Trouble
 
 
 @dataclass

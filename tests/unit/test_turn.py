@@ -11,7 +11,7 @@ import pytest
 from trunkline.agent.turn import TURN_S, Turn
 
 BUSY = """
-from trunkline.agent.daemon import Stopped, Wakeup
+from trunkline.process.daemon import Stopped, Wakeup
 wakeup = Wakeup()
 wakeup.is_armed = True
 try:

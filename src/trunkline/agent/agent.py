@@ -9,23 +9,23 @@ from collections.abc import Iterable, Mapping
 import ovs.poller
 
 from trunkline.agent.active_settings import ActiveSettings
-from trunkline.agent.announcer import Announcer
 from trunkline.agent.audience import Audience
-from trunkline.agent.audit import Audit
 from trunkline.agent.blackhole import BlackHoles
 from trunkline.agent.former_bridge import FormerBridges
-from trunkline.agent.forwarding import Forwarding
-from trunkline.agent.incumbent import incumbents
-from trunkline.agent.migration import Migration
 from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
-from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import Settings
 from trunkline.agent.standing import Standing
 from trunkline.agent.turn import Turn
-from trunkline.agent.upkeep import Upkeep
+from trunkline.bridge.announcer import Announcer
+from trunkline.bridge.audit import Audit
+from trunkline.bridge.forwarding import Forwarding
+from trunkline.bridge.incumbent import incumbents
+from trunkline.bridge.migration import Migration
+from trunkline.bridge.quarantine import Quarantine
+from trunkline.bridge.upkeep import Upkeep
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Vif
 from trunkline.core.outcome import Outcomes, outcome
@@ -62,7 +62,7 @@ class Agent:
         self.announcer = Announcer()
         self.audience = Audience(self.reporter, self.announcer, self.plumbing)
         self.migration = Migration()
-        self.upkeep = Upkeep(self.switch)
+        self.upkeep = Upkeep(self.switch.is_vif)
         self.former_bridges = FormerBridges(self.switch, rundir)
         self.passage = Passage(self.switch)
         self.black_holes = BlackHoles(self.switch, rundir)

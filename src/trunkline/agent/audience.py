@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from trunkline.agent.announcer import Announcer
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.pruning import Vlans, lets_through
 from trunkline.agent.reporter import Reporter
+from trunkline.bridge.announcer import Announcer
 from trunkline.core.inventory import Inventory
 from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId, VifSubject
 from trunkline.core.view import LocalPortView, NetworkView, View

@@ -9,7 +9,7 @@ import os
 
 import ovs.poller
 
-from trunkline.agent.forwarding import Forwarding
+from trunkline.bridge.forwarding import Forwarding
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.runtime.log import Log
 

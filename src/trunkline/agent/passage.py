@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from trunkline.agent.forwarding import Forwarding
+from trunkline.bridge.forwarding import Forwarding
 from trunkline.ovsdb.datum import one
 from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow
 from trunkline.ovsdb.vswitch import SwitchReplica

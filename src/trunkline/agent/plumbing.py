@@ -7,19 +7,19 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from trunkline.agent.drift import WiringContest
 from trunkline.agent.pruning import AllowedVlans, Vlans, lets_through
 from trunkline.agent.settings import DATAPATH_TYPE, Settings
+from trunkline.agent.wiring_contest import WiringContest
 from trunkline.core.inventory import Inventory
 from trunkline.core.model import Network, Uplink
 from trunkline.core.name import is_mappable
-from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb import integration_bridge, nic, wiring
 from trunkline.ovsdb.nic import Nic
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import Wiring, Written
 from trunkline.runtime.log import Log
+from trunkline.runtime.trouble import Trouble
 
 log = Log("plumbing")
 

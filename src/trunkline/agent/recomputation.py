@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from itertools import islice
 
-from trunkline.agent.forwarding import Forwarding, encoded
 from trunkline.agent.standing import Standing
+from trunkline.bridge.forwarding import Forwarding, encoded
 from trunkline.core.desired import Desired
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.outcome import Outcomes

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import trunkline
 from trunkline.core.inventory import Inventory
-from trunkline.openflow.trouble import Trouble
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.report import Binding, Report
 from trunkline.runtime.log import Log
+from trunkline.runtime.trouble import Trouble
 
 log = Log("reporter")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from trunkline.agent.forwarding import Forwarding
 from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
-from trunkline.agent.quarantine import Quarantine
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.settings import Settings
+from trunkline.bridge.forwarding import Forwarding
+from trunkline.bridge.quarantine import Quarantine
 from trunkline.core.inventory import Inventory
 from trunkline.core.outcome import Outcomes, contradictions
 from trunkline.ovsdb.vswitch import SwitchReplica

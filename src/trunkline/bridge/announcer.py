@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from trunkline.agent.pace import Pace
+from trunkline.bridge.pace import Pace
 from trunkline.core.announcement import GAPS_S, frames
 from trunkline.core.flow import Action, Output, PushVlan
 from trunkline.core.view import LocalPortView

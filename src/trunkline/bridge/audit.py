@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from trunkline.agent.forwarding import Forwarding
-from trunkline.agent.upkeep import Upkeep
+from trunkline.bridge.forwarding import Forwarding
+from trunkline.bridge.upkeep import Upkeep
 
 
 class Audit:

@@ -6,11 +6,9 @@ controller, would keep the agent, the switch and the log as busy as he is himsel
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
-from trunkline.agent.pace import Pace
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.text import encoded_text
 from trunkline.runtime.log import Log
@@ -23,7 +21,6 @@ CONTEST_TURNS = 30
 """How many repairs in `CONTEST_WINDOW_S` are a contest. A wipe of 22,000 flows takes 2."""
 
 CONTEST_WINDOW_S = 10.0
-WIRING_RATE = 10.0
 CONTEST_HOLD_S = 0.05
 """How far apart repairs are in a contest: each flow is still back within the 100 ms that are promised."""
 
@@ -101,55 +98,6 @@ class Contest:
         self._contested = set(self._tables)
         tables = ",".join(str(table) for table in sorted(self._tables))
         self._log.warning("flows are contested", repairs=self._flows, tables=tables)
-
-
-class WiringContest:
-    """Whether somebody else changes bridge and patch ports again and again; *clock* counts seconds.
-
-    The first `CONTEST_TURNS` repairs are made at once, and from then on `WIRING_RATE` a second. While that
-    holds some up, and for `CONTEST_WINDOW_S` after, a contest `is_on`.
-    """
-
-    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log = log
-        self._clock = clock
-        self._pace = Pace(rate=WIRING_RATE, burst=CONTEST_TURNS)
-        self._end_s = -math.inf
-        self._is_waiting = False
-
-    def take_turn(self) -> bool:
-        """Return whether a repair may be written now; that it is then is one turn."""
-        now_s, was_on = self._clock(), self.is_on
-        self._is_waiting = not self._pace.take(now_s)
-        if was_on or self._is_waiting:
-            self._end_s = now_s + CONTEST_WINDOW_S
-        if self._is_waiting and not was_on:
-            self._log.warning("wiring is contested")
-        return not self._is_waiting
-
-    def rest(self) -> None:
-        """Take note that there is nothing to repair."""
-        self._is_waiting = False
-
-    @property
-    def is_on(self) -> bool:
-        """Whether somebody else is at it."""
-        return self._clock() < self._end_s
-
-    @property
-    def next_s(self) -> float | None:
-        """When a repair that waits may be written, by the clock; None where none waits."""
-        return self._pace.next_s(1) if self._is_waiting else None
-
-    @property
-    def faults(self) -> dict[str, str]:
-        """What an operator has to know of it."""
-        if not self.is_on:
-            return {}
-        return {
-            "wiring": "another program changes the integration bridge or the patch ports again and again, "
-            "and they are put back each time; find it, such as another network agent, and stop it"
-        }
 
 
 class DriftLog:

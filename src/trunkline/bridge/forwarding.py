@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import ovs.poller
 
 from trunkline import apps
-from trunkline.agent.drift import Contest, DriftLog
-from trunkline.agent.early_start import EarlyStart
+from trunkline.bridge.drift import Contest, DriftLog
+from trunkline.bridge.early_start import EarlyStart
 from trunkline.core import plan as planning
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.desired import Desired
@@ -30,8 +30,8 @@ from trunkline.openflow.event import (
     FlowsUnknown,
 )
 from trunkline.openflow.session import Session
-from trunkline.openflow.trouble import Trouble
 from trunkline.runtime.log import Log
+from trunkline.runtime.trouble import Trouble
 
 log = Log("forwarding")
 

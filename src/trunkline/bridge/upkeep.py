@@ -12,7 +12,6 @@ from trunkline.openflow.event import Connected, Event, FragmentsRead, PortSeen
 from trunkline.openflow.message import FRAGMENTS_SHOWN
 from trunkline.openflow.port import Port
 from trunkline.openflow.session import Session
-from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.runtime.log import Log
 
 log = Log("upkeep")
@@ -27,12 +26,15 @@ HOLD_S = 0.2
 class Upkeep:
     """What is set on the bridge and its ports besides flows; *repairs* counts what was put back.
 
-    Ours are the uplinks' patch ports and the VIFs; other ports stay as they are. *clock* counts seconds.
+    Ours are the uplinks' patch ports and the VIFs, which *is_vif* knows by name and OpenFlow port. Other
+    ports stay as they are. *clock* counts seconds.
     """
 
-    def __init__(self, switch: SwitchReplica, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, is_vif: Callable[[str, int], bool], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.repairs = 0
-        self._switch = switch
+        self._is_vif = is_vif
         self._clock = clock
         self._is_connected = False
         self._blocked: dict[int, Port] = {}
@@ -75,7 +77,7 @@ class Upkeep:
         if not self._blocked or now_s < self._repaired_s + HOLD_S:
             return
         for port in list(self._blocked.values()):
-            if port.ofport in uplink_ofports or self._switch.is_vif(port.name, port.ofport):
+            if port.ofport in uplink_ofports or self._is_vif(port.name, port.ofport):
                 del self._blocked[port.ofport]
                 self.repairs += 1
                 self._repaired_s = now_s

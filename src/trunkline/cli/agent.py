@@ -37,11 +37,11 @@ def agent(detach: bool, cleanup: bool, **places: str | None) -> None:
     """
     # Before anything else loads the `ovs` package, which may be one that the agent cannot work with.
     import trunkline.runtime.private  # noqa: F401
-    from trunkline.agent import daemon
+    from trunkline.process import daemon
 
     options = daemon.Options(is_detached=detach, **places)
     if cleanup:
-        from trunkline.agent.cleanup import clean_up
+        from trunkline.process.cleanup import clean_up
 
         for line in clean_up(options):
             click.echo(line)

@@ -76,8 +76,8 @@ def accept_nb(ovs: str | None) -> None:
     made anew, is reported as a fault until it is accepted by this command; what the chassis knows stays
     meanwhile. A restored backup has the identity of the original and needs no acceptance.
     """
-    from trunkline.agent.daemon import Options, require_socket
     from trunkline.ovsdb.acceptance import forget_northbound
+    from trunkline.process.daemon import Options, require_socket
 
     remote = Options(ovs_remote=ovs).remote
     require_socket(remote)

@@ -8,7 +8,7 @@ from trunkline.openflow import monitor
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.event import Event, FlowsDrifted, FlowsUnknown
-from trunkline.openflow.trouble import Trouble
+from trunkline.runtime.trouble import Trouble
 
 
 class FlowWatch:

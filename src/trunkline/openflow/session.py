@@ -35,8 +35,8 @@ from trunkline.openflow.flow_watch import FlowWatch
 from trunkline.openflow.listing import Listing
 from trunkline.openflow.port import Port
 from trunkline.openflow.reason import reason
-from trunkline.openflow.trouble import Trouble
 from trunkline.runtime.log import Log
+from trunkline.runtime.trouble import Trouble
 
 log = Log("openflow")
 

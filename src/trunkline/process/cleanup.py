@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 import ovs.poller
 import ovs.vlog
 
-from trunkline.agent.daemon import DaemonError, Options, other_agents, require_socket
 from trunkline.agent.settings import INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.agent.tenure import Tenure
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
@@ -21,6 +20,7 @@ from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import unwire
+from trunkline.process.daemon import DaemonError, Options, other_agents, require_socket
 
 TIMEOUT_S = 10.0
 """How long each database and the switch may take to answer."""

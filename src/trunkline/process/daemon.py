@@ -24,15 +24,15 @@ import ovs.unixctl
 import ovs.util
 import ovs.vlog
 
-from trunkline.agent import memory
 from trunkline.agent.agent import Agent
-from trunkline.agent.control import Control
-from trunkline.agent.control_socket import ControlSocket, remove_left
-from trunkline.agent.detachment import detach
-from trunkline.agent.notify import READY, STOPPING, notify
 from trunkline.core.error import TrunklineError
 from trunkline.host import footprint
 from trunkline.host.listener import refuse_used_socket
+from trunkline.process import memory
+from trunkline.process.control import Control
+from trunkline.process.control_socket import ControlSocket, remove_left
+from trunkline.process.detachment import detach
+from trunkline.process.notify import READY, STOPPING, notify
 from trunkline.runtime.log import Log
 
 log = Log("daemon")
