@@ -57,8 +57,8 @@ def write(
 ) -> None:
     """Do the *parts* in one transaction; they are made anew, of what is read anew, if a guard of them fails.
 
-    A rehearsal changes nothing: the database holds the transaction to all but its indexes and references, and
-    then aborts it. Each attempt to commit is made inside of *around()*.
+    If there are no parts, nothing is sent. A rehearsal changes nothing: the database checks all but indexes
+    and references, and then aborts the transaction. Each attempt to commit is made inside of *around()*.
 
     Raises:
         RefusedError, NotFoundError: a check does not hold, or the database refuses; or other writers came
@@ -68,7 +68,7 @@ def write(
     for pause_s in _pauses():
         with _no_collection():
             wanted = [*parts(), *([ABORT] if is_rehearsal else [])]
-            if _is_done(nb, wanted, around):
+            if not wanted or _is_done(nb, wanted, around):
                 return
         time.sleep(pause_s)
     raise RefusedError(f"other writers came first {_ATTEMPTS} times; try again")

@@ -92,8 +92,8 @@ def _convert(db: Path) -> None:
 def _furnish(db: Path) -> None:
     """Insert what every northbound has where it is missing: the `NB_Global` row, and the roles of chassis."""
     missing = completion(_query(db, read()))
-    if missing:
-        _transact(db, "transact", missing)
+    if missing is not None:
+        _transact(db, "transact", list(missing))
     roles, permissions = _query(db, granted())
     if not is_granted(roles, permissions):
         _transact(db, "transact", grant(roles))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from trunkline.northbound.operation import expect, insert, select, update
@@ -24,8 +24,15 @@ def read() -> list[Operation]:
     ]
 
 
-def completion(found: Sequence[Sequence[Row]]) -> list[Operation]:
-    """Return the operations that make the row, or give it the identity that it lacks, as the case may be.
+class Completion(NamedTuple):
+    """What makes or completes the row, after what aborts the transaction if the row is not as it was read."""
+
+    as_read: Operation
+    operation: Operation
+
+
+def completion(found: Sequence[Sequence[Row]]) -> Completion | None:
+    """Return what makes the row, or gives it the identity that it lacks; None if nothing is to be done.
 
     *found* are the rows that `read` finds. A new row counts on from what there is, so that no key and no
     number of a request is used twice; its identity is another one. A row of an older schema keeps the
@@ -39,11 +46,11 @@ def completion(found: Sequence[Sequence[Row]]) -> list[Operation]:
             "next_port_key": 1 + max((each["unique_key"] for each in ports), default=0),
             "nb_cfg": max((each["nb_cfg"] for each in chassis), default=0),
         }
-        return [expect("NB_Global", rows=[], only=("nb_cfg",)), insert("NB_Global", row)]
+        return Completion(expect("NB_Global", rows=[], only=("nb_cfg",)), insert("NB_Global", row))
     if rows[0][IDENTITY]:
-        return []
+        return None
     identity = rows[0]["external_ids"].get(IDENTITY) or str(rows[0]["_uuid"])
-    return [
+    return Completion(
         expect("NB_Global", rows=[{IDENTITY: ""}], only=(IDENTITY,)),
         update("NB_Global", row={IDENTITY: identity}),
-    ]
+    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trunkline.northbound import transaction
 from trunkline.northbound.access import grant, granted, is_granted
 from trunkline.northbound.client import Northbound
 from trunkline.northbound.operation import expect
-from trunkline.northbound.refusal import TransactionError
 from trunkline.northbound.schema import DATABASE, SCHEMA_PATH, version
+from trunkline.northbound.transaction import Guard
 from trunkline.server.copy import free_path, write_new
 from trunkline.server.datafile import numbers
 from trunkline.server.global_row import completion, read
@@ -16,6 +17,8 @@ from trunkline.server.tool import ToolError, output, run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from trunkline.northbound.transaction import Part
 
 _CONVERSION_TIMEOUT_S = 300.0
 
@@ -42,31 +45,19 @@ def upgrade(place: str, db: Path) -> None:
             if run("ovsdb-client", "get-schema-version", place, DATABASE) != version():
                 raise
     with Northbound.connect(place) as nb:
-        _complete_global(nb)
-        if not _are_roles_granted(nb):
-            _grant_roles(nb)
+        transaction.write(nb, lambda: _completed_global(nb))
+        transaction.write(nb, lambda: _granted_roles(nb))
 
 
-def _complete_global(nb: Northbound) -> None:
-    try:
-        nb.transact(completion(nb.read(*read())))
-    except TransactionError:
-        if completion(nb.read(*read())):
-            raise
+def _completed_global(nb: Northbound) -> list[Part]:
+    missing = completion(nb.read(*read()))
+    return [] if missing is None else [Guard(missing.as_read), missing.operation]
 
 
-def _are_roles_granted(nb: Northbound) -> bool:
-    return is_granted(*nb.read(*granted()))
-
-
-def _grant_roles(nb: Northbound) -> None:
-    roles, _ = nb.read(*granted())
-    columns = ("name", "permissions")
-    as_read = expect(
-        "RBAC_Role", rows=[{column: row[column] for column in columns} for row in roles], only=columns
-    )
-    try:
-        nb.transact([as_read, *grant(roles)])
-    except TransactionError:
-        if not _are_roles_granted(nb):
-            raise
+def _granted_roles(nb: Northbound) -> list[Part]:
+    roles, permissions = nb.read(*granted())
+    if is_granted(roles, permissions):
+        return []
+    only = ("name", "permissions")
+    as_read = expect("RBAC_Role", rows=[{column: row[column] for column in only} for row in roles], only=only)
+    return [Guard(as_read), *grant(roles)]
