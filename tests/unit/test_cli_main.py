@@ -190,7 +190,8 @@ def test_a_file_that_is_not_there_is_said_so_without_the_systems_number(command:
 
 def test_the_switch_is_looked_for_where_a_distribution_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ovs package of PyPI looks below /usr/local, which tells a new operator nothing."""
-    from trunkline.process.daemon import RUNDIR, Options
+    from trunkline.host.rundir import RUNDIR
+    from trunkline.process.daemon import Options
 
     monkeypatch.delenv("OVS_RUNDIR", raising=False)
     monkeypatch.setattr("os.path.isdir", lambda _: False)

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.agent.pruning import AllowedVlans, Vlans, lets_through
-from trunkline.agent.settings import DATAPATH_TYPE, Settings
+from trunkline.agent.settings import Settings
 from trunkline.agent.wiring_contest import WiringContest
 from trunkline.core.inventory import Inventory
 from trunkline.core.model import Network, Uplink
 from trunkline.core.name import is_mappable
+from trunkline.core.setting import DATAPATH_TYPE
 from trunkline.ovsdb import integration_bridge, nic, wiring
 from trunkline.ovsdb.nic import Nic
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome

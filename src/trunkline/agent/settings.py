@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trunkline.core.error import TrunklineError
+from trunkline.core.setting import (
+    AUDIT_INTERVAL,
+    BRIDGE_MAPPINGS,
+    DATAPATH_TYPE,
+    DEFAULT_INTEGRATION_BRIDGE,
+    INTEGRATION_BRIDGE,
+    NB,
+    SYSTEM_ID,
+    VLAN_PRUNING,
+)
 from trunkline.core.spelling import meant
 from trunkline.host.unix_path import LONGEST_NAME
 from trunkline.northbound.rpc import Tls
-from trunkline.ovsdb import integration_bridge
 from trunkline.ovsdb.patch_pair import BridgeMapping
 from trunkline.ovsdb.switch_row import NB_IDENTITY
 from trunkline.ovsdb.wiring import Wiring
-
-SYSTEM_ID = "system-id"
-NB = "trunkline-nb"
-BRIDGE_MAPPINGS = "trunkline-bridge-mappings"
-INTEGRATION_BRIDGE = "trunkline-integration-bridge"
-DATAPATH_TYPE = "trunkline-datapath-type"
-VLAN_PRUNING = "trunkline-vlan-pruning"
-AUDIT_INTERVAL = "trunkline-audit-interval"
 
 KEYS = frozenset(
     {NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE, VLAN_PRUNING, AUDIT_INTERVAL, NB_IDENTITY}
@@ -101,7 +102,7 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
             f"{NB} is ssl: and this chassis has no certificate; "
             "run: ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem"
         )
-    bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or integration_bridge.DEFAULT
+    bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
     _check_bridge(bridge)
     mappings, faults = _mappings(external_ids.get(BRIDGE_MAPPINGS, ""))
     faults |= remote_faults | _unknown(external_ids)

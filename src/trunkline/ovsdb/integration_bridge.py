@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from trunkline.core.setting import DEFAULT_INTEGRATION_BRIDGE
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.switch_row import USE_MARK, BridgeRow, InterfaceRow, PortRow
 from trunkline.ovsdb.vswitch import SwitchReplica
-
-DEFAULT = "br-int"
-"""The name of the integration bridge where none is set. Neutron's agent and OVN have it, too: so called, a
-bridge is one to be taken over."""
 
 BRIDGE_MARK = "trunkline-created"
 """The key of `external_ids` that marks an integration bridge that the agent created."""
@@ -33,11 +30,11 @@ network (ovs-vswitchd.conf.db(5); `bridge/dump-flows` of ovs-appctl(8) shows the
 def refusal(switch: SwitchReplica, name: str, physnet_by_bridge: Mapping[str, str]) -> str | None:
     """Return why the bridge *name* may not become the integration bridge; None where it may.
 
-    It may where it is it already, is not there yet, is called `DEFAULT`, or holds nothing but VIFs and patch
+    It may where it is it already, is not there yet, is called br-int, or holds nothing but VIFs and patch
     ports to provider bridges. It may not where it is a provider bridge, or somebody else has a port in it.
     """
     row = switch.row("Bridge", name)
-    if name == DEFAULT or (row is not None and _is_ours(switch, row)):
+    if name == DEFAULT_INTEGRATION_BRIDGE or (row is not None and _is_ours(switch, row)):
         return None
     if name in physnet_by_bridge:
         return f"{name} is the provider bridge of {physnet_by_bridge[name]}; name a bridge of its own"

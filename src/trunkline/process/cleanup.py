@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 import ovs.poller
 import ovs.vlog
 
-from trunkline.agent.settings import INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.agent.tenure import Tenure
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.plan import plan
+from trunkline.core.setting import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.openflow.event import BundleApplied, BundleRefused, Event, FlowsRead
 from trunkline.openflow.session import Session
-from trunkline.ovsdb import integration_bridge, tls
+from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.vswitch import SwitchReplica
@@ -46,7 +46,7 @@ def clean_up(options: Options) -> Iterator[str]:
     if switch.root is None:
         raise DaemonError(f"{options.remote} has no Open_vSwitch row, and so no chassis; run: ovs-vsctl init")
     external_ids, host = switch.external_ids, switch.instance
-    bridge = external_ids.get(INTEGRATION_BRIDGE) or integration_bridge.DEFAULT
+    bridge = external_ids.get(INTEGRATION_BRIDGE) or DEFAULT_INTEGRATION_BRIDGE
     switch.watch(bridge)
     for used in sorted({bridge, *switch.used_bridges.values()}):
         yield _delete_flows(f"unix:{os.path.join(options.rundir, used)}.mgmt", used)

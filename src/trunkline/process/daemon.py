@@ -28,6 +28,7 @@ from trunkline.agent.agent import Agent
 from trunkline.core.error import TrunklineError
 from trunkline.host import footprint
 from trunkline.host.listener import refuse_used_socket
+from trunkline.host.rundir import rundir
 from trunkline.process import memory
 from trunkline.process.control import Control
 from trunkline.process.control_socket import ControlSocket, remove_left
@@ -44,7 +45,6 @@ PROGRAM = "trunkline-agent"
 """The name that the control socket and the default pid file carry."""
 
 
-RUNDIR = "/var/run/openvswitch"
 """Where a distribution's Open vSwitch has its sockets; `ovs` from PyPI looks below /usr/local instead."""
 
 
@@ -80,10 +80,8 @@ class Options:
 
     @property
     def rundir(self) -> str:
-        """`$OVS_RUNDIR`, or `RUNDIR`, or where the `ovs` package was built to look if that alone is there."""
-        built = str(ovs.dirs.RUNDIR)
-        is_built = os.path.isdir(built) and not os.path.isdir(RUNDIR)
-        return os.environ.get("OVS_RUNDIR") or (built if is_built else RUNDIR)
+        """Where Open vSwitch keeps its sockets."""
+        return rundir(str(ovs.dirs.RUNDIR))
 
     @property
     def control(self) -> str:
