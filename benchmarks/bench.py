@@ -1,6 +1,7 @@
 """The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
 
-A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale, narrow.
+A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale, narrow,
+flows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import cases
 import report
+from flows import flows
 from forward.case import forward
 from install import install
 from narrow import SIZES, narrow
@@ -18,7 +20,7 @@ from process import now_s
 from scale import case as scale
 from series import Results
 
-NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow")
+NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow", "flows")
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
 
@@ -47,6 +49,8 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
         scale.scale(results, say, *size)
     elif name == "narrow":
         narrow(results, say, SIZES[: 1 if is_quick else None], 5 if is_quick else 20)
+    elif name == "flows":
+        flows(results, say, cases.MIDDLE, 3 if is_quick else 9)
     else:
         cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
 

@@ -24,6 +24,7 @@ from trunkline.core import pipeline
 from trunkline.core.cookie import COOKIE_OURS, Subject
 from trunkline.core.flow import Field
 from trunkline.core.pipeline import TABLE_RULES, Band, Owner, Table
+from trunkline.insight.meaning import MEANING
 from trunkline.northbound.schema import SCHEMA_PATH
 
 DOCS = Path(__file__).parent
@@ -56,7 +57,7 @@ def _code(words: Iterable[str]) -> str:
 def pipeline_page() -> str:
     """Return the page of tables, registers, bands and cookies."""
     lines = [
-        _mark("src/trunkline/core/pipeline.py"),
+        _mark("src/trunkline/core/pipeline.py and src/trunkline/insight/meaning.py"),
         "# The pipeline",
         "",
         "The integration bridge's flows. A frame enters at table 0, goes on to tables of higher numbers (or "
@@ -99,7 +100,8 @@ def pipeline_page() -> str:
         "## Bands",
         "",
         "A band is a run of flows of one app in one table at one priority. No two flows of a band overlap; "
-        "the highest one that a frame matches decides.",
+        "the highest one that a frame matches decides. The rules are those of [frames.md](frames.md). "
+        "`trunkline flows` shows what each band has counted, and `trunkline explain` what to do about it.",
         "",
         *_bands(),
         *_cookies(),
@@ -133,8 +135,17 @@ def _bands() -> Iterator[str]:
         yield from (f"### {table.value} {table.name}", "")
         bands = sorted((band for band in Band if band.table is table), key=lambda band: -band.priority)
         yield from _table(
-            ("priority", "band", "app", "flows"),
-            ((band.priority, f"`{band.name}`", _app(band.owner), band.purpose) for band in bands),
+            ("priority", "band", "app", "flows", "rules"),
+            (
+                (
+                    band.priority,
+                    f"`{band.name}`",
+                    _app(band.owner),
+                    band.purpose,
+                    ", ".join(map(str, MEANING[band].rules)),
+                )
+                for band in bands
+            ),
         )
 
 

@@ -12,6 +12,7 @@ from model.drawn import worlds
 from trunkline.core.flow import Field, Flow
 from trunkline.core.pipeline import Table
 from trunkline.core.violation import violations
+from trunkline.insight.meaning import MEANING
 
 
 @settings(max_examples=150)
@@ -32,6 +33,13 @@ def test_no_two_flows_of_equal_priority_overlap(chassis: rows.Rows) -> None:
         pair for flows in flows_by_place.values() for pair in combinations(flows, 2) if _overlap(*pair)
     ]
     assert overlapping == []
+
+
+@settings(max_examples=150)
+@given(chassis=worlds())
+def test_a_band_that_drops_has_a_remedy(chassis: rows.Rows) -> None:
+    dropping = {flow.band for flow in rows.flows(chassis) if not flow.actions}
+    assert {band for band in dropping if MEANING[band].remedy is None} == set()
 
 
 def _overlap(one: Flow, other: Flow) -> bool:

@@ -152,6 +152,30 @@ def test_a_user_without_the_sockets_is_told_in_one_line(site: Site, home: Path) 
     assert "not open to this user" in complaint
 
 
+def test_a_user_who_may_not_ask_the_switch_is_told_how_to_get_there(site: Site) -> None:
+    unprepared(site)
+    chassis = site.all[0]
+    for directory in (site.folder, site.folder / "c1"):
+        directory.chmod(0o755)
+    for name in ("db.sock", "br-int.mgmt"):
+        done = subprocess.run(
+            [*program(), "flows"],
+            env=environment() | {"OVS_RUNDIR": str(chassis.switch.rundir)},
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"trunkline: cannot open {chassis.switch.rundir / name}: permission denied; "
+            "join the group trunkline (usermod -aG trunkline $USER), or use sudo\n"
+        )
+        (chassis.switch.rundir / name).chmod(0o777)
+
+
 def test_the_service_manager_hears_of_readiness_and_of_what_is_waited_for(site: Site, home: Path) -> None:
     unprepared(site)
     site.served.stop()

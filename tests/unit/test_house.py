@@ -27,10 +27,11 @@ BELOW = {
     "server": {"core", "host", "northbound"},
     "ovsdb": {"core", "runtime", "northbound"},
     "bridge": {"core", "apps", "runtime", "openflow"},
-    "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
+    "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb"},
+    "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge", "insight"},
     "process": {"core", "runtime", "openflow", "host", "ovsdb", "bridge", "agent"},
     "lab": {"core"},
-    "cli": {"core", "runtime", "host", "northbound", "server", "ovsdb", "process", "lab"},
+    "cli": {"core", "runtime", "host", "northbound", "server", "ovsdb", "insight", "process", "lab"},
 }
 """The packages that each package may import, beside itself."""
 

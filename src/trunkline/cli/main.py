@@ -46,6 +46,8 @@ NOUNS = {
     "chassis": Noun("trunkline.cli.chassis", "chassis", "Chassis: list, show, delete."),
     "sync": Noun("trunkline.cli.sync", "sync", "Wait until every chassis has applied what is committed."),
     "status": Noun("trunkline.cli.status", "status", "Chassis, networks, ports and faults at a glance."),
+    "flows": Noun("trunkline.cli.flows", "flows", "The flows of this chassis in words, and what they drop."),
+    "explain": Noun("trunkline.cli.explain", "explain", "Why a flow is there, by its cookie."),
     "lab": Noun(
         "trunkline.cli.lab", "lab", "Chassis, a physical switch and VMs on this machine: up, down, run."
     ),

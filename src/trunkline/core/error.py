@@ -23,6 +23,7 @@ TrunklineError              refused or failed: exit code 1
 ├── FileInUseError          another program has the database file open
 ├── FootprintError          a file that a daemon would make is somebody else's, or cannot be made
 ├── DatafileError           the northbound's file cannot be used
+├── SwitchError             the switch of a chassis cannot be asked
 ├── ToolError               a program of Open vSwitch failed
 ├── OpenFlowError           between flows and the wire
 │   ├── EncodeError         a flow that the wire cannot carry; its network is quarantined

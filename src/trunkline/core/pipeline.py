@@ -102,7 +102,7 @@ class Band(Enum):
         Table.CLASSIFY,
         45,
         Owner.PROVIDER,
-        "likewise, with a tag that no other network has, where those go to a transparent flat network",
+        "from the wire with a local port's MAC as source and any tag, in a transparent flat network: drop",
     )
     UPLINK_TAGGED = (Table.CLASSIFY, 40, Owner.PROVIDER, "other tags, to a transparent flat network")
     NOBODY = (Table.CLASSIFY, 0, Owner.PROVIDER, "no VIF's, and of no network here: drop")
@@ -210,7 +210,7 @@ class Band(Enum):
         Table.L2_LOOKUP,
         190,
         Owner.L2,
-        "likewise, a tag that was behind another: vlan-limit 1 kept it from being parsed",
+        "a tag that was behind another, in a network that is not transparent: drop",
     )
     CONTROL_MEMBER = (
         Table.L2_LOOKUP,

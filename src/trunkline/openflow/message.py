@@ -167,9 +167,12 @@ def offered_versions(version: int, payload: bytes) -> frozenset[int]:
     return frozenset(range(1, version + 1))
 
 
-def flow_stats_request(xid: int, cookie: int, cookie_mask: int) -> bytes:
-    """Return the question for every flow, in any table, whose cookie equals *cookie* under *cookie_mask*."""
-    head = struct.pack(">HH4xB3xII4xQQ", _FLOW_STATS, 0, _ALL_TABLES, _ANY, _ANY, cookie, cookie_mask)
+def flow_stats_request(xid: int, cookie: int, cookie_mask: int, table: int | None = None) -> bytes:
+    """Return the question for every flow in *table* (None: in any) whose cookie equals *cookie* under
+    *cookie_mask*.
+    """
+    place = _ALL_TABLES if table is None else table
+    head = struct.pack(">HH4xB3xII4xQQ", _FLOW_STATS, 0, place, _ANY, _ANY, cookie, cookie_mask)
     return message(MULTIPART_REQUEST, xid, head + _EMPTY_MATCH)
 
 

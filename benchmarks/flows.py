@@ -1,0 +1,71 @@
+"""The case `flows`: how long it takes to see the flows of a chassis, as whole processes.
+
+`trunkline flows` beside `ovs-ofctl dump-flows`, which shows the same flows as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from load import Load, network_name, port_name
+from ours import PROGRAM, Trunkline
+from process import do, now_s
+from series import Results
+
+LIMIT_S = 120.0
+
+Say = Callable[[str], None]
+
+
+def flows(results: Results, say: Say, load: Load, rounds: int) -> None:
+    """Ask a chassis with *load* for its flows, *rounds* times each way."""
+    with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder:
+        chassis = Trunkline(Path(folder) / "0", load)
+        try:
+            chassis.start()
+            chassis.settle(LIMIT_S)
+            count = chassis.switch.flow_count()
+            say(f"flows {load}: at rest, {count:,} flows")
+            for _ in range(rounds):
+                for work, contender, argv in ways(chassis):
+                    started = now_s()
+                    do(argv, chassis.switch.environment)
+                    results.record(
+                        "flows", work, contender, "s", now_s() - started, note=f"of {count:,} flows"
+                    )
+        finally:
+            chassis.close()
+
+
+def ways(chassis: Trunkline) -> list[tuple[str, str, list[str]]]:
+    """Return what is asked, of whom, and the command for it."""
+    ours = [*PROGRAM, "flows"]
+    key = network_key(chassis)
+    cookie = f"cookie={0x7472 << 48 | 1 << 32 | key:#x}/{0xFFFF00FFFFFFFFFF:#x}"
+    ofctl = ["ovs-ofctl", "-O", "OpenFlow14", "dump-flows", f"{chassis.switch.folder}/br-int.mgmt"]
+    return [
+        ("the program alone", "trunkline", [*PROGRAM, "--version"]),
+        ("all, by band", "trunkline", ours),
+        ("all, by band", "ovs-ofctl", ofctl),
+        ("what was dropped", "trunkline", [*ours, "--drops"]),
+        ("one network", "trunkline", [*ours, "--network", network_name(0)]),
+        ("one network", "ovs-ofctl", [*ofctl, cookie]),
+        ("one port", "trunkline", [*ours, "--port", port_name(0)]),
+        ("all, in words", "trunkline", [*ours, "--sort", "packets"]),
+        ("all, as text", "trunkline", [*ours, "--raw"]),
+        ("all, as text", "ovs-ofctl", ofctl),
+    ]
+
+
+def network_key(chassis: Trunkline) -> int:
+    """Return the key of the first network."""
+    shown = do(
+        [*PROGRAM, "network", "show", network_name(0)],
+        {**chassis.switch.environment, "TRUNKLINE_NB": chassis.remote},
+    )
+    found = re.search(r"^unique_key +(\d+)$", shown, re.MULTILINE)
+    assert found is not None, shown
+    return int(found[1])

@@ -1,0 +1,52 @@
+"""`trunkline explain`: why a flow is there."""
+
+from __future__ import annotations
+
+import click
+
+from trunkline.cli.flows import inquiry, with_chassis
+from trunkline.cli.option import with_output
+from trunkline.cli.output import print_data, printable
+
+
+@click.command()
+@click.argument("flow", metavar="COOKIE[,table=T][,priority=P]")
+@with_chassis
+@with_output
+@click.pass_context
+def explain(ctx: click.Context, flow: str, ovs_remote: str | None, output: str) -> None:
+    """Say why a flow is on this chassis' switch: its rule, the row that it was made from, what to do.
+
+    A cookie says which app made a flow, and from which row; a row has several flows. Table and priority say
+    which. A line of ovs-ofctl dump-flows can be pasted as it is.
+
+    \b
+    Examples:
+      trunkline explain 0x747202020000002a
+      trunkline explain 0x747202020000002a,table=10,priority=300
+    """
+    from trunkline.cli.column import in_options
+    from trunkline.core.error import TrunklineError
+    from trunkline.insight.explanation import asked, data, explanations
+
+    wanted = asked(flow)
+    with inquiry(ctx, ovs_remote) as question:
+        found = [each for each in question.flows_of(wanted.cookie) if wanted.has(each)]
+        if not found:
+            raise TrunklineError(
+                f"no flow on {question.chassis.bridge} is {wanted}; see `trunkline flows` for those there are"
+            )
+        names = question.names(found)
+        explained = list(explanations(found, names, question.chassis.bridge))
+        if output != "table":
+            print_data(data(explained, wanted), output)
+        else:
+            for each in explained:
+                head, *more = each.says
+                click.echo(printable(head))
+                for line in more:
+                    click.echo(f"  {printable(line)}")
+                if each.remedy is not None:
+                    click.echo(f"  {printable(in_options(each.remedy))}")
+        if question.note is not None:
+            click.echo(printable(in_options(question.note)), err=True)

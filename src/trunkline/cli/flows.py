@@ -1,0 +1,269 @@
+"""`trunkline flows`: the flows of this chassis, in words."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
+from trunkline.cli.output import print_data, printable, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trunkline.core.pipeline import Owner, Table
+    from trunkline.insight.chassis import Chassis
+    from trunkline.insight.connection import InstalledFlow
+    from trunkline.insight.flow import Rates, Selection
+    from trunkline.insight.inquiry import Inquiry
+    from trunkline.northbound.client import Northbound
+
+APPS = ("classifier", "port_security", "l2", "provider")
+DEFAULT_WATCH_S = 2.0
+NAMES_PATIENCE_S = 2.0
+"""How long the northbound is waited for: what it knows are names, and there are others."""
+
+
+def with_chassis(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--ovs`."""
+    option = click.option(
+        "--ovs",
+        "ovs_remote",
+        type=NOT_EMPTY,
+        metavar="REMOTE",
+        help="This chassis' own Open_vSwitch database.  [default: unix:$OVS_RUNDIR/db.sock]",
+    )
+    wrapped: Callable[..., Any] = option(function)
+    return wrapped
+
+
+@click.command()
+@click.option("--table", "table_word", metavar="T", help="Flows of one table, by its number or name.")
+@click.option("--network", type=NOT_EMPTY, metavar="N", help="Flows that were made from one network.")
+@click.option("--port", type=NOT_EMPTY, metavar="P", help="Flows that were made from one port.")
+@click.option("--app", type=click.Choice(APPS), help="Flows that one app made.")
+@click.option("--drops", is_flag=True, help="Flows that have dropped frames, those that dropped most first.")
+@click.option(
+    "--sort",
+    type=click.Choice(["table", "packets"]),
+    help="By table and priority, or first those that met most frames.  [default: table; of drops: packets]",
+)
+@click.option(
+    "--watch",
+    "watch_s",
+    type=Seconds(),
+    is_flag=False,
+    flag_value=DEFAULT_WATCH_S,
+    metavar="[S]",
+    help=f"Show again every S seconds ({DEFAULT_WATCH_S:g} unless given), with rates.",
+)
+@click.option("--raw", is_flag=True, help="As ovs-ofctl spells them, for other programs.")
+@with_chassis
+@with_output
+@click.pass_context
+def flows(
+    ctx: click.Context,
+    table_word: str | None,
+    network: str | None,
+    port: str | None,
+    app: str | None,
+    drops: bool,
+    sort: str | None,
+    watch_s: float | None,
+    raw: bool,
+    ovs_remote: str | None,
+    output: str,
+) -> None:
+    """Show the flows on this chassis' switch, in words, and what they counted.
+
+    Without a filter: one line for each band. A band is a kind of flow; docs/pipeline.md lists them. With one:
+    one line for each flow. A flow that Trunkline did not make is shown as FOREIGN.
+
+    The switch is asked directly, so the agent may be busy, or down.
+
+    \b
+    Examples:
+      trunkline flows                        what there is, by band
+      trunkline flows --drops                which frames are dropped, of whom, and by which rule
+      trunkline flows --port vm1 --watch     what happens with one VM's frames just now
+    """
+    from trunkline.insight.flow import Rates
+
+    if watch_s == 0:
+        raise click.UsageError("give a number of seconds above 0 to watch by")
+    with inquiry(ctx, ovs_remote) as asked:
+        selection = asked.selection(_table(table_word), _owner(app), network, port)
+        view = _View(asked, selection, drops, sort or ("packets" if drops else "table"), raw, output)
+        if watch_s is None:
+            view.show(None)
+            return
+        rates = Rates()
+        try:
+            while True:
+                view.show(rates)
+                # Time itself is what is measured: there is nothing else to wait for.
+                time.sleep(watch_s)
+        except KeyboardInterrupt:
+            return
+
+
+def inquiry(ctx: click.Context, ovs_remote: str | None) -> Inquiry:
+    """Return an inquiry of the chassis whose database is at *ovs_remote*, None for that of this machine."""
+    from trunkline.insight import chassis
+    from trunkline.insight.inquiry import Inquiry
+
+    found = chassis.read(ovs_remote)
+    return Inquiry(found, lambda: _northbound(ctx, found))
+
+
+def _northbound(ctx: click.Context, chassis: Chassis) -> Northbound:
+    """Return a connection to the northbound that was named, else to that of the chassis."""
+    from trunkline.northbound.client import DEFAULT_REMOTE, Northbound
+
+    connection = ctx.find_object(Connection) or Connection()
+    named = connection.names()
+    tls = connection.tls if named or connection.ca_cert or chassis.nb_tls is None else chassis.nb_tls
+    return Northbound.connect(named or chassis.nb_remotes or DEFAULT_REMOTE, NAMES_PATIENCE_S, tls)
+
+
+class _View:
+    """What is shown, once or again and again."""
+
+    def __init__(
+        self, asked: Inquiry, selection: Selection, drops: bool, sort: str, raw: bool, output: str
+    ) -> None:
+        self._asked = asked
+        self._selection = selection
+        self._drops = drops
+        self._by_packets = sort == "packets"
+        self._raw = raw
+        self._output = output
+        self._is_noted = False
+
+    def show(self, rates: Rates | None) -> None:
+        """Read the flows, and show them."""
+        found = self._asked.flows(self._selection)
+        if rates is not None:
+            rates.note(found, time.monotonic())
+            if self._output == "table" and sys.stdout.isatty():
+                click.clear()
+        if self._drops:
+            found = [flow for flow in found if flow.is_drop and flow.counters.packet_count]
+        if self._raw:
+            self._show_raw(found)
+        elif self._selection.is_all and not self._drops and not self._by_packets:
+            self._show_counts(found, rates)
+        else:
+            self._show_lines(found, rates)
+        sys.stdout.flush()
+
+    def _show_raw(self, found: list[InstalledFlow]) -> None:
+        from trunkline.insight.flow import in_order
+        from trunkline.insight.raw import line
+
+        for flow in in_order(found, by_packets=self._by_packets):
+            click.echo(line(flow))
+
+    def _show_counts(self, found: list[InstalledFlow], rates: Rates | None) -> None:
+        from trunkline.insight.flow import counts, document
+
+        shown = counts(found, rates)
+        if self._output != "table":
+            self._print(document("bands", shown, self._asked.chassis.bridge, None), rates)
+            return
+        rows = [
+            [
+                _place(count.kind.table),
+                count.kind.name,
+                f"{count.flows:,}",
+                f"{count.packets:,}",
+                *_rate(count.rate, rates),
+                "made by another program" if count.kind.band is None else count.kind.band.purpose,
+            ]
+            for count in shown
+        ]
+        columns = ["TABLE", "BAND", "FLOWS", "PACKETS", *_rate_column(rates), "FOR"]
+        click.echo(table(rows, columns))
+        click.echo(f"{len(found):,} flows on {self._asked.chassis.bridge}")
+
+    def _show_lines(self, found: list[InstalledFlow], rates: Rates | None) -> None:
+        from trunkline.insight.flow import document, in_order, lines
+        from trunkline.insight.name import Names
+
+        found = in_order(found, by_packets=self._by_packets)
+        names = self._asked.names(found) if found else Names()
+        shown = list(lines(found, names, rates))
+        if self._output != "table":
+            self._print(document("flows", shown, self._asked.chassis.bridge, names), rates)
+        else:
+            rows = [
+                [
+                    _place(line.kind.table),
+                    line.kind.name,
+                    line.row or "",
+                    line.matches,
+                    line.does,
+                    f"{line.flow.counters.packet_count:,}",
+                    *_rate(line.rate, rates),
+                ]
+                for line in shown
+            ]
+            columns = ["TABLE", "BAND", "ROW", "MATCH", "DOES", "PACKETS", *_rate_column(rates)]
+            click.echo(table(rows, columns) if rows else self._nothing())
+        self._tell_names()
+
+    def _nothing(self) -> str:
+        return "no frame was dropped by a flow" if self._drops else "there is no such flow on this chassis"
+
+    def _tell_names(self) -> None:
+        from trunkline.cli.column import in_options
+
+        if self._asked.note is not None and not self._is_noted:
+            self._is_noted = True
+            click.echo(printable(in_options(self._asked.note)), err=True)
+
+    def _print(self, data: Any, rates: Rates | None) -> None:
+        """Print a document; of those that come again and again, each is a line of JSON or a part of YAML."""
+        if rates is None:
+            print_data(data, self._output)
+        elif self._output == "json":
+            click.echo(json.dumps(data))
+        else:
+            click.echo("---")
+            print_data(data, self._output)
+
+
+def _place(table_id: int) -> str:
+    from trunkline.core.pipeline import Table
+
+    name = next((table.name for table in Table if table.value == table_id), "")
+    return f"{table_id:<2} {name}".rstrip()
+
+
+def _rate(rate: float | None, rates: Rates | None) -> list[str]:
+    return [] if rates is None else ["" if rate is None else f"{rate:,.0f}"]
+
+
+def _rate_column(rates: Rates | None) -> list[str]:
+    return [] if rates is None else ["/s"]
+
+
+def _table(word: str | None) -> Table | None:
+    from trunkline.core.pipeline import Table
+    from trunkline.insight.flow import table_named
+
+    found = None if word is None else table_named(word)
+    if word is not None and found is None:
+        known = ", ".join(f"{each.value} {each.name}" for each in Table)
+        raise click.UsageError(f"there is no table {word!r}; the tables are {known}")
+    return found
+
+
+def _owner(app: str | None) -> Owner | None:
+    from trunkline.core.pipeline import Owner
+
+    return None if app is None else Owner[app.upper()]

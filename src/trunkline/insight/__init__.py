@@ -1,0 +1,1 @@
+"""What an operator asks about the switch of a chassis, and the words in which it is answered."""
