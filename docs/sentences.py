@@ -21,7 +21,7 @@ _EXTERNAL_IDS = "For other programs; Trunkline neither reads nor writes it."
 COLUMNS: dict[str, dict[str, str]] = {
     "NB_Global": {
         "identity": "What tells this database from another; a copy and a backup keep it. Chassis obey one.",
-        "nb_cfg": "The number of the last request of `trunkline sync`.",
+        "nb_cfg": "The number of the last request of `trunkline sync` or `trunkline status`.",
         "nb_cfg_timestamp": "When that request was made, in ms since 1970.",
         "next_network_key": "The next network's `unique_key`; a key is not used twice.",
         "next_port_key": "The next port's `unique_key`.",
@@ -77,10 +77,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "that is not denied it within 5 s takes it.",
         "denied": "Those among `claims` that the host has told that it is there.",
         "bridge_mappings": "Bridge by physical network, as its settings say.",
-        "nb_cfg": "The last request of `trunkline sync` that it has applied.",
+        "nb_cfg": "The last request of `sync` or `status` that it has applied.",
+        "nb_cfg_heard": "The last request that its agent has heard of and had not applied within 0.5 s: it "
+        "is behind, and not silent.",
         "nb_cfg_timestamp": "When it applied that, in ms since 1970 by its own clock.",
-        "silent_at": "Its `nb_cfg` when `trunkline sync --wait` found that it does not answer: it is silent "
-        "for as long as that is still its `nb_cfg`.",
+        "silent_at": "The last request that it had answered, by `nb_cfg` or `nb_cfg_heard`, when "
+        "`trunkline sync --wait` found that it does not answer: it is silent until it answers another.",
         "version": "The version of its agent.",
         "faults": "What it cannot honour: reason by subject, such as `network blue`.",
         "external_ids": _EXTERNAL_IDS,

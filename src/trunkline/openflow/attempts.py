@@ -50,13 +50,19 @@ class Attempts:
         return self._short_ends > 1
 
     @property
+    def failure(self) -> str:
+        """Why there is no connection, as far as the last attempt showed."""
+        often = "it ends again and again soon after it is made"
+        return f"{often} ({self.last_end})" if self.is_failing else self.last_end
+
+    @property
     def faults(self) -> dict[str, str]:
         """What keeps connections from holding, by subject."""
         if not self.is_failing:
             return {}
         return {
-            "switch connection": f"it ends again and again soon after it is made ({self.last_end}); "
-            f"look into the log of ovs-vswitchd for what is wrong with {self._target}"
+            "switch connection": f"{self.failure}; look into the log of ovs-vswitchd for what is wrong with "
+            f"{self._target}"
         }
 
     def run(self, now: int) -> str | None:
