@@ -1,8 +1,8 @@
-"""Generate the pages of `docs/` that say what the code says; `scripts/docs` runs it.
+"""Generate those pages of `docs/` that follow from the code; `scripts/docs` runs this.
 
 `pipeline.md` comes from `trunkline.core.pipeline`, `northbound.md` from the schema, `cli.md` from the
-program's own help. Without arguments the pages are written; with `--check` nothing is, and the exit code is 1
-where a page is not what it would be.
+program's own help. Without arguments, the pages are written. With `--check`, nothing is written, and the exit
+code is 1 if a page is not current.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ def pipeline_page() -> str:
         _mark("src/trunkline/core/pipeline.py and src/trunkline/insight/meaning.py"),
         "# The pipeline",
         "",
-        "The integration bridge's flows. A frame enters at table 0, goes on to tables of higher numbers (or "
-        "to the same one once more, where a priority tag came off), and is dropped where nothing matches.",
+        "This page lists the flows of the integration bridge. A frame enters at table 0 and goes on to "
+        "tables with higher numbers. After a priority tag was removed, it goes through the same "
+        "table once more. A frame that matches no other flow of a table is dropped.",
         "",
         "## Tables",
         "",
@@ -82,7 +83,7 @@ def pipeline_page() -> str:
         *_table(("name", "field", "holds"), _registers()),
         "## What the flows of a table may do",
         "",
-        "`trunkline.core.violation` holds a flow against this, and tests every flow of every app.",
+        "`trunkline.core.violation` checks flows against this table. Tests check every flow of every app.",
         "",
         *_table(
             ("table", "match", "write", "output", "tags"),
@@ -99,9 +100,10 @@ def pipeline_page() -> str:
         ),
         "## Bands",
         "",
-        "A band is a run of flows of one app in one table at one priority. No two flows of a band overlap; "
-        "the highest one that a frame matches decides. The rules are those of [frames.md](frames.md). "
-        "`trunkline flows` shows what each band has counted, and `trunkline explain` what to do about it.",
+        "A band is the flows of one app in one table at one priority. No two flows of a band overlap. In "
+        "each table, the flow of the highest band that a frame matches decides. The rules are those of "
+        "[frames.md](frames.md). `trunkline flows` shows what each band has counted, and `trunkline "
+        "explain` what to do about it.",
         "",
         *_bands(),
         *_cookies(),
@@ -155,16 +157,16 @@ def _app(owner: Owner) -> str:
 
 def _cookies() -> Iterator[str]:
     yield from ("## Cookies", "")
-    yield "A cookie says that a flow is ours, which app made it, and from which row."
+    yield "A cookie says that a flow is ours, which app made it, and from which row it was made."
     yield ""
     ours = COOKIE_OURS >> 48
     yield from _table(
         ("bits", "hold"),
         (
-            ("63–48", f"`{ours:#x}`: the flow is ours; no other flow is touched"),
+            ("63–48", f"`{ours:#x}`: the flow is ours; the agent touches no other flow"),
             ("47–40", "app: " + ", ".join(f"{owner.value} {_app(owner)}" for owner in Owner)),
             ("39–32", "kind of row: " + ", ".join(f"{kind.value} {kind.name.lower()}" for kind in Subject)),
-            ("31–0", "the row's unique key; 0 for the chassis; for a shared MAC its network's key"),
+            ("31–0", "the row's unique key; for the chassis 0; for a shared MAC its network's key"),
         ),
     )
 
@@ -212,7 +214,7 @@ def _northbound_table(name: str, table: Any) -> Iterator[str]:
     if table.get("maxRows"):
         yield f"* At most {table['maxRows']} row."
     if not table.get("isRoot"):
-        yield "* A row that nothing refers to is gone."
+        yield "* The database deletes a row that no other row refers to."
     yield ""
     yield from _table(
         ("column", "type", "meaning"),

@@ -1,16 +1,16 @@
-"""What the tables and columns of the northbound mean, a sentence each, for `docs/northbound.md`.
+"""One sentence for each table and column of the northbound, for `docs/northbound.md`.
 
-The schema says what a column may hold; it has no place for what it is for.
+The schema says what a column may hold. It has no place to say what the column is for.
 """
 
 from __future__ import annotations
 
 TABLES: dict[str, str] = {
-    "NB_Global": "The one row of what concerns the whole database.",
+    "NB_Global": "The one row about the whole database.",
     "Network": "A logical L2 network on one physical network: a VLAN of it, or its untagged (flat) network.",
-    "Port": "A logical port of a network. Its VIF is the interface that has its name as `iface-id`.",
+    "Port": "A logical port of a network. Its VIF is the interface whose `iface-id` is the port's name.",
     "Chassis": "A host that runs Open vSwitch and an agent. Its agent writes the row.",
-    "Connection": "A further place where the database's server listens, as in the databases of Open vSwitch.",
+    "Connection": "Another address where the database's server listens, as in the databases of Open vSwitch.",
     "SSL": "The key and certificates of the database's server.",
     "RBAC_Role": "What a client of a connection with this `role` may write (ovsdb-server(7)).",
     "RBAC_Permission": "What a role may write in one table.",
@@ -20,12 +20,12 @@ _EXTERNAL_IDS = "For other programs; Trunkline neither reads nor writes it."
 
 COLUMNS: dict[str, dict[str, str]] = {
     "NB_Global": {
-        "identity": "What tells this database from another; a copy and a backup keep it. Chassis obey one.",
-        "nb_cfg": "The number of the last request of `trunkline sync` or `trunkline status`.",
+        "identity": "What tells this database from another. Copies and backups keep it. A chassis obeys one.",
+        "nb_cfg": "The number of the last request of `trunkline sync`.",
         "nb_cfg_timestamp": "When that request was made, in ms since 1970.",
-        "next_network_key": "The next network's `unique_key`; a key is not used twice.",
-        "next_port_key": "The next port's `unique_key`.",
-        "connections": "Where the server listens besides its own options.",
+        "next_network_key": "The `unique_key` of the next network; a key is never used twice.",
+        "next_port_key": "The `unique_key` of the next port.",
+        "connections": "Where the server listens, in addition to its command line options.",
         "ssl": "The key and certificates that the server uses for `pssl:`.",
         "options": "Reserved for settings of the whole database.",
         "external_ids": _EXTERNAL_IDS,
@@ -33,66 +33,65 @@ COLUMNS: dict[str, dict[str, str]] = {
     "Network": {
         "name": "The name that operators and ports use.",
         "unique_key": "The network key: `metadata` in the pipeline.",
-        "network_type": "Whether it is a VLAN or the untagged network.",
+        "network_type": "Whether it is a VLAN or the untagged (flat) network.",
         "physical_network": "The physical network that carries it. A chassis maps it to a bridge.",
         "segmentation_id": "The VLAN id; empty for a flat network.",
-        "mtu": "The MTU of its ports, in bytes; empty: not managed.",
-        "unknown_unicast": "A VM's frame to an unknown MAC: to the wire, or nowhere. Empty: `forward`.",
-        "remote_ports": "Ports on other chassis: with flows of their own, or left to what the physical "
-        "switches learn. Empty: `explicit`.",
-        "vlan_transparent": "Whether VMs may send VLAN tags inside the network. A flat one then shares its "
-        "physical network with no VLAN network.",
+        "mtu": "The MTU of its ports, in bytes. Empty: not managed.",
+        "unknown_unicast": "Whether a VM's frame to an unknown MAC goes to the wire or is dropped. Empty: "
+        "`forward`.",
+        "remote_ports": "Whether ports on other chassis have flows of their own, or are left to what the "
+        "physical switches learn. Empty: `explicit`.",
+        "vlan_transparent": "Whether VMs may send VLAN tags inside the network. If it is flat, no VLAN "
+        "network may share its physical network.",
         "external_ids": _EXTERNAL_IDS,
     },
     "Port": {
         "name": "The port's name, and the `iface-id` of its VIF.",
         "unique_key": "The port key: `reg6` and `reg7` in the pipeline.",
-        "network": "The network that it is in; a network that has ports cannot be deleted.",
+        "network": "The network that it is in. A network with ports cannot be deleted.",
         "mac": "Its MAC address, in lower case with colons; any other spelling is a fault.",
-        "addresses": "Its IP addresses, 1,024 at most. Where there is none, and no allowed pair gives its "
-        "own MAC a prefix, port security holds it to its MAC only.",
+        "addresses": "Its IP addresses, 1,024 at most. If it has none, and no allowed pair gives its own MAC "
+        "a prefix, port security only checks its MAC.",
         "enabled": "Whether it may send and receive. Empty: yes.",
-        "port_security": "Whether it may send from its own and its allowed addresses only. Empty: yes.",
-        "allowed_address_pairs": "Further MACs, 1,024 pairs at most, each as `MAC` or `MAC,IP-or-prefix`, "
-        "that it may use and that are delivered to it.",
+        "port_security": "Whether it may send only from its own and its allowed addresses. Empty: yes.",
+        "allowed_address_pairs": "Further MACs that it may use, each as `MAC` or `MAC,IP-or-prefix`, 1,024 "
+        "pairs at most. Frames to them are delivered to it.",
         "unknown_macs": "Whether it also receives the network's unknown unicast; needs `port_security` off.",
-        "requested_chassis": "The chassis that shall hold it; during a migration `main,additional`. Empty: "
-        "the first that has its VIF.",
+        "requested_chassis": "The chassis that should hold it; during a migration `main,additional`. Empty: "
+        "the first chassis that has its VIF.",
         "chassis": "The name of the chassis that holds it; written by that chassis.",
-        "up": "Whether a frame can pass on that chassis, which writes it.",
-        "parent": "Of a trunk's sub-port: the name of the port whose VIF it shares.",
-        "parent_vlan": "Of a sub-port: its tag on that VIF.",
-        "options": "Settings of one port; `announce=false` stops its announcements, and "
-        "`control-frames=true`, which needs `port_security` off, lets spanning tree, LLDP and other control "
-        "frames pass to and from it. `allow-duplicate-ip=true`: it may have addresses that another port of "
-        "its network has.",
+        "up": "Whether frames can pass on that chassis; written by that chassis.",
+        "parent": "For a sub-port of a trunk: the name of the port whose VIF it shares.",
+        "parent_vlan": "For a sub-port: its tag on that VIF.",
+        "options": "Settings of the port. `announce=false`: it is not announced. `control-frames=true`, "
+        "which needs `port_security` off: spanning tree, LLDP and other control frames pass to and from it. "
+        "`allow-duplicate-ip=true`: it may have addresses that another port of its network has.",
         "external_ids": _EXTERNAL_IDS,
     },
     "Chassis": {
         "name": "`external_ids:system-id` of its `Open_vSwitch` row.",
-        "hostname": "The host's name, for people: `Open_vSwitch` `external_ids:hostname`, or the system's.",
-        "host": "What tells this host from another of the same `system-id`: new with each start of its "
-        "`ovsdb-server`.",
-        "claims": "Other hosts of that `system-id` that ask for the row, and their names for people. One "
-        "that is not denied it within 5 s takes it.",
-        "denied": "Those among `claims` that the host has told that it is there.",
-        "bridge_mappings": "Bridge by physical network, as its settings say.",
-        "nb_cfg": "The last request of `sync` or `status` that it has applied.",
-        "nb_cfg_heard": "The last request that its agent has heard of and had not applied within 0.5 s: it "
-        "is behind, and not silent.",
+        "hostname": "The host's name, for people: `external_ids:hostname` of `Open_vSwitch`, or the "
+        "system's.",
+        "host": "What tells this host from another with the same `system-id`. It is new with each start of "
+        "the host's `ovsdb-server`.",
+        "claims": "Other hosts with that `system-id` that ask for the row, and their names for people. A "
+        "host that is not denied within 5 s takes the row.",
+        "denied": "Those of `claims` that the present host has denied.",
+        "bridge_mappings": "The bridge of each physical network, from its settings.",
+        "nb_cfg": "The last request of `trunkline sync` that it has applied.",
         "nb_cfg_timestamp": "When it applied that, in ms since 1970 by its own clock.",
-        "silent_at": "The last request that it had answered, by `nb_cfg` or `nb_cfg_heard`, when "
-        "`trunkline sync --wait` found that it does not answer: it is silent until it answers another.",
+        "silent_at": "Its `nb_cfg` when `trunkline sync --wait` found that it does not answer. It is silent "
+        "as long as its `nb_cfg` is still the same.",
         "version": "The version of its agent.",
-        "faults": "What it cannot honour: reason by subject, such as `network blue`.",
+        "faults": "What it cannot honour: the reason for each subject, such as `network blue`.",
         "external_ids": _EXTERNAL_IDS,
     },
     "Connection": {
         "target": "Where to listen or connect: `ptcp:`, `pssl:`, `punix:` and so on.",
         "max_backoff": "The longest wait between two attempts to connect, in ms.",
-        "inactivity_probe": "How long a client may be silent before it is probed, in ms; 0: it never is.",
+        "inactivity_probe": "How long a client may be silent before it is probed, in ms; 0: no probes.",
         "read_only": "Whether its clients may only read.",
-        "role": "The name of the RBAC role of its clients; empty: no restriction.",
+        "role": "The RBAC role of its clients, by name. Empty: no restriction.",
         "other_config": "Further settings of ovsdb-server.",
         "external_ids": _EXTERNAL_IDS,
         "is_connected": "Whether a client is connected; written by the server.",
@@ -101,20 +100,20 @@ COLUMNS: dict[str, dict[str, str]] = {
     "SSL": {
         "private_key": "The file of the server's private key (PEM).",
         "certificate": "The file of the server's certificate (PEM).",
-        "ca_cert": "The file of the CA that clients must show.",
-        "bootstrap_ca_cert": "Unused by a server; it is part of the standard table.",
-        "ssl_protocols": "The TLS versions that it speaks; empty: ovsdb-server's default.",
-        "ssl_ciphers": "The ciphers that it speaks; empty: ovsdb-server's default.",
+        "ca_cert": "The file of the authority (CA) that must have issued the clients' certificates.",
+        "bootstrap_ca_cert": "Not used by a server; it is part of the standard table.",
+        "ssl_protocols": "The TLS versions that it accepts. Empty: ovsdb-server's default.",
+        "ssl_ciphers": "The ciphers that it accepts. Empty: ovsdb-server's default.",
         "external_ids": _EXTERNAL_IDS,
     },
     "RBAC_Role": {
         "name": "The role's name.",
-        "permissions": "Permission by the name of the table that it is for.",
+        "permissions": "Its permission for each table, by the table's name.",
     },
     "RBAC_Permission": {
         "table": "The name of the table.",
-        "authorization": "The columns, one of which must hold the client's name for it to write a row.",
-        "insert_delete": "Whether it may insert and delete rows.",
-        "update": "The columns that it may change.",
+        "authorization": "A client may write a row only if one of these columns holds the client's name.",
+        "insert_delete": "Whether the client may insert and delete rows.",
+        "update": "The columns that the client may change.",
     },
 }

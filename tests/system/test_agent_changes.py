@@ -202,7 +202,7 @@ def test_two_interfaces_of_one_iface_id_the_one_in_use_keeps_the_port(
     # Its name sorts first, and so does its ofport.
     chassis.plug("a", "0-late", ofport_request="1")
     site.sync()
-    fault = "0-late also has this iface-id; a is used; remove the one that is wrong"
+    fault = "0-late also has this iface-id; a is in use; remove the wrong one"
     assert site.nb.chassis("c1")["faults"] == {"vif a": fault}
     reach(chassis)
     assert chassis.receive("0-late", HELLO) == {}

@@ -223,7 +223,7 @@ def test_an_address_that_rows_give_to_two_ports_is_a_fault_unless_it_is_meant(
     for name in "pq":
         chassis.plug(name)
     site.await_up("p", "q")
-    said = "another port of its network has its address 192.0.2.1 too"
+    said = "another port of its network also has its address 192.0.2.1"
     found = faults(site)
     assert [said in found[f"port {name}"] for name in "pq"] == [True, True]
     site.nb.set_port("q", {"options": {"allow-duplicate-ip": "true"}})

@@ -132,7 +132,7 @@ REFUSALS = [
     (
         f"{CREATE_PORT} --ip 127.0.0.1",
         2,
-        "127.0.0.1 is a loopback address, which no port has; give an address that one VM can have",
+        "127.0.0.1 is a loopback address, which no port can have; give an address that a VM can have",
     ),
     (
         f"{CREATE_PORT} --ip 192.0.2.7 --ip 192.0.2.1",

@@ -88,7 +88,7 @@ def test_rule_17_the_option_counts_with_port_security_off_alone(site: Site) -> N
         site.transact({"op": "update", "table": "Port", "where": [["name", "==", port]], "row": row})
     site.sync()
     assert chassis.receive("x", frame) == chassis.receive(NIC, ethernet(STP, OUTSIDE, 101)) == {}
-    reason = "control frames should pass it, but port security is on; set `port_security=false`"
+    reason = "`options:control-frames=true` needs port security off; set `port_security=false`"
     assert chassis.faults == {"port x": reason, "port y": reason}
 
 

@@ -54,7 +54,7 @@ def test_what_is_no_ports_ip_address_is_refused(text: str) -> None:
 
 
 NOBODYS = {
-    "0.1.2.3": 'of "this host"',
+    "0.1.2.3": 'an address of "this host"',
     "127.0.0.1": "a loopback address",
     "127.255.255.255": "a loopback address",
     "239.0.0.1": "a multicast address",
@@ -70,7 +70,9 @@ NOBODYS = {
 @pytest.mark.parametrize("text", NOBODYS)
 def test_an_address_that_no_station_has_is_no_ports_nor_any_pairs(text: str) -> None:
     for parse in (parse_ip, parse_prefix):
-        with pytest.raises(AddressError, match=f"is {NOBODYS[text]}, which no port has; give an address"):
+        with pytest.raises(
+            AddressError, match=f"is {NOBODYS[text]}, which no port can have; give an address"
+        ):
             parse(text)
 
 
@@ -91,7 +93,7 @@ def test_a_prefix_that_holds_addresses_of_stations_besides_is_one(text: str) -> 
 
 @pytest.mark.parametrize("text", ["127.0.0.0/8", "224.0.0.0/4", "0.0.0.0", "ff00::/8", "::/96"])
 def test_a_prefix_of_no_stations_addresses_is_refused(text: str) -> None:
-    with pytest.raises(AddressError, match=f"^{text} is .*, which no port has; give an address"):
+    with pytest.raises(AddressError, match=f"^{text} is .*, which no port can have; give an address"):
         parse_prefix(text)
 
 

@@ -130,7 +130,7 @@ def test_a_vif_that_names_a_subport_is_a_fault_until_the_port_is_none() -> None:
     found.inventory.change(Changes(ports={HERE.id: HERE._replace(parent="trunk", parent_vlan=5)}))
     found.refresh()
     assert found.faults["vif here"] == (
-        "here is a sub-port of trunk, whose VIF it uses; correct iface-id of tap0, or clear `parent`"
+        "here is a sub-port of trunk and uses its VIF; correct iface-id of tap0, or clear `parent`"
     )
     found.inventory.change(Changes(ports={HERE.id: HERE}))
     found.refresh()
@@ -238,7 +238,7 @@ def test_of_two_that_want_one_flow_the_one_that_waits_is_a_fault() -> None:
             }
         )
     said = contradictions(found.inventory, desired.conflicts)
-    assert said == {"port also": "port here has what it wants, by a flow of the same match; change one"}
+    assert said == {"port also": "port here already has a flow with the same match; change one of them"}
     assert name(found.inventory, MacSubject(NET.id, HERE.mac)) == "MAC 02:00:00:00:00:01 of network net"
     assert [name(found.inventory, subject) for subject in (VifSubject("here"), NetworkSubject(NET.id))] == [
         "vif here",

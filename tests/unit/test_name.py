@@ -29,7 +29,7 @@ def test_a_name_may_be_what_can_be_typed(name: str) -> None:
     [
         ("", "needs a name that is not empty"),
         ("  ", "needs a name that is not empty"),
-        (" web", "take the blanks off its ends"),
+        (" web", "remove the blanks at its ends"),
         ("web\u00a0", "use printable characters only"),
         ("a,b", "leave out the comma"),
         ("a\nb", "use printable characters only"),

@@ -54,14 +54,14 @@ def test_an_attribute_that_the_constructor_does_not_make_is_named(
     def nothing(self: Any) -> None: ...
 
     monkeypatch.setattr(f"{path}.__init__", nothing)
-    assert {f"{path}.{name} is not there" for name in ATTRIBUTES[path]} <= set(package.differences())
+    assert {f"{path}.{name} is missing" for name in ATTRIBUTES[path]} <= set(package.differences())
 
 
 @pytest.mark.parametrize("path", NAMES)
 def test_a_name_that_is_gone_is_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(owner(path), path.rpartition(".")[2])
-    assert list(package.differences()) == [f"{path} is not there"]
-    with pytest.raises(PackageError, match="is not there"):
+    assert list(package.differences()) == [f"{path} is missing"]
+    with pytest.raises(PackageError, match="is missing"):
         package.check()
 
 
@@ -80,8 +80,8 @@ def test_the_agent_says_in_one_line_that_the_package_is_another(tmp_path: Path) 
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert "ovs.db.idl.Idl._Idl__row_update(self, table, row, row_json) is not there" in line
-    assert line.endswith("install one from 3.1.5 to 4.0")
+    assert "ovs.db.idl.Idl._Idl__row_update(self, table, row, row_json) is missing" in line
+    assert line.endswith("install a version from 3.1.5 to 4.0")
 
 
 def test_the_agent_loads_no_eventlet(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_further_port_with_an_address_that_many_have_costs_the_same_however_ma
         ports: dict[UUID, Port | None] = {each.id: each for each in map(port, range(count))}
         vifs: dict[str, tuple[Vif, ...]] = {"p0": (Vif("p0", "tap", 10),)}
         take(outcomes, Changes(networks={network.id: network}, ports=ports, vifs=vifs))
-        assert "its address 192.0.2.1 too" in outcomes.faults["port p0"]
+        assert "also has its address 192.0.2.1;" in outcomes.faults["port p0"]
         last = port(count)
         coming, going = Changes(ports={last.id: last}), Changes(ports={last.id: None})
         return lines_run(lambda: take(outcomes, coming, going))

@@ -48,7 +48,7 @@ def test_a_port_that_another_chassis_holds_is_remote_and_says_so() -> None:
     found = seat_of(PORT._replace(chassis="b"))
     assert (found.outlet, found.is_remote) == (None, True)
     assert found.fault == (
-        "its VIF is here, but chassis b holds it; set requested-chassis to say where it belongs"
+        "its VIF is here, but chassis b holds it; set `requested_chassis` to the chassis where it belongs"
     )
 
 
@@ -85,18 +85,18 @@ def test_a_subport_goes_where_its_parent_goes() -> None:
 def test_a_subport_of_a_subport_is_refused() -> None:
     found = seat_of(SUBPORT, PORT._replace(parent="other"))
     assert (found.outlet, found.is_remote) == (None, False)
-    assert found.fault == "its parent vm is itself a sub-port; give it a parent that is not"
+    assert found.fault == "its parent vm is itself a sub-port; give it another `parent`"
 
 
 def test_a_subport_without_a_tag_is_refused() -> None:
     assert rival_fault(SUBPORT._replace(parent_vlan=None), PORT, []) == (
-        "it has parent vm but no parent-vlan; set one"
+        "it has parent vm but no `parent_vlan`; set one"
     )
 
 
 def test_a_subport_in_its_parents_network_is_refused() -> None:
     assert rival_fault(SUBPORT._replace(network_id=NETWORK_ID), PORT, []) == (
-        "its parent vm is in the same network; put it in another"
+        "its parent vm is in the same network; put it in another `network`"
     )
 
 
@@ -114,7 +114,7 @@ def test_of_two_subports_that_want_a_tag_the_older_has_it() -> None:
 def test_of_two_subports_in_one_network_the_older_has_it() -> None:
     rival = RIVAL._replace(parent_vlan=6)
     assert rival_fault(SUBPORT, PORT, [rival]) == (
-        "port first of the same parent is in the same network; put it in another"
+        "port first of the same parent is in the same network; put it in another `network`"
     )
 
 

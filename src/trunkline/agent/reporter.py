@@ -111,10 +111,9 @@ class Reporter:
         bridge_by_physnet: dict[str, str],
         faults: dict[str, str] | None,
         nb_cfg: int | None,
-        nb_cfg_heard: int | None,
     ) -> None:
         """Begin a write of all that, unless the database says it already."""
-        report = Report(hostname, trunkline.__version__, bridge_by_physnet, faults, nb_cfg, nb_cfg_heard)
+        report = Report(hostname, trunkline.__version__, bridge_by_physnet, faults, nb_cfg)
         if not bindings and nb.is_reported(report):
             return
         log.each(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from trunkline.agent.hearing import Hearing
 from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
@@ -34,7 +33,6 @@ class Standing:
     is_whole: bool
     forwarding: Forwarding | None
     feed: NorthboundFeed
-    hearing: Hearing
     plumbing: Plumbing
     quarantine: Quarantine
     passage: Passage
@@ -116,11 +114,10 @@ class Standing:
         faults |= self.reporter.faults
         if self.forwarding is not None:
             said = self.forwarding.faults
-            # One cause is one fault.
-            if self.passage.fault is not None and "switch changes" not in said:
-                said.pop("switch connection", None)
-                faults["switch"] = self.passage.fault
             faults |= said
+            # One cause is one fault.
+            if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
+                faults["switch"] = self.passage.fault
             faults |= contradictions(self.inventory, self.forwarding.desired.conflicts)
         senseless = self.feed.faults
         for subject in senseless:
@@ -141,7 +138,7 @@ class Standing:
         if nb.is_writing or not nb.is_connected or reporter.refusals.is_held:
             return
         is_obeyed = not self.feed.is_disobeyed
-        if is_obeyed and not self.is_whole and nb.is_registered and self.hearing.due is None:
+        if is_obeyed and not self.is_whole and nb.is_registered:
             return
         # A port that is here and up is reported at once; what else is so shows when all rows are there.
         is_all_known = nb.are_conditions_met and not self.feed.has_more
@@ -152,11 +149,10 @@ class Standing:
             if is_obeyed and self.is_whole
             else {}
         )
-        heard = self.hearing.due
-        if not (bindings or is_all_known or not nb.is_registered or heard is not None):
+        if not (bindings or is_all_known or not nb.is_registered):
             return
         has_faults = is_all_known and (self.is_whole or not is_obeyed)
-        is_done = self._is_answer_due and reporter.is_done_by(bindings)
+        is_done = is_obeyed and self.switch.is_caught_up and self.is_settled and reporter.is_done_by(bindings)
         reporter.write(
             nb,
             bindings,
@@ -164,20 +160,4 @@ class Standing:
             bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults if has_faults else None,
             nb_cfg=nb.nb_cfg if is_done else None,
-            nb_cfg_heard=None if is_done else heard,
-        )
-
-    @property
-    def _is_answer_due(self) -> bool:
-        """Whether all is in place that both databases said when the latest request was heard.
-
-        Also the switch has answered since then: one that hangs has applied nothing new.
-        """
-        forwarding = self.forwarding
-        return (
-            not self.feed.is_disobeyed
-            and self.switch.is_caught_up
-            and forwarding is not None
-            and forwarding.session.is_caught_up
-            and self.is_settled
         )

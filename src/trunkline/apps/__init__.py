@@ -1,6 +1,6 @@
 """The pipeline's apps: pure functions from a view to flows.
 
-Which app owns which part of which table is said by the bands of `trunkline.core.pipeline`.
+The bands of `trunkline.core.pipeline` say which app owns which part of which table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class App(Protocol):
     """A part of the pipeline; the modules of this package are apps."""
 
     def flows(self, view: View) -> Iterator[Flow]:
-        """Yield the flows that *view* means in this app's bands; they depend on *view* alone."""
+        """Yield the flows of *view* in this app's bands; they depend only on *view*."""
         ...
 
 
@@ -25,6 +25,6 @@ APPS: tuple[App, ...] = (classifier, port_security, l2, provider)
 
 
 def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that *view* means in the whole pipeline; no two of them overlap at equal priority."""
+    """Yield the flows of *view* in the whole pipeline; no two of them overlap at equal priority."""
     for app in APPS:
         yield from app.flows(view)

@@ -1,4 +1,4 @@
-"""The classifier: which port, and so which network, a frame from a VIF belongs to."""
+"""The classifier: it finds the port, and so the network, of a frame from a VIF."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from trunkline.core.view import ChassisView, LocalPortView, SleepingVifView, Vie
 
 
 def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that classify the frames of a VIF here, and that drop what nobody may send.
+    """Yield the flows that classify the frames of a VIF here, and those that drop what nobody may send.
 
-    Owns the bands PRIORITY_STACK, SUBPORT, VIF and SLEEPING. A VIF without a port has no flow: its frames
-    miss.
+    This app owns the bands PRIORITY_STACK, SUBPORT, VIF and SLEEPING. A VIF without a port has no flow, so
+    its frames match nothing.
     """
     match view:
         case ChassisView():
@@ -27,14 +27,14 @@ def flows(view: View) -> Iterator[Flow]:
 
 
 def _priority_stacks() -> Iterator[Flow]:
-    """A priority tag comes off; one before another tag would leave that one as the frame's first."""
+    """Drop a priority tag before another tag: without it, the other tag would be the frame's first."""
     by = cookie(Owner.CLASSIFIER, Subject.CHASSIS)
     for hidden_tag in HIDDEN_TAGS:
         yield Flow(Band.PRIORITY_STACK, (PRIORITY_TAG, hidden_tag), (), by)
 
 
 def _alarms(vif: SleepingVifView) -> Iterator[Flow]:
-    """The frames by which a VM that has arrived makes itself known go to the agent; any other is dropped."""
+    """Send the agent the frames by which a VM that has arrived announces itself; others are dropped."""
     by = cookie(Owner.CLASSIFIER, Subject.PORT, vif.key)
     sender = (Field.IN_PORT(vif.ofport), Field.ETH_SRC(vif.mac))
     for announcement in ((RARP,), (ARP,), ADVERTISEMENT):

@@ -20,9 +20,9 @@ from trunkline.core.view import (
 
 
 def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that deliver frames to local ports, and hand on what is not theirs.
+    """Yield the flows that deliver frames to local ports, and pass on those for others.
 
-    Owns all of L2_LOOKUP but the band REMOTE_MAC, the band LOCAL of EGRESS and all of DISPATCH.
+    This app owns all of L2_LOOKUP except the band REMOTE_MAC, the band LOCAL of EGRESS, and all of DISPATCH.
     """
     match view:
         case ChassisView():
@@ -38,10 +38,10 @@ def flows(view: View) -> Iterator[Flow]:
 
 
 def _tag_guards() -> Iterator[Flow]:
-    """No tag gets past classification but into a transparent network, and VLAN id 4095 not even there.
+    """Drop tags that are left after classification, except in a transparent network; VLAN id 4095 even there.
 
-    With `vlan-limit` 1 a second tag is not parsed as one: it shows as the frame's Ethernet type once the
-    first is off, and nobody can tell its VLAN id.
+    With `vlan-limit` 1, Open vSwitch does not parse a second tag. Once the first is removed, the second shows
+    as the frame's Ethernet type, and no flow can see its VLAN id.
     """
     by = cookie(Owner.L2, Subject.CHASSIS)
     yield Flow(Band.RESERVED_TAG, (Field.VLAN_VID(VLAN_PRESENT | VLAN_RESERVED),), (), by)
@@ -93,9 +93,9 @@ def _shared_mac(shared: SharedMacView) -> Flow:
 def _copies(outlets: Iterable[Outlet]) -> list[Action]:
     """Return the actions that send a copy out of each of *outlets* and leave the frame as it was.
 
-    A list of outputs, not a resubmit per port: Open vSwitch gives a frame up after 4,096 resubmits
-    (ovs-actions(7)). It also leaves out the port that the frame came in by. Outlets come sorted by tag, so
-    that a tag is put on once for all that share it: 2,000 sub-ports fit a message, too.
+    This is a list of outputs and not a resubmit per port, because Open vSwitch drops a frame after 4,096
+    resubmits (ovs-actions(7)). Open vSwitch itself leaves out the port where the frame came in. Outlets come
+    sorted by tag, so a tag is pushed once for all outlets that share it: even 2,000 sub-ports fit a message.
     """
     actions: list[Action] = []
     for vlan_id, sharing in groupby(outlets, key=lambda outlet: outlet.vlan_id):

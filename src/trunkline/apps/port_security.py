@@ -1,5 +1,6 @@
-"""Port security: what a VIF may send. A frame passes three questions: its tag and MAC, its neighbour
-discovery and DHCP, its addresses.
+"""Port security: what a VIF may send.
+
+A frame is checked in three tables: its tag and MAC; its neighbour discovery and DHCP; its addresses.
 """
 
 from __future__ import annotations
@@ -54,26 +55,26 @@ _TO_ADDRESSES = (Goto(Table.ADDRESS_SECURITY),)
 _PASS = (Goto(Table.L2_LOOKUP),)
 
 _TELLING_BITS = (0x8000, 0x10, 0x8, 0x1)
-"""The bits of a UDP port that are looked at first.
+"""The bits of a UDP port that the flows match first.
 
-To know that a port is not 68, Open vSwitch looks at as many of its leading bits as tell it from 68: up to 16
-kinds of megaflow, each of them a subtable that the datapath tries in turn. Here one kind, of four bits, does
-for 15 of 16 ports: for all that clients take (32,768 on), and for those of DNS, NTP, QUIC, IPsec, RADIUS,
-VXLAN, Geneve, mDNS and WireGuard. docs/performance.md has the figures.
+To know that a port is not 68, Open vSwitch looks at as many of its leading bits as are needed. That gives up
+to 16 kinds of megaflow, each a subtable that the datapath tries in turn. With these four bits, one kind is
+enough for 15 of 16 ports: for all ports that clients take (32,768 and up), and for those of DNS, NTP, QUIC,
+IPsec, RADIUS, VXLAN, Geneve, mDNS and WireGuard. docs/performance.md has the figures.
 """
 _TELLING_MASK = sum(_TELLING_BITS)
 _PATTERNS = tuple(map(sum, product(*((0, bit) for bit in _TELLING_BITS))))
 
 
 def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that hold a VIF to its port: all of PORT_SECURITY, ND_DHCP_SECURITY and
-    ADDRESS_SECURITY.
+    """Yield the flows that check what a VIF sends.
 
-    A port costs 1 flow for its tag (none in a transparent network), and then 1 where security is off (2 where
-    control frames pass); else 5 for each MAC that may use any address, 3 for each other MAC, and at most 4
-    for each address, the link-local one of the MAC (EUI-64) included.
+    This app owns all of PORT_SECURITY, ND_DHCP_SECURITY and ADDRESS_SECURITY. A port costs 1 flow for its tag
+    (none in a transparent network). Without port security it costs 1 more, or 2 if control frames pass. With
+    it, it costs 5 for each MAC that may use any address, 3 for each other MAC, and at most 4 for each
+    address, including the link-local address of the MAC (EUI-64).
 
-    Models: RFC 826, 903, 2131, 3376, 3810, 4861, 5227, 8415.
+    Sources: RFC 826, 903, 2131, 3376, 3810, 4861, 5227, 8415.
     """
     match view:
         case ChassisView():
@@ -83,7 +84,7 @@ def flows(view: View) -> Iterator[Flow]:
 
 
 def _chassis() -> Iterator[Flow]:
-    """What holds for every secured port: what nobody may send, and what everybody may."""
+    """Yield the flows for all secured ports together: what nobody may send, and what everybody may send."""
     by = cookie(Owner.PORT_SECURITY, Subject.CHASSIS)
     yield Flow(Band.PRIORITY_TAG, (PRIORITY_TAG,), (PopVlan(), Resubmit(Table.PORT_SECURITY)), by)
     for source in FROM_NO_STATION:
@@ -97,12 +98,12 @@ def _chassis() -> Iterator[Flow]:
 
 
 def _no_upper_layer(by: int) -> Iterator[Flow]:
-    """Drop what Open vSwitch gives up on before the upper layer, and so knows neither type nor ports of.
+    """Drop packets whose upper layer, and so type and ports, Open vSwitch cannot read.
 
-    A payload length of 0 with hop-by-hop options is a jumbogram (RFC 2675), and to Linux all that there is; a
-    first fragment may end within its extension headers (RFC 7112 section 5). Lengths may also be wrong. Of
-    all that the userspace datapath shows the protocol 0, which is hop-by-hop options and never the last
-    header. The kernel's datapath shows a chain that ends too early as one of no next header.
+    A payload length of 0 with hop-by-hop options is a jumbogram (RFC 2675), which Linux reads to its end. A
+    first fragment may end within its extension headers (RFC 7112 section 5). Lengths may also be wrong. For
+    all of these the userspace datapath shows protocol 0, which means hop-by-hop options and is never the last
+    header. If a chain of headers ends too early, the kernel's datapath shows "no next header".
     """
     for protocol in (IPV4, IPV6):
         yield Flow(Band.NO_UPPER_LAYER, (protocol, Field.IP_PROTO(0)), _DROP, by)
@@ -111,20 +112,21 @@ def _no_upper_layer(by: int) -> Iterator[Flow]:
 
 
 def _hidden_fragments(by: int) -> Iterator[Flow]:
-    # With fragment handling as it should be, no frame is like that: ports and types of 0 are reserved. With
-    # any other, which somebody may set, every first fragment is, whatever it says.
+    # With the right fragment handling, no frame looks like that, because ports and types of 0 are reserved.
+    # If somebody sets another one, every first fragment does, whatever is in it.
     for protocol in (IPV4, IPV6):
         hidden = (protocol, FIRST_FRAGMENT, _UDP, Field.UDP_SRC(0), Field.UDP_DST(0))
         yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
     hidden = (*ICMPV6, FIRST_FRAGMENT, Field.ICMPV6_TYPE(0), Field.ICMPV6_CODE(0))
     yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
-    # A link-layer option may be in a later fragment. No host sends these in fragments (RFC 6980 section 5).
+    # A link-layer option may be in a later fragment. No host sends these messages in fragments (RFC 6980
+    # section 5).
     for message in (SOLICITATION, ADVERTISEMENT):
         yield Flow(Band.HIDDEN_FRAGMENT, (*message, FIRST_FRAGMENT), _DROP, by)
 
 
 def _discovery(by: int) -> Iterator[Flow]:
-    # From any source port: DHCP clients look at the destination port alone.
+    # Any source port is dropped, because DHCP clients only look at the destination port.
     for protocol, client in ((IPV4, UDP_DHCP_CLIENT), (IPV6, UDP_DHCPV6_CLIENT)):
         for bits in _PATTERNS:
             if bits != client & _TELLING_MASK:
@@ -133,8 +135,8 @@ def _discovery(by: int) -> Iterator[Flow]:
         yield Flow(Band.SERVER, (protocol, _UDP, Field.UDP_DST(client)), _DROP, by)
     for icmp_type in (ICMPV6_ROUTER_ADVERTISEMENT, ICMPV6_REDIRECT):
         yield Flow(Band.SERVER, (*ICMPV6, Field.ICMPV6_TYPE(icmp_type)), _DROP, by)
-    # Where a link-layer option is there twice, Open vSwitch shows no option, and :: as the target
-    # (parse_icmpv6 in lib/flow.c), but hosts take one of the two. No host has the address ::.
+    # If there are two link-layer options, Open vSwitch shows no option, and :: as the target (parse_icmpv6 in
+    # lib/flow.c). Hosts accept one of the two. No host has the address ::.
     for message in (SOLICITATION, ADVERTISEMENT):
         yield Flow(Band.ND_MALFORMED, (*message, Field.ND_TARGET(0)), _DROP, by)
     yield Flow(Band.ND_ANY, (ANY_ADDRESS(1), *ADVERTISEMENT, Field.ND_TLL(0)), _TO_ADDRESSES, by)
@@ -176,7 +178,7 @@ _IGMP_REPORT: Match = (
     Field.IPV4_SRC(0),
     Field.IPV4_DST(IPV4_MULTICAST, IPV4_MULTICAST_MASK),
 )
-"""How a host without an address yet joins a group (RFC 3376 section 4.2.13)."""
+"""How a host that has no address yet joins a group (RFC 3376 section 4.2.13)."""
 
 _IGMP_QUERY: Match = (
     IPV4,
@@ -184,8 +186,8 @@ _IGMP_QUERY: Match = (
     Field.IPV4_SRC(0),
     Field.IPV4_DST(IPV4_ALL_HOSTS),
 )
-"""What is no report: OpenFlow has no field for IGMP's type, but a general query goes to all hosts, and no
-report does (RFC 3376 sections 4.1.12 and 4.2.14). The lowest address becomes the querier: 0.0.0.0."""
+"""A general query. OpenFlow has no field for IGMP's type, but general queries go to all hosts, and reports do
+not (RFC 3376 sections 4.1.12 and 4.2.14). The lowest address becomes the querier, and that is 0.0.0.0."""
 
 
 def _port(port: LocalPortView) -> Iterator[Flow]:
@@ -216,7 +218,7 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
 
 
 def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
-    """Return the addresses that each MAC of *port* may use; none means any."""
+    """Return the addresses that each MAC of *port* may use; an empty tuple means any address."""
     listed: dict[int, list[IPPrefix]] = {port.mac: [_alone(address) for address in port.addresses]}
     free = set()
     for pair in port.allowed_pairs:
@@ -232,15 +234,15 @@ def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
 
 
 def _alone(address: IPAddress) -> IPPrefix:
-    """Return the prefix of just *address*; `ip_network` would write the address as text, and read that."""
+    """Return the prefix of just *address*; `ip_network` would go through text, which is slower."""
     kind = IPv4Network if isinstance(address, IPv4Address) else IPv6Network
     return kind((int(address), address.max_prefixlen))
 
 
 def _distinct(prefixes: list[IPPrefix]) -> tuple[IPPrefix, ...]:
-    """Return *prefixes* without those that another contains, sorted, so that no two overlap.
+    """Return *prefixes*, sorted, without those that another one contains, so that no two overlap.
 
-    Sorted by address and then by length, a prefix comes right before all that it contains.
+    When they are sorted by address and then by length, a prefix comes right before those that it contains.
     """
     kept: list[IPPrefix] = []
     for prefix in sorted(set(prefixes), key=_place):
@@ -277,7 +279,7 @@ def _ipv6(sender: Match, mac: int, prefix: IPv6Network, by: int) -> Iterator[Flo
 
 
 def _within(field: Field, prefix: IPPrefix) -> tuple[Term, ...]:
-    """Return the term that *field* is in *prefix*: none for the prefix of all addresses."""
+    """Return the term that says that *field* is in *prefix*; no term for the prefix of all addresses."""
     if not prefix.prefixlen:
         return ()
     address = int(prefix.network_address)

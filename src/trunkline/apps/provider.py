@@ -22,10 +22,11 @@ from trunkline.core.view import ChassisView, LocalPortView, NetworkView, RemoteP
 
 
 def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows by which frames arrive from and leave to the physical networks.
+    """Yield the flows for frames that arrive from the physical networks or leave to them.
 
-    Owns all of CLASSIFY but the VIFs' bands, the band REMOTE_MAC of L2_LOOKUP, all of EGRESS but the band
-    LOCAL, and all of EGRESS_EXTERNAL. A network whose physical network is not mapped here has none.
+    This app owns all of CLASSIFY except the classifier's bands, the band REMOTE_MAC of L2_LOOKUP, all of
+    EGRESS except the band LOCAL, and all of EGRESS_EXTERNAL. A network whose physical network is not mapped
+    here has no flows.
     """
     match view:
         case ChassisView():
@@ -74,7 +75,7 @@ def _departure(net: NetworkView, wire: Wire) -> Iterator[Flow]:
 
 
 def _reflections(port: LocalPortView, wire: Wire) -> Iterator[Flow]:
-    """A local port's MAC cannot come from the wire: it is a loop, or somebody who poses as the port."""
+    """Drop frames from the wire with a local port's MAC: they come from a loop, or from an impostor."""
     by = cookie(Owner.PROVIDER, Subject.PORT, port.key)
     in_port, sender = Field.IN_PORT(wire.ofport), Field.ETH_SRC(port.mac)
     if wire.vlan_id is not None:

@@ -1,1 +1,1 @@
-"""The pure heart: values, views, flows, the pipeline and the plan. Standard library only."""
+"""The pure core: values, views, flows, the pipeline and the plan. It imports only the standard library."""

@@ -1,7 +1,7 @@
-"""MAC addresses, IP addresses and allowed address pairs: from text, and back to the one way to write them.
+"""MAC addresses, IP addresses and allowed address pairs: from text, and back to their one spelling.
 
-The northbound holds every address as these functions write it, so that equal addresses are equal text and
-the database's own indexes find duplicates.
+The northbound holds every address as these functions write it. So equal addresses are equal text, and the
+database's own indexes find duplicates.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5
 
 _GROUP_BIT = 1 << 40
 
-_NOBODYS = {
+_NO_STATIONS = {
     version: tuple((int(prefix[0]), int(prefix[-1]), what) for prefix, what in ranges)
     for version, ranges in {
         4: (
-            (ip_network("0.0.0.0/8"), 'of "this host"'),
+            (ip_network("0.0.0.0/8"), 'an address of "this host"'),
             (ip_network("127.0.0.0/8"), "a loopback address"),
             (ip_network("224.0.0.0/4"), "a multicast address"),
             (ip_network("255.255.255.255/32"), "the broadcast address"),
@@ -38,22 +38,22 @@ _NOBODYS = {
         ),
     }.items()
 }
-"""The first and the last address of each range that no station has, and what it is, by IP version (RFC 6890,
-and RFC 4291 section 2.5.5).
+"""The ranges of addresses that no station can have, by IP version: first address, last address, what they are
+(RFC 6890, and RFC 4291 section 2.5.5).
 
-240.0.0.0/4 is not among them: Linux takes it, and some use it.
+240.0.0.0/4 is not among them: Linux accepts it, and some sites use it.
 """
 
 
 class AddressError(InvalidValueError):
-    """A text that is not the address that it should be."""
+    """A text that is not a valid address."""
 
 
 def parse_mac(text: str) -> int:
-    """Return the 48-bit MAC address that *text* writes as six pairs of hex digits, with colons or dashes.
+    """Return the 48-bit MAC address *text*: six pairs of hex digits, with colons or dashes.
 
     Raises:
-        AddressError: *text* is something else.
+        AddressError: *text* is not a MAC address.
 
     >>> hex(parse_mac("02-00-00-00-00-0A"))
     '0x2000000000a'
@@ -64,14 +64,14 @@ def parse_mac(text: str) -> int:
 
 
 def parse_port_mac(text: str) -> int:
-    """Return the MAC address *text*, which is one that a station can have: neither multicast nor all zero.
+    """Return the MAC address *text*, which a station must be able to have: neither multicast nor all zero.
 
     Raises:
-        AddressError: *text* is no MAC address, or one that no station has (IEEE 802-2014 section 8.2).
+        AddressError: *text* is not a MAC address, or no station can have it (IEEE 802-2014 section 8.2).
     """
     mac = parse_mac(text)
     if not mac:
-        raise AddressError(f"{mac_text(mac)} is no port's MAC; give one that is not all zero")
+        raise AddressError(f"{mac_text(mac)} is all zero, which no port can have; give another MAC")
     if mac & _GROUP_BIT:
         raise AddressError(
             f"{mac_text(mac)} is a multicast MAC, which no port can have; its first octet must be even"
@@ -89,10 +89,10 @@ def mac_text(mac: int) -> str:
 
 
 def parse_ip(text: str) -> IPAddress:
-    """Return the IPv4 or IPv6 address *text*, which is one that a station can have.
+    """Return the IPv4 or IPv6 address *text*, which a station must be able to have.
 
     Raises:
-        AddressError: *text* is no address, carries a zone or a prefix length, or is one that no station has.
+        AddressError: *text* is not an address, has a zone or a prefix length, or no station can have it.
 
     >>> parse_ip("2001:db8:0::1")
     IPv6Address('2001:db8::1')
@@ -102,20 +102,22 @@ def parse_ip(text: str) -> IPAddress:
     except ValueError:
         raise AddressError(f"{text!r} is not an IP address; write it as 192.0.2.1 or 2001:db8::1") from None
     if isinstance(address, IPv6Address) and address.scope_id is not None:
-        raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
+        raise AddressError(f"{text!r} has a zone; leave out everything from '%' on")
     _check_station(address.version, int(address), int(address), str(address))
     return address
 
 
 def _check_station(version: int, first: int, last: int, text: str) -> None:
-    """Raise AddressError if no station has any of the addresses from *first* to *last*, which are *text*."""
-    for low, high, what in _NOBODYS[version]:
+    """Raise AddressError if no station can have an address from *first* to *last*; *text* names them."""
+    for low, high, what in _NO_STATIONS[version]:
         if low <= first and last <= high:
-            raise AddressError(f"{text} is {what}, which no port has; give an address that one VM can have")
+            raise AddressError(
+                f"{text} is {what}, which no port can have; give an address that a VM can have"
+            )
 
 
 def _ip_address(text: str) -> IPAddress:
-    """Return what `ipaddress.ip_address` does, for IPv4 in a third of the time: a chassis reads 10,000."""
+    """Return the same as `ipaddress.ip_address`, for IPv4 in a third of the time: a chassis reads 10,000."""
     try:
         return IPv4Address(inet_pton(AF_INET, text))
     except (OSError, ValueError):
@@ -123,10 +125,10 @@ def _ip_address(text: str) -> IPAddress:
 
 
 def parse_prefix(text: str) -> IPPrefix:
-    """Return the IPv4 or IPv6 prefix *text*; an address alone is the prefix of just that address.
+    """Return the IPv4 or IPv6 prefix *text*; a single address is a prefix of full length.
 
     Raises:
-        AddressError: *text* is no prefix, or has bits set beyond its length.
+        AddressError: *text* is not a prefix, or has bits set beyond its length.
     """
     try:
         prefix = ip_network(text, strict=False)
@@ -136,7 +138,7 @@ def parse_prefix(text: str) -> IPPrefix:
         ) from None
     address = ip_address(text.partition("/")[0])
     if isinstance(address, IPv6Address) and address.scope_id is not None:
-        raise AddressError(f"{text!r} carries a zone; leave out everything from '%' on")
+        raise AddressError(f"{text!r} has a zone; leave out everything from '%' on")
     if address != prefix.network_address:
         raise AddressError(f"{text!r} has bits set beyond its length; write {prefix}")
     first, last = int(prefix.network_address), int(prefix.broadcast_address)
@@ -145,7 +147,7 @@ def parse_prefix(text: str) -> IPPrefix:
 
 
 def prefix_text(prefix: IPPrefix) -> str:
-    """Return *prefix* as the northbound writes it; a single address has no length.
+    """Return *prefix* as the northbound writes it: without a length if it is a single address.
 
     >>> prefix_text(ip_network("192.0.2.1/32")), prefix_text(ip_network("192.0.2.0/24"))
     ('192.0.2.1', '192.0.2.0/24')
@@ -157,7 +159,7 @@ def parse_allowed_pair(text: str) -> tuple[int, IPPrefix | None]:
     """Return the MAC and the prefix, if any, of the allowed address pair *text*: `MAC` or `MAC,IP-or-prefix`.
 
     Raises:
-        AddressError: either part is not what it should be.
+        AddressError: either part is invalid.
 
     >>> parse_allowed_pair("02:00:00:00:00:01,192.0.2.0/24")
     (2199023255553, IPv4Network('192.0.2.0/24'))

@@ -1,13 +1,13 @@
-"""Announcements: the frames by which the physical network learns where a port's MAC is.
+"""Announcements: the frames that tell the physical network where a port's MAC is.
 
-An IPv4 address is announced by a gratuitous ARP request (RFC 5227 section 2.3). A port without one is
-announced by the reverse ARP request that hypervisors send after a migration (RFC 903), and by a gratuitous
-ARP request for 0.0.0.0, an address that no host has: behind a bond in mode `balance-slb`, Open vSwitch takes
-any other frame from a MAC that it knows elsewhere for one of its own that came back (is_gratuitous_arp in
-ofproto/ofproto-dpif-xlate.c).
+An IPv4 address is announced by a gratuitous ARP request (RFC 5227 section 2.3). A port without IPv4 addresses
+is announced by two frames. One is the reverse ARP request that hypervisors send after a migration (RFC 903).
+The other is a gratuitous ARP request for 0.0.0.0, an address that no host has. It is for Open vSwitch behind
+a bond in mode `balance-slb`: if the source MAC of any other frame is known elsewhere, Open vSwitch takes the
+frame for one of its own that came back (is_gratuitous_arp in ofproto/ofproto-dpif-xlate.c).
 
 An IPv6 address is not announced. A neighbour advertisement says whether its sender is a router, which only
-the VM knows; hosts that hear of their router that it is none use it no longer (RFC 4861 section 7.3.3).
+the VM knows. Hosts stop using a router that is said not to be one (RFC 4861 section 7.3.3).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trunkline.core.frame import ETH_ARP, ETH_RARP, RARP_REQUEST
 from trunkline.core.model import IPAddress
 
 GAPS_S = (1, 2, 4, 8, 16)
-"""Seconds between one sending of an announcement and the next; the first is sent at once."""
+"""The gaps between the sendings of an announcement, in seconds; the first sending is at once."""
 
 _BROADCAST = b"\xff" * 6
 _NO_MAC = b"\x00" * 6
@@ -32,7 +32,7 @@ _ARP_REQUEST = 1
 
 
 def frames(mac: int, addresses: tuple[IPAddress, ...]) -> tuple[bytes, ...]:
-    """Return the untagged frames that announce *mac*, a 48-bit integer: one for each IPv4 address, else two.
+    """Return the untagged frames that announce *mac*: one for each IPv4 address, or two if there is none.
 
     >>> [len(frame) for frame in frames(0x020000000001, (IPv4Address("192.0.2.1"),))]
     [42]

@@ -9,7 +9,7 @@ from trunkline.core.pipeline import Owner
 
 
 class Subject(IntEnum):
-    """What kind of row a flow was made from; the value stands in its cookie."""
+    """The kind of row that a flow was made from; the value is part of its cookie."""
 
     CHASSIS = 0
     NETWORK = 1
@@ -37,7 +37,7 @@ def cookie(owner: Owner, subject: Subject, key: int = 0) -> int:
 
 
 class CookieParts(NamedTuple):
-    """What a cookie of ours says."""
+    """The parts of a cookie of ours."""
 
     owner: Owner
     subject: Subject
@@ -45,7 +45,7 @@ class CookieParts(NamedTuple):
 
 
 def cookie_parts(value: int) -> CookieParts | None:
-    """Return what the cookie *value* says, or None where it is not one of ours.
+    """Return the parts of the cookie *value*, or None if it is not one of ours.
 
     >>> cookie_parts(cookie(Owner.PROVIDER, Subject.NETWORK, 7))
     CookieParts(owner=<Owner.PROVIDER: 4>, subject=<Subject.NETWORK: 1>, key=7)

@@ -1,7 +1,7 @@
-"""The desired flows, and which subject each is of: what a plan compares with the installed ones.
+"""The desired flows, and the subject of each. A plan compares them with the installed flows.
 
-A flow is its key and its body here, as in `trunkline.core.plan`; a subject is any hashable name of what the
-flow was made from.
+Here a flow is its key and its body, as in `trunkline.core.plan`. A subject is any hashable value that stands
+for what the flow was made from.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ S = TypeVar("S", bound=Hashable)
 
 
 class Desired(Generic[S]):
-    """The flows that should be; each key is held by one subject.
+    """The flows that should be installed; each key is held by one subject.
 
-    Where two subjects want one key, the one that came first holds it and the other waits for it: a row that
-    contradicts another takes nothing from it.
+    If two subjects want the same key, the first one holds it and the other waits for it. So a row that
+    contradicts another takes nothing away from it.
     """
 
     def __init__(self) -> None:
         self.body_by_key: dict[bytes, bytes] = {}
-        """Body by key of every desired flow."""
+        """The body of every desired flow, by key."""
         self.keys_by_subject: dict[S, tuple[bytes, ...]] = {}
-        """The keys that each subject holds; a subject that holds none is not there."""
+        """The keys that each subject holds. A subject without keys is absent."""
         self._subject_by_key: dict[bytes, S] = {}
         self._waiting_by_key: dict[bytes, dict[S, bytes]] = {}
         self._awaited_by_subject: dict[S, tuple[bytes, ...]] = {}
 
     def replace(self, encoded_by_subject: Mapping[S, Iterable[tuple[bytes, bytes]]]) -> set[bytes]:
-        """Let each subject have just the (key, body) pairs given for it; return every key that this touched.
+        """Give each subject exactly the (key, body) pairs listed for it; return every key that this touched.
 
-        All subjects change at once, so that a key may pass from one to another. A key that an unnamed subject
-        holds stays with it, and is handed on when it is given up. A touched key need not differ from before.
-        The work depends on the number of old and new keys alone. An iterable that raises changes nothing.
+        All subjects change at once, so a key may pass from one to another. A subject that is not listed keeps
+        its keys; once it gives one up, the next subject in line gets it. A touched key may be the same as
+        before. The work depends only on the number of old and new keys. If an iterable raises, nothing
+        changes.
 
         >>> desired: Desired[str] = Desired()
         >>> sorted(desired.replace({"a": [(b"1", b"drop")], "b": [(b"1", b"pass"), (b"2", b"pass")]}))
@@ -56,13 +57,13 @@ class Desired(Generic[S]):
 
     @property
     def conflicts(self) -> dict[S, S]:
-        """Of each subject that waits for a key, the subject that holds it (one of them, where several do)."""
+        """By each subject that waits for a key, the subject (or one of those) that holds it."""
         return {
             loser: self._subject_by_key[keys[0]] for loser, keys in self._awaited_by_subject.items() if keys
         }
 
     def subject_of(self, key: bytes) -> S | None:
-        """Return the subject that holds *key*, None where nobody does."""
+        """Return the subject that holds *key*, or None."""
         return self._subject_by_key.get(key)
 
     def _release(self, subject: S) -> tuple[bytes, ...]:
@@ -79,7 +80,7 @@ class Desired(Generic[S]):
         return held
 
     def _claim(self, subject: S, body_by_key: dict[bytes, bytes]) -> tuple[bytes, ...]:
-        """Give *subject*, which has nothing, what is free and let it wait for the rest; return its keys."""
+        """Give *subject*, which has no keys, the free ones; let it wait for the rest. Return its keys."""
         held = tuple(key for key in body_by_key if key not in self.body_by_key)
         for key in held:
             self.body_by_key[key] = body_by_key[key]
@@ -94,7 +95,7 @@ class Desired(Generic[S]):
         return held
 
     def _hand_on(self, key: bytes) -> None:
-        """Give *key*, which nobody holds, to the subject that has waited for it the longest."""
+        """Give *key*, which no subject holds, to the one that has waited for it the longest."""
         waiting = self._waiting_by_key[key]
         subject = next(iter(waiting))
         self.body_by_key[key] = waiting.pop(subject)

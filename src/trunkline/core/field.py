@@ -1,4 +1,4 @@
-"""The fields of a frame and the registers beside it, and what a flow does with one: match it or write it."""
+"""The fields of a frame and the registers, and what a flow does with one: match it or write it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Field(Enum):
-    """A header or register that a flow can match or set; the value is its width in bits, made unique by name.
+    """A header field or register that a flow can match or set; the value is its name and its width in bits.
 
     Calling a field gives a match term, `set` gives the action that writes it:
 
@@ -17,7 +17,7 @@ class Field(Enum):
     Set(field=<Field.REG6: ('reg6', 32)>, value=7)
 
     Names and widths: OpenFlow 1.4.0 section 7.2.3.7 and ovs-fields(7).
-    `IP_FRAG` is 1 for a first fragment, 3 for a later one, 0 for what is none.
+    `IP_FRAG` is 1 for a first fragment, 3 for a later one, and 0 for a packet that is not a fragment.
     `VLAN_VID` is 13 bits wide: bit 0x1000 says that a tag is present, the low 12 bits are the VLAN id.
     """
 
@@ -52,7 +52,7 @@ class Field(Enum):
     ND_SLL = ("nd_sll", 48)
     ND_TLL = ("nd_tll", 48)
 
-    # Flows hash their terms often; an enum's own hash is a Python-level call.
+    # Flows hash their terms often, and an enum's own hash is a Python function.
     __hash__ = object.__hash__
 
     @property
@@ -61,7 +61,7 @@ class Field(Enum):
         return self.value[1]
 
     def __call__(self, value: int, mask: int | None = None) -> Term:
-        """Match *value* (under *mask*, where given) in this field."""
+        """Match *value* in this field, under *mask* if it is given."""
         return Term(self, value, mask)
 
     def set(self, value: int) -> Set:
@@ -70,10 +70,9 @@ class Field(Enum):
 
 
 class Term(NamedTuple):
-    """One field of a match: the packet's field, under *mask* where there is one, equals *value*.
+    """One field of a match: the packet's field, under *mask* if there is one, equals *value*.
 
-    *value* has no bit outside *mask*, and a mask of all ones is written as None, so that equal
-    matches are equal tuples.
+    *value* has no bit outside *mask*, and a mask of all ones is None. So equal matches are equal tuples.
     """
 
     field: Field

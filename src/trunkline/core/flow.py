@@ -1,7 +1,7 @@
-"""A flow: what it matches, what it does, and whose it is.
+"""A flow: what it matches, what it does, and which row it comes from.
 
-Values only. How a flow looks on the wire is `trunkline.openflow.oxm` and `trunkline.openflow.messages`;
-how `ovs-ofctl` spells it is `trunkline.openflow.text`.
+This module has only values. `trunkline.openflow.oxm` and `trunkline.openflow.message` encode a flow;
+`trunkline.openflow.text` spells it as `ovs-ofctl` does.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from trunkline.core.pipeline import Band, Table
 
 
 class PushVlan(NamedTuple):
-    """Push an 802.1Q tag (TPID 0x8100) of VLAN id *vlan_id*, 1–4094, priority 0."""
+    """Push an 802.1Q tag (TPID 0x8100) with VLAN id *vlan_id*, 1–4094, and priority 0."""
 
     vlan_id: int
 
 
 class PopVlan(NamedTuple):
-    """Take the outermost VLAN tag off; the flow's match must say that there is one."""
+    """Remove the outermost VLAN tag; the flow's match must say that there is one."""
 
 
 class Output(NamedTuple):
-    """Send a copy out of *ofport*; Open vSwitch never sends a frame back out of the port it came in by."""
+    """Send a copy out of *ofport*; Open vSwitch never sends a frame back out of the port where it came in."""
 
     ofport: int
 
 
 class Controller(NamedTuple):
-    """Send a copy, as it is now, to whoever is connected: the first *max_len* bytes of it, 0 to 65535.
+    """Send the first *max_len* bytes (0 to 65535) of the frame, as it is now, to the connected controllers.
 
-    The switch keeps nothing of the frame: the default asks for all of it (OFPCML_NO_BUFFER, OpenFlow 1.4.0
-    section 7.2.5), and whoever wants it forwarded sends it out again.
+    The switch keeps nothing of the frame. The default asks for all of it (OFPCML_NO_BUFFER, OpenFlow 1.4.0
+    section 7.2.5); to forward the frame, a controller sends it out again.
     """
 
     max_len: int = 0xFFFF
 
 
 class Resubmit(NamedTuple):
-    """Look the frame, as it is now, up in *table* and go on after that."""
+    """Look the frame up in *table*, as it is now, then continue here."""
 
     table: Table
 
 
 class Goto(NamedTuple):
-    """Go on in *table*; always the last action, and only to a later table (OpenFlow 1.4.0 section 5.9)."""
+    """Continue in *table*, which is a later one; always the last action (OpenFlow 1.4.0 section 5.9)."""
 
     table: Table
 
@@ -57,11 +57,11 @@ Match: TypeAlias = tuple[Term, ...]
 
 
 class Flow(NamedTuple):
-    """One flow: in *band* (which gives its table and priority), on *match*, do *actions*; no action drops.
+    """One flow: frames that match *match* get *actions*; without actions they are dropped.
 
-    *cookie* says that it is ours, which app made it and from which row: see `trunkline.core.cookie`. A match
-    may be written in any order of its terms; prerequisites (such as `ETH_TYPE` for `ARP_SPA`) are written
-    out.
+    *band* gives its table and priority. *cookie* says that it is ours, which app made it and from which row
+    (`trunkline.core.cookie`). The terms of a match may have any order; it must include prerequisites, such as
+    `ETH_TYPE` for `ARP_SPA`.
     """
 
     band: Band
@@ -71,7 +71,7 @@ class Flow(NamedTuple):
 
     @property
     def table(self) -> Table:
-        """The table that the flow stands in."""
+        """The flow's table."""
         return self.band.table
 
     @property

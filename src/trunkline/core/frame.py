@@ -1,4 +1,4 @@
-"""Numbers of frames and packets that flows match, named; and the match terms that several apps share."""
+"""Names for values in frames and packets that flows match, and match terms that several apps share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ETH_VLAN = 0x8100
 ETH_IPV6 = 0x86DD
 ETH_SERVICE_VLAN = 0x88A8
 ETH_OLD_VLANS = (0x9100, 0x9200, 0x9300)
-"""What some physical switches, old and new, take for the TPID of a tag, and Open vSwitch does not."""
+"""Ethernet types that some physical switches, but not Open vSwitch, take for the TPID of a VLAN tag."""
 
 IP_IGMP = 2
 IP_UDP = 17
@@ -39,17 +39,17 @@ IPV4_MULTICAST, IPV4_MULTICAST_MASK = 0xE0000000, 0xF0000000
 RARP_REQUEST = 3
 
 VLAN_PRESENT = 0x1000
-"""Bit of `Field.VLAN_VID` that says that the frame has a tag (OFPVID_PRESENT)."""
+"""The bit of `Field.VLAN_VID` that says that the frame has a tag (OFPVID_PRESENT)."""
 
 VLAN_RESERVED = 4095
 """The VLAN id that IEEE 802.1Q reserves."""
 
 GROUP_BIT = 1 << 40
-"""The bit of a MAC that says that it is a group's: multicast or broadcast."""
+"""The bit of a MAC that says that it is a group address: multicast or broadcast."""
 
 CONTROL_GROUPS = 0x0180C2000000, 0xFFFFFFFFFFF0
-"""The group addresses, with their mask, of control frames: spanning tree, LACP, 802.1X, LLDP and such.
-They concern one link, and no bridge forwards them (IEEE 802.1Q-2018 table 8-1)."""
+"""The group addresses of control frames, with their mask: spanning tree, LACP, 802.1X, LLDP and others.
+These frames concern one link, and no bridge forwards them (IEEE 802.1Q-2018 table 8-1)."""
 
 UNTAGGED = Field.VLAN_VID(0)
 ANY_TAG = Field.VLAN_VID(VLAN_PRESENT, VLAN_PRESENT)
@@ -59,11 +59,11 @@ TO_GROUP = Field.ETH_DST(GROUP_BIT, GROUP_BIT)
 CONTROL = Field.ETH_DST(*CONTROL_GROUPS)
 
 FROM_NO_STATION = (Field.ETH_SRC(GROUP_BIT, GROUP_BIT), Field.ETH_SRC(0))
-"""A source MAC that no station has: a group's, or all zero (IEEE 802-2014 section 8.2)."""
+"""The source MACs that no station can have: group addresses, and all zero (IEEE 802-2014 section 8.2)."""
 
 HIDDEN_TAGS = tuple(map(Field.ETH_TYPE, (ETH_VLAN, ETH_SERVICE_VLAN, *ETH_OLD_VLANS)))
-"""A tag that Open vSwitch does not parse, so that its TPID is the Ethernet type: one behind the first, for
-`vlan-limit` is 1, or one with an old TPID."""
+"""The tags that Open vSwitch does not parse, so that their TPID shows as the Ethernet type: a tag behind the
+first one, because `vlan-limit` is 1, or a tag with an old TPID."""
 
 IPV4 = Field.ETH_TYPE(ETH_IPV4)
 ARP = Field.ETH_TYPE(ETH_ARP)

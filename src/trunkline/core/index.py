@@ -1,4 +1,4 @@
-"""An index: which values stand under a key."""
+"""An index: the values that belong to a key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Index(Generic[K, V]):
-    """Sets of values by key; a key without values is not there.
+    """Sets of values by key; a key without values is absent.
 
     >>> index: Index[str, int] = Index()
     >>> index.move(1, None, "a"); index.move(2, None, "a"); index.move(1, "a", "b")
@@ -22,18 +22,18 @@ class Index(Generic[K, V]):
         self._values_by_key: dict[K, set[V]] = {}
 
     def __getitem__(self, key: K) -> set[V]:
-        """Return the values under *key*; the set is the index's own: read it, do not keep or change it."""
+        """Return the values under *key*. The set belongs to the index: read it, do not keep or change it."""
         return self._values_by_key.get(key) or set()
 
     def __contains__(self, key: K) -> bool:
-        """Return whether any value stands under *key*."""
+        """Return whether there are values under *key*."""
         return key in self._values_by_key
 
     def __iter__(self) -> Iterator[K]:
         return iter(self._values_by_key)
 
     def move(self, value: V, old_key: K | None, new_key: K | None) -> None:
-        """Let *value* stand under *new_key* and no longer under *old_key*; None is nowhere."""
+        """Move *value* from *old_key* to *new_key*; None stands for no key."""
         if old_key == new_key:
             return
         if old_key is not None:

@@ -1,4 +1,4 @@
-"""The inventory: all that an agent knows, and which subjects a change of it touches."""
+"""The inventory: everything that an agent knows, and which subjects a change of it touches."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ V = TypeVar("V")
 
 @dataclass
 class Changes:
-    """Rows that came, changed (the new value) or went (None), by their id."""
+    """Rows that were added or changed (the new value) or deleted (None), by their id."""
 
     networks: dict[UUID, Network | None] = field(default_factory=dict)
     ports: dict[UUID, Port | None] = field(default_factory=dict)
     vifs: dict[str, tuple[Vif, ...]] = field(default_factory=dict)
     uplinks: dict[str, Uplink | None] = field(default_factory=dict)
     whole_physnets: frozenset[str] | None = None
-    """The physical networks of which all networks are known; None: as before."""
+    """The physical networks whose networks are all known; None: the same as before."""
 
 
 class Inventory:
-    """The networks, ports, VIFs and uplinks that the chassis named *chassis* knows, as both databases say.
+    """The networks, ports, VIFs and uplinks that the chassis named *chassis* knows from both databases.
 
-    `change` takes the news in, seats the ports that it concerns, and marks every subject whose view may
-    differ for it. What a subject's view is, `trunkline.core.outcome` says.
+    `change` takes changes over, seats the ports that they concern, and marks every subject whose view may
+    differ because of them. `trunkline.core.outcome` computes the views.
     """
 
     def __init__(self, chassis: str, revision: int = 0) -> None:
@@ -52,7 +52,7 @@ class Inventory:
     # -- what changes ------------------------------------------------------------------------------
 
     def change(self, changes: Changes) -> None:
-        """Take *changes* over, and mark every subject whose view may differ for it."""
+        """Take *changes* over, and mark every subject whose view may differ because of them."""
         for physnet, uplink in changes.uplinks.items():
             if self.uplinks.get(physnet) == uplink:
                 continue
@@ -82,7 +82,7 @@ class Inventory:
             self._reseat(port_id)
 
     def wake(self, port_id: UUID) -> None:
-        """Let the port with *port_id*, which waits here as the additional chassis of a migration, speak."""
+        """Let the port with *port_id*, which migrates here and waited, send."""
         self.awake |= {port_id}
         port = self.ports.get(port_id)
         if port is not None:
@@ -107,7 +107,7 @@ class Inventory:
                     self._reseat(subport_id)
 
     def _change_port(self, port_id: UUID, port: Port | None) -> set[UUID]:
-        """Replace the port; return the ports whose seats may differ for it."""
+        """Replace the port; return the ports whose seats may differ because of it."""
         old = self.ports.get(port_id)
         if old == port:
             return set()
@@ -164,32 +164,32 @@ class Inventory:
 
     @property
     def revision(self) -> int:
-        """How often what is known has changed; an inventory of another name counts on from *revision*."""
+        """The number of changes so far; an inventory for another chassis name continues from *revision*."""
         return self.marks.revision
 
     @property
     def is_clean(self) -> bool:
-        """True when no view waits to be computed."""
+        """True if no view waits to be computed."""
         return self.marks.are_empty
 
     def mark_chassis(self) -> None:
-        """Have what belongs to no network computed again."""
+        """Mark everything that belongs to no network."""
         self.marks.mark(CHASSIS)
         self.marks.mark_all(map(VifSubject, self.vifs))
 
     def mark_network(self, network_id: UUID) -> None:
-        """Mark the network and all that is in it: what they share with it has changed."""
+        """Mark the network and everything in it, because something that they share has changed."""
         self.marks.mark_all(self.subjects_of_network(network_id))
 
     def _mark_vifs(self, port: Port) -> None:
-        """Mark the VIF that is *port*'s, and the one that carries it."""
+        """Mark the VIF of *port*, and its parent's VIF."""
         for iface_id in (port.name, port.parent):
             if iface_id in self.vifs:
                 self.marks.mark(VifSubject(iface_id))
 
     def _mark_locals(self, old_id: UUID | None, new_id: UUID | None) -> None:
-        """Mark the networks that a port was, and is, local in; and all in one that it was the last, or is
-        the first, to be local in.
+        """Mark the networks in which a port was, and is, local. If it was the last local port of one, or is
+        the first, mark everything in that network.
         """
         locals_by_network = self.seats.locals_by_network
         for network_id in (old_id, new_id):
@@ -203,7 +203,7 @@ class Inventory:
             self.mark_network(new_id)
 
     def _mark_shared_macs(self, port: Port) -> None:
-        """Mark the shared MACs that *port* has a part in."""
+        """Mark the shared MACs that *port* lists or owns."""
         self.marks.mark_all(listed_macs(port))
         own = MacSubject(port.network_id, port.mac)
         if own in self.relations.listers_by_mac:
@@ -212,7 +212,7 @@ class Inventory:
     # -- questions ---------------------------------------------------------------------------------
 
     def subjects(self) -> Iterable[SubjectId]:
-        """Yield every subject that has, or could have, a view; a fresh computation is over all of these."""
+        """Yield every subject that has, or could have, a view; a fresh computation covers all of these."""
         yield CHASSIS
         yield from map(NetworkSubject, self.networks)
         yield from map(PortSubject, self.ports)
@@ -226,15 +226,15 @@ class Inventory:
         yield from self.relations.macs_by_network[network_id]
 
     def is_local(self, port_id: UUID) -> bool:
-        """Return whether the port with *port_id* has its VIF here and may speak."""
+        """Return whether the port with *port_id* has its VIF here and may send."""
         return self.seats.is_local(port_id)
 
     def sleeping(self) -> list[UUID]:
-        """Return the ports that migrate here and wait for their VIFs to speak."""
+        """Return the ports that migrate here and wait for the first frame of their VIFs."""
         return list(self.seats.sleeping)
 
     def is_sleeping(self, port_id: UUID) -> bool:
-        """Return whether the port migrates here and waits for its VIF to speak."""
+        """Return whether the port migrates here and waits for the first frame of its VIF."""
         return port_id in self.seats.sleeping
 
     def local_networks(self) -> Iterable[UUID]:
@@ -242,7 +242,7 @@ class Inventory:
         return (network_id for network_id in self.seats.locals_by_network if network_id in self.networks)
 
     def local_ports(self, physnets: Iterable[str] | None = None) -> Iterable[UUID]:
-        """Yield the ids of the ports that are local in networks on *physnets*; None: in all of them."""
+        """Yield the ids of the local ports of networks on *physnets*; None: of all networks."""
         networks = (
             self.local_networks()
             if physnets is None
@@ -252,45 +252,45 @@ class Inventory:
             yield from self.seats.locals_by_network[network_id]
 
     def port_named(self, name: str) -> Port | None:
-        """Return the port of that name, None if none is known."""
+        """Return the port with that name, or None if none is known."""
         port_id = self.relations.port_id_by_name.get(name)
         return None if port_id is None else self.ports[port_id]
 
     def carrier(self, port: Port) -> Port:
-        """Return the port whose VIF *port* uses: its parent if it has one that is known, else itself."""
+        """Return the port whose VIF *port* uses: its parent if that is known, or else itself."""
         parent = None if port.parent is None else self.port_named(port.parent)
         return port if parent is None else parent
 
     def carried_by(self, iface_id: str) -> set[UUID]:
-        """Return the ports that a VIF with *iface_id* carries: the one of that name and its sub-ports."""
+        """Return the ports that a VIF with *iface_id* carries: the port of that name and its sub-ports."""
         port_id = self.relations.port_id_by_name.get(iface_id)
         return self.relations.subports_by_parent[iface_id] | ({port_id} if port_id is not None else set())
 
     def has_link(self, port: Port) -> bool:
-        """Return whether frames pass the VIF that *port* uses here."""
+        """Return whether frames can pass the VIF that *port* uses here."""
         return not self.is_cut_off(self.carrier(port).name)
 
     def is_cut_off(self, iface_id: str) -> bool:
-        """Return whether the VIF that is used with *iface_id* is here and lets no frames pass."""
+        """Return whether the VIF in use for *iface_id* is here but lets no frames pass."""
         vifs = self.vifs.get(iface_id, ())
         return bool(vifs) and vifs[0].link_fault is not None
 
     def carried(self, network_id: UUID) -> Network | None:
-        """Return the network as it may be carried: transparent only if its VMs' tags are nobody else's."""
+        """Return the network as it may be carried: transparent only if no other network has its VMs' tags."""
         network = self.networks.get(network_id)
         if network is None or not self._shares_tags(network):
             return network
         return network._replace(is_transparent=False)
 
     def _shares_tags(self, network: Network) -> bool:
-        """Return whether a tag of *network*'s VMs is that of a VLAN network, or may be for all we know."""
+        """Return whether a tag of *network*'s VMs is, or could be, the tag of a VLAN network."""
         has_vlans = network.physnet in self.relations.vlans_by_physnet
         return network.is_open and (has_vlans or network.physnet not in self.whole_physnets)
 
     def mtu_of(self, iface_id: str) -> int | None:
         """Return the MTU that a VIF with *iface_id* needs: the largest of the networks that it carries.
 
-        None if that of its own port's network is not managed.
+        Return None if the MTU of its own port's network is not managed.
         """
         port = self.port_named(iface_id)
         own = None if port is None else self.networks.get(port.network_id)
@@ -301,22 +301,22 @@ class Inventory:
 
 
 def _place(seat: Seat | None) -> tuple[object, ...] | None:
-    """Return what a shared MAC sees of a port's seat."""
+    """Return the parts of a port's seat that matter to a shared MAC."""
     return None if seat is None else (seat.outlet, seat.is_remote)
 
 
 def _receipt(port: Port) -> tuple[bool, ...]:
-    """Return what says which of its network's frames for nobody, or for everybody, *port* receives."""
+    """Return the parts of *port* that decide which unknown unicast and control frames it receives."""
     return port.is_secured, port.takes_unknown_macs, port.passes_control
 
 
 def _cargo(port: Port) -> tuple[object, ...]:
-    """Return all that the VIF which carries *port* sees of it."""
+    """Return the parts of *port* that matter to the VIF that carries it."""
     return port.name, port.parent, port.network_id, port.key, port.mac
 
 
 def _carriage(port: Port) -> tuple[object, ...]:
-    """Return all that the sub-ports of *port*, which share its VIF, see of it."""
+    """Return the parts of *port* that matter to its sub-ports, which share its VIF."""
     return port.name, port.parent, port.network_id, port.is_enabled, port.requested_chassis, port.chassis
 
 

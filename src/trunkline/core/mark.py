@@ -1,4 +1,4 @@
-"""Marks: which views may differ from what they were when they were computed last."""
+"""Marks: which views may have changed since they were last computed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from trunkline.core.subject import CHASSIS, SubjectId
 
 
 class Marks:
-    """The marked subjects, each once, in the order in which they were marked; the chassis from the start.
+    """The marked subjects, each once, in the order in which they were marked. The chassis is marked at first.
 
-    *revision* counts up with each mark: what follows from the rows is of the revision that they had then.
+    *revision* counts the marks. Everything that is computed from the rows has the revision of that moment.
 
     >>> marks = Marks()
     >>> marks.mark(CHASSIS); list(marks) == [CHASSIS]
@@ -32,17 +32,17 @@ class Marks:
         return not self._dirty
 
     def mark(self, subject: SubjectId) -> None:
-        """Have the view of *subject* computed again."""
+        """Mark *subject*: its view has to be computed again."""
         self._dirty[subject] = None
         self.revision += 1
 
     def mark_all(self, subjects: Iterable[SubjectId]) -> None:
-        """Have the views of *subjects* computed again."""
+        """Mark *subjects*: their views have to be computed again."""
         for subject in subjects:
             self.mark(subject)
 
     def unmark(self, subjects: Collection[SubjectId]) -> None:
-        """Have the views of *subjects*, which are all marked, stand as they are."""
+        """Unmark *subjects*, which must all be marked: their views are current."""
         if len(subjects) == len(self._dirty):
             self._dirty = {}
             return

@@ -1,7 +1,7 @@
-"""What the two databases say, as plain values: networks, ports, VIFs and uplinks.
+"""The content of the two databases as plain values: networks, ports, VIFs and uplinks.
 
-MAC addresses are 48-bit integers, IP addresses are `ipaddress` values. Rows become these values in
-`trunkline.ovsdb`; a row that cannot is a fault there and never gets here.
+MAC addresses are 48-bit integers, IP addresses are `ipaddress` values. `trunkline.ovsdb` turns rows into
+these values. A row that it cannot turn into a value becomes a fault there and never gets here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IPPrefix: TypeAlias = IPv4Network | IPv6Network
 MAX_MTU = 65535
 
 MAX_ADDRESSES = MAX_PAIRS = 1024
-"""How many addresses, and allowed pairs, a port may have: what one row costs a chassis is bounded."""
+"""How many addresses, and allowed pairs, a port may have, so that the cost of one row is bounded."""
 
 MAX_REQUESTED = 16
 """How many chassis a port may be requested on; a migration takes two."""
@@ -25,8 +25,8 @@ MAX_REQUESTED = 16
 class Network(NamedTuple):
     """A logical L2 network on one physical network.
 
-    *key* is 1 to 2**24 - 1; *vlan_id* is 1–4094, or None for a flat network; *mtu* is None where it is
-    not managed.
+    *key* is 1 to 2**24 - 1; *vlan_id* is 1–4094, or None for a flat network; *mtu* is None if it is not
+    managed.
     """
 
     id: UUID
@@ -41,25 +41,25 @@ class Network(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether any tag of its physical network could be one of its VMs': it is flat and transparent."""
+        """Whether its VMs' tags could be tags of its physical network: it is flat and transparent."""
         return self.is_transparent and self.vlan_id is None
 
 
 class AllowedPair(NamedTuple):
-    """A further MAC, and optionally a prefix of addresses, that a port may speak as."""
+    """A further MAC, and optionally a prefix of addresses, that a port may use."""
 
     mac: int
     prefix: IPPrefix | None = None
 
 
 class Port(NamedTuple):
-    """A logical port; local where its VIF is.
+    """A logical port; it is local on the chassis that has its VIF.
 
     *key* is 1 to 2**32 - 1. *requested_chassis* names the chassis that should hold the port, the main one
-    first; empty means whichever has the VIF. *chassis* is the one that holds it now. A sub-port of a trunk
-    has *parent*, the name of the port whose VIF it shares, and *parent_vlan*, its tag there (1–4094).
+    first; empty means any chassis that has the VIF. *chassis* is the one that holds it now. A sub-port of a
+    trunk has *parent*, the name of the port whose VIF it shares, and *parent_vlan*, its tag there (1–4094).
     *passes_control* asks for control frames (`frame.CONTROL_GROUPS`) to and from it; only an unsecured port
-    gets them. *option_fault* says which of its options is passed over, and why.
+    gets them. *option_fault* says which of its options is ignored, and why.
     """
 
     id: UUID
@@ -86,8 +86,8 @@ class Port(NamedTuple):
 class Vif(NamedTuple):
     """An interface of the integration bridge that names a port; *iface_id* is the port's name.
 
-    *ofport* is None while the switch has not given it one; *error* is the switch's own word for why.
-    *link_fault* says why nothing passes although it has one.
+    *ofport* is None while the switch has not assigned one; *error* is the reason that the switch gives.
+    *link_fault* says why no frames pass although there is an ofport.
     """
 
     iface_id: str
@@ -98,7 +98,7 @@ class Vif(NamedTuple):
 
 
 class Uplink(NamedTuple):
-    """The patch pair to one provider bridge, by which *physnet* is reached.
+    """The patch pair to the provider bridge through which *physnet* is reached.
 
     *ofport* is the patch port's number on the integration bridge.
     """

@@ -1,4 +1,4 @@
-"""Names of networks, ports and physical networks: which can be told apart, typed and mapped."""
+"""Names of networks, ports and physical networks: which ones can be told apart, typed and mapped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ LONGEST = 255
 
 
 def check_name(kind: str, name: str) -> None:
-    """Raise InvalidValueError where *name* cannot name a new *kind*, such as a network.
+    """Raise InvalidValueError if *name* cannot name a new *kind*, such as a network.
 
     >>> check_name("port", "web1 ")
     Traceback (most recent call last):
-    trunkline.core.error.InvalidValueError: 'web1 ' cannot name a port; take the blanks off its ends
+    trunkline.core.error.InvalidValueError: 'web1 ' cannot name a port; remove the blanks at its ends
     """
     if not name.strip():
         raise InvalidValueError(f"a {kind} needs a name that is not empty")
@@ -21,13 +21,13 @@ def check_name(kind: str, name: str) -> None:
     if not name.isprintable():
         raise InvalidValueError(f"{name!r} cannot name a {kind}; use printable characters only")
     if name != name.strip():
-        raise InvalidValueError(f"{name!r} cannot name a {kind}; take the blanks off its ends")
+        raise InvalidValueError(f"{name!r} cannot name a {kind}; remove the blanks at its ends")
     if "," in name:
         raise InvalidValueError(f"{name!r} cannot name a {kind}; leave out the comma, which separates names")
 
 
 def check_physnet(name: str) -> None:
-    """Raise InvalidValueError where *name* cannot name a physical network."""
+    """Raise InvalidValueError if *name* cannot name a physical network."""
     check_name("physical network", name)
     if not is_mappable(name):
         raise InvalidValueError(
@@ -36,7 +36,7 @@ def check_physnet(name: str) -> None:
 
 
 def is_mappable(physnet: str) -> bool:
-    """Return whether an entry `physnet:bridge` of a list with commas can name *physnet*.
+    """Return whether an entry `physnet:bridge` of a comma-separated list can name *physnet*.
 
     >>> is_mappable("physnet 1"), is_mappable("a:b"), is_mappable("a,b"), is_mappable("a ")
     (True, False, False, False)

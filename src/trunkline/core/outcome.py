@@ -1,6 +1,6 @@
-"""The outcome of a subject: what the apps may know of it, as a view, and why it cannot be honoured.
+"""The outcome of a subject: its view, which is what the apps may know of it, and its fault.
 
-It depends on the inventory as it is, never on the order in which its rows came.
+It depends only on the present inventory, never on the order in which the rows came.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from trunkline.core.view import (
 )
 
 Outcome: TypeAlias = tuple[View | None, str | None]
-"""The view, None if there is none, and the fault, None if there is none."""
+"""The view and the fault; None stands for no view and for no fault."""
 
 NOTHING: Outcome = (None, None)
 
 
 class Outcomes:
-    """The outcomes of all that *inventory* knows: it computes those of the marked subjects.
+    """The outcomes of everything in *inventory*; `refresh` computes those of the marked subjects.
 
-    A new inventory, for a chassis of another name, takes new outcomes.
+    A new inventory, for another chassis name, needs a new object.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -44,9 +44,9 @@ class Outcomes:
         self._fault_by_subject: dict[SubjectId, tuple[str, str]] = {}
 
     def refresh(self, most: int | None = None) -> dict[SubjectId, View | None]:
-        """Return the views of the marked subjects, None where there is none now, and unmark them.
+        """Return the views of the marked subjects, None for those that now have none, and unmark them.
 
-        Those that were marked first, until they weigh *most* (`view.weight`); None: all.
+        It takes the subjects that were marked first until their weight is *most* (`view.weight`); None: all.
         """
         inventory, faults = self.inventory, self._fault_by_subject
         view_by_subject: dict[SubjectId, View | None] = {}
@@ -66,22 +66,22 @@ class Outcomes:
 
     @property
     def faults(self) -> dict[str, str]:
-        """Why this chassis cannot honour a row, by the row's name as an operator knows it (`port db`)."""
+        """The reasons why this chassis cannot honour rows, by the row's name for operators (`port db`)."""
         return dict(self._fault_by_subject.values())
 
 
 def contradictions(inventory: Inventory, holder_by_loser: Mapping[SubjectId, SubjectId]) -> dict[str, str]:
-    """Return the faults, by subject, of those that want a flow which another has: `Desired.conflicts`."""
+    """Return the faults of subjects that need a flow which another has (`Desired.conflicts`), by name."""
     return {
         name(inventory, loser): (
-            f"{name(inventory, holder)} has what it wants, by a flow of the same match; change one"
+            f"{name(inventory, holder)} already has a flow with the same match; change one of them"
         )
         for loser, holder in holder_by_loser.items()
     }
 
 
 def name(inventory: Inventory, subject: SubjectId) -> str:
-    """Return what an operator calls *subject*."""
+    """Return the name of *subject* for operators."""
     match subject:
         case NetworkSubject(id_) if id_ in inventory.networks:
             return f"network {inventory.networks[id_].name}"
@@ -96,7 +96,7 @@ def name(inventory: Inventory, subject: SubjectId) -> str:
 
 
 def outcome(inventory: Inventory, subject: SubjectId) -> Outcome:
-    """Return the view and the fault of *subject*; it changes nothing."""
+    """Return the view and the fault of *subject*; this changes nothing."""
     match subject:
         case PortSubject(id_):
             port = inventory.ports.get(id_)
@@ -125,22 +125,25 @@ def _port_outcome(inventory: Inventory, port: Port) -> Outcome:
 def _network_fault(inventory: Inventory, network: Network) -> str | None:
     if inventory.networks[network.id].is_open and network.physnet in inventory.relations.vlans_by_physnet:
         return (
-            f"it carries its VMs' tags, and {network.physnet} also has VLAN networks, which those would "
+            f"it carries its VMs' tags, and {network.physnet} also has VLAN networks, which such tags would "
             "reach: all its tags are dropped; use `vlan_transparent=false`, or another `physical_network`"
         )
     if network.learns_remote_ports and not network.floods_unknown:
-        return "it learns its remote ports, so that all are unknown, and drops unknown unicast"
+        return (
+            "it learns its remote ports, so all of them are unknown, but it drops unknown unicast; change "
+            "`remote_ports` or `unknown_unicast`"
+        )
     return None
 
 
 def _address_fault(inventory: Inventory, port: Port) -> str | None:
-    """Return which address of *port* another port of its network has, as far as is known."""
+    """Return the fault of *port* if another known port of its network has one of its addresses."""
     if port.may_share_addresses:
         return None
     for address in port.addresses:
         if len(inventory.relations.ids_by_address[AddressId(port.network_id, address)]) > 1:
             return (
-                f"another port of its network has its address {address} too; take it from one of them, "
+                f"another port of its network also has its address {address}; remove it from one of them, "
                 "or use `options:allow-duplicate-ip=true`"
             )
     return None
@@ -156,14 +159,14 @@ def _vif_fault(inventory: Inventory, iface_id: str) -> str | None:
     used = vifs[0]
     if port.parent is not None and port.parent != port.name:
         return (
-            f"{iface_id} is a sub-port of {port.parent}, whose VIF it uses; correct iface-id of "
+            f"{iface_id} is a sub-port of {port.parent} and uses its VIF; correct iface-id of "
             f"{used.interface}, or clear `parent`"
         )
     if used.link_fault is not None:
         return f"{used.interface} {used.link_fault}"
     if len(vifs) > 1:
         others = ", ".join(vif.interface for vif in vifs[1:])
-        return f"{others} also has this iface-id; {used.interface} is used; remove the one that is wrong"
+        return f"{others} also has this iface-id; {used.interface} is in use; remove the wrong one"
     return f"{used.interface}: {used.error}" if used.error else None
 
 
@@ -232,10 +235,10 @@ def _port_view(inventory: Inventory, port: Port, at: Seat) -> LocalPortView | Re
 
 
 def _is_leaving(inventory: Inventory, port: Port) -> bool:
-    """Whether *port* may have gone on from here: this is the main chassis of a migration.
+    """Return whether *port* may already have moved away: this is the main chassis of a migration.
 
-    To announce it here would turn its frames away from where it is. When the migration is called off,
-    it is announced anew.
+    An announcement from here would then lead its frames to the wrong chassis. If the migration is cancelled,
+    the port is announced again.
     """
     requested = inventory.carrier(port).requested_chassis
     return len(requested) > 1 and requested[0] == inventory.chassis
@@ -268,18 +271,18 @@ def _outlet_order(outlet: Outlet) -> tuple[int, int]:
 
 
 def _receives_unknown(port: Port) -> bool:
-    """Return whether unknown unicast reaches *port*: not where it is held to the MACs that are known."""
+    """Return whether unknown unicast reaches *port*; with port security it does not."""
     return port.takes_unknown_macs and not port.is_secured
 
 
 def _passes_control(port: Port) -> bool:
-    """Return whether control frames pass to and from *port*: not where it is held to what it may send."""
+    """Return whether control frames pass to and from *port*; with port security they do not."""
     return port.passes_control and not port.is_secured
 
 
 def _security_fault(port: Port) -> str | None:
     if port.takes_unknown_macs and port.is_secured:
-        return "it should take unknown MACs, but port security is on; set `port_security=false`"
+        return "`unknown_macs` needs port security off; set `port_security=false`"
     if port.passes_control and port.is_secured:
-        return "control frames should pass it, but port security is on; set `port_security=false`"
+        return "`options:control-frames=true` needs port security off; set `port_security=false`"
     return None

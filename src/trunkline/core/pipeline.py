@@ -1,7 +1,7 @@
 """The pipeline, declared once: tables, registers, bands and owners.
 
-Nothing else in Trunkline writes a table number, a register or a priority. `docs/pipeline.md` is
-generated from this module.
+No other module writes a table number, a register or a priority. `docs/pipeline.md` is generated from this
+module.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ DESTINATION_PORT = Field.REG7
 """The destination port's key; 0 for BUM (broadcast, unknown unicast, multicast)."""
 
 INNER_TAGS = Field.REG5
-"""1 when the frame's network carries VLAN tags inside its own (`vlan_transparent`), else 0."""
+"""1 if the frame's network carries VLAN tags inside its own (`vlan_transparent`), else 0."""
 
 ANY_ADDRESS = Field.REG4
-"""1 when the frame's sender is held to its MAC, but may use any address, else 0."""
+"""1 if the frame's sender must use its MAC but may use any address, else 0."""
 
 
 class Table(IntEnum):
     """A table of the integration bridge; the value is its OpenFlow table id.
 
-    A miss drops by a flow of ours: a passing controller can have a table go on to the next (OpenFlow 1.1
-    TABLE_MOD), which OpenFlow 1.4 neither shows nor takes back.
+    A flow of ours drops the misses of each table. Without it, a controller could send a table's misses to the
+    next table (OpenFlow 1.1 TABLE_MOD), and OpenFlow 1.4 can neither see nor undo that.
     """
 
     CLASSIFY = 0
@@ -57,7 +57,7 @@ class TableRule(NamedTuple):
 
 
 class Owner(IntEnum):
-    """An app; the value stands in the cookies of its flows."""
+    """An app; the value is part of the cookies of its flows."""
 
     CLASSIFIER = 1
     PORT_SECURITY = 2
@@ -66,16 +66,16 @@ class Owner(IntEnum):
 
 
 class Band(Enum):
-    """A run of flows that one app owns in one table, at one priority, with what they are for.
+    """The flows that one app owns in one table at one priority, and their purpose.
 
-    No two flows of a band overlap. A frame is decided by the highest band of a table that it matches.
+    No two flows of a band overlap. In each table, the highest band that a frame matches decides.
     """
 
     PRIORITY_STACK = (
         Table.CLASSIFY,
         210,
         Owner.CLASSIFIER,
-        "a priority tag (VID 0) before another tag: drop, as it could only come off",
+        "a priority tag (VID 0) before another tag: drop, because only removing it would be possible",
     )
     REFLECTION = (
         Table.CLASSIFY,
@@ -87,7 +87,7 @@ class Band(Enum):
         Table.CLASSIFY,
         190,
         Owner.PROVIDER,
-        "from the wire with a source that no station has (multicast, zero): drop, count",
+        "from the wire with a source that no station can have (multicast, zero): drop, count",
     )
     SUBPORT = (
         Table.CLASSIFY,
@@ -96,7 +96,7 @@ class Band(Enum):
         "frames from a VIF with a sub-port's tag: tag off, its network",
     )
     VIF = (Table.CLASSIFY, 100, Owner.CLASSIFIER, "frames from a VIF: its port and network")
-    SLEEPING = (Table.CLASSIFY, 90, Owner.CLASSIFIER, "a VIF that migrates here speaks: its port wakes")
+    SLEEPING = (Table.CLASSIFY, 90, Owner.CLASSIFIER, "first frame of a VIF that migrates here: it wakes")
     UPLINK = (Table.CLASSIFY, 50, Owner.PROVIDER, "frames from an uplink: tag off, their network")
     REFLECTION_TAGGED = (
         Table.CLASSIFY,
@@ -105,7 +105,7 @@ class Band(Enum):
         "from the wire with a local port's MAC as source and any tag, in a transparent flat network: drop",
     )
     UPLINK_TAGGED = (Table.CLASSIFY, 40, Owner.PROVIDER, "other tags, to a transparent flat network")
-    NOBODY = (Table.CLASSIFY, 0, Owner.PROVIDER, "no VIF's, and of no network here: drop")
+    NOBODY = (Table.CLASSIFY, 0, Owner.PROVIDER, "from no known VIF and of no network here: drop")
 
     PRIORITY_TAG = (Table.PORT_SECURITY, 400, Owner.PORT_SECURITY, "a priority tag (VID 0) comes off")
     TAGGED = (Table.PORT_SECURITY, 300, Owner.PORT_SECURITY, "a VM that chooses its own VLAN: drop, count")
@@ -113,19 +113,19 @@ class Band(Enum):
         Table.PORT_SECURITY,
         280,
         Owner.PORT_SECURITY,
-        "from a VIF with a source that no station has (multicast, zero): drop, count",
+        "from a VIF with a source that no station can have (multicast, zero): drop, count",
     )
     CONTROL_SENDER = (
         Table.PORT_SECURITY,
         260,
         Owner.PORT_SECURITY,
-        "a control frame (to 01:80:c2:00:00:00–0f) of a port that may send them: pass",
+        "a control frame (to 01:80:c2:00:00:00–0f) from a port that may send them: pass",
     )
     CONTROL_REFUSED = (
         Table.PORT_SECURITY,
         250,
         Owner.PORT_SECURITY,
-        "any other control frame of a VM: drop, count",
+        "any other control frame from a VM: drop, count",
     )
     OPEN = (Table.PORT_SECURITY, 200, Owner.PORT_SECURITY, "port security is off: pass")
     SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
@@ -135,7 +135,7 @@ class Band(Enum):
         Table.ND_DHCP_SECURITY,
         150,
         Owner.PORT_SECURITY,
-        "IPv4 or IPv6 in which the switch finds no upper layer, though a host may: drop",
+        "IPv4 or IPv6 in which the switch finds no upper layer but a host may: drop",
     )
     HIDDEN_FRAGMENT = (
         Table.ND_DHCP_SECURITY,
@@ -148,7 +148,7 @@ class Band(Enum):
         Table.ND_DHCP_SECURITY,
         130,
         Owner.PORT_SECURITY,
-        "a UDP port that a few bits tell from a DHCP client's: on to the addresses",
+        "a UDP port that differs from a DHCP client's in a few bits: on to the addresses",
     )
     SERVER = (
         Table.ND_DHCP_SECURITY,
@@ -160,15 +160,15 @@ class Band(Enum):
         Table.ND_DHCP_SECURITY,
         115,
         Owner.PORT_SECURITY,
-        "neighbour discovery of ::, which is how the switch shows an option that is there twice: drop",
+        "neighbour discovery for ::, which is how the switch shows one with two MAC options: drop",
     )
     ND_ANY = (
         Table.ND_DHCP_SECURITY,
         110,
         Owner.PORT_SECURITY,
-        "an advertisement without a MAC inside, of whoever may use any address",
+        "an advertisement without a MAC inside, from a sender that may use any address",
     )
-    ND_OPTION = (Table.ND_DHCP_SECURITY, 100, Owner.PORT_SECURITY, "neighbour discovery that tells the truth")
+    ND_OPTION = (Table.ND_DHCP_SECURITY, 100, Owner.PORT_SECURITY, "neighbour discovery with the right MAC")
     ND_FORGED = (Table.ND_DHCP_SECURITY, 50, Owner.PORT_SECURITY, "any other neighbour discovery: drop")
     NOT_ND = (Table.ND_DHCP_SECURITY, 10, Owner.PORT_SECURITY, "everything else: on to the addresses")
 
@@ -176,31 +176,31 @@ class Band(Enum):
         Table.ADDRESS_SECURITY,
         110,
         Owner.PORT_SECURITY,
-        "IPv4 and IPv6 of whoever may use any address: pass",
+        "IPv4 and IPv6 from a sender that may use any address: pass",
     )
     ADDRESS = (
         Table.ADDRESS_SECURITY,
         100,
         Owner.PORT_SECURITY,
-        "an address, and in ARP and RARP a MAC, that the port may use",
+        "an address that the port may use; in ARP and RARP also the MAC",
     )
     QUERY = (
         Table.ADDRESS_SECURITY,
         95,
         Owner.PORT_SECURITY,
-        "IGMP from 0.0.0.0 to all hosts, which is a query of who has joined what: drop",
+        "IGMP from 0.0.0.0 to all hosts, which is a query for group members: drop",
     )
     PROBE = (
         Table.ADDRESS_SECURITY,
         90,
         Owner.PORT_SECURITY,
-        "DHCP discovery, IGMP, MLD, router solicitation before an address",
+        "DHCP discovery, IGMP, MLD, router solicitation before the VM has an address",
     )
     ADDRESS_FORGED = (
         Table.ADDRESS_SECURITY,
         50,
         Owner.PORT_SECURITY,
-        "any other IPv4, IPv6, ARP or RARP, or a tag that hides what it is: drop",
+        "any other IPv4, IPv6, ARP or RARP, or a tag that hides one of them: drop",
     )
     NOT_IP = (Table.ADDRESS_SECURITY, 10, Owner.PORT_SECURITY, "neither IP nor ARP nor RARP: pass")
 
@@ -210,13 +210,13 @@ class Band(Enum):
         Table.L2_LOOKUP,
         190,
         Owner.L2,
-        "a tag that was behind another, in a network that is not transparent: drop",
+        "a tag behind another one, in a network that is not transparent: drop",
     )
     CONTROL_MEMBER = (
         Table.L2_LOOKUP,
         160,
         Owner.L2,
-        "a control frame, where local ports may receive them: each of these, then on",
+        "a control frame, if local ports may receive them: each of these, then on",
     )
     CONTROL = (Table.L2_LOOKUP, 150, Owner.L2, "any other control frame: drop, count")
     BUM = (Table.L2_LOOKUP, 100, Owner.L2, "broadcast and multicast: every local port, then on")
@@ -224,10 +224,10 @@ class Band(Enum):
     SHARED_MAC = (Table.L2_LOOKUP, 45, Owner.L2, "a MAC that several ports may own: each of them")
     REMOTE_MAC = (Table.L2_LOOKUP, 40, Owner.PROVIDER, "the MAC of a remote port")
     UNKNOWN = (Table.L2_LOOKUP, 10, Owner.L2, "unknown unicast: on, to the wire")
-    NOWHERE = (Table.L2_LOOKUP, 0, Owner.L2, "of no network here, or for nobody: drop")
+    NOWHERE = (Table.L2_LOOKUP, 0, Owner.L2, "of no network here, or for no port: drop")
 
     LOCAL = (Table.EGRESS, 100, Owner.L2, "the destination is a local port")
-    FROM_WIRE = (Table.EGRESS, 50, Owner.PROVIDER, "nothing goes from a physical network to another")
+    FROM_WIRE = (Table.EGRESS, 50, Owner.PROVIDER, "from a physical network to another: drop")
     TO_WIRE = (Table.EGRESS, 10, Owner.PROVIDER, "everything else leaves")
     STAYS = (Table.EGRESS, 0, Owner.PROVIDER, "a network without an uplink: drop")
 
@@ -345,4 +345,4 @@ TABLE_RULES: dict[Table, TableRule] = {
         may_tag=True,
     ),
 }
-"""What each table may do, by table; `trunkline.core.violation` holds flows against it."""
+"""What each table may do, by table; `trunkline.core.violation` checks flows against it."""

@@ -1,7 +1,7 @@
-"""The difference between the flows that should be and the flows that the switch holds.
+"""The difference between the desired flows and the flows that the switch holds.
 
-A flow is two byte strings here: its *key* (table, priority and match, which make it unique on the switch) and
-its *body* (the 8 bytes of its cookie, then its instructions). Nothing else about them matters to a plan.
+Here a flow is two byte strings: its *key* (table, priority and match, which identify it on the switch) and
+its *body* (the 8 bytes of its cookie, then its instructions). A plan needs nothing else.
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 COOKIE_BYTES = 8
-"""How many bytes at the front of a body are the cookie."""
+"""The number of bytes of the cookie, at the front of a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What changes the installed flows into the desired ones; no key stands in two of its parts.
+    """The changes that turn the installed flows into the desired ones; each key is in only one part.
 
-    A *modify* has the cookie that is installed and other instructions: the entry keeps its counters and
-    age. A flow whose cookie changes is an *add* although its key is installed, as OpenFlow cannot modify a
-    cookie (1.4.0 section 6.4): the switch replaces the entry. A plan is applied as a whole: deletes, then
-    modifies, then adds.
+    A *modify* has the installed cookie and other instructions, so the entry keeps its counters and age. If
+    the cookie of an installed key changes, that is an *add*: OpenFlow cannot modify a cookie (1.4.0 section
+    6.4), and the switch replaces the entry. A plan is applied as a whole: deletes, then modifies, then adds.
     """
 
     adds: dict[bytes, bytes]
-    """Body by key of the flows to add, or to replace where the key is there with another cookie."""
+    """Body by key of the flows to add, or to replace if the key is installed with another cookie."""
 
     modifies: dict[bytes, bytes]
     """New body by key of the flows that keep their cookie."""
@@ -34,7 +33,7 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """True when there is nothing to do."""
+        """True if there is nothing to do."""
         return not (self.adds or self.modifies or self.deletes)
 
     def __len__(self) -> int:
@@ -44,11 +43,11 @@ class Plan:
 def plan(
     desired: Mapping[bytes, bytes], installed: Mapping[bytes, bytes], keys: Iterable[bytes] | None = None
 ) -> Plan:
-    """Return what turns *installed* into *desired*, both maps of body by key.
+    """Return the plan that turns *installed* into *desired*; both are maps of body by key.
 
-    With *keys*, only those are compared, and the work depends on their number alone; a key that is in
-    neither map, or given twice, does no harm. The plan is that of the whole maps whenever *keys* hold every
-    key in which they differ.
+    With *keys*, only those are compared, and the work depends only on their number. A key that is in neither
+    map, or given twice, does no harm. If *keys* include every key in which the maps differ, the plan is the
+    same as without them.
 
     >>> old = {b"a": b"cookie 1drop", b"b": b"cookie 1drop"}
     >>> plan({b"a": b"cookie 1pass", b"c": b"cookie 1drop"}, old)
@@ -71,10 +70,10 @@ def plan(
 
 
 def advance(installed: MutableMapping[bytes, bytes], applied: Plan) -> None:
-    """Change *installed* in place into what the switch holds after *applied*; it costs the plan's length.
+    """Change *installed* in place to what the switch holds after *applied*; the cost is the plan's length.
 
-    It holds too where somebody else changed flows between the two: a modify takes hold only where its cookie
-    still stands.
+    This is also right if somebody else changed flows meanwhile: a modify only takes effect if the entry still
+    has its cookie.
     """
     for key in applied.deletes:
         installed.pop(key, None)

@@ -1,4 +1,4 @@
-"""Relations: which networks and ports belong together, found without a look at the others."""
+"""Relations: which networks and ports belong together, found without looking at the others."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class AddressId(NamedTuple):
 
 
 class Relations:
-    """What networks and ports are to one another, by the rows that `replace_network` and `replace_port` told.
+    """The relations between the networks and ports that were given to `replace_network` and `replace_port`.
 
-    Read the indexes; only these two methods change them. What a row costs here is its own size.
+    Read the indexes; only these two methods change them. The cost of a row here depends only on its own size.
     """
 
     def __init__(self) -> None:
         self.networks_by_physnet: Index[str, UUID] = Index()
         self.open_by_physnet: Index[str, UUID] = Index()
-        """The networks for which `Network.is_open` holds."""
+        """The networks whose `Network.is_open` is true."""
         self.vlans_by_physnet: Index[str, UUID] = Index()
         """The networks that have a VLAN id."""
         self.port_id_by_name: dict[str, UUID] = {}
@@ -42,15 +42,15 @@ class Relations:
         self.ids_by_address: Index[AddressId, UUID] = Index()
         """The ports that have an address and may not share it."""
         self.listers_by_mac: Index[MacSubject, UUID] = Index()
-        """The ports of which an allowed pair lists a MAC that is not their own."""
+        """The ports with an allowed pair that lists a MAC other than their own."""
         self.macs_by_network: Index[UUID, MacSubject] = Index()
         """The MACs that have listers."""
         self.stakes = Stakes()
 
     def replace_network(self, network_id: UUID, old: Network | None, new: Network | None) -> set[UUID]:
-        """Let the network be *new*, which was *old* before; None is none.
+        """Replace the network *old* by *new*; None stands for no network.
 
-        Return the open networks that got, or lost, the first VLAN network beside them.
+        Return the open networks whose physical network now has its first VLAN network, or has lost its last.
         """
         physnets = {each.physnet for each in (old, new) if each is not None}
         with_vlans = {physnet for physnet in physnets if physnet in self.vlans_by_physnet}
@@ -73,9 +73,9 @@ class Relations:
         }
 
     def replace_port(self, port_id: UUID, old: Port | None, new: Port | None) -> set[SubjectId]:
-        """Let the port be *new*, which was *old* before; None is none.
+        """Replace the port *old* by *new*; None stands for no port.
 
-        Return what it is related to otherwise than before: shared MACs, their owners, and rivals for an
+        Return the subjects whose relation to it has changed: shared MACs, their owners, and rivals for an
         address.
         """
         self.stakes.replace(old, new)
@@ -98,7 +98,7 @@ class Relations:
     def _replace_addresses(
         self, port_id: UUID, old: Set[AddressId], new: Set[AddressId], touched: set[SubjectId]
     ) -> None:
-        """Touch the ports that get, or lose, the only rival for an address."""
+        """Touch the ports that get their first rival for an address, or lose the last one."""
         for address_id in old ^ new:
             is_here = address_id in new
             self.ids_by_address.move(
@@ -111,7 +111,7 @@ class Relations:
     def _replace_owner(
         self, port_id: UUID, old: MacSubject | None, new: MacSubject | None, touched: set[SubjectId]
     ) -> None:
-        """Touch the shared MACs that the port owns now, or owned."""
+        """Touch the shared MACs that the port owns or owned."""
         if old == new:
             return
         if old is not None:
@@ -125,7 +125,7 @@ class Relations:
     def _replace_lister(
         self, port_id: UUID, old: Set[MacSubject], new: Set[MacSubject], touched: set[SubjectId]
     ) -> None:
-        """Touch the MACs that the port lists now, or no longer, and the ports that own them."""
+        """Touch the MACs that the port newly lists or no longer lists, and the ports that own them."""
         for mac in old ^ new:
             is_here = mac in new
             self.listers_by_mac.move(port_id, None if is_here else mac, mac if is_here else None)
@@ -166,6 +166,6 @@ def listed_macs(port: Port | None) -> Set[MacSubject]:
 
 
 def _forget(values: dict[K, V], key: K, value: V) -> None:
-    """Drop *key*, unless another value than *value* has taken its place."""
+    """Delete *key*, unless its value is no longer *value*."""
     if values.get(key) == value:
         del values[key]

@@ -1,4 +1,4 @@
-"""A seat: where a port is, as this chassis sees it, and why not here although its VIF is."""
+"""A seat: where a port is from this chassis' point of view, and why it is not here although its VIF is."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from trunkline.core.view import Outlet
 class Seat(NamedTuple):
     """Where a port of the network *network_id* is.
 
-    Local when it has an *outlet*, remote when *is_remote*, else nowhere (disabled, or refused with *fault*).
-    A remote port that waits here as the additional chassis of a migration has its VIF at *sleeping_ofport*.
+    It is local if it has an *outlet*, remote if *is_remote*, and otherwise nowhere: disabled, or refused with
+    *fault*. If this is the additional chassis of a migration and the port waits here, it is remote, and its
+    VIF is at *sleeping_ofport*.
     """
 
     network_id: UUID
@@ -32,10 +33,10 @@ class Seats:
         self.by_port: dict[UUID, Seat] = {}
         self.locals_by_network: Index[UUID, UUID] = Index()
         self.sleeping: set[UUID] = set()
-        """The ports that migrate here and wait for their VIFs to speak."""
+        """The ports that migrate here and wait for the first frame of their VIFs."""
 
     def replace(self, port_id: UUID, new: Seat | None) -> Seat | None:
-        """Let the port have the seat *new*, None when it is gone; return the seat that it had."""
+        """Give the port the seat *new*, or None if the port was deleted; return its previous seat."""
         old = self.by_port.get(port_id)
         if new is not None:
             self.by_port[port_id] = new
@@ -47,22 +48,22 @@ class Seats:
         return old
 
     def is_local(self, port_id: UUID) -> bool:
-        """Return whether the port with *port_id* has its VIF here and may speak."""
+        """Return whether the port with *port_id* has its VIF here and may send."""
         found = self.by_port.get(port_id)
         return found is not None and found.outlet is not None
 
 
 def local_network_id(seat: Seat | None) -> UUID | None:
-    """Return the network that a port with *seat* is local in, None if it is local in none."""
+    """Return the network in which a port with *seat* is local, or None if it is not local."""
     return seat.network_id if seat is not None and seat.outlet is not None else None
 
 
 def seat(port: Port, carrier: Port, vifs: tuple[Vif, ...], chassis: str, *, is_awake: bool) -> Seat:
     """Return the seat of *port* on *chassis*.
 
-    *carrier* is the port whose VIF it uses (its parent, or itself) and *vifs* are that one's VIFs here, best
-    first. *is_awake* says that the carrier, when here as the additional chassis of a migration, has spoken.
-    A port that was requested elsewhere, or that another chassis holds, is remote whatever VIF is here.
+    *carrier* is the port whose VIF it uses (its parent, or itself). *vifs* are the carrier's VIFs here, best
+    first. *is_awake* matters on the additional chassis of a migration: the carrier's VIF has sent a frame. A
+    port that is requested elsewhere, or that another chassis holds, is remote even if it has a VIF here.
     """
     if not (port.is_enabled and carrier.is_enabled):
         return Seat(port.network_id)
@@ -72,7 +73,7 @@ def seat(port: Port, carrier: Port, vifs: tuple[Vif, ...], chassis: str, *, is_a
     if carrier is not port and carrier.parent is not None:
         return Seat(
             port.network_id,
-            fault=f"its parent {carrier.name} is itself a sub-port; give it a parent that is not",
+            fault=f"its parent {carrier.name} is itself a sub-port; give it another `parent`",
         )
     refusal = _refusal(carrier, chassis)
     if refusal is not None:
@@ -91,30 +92,30 @@ def _refusal(carrier: Port, chassis: str) -> str | None:
         return None
     return (
         f"its VIF is here, but chassis {carrier.chassis} holds it; "
-        "set requested-chassis to say where it belongs"
+        "set `requested_chassis` to the chassis where it belongs"
     )
 
 
 def own_parent_fault(port: Port) -> str | None:
-    """Return why *port*, whose VIF is here, cannot use it, or None if it is not its own parent."""
+    """Return why *port* cannot use its VIF here if it is its own parent, or else None."""
     return "it is its own parent; clear `parent`, or name another port" if port.parent == port.name else None
 
 
 def rival_fault(
     port: Port, parent: Port, holders: Iterable[Port], *, is_parent_transparent: bool = False
 ) -> str | None:
-    """Return why *port* cannot be a sub-port of *parent*, or None when it can.
+    """Return why *port* cannot be a sub-port of *parent*, or None if it can.
 
-    *holders* are the ports that have its tag and its network (`trunkline.core.stake`). A tag of a VIF belongs
-    to one port, and a network is on a VIF once: Open vSwitch does not send a frame back out of the port that
-    it came in by, so two ports of one network could not reach each other there. Of two that contend, the one
-    with the lower key has it. Where the parent's network is transparent, a tag inside it would reach the VIF
-    as that of a sub-port.
+    *holders* are the ports that have its tag and its network (`trunkline.core.stake`). On a VIF, a tag
+    belongs to one port, and a network to one port: Open vSwitch does not send a frame back out of the port
+    where it came in, so two ports of one network could not reach each other there. Of two rivals, the port
+    with the lower key has it. If the parent's network is transparent, no sub-port is possible, because an
+    inner tag would reach the VIF as the tag of a sub-port.
     """
     if port.parent_vlan is None:
-        return f"it has parent {parent.name} but no parent-vlan; set one"
+        return f"it has parent {parent.name} but no `parent_vlan`; set one"
     if port.network_id == parent.network_id:
-        return f"its parent {parent.name} is in the same network; put it in another"
+        return f"its parent {parent.name} is in the same network; put it in another `network`"
     if is_parent_transparent:
         return (
             f"the network of its parent {parent.name} carries its VMs' tags; "
@@ -129,5 +130,5 @@ def rival_fault(
                 "pick another `parent_vlan`"
             )
         if rival.network_id == port.network_id:
-            return f"port {rival.name} of the same parent is in the same network; put it in another"
+            return f"port {rival.name} of the same parent is in the same network; put it in another `network`"
     return None

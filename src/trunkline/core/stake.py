@@ -1,4 +1,4 @@
-"""Stakes: what only one sub-port of a trunk can have of its VIF, and which one that is."""
+"""Stakes: what only one sub-port of a trunk can have on its VIF, and which sub-port has it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from trunkline.core.model import Port
 
 
 class Stake(NamedTuple):
-    """A tag on the VIF of the port named *parent*, or a network that is on it once."""
+    """A tag, or a network, on the VIF of the port named *parent*; only one port can have it there."""
 
     parent: str
     what: int | UUID | None
 
 
 class Stakes:
-    """Who wants what, of the sub-ports that are enabled; the one with the lowest key has it.
+    """What each enabled sub-port wants; of several that want the same, the one with the lowest key has it.
 
-    However many want one thing, a change costs one look at them, and it touches the others only where it
-    makes another port the one that has it.
+    A change costs one look at the ports that want the same thing. It touches the others only if another port
+    gets it.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Stakes:
         self._holder_before: dict[Stake, Port | None] = {}
 
     def replace(self, old: Port | None, new: Port | None) -> None:
-        """Let *new*, a port that was *old* before, want what it says, and no longer what *old* did."""
+        """Replace the port *old*, and what it wanted, by *new*."""
         if old is not None and new is not None and _seen(old) == _seen(new):
             return
         for port in (old, new):
@@ -48,7 +48,7 @@ class Stakes:
                 self._ports_by_stake.setdefault(stake, {})[new.id] = new
 
     def settle(self) -> set[UUID]:
-        """Return the ports that want what another port has got, or given up, since the last time."""
+        """Return the ports that want something which has changed hands since the last call."""
         before, self._holder_before = self._holder_before, {}
         touched: set[UUID] = set()
         for stake, holder in before.items():
@@ -57,7 +57,7 @@ class Stakes:
         return touched
 
     def holders(self, port: Port) -> Iterable[Port]:
-        """Return the ports that have what *port*, a sub-port, wants: itself, where nobody is in its way."""
+        """Return the ports that have what the sub-port *port* wants: itself, if it has no rival."""
         found = (self._holder(stake) for stake in _wanted(port))
         return [holder for holder in found if holder is not None]
 
@@ -79,7 +79,7 @@ def _stakes(port: Port | None) -> tuple[Stake, ...]:
 
 
 def _seen(port: Port | None) -> tuple[object, ...] | None:
-    """Return all that others see of a port that wants something."""
+    """Return the parts of a port that matter to its rivals."""
     if port is None:
         return None
     return port.id, port.name, port.key, port.parent, port.parent_vlan, port.network_id, port.is_enabled

@@ -1,4 +1,4 @@
-"""Subjects: what a view, a flow or a fault is of, with one type a kind."""
+"""Subjects: what a view, a flow or a fault belongs to, with one type for each kind."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from trunkline.core.cookie import Subject
 
 
 class ChassisSubject(NamedTuple):
-    """The chassis itself: what belongs to no network. `CHASSIS` is the one there is."""
+    """The chassis itself, for what belongs to no network. `CHASSIS` is its only value."""
 
     kind: Literal[Subject.CHASSIS] = Subject.CHASSIS
 
 
 class NetworkSubject(NamedTuple):
-    """A network. Its *kind*, as of all subjects, keeps it apart from another one of the same id."""
+    """A network. As in all subjects, *kind* tells it from a subject of another kind with the same id."""
 
     id: UUID
     kind: Literal[Subject.NETWORK] = Subject.NETWORK
@@ -37,7 +37,7 @@ class MacSubject(NamedTuple):
 
 
 class VifSubject(NamedTuple):
-    """What stands on this switch with an iface-id."""
+    """The interfaces on this switch with one iface-id."""
 
     iface_id: str
     kind: Literal[Subject.VIF] = Subject.VIF

@@ -1,4 +1,4 @@
-"""Views: all that an app may know of the chassis, a network or a port. Frozen; see `core/outcome.py`."""
+"""Views: everything that an app may know of the chassis, a network or a port (see `core/outcome.py`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trunkline.core.model import AllowedPair, IPAddress
 
 
 class Outlet(NamedTuple):
-    """The last step to a local port: out of *ofport*, tagged *vlan_id* where it is a trunk's sub-port."""
+    """The last step to a local port: out of *ofport*, with the tag *vlan_id* if it is a trunk's sub-port."""
 
     ofport: int
     vlan_id: int | None = None
@@ -30,9 +30,9 @@ class ChassisView(NamedTuple):
 class NetworkView(NamedTuple):
     """A network that has local ports here.
 
-    *wire* is None where its physical network is not mapped on this chassis: its local ports still reach
-    one another. *outlets* are those of all its local ports, *unknown_outlets* of those that take unknown
-    MACs, and *control_outlets* of those that control frames pass; all sorted by tag and then by ofport.
+    *wire* is None if its physical network is not mapped on this chassis; its local ports still reach one
+    another. *outlets* are those of all its local ports, *unknown_outlets* of the ports that take unknown
+    MACs, and *control_outlets* of the ports that get control frames; all sorted by tag and then by ofport.
     """
 
     key: int
@@ -45,9 +45,9 @@ class NetworkView(NamedTuple):
 
 
 class LocalPortView(NamedTuple):
-    """A port whose VIF is here and may speak.
+    """A port whose VIF is here and may send.
 
-    *has_own_mac* is False where its MAC is shared: then a `SharedMacView` delivers to it.
+    *has_own_mac* is False if its MAC is shared: then a `SharedMacView` delivers to it.
     """
 
     key: int
@@ -65,7 +65,7 @@ class LocalPortView(NamedTuple):
 
 
 class SleepingVifView(NamedTuple):
-    """The VIF of a port that is migrating here: it is blocked until it speaks, and by that wakes the port."""
+    """The VIF of a port that migrates here: it is blocked until it sends a frame, which wakes the port."""
 
     key: int
     mac: int
@@ -75,7 +75,7 @@ class SleepingVifView(NamedTuple):
 class RemotePortView(NamedTuple):
     """A port that is elsewhere; *has_own_mac* as for a local port.
 
-    Without a *wire* it cannot be reached, but it is known: what is sent to it is not unknown unicast.
+    Without a *wire* it cannot be reached, but it is known: a frame for it is not unknown unicast.
     """
 
     key: int
@@ -86,10 +86,10 @@ class RemotePortView(NamedTuple):
 
 
 class SharedMacView(NamedTuple):
-    """A MAC that an allowed pair lists, so that several ports may own it (VRRP).
+    """A MAC that an allowed pair lists, so several ports may own it (VRRP).
 
-    *outlets* are those of the local ports that do, sorted; *is_on_wire* says that a remote one does or that
-    none is local.
+    *outlets* are those of the local ports that own it, sorted. *is_on_wire* says that a remote port owns it,
+    or that no local port does.
     """
 
     network_key: int
@@ -102,10 +102,10 @@ View: TypeAlias = ChassisView | NetworkView | LocalPortView | SleepingVifView | 
 
 
 def weight(view: View | None) -> int:
-    """Return how many remote ports make as much work as *view*, at least 1: a slice of work is that of many.
+    """Return the work that *view* makes, counted in remote ports, at least 1. It limits a slice of work.
 
     A port at its limits has some 14,000 flows. A MAC that 1,000 ports here list is one flow with as many
-    outputs; to gather, sort and encode those takes a millisecond.
+    outputs; it takes a millisecond to gather, sort and encode them.
     """
     match view:
         case RemotePortView():

@@ -1,4 +1,4 @@
-"""What a flow does that the rule of its table does not allow."""
+"""Violations: what a flow does although the rule of its table does not allow it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from trunkline.core.pipeline import TABLE_RULES
 
 
 def violations(flow: Flow) -> list[str]:
-    """Return what *flow* does that its table's rule does not allow; empty when it obeys.
+    """Return what *flow* does although its table's rule does not allow it; an empty list if it obeys.
 
-    Tests hold every flow of every app against it. It does not run in the agent, where it would double the
-    cost of a flow.
+    Tests check every flow of every app with this. The agent does not, because it would double the cost of a
+    flow.
     """
     rule = TABLE_RULES[flow.table]
     name = flow.band.name

@@ -1,1 +1,1 @@
-"""The wire: OpenFlow 1.4 as Open vSwitch speaks it."""
+"""OpenFlow 1.4, as Open vSwitch speaks it."""

@@ -1,4 +1,4 @@
-"""Actions and instructions on the wire, as Open vSwitch sends them back.
+"""Actions and instructions as bytes, in the form in which Open vSwitch sends them back.
 
 Layouts: OpenFlow 1.4.0 sections 7.2.4 and 7.2.5; ovs-actions(7) for Open vSwitch's own.
 """
@@ -41,7 +41,7 @@ def _set_parts(field: Field) -> tuple[bytes, int, bytes]:
 
 _SET_PARTS = {field: _set_parts(field) for field in Field}
 
-# Open vSwitch refuses to set the 32-bit OXM in_port that it matches, but takes its own 16-bit one.
+# Open vSwitch matches the 32-bit OXM in_port but refuses to set it. It accepts its own 16-bit field.
 _NXM_IN_PORT = struct.pack(">HBB", 0, 0, 2)
 _SET_PARTS[Field.IN_PORT] = (_head(_SET_FIELD, 16) + _NXM_IN_PORT, 2, bytes(6))
 
@@ -61,10 +61,10 @@ _RESUBMIT_HEAD = struct.pack(">HHIHH", _EXPERIMENTER, 16, 0x2320, 14, 0xFFF8)
 
 
 def actions_bytes(actions: tuple[Action, ...]) -> bytes:
-    """Return *actions* as an OpenFlow action list; `Goto`, which is an instruction, has no place in one.
+    """Return *actions* as an OpenFlow action list, in which `Goto`, an instruction, is not allowed.
 
     Raises `EncodeError` for a `Goto` and for a value that does not fit its field. An `Output` to
-    OFPP_CONTROLLER has the bytes of `Controller(0)`.
+    OFPP_CONTROLLER has the same bytes as `Controller(0)`.
     """
     parts = []
     try:
@@ -86,16 +86,16 @@ def actions_bytes(actions: tuple[Action, ...]) -> bytes:
             elif isinstance(action, Resubmit):
                 parts.append(_RESUBMIT_HEAD + bytes((action[0], 0, 0, 0)))
             else:
-                raise EncodeError(f"{action} stands before the end of an action list; put it last in a flow")
+                raise EncodeError(f"{action} is not the last action; put it at the end of the flow")
     except (OverflowError, ValueError, struct.error):
-        raise EncodeError(f"actions have a value outside its field: {actions}; give one that fits") from None
+        raise EncodeError(f"a value does not fit its field: {actions}; give one that fits") from None
     return b"".join(parts)
 
 
 def instructions_bytes(actions: tuple[Action, ...]) -> bytes:
-    """Return the instructions that do *actions*: apply-actions, then goto-table, each only where needed.
+    """Return the instructions for *actions*: apply-actions, then goto-table, each only if it is needed.
 
-    Raises `EncodeError` as `actions_bytes` does, and `FlowTooLarge` where the actions exceed an instruction.
+    Raises `EncodeError` as `actions_bytes` does, and `FlowTooLarge` if the actions do not fit an instruction.
     """
     goto = b""
     if actions and isinstance(actions[-1], Goto):
@@ -114,7 +114,7 @@ def instructions_bytes(actions: tuple[Action, ...]) -> bytes:
 def instructions_actions(data: bytes) -> tuple[Action | Foreign, ...]:
     """Return the actions that the instructions *data* apply; the inverse of `instructions_bytes`.
 
-    An action or instruction that Trunkline does not make is `Foreign`. Raises `DecodeError` where a length is
+    An action or instruction that Trunkline does not use is `Foreign`. Raises `DecodeError` if a length is
     wrong.
     """
     found: list[Action | Foreign] = []
@@ -129,7 +129,7 @@ def instructions_actions(data: bytes) -> tuple[Action | Foreign, ...]:
 
 
 def list_actions(data: bytes) -> list[Action | Foreign]:
-    """Return the actions of the OpenFlow action list *data*; raises `DecodeError` where a length is wrong."""
+    """Return the actions of the OpenFlow action list *data*; raises `DecodeError` if a length is wrong."""
     found: list[Action | Foreign] = []
     for kind, item in _items(data, "action"):
         action = _action(kind, item)

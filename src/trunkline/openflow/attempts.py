@@ -1,4 +1,4 @@
-"""The attempts to connect to a switch: how far apart they are, and what is said of connections that end."""
+"""The attempts to connect to a switch: how far apart they are, and what is reported about failures."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from trunkline.runtime.private import Reconnect
 log = Log("openflow")
 
 RETRY_MS = 100
-"""How far apart attempts are while nobody takes connections: a local socket costs nothing to try."""
+"""The gap between attempts while the switch accepts no connections; a local socket costs nothing to try."""
 
 LONGEST_RETRY_MS = 5000
-"""How far apart attempts are at most at a switch that takes connections and does not keep them."""
+"""The longest gap between attempts, for a switch that accepts connections but does not keep them."""
 
 SOUND_MS = 10_000
-"""How long a connection that was good for something holds at least."""
+"""How long a connection must last to count as sound."""
 
 PROBE_INTERVAL_MS = 5000
-"""How long a switch may be silent before it is asked for an echo, and then before it is given up."""
+"""How long a switch may be silent before it is asked for an echo, and again before it counts as lost."""
 
 
 class Attempts:
     """Attempts to connect to *target*, the first at *now*; times are milliseconds of the monotonic clock.
 
-    Where nobody is there, they are `RETRY_MS` apart: who comes is another process of the switch, and waits
-    for its flows. Where connections are taken and end soon after, one after the other, they are further and
-    further apart, up to `LONGEST_RETRY_MS`; *is_failing* says so, and the log, once.
+    While the switch accepts no connections, attempts are `RETRY_MS` apart, because the next switch process
+    waits for its flows. If it accepts connections and each ends soon after, the gaps grow up to
+    `LONGEST_RETRY_MS`; *is_failing* is then true, and the log says so once.
     """
 
     def __init__(self, target: str, now: int) -> None:
@@ -42,27 +42,21 @@ class Attempts:
         self._made_ms: int | None = None
         self._gap_ms = RETRY_MS
         self._short_ends = 0
-        self.last_end = "it has yet to answer"
+        self.last_end = "it has not answered yet"
 
     @property
     def is_failing(self) -> bool:
-        """Whether one connection after the other ended soon after it was made."""
+        """Whether several connections in a row ended soon after they were made."""
         return self._short_ends > 1
 
     @property
-    def failure(self) -> str:
-        """Why there is no connection, as far as the last attempt showed."""
-        often = "it ends again and again soon after it is made"
-        return f"{often} ({self.last_end})" if self.is_failing else self.last_end
-
-    @property
     def faults(self) -> dict[str, str]:
-        """What keeps connections from holding, by subject."""
+        """The fault if connections do not last, by subject."""
         if not self.is_failing:
             return {}
         return {
-            "switch connection": f"{self.failure}; look into the log of ovs-vswitchd for what is wrong with "
-            f"{self._target}"
+            "switch connection": f"each connection to {self._target} ends soon after it is made "
+            f"({self.last_end}); see the log of ovs-vswitchd for the cause"
         }
 
     def run(self, now: int) -> str | None:
@@ -81,7 +75,7 @@ class Attempts:
         self._reconnect.connecting(now)
 
     def fail(self, now: int, error: int) -> None:
-        """Take note that nobody took a connection."""
+        """Take note that the switch did not accept a connection."""
         self.last_end = os.strerror(error)
         self._gap_ms = RETRY_MS
         self._reconnect.connect_failed(now, error)
@@ -93,13 +87,13 @@ class Attempts:
         self._reconnect.connected(now)
 
     def receive(self, now: int, *, is_something: bool) -> None:
-        """Take note that the connection was read, and whether there was something."""
+        """Take note that the connection was read, and whether there was data."""
         self._reconnect.receive_attempted(now)
         if is_something:
             self._reconnect.activity(now)
 
     def settle(self, now: int) -> None:
-        """Take note that the connection is good for something: it may be so for long enough now."""
+        """Take note that the connection is in use; after `SOUND_MS` it counts as sound."""
         if not self._short_ends or self._made_ms is None or now < self._made_ms + SOUND_MS:
             return
         if self.is_failing:
@@ -107,11 +101,11 @@ class Attempts:
         self._short_ends, self._gap_ms = 0, RETRY_MS
 
     def end(self, now: int, why: str, *, was_ready: bool) -> None:
-        """Take note that a connection, or the attempt to make one, ended; *was_ready*: it was of use."""
+        """Take note that a connection, or the attempt to make one, ended; *was_ready*: it could be used."""
         self._reconnect.disconnected(now, 0)
         self.last_end = why
         held_ms = 0 if self._made_ms is None else now - self._made_ms
-        # One that was given up for its silence took as long as it would have to wait.
+        # If the switch was silent, the time until it counted as lost is part of the gap.
         self._reconnect.put_off(max(RETRY_MS, self._gap_ms - held_ms))
         if self._made_ms is None:
             return
@@ -125,5 +119,5 @@ class Attempts:
             log.warning("switch does not keep connections", target=self._target, reason=why)
 
     def stop(self, now: int) -> None:
-        """Make no more."""
+        """Make no more attempts."""
         self._reconnect.disable(now)

@@ -37,7 +37,7 @@ _PADS = tuple(bytes(-(length + 4) % 8) for length in range(8))
 
 
 class Scope(NamedTuple):
-    """Whose flows a bundle may delete: those whose cookie equals *cookie* under *mask*."""
+    """The flows that a bundle may delete: those whose cookie equals *cookie* under *mask*."""
 
     cookie: int
     mask: int
@@ -51,9 +51,9 @@ def control(kind: int, xid: int, bundle_id: int) -> bytes:
 def flow_mods(plan: Plan, scope: Scope, bundle_id: int, first_xid: int) -> Iterator[bytes]:
     """Yield the messages that put *plan* into the open bundle *bundle_id*: deletes, modifies, adds.
 
-    Their xids count up from *first_xid*, in the order of `keys`. An add replaces whatever stands at its key.
-    A modify changes only a flow that has the modify's own cookie, and keeps its counters; a delete only one
-    of *scope*. So a foreign flow is neither modified nor deleted.
+    Their xids count up from *first_xid*, in the order of `keys`. An add replaces any flow with its key. A
+    modify only changes a flow that has the modify's own cookie, and keeps its counters. A delete only deletes
+    a flow in *scope*. So a foreign flow is neither modified nor deleted.
     """
     xid = first_xid
     cookie, mask = scope.cookie.to_bytes(COOKIE_BYTES, "big"), scope.mask.to_bytes(COOKIE_BYTES, "big")

@@ -1,4 +1,4 @@
-"""The bundles of one connection: what is sent of each, and what the switch answers for it."""
+"""The bundles of one connection: what is sent for each, and what the switch answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from trunkline.openflow.message import BARRIER_REQUEST, message
 
 _LAST_BUNDLE_ID = 0xFFFFFFFF
 _SLICE = 2000
-# How many flows are encoded before they are handed on: some 400 kB, 6 ms.
+# How many flows are encoded before they are sent: some 400 kB, 6 ms.
 
 
 @dataclass(slots=True)
 class _Bundle:
-    """A bundle that the switch has not answered for, with the keys of each stretch of its xids."""
+    """A bundle that the switch has not answered yet, with the keys for each range of its xids."""
 
     bundle_id: int
     open_xid: int
@@ -31,7 +31,7 @@ class _Bundle:
         return self.barrier_xid + 1
 
     def key_at(self, xid: int) -> bytes | None:
-        """Return the key that the message *xid* was about, empty for the bundle as such; None: not ours."""
+        """Return the key of the message *xid*: empty for the bundle itself, None for others."""
         if xid == self.open_xid or (self.barrier_xid and self.barrier_xid <= xid <= self.commit_xid):
             return b""
         for first_xid, keys in self.stretches:
@@ -41,13 +41,13 @@ class _Bundle:
 
 
 class Bundles:
-    """The bundles that are open, or wait for an answer.
+    """The bundles that are open or wait for an answer.
 
-    Open vSwitch leaves a message that it cannot parse out of the bundle and would commit the rest. For a
-    bundle to be atomic, a barrier follows its last message: it is committed once the switch has answered that
-    without an error before, and discarded otherwise.
+    Open vSwitch leaves a message that it cannot parse out of the bundle, and would commit the rest. So that a
+    bundle is atomic, a barrier follows its last message. If the switch answers the barrier and reported no
+    error before, the bundle is committed, and otherwise discarded.
 
-    *take_xids* returns the first of as many consecutive xids as it is asked for, *send* takes messages.
+    *take_xids* returns the first of the given number of consecutive xids; *send* takes messages.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Bundles:
         self._bundles: dict[int, _Bundle] = {}
 
     def forget(self) -> None:
-        """Drop all: the connection has ended, and what was open at the switch with it."""
+        """Drop all bundles: the connection has ended, and the switch has dropped them too."""
         self._bundles.clear()
 
     def open(self) -> int:
@@ -70,7 +70,7 @@ class Bundles:
         return bundle_id
 
     def add(self, bundle_id: int, plan: Plan) -> None:
-        """Send *plan* into the open bundle, after what is in it; one that was forgotten takes nothing."""
+        """Add *plan* to the open bundle, after what is in it; ignore a bundle that was dropped."""
         opened = self._bundles.get(bundle_id)
         if opened is None or plan.is_empty:
             return
@@ -81,7 +81,7 @@ class Bundles:
             self._send(some)
 
     def close(self, bundle_id: int) -> None:
-        """Have the bundle committed when the switch has taken all of it; an event answers."""
+        """Have the bundle committed once the switch has taken all of it; an event answers."""
         opened = self._bundles.get(bundle_id)
         if opened is not None:
             opened.barrier_xid = self._take_xids(2)
@@ -90,7 +90,7 @@ class Bundles:
     # -- answers -----------------------------------------------------------------------------------
 
     def on_barrier(self, xid: int) -> BundleRefused | None:
-        """Take in the reply to a barrier: commit the bundle that it closed, or discard and refuse it."""
+        """Handle the reply to a barrier: commit the bundle that it closed, or discard and refuse it."""
         closed = next((each for each in self._bundles.values() if each.barrier_xid == xid), None)
         if closed is None:
             return None
@@ -99,7 +99,7 @@ class Bundles:
         return self._refuse(closed) if closed.refusals else None
 
     def on_reply(self, xid: int) -> BundleApplied | None:
-        """Take in the reply to a bundle control message; that to a commit says that all is in place."""
+        """Handle the reply to a bundle control message; after that to a commit, the bundle is in place."""
         committed = next((each for each in self._bundles.values() if each.commit_xid == xid), None)
         if committed is None:
             return None
@@ -107,11 +107,11 @@ class Bundles:
         return BundleApplied(committed.bundle_id)
 
     def owns(self, xid: int) -> bool:
-        """Return whether the message *xid* was about a bundle that the switch has not answered for."""
+        """Return whether the message *xid* belongs to a bundle that the switch has not answered yet."""
         return any(each.key_at(xid) is not None for each in self._bundles.values())
 
     def on_error(self, xid: int, why: str) -> BundleRefused | None:
-        """Take in an error that answers a message which `owns` knows; return what it means for the bundle."""
+        """Handle an error about a message that `owns` knows; return the event that follows, if any."""
         at_fault = next(each for each in self._bundles.values() if each.key_at(xid) is not None)
         if not (at_fault.barrier_xid and xid == at_fault.commit_xid):
             at_fault.refusals.append(Refusal(at_fault.key_at(xid) or b"", why))
@@ -121,6 +121,6 @@ class Bundles:
         return self._refuse(at_fault)
 
     def _refuse(self, refused: _Bundle) -> BundleRefused:
-        # It is gone already where the connection ended as the switch was told to discard it.
+        # It is already gone if the connection ended while the switch was told to discard it.
         self._bundles.pop(refused.bundle_id, None)
         return BundleRefused(refused.bundle_id, tuple(refused.refusals))

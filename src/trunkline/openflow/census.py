@@ -1,4 +1,4 @@
-"""A census: how many flows a bridge has, by any version of OpenFlow, and whether our port is blocked."""
+"""A census: how many flows a bridge has, in any version of OpenFlow, and whether our port is blocked."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from trunkline.openflow.error import DecodeError
 _V10 = 1
 _V15 = 6
 _VERSIONS = (_V10, 3, 4, 5, _V15)
-"""The wire versions that can be asked: 1.0, and 1.2 to 1.5, whose question is one."""
+"""The wire versions that can be used: 1.0, and 1.2 to 1.5, which share one form of the question."""
 
 _PORTS_ALIKE = (5, _V15)
-"""The versions that describe ports as OpenFlow 1.4 does."""
+"""The versions that describe ports in the same form as OpenFlow 1.4."""
 
 _AGGREGATE = 2
 _PORT_DESC = 13
 _STATS_REQUEST = 16
-"""OFPT_STATS_REQUEST of OpenFlow 1.0 (section 5.3.5 there); its reply has the next number."""
+"""OFPT_STATS_REQUEST of OpenFlow 1.0 (section 5.3.5); its reply has the next number."""
 
 _BODY_V10 = struct.pack(">HHI36xBxH", _AGGREGATE, 0, 0x3FFFFF, 0xFF, 0xFFFF)
 _BODY = struct.pack(">HH4xB3xII4xQQHH4x", _AGGREGATE, 0, 0xFF, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0, 1, 4)
@@ -34,16 +34,16 @@ _BODY_PORTS = {
 }
 
 _FLOW_COUNT = struct.pack(">HBB", 0x8002, 3 << 1, 4)
-"""The header of the flow count among the statistics of OpenFlow 1.5 (OXS, section 7.2.4.2 there)."""
+"""The header of the flow count among the statistics of OpenFlow 1.5 (OXS, section 7.2.4.2)."""
 
 _MOST_BYTES = 1 << 16
 
 
 class Census:
-    """The number of flows of the bridge at *target*: `ask` has it counted anew, by a connection of its own.
+    """The number of flows of the bridge at *target*; `ask` counts them again, over a connection of its own.
 
-    *flows* is that of the last answer, None before the first and where the bridge does not answer.
-    *unblocked* is the port whose flags the last one took off, None if it had to take off none.
+    *flows* is the number in the last answer, None before the first one and if the bridge does not answer.
+    *unblocked* is the port that the last census unblocked, or None.
     """
 
     def __init__(self, target: str) -> None:
@@ -62,9 +62,9 @@ class Census:
         return self._stream is not None
 
     def ask(self, own_ofport: int | None = None) -> None:
-        """Have the flows counted, unless that is under way, and the port *own_ofport* unblocked.
+        """Begin to count the flows and to unblock the port *own_ofport*, unless that is already under way.
 
-        A bridge that allows neither OpenFlow 1.4 nor 1.5 is not asked for its ports.
+        If the bridge allows neither OpenFlow 1.4 nor 1.5, its ports are not looked at.
         """
         if self._stream is None:
             self._own_ofport, self._counted, self.unblocked = own_ofport, None, None
@@ -74,7 +74,7 @@ class Census:
                 self._end(None)
 
     def run(self) -> None:
-        """Go on as far as that is possible without waiting."""
+        """Continue as far as possible without waiting."""
         if self._stream is not None and not self._is_open:
             error = self._stream.connect()
             if error == errno.EAGAIN:
@@ -98,7 +98,7 @@ class Census:
             (self._stream.recv_wait if self._is_open else self._stream.connect_wait)(poller)
 
     def close(self) -> None:
-        """Ask no more; what was counted stays."""
+        """End the census that is under way; the last number stays."""
         self._end(self.flows)
 
     def _take(self) -> None:
@@ -130,7 +130,7 @@ class Census:
                 self._end(self._counted)
 
     def _look(self, version: int, payload: bytes) -> None:
-        """Take the flags off our port, if it is among those that *payload* describes and has any."""
+        """Remove the flags of our port, if *payload* describes it and it has any."""
         try:
             described = list(port.ports(bytes(message.HEADER_BYTES) + payload))
         except DecodeError:
@@ -154,7 +154,7 @@ class Census:
         return self._send(version, message.MULTIPART_REQUEST, _BODY)
 
     def _send(self, version: int, kind: int, payload: bytes) -> bool:
-        """Send a message; a socket that does not take so few bytes at once is as good as closed."""
+        """Send a message; a socket that cannot take so few bytes at once counts as closed."""
         data = struct.pack(">BBHI", version, kind, message.HEADER_BYTES + len(payload), 1) + payload
         return bool(self._stream.send(data) == len(data))
 
@@ -166,16 +166,16 @@ class Census:
 
 
 def _flow_count(version: int, payload: bytes) -> int | None:
-    """Return the flow count of an aggregate reply, None if it has none.
+    """Return the flow count of an aggregate reply, or None if it has none.
 
-    Up to OpenFlow 1.4 it has its place; since 1.5 it is one of a list of statistics.
+    Up to OpenFlow 1.4 it is at a fixed place; from 1.5 on it is one of a list of statistics.
     """
     at = _place_v15(payload) if version == _V15 else 20 if version == _V10 else 24
     return struct.unpack_from(">I", payload, at)[0] if at is not None and len(payload) >= at + 4 else None
 
 
 def _place_v15(payload: bytes) -> int | None:
-    """Return where the flow count is, of a reply of OpenFlow 1.5; None if it is not there."""
+    """Return where the flow count is in a reply of OpenFlow 1.5, or None if there is none."""
     at = 12
     while len(payload) >= at + len(_FLOW_COUNT):
         header = payload[at : at + len(_FLOW_COUNT)]

@@ -1,6 +1,6 @@
-"""The bytes to and from one switch: what is queued is sent in large pieces, what comes is cut into messages.
+"""The bytes to and from one switch, sent in large pieces, and cut into messages when they are read.
 
-Nothing blocks. A method that finds that the connection has ended returns why; the caller then closes it.
+Nothing blocks. If a method finds that the connection has ended, it returns why, and the caller closes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trunkline.openflow.error import DecodeError
 from trunkline.openflow.message import HEADER_BYTES
 
 _CHUNK_BYTES = 1 << 18
-# What one turn reads and writes at most: about 2,000 flows read (8 ms), 7,000 flows sent.
+# The most that one turn reads and writes: about 2,000 flows read (8 ms), 7,000 flows sent.
 READ_BUDGET_BYTES = 1 << 18
 _WRITE_BUDGET_BYTES = 1 << 20
 
@@ -29,7 +29,7 @@ _header = struct.Struct(">BBHI").unpack_from
 
 
 class Received(NamedTuple):
-    """One message: the fields of its header, and all of its bytes, the header included."""
+    """One message: the fields of its header, and all its bytes including the header."""
 
     version: int
     kind: int
@@ -38,7 +38,7 @@ class Received(NamedTuple):
 
 
 class Channel:
-    """A stream to the switch at *target*, made anew by each `open`."""
+    """A stream to the switch at *target*; each `open` makes a new one."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -47,14 +47,14 @@ class Channel:
         self.close()
 
     def open(self) -> int:
-        """Begin to connect; return 0, or the number of the error."""
+        """Begin to connect; return 0 or the error number."""
         error, stream = ovs.stream.Stream.open(self._target)
         if not error:
             self._stream = stream
         return int(error)
 
     def connect(self) -> int:
-        """Return 0 once the connection is made, EAGAIN until then, or the number of the error."""
+        """Return 0 once the connection is made, EAGAIN until then, or another error number."""
         error = int(self._stream.connect())
         self.is_open = not error
         return error
@@ -66,11 +66,11 @@ class Channel:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something is queued that the switch had no room for yet."""
+        """Whether data is queued for which the switch had no room yet."""
         return bool(self._outbox)
 
     def next_xid(self, count: int = 1) -> int:
-        """Return the first of *count* consecutive numbers for messages; none is 0."""
+        """Return the first of *count* consecutive message numbers; none of them is 0."""
         if self._next_xid + count > _LAST_XID:
             self._next_xid = 1
         first = self._next_xid
@@ -78,11 +78,11 @@ class Channel:
         return first
 
     def queue(self, data: bytes) -> None:
-        """Have *data* sent by the next `flush`."""
+        """Queue *data* for the next `flush`."""
         self._outbox.append(memoryview(data))
 
     def flush(self) -> str | None:
-        """Send what is queued, as far as there is room; return why the connection ended, None if it holds."""
+        """Send what is queued, as far as there is room; return why the connection ended, or None."""
         budget = _WRITE_BUDGET_BYTES
         while self._outbox and budget > 0:
             self._join()
@@ -99,7 +99,7 @@ class Channel:
         return None
 
     def _join(self) -> None:
-        """Make one of the small messages that come first: 1,000 announcements are not 1,000 system calls."""
+        """Join the small messages at the front: 1,000 announcements should not take 1,000 system calls."""
         size, some = 0, []
         while self._outbox and size + len(self._outbox[0]) <= _CHUNK_BYTES:
             some.append(self._outbox.popleft())
@@ -108,7 +108,7 @@ class Channel:
             self._outbox.appendleft(memoryview(b"".join(some)) if len(some) > 1 else some[0])
 
     def read(self) -> tuple[int, str | None]:
-        """Read once; return how many bytes there were, and why the connection ended, None if it holds."""
+        """Read once; return the number of bytes, and why the connection ended, or None."""
         error, data = self._stream.recv(_CHUNK_BYTES)
         if error == errno.EAGAIN:
             return 0, None
@@ -118,7 +118,7 @@ class Channel:
         return len(data), None
 
     def messages(self) -> Iterator[Received]:
-        """Yield the messages that were read whole, until the channel is closed.
+        """Yield the messages that were read completely, until the channel is closed.
 
         Raises `DecodeError` if what was read is not OpenFlow.
         """
@@ -146,7 +146,7 @@ class Channel:
             self._stream.send_wait(poller)
 
     def close(self) -> None:
-        """End the connection, if there is one, and drop what was not sent or not taken as a message."""
+        """End the connection, if there is one, and drop data that was not sent or not yet handled."""
         if self._stream is not None:
             self._stream.close()
         self._stream = None
@@ -156,6 +156,6 @@ class Channel:
 
 
 def _reason(error: int) -> str:
-    """Return why a connection ended with *error*, 0 for the end of what there is to read."""
+    """Return why a connection ended with *error*; 0 stands for the end of the stream."""
     is_closed = error in (0, errno.EPIPE, errno.ECONNRESET)
     return "closed by the switch" if is_closed else os.strerror(error)

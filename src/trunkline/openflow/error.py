@@ -1,4 +1,4 @@
-"""What can go wrong between flows and the wire; `trunkline.core.error` draws the tree."""
+"""The errors of OpenFlow; `trunkline.core.error` draws the tree."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ class DecodeError(OpenFlowError):
 
 
 class NotReady(OpenFlowError):  # noqa: N818 - it says what happened
-    """A session was asked to send while it has no switch that speaks OpenFlow 1.4 at the other end."""
+    """A session was asked to send, but no switch that speaks OpenFlow 1.4 is connected."""

@@ -1,4 +1,4 @@
-"""What a session has to tell."""
+"""The events of a session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trunkline.openflow.port import Port
 class Refusal(NamedTuple):
     """A flow that the switch refused, by its key, and why: a name such as `OFPFMFC_TABLE_FULL`.
 
-    *key* is empty where the switch refused the bundle as such.
+    *key* is empty if the switch refused the bundle itself.
     """
 
     key: bytes
@@ -23,15 +23,14 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The switch answered and speaks OpenFlow 1.4; nothing is known yet of its flows."""
+    """The switch answered and speaks OpenFlow 1.4; nothing is known of its flows yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
     """A connection ended, after or during its handshake.
 
-    Whatever was outstanding stays unanswered: whether a bundle was applied shows when the flows are read
-    again.
+    Outstanding requests stay unanswered. Whether a bundle was applied shows when the flows are read again.
     """
 
     reason: str
@@ -39,7 +38,7 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class FlowsRead:
-    """The installed flows whose cookie is in the session's scope: body by key, as of `message.encode`."""
+    """The installed flows whose cookie is in the session's scope: body by key, as `message.encode` gives."""
 
     flow_by_key: dict[bytes, bytes]
     replies: tuple[bytes, ...] = field(default=(), repr=False)
@@ -52,14 +51,14 @@ class FlowsRead:
 
 @dataclass(frozen=True, slots=True)
 class BundleApplied:
-    """The switch has all of the bundle in place; a frame that comes from now on meets it."""
+    """The switch has all of the bundle in place; it applies to every frame that comes from now on."""
 
     bundle_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class BundleRefused:
-    """The switch changed nothing; *refusals*, never empty, name the flows at fault."""
+    """The switch changed nothing; *refusals*, which is never empty, names the flows at fault."""
 
     bundle_id: int
     refusals: tuple[Refusal, ...]
@@ -67,12 +66,11 @@ class BundleRefused:
 
 @dataclass(frozen=True, slots=True)
 class FlowsDrifted:
-    """Somebody else changed flows: *changes* says what stands at a key now, a body in scope or None.
+    """Somebody else changed flows: *changes* gives the present body at each key, None if no flow is in scope.
 
-    None also stands where a foreign flow was added, as it may have replaced one in scope: a key that is not
-    known means nothing then. Changes and the other events come in the order in which the switch made them:
-    what comes before a `FlowsRead` or `BundleApplied` happened before it. The session's own bundles do not
-    drift.
+    It is also None if a foreign flow was added, because that may have replaced a flow in scope; if the key is
+    unknown, ignore it. All events come in the order in which the switch made the changes: a change before a
+    `FlowsRead` or `BundleApplied` happened before it. The session's own bundles are not reported.
     """
 
     changes: dict[bytes, bytes | None]
@@ -80,14 +78,15 @@ class FlowsDrifted:
 
 @dataclass(frozen=True, slots=True)
 class FlowsUnknown:
-    """Flows may have changed without a `FlowsDrifted`; reading them now shows all of it."""
+    """Flows may have changed without a `FlowsDrifted`; read them now to see all changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortSeen:
-    """A port as it is now, *is_there* or not: of each one after `Connected`, and whenever one changes.
+    """A port as it is now; *is_there* is False if it was deleted.
 
-    What the session itself changes of a port is not told.
+    It comes for each port after `Connected`, and whenever a port changes, but not for changes that the
+    session itself makes.
     """
 
     port: Port

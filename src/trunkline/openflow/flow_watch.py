@@ -1,4 +1,4 @@
-"""The watch over a switch's flows: what it reports of changes that others make, as events."""
+"""The watch over a switch's flows: it turns the switch's reports of others' changes into events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from trunkline.runtime.trouble import Trouble
 
 
 class FlowWatch:
-    """The reports on one connection about flows in *scope*; those that make no sense are noted as *misreads*.
+    """The reports on one connection about flows in *scope*; *misreads* notes the invalid ones.
 
-    After a report that cannot be decoded the flows have to be read again. Reading takes time, so further such
-    reports lead to one read only, when the switch has made sense for a while: see `settle`.
+    After an invalid report, the flows have to be read again. Reading takes time, so further invalid reports
+    lead to only one read, once the reports have been valid for a while: see `settle`.
     """
 
     def __init__(self, scope: Scope, misreads: Trouble) -> None:
@@ -23,22 +23,22 @@ class FlowWatch:
         self.forget()
 
     def forget(self) -> None:
-        """Drop what is known of the connection: it has ended."""
+        """Drop the state of the connection, which has ended."""
         self._xid = 0
         self._is_paused = False
         self._is_unsure = False
 
     def request(self, xid: int) -> bytes:
-        """Return the question for reports, a message with *xid*."""
+        """Return the request for reports, a message with *xid*."""
         self._xid = xid
         return monitor.request(xid)
 
     def owns(self, xid: int) -> bool:
-        """Return whether *xid* is that of the question."""
+        """Return whether *xid* belongs to the request."""
         return xid == self._xid
 
     def on_update(self, reply: bytes) -> Iterator[Event]:
-        """Take in a report, a whole message; yield what happened."""
+        """Take a report, a whole message; yield its events."""
         try:
             changes, self._is_paused, is_complete = monitor.updates(
                 reply, self._scope, was_paused=self._is_paused
@@ -54,7 +54,7 @@ class FlowWatch:
             yield FlowsUnknown()
 
     def settle(self) -> Iterator[Event]:
-        """Yield that the flows are unknown, once, if there were reports that led to no read yet."""
+        """Yield `FlowsUnknown` once if there were invalid reports that have not led to a read yet."""
         if self._is_unsure and not self._misreads.is_held:
             self._is_unsure = False
             yield FlowsUnknown()

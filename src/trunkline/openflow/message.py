@@ -1,6 +1,6 @@
-"""OpenFlow 1.4 messages, as bytes: what a session says and hears; bundles are in `trunkline.openflow.bundle`.
+"""The OpenFlow 1.4 messages of a session, as bytes; bundles are in `trunkline.openflow.bundle`.
 
-Every function that builds a message returns it whole. Layouts: OpenFlow 1.4.0 sections 7.1 to 7.5.
+Every function that builds a message returns the whole message. Layouts: OpenFlow 1.4.0 sections 7.1 to 7.5.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERSION = 5
 """OpenFlow 1.4 on the wire."""
 
 HEADER_BYTES = 8
-"""The length of the header that every message starts with."""
+"""The length of the header at the start of every message."""
 
 HELLO = 0
 ERROR = 1
@@ -50,19 +50,19 @@ _FRAG_NX_MATCH = 3  # OFPC_FRAG_NX_MATCH of openflow-1.0.h in Open vSwitch
 _FRAG_NAMES = ("normal", "drop", "reassemble", "nx-match")
 
 FRAGMENTS_SHOWN = _FRAG_NAMES[_FRAG_NX_MATCH]
-"""The fragment handling that `set_config` orders, as `ovs-ofctl set-frags` spells it."""
+"""The fragment handling that `set_config` sets, as `ovs-ofctl set-frags` spells it."""
 
 _NO_PORTS = (_FROM_CONTROLLER, _ANY)
 _OXM_MATCH = 1
 _EMPTY_MATCH = bytes((0, 1, 0, 4, 0, 0, 0, 0))
 
-# What a bundled flow_mod, and a flow's entry in a reply, hold besides match fields and instructions.
+# The size of a bundled flow_mod, or of a flow's entry in a reply, without match fields and instructions.
 _FRAMING_BYTES = 16 + 48 + 4
 _MAX_BYTES = 0xFFFF
 
 
 class Encoded(NamedTuple):
-    """A flow as its bytes, which are those that Open vSwitch sends back when the flow is read.
+    """The bytes of a flow; Open vSwitch sends back the same bytes when the flow is read.
 
     *key*, unique on a switch: table (1 byte), priority (2 bytes), OXM match fields without padding.
     *body*: cookie (8 bytes), instructions. Numbers are big-endian.
@@ -73,7 +73,7 @@ class Encoded(NamedTuple):
 
 
 class DecodedFlow(NamedTuple):
-    """What the bytes of a flow say; the match's terms stand in the wire's order."""
+    """A flow, decoded from its bytes; the terms of the match keep the order that they have in the bytes."""
 
     table: int
     priority: int
@@ -88,8 +88,8 @@ _KEY_HEAD = {band: struct.pack(">BH", band.table, band.priority) for band in Ban
 def encode(flow: Flow) -> Encoded:
     """Return the bytes of *flow*, equal to those that Open vSwitch sends back for it.
 
-    Raises `EncodeError` where a value does not fit its field or a `Goto` is not last, `FlowTooLarge` where
-    the flow does not fit one message (about 4,000 outputs do).
+    Raises `EncodeError` if a value does not fit its field or a `Goto` is not last, and `FlowTooLarge` if the
+    flow does not fit one message (about 4,000 outputs do).
 
     >>> from trunkline.core.flow import Field, Output
     >>> encode(Flow(Band.DELIVER, (Field.REG7(9),), (Output(3),), 0x7472 << 48)).key.hex(" ", 4)
@@ -107,10 +107,10 @@ def encode(flow: Flow) -> Encoded:
 
 
 def decode(key: bytes, body: bytes) -> DecodedFlow:
-    """Return what a flow's *key* and *body* say; the inverse of `encode`, with the match in the wire's order.
+    """Return the flow with *key* and *body*: the inverse of `encode`, but the terms keep their order.
 
-    Fields, actions and instructions that Trunkline does not make are `Foreign`. Raises `DecodeError` where
-    the bytes are cut short or a length in them is wrong, and nothing else.
+    Fields, actions and instructions that Trunkline does not use are `Foreign`. Raises only `DecodeError`: if
+    the bytes are cut short, or a length in them is wrong.
     """
     if len(key) < 3 or len(body) < 8:
         raise DecodeError("flow is cut short before its match or instructions; read it again")
@@ -122,7 +122,7 @@ def decode(key: bytes, body: bytes) -> DecodedFlow:
 
 
 def message(kind: int, xid: int, payload: bytes = b"") -> bytes:
-    """Return a message of *kind* with *payload*; the xid, 32 bits, comes back in its answer."""
+    """Return a message of *kind* with *payload*; its answer has the same *xid* (32 bits)."""
     return struct.pack(">BBHI", VERSION, kind, HEADER_BYTES + len(payload), xid) + payload
 
 
@@ -132,19 +132,19 @@ def hello(xid: int) -> bytes:
 
 
 def set_config(xid: int) -> bytes:
-    """Return the order to send packet-ins, whole, and to show flows the ports of a first fragment.
+    """Return the order to send whole packet-ins, and to let flows see the ports of a first fragment.
 
-    Open vSwitch sends no packet-in over `.mgmt` without it. By default it hides the ports and the ICMP type
-    of every fragment, so that a DHCP answer or a router advertisement in fragments would pass port security
-    (RFC 7113 section 2).
+    Without it, Open vSwitch sends no packet-in over `.mgmt`. By default it hides the ports and the ICMP type
+    of every fragment, so a DHCP answer or a router advertisement in fragments would pass port security (RFC
+    7113 section 2).
     """
     return message(SET_CONFIG, xid, struct.pack(">HH", _FRAG_NX_MATCH, 0xFFFF))
 
 
 def fragment_handling(reply: bytes) -> str:
-    """Return how the switch that gave the configuration *reply*, a whole message, handles fragments.
+    """Return how the switch handles fragments, from its configuration *reply*, a whole message.
 
-    The handling is the bridge's: whoever sets it sets it for all. Raises `DecodeError` where the reply is cut
+    The setting belongs to the bridge: all controllers share it. Raises `DecodeError` if the reply is cut
     short.
     """
     if len(reply) < HEADER_BYTES + 4:
@@ -155,7 +155,7 @@ def fragment_handling(reply: bytes) -> str:
 def offered_versions(version: int, payload: bytes) -> frozenset[int]:
     """Return the wire versions that a HELLO of *version* with *payload* offers.
 
-    Without a version bitmap, those are all up to *version* (section 6.3.1).
+    Without a version bitmap, it offers all versions up to *version* (section 6.3.1).
     """
     at = 0
     while at + 4 <= len(payload):
@@ -168,23 +168,21 @@ def offered_versions(version: int, payload: bytes) -> frozenset[int]:
 
 
 def flow_stats_request(xid: int, cookie: int, cookie_mask: int, table: int | None = None) -> bytes:
-    """Return the question for every flow in *table* (None: in any) whose cookie equals *cookie* under
-    *cookie_mask*.
-    """
+    """Return the request for flows in *table* (None: any) with the cookie *cookie* under *cookie_mask*."""
     place = _ALL_TABLES if table is None else table
     head = struct.pack(">HH4xB3xII4xQQ", _FLOW_STATS, 0, place, _ANY, _ANY, cookie, cookie_mask)
     return message(MULTIPART_REQUEST, xid, head + _EMPTY_MATCH)
 
 
 def is_last_part(reply: bytes) -> bool:
-    """Return whether the multipart *reply*, a whole message, has no more after it."""
+    """Return whether the multipart *reply*, a whole message, is the last part."""
     if len(reply) < HEADER_BYTES + 8:
         raise DecodeError("multipart reply is cut short; connect again")
     return not reply[11] & _REPLY_MORE
 
 
 class Counters(NamedTuple):
-    """What a switch counted for a flow: its age in seconds, and the packets and bytes that it matched."""
+    """The counters of a flow: its age in seconds, and the packets and bytes that it matched."""
 
     duration_s: float
     packet_count: int
@@ -195,9 +193,9 @@ _entry = struct.Struct(">HB9xH36xH").unpack_from
 
 
 def flow_entries(reply: bytes, flow_by_key: dict[bytes, bytes]) -> None:
-    """Put body by key of each flow of a flow statistics *reply*, a whole message, into *flow_by_key*.
+    """Put the body of each flow in the flow statistics *reply*, a whole message, into *flow_by_key*.
 
-    It slices and does not decode, so that a flow costs 2 µs. Raises `DecodeError` where a length is wrong.
+    It slices and does not decode, so a flow costs 2 µs. Raises `DecodeError` if a length is wrong.
     """
     at, end = HEADER_BYTES + 8, len(reply)
     while at < end:
@@ -214,7 +212,7 @@ def flow_entries(reply: bytes, flow_by_key: dict[bytes, bytes]) -> None:
 
 
 def counters(reply: bytes) -> dict[bytes, Counters]:
-    """Return the counters by key of each flow of a *reply* that `flow_entries` has accepted."""
+    """Return the counters of each flow, by key, from a *reply* that `flow_entries` has accepted."""
     found = {}
     at = HEADER_BYTES + 8
     while at < len(reply):
@@ -228,10 +226,10 @@ def counters(reply: bytes) -> dict[bytes, Counters]:
 
 
 class PacketIn(NamedTuple):
-    """A frame that a flow's `Controller` sent here, as it was then.
+    """A frame that a flow's `Controller` action sent here, as it was at that point.
 
-    *cookie* and *table* are the flow's; *in_port* is the ofport that it came in by, None where it came from a
-    packet-out without one.
+    *cookie* and *table* are the flow's. *in_port* is the ofport where the frame came in, or None if it came
+    from a packet-out without one.
     """
 
     cookie: int
@@ -241,9 +239,9 @@ class PacketIn(NamedTuple):
 
 
 def packet_in(received: bytes) -> PacketIn:
-    """Return what the packet-in *received*, a whole message, says (OpenFlow 1.4.0 section 7.4.1).
+    """Return the content of the packet-in *received*, a whole message (OpenFlow 1.4.0 section 7.4.1).
 
-    Raises `DecodeError` where it is cut short or a length in it is wrong, and nothing else.
+    Raises only `DecodeError`: if it is cut short, or a length in it is wrong.
     """
     if len(received) < HEADER_BYTES + 20:
         raise DecodeError("packet-in is cut short before its match; the frame is lost")
@@ -259,9 +257,9 @@ def packet_in(received: bytes) -> PacketIn:
 
 
 def packet_out(xid: int, frame: bytes, actions: tuple[Action, ...], in_port: int | None = None) -> bytes:
-    """Return the order to do *actions* with *frame* as if it had come in by *in_port* (None: from no port).
+    """Return the order to do *actions* with *frame* as if it had come in at *in_port* (None: at no port).
 
-    Raises `EncodeError` where an action is a `Goto` or does not fit, or the message does not.
+    Raises `EncodeError` if an action is a `Goto`, or if a value or the message does not fit.
     """
     data = action.actions_bytes(actions)
     port = _FROM_CONTROLLER if in_port is None else oxm.wire_port(in_port)

@@ -1,12 +1,12 @@
 """Flow monitoring: what others change in a switch's flows (OpenFlow 1.4.0 section 7.3.5.17).
 
-Open vSwitch puts updates into the same queue as everything else that it says on a connection, so that their
-order is the order of the changes. A monitor that is asked for before the flows are read therefore misses
-nothing: a change before the read shows in the read, and a change after it comes as an update after it. What a
-connection's own bundles change comes abbreviated, as the xid alone.
+Open vSwitch puts updates into the same queue as everything else on a connection, so their order is the order
+of the changes. If the monitor is requested before the flows are read, nothing is missed: a change before the
+read shows in the read, and a change after it comes as an update after it. Changes by the connection's own
+bundles come abbreviated to their xid.
 
-An update says what stands at a key now. A flow that replaces another is reported as added, and the one that
-it replaced is not reported.
+An update says which flow is at a key now. A flow that replaces another is reported as added; the replaced one
+is not reported.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _match_length = struct.Struct(">H").unpack_from
 class Updates(NamedTuple):
     """What a switch reported in one message.
 
-    *changes* says what stands at a key now: the body of a flow in scope (as of `message.encode`), or None
-    where there is none. A foreign flow that was added gives None too, as it may have replaced one in scope.
-    *is_paused*: the switch reports no more for now, until it says so. *is_complete*: this and the messages
-    before it have reported every change; where it is false, the flows have to be read again.
+    *changes* gives the present body at each key (as in `message.encode`), or None if no flow in scope is
+    there. It is also None if a foreign flow was added, because that may have replaced a flow in scope.
+    *is_paused*: the switch reports nothing more until it resumes. *is_complete*: this and all earlier
+    messages have reported every change; if it is false, the flows have to be read again.
     """
 
     changes: dict[bytes, bytes | None]
@@ -53,14 +53,14 @@ class Updates(NamedTuple):
 
 
 def request(xid: int) -> bytes:
-    """Return the question for every change, in any table, that this connection does not make itself."""
+    """Return the request for every change, in any table, that this connection does not make itself."""
     return _request(xid, _FLAGS, _ADD_MONITOR)
 
 
 def listing_request(xid: int) -> bytes:
-    """Return the question for all flows as they are now, and for every change from then on as by `request`.
+    """Return the request for all flows as they are now, and for every later change as with `request`.
 
-    It takes the place of the question before it: Open vSwitch ends that monitor, and makes another at once.
+    It replaces the previous request: Open vSwitch ends that monitor and starts another at once.
     """
     return _request(xid, _FLAGS | _AS_IT_IS, _MODIFY_MONITOR)
 
@@ -76,11 +76,11 @@ def is_update(reply: bytes) -> bool:
 
 
 def updates(reply: bytes, scope: Scope, *, was_paused: bool = False) -> Updates:
-    """Return what *reply* reports of the flows in *scope*; *was_paused* as the message before it left it.
+    """Return what *reply* reports about flows in *scope*; *was_paused*: `is_paused` of the last message.
 
-    Open vSwitch pauses once 128 kB of updates wait to be read. Until it resumes, it leaves out what others
-    add and modify, and no longer abbreviates: nothing of that time is taken. Raises `DecodeError` where a
-    length is wrong or an event is unknown, and nothing else.
+    Open vSwitch pauses when 128 kB of updates wait to be read. Until it resumes, it leaves out what others
+    add and modify, and does not abbreviate; reports of that time are ignored. Raises only `DecodeError`: if a
+    length is wrong or an event is unknown.
     """
     found: dict[bytes, bytes | None] = {}
     is_paused, is_complete = was_paused, True
@@ -103,7 +103,7 @@ def updates(reply: bytes, scope: Scope, *, was_paused: bool = False) -> Updates:
 
 
 def _flow(update: bytes) -> tuple[bytes, bytes]:
-    """Return key and body of the flow that a full *update* is about."""
+    """Return the key and body of the flow in a full *update*."""
     (match_length,) = _match_length(update, 26) if len(update) >= _FULL_BYTES else (0,)
     instructions = 24 + (match_length + 7 & ~7)
     if match_length < 4 or instructions > len(update):

@@ -1,8 +1,8 @@
-"""Match fields on the wire: OXM TLVs (OpenFlow 1.4.0 section 7.2.3) in Open vSwitch's order.
+"""Match fields as bytes: OXM TLVs (OpenFlow 1.4.0 section 7.2.3) in Open vSwitch's order.
 
-Open vSwitch keeps a match in a form of its own and writes its fields in one fixed order when a flow is read
-back. A match is encoded in that order here, so that the bytes sent and the bytes read back are equal;
-`tests/system/test_session.py` holds every field against a real switch.
+Open vSwitch keeps a match in a form of its own, and writes its fields in one fixed order when a flow is read
+back. This module encodes a match in that order, so the bytes sent and the bytes read back are equal.
+`tests/system/test_session.py` checks every field with a real switch.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _CODES: tuple[tuple[Field, int, int], ...] = (
 
 
 class Wire(NamedTuple):
-    """How a field stands on the wire: its place in the order, both TLV headers, and its width in bytes."""
+    """How a field is encoded: its place in the order, both TLV headers, and its width in bytes."""
 
     rank: int
     exact_head: bytes
@@ -68,7 +68,7 @@ def _wire(rank: int, field: Field, oxm_class: int, number: int) -> Wire:
 
 
 WIRE: dict[Field, Wire] = {code[0]: _wire(rank, *code) for rank, code in enumerate(_CODES)}
-"""How each field stands on the wire; it holds every `Field`."""
+"""How each field is encoded; every `Field` is in it."""
 
 _EXACT_FIELD = {wire.exact_head: field for field, wire in WIRE.items()}
 _MASKED_FIELD = {wire.masked_head: field for field, wire in WIRE.items()}
@@ -79,9 +79,9 @@ _RESERVED_PORT_BITS = 0xFFFF0000
 
 
 def wire_port(ofport: int) -> int:
-    """Return the 32-bit OpenFlow number of *ofport*, a 16-bit number as OVSDB and `ovs-ofctl` have it.
+    """Return the 32-bit OpenFlow number of *ofport*, the 16-bit number that OVSDB and `ovs-ofctl` use.
 
-    Reserved ports, from 0xff00 on, stand at the top of the 32 bits (OpenFlow 1.4.0 section 7.2.1).
+    Reserved ports, from 0xff00 on, are at the top of the 32 bits (OpenFlow 1.4.0 section 7.2.1).
 
     >>> hex(wire_port(0xfffe)), wire_port(5)
     ('0xfffffffe', 5)
@@ -90,7 +90,7 @@ def wire_port(ofport: int) -> int:
 
 
 def ofport(wire_port: int) -> int | None:
-    """Return the 16-bit number of *wire_port*, or None where Open vSwitch has no such port.
+    """Return the 16-bit number of *wire_port*, or None if Open vSwitch has no such port.
 
     >>> hex(ofport(0xfffffffe)), ofport(0x12345678)
     ('0xfffe', None)
@@ -101,7 +101,7 @@ def ofport(wire_port: int) -> int | None:
 
 
 class Foreign(NamedTuple):
-    """A piece of a flow that Trunkline does not make, as its bytes; *kind*: field, action or instruction."""
+    """The bytes of a part of a flow that Trunkline does not use; *kind*: field, action or instruction."""
 
     kind: str
     data: bytes
@@ -110,7 +110,7 @@ class Foreign(NamedTuple):
 def match_bytes(match: Match) -> bytes:
     """Return the OXM TLVs of *match*, in Open vSwitch's order and without padding.
 
-    Raises `EncodeError` where a value or mask does not fit its field.
+    Raises `EncodeError` if a value or mask does not fit its field.
     """
     tlvs = []
     try:
@@ -123,16 +123,16 @@ def match_bytes(match: Match) -> bytes:
             else:
                 tlvs.append((rank, masked_head + value.to_bytes(width, "big") + mask.to_bytes(width, "big")))
     except OverflowError:
-        raise EncodeError(f"match has a value outside its field: {match}; give one that fits") from None
+        raise EncodeError(f"a value does not fit its field: {match}; give one that fits") from None
     if len(tlvs) > 1:
         tlvs.sort()
     return b"".join([tlv for _, tlv in tlvs])
 
 
 def match_terms(data: bytes) -> tuple[Term | Foreign, ...]:
-    """Return the terms of the OXM TLVs *data*, in their order; a mask of all ones is written as None.
+    """Return the terms of the OXM TLVs *data*, in their order; a mask of all ones becomes None.
 
-    A field that Trunkline has no name for, or one of another length, is `Foreign`. Raises `DecodeError` where
+    A field that Trunkline has no name for, or that has another length, is `Foreign`. Raises `DecodeError` if
     *data* is cut short.
     """
     terms: list[Term | Foreign] = []
@@ -170,6 +170,6 @@ def _term(tlv: bytes) -> Term | Foreign:
 
 
 def field_value(tlv: bytes) -> tuple[Field, int] | None:
-    """Return field and value of the unmasked *tlv*, or None where Trunkline has no name for it."""
+    """Return the field and value of the unmasked *tlv*, or None if Trunkline has no name for it."""
     term = _term(tlv) if tlv[:4] in _EXACT_FIELD else None
     return (term.field, term.value) if isinstance(term, Term) else None

@@ -1,6 +1,6 @@
 """Ports of a switch and their flags (OpenFlow 1.4.0 sections 7.2.1, 7.3.4.3, 7.3.5.7 and 7.4.3).
 
-Open vSwitch tells of every port that comes, changes or goes, whoever changed it.
+Open vSwitch reports every port that is added, changed or deleted, whoever did it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _PORT_BYTES = 40
 
 NO_RECEIVE, NO_FORWARD = 1 << 2, 1 << 5
 BLOCKING = NO_RECEIVE | NO_FORWARD
-"""The flags by which a port takes or gives no frame, whatever the flows say.
+"""The flags that stop a port from receiving or sending frames, whatever the flows say.
 
-Others mean nothing to our flows (`no-flood`, `no-packet-in`), are not to be seen in OpenFlow 1.4
-(`no-receive-stp`), or are the device's own, which its owner takes down and up (`down`).
+The other flags do not matter to our flows (`no-flood`, `no-packet-in`), cannot be seen in OpenFlow 1.4
+(`no-receive-stp`), or belong to the device's owner, who sets it down and up (`down`).
 """
 
 _FLAG_NAMES = {NO_RECEIVE: "no-receive", NO_FORWARD: "no-forward"}
 
 
 class Port(NamedTuple):
-    """A port as its switch tells of it; *flags* are those in `BLOCKING` that are set.
+    """A port as its switch reports it; *flags* are the flags of `BLOCKING` that are set.
 
-    *ofport* is the number on the wire, with 32 bits. *name* is that of the interface, of which Open vSwitch
-    shows 15 characters.
+    *ofport* is the 32-bit OpenFlow number. *name* is the interface's name, of which Open vSwitch shows 15
+    characters.
     """
 
     ofport: int
@@ -51,12 +51,12 @@ _port = struct.Struct(">IH2x6s2x16sI4x").unpack_from
 
 
 def request(xid: int) -> bytes:
-    """Return the question for every port."""
+    """Return the request for every port."""
     return message(MULTIPART_REQUEST, xid, struct.pack(">HH4x", _PORT_DESC, 0))
 
 
 def ports(reply: bytes) -> Iterator[Port]:
-    """Yield each port of a *reply* to `request`, a whole message; `DecodeError` where a length is wrong."""
+    """Yield each port of a whole *reply* to `request`; raises `DecodeError` if a length is wrong."""
     at, end = HEADER_BYTES + 8, len(reply)
     while at < end:
         port, length = _decoded(reply, at)
@@ -65,16 +65,16 @@ def ports(reply: bytes) -> Iterator[Port]:
 
 
 def status(received: bytes) -> tuple[Port, bool]:
-    """Return the port that *received*, a whole PORT_STATUS, tells of, and whether it is there.
+    """Return the port of *received*, a whole PORT_STATUS, and whether it still exists.
 
-    Raises `DecodeError` where a length is wrong.
+    Raises `DecodeError` if a length is wrong.
     """
     port, _ = _decoded(received, HEADER_BYTES + 8)
     return port, received[HEADER_BYTES] != _DELETED
 
 
 def unblock(xid: int, port: Port) -> bytes:
-    """Return the order to take the flags in `BLOCKING` off *port*, and to leave the others."""
+    """Return the order to clear the flags of `BLOCKING` on *port*, and to leave the others."""
     return message(PORT_MOD, xid, struct.pack(">I4x6s2xII", port.ofport, port.mac, 0, BLOCKING))
 
 

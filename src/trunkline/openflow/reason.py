@@ -1,8 +1,6 @@
-"""Why a switch refused a message, in the words of OpenFlow 1.4.0 section 7.5.4."""
+"""Why a switch refused a message, by the names of OpenFlow 1.4.0 section 7.5.4."""
 
 from __future__ import annotations
-
-from collections.abc import Collection
 
 _KINDS: dict[int, tuple[str, str]] = {
     0: ("OFPHFC", "INCOMPATIBLE EPERM"),
@@ -49,15 +47,9 @@ _NAMES = {
 
 
 def reason(kind: int, code: int) -> str:
-    """Return the specification's name of the error *code* of *kind*, or their numbers where it has none.
+    """Return the specification's name of the error *code* of *kind*, or their numbers if it has none.
 
     >>> reason(5, 1), reason(65535, 3)
     ('OFPFMFC_TABLE_FULL', 'error 65535/3')
     """
     return _NAMES.get((kind, code), f"error {kind}/{code}")
-
-
-def not_offered(versions: Collection[int]) -> str:
-    """Return why a switch that offers only *versions* of OpenFlow, as on the wire, cannot be used."""
-    names = ", ".join(f"OpenFlow1{version - 1}" for version in sorted(versions)) or "none"
-    return f"the switch does not allow OpenFlow14 (it offers {names}); add it to the bridge's protocols"

@@ -1,7 +1,7 @@
-"""A connection to one switch that stays up by itself and never blocks.
+"""A connection to one switch that reconnects by itself and never blocks.
 
-The session is driven by a loop of `ovs.poller`: `run` does what can be done at once and returns what
-happened, `wait` registers what to wake for. Times are milliseconds of the monotonic clock, as everywhere in
+A loop of `ovs.poller` drives the session: `run` does what can be done at once and returns what happened;
+`wait` registers the events to wake for. Times are milliseconds of the monotonic clock, as everywhere in
 `ovs`.
 """
 
@@ -34,26 +34,27 @@ from trunkline.openflow.flow_read import FlowRead
 from trunkline.openflow.flow_watch import FlowWatch
 from trunkline.openflow.listing import Listing
 from trunkline.openflow.port import Port
-from trunkline.openflow.reason import not_offered, reason
+from trunkline.openflow.reason import reason
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
 
 log = Log("openflow")
 
 QUIET_S = 10.0
-"""How long a switch has to make sense before it is said to do so again."""
+"""How long a switch's messages have to be valid before the log says that they are understood again."""
 
 
 class Session:
-    """A connection to the switch at *target*, such as `unix:/run/openvswitch/br-int.mgmt`; it mends itself.
+    """A connection to the switch at *target*, such as `unix:/run/openvswitch/br-int.mgmt`; it reconnects.
 
-    It reads, watches and deletes only flows whose cookie equals *cookie* under *cookie_mask*. It asks for the
-    changes that others make before it says `Connected`: flows that are read after that, brought up to date by
-    the `FlowsDrifted` that follow, are what the switch holds, at every moment. Where a switch reports no
-    changes, only reading shows them. It tells of every port that changes.
+    It reads, watches and deletes only flows whose cookie equals *cookie* under *cookie_mask*. It requests
+    reports of others' changes before `Connected`. So the flows that are read after that, updated by the
+    `FlowsDrifted` that follow, are at every moment what the switch holds. If a switch does not report
+    changes, only reading shows them. Every changed port is reported.
 
-    A target that is not there is tried again and again, see `Attempts`. A switch that is silent for 5 s is
-    probed, and given up after 5 s more. What makes no sense is told once, until it has made sense for long.
+    A target that does not answer is tried again: see `Attempts`. A switch that is silent for 5 s is probed,
+    and counts as lost after 5 s more. Invalid messages are logged once, until messages have been valid for a
+    while.
     """
 
     def __init__(self, target: str, *, cookie: int, cookie_mask: int) -> None:
@@ -78,55 +79,54 @@ class Session:
         self._forget()
 
     def _forget(self) -> None:
-        """Drop all that belongs to one connection."""
+        """Drop everything that belongs to one connection."""
         self._channel.close()
         self._is_ready = False
         self._bundles.forget()
         self._flow_watch.forget()
         self._ports_xid = 0
-        self._question_xid = 0
         self._listing = Listing()
         self._flow_read.forget()
         self._events: list[Event] = []
 
     @property
     def is_ready(self) -> bool:
-        """True from `Connected` to `Disconnected`: the switch speaks OpenFlow 1.4 and can be sent to."""
+        """True from `Connected` to `Disconnected`: the switch speaks OpenFlow 1.4 and takes messages."""
         return self._is_ready
 
     @property
     def failure(self) -> str | None:
-        """Why the switch cannot be sent to, as far as the last attempt showed; None where it can."""
-        return None if self._is_ready else self._attempts.failure
+        """Why the switch takes no messages, by the last attempt; None if it does."""
+        return None if self._is_ready else self._attempts.last_end
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something waits for the switch to have room for it."""
+        """Whether data waits because the switch had no room for it."""
         return self._channel.has_unsent
 
     @property
     def is_reading(self) -> bool:
-        """Whether `read_flows` was called and `FlowsRead` has yet to answer."""
+        """Whether `read_flows` was called and `FlowsRead` has not come yet."""
         return self._flow_read.is_under_way
 
     @property
     def is_failing(self) -> bool:
-        """Whether one connection after the other ended soon after it was made."""
+        """Whether several connections in a row ended soon after they were made."""
         return self._attempts.is_failing
 
     @property
     def faults(self) -> dict[str, str]:
-        """What the switch does wrong, by subject."""
+        """The faults of the switch, by subject."""
         faults = self._attempts.faults
         if self._misreads.reason is not None:
             faults["switch messages"] = (
-                f"the switch says what makes no sense ({self._misreads.reason}); look for another program at "
-                f"{self._target}, or report it with the versions of both"
+                f"the switch sends invalid messages ({self._misreads.reason}); look for another program at "
+                f"{self._target}, or report this with the versions of Trunkline and Open vSwitch"
             )
         return faults
 
     def run(self) -> list[Event]:
-        """Connect, send and read as far as that goes without waiting; return what happened, in order."""
+        """Connect, send and read as far as possible without waiting; return what happened, in order."""
         now = ovs.timeval.msec()
         step = self._attempts.run(now)
         if step == ovs.reconnect.CONNECT:
@@ -154,15 +154,15 @@ class Session:
         self._channel.wait(poller)
 
     def read_flows(self) -> None:
-        """Ask for all flows in scope; `FlowsRead` answers, for the latest call only. Raises `NotReady`."""
+        """Request all flows in scope; `FlowsRead` answers, only for the latest call. Raises `NotReady`."""
         self._require_ready()
         self._queue(self._flow_read.request(self._channel.next_xid()))
 
     def check_flows(self) -> None:
-        """Have the flows read, unless they are those of the last check; nothing comes where they are.
+        """Read the flows if they differ from those of the last check; otherwise nothing answers.
 
-        A tenth of the work of a read, on this side. A switch that left the last check without an answer is
-        not asked for another, but has its flows read. Raises `NotReady`.
+        This takes a tenth of a read's work here. If the switch has not answered the last check, the flows are
+        read instead. Raises `NotReady`.
         """
         self._require_ready()
         if self._is_monitored and not self._listing.is_under_way:
@@ -170,33 +170,19 @@ class Session:
         else:
             self.read_flows()
 
-    def catch_up(self) -> None:
-        """Ask the switch, if it is there, for an answer behind all that was sent: a barrier.
-
-        A connection that ends takes its question along: what the next one reads is newer.
-        """
-        if self._is_ready:
-            self._question_xid = self._channel.next_xid()
-            self._queue(message.message(message.BARRIER_REQUEST, self._question_xid))
-
-    @property
-    def is_caught_up(self) -> bool:
-        """Whether the switch has answered the latest `catch_up` of this connection."""
-        return not self._question_xid
-
     def read_ports(self) -> None:
-        """Ask for all ports; a `PortSeen` for each answers. Raises `NotReady`."""
+        """Request all ports; a `PortSeen` for each answers. Raises `NotReady`."""
         self._require_ready()
         self._ports_xid = self._channel.next_xid()
         self._queue(port.request(self._ports_xid))
 
     def unblock(self, blocked: Port) -> None:
-        """Have *blocked* take and give frames as flows say; nothing answers. Raises `NotReady`."""
+        """Let the port *blocked* receive and send frames again; nothing answers. Raises `NotReady`."""
         self._require_ready()
         self._queue(port.unblock(self._channel.next_xid(), blocked))
 
     def read_fragments(self) -> None:
-        """Ask how fragments are handled, of which no change is told; `FragmentsRead` answers.
+        """Ask how fragments are handled; the switch does not report changes. `FragmentsRead` answers.
 
         Raises `NotReady`.
         """
@@ -204,14 +190,14 @@ class Session:
         self._queue(message.message(message.GET_CONFIG_REQUEST, self._channel.next_xid()))
 
     def show_fragments(self) -> None:
-        """Have fragments handled as flows need it: see `message.set_config`. Raises `NotReady`."""
+        """Set the fragment handling that the flows need: see `message.set_config`. Raises `NotReady`."""
         self._require_ready()
         self._queue(message.set_config(self._channel.next_xid()))
 
     def send_bundle(self, plan: Plan) -> int:
         """Send *plan* as one ordered, atomic bundle and return its id; an event with that id answers.
 
-        It is all in place at `BundleApplied`, and nothing of it at `BundleRefused`. Several may be
+        After `BundleApplied` all of it is in place, after `BundleRefused` nothing of it. Several may be
         outstanding; they are applied in the order sent. Raises `NotReady`.
         """
         bundle_id = self.open_bundle()
@@ -220,24 +206,24 @@ class Session:
         return bundle_id
 
     def open_bundle(self) -> int:
-        """Open a bundle that `add_to_bundle` fills and `close_bundle` has applied; return its id.
+        """Open a bundle, which `add_to_bundle` fills and `close_bundle` applies; return its id.
 
-        A switch gives up a bundle that is open for long without an addition: 10 s with Open vSwitch. Raises
+        A switch discards a bundle that is open for long without an addition: 10 s with Open vSwitch. Raises
         `NotReady`.
         """
         self._require_ready()
         return self._bundles.open()
 
     def add_to_bundle(self, bundle_id: int, plan: Plan) -> None:
-        """Send *plan* as more of the open bundle; the switch reads it meanwhile, and changes nothing yet."""
+        """Add *plan* to the open bundle; the switch reads it meanwhile, but changes nothing yet."""
         self._bundles.add(bundle_id, plan)
 
     def close_bundle(self, bundle_id: int) -> None:
-        """Have all of the open bundle applied, in the order in which it was sent; an event answers."""
+        """Apply all of the open bundle, in the order in which it was sent; an event answers."""
         self._bundles.close(bundle_id)
 
     def packet_out(self, frame: bytes, actions: tuple[Action, ...], in_port: int | None = None) -> None:
-        """Do *actions* with *frame* as if it came in by *in_port* (None: by no port); nothing answers.
+        """Do *actions* with *frame* as if it came in at *in_port* (None: at no port); nothing answers.
 
         Raises `NotReady`, and `EncodeError` as `message.packet_out` does.
         """
@@ -245,7 +231,7 @@ class Session:
         self._queue(message.packet_out(self._channel.next_xid(), frame, actions, in_port))
 
     def close(self) -> None:
-        """End the connection for good; what the switch has not answered for may or may not be applied."""
+        """End the connection for good; bundles that the switch has not answered may or may not be applied."""
         self._attempts.stop(ovs.timeval.msec())
         self._forget()
 
@@ -264,12 +250,14 @@ class Session:
 
     def _finish_connect(self, now: int) -> None:
         error = self._channel.connect()
-        if not error:
-            self._attempts.make(now)
-            self._queue(message.hello(self._channel.next_xid()))
-        elif error != errno.EAGAIN:
+        if error == errno.EAGAIN:
+            return
+        if error:
             self._channel.close()
             self._attempts.fail(now, error)
+            return
+        self._attempts.make(now)
+        self._queue(message.hello(self._channel.next_xid()))
 
     def _disconnect(self, why: str) -> None:
         """End this connection; the next attempt follows by itself."""
@@ -281,18 +269,20 @@ class Session:
             self._events.append(Disconnected(why))
 
     def _settle(self, now: int) -> None:
-        """Take note of what has been well for long enough."""
+        """Take note of what has worked for long enough."""
         if self._is_ready:
             self._attempts.settle(now)
         self._misreads.settle()
         self._refusals.settle()
         self._tell(*self._flow_watch.settle())
 
+    # Bytes
+
     def _queue(self, data: bytes) -> None:
         self._channel.queue(data)
 
     def _send(self, data: bytes) -> None:
-        """Queue *data*, and send what can be sent at once: the switch reads while the next is made."""
+        """Queue *data* and send what can be sent at once, so that the switch reads it meanwhile."""
         if self._channel.is_open:
             self._queue(data)
             self._flush()
@@ -343,8 +333,6 @@ class Session:
             self._events.append(FragmentsRead(message.fragment_handling(received)))
         elif kind == message.PACKET_IN:
             self._handle_packet_in(received)
-        elif kind == message.BARRIER_REPLY and xid == self._question_xid:
-            self._question_xid = 0
         elif kind == message.BARRIER_REPLY:
             self._tell(self._bundles.on_barrier(xid))
         elif kind == message.BUNDLE_CONTROL:
@@ -352,10 +340,14 @@ class Session:
 
     def _handle_hello(self, offered: frozenset[int]) -> None:
         if message.VERSION not in offered:
-            self._disconnect(not_offered(offered))
+            names = ", ".join(f"OpenFlow1{version - 1}" for version in sorted(offered)) or "none"
+            why = (
+                f"the switch does not allow OpenFlow14 (it offers {names}); add it to the bridge's protocols"
+            )
+            self._disconnect(why)
         elif not self._is_ready:
             self._is_ready = True
-            # First: Open vSwitch tells of no port over `.mgmt` without it.
+            # This comes first, because without it Open vSwitch reports no ports over `.mgmt`.
             self.show_fragments()
             self._queue(self._flow_watch.request(self._channel.next_xid()))
             if not self.is_failing:
@@ -366,7 +358,7 @@ class Session:
         try:
             self._events.append(message.packet_in(received))
         except DecodeError as error:
-            # A frame lost here is one that the network could have lost: no reason to connect again.
+            # The network could have lost this frame too, so there is no need to connect again.
             self._misreads.note(f"packet-in: {error}")
 
     def _handle_error(self, xid: int, payload: bytes) -> None:

@@ -1,8 +1,8 @@
-"""Flows as `ovs-ofctl` spells them: what `dump-flows --no-stats` prints, in the shape that `add-flow` takes.
+"""Flows as `ovs-ofctl` spells them: what `dump-flows --no-stats` prints, in the form that `add-flow` takes.
 
-One line, no spaces, so that a flow can be pasted into a command: terms in the order in which `ovs-ofctl`
-prints them, the table always there, and a comma before `actions`. Source: ovs-ofctl(8), ovs-fields(7) and
-ovs-actions(7).
+A flow is one line without spaces, so that it can be pasted into a command. Terms have the order in which
+`ovs-ofctl` prints them, the table is always given, and there is a comma before `actions`. Source:
+ovs-ofctl(8), ovs-fields(7) and ovs-actions(7).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _MATCH_NAMES = {
 _RANK = {field: rank for rank, field in enumerate(_MATCH_NAMES)}
 
 _SET_NAMES = {Field.IPV4_SRC: "ip_src", Field.IPV4_DST: "ip_dst"}
-"""The names in `set_field` that are not the field's own."""
+"""The names in `set_field` that differ from the field's own name."""
 
 _FRAGMENT_NAMES = {0: "no", 1: "first", 3: "later"}
 
@@ -108,10 +108,10 @@ def text(flow: Flow, *, with_cookie: bool = True) -> str:
 
 
 def encoded_text(key: bytes, body: bytes, *, with_cookie: bool = True) -> str:
-    """Return the flow of *key* and *body* (`message.Encoded`) as `ovs-ofctl` spells it.
+    """Return the flow with *key* and *body* (`message.Encoded`) as `ovs-ofctl` spells it.
 
-    What Trunkline does not make is written as `field(0x…)`, `action(0x…)` or `instruction(0x…)`, which
-    `add-flow` does not take. Raises `DecodeError` as `message.decode` does.
+    Parts that Trunkline does not use are written as `field(0x…)`, `action(0x…)` or `instruction(0x…)`, which
+    `add-flow` does not accept. Raises `DecodeError` as `message.decode` does.
     """
     flow = message.decode(key, body)
     return _line(flow.table, flow.priority, flow.match, flow.actions, flow.cookie if with_cookie else None)
@@ -143,7 +143,7 @@ def _match_words(match: Sequence[Term | Foreign]) -> Iterator[str]:
 
 
 def _shorthand(terms: dict[Field, Term]) -> str | None:
-    """Return the word for the protocol of *terms*, which then lack the terms that it stands for."""
+    """Return the word for the protocol of *terms*, and remove the terms that it stands for."""
     ether_type, protocol = terms.get(Field.ETH_TYPE), terms.get(Field.IP_PROTO)
     word = _ETHER_TYPES.get(ether_type.value) if ether_type and ether_type.mask is None else None
     if word is None:

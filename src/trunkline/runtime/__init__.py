@@ -1,1 +1,1 @@
-"""What the agent's process runs on: the `ovs` package's log, and what is private to that package."""
+"""What the agent's process runs on: the log, and the private parts of the `ovs` package."""

@@ -1,4 +1,4 @@
-"""The one log: constant text, then `key=value`, over the `ovs` package's vlog; `vlog/set` reaches it."""
+"""The log: constant text, then `key=value`, through the `ovs` package's vlog, so that `vlog/set` works."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import TypeVar
 import ovs.vlog
 
 MANY = 50
-"""Of more than these at once the log says only how many, unless it is set to `dbg`."""
+"""If more things than this change at once, the log only gives their number, unless its level is `dbg`."""
 
 T = TypeVar("T")
 
 
 class Log:
-    """The log of one module, named *name* in every line."""
+    """The log of one module; *name* is in every line."""
 
     def __init__(self, name: str) -> None:
         self._vlog = ovs.vlog.Vlog(name)
 
     @property
     def is_detailed(self) -> bool:
-        """Whether somebody reads what `debug` says."""
+        """Whether the level is `dbg`, so that `debug` logs."""
         return bool(self._vlog.dbg_is_enabled())
 
     def debug(self, text: str, **values: object) -> None:
-        """Say what only a developer wants to know."""
+        """Log something that only a developer needs."""
         if self.is_detailed:
             self._vlog.dbg(line(text, values))
 
     def info(self, text: str, **values: object) -> None:
-        """Say what changed."""
+        """Log a change."""
         self._vlog.info(line(text, values))
 
     def each(self, text: str, things: Collection[T], values: Callable[[T], dict[str, object]]) -> None:
-        """Say what changed of each of *things*, with its *values*; of many at once, how many there are."""
+        """Log a change of each of *things*, with its *values*; if there are many, only their number."""
         is_many = len(things) > MANY
         if is_many:
             self.info(text, count=len(things))
@@ -45,16 +45,16 @@ class Log:
                 say(text, **values(thing))
 
     def warning(self, text: str, **values: object) -> None:
-        """Say what an operator should look at."""
+        """Log something that an operator should look at."""
         self._vlog.warn(line(text, values))
 
     def error(self, text: str, **values: object) -> None:
-        """Say what failed."""
+        """Log a failure."""
         self._vlog.err(line(text, values))
 
 
 def line(text: str, values: dict[str, object]) -> str:
-    r"""Return *text* followed by *values*; one that could be misread is quoted as JSON.
+    r"""Return *text* followed by *values*; a value that could be misread is quoted as JSON.
 
     >>> line("port is up", {"port": "web 1\n", "ofport": 7})
     'port is up port="web 1\\n" ofport=7'

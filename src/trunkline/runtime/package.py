@@ -1,6 +1,6 @@
-"""What is known of the `ovs` package, beyond what it promises, and whether the installed one is like that.
+"""What Trunkline needs of the `ovs` package beyond its public interface, and the check that it is there.
 
-`trunkline.runtime.private` rests on all of it. A name that is used or overridden there is listed here.
+`trunkline.runtime.private` depends on all of it. Every name that it uses or overrides is listed here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from trunkline.core.error import TrunklineError
 
 
 class PackageError(TrunklineError):
-    """The `ovs` package that is installed is not one that Trunkline knows."""
+    """Trunkline does not know the installed version of the `ovs` package."""
 
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
-    # Called by the IDL, in place of its own.
+    # Overridden: the package calls them.
     "ovs.db.idl.Idl._Idl__check_server_db": ("self",),
     "ovs.db.idl.Idl._Idl__create_row": ("self", "table", "uuid"),
     "ovs.db.idl.Idl._Idl__add_default": ("self", "table", "row_update"),
@@ -38,7 +38,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "ovs.unixctl.server.UnixctlConnection.reply": ("self", "body"),
     "ovs.unixctl.server.UnixctlConnection.reply_error": ("self", "body"),
     "ovs.unixctl.server.UnixctlServer.run": ("self",),
-    # Called from here.
+    # Called by Trunkline.
     "ovs.db.idl.Idl.__init__": ("self", "remote", "schema_helper", "probe_interval", "leader_only"),
     "ovs.db.idl.Row.__init__": ("self", "idl", "table", "uuid", "data"),
     "ovs.jsonrpc.Connection.__init__": ("self", "stream"),
@@ -47,7 +47,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "ovs.unixctl.server.UnixctlConnection._close": ("self",),
     "ovs.unixctl.server.UnixctlServer.__init__": ("self", "listener"),
 }
-"""The parameters of what is called or overridden; the package may have optional ones after these."""
+"""The parameters of functions that are called or overridden; optional ones may follow in the package."""
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "ovs.db.idl.Idl": (
@@ -65,7 +65,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "ovs.unixctl.server.UnixctlConnection": ("_request_id",),
     "ovs.unixctl.server.UnixctlServer": ("_listener", "_conns"),
 }
-"""What an instance of each class has from its constructor on."""
+"""The attributes that an instance of each class has after its constructor."""
 
 NAMES = (
     *(f"ovs.db.idl.Transaction.{name}" for name in ("UNCOMMITTED", "INCOMPLETE", "TRY_AGAIN", "SUCCESS")),
@@ -75,38 +75,38 @@ NAMES = (
         for name in ("PARSER", "PARSER_PY", "Parser.feed", "Parser.is_done", "Parser.finish")
     ),
 )
-"""What is there besides."""
+"""Other names that must exist."""
 
 
 def differences() -> Iterator[str]:
-    """Yield what the installed package has not, or has in another way."""
+    """Yield what is missing from the installed package, or different in it."""
     for path, parameters in PARAMETERS.items():
         wanted = f"{path}({', '.join(parameters)})"
         found = _found(path)
         if found is None:
-            yield f"{wanted} is not there"
+            yield f"{wanted} is missing"
         elif not _takes(found, parameters):
             yield f"{wanted} is {path.rpartition('.')[2]}{inspect.signature(found)}"
     for path, names in ATTRIBUTES.items():
         code = getattr(_found(f"{path}.__init__"), "__code__", None)
         known = {*code.co_names, *code.co_consts} if code is not None else set()
-        yield from (f"{path}.{name} is not there" for name in names if name not in known)
-    yield from (f"{path} is not there" for path in NAMES if _found(path) is None)
+        yield from (f"{path}.{name} is missing" for name in names if name not in known)
+    yield from (f"{path} is missing" for path in NAMES if _found(path) is None)
 
 
 def check() -> None:
-    """Raise `PackageError` if the installed package is not as it is known here."""
+    """Raise `PackageError` if the installed package differs from what is listed here."""
     for difference in differences():
         import ovs.version
 
         raise PackageError(
-            f"the Python package ovs {ovs.version.VERSION} is not one that the agent can work with "
-            f"({difference}); install one from 3.1.5 to 4.0"
+            f"the agent cannot work with version {ovs.version.VERSION} of the Python package ovs "
+            f"({difference}); install a version from 3.1.5 to 4.0"
         )
 
 
 def _found(path: str) -> Any:
-    """Return what *path* names, None where there is no such thing."""
+    """Return what *path* names, or None if there is no such thing."""
     names = path.split(".")
     for count in range(len(names), 0, -1):
         try:

@@ -1,7 +1,7 @@
-"""What is private to the `ovs` package and used, or overridden: here alone, under names of ours.
+"""The private parts of the `ovs` package that Trunkline uses or overrides, under names of ours.
 
-The package promises none of it. So the installed one is checked when this module is imported: one that
-differs raises `PackageError` before anything rests on it. See `trunkline.runtime.package`.
+Only this file uses them. The package does not promise them, so the import of this module checks the installed
+package, and raises `PackageError` if it differs. See `trunkline.runtime.package`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from trunkline.runtime.package import check
 
 @contextmanager
 def _no_eventlet() -> Iterator[None]:
-    """Have nobody load eventlet.
+    """Prevent the import of eventlet.
 
-    `ovs.poller` loads it if it is installed, only to ask whether it replaced `select`: it did not, here, and
-    takes 0.2 s of the start.
+    If eventlet is installed, `ovs.poller` loads it only to ask whether it has replaced `select`. It has not,
+    and loading it takes 0.2 s of the start.
     """
     if "eventlet" in sys.modules:
         yield
@@ -54,14 +54,14 @@ log = Log("tls")
 # -- the replica of a database -----------------------------------------------------------------------
 
 data_of: Callable[[Any], Any] = attrgetter("_data")
-"""The columns of a row as the server has them: what `Idl.row_data` made."""
+"""The columns of a row as the server sent them, in the form that `Idl.row_data` made."""
 
 table_of: Callable[[Any], Any] = attrgetter("_table")
 """The table of a row."""
 
 
 class RowData(ovs.db.idl.ColumnDefaultDict):  # type: ignore[misc]
-    """Datum by column of one row, for the IDL."""
+    """The data of one row by column, for the IDL."""
 
     __slots__ = ()
 
@@ -72,22 +72,22 @@ class RowData(ovs.db.idl.ColumnDefaultDict):  # type: ignore[misc]
 
 
 class _Rows(dict[UUID, Any]):
-    """The rows of a table, for the IDL; its own kind holds several of an id, and takes four times as long."""
+    """The rows of a table, for the IDL; the package's own class has indexes and takes four times as long."""
 
     indexes: ClassVar[dict[str, Any]] = {}
 
 
 tls_failure_by_remote: dict[str, str] = {}
-"""Why TLS to a remote failed last, in more words than the error number that goes through the package."""
+"""The last TLS failure of each remote, in words; the package only passes on an error number."""
 
 
 class _Attempts(ovs.reconnect.Reconnect):  # type: ignore[misc]
-    """The attempts of a session to connect, which keep why the last one to each remote ended."""
+    """The attempts of a session to connect; they keep the reason why the last one to each remote ended."""
 
     end_by_remote: dict[str, str]
 
     def disconnected(self, now: int, error: int) -> None:
-        """Take note of why the connection to the remote of now ended, or could not be made."""
+        """Take note of why the connection to the present remote ended, or could not be made."""
         self.end_by_remote[self.get_name()] = (
             os.strerror(error)
             if error > 0
@@ -99,7 +99,7 @@ class _Attempts(ovs.reconnect.Reconnect):  # type: ignore[misc]
 
 
 class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
-    """The IDL, for a kind of it that says which schema it reads, and how it keeps what the server sends."""
+    """The IDL; a subclass says which schema it reads and how it keeps what the server sends."""
 
     def __init__(self, remotes: str, helper: Any, probe_interval_ms: int) -> None:
         super().__init__(remotes, helper, probe_interval=probe_interval_ms, leader_only=False)
@@ -109,15 +109,15 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
             table.rows = _Rows()
 
     def accepts(self, database: str, schema: str) -> bool:
-        """Return whether *schema*, the JSON of the server's, is to be read as *database*."""
+        """Return whether the server's *schema*, as JSON, can be used for *database*."""
         raise NotImplementedError
 
     def row_data(self, table: Any) -> Any:
-        """Return a `RowData` for a row of *table* that is new, with a method `receive` for its columns."""
+        """Return a `RowData` for a new row of *table*; it needs a method `receive` for the row's columns."""
         raise NotImplementedError
 
     def leave_out(self, columns_by_table: dict[str, list[str]]) -> None:
-        """Do not ask the server for these columns."""
+        """Do not request these columns from the server."""
         self.readonly = columns_by_table
 
     @property
@@ -127,12 +127,12 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server is there."""
+        """Whether the server is connected."""
         return bool(self._session.is_connected())
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why there is no connection, by remote, as far as it was tried; none while there is one."""
+        """Why each remote that was tried is not connected; empty while there is a connection."""
         if self.is_connected:
             return {}
         ends: dict[str, str] = self._session.reconnect.end_by_remote
@@ -140,17 +140,17 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
 
     @property
     def is_monitoring(self) -> bool:
-        """Whether the server has sent the rows that there are."""
+        """Whether the server has sent all rows."""
         return bool(self.state == ovs.db.idl.Idl.IDL_S_MONITORING)
 
     @property
     def session(self) -> int:
-        """A number that each connection has of its own."""
+        """A number that is different for each connection."""
         return int(self._session.get_seqno())
 
     @property
     def is_current(self) -> bool:
-        """Whether the rows are of the present connection."""
+        """Whether the rows come from the present connection."""
         return bool(self._session.get_seqno() == self._last_seqno)
 
     @property
@@ -160,29 +160,29 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
 
     @property
     def database_ids(self) -> dict[str, UUID]:
-        """The UUID of the server's own row of each of its databases, by name (ovsdb-server(5))."""
+        """The UUID of the server's own row for each of its databases, by name (ovsdb-server(5))."""
         tables = self.server_tables or {}
         rows = tables[self._server_db_table].rows if self._server_db_table in tables else {}
         return {row.name: row_id for row_id, row in rows.items()}
 
     def set_probe_interval(self, interval_ms: int) -> None:
-        """Ask a server that is silent for that long whether it is there."""
+        """Probe a server that is silent for *interval_ms*."""
         self._session.reconnect.set_probe_interval(interval_ms)
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Wake *poller* for the session, and at once for a condition that can be sent.
+        """Wake *poller* for the session, and at once if a condition can be sent.
 
-        The `ovs` package's own spins while a condition waits for a server that is away.
+        The `ovs` package's own method loops without rest while a condition waits for a server that is away.
         """
         if self.cond_changed and self._session.is_connected() and self._request_id is None:
             poller.immediate_wake()
         self._session.wait(poller)
         self._session.recv_wait(poller)
 
-    # The names that Python makes of `__check_server_db` and the like.
+    # Python mangles names such as `__check_server_db` to these.
 
     def _Idl__check_server_db(self) -> bool:  # noqa: N802
-        """Whether the server has the database, and in a form that can be read; it is tried again if not."""
+        """Return whether the server has a database that can be read; if not, it is tried again."""
         if not ovs.db.idl.Idl._Idl__check_server_db(self):
             return False
         for row in self.server_tables[self._server_db_table].rows.values():
@@ -194,17 +194,17 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
         return ovs.db.idl.Row(self, table, row_id, self.row_data(table))
 
     def _Idl__add_default(self, table: Any, row_update: Any) -> None:  # noqa: N802
-        """Leave out what the server left out: the row's data knows the defaults."""
+        """Do nothing about columns that the server left out: the row's data knows the defaults."""
 
     @staticmethod
     def _Idl__row_update(table: Any, row: Any, row_json: dict[str, Any]) -> bool:  # noqa: N802
-        """Keep *row_json* for when it is asked for; return that the row may differ."""
+        """Keep *row_json* until it is needed; return True, because the row may differ."""
         row._data.receive(row_json)
         return True
 
 
 class Question:
-    """A request that changes nothing, among the transactions that the IDL has under way."""
+    """A request that changes nothing and takes its turn among the IDL's transactions."""
 
     def __init__(self) -> None:
         self._status = ovs.db.idl.Transaction.UNCOMMITTED
@@ -215,7 +215,7 @@ class Question:
         return bool(self._status == ovs.db.idl.Transaction.SUCCESS)
 
     def send(self, idl: Idl) -> None:
-        """Send it, unless it is under way or answered; the IDL says of one that was lost to try it again."""
+        """Send it, unless it is under way or answered; if the IDL lost it, this sends it again."""
         kind = ovs.db.idl.Transaction
         if self._status not in (kind.UNCOMMITTED, kind.TRY_AGAIN):
             return
@@ -230,7 +230,7 @@ class Question:
 
 
 def use_parser(parser: type) -> None:
-    """Let all connections to databases parse JSON with *parser* from now on."""
+    """Make all connections to databases parse JSON with *parser* from now on."""
     ovs.json.Parser = parser
     ovs.json.PARSER = ovs.json.PARSER_PY
 
@@ -242,12 +242,12 @@ Opened = tuple[int, Any]
 
 
 class TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
-    """The stream over TLS, which waits for the handshake without a busy loop, and says why it failed."""
+    """The TLS stream; it waits for the handshake without a busy loop, and says why it failed."""
 
     _awaits_peer = False
 
     def connect(self) -> int:
-        """Return 0 when the connection and its TLS handshake are done, EAGAIN while they are not."""
+        """Return 0 when the connection and its TLS handshake are done, EAGAIN before, or an error."""
         self._awaits_peer = False
         error: int = ovs.stream.Stream.connect(self)
         if error:
@@ -268,12 +268,12 @@ class TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
         return 0
 
     def wait(self, poller: ovs.poller.Poller, wait: int) -> None:
-        """Wake *poller* when what *wait* names can be done."""
+        """Wake *poller* when the operation *wait* can be done."""
         if self._awaits_peer:
-            # A socket in the handshake is writable all the time: waiting for that would be a busy loop.
+            # During the handshake the socket is always writable, so waiting for that would be a busy loop.
             poller.fd_wait(self.socket, ovs.poller.POLLIN)
             return
-        # What OpenSSL has decrypted already does not make the socket readable again.
+        # Data that OpenSSL has already decrypted does not make the socket readable again.
         if wait == ovs.stream.Stream.W_RECV and self.socket.pending():
             poller.immediate_wake()
         super().wait(poller, wait)
@@ -282,9 +282,9 @@ class TlsStream(ovs.stream.SSLStream):  # type: ignore[misc]
 def open_streams(
     method: str, kind: type[Any], open_by: Callable[[str, Callable[[str], Opened]], Opened]
 ) -> None:
-    """Have streams to `METHOD:PLACE` be of *kind*, and *open_by* open each.
+    """Use the class *kind* for streams to `METHOD:PLACE`, and open each with *open_by*.
 
-    *open_by* is called with the place, and with what opens a socket to a place.
+    *open_by* is called with the place, and with a function that opens a socket to a place.
     """
 
     class Stream(kind):  # type: ignore[misc]
@@ -296,14 +296,14 @@ def open_streams(
 
 
 class Reconnect(ovs.reconnect.Reconnect):  # type: ignore[misc]
-    """The attempts to connect, which may be less than 1 s apart: the least that `set_backoff` takes."""
+    """The attempts to connect; they may be less than 1 s apart, the least that `set_backoff` accepts."""
 
     def __init__(self, now_ms: int, gap_ms: int) -> None:
         super().__init__(now_ms)
         self.min_backoff = self.max_backoff = gap_ms
 
     def put_off(self, gap_ms: int) -> None:
-        """Have the next attempt be that long after the last one."""
+        """Make the next attempt *gap_ms* after the last one."""
         self.backoff = gap_ms
 
 
@@ -315,26 +315,26 @@ class ControlConnection(ovs.unixctl.server.UnixctlConnection):  # type: ignore[m
 
     @property
     def is_asked(self) -> bool:
-        """Whether somebody waits for an answer."""
+        """Whether a client waits for an answer."""
         return self._request_id is not None
 
 
 class ControlServer(ovs.unixctl.server.UnixctlServer):  # type: ignore[misc]
-    """The server of the control socket, for a kind of it that says how its connections are run."""
+    """The server of the control socket; a subclass says how its connections are run."""
 
     @classmethod
     def listener(cls, path: str) -> Opened:
-        """Return what listens on *path*, for the constructor."""
+        """Return the listener on *path*, for the constructor."""
         error, server = ovs.unixctl.server.UnixctlServer.create(path)
         return error, None if error else server._listener
 
     @property
     def connections(self) -> list[Any]:
-        """The connections that there are."""
+        """The present connections."""
         return list(self._conns)
 
     def accept(self, kind: type[ControlConnection]) -> int:
-        """Take a connection, to be one of *kind*; return 0, or the number of the error."""
+        """Accept a connection as one of *kind*; return 0 or the error number."""
         error, stream = self._listener.accept()
         if not error:
             self._conns.append(kind(ovs.jsonrpc.Connection(stream)))

@@ -1,4 +1,4 @@
-"""Trouble: what a peer does wrong again and again, told of twice, and tried again less and less often."""
+"""Trouble: an error of a peer that repeats. It is reported at its begin and its end, and tried less often."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import ovs.poller
 
 FIRST_S = 0.1
 LONGEST_S = 8.0
-"""How long to wait before the second attempt, and at most; it doubles in between."""
+"""The wait before the second attempt, and the longest wait; it doubles in between."""
 
 
 class Trouble:
-    """Trouble of one kind: *reason* is that of the last time, and None while there is none.
+    """One kind of error of a peer: *reason* is the latest one, or None while there is none.
 
-    *begin* is called with the reason of the first time, and *end* with how often it was, once it is over: by
-    `over`, or after *quiet_s* seconds without it, where `settle` is called now and then. Nothing is said in
-    between, so that no peer fills a log. *clock* counts seconds.
+    *begin* is called with the first reason. *end* is called with the number of errors when it is over: after
+    a call of `over`, or after *quiet_s* seconds without an error if `settle` is called now and then. In
+    between nothing is reported, so no peer can fill a log. *clock* counts seconds.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Trouble:
         self._last_s = self._held_s = 0.0
 
     def note(self, reason: str) -> None:
-        """Take note that it happened; where nothing was held, the next attempt waits longer than this one."""
+        """Take note of an error; unless an attempt was held already, the next one waits longer."""
         if self.reason is None:
             self._begin(reason)
         self.reason = reason
@@ -50,23 +50,23 @@ class Trouble:
             self._held_s = self._last_s
 
     def over(self) -> None:
-        """It is over."""
+        """Take note that the errors are over."""
         if self.reason is not None:
             self._end(self._times)
         self.reason, self._times, self._gap_s = None, 0, 0.0
 
     def forgive(self) -> None:
-        """Do not wait, and wait less from now on: it may be another peer now. It is not over for that."""
+        """Start again with the shortest wait: it may be another peer now. This does not end the trouble."""
         self._gap_s = 0.0
 
     def settle(self) -> None:
-        """Have it be over where it has not happened for long."""
+        """End the trouble if there was no error for a while."""
         if self.reason is not None and self._quiet_s is not None and self._clock() >= self._quiet_until_s:
             self.over()
 
     @property
     def is_held(self) -> bool:
-        """Whether the next attempt is to wait."""
+        """Whether the next attempt has to wait."""
         return self._clock() < self._held_s + self._gap_s
 
     @property
@@ -74,7 +74,7 @@ class Trouble:
         return self._last_s + max(self._quiet_s or 0.0, self._gap_s)
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have *poller* wake for the next attempt, and for the end."""
+        """Have *poller* wake for the next attempt, and for the end of the trouble."""
         if self.reason is None:
             return
         due_s = [self._held_s + self._gap_s] if self.is_held else []
