@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
@@ -45,11 +46,25 @@ class ChassisFactory(Protocol):
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_leftovers() -> None:
-    """Take down the labs of test runs that were killed; each is marked with its run's process."""
-    for name in labs.names():
-        mark = labs.STATE / name / _MARK
-        if mark.is_file() and not Process(*json.loads(mark.read_text())).is_running:
-            labs.down(name)
+    """Take down the labs of test runs that were killed, in one of the workers that start together."""
+    labs.STATE.mkdir(parents=True, exist_ok=True)
+    lock = os.open(labs.STATE, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in labs.names():
+            if _is_left(name):
+                labs.down(name)
+    finally:
+        os.close(lock)
+
+
+def _is_left(name: str) -> bool:
+    """Whether a test made the lab of that name, in a process that has ended; its mark names the process."""
+    try:
+        pid, start_ticks = json.loads((labs.STATE / name / _MARK).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False  # another's lab, or one that a test makes or takes down at this moment
+    return not Process(pid, start_ticks).is_running
 
 
 @contextmanager

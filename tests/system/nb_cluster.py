@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,16 +17,10 @@ from typing import Any
 from dummy_chassis import DummyChassis
 from program import trunkline
 
+from model.tcp_port import free_port
 from trunkline.lab.journal import Daemon, Journal
 from trunkline.northbound import sync
 from trunkline.northbound.client import Northbound
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from dummy_chassis import DummyChassis, mac_of, until
-from nb_cluster import Cluster, Server, free_port, opened
+from nb_cluster import Cluster, Server, opened
 from program import refusal, trunkline, typed
 
 from model.certificate import Authority, Certificate
+from model.tcp_port import free_port
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec, TransactionError
 from trunkline.northbound.operation import delete, insert, update
 from trunkline.northbound.rpc import RequestError, Tls

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from dummy_chassis import DummyChassis, mac_of, until
-from nb_cluster import Cluster, Server, free_port, opened
+from nb_cluster import Cluster, Server, opened
 from program import refusal, trunkline
 
 from model.certificate import Authority, Certificate, openssl
 from model.process import share
+from model.tcp_port import free_port
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 from trunkline.northbound.operation import select, update
 from trunkline.northbound.rpc import Tls, UnreachableError

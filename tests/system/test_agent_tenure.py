@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
-from nb_cluster import free_port
 from program import trunkline, typed
 
+from model.tcp_port import free_port
 from trunkline.northbound.operation import select
 
 pytestmark = pytest.mark.system

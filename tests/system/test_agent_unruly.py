@@ -87,7 +87,7 @@ def test_a_switch_that_keeps_no_connection_is_tried_less_and_less_often(
     chassis.start_agent(is_settled=False)
     until(lambda: unruly.connections >= before + ATTEMPTS, "a few attempts")
     assert time.monotonic() - started_s > WAITED_S
-    assert "closed by the switch" in until(lambda: chassis.faults.get("switch connection"), "a fault")
+    assert "ends again and again" in until(lambda: chassis.faults.get("switch connection"), "a fault")
     assert chassis.receive("a", HELLO)[NIC] == OUT
     assert chassis.agent.log.count("does not keep connections") == 1
     assert chassis.agent.log.count("switch disconnected") <= 2

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from dummy_chassis import until
-from nb_cluster import Cluster, Server, free_port, opened
+from nb_cluster import Cluster, Server, opened
 from program import refusal, trunkline, typed
 
 from model.certificate import Authority
+from model.tcp_port import free_port
 from trunkline.northbound.client import Northbound
 from trunkline.northbound.operation import select
 from trunkline.northbound.schema import DATABASE, SCHEMA_PATH, version

@@ -15,6 +15,7 @@ import pytest
 from program import Done, refusal, trunkline, typed
 
 from model.certificate import Authority
+from model.tcp_port import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +41,6 @@ def status(folder: Path, code: int = 0) -> dict[str, Any]:
     assert (done.code, done.err) == (code, "")
     seen: dict[str, Any] = json.loads(done.out)
     return seen
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(

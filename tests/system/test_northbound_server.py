@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from program import refusal, trunkline, typed
 
+from model.tcp_port import free_port
 from trunkline.northbound.schema import SCHEMA_PATH, version
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def test_in_the_foreground_it_is_the_server_and_ends_on_term(folder: Path) -> No
 
 
 def test_two_members_of_a_cluster_serve_one_northbound(folder: Path) -> None:
-    first, second = "tcp:127.0.0.1:16741", "tcp:127.0.0.1:16742"
+    first, second = (f"tcp:127.0.0.1:{free_port()}" for _ in range(2))
     assert trunkline(*start(folder, "--cluster-local", first)) == (0, "", "")
     join = start(folder, "--cluster-local", second, "--cluster-remote", first, db="nb2.db", sock="nb2.sock")
     assert trunkline(*join) == (0, "", "")

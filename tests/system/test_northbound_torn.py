@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from program import refusal, trunkline, typed
 
+from model.tcp_port import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -54,7 +56,7 @@ class Site(NamedTuple):
 @pytest.fixture(scope="module", params=["standalone", "clustered"])
 def written(request: pytest.FixtureRequest) -> Iterator[Site]:
     folder = Path(tempfile.mkdtemp(prefix="tl-torn-"))
-    address = () if request.param == "standalone" else ("--cluster-local", "tcp:127.0.0.1:16761")
+    address = () if request.param == "standalone" else ("--cluster-local", f"tcp:127.0.0.1:{free_port()}")
     site = Site(folder, address)
     assert site.start() == (0, "")
     for number, name in enumerate("abc"):

@@ -10,9 +10,9 @@ import ovs.db.idl
 import ovs.poller
 import pytest
 from dummy_chassis import Site, until
-from nb_cluster import free_port
 from program import typed
 
+from model.tcp_port import free_port
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 
 if TYPE_CHECKING:
