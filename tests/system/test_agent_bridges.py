@@ -250,7 +250,7 @@ def test_an_agent_without_a_bridge_to_go_on_with_does_not_take_a_provider_bridge
     before = as_it_is(chassis, "br-phys1")
     code, complaint = chassis.start_agent(is_settled=False).end_by_itself()
     assert (code, complaint.count("\n")) == (1, 1), complaint
-    assert f"{BRIDGE} cannot be followed: br-phys1 is the provider bridge of physnet1" in complaint
+    assert f"{BRIDGE} cannot be used: br-phys1 is the provider bridge of physnet1" in complaint
     assert as_it_is(chassis, "br-phys1") == before
 
 

@@ -82,8 +82,8 @@ def test_a_physical_network_that_can_be_mapped_nowhere_is_a_fault_and_can_be_set
     )
     chassis.plug("p")
     assert faults(site)["network a, b"] == (
-        "physical network 'phys:net1' can be mapped nowhere: commas, colons and blanks at its ends belong to "
-        "the list of mappings; set another `physical_network`"
+        "physical network 'phys:net1' cannot be mapped on any chassis: a name with a comma, a colon or outer "
+        "blanks does not fit into the list of mappings; set another `physical_network`"
     )
     site.nb.set_network("a, b", {"mtu": 1400})
     with pytest.raises(InvalidValueError, match="leave out the colon"):

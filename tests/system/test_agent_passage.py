@@ -272,7 +272,7 @@ def test_rule_11_an_integration_bridge_that_could_not_be_made_is_a_fault(site: S
     vsctl("--no-wait", "add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=bogus")
     chassis.start_agent(is_settled=False)
     fault = until(lambda: site.nb.all_chassis() and site.nb.chassis("c1")["faults"].get("switch"), "fault")
-    assert fault.startswith("ovs-vswitchd could not make br-int of datapath_type bogus, and its log says why")
+    assert fault.startswith("ovs-vswitchd could not create br-int with datapath_type bogus; its log says why")
     vsctl("set", "Bridge", "br-int", "datapath_type=dummy")
     chassis.plug("a")
     site.await_up("a")

@@ -55,7 +55,7 @@ def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: 
     wrong = {
         "trunkline-vlan-pruning": (
             "maybe",
-            "'maybe' is neither true nor false, and counts as false; correct it",
+            "'maybe' is neither true nor false, and is taken as false; correct it",
         ),
         "trunkline-bridge-mapping": (
             "physnet2:br-phys2",
@@ -63,7 +63,7 @@ def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: 
         ),
         "trunkline-nb": (
             f"{remote},foo",
-            "'foo' is no remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT",
+            "'foo' is not a remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT",
         ),
         "trunkline-datapath-type": (
             "netdev",
@@ -85,7 +85,7 @@ def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: 
     chassis.set(**{"trunkline-nb": "foo"})
     site.sync()
     assert site.nb.chassis("c1")["faults"]["settings"] == (
-        "trunkline-nb: 'foo' is no remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT"
+        "trunkline-nb: 'foo' is not a remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT"
     )
 
 
@@ -230,7 +230,7 @@ def test_the_agent_says_in_one_line_that_there_is_no_switch(
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     done = trunkline("agent", "--ovs", f"unix:{tmp_path}/db.sock")
     assert "does not exist; start Open vSwitch" in refusal(done, 1)
-    assert "is no remote" in refusal(trunkline("agent", "--ovs", "nonsense"), 1)
+    assert "is not a remote" in refusal(trunkline("agent", "--ovs", "nonsense"), 1)
 
 
 def test_the_settings_are_reported_to_the_northbound(site: Site, chassis: DummyChassis) -> None:

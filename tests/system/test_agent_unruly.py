@@ -54,13 +54,13 @@ def test_a_switch_that_refuses_changes_as_a_whole_is_asked_less_and_less_often(
     assert "OFPBFC_UNKNOWN" in until(lambda: chassis.faults.get("switch changes"), "a fault")
     assert chassis.receive("a", HELLO)[NIC] == OUT, "what it has stays"
     assert len(chassis.flows()) == len(flows)
-    assert chassis.agent.log.count("refuses changes as a whole") == 1
+    assert chassis.agent.log.count("refuses changes of flows as a whole") == 1
     assert chassis.agent.log.count("flows sent") == sent + 1, "the first attempt alone"
     unruly.is_refusing = False
     site.await_up("b")
     site.sync()
     assert "switch changes" not in chassis.faults
-    assert chassis.agent.log.count("takes changes again") == 1
+    assert chassis.agent.log.count("accepts changes of flows again") == 1
 
 
 def test_a_switch_that_says_what_makes_no_sense_is_told_of_once_and_used(

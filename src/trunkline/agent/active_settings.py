@@ -1,4 +1,4 @@
-"""The settings in force: those that were written last and can be followed."""
+"""The settings in force: the last ones that were written and are valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = Log("agent")
 
 
 class ActiveSettings:
-    """The settings of *switch* in force, None before they are read; *fault* is why later ones are not."""
+    """The settings of *switch* in force, None before they are read; *fault*: why later ones are not used."""
 
     def __init__(self, switch: SwitchReplica) -> None:
         self.settings: Settings | None = None
@@ -23,7 +23,7 @@ class ActiveSettings:
         """Return whether other settings are in force after these *changes*.
 
         Raises:
-            SettingsError: there are none yet, and those that are written cannot be followed.
+            SettingsError: there are none yet, and those that are written are invalid.
         """
         is_held = self.settings is not None and f"setting {INTEGRATION_BRIDGE}" in self.settings.faults
         is_due = changes.are_settings_touched or (is_held and changes.is_wiring_touched)
@@ -35,7 +35,7 @@ class ActiveSettings:
             if self.settings is None:
                 raise
             if self.fault != str(error):
-                log.warning("settings cannot be followed; going on with the last ones", error=error)
+                log.warning("invalid settings; keeping the previous ones", error=error)
             self.fault = str(error)
             return False
         self.fault = None
@@ -52,10 +52,10 @@ class ActiveSettings:
         return True
 
     def _allowed(self, new: Settings) -> Settings:
-        """Return *new*, but with the integration bridge of now if the one that it names may not be it.
+        """Return *new*, with the present integration bridge in place of one that may not be it.
 
-        That is the one that the agent before this one used, at the start. Raises `SettingsError` if there
-        is none to go on with.
+        At the start, the present one is that of the agent before this one. Raises `SettingsError` if there is
+        none.
         """
         bridge = new.wiring.bridge
         used = self.settings.wiring.bridge if self.settings else integration_bridge.in_use(self._switch)
@@ -63,5 +63,5 @@ class ActiveSettings:
         if reason is None or bridge == used:
             return new
         if used is None:
-            raise SettingsError(f"{INTEGRATION_BRIDGE} cannot be followed: {reason}")
+            raise SettingsError(f"{INTEGRATION_BRIDGE} cannot be used: {reason}")
         return new.staying(used, reason)

@@ -39,14 +39,14 @@ from trunkline.runtime.log import Log
 log = Log("agent")
 
 VIEWS = 500
-"""How many views are made between two looks at the clock: some 5 ms."""
+"""How many views are computed before the clock is looked at again: some 5 ms."""
 
 
 class Agent:
     """The agent of the chassis whose `Open_vSwitch` database is at *ovs_remote*.
 
-    *rundir* holds the bridges' management sockets. Call `run` whenever the poller that `wait` prepared
-    wakes; nothing blocks.
+    *rundir* holds the bridges' management sockets. Call `run` each time that the poller prepared by `wait`
+    wakes. Nothing blocks.
     """
 
     def __init__(self, ovs_remote: str, rundir: str) -> None:
@@ -77,10 +77,10 @@ class Agent:
     # -- the loop ----------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Take in what is new and go on as far as that is possible without waiting.
+        """Read what is new, and go on as far as that is possible without waiting.
 
         Raises:
-            SettingsError: at the start, where a setting is missing that there is no default for.
+            SettingsError: at the start, if a required setting is missing.
         """
         self.turn.begin()
         before = self._progress
@@ -92,16 +92,16 @@ class Agent:
 
     @property
     def _has_unfinished_work(self) -> bool:
-        """Whether the turn left work that waits for nobody."""
+        """Whether the turn left work that it could go on with at once."""
         has_more = self.forwarding is not None and self.forwarding.has_more
         return has_more or (self._are_views_due and not self.inventory.is_clean)
 
     @property
     def _progress(self) -> tuple[object, ...]:
-        """What one part of a turn leaves to another, which may have had its turn before.
+        """What one part of a turn sets and another part reads, which may have run earlier in the same turn.
 
-        The loop rests after a turn that left all of it as it was, and not before: so nothing that changes in
-        the middle of a turn waits for whatever wakes the loop next.
+        The loop rests only after a turn that left all of it unchanged. So a change in the middle of a turn is
+        acted upon at once, and does not wait for whatever wakes the loop next.
         """
         forwarding, plumbing, nb = self.forwarding, self.plumbing, self.nb
         return (
@@ -113,7 +113,7 @@ class Agent:
         )
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have *poller* wake when `run` has something to do; what the turn did since then belongs to it."""
+        """End the turn, and have *poller* wake when `run` has something to do."""
         self.turn.end()
         if self._is_due:
             poller.immediate_wake()
@@ -140,18 +140,18 @@ class Agent:
 
     @property
     def nb(self) -> NorthboundReplica | None:
-        """The northbound that the settings name, None before they are read."""
+        """The northbound that the settings name; None before they are read."""
         return self.feed.nb
 
     @property
     def settings(self) -> Settings | None:
-        """The chassis settings in force, None before the first are read."""
+        """The chassis settings in force; None before the first ones are read."""
         return self._active_settings.settings
 
     # -- read --------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        """Take in what both databases and the switch say, and what that means for all that is known."""
+        """Read what both databases and the switch say, and bring the inventory up to date."""
         self._read_switch()
         self._read_uplinks()
         self._poll_switch()
@@ -173,7 +173,7 @@ class Agent:
             self.plumbing.set_black_holes(self.black_holes.bridges)
 
     def _apply_settings(self, old: Settings | None, new: Settings, changes: SwitchChanges) -> None:
-        """Go by *new* settings; *old* ones were in force, if any."""
+        """Apply the *new* settings; the *old* ones were in force, None if there were none."""
         if old is None or old.wiring.bridge != new.wiring.bridge:
             self._use_bridge(new.wiring.bridge, changes)
         if old is None or old.chassis != new.chassis:
@@ -190,7 +190,7 @@ class Agent:
         self._stale |= {subject: outcome(self.inventory, subject)[0] for subject in self.inventory.subjects()}
 
     def _restart_as(self, chassis: str) -> None:
-        """Be the chassis of that name from now on: what was computed was for another."""
+        """Be the chassis of that name from now on: all views are computed again, for that one."""
         old = self.inventory
         self.inventory = Inventory(chassis, old.revision)
         self.outcomes = Outcomes(self.inventory)
@@ -206,13 +206,13 @@ class Agent:
         self.inventory.change(Changes(vifs=changes.vifs))
         for iface_id in back:
             self.audience.report_passage(self.inventory.carried_by(iface_id), self.inventory, are_back=True)
-        # Somebody may have requested another MTU, which is all the same to the inventory.
+        # Somebody may have requested another MTU; the inventory does not show that.
         self.audience.mtus_pending.update(changes.vifs)
         self.feed.set_vifs(changes.vifs)
         log.each("vif", changes.vifs, lambda id_: {"iface_id": id_, "ofports": _ofports(changes.vifs[id_])})
 
     def _read_uplinks(self) -> None:
-        """Read how the switch is wired; note which uplinks work, and which ceased or began to."""
+        """Read how the switch is wired, and which uplinks work now."""
         if self.settings is None:
             return
         was_passing = self.plumbing.passing
@@ -229,7 +229,7 @@ class Agent:
         self.inventory.change(Changes(uplinks={**uplinks, **dict.fromkeys(gone)}))
 
     def _poll_switch(self) -> None:
-        """Take in what the switch says of flows, ports and frames; send on what it had no room for."""
+        """Read what the switch says of flows, ports and frames; send what it had no room for before."""
         if self.forwarding is not None:
             for event in self.forwarding.run():
                 self._on_event(event)
@@ -239,7 +239,7 @@ class Agent:
         forwarding = self.forwarding
         if self.settings is None or forwarding is None:
             return
-        # What came before is computed first: it goes into one bundle, and that is not to wait without end.
+        # What came before is computed and sent first, in one bundle, so that it does not wait without end.
         may_begin = (self.inventory.is_clean or not self._is_whole) and not forwarding.has_more
         changes = self.feed.read(self.settings, self.inventory, may_begin=may_begin)
         self.quarantine.release(changes, self.inventory)
@@ -266,7 +266,7 @@ class Agent:
                 self._recover(flow_by_key)
 
     def _recover(self, installed: dict[bytes, bytes]) -> None:
-        """Take from the flows that are *installed* what an agent before this one knew."""
+        """Learn from the *installed* flows what the agent before this one knew: ports awake, VIFs in use."""
         self.migration.recover(installed, self.inventory)
         if self._is_whole and not self._has_recovered:
             self._has_recovered = True
@@ -274,7 +274,7 @@ class Agent:
                 self._apply_vifs(self.switch.use_vif(iface_id, ofport))
 
     def _read_passage(self) -> None:
-        """Look again at every port when the switch as a whole begins or ceases to forward."""
+        """Report all local ports again if the switch as a whole has begun or stopped forwarding."""
         if self.forwarding is None or self.settings is None:
             return
         are_flows_due = self._is_whole and self.feed.may_send_flows
@@ -286,9 +286,9 @@ class Agent:
 
     @property
     def _are_views_due(self) -> bool:
-        """Whether views are computed: not before all is known or, early, what most of them depend on.
+        """Whether views may be computed: once all is known or, earlier, all networks and uplinks are.
 
-        All that depends on networks and uplinks would be computed again when these come.
+        Most views depend on these, and would be computed a second time when they come.
         """
         if self.forwarding is None or self.settings is None:
             return False
@@ -298,7 +298,7 @@ class Agent:
         )
 
     def _compute(self) -> dict[SubjectId, View | None]:
-        """Return the views of the subjects that changed, and tell all but the forwarding of them."""
+        """Return the views of the subjects that changed; announcer, reporter and plumbing are told here."""
         views: dict[SubjectId, View | None] = {}
         if self.forwarding is not None and self.forwarding.refused:
             views |= dict.fromkeys(self.quarantine.isolate(self.forwarding.refused, self.inventory))
@@ -312,7 +312,7 @@ class Agent:
     # -- write -------------------------------------------------------------------------------------
 
     def _write(self, views: Mapping[SubjectId, View | None]) -> None:
-        """Have the switch follow, as far as that is possible without waiting."""
+        """Bring the switch to what was computed, as far as that is possible without waiting."""
         settings, forwarding = self.settings, self.forwarding
         if settings is None or forwarding is None:
             return
@@ -324,7 +324,7 @@ class Agent:
         self.migration.run(forwarding.applied, forwarding.session)
 
     def _write_wiring(self, settings: Settings) -> None:
-        """Write bridge, patch ports and MTUs; an uplink opens for new VLANs while the flows are made."""
+        """Write bridge, patch ports and MTUs; an uplink opens for new VLANs while flows are computed."""
         if self.switch.is_synced:
             self.former_bridges.run(settings.wiring.bridge)
             self.plumbing.set_released(self.former_bridges.released)
@@ -351,7 +351,7 @@ class Agent:
 
     @property
     def standing(self) -> Standing:
-        """What can be said of the chassis now."""
+        """What is in place on the chassis now, and what is not."""
         return Standing(
             self.switch,
             self.settings,
@@ -369,17 +369,17 @@ class Agent:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What this chassis cannot honour, and why, by subject."""
+        """The faults of this chassis: what it cannot do of what the databases say, and why, by subject."""
         return self.standing.faults
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that the databases say is in place and acknowledged."""
+        """Whether all that the databases say is in place, and acknowledged by the switch."""
         return self.standing.is_settled
 
     @property
     def repairs(self) -> int:
-        """How much of what somebody else had changed was put back."""
+        """How many changes by somebody else were put back."""
         flows = self.forwarding.repairs if self.forwarding is not None else 0
         return self.plumbing.repairs + self.upkeep.repairs + self.black_holes.repairs + flows
 

@@ -9,10 +9,10 @@ log = Log("allegiance")
 
 
 class Allegiance:
-    """The identity of the northbound that is obeyed: the one that a setting names, or the first one met.
+    """The identity of the northbound that is obeyed: the one that a setting names, or else the first one met.
 
-    A wiped file, or a remote that leads elsewhere, would cut every VM off; what is known stays instead, and
-    *fault* says why.
+    An empty file, or a remote that leads to another northbound, would cut off every VM. So what was read
+    before is kept instead, and *fault* says why.
     """
 
     def __init__(self) -> None:
@@ -20,16 +20,19 @@ class Allegiance:
         self._met: str | None = None
 
     def forget(self) -> None:
-        """Obey whichever northbound comes next, unless a setting names one."""
+        """Obey whichever northbound is met next, unless a setting names one."""
         self._met = None
 
     @property
     def is_open(self) -> bool:
-        """Whether none was met since `forget`."""
+        """Whether no northbound was met since `forget`."""
         return self._met is None
 
-    def is_first(self, identity: str, named: str | None) -> bool:
-        """Return whether the northbound *identity* is new, and obeyed as no setting has *named* one."""
+    def meet(self, identity: str, named: str | None) -> bool:
+        """Note that the northbound *identity* was met; return whether it is the first one.
+
+        *named* is the identity that a setting names: then meeting another one means nothing.
+        """
         if named is not None or self._met == identity:
             return False
         self._met = identity
@@ -44,8 +47,8 @@ class Allegiance:
             self.fault = None
         elif not is_obeyed and self.fault is None:
             self.fault = (
-                f"it is {identity}, and this chassis obeys {obeyed}; what is known stays. "
-                "If it is meant, run here: trunkline chassis accept-nb"
+                f"it is {identity}, and this chassis obeys {obeyed}; keeping what was read "
+                f"before. If the new one is right, run here: trunkline chassis accept-nb"
             )
             log.error("northbound not obeyed", identity=identity, obeyed=obeyed)
         return is_obeyed

@@ -1,4 +1,4 @@
-"""The audience: those who hear of views besides the forwarding, and of ports whose frames pass anew."""
+"""The audience: the parts that are told of new views, and of ports whose frames can pass again."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from trunkline.core.view import LocalPortView, NetworkView, View
 
 
 class Audience:
-    """The reporter and the announcer hear of ports, the plumbing of networks and of VIFs.
+    """The reporter and the announcer are told of ports, the plumbing of networks and of VIFs.
 
-    Ports wait there for the revision of the inventory that their news is of. *mtus_pending* are the iface-ids
-    of which the MTU may have to be requested anew.
+    A port waits there until the switch has the flows of the revision that the news belongs to. *mtus_pending*
+    are the iface-ids whose MTU may have to be requested again.
     """
 
     def __init__(self, reporter: Reporter, announcer: Announcer, plumbing: Plumbing) -> None:
@@ -28,7 +28,7 @@ class Audience:
         self._plumbing = plumbing
 
     def publish(self, view_by_subject: Mapping[SubjectId, View | None], inventory: Inventory) -> None:
-        """Tell everybody of the views that were computed from *inventory*."""
+        """Tell each part of the views that were computed from *inventory*."""
         for subject, view in view_by_subject.items():
             match subject:
                 case VifSubject(iface_id):
@@ -45,7 +45,7 @@ class Audience:
     def report_passage(
         self, port_ids: Iterable[UUID], inventory: Inventory, *, are_back: bool = False
     ) -> None:
-        """Report ports whose frames pass no longer or, if they *are_back*, again; those are announced."""
+        """Report ports whose frames can no longer pass; if they *are_back*, they can again: announce them."""
         ids = list(port_ids)
         for port_id in ids:
             self._reporter.mark(port_id, inventory.revision)
@@ -53,7 +53,7 @@ class Audience:
             self._announcer.repeat(ids, inventory.revision)
 
     def report_uplinks(self, before: Mapping[str, Vlans], inventory: Inventory) -> None:
-        """Look again at ports whose frames got out *before*, and do not now, or the other way round."""
+        """Report ports whose frames left by the uplink *before* and no longer do, or the other way round."""
         after = self._plumbing.passing
         moved = [id_ for id_ in before.keys() | after.keys() if before.get(id_) != after.get(id_)]
         ports_by_passage: dict[bool, list[UUID]] = {False: [], True: []}
@@ -66,6 +66,6 @@ class Audience:
             self.report_passage(port_ids, inventory, are_back=passes)
 
     def request_mtus(self, inventory: Inventory) -> None:
-        """Have the MTUs requested that are pending."""
+        """Request the MTUs that are pending."""
         self._plumbing.request_mtus(self.mtus_pending, inventory)
         self.mtus_pending.clear()

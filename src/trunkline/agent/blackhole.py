@@ -1,4 +1,4 @@
-"""A black hole: a provider bridge that drops every frame: it has no flows, or our port there is blocked."""
+"""A black hole: a provider bridge that drops every frame, since it has no flows, or our port is blocked."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from trunkline.runtime.log import Log
 log = Log("blackhole")
 
 HURRY_S = 1.0
-"""How often a bridge without flows is asked whether it still has none."""
+"""How far apart questions are to a bridge that had no flows."""
 
 LEISURE_S = 10.0
-"""How often one with flows is: nobody tells when they go."""
+"""How far apart they are to one that had some: the switch does not tell us when these go."""
 
 
 class _Watch:
-    """What is known of one bridge: when it is asked next, and how often it had no flows by now."""
+    """What is known of one bridge: when it is asked next, and how often in a row it had no flows."""
 
     def __init__(self, target: str) -> None:
         self.census = Census(target)
@@ -36,8 +36,9 @@ class _Watch:
 class BlackHoles:
     """Which provider bridges of *switch* drop everything: *bridges*; *clock* counts seconds.
 
-    A bridge that had no flows twice, `HURRY_S` apart, is one: a controller may be about to write them. Our
-    patch port there is unblocked if somebody blocked it; *repairs* counts that.
+    A bridge counts as a black hole if it had no flows twice, `HURRY_S` apart: after the first time, a
+    controller may be about to write them. If somebody blocked our patch port there, it is unblocked;
+    *repairs* counts that.
     """
 
     def __init__(
@@ -51,9 +52,9 @@ class BlackHoles:
         self._watch_by_bridge: dict[str, _Watch] = {}
 
     def run(self, mapped: Iterable[str]) -> None:
-        """Look at the *mapped* bridges as far as that is possible without waiting.
+        """Ask the *mapped* bridges, as far as that is possible without waiting.
 
-        One that does not answer counts as before.
+        What was known of a bridge that does not answer stays.
         """
         countable = {name for name in mapped if self._is_countable(name)}
         for name in self._watch_by_bridge.keys() - countable:
@@ -68,9 +69,9 @@ class BlackHoles:
         self.bridges = frozenset(name for name, watch in self._watch_by_bridge.items() if watch.empties > 1)
 
     def _is_countable(self, name: str) -> bool:
-        """Whether the bridge of that name has no flows but those that it shows.
+        """Whether the bridge of that name forwards by no other flows than those that it shows.
 
-        A standalone one that misses its controller switches by a hidden one (ofproto/fail-open.c).
+        A standalone bridge that has lost its controller forwards by a hidden flow (ofproto/fail-open.c).
         """
         row = self._switch.row("Bridge", name)
         return row is not None and (
@@ -100,12 +101,12 @@ class BlackHoles:
 
     @property
     def next_s(self) -> float | None:
-        """When there is a bridge to ask, by the clock; None where there is none."""
+        """When the next bridge is to be asked, by the clock; None if there is none."""
         watches = self._watch_by_bridge.values()
         return min((watch.ask_s for watch in watches if not watch.census.is_under_way), default=None)
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have *poller* wake for an answer."""
+        """Have *poller* wake when an answer comes."""
         for watch in self._watch_by_bridge.values():
             watch.census.wait(poller)
 

@@ -19,7 +19,7 @@ log = Log("former_bridge")
 class FormerBridges:
     """The bridges of *switch* that are marked as used and are not the integration bridge.
 
-    That follows from the database alone, so that an agent goes on where another one ended.
+    The mark is in the database, so that an agent goes on where the one before it stopped.
     """
 
     def __init__(self, switch: SwitchReplica, rundir: str) -> None:
@@ -28,13 +28,13 @@ class FormerBridges:
         self._forwarding_by_bridge: dict[str, Forwarding] = {}
 
     def run(self, bridge: str) -> None:
-        """Take our flows off all of them but *bridge*, as far as that is possible without waiting."""
+        """Delete our flows from all of them but *bridge*, as far as that is possible without waiting."""
         left = set(self._switch.used_bridges.values()) - {bridge}
         for name in self._forwarding_by_bridge.keys() - left:
             self._forwarding_by_bridge.pop(name).close()
         for name in left:
             if name not in self._forwarding_by_bridge:
-                log.info("leaving", bridge=name)
+                log.info("leaving a former integration bridge", bridge=name)
                 target = f"unix:{os.path.join(self._rundir, name)}.mgmt"
                 self._forwarding_by_bridge[name] = Forwarding(target)
             forwarding = self._forwarding_by_bridge[name]
@@ -43,7 +43,7 @@ class FormerBridges:
 
     @property
     def released(self) -> frozenset[str]:
-        """The bridges that are seen to have no flow of ours."""
+        """The bridges that were seen to have no flow of ours left."""
         return frozenset(
             name for name, forwarding in self._forwarding_by_bridge.items() if forwarding.is_applied
         )

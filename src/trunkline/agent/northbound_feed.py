@@ -20,7 +20,7 @@ from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 PART_ROWS = 250
-"""How many rows are read before their flows are computed, where more are to be read: some 15 ms."""
+"""How many rows are read in one turn, if there are more: their flows are computed first. Some 15 ms."""
 
 
 class NorthboundFeed:
@@ -50,7 +50,7 @@ class NorthboundFeed:
         self._hosts: set[str] = set()
 
     def follow(self, old: Settings | None, new: Settings, inventory: Inventory) -> None:
-        """Follow the northbound that *new* names; *old* are the settings that were in force, if any."""
+        """Follow the northbound that *new* names; *old* are those before, None if these are the first."""
         is_renamed = old is not None and old.nb_identity != new.nb_identity
         if is_renamed:
             self._allegiance.forget()
@@ -59,7 +59,7 @@ class NorthboundFeed:
             self._connect(new, inventory)
 
     def _connect(self, new: Settings, inventory: Inventory) -> None:
-        """Read that northbound from now on; what is known stays until it is read."""
+        """Connect to that northbound. What is known stays until it is read."""
         if self.nb is not None and self.nb.chassis != new.chassis and self._begin_withdrawal(self.nb):
             return
         if self.nb is not None:
@@ -75,10 +75,10 @@ class NorthboundFeed:
         self._forget_parts()
 
     def _begin_withdrawal(self, nb: NorthboundReplica) -> bool:
-        """Return whether the name that *nb* goes by is being taken out of the northbound, which goes first.
+        """Begin to take the old name, that of *nb*, out of the northbound; return whether that is under way.
 
-        Where the name was changed once more before *nb* was connected, the row that it was to find there is
-        taken out over the connection that made it.
+        If the name was changed a second time before *nb* was connected, its row was made over the former
+        connection, and is taken out over that one.
         """
         if self._withdrawal is None and not nb.is_connected and self._former is not None:
             former, self._former = self._former, None
@@ -93,13 +93,13 @@ class NorthboundFeed:
         return nb.is_connected
 
     def set_vifs(self, vifs: Mapping[str, tuple[Vif, ...]]) -> None:
-        """Say which VIFs are here now, by iface-id, or are not (none): `read` brings what they need."""
+        """Say which VIFs are here now, by iface-id (empty: none). `read` then returns what they need."""
         if self.nb is not None:
             for iface_id, here in vifs.items():
                 self.nb.set_vif(iface_id, is_here=bool(here))
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have *poller* wake when `read` has something to bring."""
+        """Have *poller* wake when `read` has something to return."""
         if self._former is not None:
             self._former.wait(poller)
         if self.nb is not None:
@@ -117,10 +117,10 @@ class NorthboundFeed:
     # -- reading -----------------------------------------------------------------------------------
 
     def read(self, settings: Settings, inventory: Inventory, *, may_begin: bool) -> Changes:
-        """Return what is new and there: of many rows a part of `PART_ROWS` a turn.
+        """Return what is new, at most `PART_ROWS` rows a turn.
 
-        *inventory* is what is known. What came at one time is one round, which may take several turns; what
-        comes meanwhile waits for the next, which begins if it *may_begin*.
+        *inventory* is what is known. All that came at one time is one round, and may take several turns. What
+        comes meanwhile waits for the next round, which begins only if it *may_begin*.
         """
         self.is_complete = self._is_obeyed = False
         if self._withdrawal is not None:
@@ -133,7 +133,7 @@ class NorthboundFeed:
         self._run_former(nb)
         self._follow_host(nb)
         if nb.nb_cfg != self._nb_cfg:
-            # The answer covers what was written to the switch's database before the request, too.
+            # The answer must also cover what was written to the switch's database before the request.
             self._nb_cfg = nb.nb_cfg
             self._switch.catch_up()
         is_ours = self._tenure.run(nb, self._switch.hostname)
@@ -156,7 +156,7 @@ class NorthboundFeed:
         if nb.whole_physnets != inventory.whole_physnets:
             changes.whole_physnets = nb.whole_physnets
         if self.is_complete and self._is_new:
-            # What the last northbound said and this one does not is gone.
+            # What the last northbound had and this one does not have is gone.
             self._is_new = False
             changes.networks |= dict.fromkeys(inventory.networks.keys() - nb.rows("Network").keys())
             changes.ports |= dict.fromkeys(inventory.ports.keys() - nb.rows("Port").keys())
@@ -164,12 +164,12 @@ class NorthboundFeed:
 
     @property
     def is_mid_round(self) -> bool:
-        """Whether some of a round of changes is taken, and some is not."""
+        """Whether some changes of the present round were returned, and some are still to be."""
         return bool(self._parts)
 
     @property
     def has_more(self) -> bool:
-        """Whether `read` has more to bring that is there already."""
+        """Whether `read` has more to return, without waiting for anything."""
         return bool(self._parts or self._waiting)
 
     def _forget_parts(self) -> None:
@@ -177,20 +177,20 @@ class NorthboundFeed:
         self._waiting = Touched()
 
     def _follow_host(self, nb: NorthboundReplica) -> None:
-        """Keep to the row of this chassis where the server of the switch's database was started anew."""
+        """Keep the row of this chassis ours after the server of the switch's database was started anew."""
         if self._switch.instance != nb.host:
             self._hosts.add(nb.host)
             nb.change_host(self._switch.instance)
 
     def _run_withdrawal(self, withdrawal: Withdrawal, settings: Settings, inventory: Inventory) -> None:
-        """Go by the new name once the old one is out of the northbound."""
+        """Go on with the withdrawal; connect by the new name once the old one is out of the northbound."""
         if withdrawal.run(settings.chassis):
             self._withdrawal, self.nb = None, None
             self._connect(settings, inventory)
             self._former = withdrawal.nb
 
     def _run_former(self, nb: NorthboundReplica) -> None:
-        """Keep the connection that made the row of *nb* until that is connected itself."""
+        """Close the former connection, which made the row of *nb*, once *nb* is connected itself."""
         if self._former is None:
             return
         self._former.run()
@@ -202,22 +202,23 @@ class NorthboundFeed:
         if not nb.is_synced or nb.identity is None:
             return False
         if settings.nb_identity is None and self._allegiance.is_open and not nb.is_connected:
-            # Which one comes next shows when it is there; the one that was is not to be met again for that.
+            # Wait for whichever northbound connects next. The rows read before are of the last one: that one
+            # must not count as the first that is met.
             return False
-        if self._allegiance.is_first(nb.identity, settings.nb_identity):
+        if self._allegiance.meet(nb.identity, settings.nb_identity):
             self._plumbing.set_nb_identity(nb.identity)
         return self._allegiance.obeys(nb.identity, settings.nb_identity)
 
     @property
     def are_networks_loaded(self) -> bool:
-        """Whether no rows are still to come but ports of networks that are there."""
+        """Whether all rows are there but for ports of networks that are there."""
         return self._is_obeyed and self.nb is not None and self.nb.are_networks_loaded
 
     def rows(self, inventory: Inventory) -> Iterator[Changes]:
         """Yield all networks and ports that are in force, in parts of `PART_ROWS`.
 
-        They are read from the northbound where all of it that is needed is there and obeyed; a northbound
-        that is away, or another one, says nothing: then they are those of *inventory*.
+        They are read from the northbound if all that is needed of it is there and obeyed. If it is away, or
+        is another one, they are those of *inventory*.
         """
         if self.is_complete and self.nb is not None:
             for part in self.nb.everything.parts(("Network", "Port"), PART_ROWS):
@@ -227,9 +228,9 @@ class NorthboundFeed:
 
     @property
     def may_send_flows(self) -> bool:
-        """Whether flows may follow from what was read: not before the northbound has this chassis' row.
+        """Whether flows may be sent: not before the northbound has the row of this chassis.
 
-        What is committed later is then known to concern it: see `trunkline.northbound.sync`.
+        From then on `sync` asks this chassis about all that is committed: see `trunkline.northbound.sync`.
         """
         return self._is_unread or self.nb is None or self.nb.is_registered
 
@@ -237,25 +238,25 @@ class NorthboundFeed:
 
     @property
     def is_disobeyed(self) -> bool:
-        """Whether it is another northbound than the one that this chassis obeys, or makes no sense."""
+        """Whether the northbound is not the one that this chassis obeys, or cannot be read."""
         return self._allegiance.fault is not None or (self.nb is not None and self.nb.misfit is not None)
 
     @property
     def report_target(self) -> NorthboundReplica | None:
-        """The northbound that reports go to, None where there is none, or one that is being left.
+        """The northbound that reports go to.
 
-        Nor is there one where another host reports by the name of this one.
+        None if there is none, during a withdrawal, and while another host reports by the name of this one.
         """
         return self.nb if self._withdrawal is None and self._tenure.is_held else None
 
     @property
     def faults(self) -> dict[str, str]:
-        """Why the northbound is not obeyed, and which rows of it make no sense, by subject."""
+        """Why the northbound is not obeyed or not reached, and which of its rows are invalid, by subject."""
         own = {} if self._allegiance.fault is None else {"northbound": self._allegiance.fault}
         if self.nb is not None and self.nb.misfit is not None:
             own["northbound"] = (
-                f"{self.nb.misfit}; what is known stays. Correct trunkline-nb, upgrade the older side, or "
-                "restore the northbound from a backup"
+                f"{self.nb.misfit}; keeping what was read before. Correct trunkline-nb, upgrade the older "
+                "side, or restore the northbound from a backup"
             )
         failures = self.nb.failures if self.nb is not None else {}
         if failures:
@@ -265,8 +266,8 @@ class NorthboundFeed:
             )
         for host, reason in (self.nb.unknown_hosts if self.nb is not None else {}).items():
             own["northbound"] = (
-                f"host {host} of trunkline-nb is not found: {reason}; correct it, or see how this host looks "
-                "names up"
+                f"host {host} of trunkline-nb is not found: {reason}; correct it, or check the name servers "
+                "of this host"
             )
         if self._tenure.fault is not None:
             own |= {"system-id": self._tenure.fault}
@@ -274,5 +275,5 @@ class NorthboundFeed:
 
 
 def _connection(settings: Settings) -> tuple[object, ...]:
-    """Return what a connection to the northbound is made from; where it changes, another is made."""
+    """Return the settings that a connection is made from: if they change, it is made anew."""
     return settings.nb_remotes, settings.nb_tls, settings.chassis

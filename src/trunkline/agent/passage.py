@@ -1,4 +1,4 @@
-"""Passage: whether frames can pass the switch at all, whatever its flows, and why not."""
+"""Passage: whether frames can pass the switch at all, whatever its flows are, and why not."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from trunkline.runtime.log import Log
 log = Log("passage")
 
 PATIENCE_S = 3.0
-"""How long nothing may pass before ports are down for it: a switch that is restarted is back before."""
+"""How long no frame can pass before ports are reported down: a restarted switch is back within this time."""
 
 
 class Passage:
-    """Whether the bridge forwards; *fault* says why not, once that has lasted for `PATIENCE_S`.
+    """Whether the bridge forwards; *fault* says why not, once it has not for `PATIENCE_S`.
 
     *clock* counts seconds.
     """
@@ -32,9 +32,9 @@ class Passage:
         self._is_held = False
 
     def update(self, forwarding: Forwarding, bridge: str, *, are_flows_due: bool) -> bool:
-        """Take note of what is so now; return whether frames can pass now and could not, or the reverse.
+        """Look at the switch; return whether frames have begun to pass, or stopped, since the last time.
 
-        *are_flows_due* says that nothing keeps the flows from being sent.
+        *are_flows_due* says that the flows can be sent, or were.
         """
         self._hold(forwarding)
         reason = self._reason(forwarding, bridge, are_flows_due=are_flows_due)
@@ -49,7 +49,7 @@ class Passage:
         return (fault is None) != (old is None)
 
     def _hold(self, forwarding: Forwarding) -> None:
-        """Note whether the switch holds all frames back: only one that starts heeds the database there."""
+        """Note whether the switch is held by `RESTORE_WAIT`, which it reads only when it starts."""
         is_connected = forwarding.session.is_ready
         if not self._switch.waits_for_flows:
             self._is_held = False
@@ -62,7 +62,7 @@ class Passage:
         if row is not None and one(row, BridgeRow.datapath_id) is None and self._switch.is_idle:
             kind = one(row, BridgeRow.datapath_type) or "system"
             return (
-                f"ovs-vswitchd could not make {bridge} of datapath_type {kind}, and its log says why; "
+                f"ovs-vswitchd could not create {bridge} with datapath_type {kind}; its log says why; "
                 f"run: ovs-vsctl set Bridge {bridge} datapath_type=TYPE (system needs the kernel's module)"
             )
         failure = forwarding.session.failure
@@ -82,5 +82,5 @@ class Passage:
 
     @property
     def next_s(self) -> float | None:
-        """When a reason has lasted for too long, by the clock; None where there is none, or it has."""
+        """When the present reason becomes a fault, by the clock; None if there is none, or it is one."""
         return None if self._since_s is None or self.fault is not None else self._since_s + PATIENCE_S

@@ -1,4 +1,4 @@
-"""The plumbing: keeps the integration bridge, the patch pairs and the VIFs' MTUs as they should be."""
+"""The plumbing: keeps the integration bridge, the patch pairs and the MTUs of VIFs as they should be."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from trunkline.runtime.trouble import Trouble
 log = Log("plumbing")
 
 TAG_BYTES = 4
-"""What a second tag adds to a frame; a device carries the first beyond its MTU (IEEE 802.3 clause 3.2.7)."""
+"""What a second tag adds to a frame; the first one does not count in an MTU (IEEE 802.3 clause 3.2.7)."""
 
 DEFAULT_MTU = 1500
-"""The MTU that a VM has where nobody says otherwise (IEEE 802.3)."""
+"""The MTU of a VM if nothing else is set (IEEE 802.3)."""
 
 
 class _Width(NamedTuple):
-    """Whether the uplinks let through all that is in use here, and nothing else."""
+    """Whether the uplinks let through all VLANs that are in use here, and no others."""
 
     is_enough: bool
     is_exact: bool
@@ -41,20 +41,20 @@ class _Width(NamedTuple):
 class Plumbing:
     """What the agent writes to the database of *switch*, one write at a time.
 
-    *repairs* counts what somebody else had changed of `vlan-limit`, bridge and patch ports, and was put back.
+    *repairs* counts changes of `vlan-limit`, bridge and patch ports by somebody else that were put back.
     """
 
     def __init__(self, switch: SwitchReplica) -> None:
         self.switch = switch
         self.fault_by_physnet: dict[str, str] = {}
         self.passing: dict[str, Vlans] = {}
-        """The VLANs that get out of the provider bridge, by physnet: none where a fault says why."""
+        """The VLANs whose frames leave the provider bridge, by physnet: none if the mapping has a fault."""
         self._datapath_fault: str | None = None
         self.is_due = False
         self._is_limited = False
         self.refusals = Trouble(
             lambda error: log.error("the switch's database refused a write", error=error),
-            lambda times: log.info("the switch's database takes writes again", refused=times),
+            lambda times: log.info("the switch's database accepts writes again", refused=times),
             first_s=FIRST_RETRY_S,
             longest_s=LONGEST_RETRY_S,
         )
@@ -76,13 +76,13 @@ class Plumbing:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the database refused the last write, and it is too early for another."""
+        """Whether the database refused the last write, and it is too early to try again."""
         return self.refusals.is_held
 
     # -- what is needed ----------------------------------------------------------------------------
 
     def set_network(self, network_id: UUID, network: Network | None, carried: Network | None) -> None:
-        """Note that *network* has local ports here, or has none (None), and is to be *carried* like that."""
+        """Note that *network* has local ports here, or none (None); the uplinks have to carry *carried*."""
         if self._allowed.set_use(network_id, carried):
             self.is_due = True
             self._width = None
@@ -93,7 +93,7 @@ class Plumbing:
         self._check_network(network_id, network)
 
     def forget_all_but(self, network_ids: Collection[UUID]) -> None:
-        """Forget networks that are not known any more: the chassis went by another name."""
+        """Forget all other networks: they were known under another name of the chassis."""
         for network_id in self._network_by_id.keys() - set(network_ids):
             self.set_network(network_id, None, None)
 
@@ -105,7 +105,7 @@ class Plumbing:
             self._fault_by_network[network_id] = fault
 
     def request_mtus(self, iface_ids: Iterable[str], inventory: Inventory) -> None:
-        """Request the MTU of their networks for the VIFs with *iface_ids*, or none any more."""
+        """Note which MTU to request for the VIFs with *iface_ids*: that of their networks, or none."""
         for iface_id in iface_ids:
             mtu = inventory.mtu_of(iface_id)
             if mtu is None and not self.switch.has_mtu_request(iface_id):
@@ -115,7 +115,7 @@ class Plumbing:
                 self.is_due = True
 
     def set_nb_identity(self, nb_identity: str) -> None:
-        """Have the chassis obey the northbound of that identity, and no other, from now on."""
+        """Have the identity of the northbound written that the chassis obeys from now on."""
         self._nb_identity = nb_identity
         self.is_due = True
 
@@ -125,14 +125,14 @@ class Plumbing:
         self._black_holes = bridges
 
     def set_released(self, bridges: frozenset[str]) -> None:
-        """Have *bridges*, integration bridges of before that have no flows of ours, be what they were."""
+        """Have the former integration bridges *bridges*, which have no flows of ours, made what they were."""
         self.is_due |= bridges != self._released
         self._released = bridges
 
     # -- doing it ----------------------------------------------------------------------------------
 
     def read(self, settings: Settings) -> dict[str, Uplink] | None:
-        """Take in how the switch is wired; return the uplinks that work now, None: as before."""
+        """Read how the switch is wired; return the uplinks that work now, None if nothing changed."""
         outcome = self.switch.outcome()
         if outcome is Outcome.FAILED:
             self.refusals.note(self.switch.error or "no reason")
@@ -140,7 +140,7 @@ class Plumbing:
             self.refusals.over()
         if outcome is not None:
             self.is_due = True
-        # As ovs-vswitchd has it, not the database alone.
+        # Not only in the database: ovs-vswitchd must have acted upon it, too.
         self._is_limited = wiring.is_limited(self.switch) and (self._is_limited or self.switch.is_realized)
         if not self.is_due or not self.switch.is_connected:
             return None
@@ -174,13 +174,13 @@ class Plumbing:
 
     @property
     def _ways_out(self) -> tuple[object, ...]:
-        """What says whether, and how, networks reach their physical networks."""
+        """Whether and how networks reach their physical networks."""
         return self._nics_by_physnet, self._bridge_by_physnet, self.passing, self.fault_by_physnet
 
     def write(self, settings: Settings, *, are_flows_applied: bool) -> None:
-        """Go on towards what *settings* and the needs say, from what was read last.
+        """Write what differs between *settings* with all that is needed, and what was read last.
 
-        *are_flows_applied* says that the switch has the flows for all that is needed and none for more.
+        *are_flows_applied* says that the switch has the flows for all that is needed, and no others.
         """
         if not self.is_due or not self.switch.is_connected:
             return
@@ -188,7 +188,7 @@ class Plumbing:
         if wiring.is_wired(self.switch, target):
             self._mtu_by_iface_id.clear()
             self._nb_identity = None
-            # What is wider than needed is narrowed once the flows are gone: see `narrow_uplinks`.
+            # An uplink that lets too much through is narrowed once the flows are gone: `narrow_uplinks`.
             self.is_due = False
             self._seen = self._lasting(target)
             self.contest.rest()
@@ -202,7 +202,7 @@ class Plumbing:
             self._log_written(target, written)
 
     def _log_written(self, target: Wiring, written: Written) -> None:
-        """Log what was *written* for *target*, and count what somebody else had changed."""
+        """Log what was *written* for *target*, and count what somebody else had changed before."""
         deeds = "; ".join(written.deeds + written.others)
         if written.deeds and self._seen == self._lasting(target):
             self.repairs += len(written.deeds)
@@ -212,25 +212,25 @@ class Plumbing:
             log.info("wiring", changes=deeds)
 
     def _is_drift(self, target: Wiring) -> bool:
-        """Whether somebody else changed what was as *target* says, and not VIFs' MTUs alone are to be set."""
+        """Whether somebody else changed what was as *target* says; MTUs of VIFs do not count."""
         lasting = self._lasting(target)
         return self._seen == lasting and not wiring.is_wired(self.switch, lasting[0])
 
     def _lasting(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
-        """Return what stays as it is until a setting, a network or a provider bridge comes or goes."""
+        """Return the part of *target* that only settings, networks and provider bridges change."""
         return dataclasses.replace(target, mtu_by_iface_id={}, nb_identity=None), frozenset(
             self.fault_by_physnet
         )
 
     def narrow_uplinks(self, settings: Settings) -> None:
-        """Have uplinks narrowed that let more through than is in use; the flows are all in place."""
+        """Have uplinks narrowed that let unused VLANs through; the flows are all in place."""
         self.is_due |= not self._width_of(settings).is_exact
 
     def is_ready(self, settings: Settings) -> bool:
-        """Whether the switch is as flows need it, so that they may be sent.
+        """Whether the switch is ready for the flows, so that they may be sent.
 
-        That is: it parses one tag, the uplinks let through all that the flows will carry, and its ofports are
-        those of now. What the database refuses holds nothing up: it is a fault.
+        That is: it parses one tag, the uplinks let through all that the flows will carry, and the ofports in
+        the database are current. A write that the database refuses does not hold up flows: it is a fault.
         """
         if self.is_refused:
             return True
@@ -241,7 +241,7 @@ class Plumbing:
         return self._width_of(settings).is_enough and (self.switch.is_realized or not self._live)
 
     def _width_of(self, settings: Settings) -> _Width:
-        """Return how wide the uplinks are; compared anew only after something of it changed."""
+        """Return how wide the uplinks are; that is computed again only after a change."""
         if self._width is None:
             self._width = _Width(
                 self._allowed.are_covered(self._live),
@@ -253,33 +253,33 @@ class Plumbing:
         return self._width
 
     def are_uplinks_known(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
-        """Return whether each mapping has its place in *uplinks*, or a fault."""
+        """Return whether each mapping has an uplink in *uplinks*, or a fault."""
         return all(
             mapping.physnet in uplinks or mapping.physnet in self.fault_by_physnet
             for mapping in settings.wiring.mappings
         )
 
     def _must_wait(self, target: Wiring, are_flows_applied: bool) -> bool:
-        """Whether *target* is to be written only later.
+        """Whether *target* must not be written yet.
 
-        What the last write removed must be gone from the switch: see `wiring.wire`. And as the switch goes
-        through all of its ports for each write, the northbound's identity, which is all the same to it, goes
-        with another one, or when all flows are in place.
+        What the last write removed must first be gone from the switch: see `wiring.wire`. And the identity of
+        the northbound is written together with something else, or when all flows are in place: the switch
+        goes through all of its ports for each write.
         """
         if self._has_removed and not (self.switch.is_realized or self.switch.must_bump_next_cfg):
             return True
-        switchs = dataclasses.replace(target, nb_identity=None)
-        return not are_flows_applied and wiring.is_wired(self.switch, switchs)
+        without_identity = dataclasses.replace(target, nb_identity=None)
+        return not are_flows_applied and wiring.is_wired(self.switch, without_identity)
 
     @property
     def is_settled(self) -> bool:
-        """Whether there is nothing left to write, and the switch has acted upon what was."""
+        """Whether there is nothing left to write, and the switch has acted upon all that was written."""
         return not self.is_due and not self.switch.is_writing and self.switch.is_realized
 
     def _target(self, settings: Settings, *, are_flows_applied: bool) -> Wiring:
         trunks: dict[str, Vlans] = {}
         if settings.is_pruned:
-            # A patch port that is yet to be made starts with what is needed, not with every VLAN.
+            # A patch port that has yet to be created starts with the VLANs in use, not with all.
             live = {mapping.physnet: frozenset[int]() for mapping in settings.wiring.mappings} | self._live
             trunks = self._allowed.target(live, are_flows_applied=are_flows_applied)
         return dataclasses.replace(
@@ -294,7 +294,7 @@ class Plumbing:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What does not work of networks, mappings and bridge, and of what the switch parses, by subject."""
+        """The faults of networks, mappings, the bridge, its tags and the contest over it, by subject."""
         networks = self._network_by_id
         faults = {f"network {networks[id_].name}": fault for id_, fault in self._fault_by_network.items()}
         faults |= {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
@@ -303,18 +303,19 @@ class Plumbing:
         return faults | wiring.limit_faults(self.switch) | self.contest.faults
 
     def carries(self, network: Network) -> bool:
-        """Return whether frames of *network* get out by its uplink, as far as its provider bridge goes."""
+        """Return whether frames of *network* leave its provider bridge."""
         return lets_through(self.passing.get(network.physnet), network.vlan_id)
 
     def network_fault(self, network: Network) -> str | None:
-        """Return why *network* does not reach its physical network as it should, None where it does.
+        """Return why *network* does not reach its physical network as it should, None if it does.
 
-        Where its mapping does not work, that one's fault says so, once for all of its networks.
+        If its mapping does not work, that is a fault of the mapping, once for all of its networks.
         """
         if not is_mappable(network.physnet):
             return (
-                f"physical network {network.physnet!r} can be mapped nowhere: commas, colons and "
-                "blanks at its ends belong to the list of mappings; set another `physical_network`"
+                f"physical network {network.physnet!r} cannot be mapped on any chassis: a name with a comma, "
+                "a colon or outer blanks does not fit into the list of mappings; "
+                "set another `physical_network`"
             )
         if network.physnet not in self._bridge_by_physnet:
             return (
@@ -327,7 +328,7 @@ class Plumbing:
         return self._mtu_fault(network)
 
     def _mtu_fault(self, network: Network) -> str | None:
-        """Return why *network*'s largest frames do not fit through its uplink, or None when they do."""
+        """Return why the largest frames of *network* do not fit through its uplink, None if they do."""
         available = nic.mtu(self._nics_by_physnet.get(network.physnet, []), network.vlan_id)
         has_second_tag = network.is_transparent and network.vlan_id is not None
         if available is None or (network.mtu is None and not has_second_tag):
@@ -338,7 +339,10 @@ class Plumbing:
             return None
         if network.mtu is None:
             largest = available - TAG_BYTES
-            what, lower = f"an MTU of {mtu}, as VMs have without `mtu`,", f"set `mtu` {largest} or less"
+            what, lower = f"an MTU of {mtu}, the default of VMs,", f"set `mtu` to {largest} or less"
         else:
             what, lower = f"its MTU {mtu}", "lower `mtu`"
-        return f"{what} needs {needed} of the uplink, which has {available}; raise the uplink's, or {lower}"
+        return (
+            f"{what} needs an uplink with an MTU of {needed}, and this one has {available}; "
+            f"raise that, or {lower}"
+        )

@@ -1,7 +1,7 @@
-"""Pruning: which VLANs each uplink lets through, if an operator wants no more of them than are in use.
+"""Pruning: which VLANs each uplink lets through, if an operator wants only those that are in use.
 
-Every change of `trunks` makes Open vSwitch forget all MACs and multicast groups that it learnt at that port,
-also in VLANs that did not change (bundle_set in ofproto/ofproto-dpif.c).
+At each change of `trunks`, Open vSwitch forgets all MACs and multicast groups that it has learnt at that
+port, even in VLANs that did not change (bundle_set in ofproto/ofproto-dpif.c).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trunkline.core.index import Index
 from trunkline.core.model import Network
 
 Vlans: TypeAlias = frozenset[int] | None
-"""VLAN ids, 0 for untagged; None is every VLAN."""
+"""VLAN ids, with 0 for untagged frames; None is every VLAN."""
 
 UNTAGGED = 0
 
@@ -22,14 +22,14 @@ UNTAGGED = 0
 class _Use(NamedTuple):
     physnet: str
     vlan_id: int | None
-    """None: every VLAN, as a transparent flat network carries."""
+    """None: every VLAN; a transparent flat network carries them all."""
 
 
 class AllowedVlans:
     """The VLANs in use here, by physical network.
 
-    A VLAN is let through before there are flows for it, and no longer once there are none: `target` says
-    what to set now, given what is set and whether the flows are in place.
+    A VLAN is let through before its flows are there, and until they are gone: `target` says what to set
+    now, given what is set already and whether the flows are in place.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class AllowedVlans:
         self._vlan_ids_by_physnet: dict[str, set[int | None]] = {}
 
     def set_use(self, network_id: UUID, network: Network | None) -> bool:
-        """Note that *network* has local ports here, or has none (None); return whether that is new."""
+        """Note that *network* has local ports here, or none (None); return whether that changes its use."""
         old, use = self._use_by_network.pop(network_id, None), None
         if network is not None:
             untagged = None if network.is_transparent else UNTAGGED
@@ -57,18 +57,18 @@ class AllowedVlans:
         return None if None in vlan_ids else frozenset(id_ for id_ in vlan_ids if id_ is not None)
 
     def target(self, live: Mapping[str, Vlans], *, are_flows_applied: bool) -> dict[str, Vlans]:
-        """Return what to set for each physical network of *live*, which says what is set."""
+        """Return what to set for each physical network of *live*, which says what is set now."""
         if are_flows_applied:
             return {physnet: self.wanted(physnet) for physnet in live}
         return {physnet: _union(vlans, self.wanted(physnet)) for physnet, vlans in live.items()}
 
     def are_covered(self, live: Mapping[str, Vlans]) -> bool:
-        """Return whether *live* lets through all that is in use on its physical networks."""
+        """Return whether *live* lets through all VLANs in use on its physical networks."""
         return all(_union(vlans, self.wanted(physnet)) == vlans for physnet, vlans in live.items())
 
 
 def lets_through(vlans: Vlans, vlan_id: int | None) -> bool:
-    """Return whether *vlans* let frames with that tag (None: without) through."""
+    """Return whether *vlans* let frames with that tag through (None: untagged ones)."""
     return vlans is None or (UNTAGGED if vlan_id is None else vlan_id) in vlans
 
 

@@ -1,4 +1,4 @@
-"""The reporter: writes to the northbound what this chassis holds, and has in place, and cannot honour."""
+"""The reporter: writes to the northbound which ports are up here, what is applied, and the faults."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from trunkline.runtime.trouble import Trouble
 log = Log("reporter")
 
 MOST_BINDINGS = 500
-"""How many ports one write is about: some 30 ms, in which nobody else has his turn."""
+"""How many ports one write covers at most: some 30 ms, in which all else waits."""
 
 NOBODY = Binding(None, is_up=False)
 
 
 class Reporter:
-    """What is still to be said of ports; each waits for the revision of flows that carries it.
+    """What is still to be reported of ports; each waits until its revision of flows is in place.
 
-    What is written follows from the present state alone, so that a write that was lost, or overtaken, is made
-    again.
+    What is written follows from the present state alone, so that a write that was lost, or that another
+    writer came before, is made again.
     """
 
     def __init__(self) -> None:
@@ -37,13 +37,13 @@ class Reporter:
         self._withheld: dict[UUID, str] = {}
         self.refusals = Trouble(
             lambda error: log.error("the northbound refused a write", error=error),
-            lambda times: log.info("the northbound takes writes again", refused=times),
+            lambda times: log.info("the northbound accepts writes again", refused=times),
             first_s=FIRST_RETRY_S,
             longest_s=LONGEST_RETRY_S,
         )
 
     def mark(self, port_id: UUID, revision: int) -> None:
-        """Look at the port again once the flows of *revision* are in place."""
+        """Report the port again once the flows of *revision* are in place."""
         self._revision_by_port[port_id] = revision
         self._unseen.add(port_id)
         self._withheld.pop(port_id, None)
@@ -57,14 +57,13 @@ class Reporter:
         *,
         are_others_known: bool = True,
     ) -> dict[UUID, Binding]:
-        """Return what the database should say of the marked ports, where it does not yet.
+        """Return what the database should say of the marked ports, if it says something else now.
 
-        A port goes up only when *applied*, the revision that the switch has acknowledged, carries it, its
-        VIF has a link, and *is_working* says so of its network. That a port is not up is said only where
-        *are_others_known*: that rows are all there. A port of which the database says the right thing is
-        unmarked.
-        Marked ports are looked at again when the switch acknowledged more, or a write has ended, meanwhile.
-        Of more than `MOST_BINDINGS`, the others are for the next write.
+        A port is up if the switch has acknowledged its flows (*applied* is the revision that it has), its VIF
+        has a link, and its network is working (*is_working*). That a port is not up is reported only if
+        *are_others_known*, which says that all rows are there. A port that is reported right is unmarked.
+        Marked ports are looked at again when the switch has acknowledged more, or a write has ended. There
+        are at most `MOST_BINDINGS`; the others are for the next write.
         """
         bindings: dict[UUID, Binding] = {}
         is_unchanged = applied == self._seen_applied
@@ -88,10 +87,10 @@ class Reporter:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What the northbound does not let this chassis say, and why, by subject."""
+        """What the northbound does not let this chassis report, and why, by subject."""
         reason = (
             "the northbound lets this chassis hold only ports that are requested on it; "
-            "use `requested_chassis`"
+            "set `requested_chassis`"
         )
         faults = {f"port {name}": reason for name in self._withheld.values() if name}
         if self.refusals.reason is not None:
@@ -99,7 +98,7 @@ class Reporter:
         return faults
 
     def is_done_by(self, bindings: Mapping[UUID, Binding]) -> bool:
-        """Return whether the database says the right thing of every port once *bindings* are written."""
+        """Return whether every port is reported right once *bindings* are written."""
         return self._revision_by_port.keys() <= bindings.keys()
 
     def write(
@@ -112,7 +111,7 @@ class Reporter:
         faults: dict[str, str] | None,
         nb_cfg: int | None,
     ) -> None:
-        """Begin a write of all that, unless the database says it already."""
+        """Begin to write all that, unless the database says it already."""
         report = Report(hostname, trunkline.__version__, bridge_by_physnet, faults, nb_cfg)
         if not bindings and nb.is_reported(report):
             return
@@ -124,7 +123,7 @@ class Reporter:
         nb.write(report, bindings, int(time.time() * 1000))
 
     def settle(self, nb: NorthboundReplica) -> None:
-        """Take note of how the last write ended."""
+        """Note how the last write ended."""
         outcome = nb.outcome()
         if outcome is not None:
             self._seen_applied = None
@@ -135,7 +134,7 @@ class Reporter:
 
 
 def _is_elsewhere(port_id: UUID, inventory: Inventory) -> bool:
-    """Return whether this chassis has no say in the port: so it is of most, in a network that is explicit."""
+    """Return whether the port is another chassis' alone: in an explicit network, most are."""
     port = inventory.ports.get(port_id)
     return port is not None and port.chassis != inventory.chassis and not inventory.is_local(port_id)
 
@@ -143,7 +142,7 @@ def _is_elsewhere(port_id: UUID, inventory: Inventory) -> bool:
 def _binding(
     port_id: UUID, current: Binding, inventory: Inventory, is_working: Callable[[UUID], bool]
 ) -> Binding:
-    """Return who should hold the port, as far as this chassis has a say."""
+    """Return the binding that the port should have, as far as it concerns this chassis."""
     port, chassis = inventory.ports.get(port_id), inventory.chassis
     if port is not None and inventory.is_local(port_id):
         requested = inventory.carrier(port).requested_chassis

@@ -1,4 +1,4 @@
-"""The chassis settings: what `Open_vSwitch.external_ids` says, read live."""
+"""The chassis settings, from `Open_vSwitch.external_ids`: a change takes effect at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from trunkline.ovsdb.wiring import Wiring
 KEYS = frozenset(
     {NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE, VLAN_PRUNING, AUDIT_INTERVAL, NB_IDENTITY}
 )
-"""Every setting there is; others that begin alike are mistakes."""
+"""Every setting there is; any other key that begins with `trunkline-` is a mistake."""
 
 _LAST_PORT = 65535
 
@@ -36,14 +36,14 @@ DEFAULT_AUDIT_INTERVAL_S = 60
 _AUDIT_INTERVAL_DIGITS = 6
 
 ANY_NB = "any"
-"""The value of `trunkline-nb-identity` by which every northbound is obeyed."""
+"""The value of `trunkline-nb-identity` that makes the chassis obey every northbound."""
 
 _BRIDGE_NAME_BYTES = 15
-"""The longest name of a network device in Linux, as a bridge is one (IFNAMSIZ)."""
+"""The longest name of a bridge, which is a network device of Linux (IFNAMSIZ)."""
 
 
 class SettingsError(TrunklineError):
-    """A chassis setting without which, or by which, the agent cannot work."""
+    """A required chassis setting is missing, or one is invalid, so that the agent cannot use the settings."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Settings:
     """The settings of a chassis.
 
     *nb_tls* has the files for `ssl:` remotes. *is_pruned* says that uplinks let only VLANs in use through.
-    *nb_identity* is that of the northbound which this chassis obeys (None: the first that it meets, `ANY_NB`:
-    every one). Every *audit_interval_s* seconds (0: never) all flows are read back. *faults* says which
-    entries were passed over, and why.
+    *nb_identity* is the identity of the northbound that this chassis obeys (None: the first one that it
+    meets; `ANY_NB`: every one). All flows are read back every *audit_interval_s* seconds (0: never). *faults*
+    says which entries are ignored, and why.
     """
 
     chassis: str
@@ -67,11 +67,11 @@ class Settings:
 
     @property
     def bridge_by_physnet(self) -> dict[str, str]:
-        """The bridge mappings."""
+        """The bridge mappings: the provider bridge of each physical network."""
         return {mapping.physnet: mapping.bridge for mapping in self.wiring.mappings}
 
     def staying(self, bridge: str, reason: str) -> Settings:
-        """Return the settings with *bridge* as the integration bridge; *reason* says why not the one set."""
+        """Return the settings with *bridge* as the integration bridge; *reason*: why not the one set."""
         return replace(
             self,
             wiring=replace(self.wiring, bridge=bridge),
@@ -83,8 +83,8 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
     """Return the settings that *external_ids* hold; *tls* is what `ovs-vsctl set-ssl` says.
 
     Raises:
-        SettingsError: `system-id` or `trunkline-nb` is missing, or the latter is `ssl:` and *tls* is; or what
-            should name a socket or the integration bridge cannot.
+        SettingsError: `system-id` or `trunkline-nb` is missing; or the latter has an `ssl:` remote, and *tls*
+            is None; or no remote is valid, or the name of the integration bridge is not.
 
     >>> settings({"system-id": "c1", "trunkline-nb": "unix:/nb.sock"}).wiring.bridge
     'br-int'
@@ -119,7 +119,7 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
     pruning = external_ids.get(VLAN_PRUNING, "").strip().lower()
     if pruning not in ("", "true", "false"):
         faults[f"setting {VLAN_PRUNING}"] = (
-            f"{pruning[:20]!r} is neither true nor false, and counts as false; correct it"
+            f"{pruning[:20]!r} is neither true nor false, and is taken as false; correct it"
         )
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
@@ -134,10 +134,10 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
 
 
 def _remotes(text: str) -> tuple[str, dict[str, str]]:
-    """Return the remotes that *text* lists, as far as they are such, and a fault where one is not.
+    """Return the valid remotes of *text*, comma separated, and a fault if any is invalid.
 
     Raises:
-        SettingsError: none is.
+        SettingsError: no remote is valid.
 
     >>> _remotes("tcp:192.0.2.1:6641, unix:/nb.sock")
     ('tcp:192.0.2.1:6641,unix:/nb.sock', {})
@@ -152,8 +152,8 @@ def _remotes(text: str) -> tuple[str, dict[str, str]]:
 
 def _remote_fault(remote: str) -> str | None:
     if not remote.isprintable():
-        # `ovs` writes remotes into the log as they are.
-        return f"{remote[:40]!r} has characters that no remote has; correct it"
+        # `ovs` would write it into the log unescaped.
+        return f"{remote[:40]!r} has characters that are not allowed in a remote; correct it"
     kind, _, place = remote.partition(":")
     if kind == "unix" and len(place.rpartition("/")[2].encode()) > LONGEST_NAME:
         return f"it names a socket of more than {LONGEST_NAME} bytes; give it a shorter name"
@@ -163,19 +163,19 @@ def _remote_fault(remote: str) -> str | None:
     )
     if (kind == "unix" and place) or (kind in ("tcp", "ssl") and host and is_port):
         return None
-    return f"{remote[:40]!r} is no remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT"
+    return f"{remote[:40]!r} is not a remote; write unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT"
 
 
 def _check_bridge(bridge: str) -> None:
     if "/" in bridge or not bridge.isprintable() or len(bridge.encode()) > _BRIDGE_NAME_BYTES:
         raise SettingsError(
-            f"{INTEGRATION_BRIDGE} {bridge[:40]!r} cannot name a bridge; "
+            f"{INTEGRATION_BRIDGE} {bridge[:40]!r} is not a valid name of a bridge; "
             f"give at most {_BRIDGE_NAME_BYTES} printable characters without a slash"
         )
 
 
 def _unknown(external_ids: Mapping[str, str]) -> dict[str, str]:
-    """Return a fault for each key that looks like a setting and is none."""
+    """Return a fault for each key that looks like a setting and is not one."""
     faults = {}
     for key in external_ids.keys() - KEYS:
         if key.startswith("trunkline-"):
@@ -184,7 +184,7 @@ def _unknown(external_ids: Mapping[str, str]) -> dict[str, str]:
 
 
 def _mappings(text: str) -> tuple[tuple[BridgeMapping, ...], dict[str, str]]:
-    """Return the mappings that *text* lists, and a fault for each entry that makes no sense.
+    """Return the valid mappings of *text*, and a fault for each entry that is invalid.
 
     >>> _mappings("physnet1:br-ex, nonsense")[0]
     (BridgeMapping(physnet='physnet1', bridge='br-ex'),)
@@ -199,10 +199,10 @@ def _mappings(text: str) -> tuple[tuple[BridgeMapping, ...], dict[str, str]]:
             faults[f"mapping {entry}"] = "it is not of the form PHYSNET:BRIDGE; correct it"
         elif bridge_by_physnet.get(physnet, bridge) != bridge:
             faults[f"mapping {entry}"] = (
-                f"{physnet} is mapped to {bridge_by_physnet[physnet]} already; drop one"
+                f"{physnet} is already mapped to {bridge_by_physnet[physnet]}; remove one"
             )
         elif physnet not in bridge_by_physnet and bridge in bridge_by_physnet.values():
-            faults[f"mapping {entry}"] = f"{bridge} carries another physical network already; drop one"
+            faults[f"mapping {entry}"] = f"{bridge} already carries another physical network; remove one"
         else:
             bridge_by_physnet[physnet] = bridge
     return tuple(BridgeMapping(*pair) for pair in sorted(bridge_by_physnet.items())), faults

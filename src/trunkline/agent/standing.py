@@ -1,4 +1,4 @@
-"""The standing of a chassis: what is in place there, what is a fault, and the report of both."""
+"""The standing of a chassis: what is in place there, what is a fault, and the report on both."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from trunkline.ovsdb.vswitch import SwitchReplica
 
 @dataclass(frozen=True)
 class Standing:
-    """What can be said of the chassis now; it follows from the present state of the loop's parts alone.
+    """How the chassis stands now; it follows from the present state of the loop's parts alone.
 
     *setting_fault* is why the settings that are written now are not in force. *is_whole* says that all rows
-    that the VIFs here need were read once.
+    that the VIFs here need have been read at least once.
     """
 
     switch: SwitchReplica
@@ -42,7 +42,7 @@ class Standing:
 
     @property
     def is_computed(self) -> bool:
-        """Whether the desired flows are those for all that is known."""
+        """Whether the desired flows are computed from all that is known."""
         return (
             self.is_whole
             and self.inventory.is_clean
@@ -53,7 +53,7 @@ class Standing:
 
     @property
     def are_flows_applied(self) -> bool:
-        """Whether the switch has the flows for all that is known, and none for more."""
+        """Whether the switch has the flows for all that is known, and no others."""
         forwarding = self.forwarding
         return (
             self.is_computed
@@ -64,7 +64,7 @@ class Standing:
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that the databases say is in place and acknowledged."""
+        """Whether all that the databases say is in place, and acknowledged by the switch."""
         nb = self.feed.nb
         return (
             self.are_flows_applied
@@ -77,15 +77,15 @@ class Standing:
 
     @property
     def hold(self) -> str | None:
-        """Why no flow is changed now, whatever `plan` says; None if nothing is in the way."""
+        """Why flows cannot be changed now, whatever `plan` says; None if they can."""
         if self.forwarding is None or self.settings is None:
             return "the switch's database is not read yet"
         if not self.is_whole:
-            return "the northbound is not read yet; the switch goes on with the flows that it has"
+            return "the northbound is not read yet; the switch keeps the flows that it has"
         if not self.forwarding.is_connected:
             return "the switch is not connected, or its flows are not read yet"
         if not self.plumbing.is_ready(self.settings):
-            return "an uplink does not let through yet what flows need"
+            return "an uplink does not let through yet the VLANs that flows need"
         return None
 
     def is_working(self, network_id: UUID) -> bool:
@@ -103,7 +103,7 @@ class Standing:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What this chassis cannot honour, and why, by subject."""
+        """The faults of this chassis: what it cannot do of what the databases say, and why, by subject."""
         faults = dict(self.settings.faults) if self.settings is not None else {}
         if self.setting_fault is not None:
             faults["settings"] = self.setting_fault
@@ -113,23 +113,23 @@ class Standing:
         faults |= self.outcomes.faults
         faults |= self.reporter.faults
         if self.forwarding is not None:
-            said = self.forwarding.faults
-            faults |= said
+            own = self.forwarding.faults
+            faults |= own
             # One cause is one fault.
-            if self.passage.fault is not None and not said.keys() & {"switch connection", "switch changes"}:
+            if self.passage.fault is not None and not own.keys() & {"switch connection", "switch changes"}:
                 faults["switch"] = self.passage.fault
             faults |= contradictions(self.inventory, self.forwarding.desired.conflicts)
-        senseless = self.feed.faults
-        for subject in senseless:
-            # One cause is one fault: a VIF whose port makes no sense has one.
+        invalid = self.feed.faults
+        for subject in invalid:
+            # One cause is one fault: that of an invalid port is enough for its VIF.
             faults.pop(f"vif {subject.removeprefix('port ')}", None)
-        faults |= senseless
+        faults |= invalid
         return faults | dict(self.quarantine.faults(self.inventory))
 
     # -- the report --------------------------------------------------------------------------------
 
     def report(self) -> None:
-        """Write what the switch acknowledged to the northbound; one write at a time."""
+        """Write to the northbound what the switch has acknowledged, one write at a time."""
         nb, settings, forwarding = self.feed.report_target, self.settings, self.forwarding
         reporter = self.reporter
         if nb is None or settings is None or forwarding is None:
@@ -140,7 +140,7 @@ class Standing:
         is_obeyed = not self.feed.is_disobeyed
         if is_obeyed and not self.is_whole and nb.is_registered:
             return
-        # A port that is here and up is reported at once; what else is so shows when all rows are there.
+        # A port that is here and up is reported at once, all else only when all rows are there.
         is_all_known = nb.are_conditions_met and not self.feed.has_more
         bindings = (
             reporter.bindings(

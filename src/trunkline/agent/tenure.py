@@ -1,4 +1,4 @@
-"""Tenure: which of several hosts of one name is that chassis (docs/adr/0030-a-name-is-asked-for.md)."""
+"""Tenure: which of several hosts with one name is that chassis (docs/adr/0030-a-name-is-asked-for.md)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from trunkline.runtime.log import Log
 log = Log("tenure")
 
 PATIENCE_S = 5.0
-"""How long the host that has the name may take to deny it to another; a host that is gone does not."""
+"""How long the holder of the name has to deny it to another host. A holder that is gone denies nothing."""
 
 ASK_AGAIN_S = 30.0
-"""How long a host stands back before it asks again: the other one may be gone."""
+"""How long a host that was denied the name waits before it asks again: the holder may be gone by then."""
 
 FORGET_S = 3 * ASK_AGAIN_S
-"""How long the host that has the name remembers one that does not ask again."""
+"""After how long the holder forgets a host that has not asked again."""
 
 RETRY_S = 1.0
 """How long to wait after the northbound refused a write."""
@@ -29,10 +29,10 @@ RETRY_S = 1.0
 class Tenure:
     """Whether this host is the chassis of its name, or stands back for another host that is.
 
-    The row of a chassis says of which host it is. Another host of that name enters a claim in the row; who
-    has the name denies it, and where nobody does within `PATIENCE_S` the name goes over. So a host that is
-    made anew gets its name, and one whose image was copied does not. Nothing is written while there is one
-    host of the name.
+    The row of a chassis says which host it belongs to. Another host with that name enters a claim in the row,
+    and the holder denies it. If nobody denies it within `PATIENCE_S`, the name goes to the other host. So a
+    host that was installed anew gets its name back, and a host made from a copied image does not get that of
+    the original. While only one host has the name, nothing is written.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Tenure:
     def run(self, nb: NorthboundReplica, hostname: str) -> bool:
         """Go on as far as that is possible without waiting; return whether this host is the chassis.
 
-        People know this host as *hostname*. While the northbound is away that stays as it was.
+        *hostname* is this host's name for people. While the northbound is away, the answer stays as it was.
         """
         now_s = time.monotonic()
         self._wake_s, self._hostname = None, hostname
@@ -58,11 +58,11 @@ class Tenure:
         if not nb.is_connected:
             return self.is_held
         if self._session != nb.session:
-            # Whoever has the name needs time to come back, too.
+            # The holder needs time to connect again, too.
             self._session, self._asked_s, self._denied_s = nb.session, None, None
         claims = nb.claims
         for former in nb.former_hosts - {nb.host}:
-            # It asked before this host's database was started anew, and is no other host.
+            # That is this host, as it was known before its database was started anew.
             claims = claims.left(former)
         self.is_held = nb.is_ours
         wanted = self._as_holder(claims, now_s) if self.is_held else self._as_claimant(nb, claims, now_s)
@@ -94,13 +94,13 @@ class Tenure:
     # -- the host that has the name ----------------------------------------------------------------
 
     def _as_holder(self, claims: Claims, now_s: float) -> Claims:
-        """Deny the name to others, and forget those that do not ask any more."""
+        """Return claims that deny the name to others, without those that no longer ask."""
         self._asked_s = self._denied_s = self.fault = None
         heard_s = {}
         for host, hostname in claims.hostname_by_host.items():
             if host not in self._heard_s:
                 log.error("another host has the same system-id, and stands back", hostname=hostname)
-            # One that was denied by an earlier agent of this host has as long as any other.
+            # One that an earlier agent of this host denied may ask again for as long as any other.
             heard_s[host] = self._heard_s.get(host, now_s) if host in claims.denied else now_s
         self._heard_s = {host: at_s for host, at_s in heard_s.items() if now_s < at_s + FORGET_S}
         others = {host: claims.hostname_by_host[host] for host in self._heard_s}
@@ -108,15 +108,15 @@ class Tenure:
             self._wake_at(min(self._heard_s.values()) + FORGET_S)
             names = ", ".join(sorted(set(others.values())))
             self.fault = (
-                f"host {names} has it too; this one, {self._hostname}, was there first and goes on, "
-                f"and {names} stands back. {_REMEDY} {names}"
+                f"host {names} has it too; this host, {self._hostname}, was first and goes on, "
+                f"{names} stands back. {_REMEDY} {names}"
             )
         return Claims(others, frozenset(others))
 
     # -- another host of that name -----------------------------------------------------------------
 
     def _as_claimant(self, nb: NorthboundReplica, claims: Claims, now_s: float) -> Claims:
-        """Ask for the name, and take it where nobody denies it."""
+        """Return claims that ask for the name, or take it if nobody denied it in time."""
         self._heard_s = {}
         if nb.host not in claims.hostname_by_host:
             self._asked_s = self._denied_s = None
@@ -133,8 +133,8 @@ class Tenure:
         if self.fault is None:
             log.error("another host is the chassis of this name; standing back", hostname=nb.hostname)
         self.fault = (
-            f"host {nb.hostname} has it too and was there first; this one, {self._hostname}, stands "
-            f"back: what its switch has stays as it is. {_REMEDY} this host"
+            f"host {nb.hostname} has it too and was first; this host, {self._hostname}, stands "
+            f"back: its switch keeps what it has. {_REMEDY} this host"
         )
         if now_s >= self._denied_s + ASK_AGAIN_S:
             return claims._replace(denied=claims.denied - {nb.host})
@@ -142,7 +142,7 @@ class Tenure:
         return claims
 
     def _this_host(self, nb: NorthboundReplica) -> str:
-        """Return what an operator knows this host by: a copy of an image often has its hostname, too."""
+        """Return the hostname and the address of this host: a copied image often has the same hostname."""
         address = nb.local_address
         return self._hostname if address is None else f"{self._hostname} ({address})"
 

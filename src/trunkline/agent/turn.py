@@ -1,6 +1,6 @@
 """A turn of the loop: how long it may go on with large work, and how long turns took.
 
-Nobody else has his turn meanwhile: no other row, no answer of the switch, no question of an operator.
+Everything else waits meanwhile: other rows, answers of the switch, questions of operators.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 
 TURN_S = 0.04
-"""After how long a turn begins no further slice of large work: with the one under way, and all that is small,
-it ends within 100 ms."""
+"""After how long a turn begins no further slice of large work. The slice under way and all small work follow:
+with them, a turn ends within 100 ms."""
 
 
 class Turn:
-    """The turn under way; *longest_s* is the length of the longest one up to now. *clock* counts seconds."""
+    """The turn under way; *longest_s* is the length of the longest one so far. *clock* counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.longest_s = 0.0
@@ -28,7 +28,7 @@ class Turn:
         self._granted.clear()
 
     def grants(self, work: str) -> bool:
-        """Return whether a slice of that kind of *work* may begin: the first of a turn, others in time."""
+        """Return whether a slice of that kind of *work* may begin: the first of a turn always may."""
         is_granted = work not in self._granted or self._clock() < self._began_s + TURN_S
         self._granted.add(work)
         return is_granted

@@ -17,8 +17,8 @@ REPAIRS_PER_S = 10.0
 class WiringContest:
     """Whether somebody else changes bridge and patch ports again and again; *clock* counts seconds.
 
-    The first `CONTEST_TURNS` repairs are made at once, and from then on `REPAIRS_PER_S` a second. While that
-    holds some up, and for `CONTEST_WINDOW_S` after, a contest `is_on`.
+    The first `CONTEST_TURNS` repairs are made at once, further ones at `REPAIRS_PER_S`. While a repair has to
+    wait for that, and for `CONTEST_WINDOW_S` after, a contest `is_on`.
     """
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +29,7 @@ class WiringContest:
         self._is_waiting = False
 
     def take_turn(self) -> bool:
-        """Return whether a repair may be written now; that it is then is one turn."""
+        """Return whether a repair may be written now; if so, it counts as one turn."""
         now_s, was_on = self._clock(), self.is_on
         self._is_waiting = not self._pace.take(now_s)
         if was_on or self._is_waiting:
@@ -39,22 +39,22 @@ class WiringContest:
         return not self._is_waiting
 
     def rest(self) -> None:
-        """Take note that there is nothing to repair."""
+        """Note that there is nothing to repair."""
         self._is_waiting = False
 
     @property
     def is_on(self) -> bool:
-        """Whether somebody else is at it."""
+        """Whether somebody else changes the wiring again and again."""
         return self._clock() < self._end_s
 
     @property
     def next_s(self) -> float | None:
-        """When a repair that waits may be written, by the clock; None where none waits."""
+        """When a repair that waits may be written, by the clock; None if none waits."""
         return self._pace.next_s(1) if self._is_waiting else None
 
     @property
     def faults(self) -> dict[str, str]:
-        """What an operator has to know of it."""
+        """What an operator has to know: the agent cannot end the contest."""
         if not self.is_on:
             return {}
         return {

@@ -10,10 +10,10 @@ log = Log("withdrawal")
 
 
 class Withdrawal:
-    """The last write of the chassis that *nb* reports for: its row goes, and its ports are nobody's.
+    """The last write of the chassis that *nb* reports for: its row is deleted, and its ports are released.
 
-    Until then nobody else can hold them, not even the same host by another name. The flows stay, so that the
-    row of the new name comes as the old one goes: at no time is there nobody for `sync` to ask.
+    Until then no other chassis can hold them, not even the same host by another name. The flows stay. The row
+    of the new name is made in the same transaction, so that `sync` always has a row to ask.
     """
 
     def __init__(self, nb: NorthboundReplica) -> None:
@@ -23,10 +23,10 @@ class Withdrawal:
         self._may_succeed = True
 
     def run(self, successor: str) -> bool:
-        """Go on as far as that is possible without waiting; return whether it is over.
+        """Go on as far as that is possible without waiting; return whether the withdrawal is over.
 
-        *successor* is the name that the host goes by from now on; it may change meanwhile. A northbound that
-        goes away keeps the old name, and an operator can delete it.
+        *successor* is the name of the host from now on; it may change meanwhile. If the northbound goes away,
+        it keeps the old row, and an operator can delete that.
         """
         self.nb.run()
         outcome = self.nb.outcome()
@@ -38,7 +38,7 @@ class Withdrawal:
         if self._is_asked and outcome is not None:
             self._is_asked = False
             if outcome is not Outcome.DONE and self._may_succeed:
-                # A role lets it make no row but its own; or there is one of that name.
+                # The role of this chassis allows no other row, or there is one of that name already.
                 self._may_succeed = False
             else:
                 log.info("withdrawn", chassis=self.nb.chassis, outcome=outcome.value)

@@ -1,4 +1,4 @@
-"""The announcer: tells the physical networks, several times with growing gaps, which ports came up here."""
+"""The announcer: tells the physical networks, several times at growing intervals, which ports are here."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from trunkline.core.view import LocalPortView
 from trunkline.openflow.session import Session
 
 FRAMES_PER_S, BURST = 200, 10
-"""How many frames are sent, for all ports together: 1,000 ports take 5 s, one that moves does not wait.
-Every one of them is a broadcast, and so work for all machines of its network."""
+"""How many frames are sent, for all ports together: 1,000 ports take 5 s; one port that moves does not wait.
+Each frame is a broadcast, and all machines of its network have to look at it."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class _Announcement:
 class Announcer:
     """Announces ports; the clock is the caller's, in seconds that only grow.
 
-    A port is announced first once the switch has acknowledged its flows, and again after each of `GAPS_S`.
-    All ports share one pace. Where more is due than it allows, each port's first frame goes before any port's
-    second one, so that nobody waits for a port with many addresses, and new ports go before those that are
+    A port is announced once the switch has acknowledged its flows, and again after each of `GAPS_S`. All
+    ports share one pace. If more is due than it allows, every port's first frame goes before any port's
+    second one, so that no port waits for one with many addresses. New ports go before those that are
     announced again.
     """
 
@@ -50,7 +50,7 @@ class Announcer:
         self._is_held = False
 
     def schedule(self, port_id: UUID, view: LocalPortView | None, revision: int) -> None:
-        """Announce the port as *view* says once the flows of *revision* are in place; None: no longer.
+        """Announce the port as *view* says once the flows of *revision* are in place; None: not any more.
 
         A port whose MAC, addresses and wire did not change goes on as it was.
         """
@@ -66,21 +66,21 @@ class Announcer:
             self._waiting[port_id] = revision
 
     def repeat_all(self, revision: int) -> None:
-        """Announce every port anew once the flows of *revision* are in place: the switch was away."""
+        """Announce every port again once the flows of *revision* are in place: the switch was away."""
         self._turn_by_port.clear()
         self._due.clear()
         self._ready.clear()
         self._waiting = dict.fromkeys(self._announcement_by_port, revision)
 
     def repeat(self, port_ids: Iterable[UUID], revision: int) -> None:
-        """Announce those of the ports anew that are announced at all: frames can pass again."""
+        """Announce these ports again, if they are announced at all: their frames can pass again."""
         for port_id in port_ids:
             if port_id in self._announcement_by_port:
                 self._turn_by_port.pop(port_id, None)
                 self._waiting[port_id] = revision
 
     def run(self, now_s: float, applied: int, session: Session) -> None:
-        """Send what is due at *now_s*; *applied* is the revision of flows that the switch has in place."""
+        """Send what is due at *now_s*; *applied* is the revision of the flows that the switch has."""
         self._start_due(applied)
         while self._due and self._due[0][0] <= now_s:
             _, turn, port_id, times = heapq.heappop(self._due)
@@ -93,8 +93,8 @@ class Announcer:
     def next_s(self) -> float | None:
         """When `run` has something to do next, by the caller's clock.
 
-        None while nothing is due, and while the switch is away: what is due waits for it, not for a time.
-        Frames that wait for their pace go out several at a time, so that not each of them wakes the caller.
+        None while nothing is due, and while the switch is away. Frames that wait for their pace go out
+        several at a time, so that the caller does not wake for each of them.
         """
         if self._is_held:
             return None
@@ -103,14 +103,14 @@ class Announcer:
         return self._due[0][0] if self._due else None
 
     def _start_due(self, applied: int) -> None:
-        """Let the ports that wait for no more than *applied* have their first turn."""
+        """Let the ports whose flows are in place, as of *applied*, have their first turn."""
         for port_id in [id_ for id_, revision in self._waiting.items() if revision <= applied]:
             del self._waiting[port_id]
             self._turn_by_port[port_id] = turn = next(self._turns)
             heapq.heappush(self._ready, (0, 0, turn, port_id))
 
     def _drop_stale(self) -> bool:
-        """Forget turns that ended before their time; return whether one is left."""
+        """Drop turns of ports that are announced otherwise by now, or not any more; return if one is left."""
         while self._ready and self._turn_by_port.get(self._ready[0][3]) != self._ready[0][2]:
             heapq.heappop(self._ready)
         return bool(self._ready)

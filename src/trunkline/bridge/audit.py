@@ -1,4 +1,4 @@
-"""The audit: now and then all flows are compared, and what they rest on."""
+"""The audit: at intervals, all flows and what they rest on are compared with what should be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trunkline.bridge.upkeep import Upkeep
 
 
 class Audit:
-    """When the flows were audited last; the first time is an interval after they were read.
+    """When the flows were audited last; the first audit is one interval after they were read.
 
     *clock* counts seconds.
     """
@@ -21,7 +21,7 @@ class Audit:
         self._interval_s = 0.0
 
     def run(self, forwarding: Forwarding, upkeep: Upkeep, interval_s: float) -> None:
-        """Have everything compared if *interval_s* are over; 0 is never."""
+        """Have everything compared if *interval_s* have passed; 0 means never."""
         self._interval_s = interval_s
         now_s, due_s = self._clock(), self.next_s
         if not forwarding.is_connected:
@@ -35,7 +35,7 @@ class Audit:
 
     @property
     def next_s(self) -> float | None:
-        """When the next audit is, by the clock; None if there is none."""
+        """When the next audit is due, by the clock; None if none is."""
         return (
             self._audited_s + self._interval_s if self._interval_s and self._audited_s is not None else None
         )

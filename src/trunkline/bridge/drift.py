@@ -1,7 +1,7 @@
-"""Drift: flows that somebody else changed, told to the operator and repaired without end or haste.
+"""Drift: flows that somebody else changed. They are logged and repaired, at a limited rate.
 
-One harm, however large, is repaired at once. Somebody who does it again and again, such as another
-controller, would keep the agent, the switch and the log as busy as he is himself.
+One change, however large, is repaired at once. But a program that changes flows again and again, such as
+another controller, could keep the agent, the switch and the log as busy as it is itself.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from trunkline.openflow.text import encoded_text
 from trunkline.runtime.log import Log
 
 LINES_PER_S = 10
-"""How many lines a second of drift may fill; the rest of that second is counted in one."""
+"""How many lines of the log a second of drift may take; one more line counts the rest of that second."""
 
 
 CONTEST_TURNS = 30
-"""How many repairs in `CONTEST_WINDOW_S` are a contest. A wipe of 22,000 flows takes 2."""
+"""More repairs than that in `CONTEST_WINDOW_S` are a contest. After a wipe of 22,000 flows it takes 2."""
 
 CONTEST_WINDOW_S = 10.0
 CONTEST_HOLD_S = 0.05
-"""How far apart repairs are in a contest: each flow is still back within the 100 ms that are promised."""
+"""How far apart repairs are in a contest: each flow is still back within the promised 100 ms."""
 
 
 class Contest:
     """Whether somebody else changes flows again and again; *clock* counts seconds.
 
-    A turn is one repair of all that drifted up to then. While a contest `is_on`, turns are `CONTEST_HOLD_S`
-    apart, and a line each `CONTEST_WINDOW_S` says how many flows were repaired, and in which tables. It is
-    over when a window has had few turns.
+    A turn is one repair, of all that has drifted so far. While a contest `is_on`, turns are `CONTEST_HOLD_S`
+    apart, and the log has one line each `CONTEST_WINDOW_S` that says how many flows were repaired, and in
+    which tables. The contest is over after a window with few turns.
     """
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,13 +45,13 @@ class Contest:
         self._contested: set[int] = set()
 
     def note(self, key: bytes) -> None:
-        """Take note that the flow at *key* drifted."""
+        """Note that the flow at *key* drifted."""
         self.settle()
         self._flows += 1
         self._tables.add(key[0])
 
     def take_turn(self) -> bool:
-        """Return whether repairs may be sent now; that they are then is one turn."""
+        """Return whether repairs may be sent now; if so, they count as one turn."""
         now_s = self._clock()
         if self.is_on and now_s < self._last_turn_s + CONTEST_HOLD_S:
             return False
@@ -63,7 +63,7 @@ class Contest:
         return True
 
     def settle(self) -> None:
-        """Say what there is to say at the end of a window."""
+        """At the end of a window, log what it had, and begin the next one."""
         now_s = self._clock()
         if now_s < self._window_end_s:
             return
@@ -77,7 +77,7 @@ class Contest:
         self._tables = set()
 
     def next_s(self, *, is_waiting: bool) -> float | None:
-        """Return when there is something to do, by the clock, with a repair that *is_waiting*; or None."""
+        """Return when there is something to do, by the clock; *is_waiting*: there is a repair to send."""
         if not self.is_on:
             return None
         turn_s = self._last_turn_s + CONTEST_HOLD_S
@@ -85,7 +85,7 @@ class Contest:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What an operator has to know of the contest: it is not one that the agent can win."""
+        """What an operator has to know: the agent cannot end the contest."""
         if not self.is_on:
             return {}
         tables = ", ".join(str(table) for table in sorted(self._contested))
@@ -101,7 +101,7 @@ class Contest:
 
 
 class DriftLog:
-    """Says of each flow that drifted what was wanted and what was found; *clock* counts seconds."""
+    """Logs what was wanted and what was found, for each flow that drifted; *clock* counts seconds."""
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -111,7 +111,7 @@ class DriftLog:
         self._unsaid = 0
 
     def report(self, key: bytes, wanted: bytes | None, found: bytes | None) -> None:
-        """Report the flow at *key*, as bodies; None where there should be, or is, none of ours."""
+        """Log the flow at *key*: the *wanted* and the *found* body, None for no flow of ours."""
         self.settle()
         self._lines += 1
         if self._lines > LINES_PER_S:
@@ -120,7 +120,7 @@ class DriftLog:
             self._log.warning("flow drifted", wanted=_text(key, wanted), found=_text(key, found))
 
     def settle(self) -> None:
-        """Report how many flows were left out, once their second is over."""
+        """Log how many flows were left out, once their second is over."""
         second = int(self._clock())
         if second == self._second:
             return
@@ -130,7 +130,7 @@ class DriftLog:
 
     @property
     def is_settled(self) -> bool:
-        """Whether there is nothing left to report."""
+        """Whether there is nothing left to log."""
         return not self._unsaid
 
 

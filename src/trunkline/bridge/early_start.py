@@ -8,7 +8,7 @@ from typing import Protocol
 from trunkline.core.plan import Plan
 
 MOST_FLOWS = 30_000
-"""How many new flows are sent at once: some 60 ms. More go in portions, of one bundle all the same."""
+"""How many new flows are sent at once: some 60 ms. More go out in portions, still in one bundle."""
 
 PORTION = 5000
 
@@ -23,14 +23,14 @@ class Bundles(Protocol):
         """Send *plan* into that bundle."""
 
     def close_bundle(self, bundle_id: int) -> None:
-        """Commit the bundle: all that it carries takes hold at once."""
+        """Commit the bundle: all of it takes effect at once."""
 
 
 class EarlyStart:
     """The bundle of a large change, open until the plan is whole.
 
-    Only adds go out early, and only at keys at which nothing is installed: nothing that later rows change can
-    then be wrong before the commit. `complete` sends what has to follow, so that the bundle as a whole is the
+    Only adds go out early, and only at keys that have no installed flow: whatever later rows change can still
+    be corrected before the commit. `complete` sends what has to follow, so that the bundle as a whole is the
     plan. *desired* are the flows that should be, by key; they change between two calls.
     """
 
@@ -57,7 +57,7 @@ class EarlyStart:
         return bool(self._portions)
 
     def add(self, keys: Iterable[bytes], installed: Mapping[bytes, bytes]) -> set[bytes]:
-        """Send what is new at *keys*, given what is *installed*; return the keys of that."""
+        """Send the flows at *keys* that are new, given what is *installed*; return the keys of these."""
         adds = {key: self._desired[key] for key in keys if key in self._desired and key not in installed}
         if adds:
             if self._bundle_id is None:
@@ -67,7 +67,7 @@ class EarlyStart:
         return set(adds)
 
     def divide(self, plan: Plan, installed: Mapping[bytes, bytes]) -> bool:
-        """Return whether so much of *plan* is new that it goes out by `next_portion` first."""
+        """Return whether *plan* has so many new flows that they are sent first, by `next_portion`."""
         if len(plan.adds) <= MOST_FLOWS:
             return False
         new = [key for key in plan.adds if key not in installed]
@@ -77,12 +77,12 @@ class EarlyStart:
         return True
 
     def next_portion(self) -> list[bytes]:
-        """Return the keys of the next portion that `divide` left, and forget them."""
+        """Return the keys of the next portion that is left of `divide`, and drop them there."""
         keys, self._portions = self._portions[:PORTION], self._portions[PORTION:]
         return keys
 
     def complete(self, plan: Plan, touched: Collection[bytes]) -> tuple[int, Plan]:
-        """Send what has to follow for *plan* to come of the bundle, and commit; return its id and the whole.
+        """Send what is missing for the bundle to be *plan*, and commit it; return its id, and the whole.
 
         *touched* are the keys at which anything may have changed since its flow was sent.
         """
@@ -101,7 +101,7 @@ class EarlyStart:
         return bundle_id, Plan(sent | adds, plan.modifies, rest.deletes)
 
     def forget(self) -> None:
-        """Begin anew: the bundle is committed, or its connection is gone."""
+        """Start again with nothing sent: the bundle is committed, or the connection has ended."""
         self._bundle_id = None
         self._adds = {}
         self._portions = []

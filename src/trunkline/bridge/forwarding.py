@@ -1,4 +1,4 @@
-"""Forwarding: the integration bridge's flows, brought from what is installed to what is desired."""
+"""Forwarding: brings the flows of the integration bridge from what is installed to what is desired."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ log = Log("forwarding")
 
 
 LARGE_UPDATE = 1000
-"""From how many views on the switch is sent the first flows while the others are computed."""
+"""From how many views on, the first flows are sent while the others are still computed."""
 
 _SLICE = 250
-"""How many views, by their weight, are turned into flows between two looks at the clock: some 15 ms."""
+"""How many views, by weight, are turned into flows before the clock is looked at again: some 15 ms."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,11 @@ class _Sent:
 class Forwarding:
     """The flows of the bridge whose management socket is *target*.
 
-    `update` says what should be; the bridge follows in atomic bundles, one at a time, each of just the
-    difference. *revision* is that of the rows which the last update followed from (`Inventory.revision`), and
-    *applied* the one that the switch acknowledged last. What somebody else changes is put back as soon as the
-    switch tells of it, unless that is all the time: see `Contest`. *repairs* counts those flows.
+    `update` says which flows should be there. `send` sends the difference as one atomic bundle; there is one
+    bundle at a time. *revision* is that of the rows which the last update followed from
+    (`Inventory.revision`), *applied* the one that the switch has acknowledged last. What somebody else
+    changes is put back as soon as the switch reports it, but not without limit: see `Contest`. *repairs*
+    counts these flows.
     """
 
     def __init__(self, target: str) -> None:
@@ -78,8 +79,8 @@ class Forwarding:
         self._is_large = False
         self._is_unsure = False
         self._refusals = Trouble(
-            lambda reason: log.error("switch refuses changes as a whole", reason=reason),
-            lambda times: log.info("switch takes changes again", refused=times),
+            lambda reason: log.error("switch refuses changes of flows as a whole", reason=reason),
+            lambda times: log.info("switch accepts changes of flows again", refused=times),
         )
 
     # -- what should be ----------------------------------------------------------------------------
@@ -92,12 +93,12 @@ class Forwarding:
         is_whole: bool = True,
         may_go: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Let each subject have the flows that its view means; None means none.
+        """Give each subject the flows that follow from its view; None means no flows.
 
-        *revision* is that of the rows, whether any view follows from its changes or not. A view that is as it
-        was costs nothing: every chassis hears of each port's `up`, which changes no flow. If this is not yet
-        the *is_whole* change, more follows before it is sent. What is left to compute when it no longer
-        *may_go* on is for the next update.
+        *revision* is that of the rows, even if no view changed with it. A view that did not change costs
+        nothing: every chassis hears of each port's `up`, which changes no flow. If the change is not whole
+        yet (*is_whole*), more follows before it is sent. Work goes on while it *may_go* on; the rest is left
+        to the next update.
         """
         self.revision = revision
         for subject, view in view_by_subject.items():
@@ -111,7 +112,7 @@ class Forwarding:
         self._is_large &= self.has_more
 
     def _compute(self) -> None:
-        """Turn the next views into flows, or send the next flows that `send` found to be too many."""
+        """Turn the next views into flows, or send the next portion of flows, if `send` found too many."""
         if not self._waiting:
             self._touched -= self._send_early(self._early_start.next_portion())
             return
@@ -122,7 +123,7 @@ class Forwarding:
         self._touched |= touched - self._send_early(touched) if self._is_large else touched
 
     def _next_slice(self) -> dict[SubjectId, View | None]:
-        """Return the views of one slice, those that have waited the longest."""
+        """Return the views of one slice, those that have waited longest, and take them off the list."""
         some: dict[SubjectId, View | None] = {}
         total = 0
         for subject, view in self._waiting.items():
@@ -136,7 +137,7 @@ class Forwarding:
 
     @property
     def has_more(self) -> bool:
-        """Whether an update left something to compute; nothing is sent before that is done."""
+        """Whether an update left something to compute; no change is committed before that is done."""
         return bool(self._waiting) or self._early_start.has_more
 
     def _encoded(self, subject: SubjectId, view: View | None) -> list[tuple[bytes, bytes]]:
@@ -154,37 +155,37 @@ class Forwarding:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the bridge answers and its flows are known."""
+        """Whether the bridge is connected and its flows are known."""
         return self.session.is_ready and self.installed is not None
 
     @property
     def is_applied(self) -> bool:
-        """Whether the switch has acknowledged all that was ever said by `update`."""
+        """Whether the switch has acknowledged the flows of all updates."""
         return self.is_connected and self.applied == self.revision and not self.has_more
 
     def read_flows(self) -> None:
-        """Ask the switch for all its flows, unless it was asked already; they are compared when they come."""
+        """Ask the switch for all its flows, unless that is under way; they are compared when they come."""
         if self.session.is_ready and not self.session.is_reading:
             self.session.read_flows()
 
     @property
     def progress(self) -> tuple[object, ...]:
-        """What tells whether anything went on here, but for what the switch is still to answer."""
+        """What changes whenever anything was done here; while the switch is waited for, it stays the same."""
         is_read, is_asked = self.installed is not None, self._sent is not None
         left = (len(self._waiting), self._early_start.has_more, len(self._drifted), len(self.refused))
         return self.revision, self.applied, is_read, is_asked, left, self._contest.is_on
 
     def audit(self) -> None:
-        """Have all flows compared, by the switch's own word: for a drift that it did not tell of."""
+        """Have all flows compared with what the switch has, in case it did not report a drift."""
         if self.session.is_ready:
             self.session.check_flows()
 
     def pending(self) -> Plan:
-        """Return what would change now, by a comparison of everything."""
+        """Return what would change now, by comparing all flows."""
         return planning.plan(self.desired.body_by_key, self.installed or {})
 
     def run(self) -> list[Event]:
-        """Take in what the switch says, as far as that is possible without waiting; return what happened."""
+        """Read what the switch says, as far as that is possible without waiting; return what happened."""
         events = self.session.run()
         for event in events:
             self._on_event(event)
@@ -194,12 +195,12 @@ class Forwarding:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What keeps the flows from staying as they should be, by subject."""
+        """What keeps the flows from being as they should be, by subject."""
         faults = self._contest.faults | self.session.faults
         if self._refusals.reason is not None:
             faults["switch changes"] = (
-                f"the switch refuses changes of flows and names none ({self._refusals.reason}); what it has "
-                "stays. Look into the log of ovs-vswitchd"
+                f"the switch refuses changes of flows, and does not say which flow is wrong "
+                f"({self._refusals.reason}); it keeps the flows that it has. See the log of ovs-vswitchd"
             )
         return faults
 
@@ -214,7 +215,7 @@ class Forwarding:
             poller.timer_wait(max(0, int((next_s - time.monotonic()) * 1000) + 1))
 
     def close(self) -> None:
-        """End the connection; the flows stay."""
+        """End the connection; the switch keeps its flows."""
         self.session.close()
 
     def _on_event(self, event: Event) -> None:
@@ -236,7 +237,7 @@ class Forwarding:
                     self.installed = dict(flow_by_key)
                     self._touched = {*flow_by_key, *self.desired.body_by_key, *self._early_start.keys}
                 else:
-                    # A bundle overtook the answer; what was read may be from before it.
+                    # A bundle was sent meanwhile; what was read may be from before it.
                     self.read_flows()
             case FlowsDrifted(changes):
                 self._drift(changes)
@@ -256,9 +257,9 @@ class Forwarding:
                     self._refuse(key, reason)
 
     def _drift(self, body_by_key: Mapping[bytes, bytes | None]) -> None:
-        """Take in what now stands at some keys, by somebody else's doing."""
+        """Note what is installed at some keys now, by somebody else; None means nothing is."""
         if self.installed is None:
-            # The flows are being read, and that shows it.
+            # The flows are being read; the answer will show the change.
             return
         for key, body in body_by_key.items():
             if body == self.installed.get(key):
@@ -278,7 +279,7 @@ class Forwarding:
     def _refuse(self, key: bytes, reason: str) -> None:
         subject = self.desired.subject_of(key)
         if subject is None:
-            # Not one of ours any more: the mirror of the switch is wrong, so look again.
+            # No desired flow has that key: what we know of the switch is wrong, so its flows are read again.
             self._refusals.note(reason)
             self._forget()
             self.read_flows()
@@ -300,7 +301,7 @@ class Forwarding:
         return sent
 
     def send(self) -> None:
-        """Send the difference between the desired and the installed flows, unless one is under way.
+        """Send the difference between the desired and the installed flows, unless a bundle is under way.
 
         Nothing is sent before the installed flows have been read.
         """
@@ -319,7 +320,7 @@ class Forwarding:
             self._touched = set()
             self.applied = self.revision
             if self._is_unsure:
-                # Not before: the switch would list its flows while it could be repairing them.
+                # Only now: reading takes the switch time that repairs need more.
                 self._is_unsure = False
                 self.read_flows()
             return
@@ -335,7 +336,7 @@ class Forwarding:
         self._sent = _Sent(bundle_id, plan, self.revision)
 
     def _send_early(self, keys: Iterable[bytes]) -> set[bytes]:
-        """Send what is new at *keys* ahead of the rest, if nothing speaks against it; return their keys."""
+        """Send the new flows at *keys* ahead of the rest, if that is possible now; return their keys."""
         if not self.is_connected or self._sent is not None or self.refused or self.installed is None:
             return set()
         if self._refusals.reason is not None:
@@ -344,10 +345,10 @@ class Forwarding:
 
 
 def encoded(view: View | None) -> list[tuple[bytes, bytes]]:
-    """Return the flows that *view* means, as (key, body); raises `EncodeError` where one cannot be said."""
+    """Return the flows that follow from *view*, as (key, body). Raises `EncodeError`."""
     return [] if view is None else [message.encode(flow) for flow in apps.flows(view)]
 
 
 def _difference(old: Mapping[bytes, bytes], new: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]:
-    """Return what stands in *new* at the keys at which it differs from *old*."""
+    """Return what *new* has at the keys at which it differs from *old*; None for nothing."""
     return {key: new.get(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key)}

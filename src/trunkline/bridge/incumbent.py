@@ -13,7 +13,7 @@ from trunkline.openflow import message
 
 
 def incumbents(installed: Mapping[bytes, bytes], inventory: Inventory) -> dict[str, int]:
-    """Return the ofport by which the *installed* flows take frames in, for each iface-id of several VIFs."""
+    """Return the ofport that the *installed* flows take frames from, for each iface-id with several VIFs."""
     found: dict[str, int] = {}
     for iface_id, vifs in inventory.vifs.items():
         port = inventory.port_named(iface_id) if len(vifs) > 1 else None

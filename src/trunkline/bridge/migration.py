@@ -1,4 +1,4 @@
-"""Migration: a VM that arrives makes itself known, and by that its port wakes here."""
+"""Migration: a VM that arrives sends a frame, and by that its port wakes up here."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class _Held(NamedTuple):
 
 
 class Migration:
-    """The frames that woke a port, held until the port's flows are in place: then they go on their way."""
+    """The frames that woke a port up; each is held until the port's flows are in place, and then sent on."""
 
     def __init__(self) -> None:
         self._held_by_port: dict[UUID, _Held] = {}
 
     def on_packet_in(self, event: PacketIn, inventory: Inventory) -> None:
-        """Wake the port that *event*'s flow is of, if it sleeps."""
+        """Wake the port that the flow of *event* belongs to, if it sleeps."""
         parts = cookie_parts(event.cookie)
         if parts is None or parts.subject is not Subject.PORT or event.in_port is None:
             return
@@ -40,7 +40,7 @@ class Migration:
             self._held_by_port[port_id] = _Held(inventory.revision, event.in_port, event.frame)
 
     def recover(self, installed: dict[bytes, bytes], inventory: Inventory) -> None:
-        """Wake the ports whose flows are *installed*: they woke before the agent was started again."""
+        """Wake the ports whose flows are *installed*: they woke up before the agent was started again."""
         sleeping = {
             cookie(Owner.CLASSIFIER, Subject.PORT, inventory.ports[port_id].key): port_id
             for port_id in inventory.sleeping()
@@ -55,7 +55,7 @@ class Migration:
                 inventory.wake(sleeping[value])
 
     def run(self, applied: int, session: Session) -> None:
-        """Send the held frames on whose port's flows are in place; *applied* is the revision that is."""
+        """Send on the held frames whose port's flows are in place; *applied* is the revision that is."""
         for port_id, held in list(self._held_by_port.items()):
             if held.revision <= applied and session.is_ready:
                 del self._held_by_port[port_id]

@@ -1,4 +1,4 @@
-"""A pace: how many of something may happen in a time, for all who share it."""
+"""A pace: how many of something may happen in a time, for all that share it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Pace:
         self._full_at_s = -math.inf
 
     def take(self, now_s: float) -> bool:
-        """Return whether one may happen at *now_s*; it counts, if so."""
+        """Return whether one may happen at *now_s*; if so, it is counted."""
         if self.next_s(1) > now_s:
             return False
         self._full_at_s = max(self._full_at_s, now_s) + 1 / self._rate
         return True
 
     def next_s(self, count: int) -> float:
-        """Return from when on *count* may happen at once, or a whole burst where *count* is more."""
+        """Return from when on *count* may happen at once; a whole burst, if *count* is more than that."""
         return self._full_at_s - (self._burst - min(count, self._burst)) / self._rate

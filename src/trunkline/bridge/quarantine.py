@@ -1,4 +1,4 @@
-"""The quarantine: networks whose flows the switch refused, so that the others go on."""
+"""The quarantine: networks whose flows the switch refused; all others work on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ log = Log("quarantine")
 
 
 class Quarantine:
-    """Which networks have no flows here, and why; *pipeline_fault* is why the chassis itself has none."""
+    """Which networks have no flows here, and why; *pipeline_fault*: why the chassis itself has none."""
 
     def __init__(self) -> None:
         self.reason_by_network: dict[UUID, str] = {}
         self.pipeline_fault: str | None = None
 
     def isolate(self, refused: Mapping[SubjectId, str], inventory: Inventory) -> set[SubjectId]:
-        """Take in the networks of the *refused* subjects; return every subject that is to have no flows."""
+        """Put the networks of the *refused* subjects in quarantine; return all subjects that lose flows."""
         withdrawn: set[SubjectId] = set()
         for subject, reason in refused.items():
             network_id = network_of(subject, inventory)
@@ -37,7 +37,7 @@ class Quarantine:
         return withdrawn
 
     def release(self, changes: Changes, inventory: Inventory) -> None:
-        """Let out networks whose rows are among *changes*, to try again; *inventory* is from before them."""
+        """Try networks again whose rows are among *changes*; *inventory* is from before these."""
         if not self.reason_by_network:
             return
         touched = set(changes.networks)
@@ -49,7 +49,7 @@ class Quarantine:
             inventory.mark_network(network_id)
 
     def clear(self, inventory: Inventory) -> None:
-        """Let everything out, to try again: another process of the switch may take what one refused."""
+        """Try everything again: the switch was restarted, and may take what it refused before."""
         for network_id in list(self.reason_by_network):
             del self.reason_by_network[network_id]
             inventory.mark_network(network_id)
@@ -60,7 +60,7 @@ class Quarantine:
     def admitted(
         self, view_by_subject: Mapping[SubjectId, View | None], inventory: Inventory
     ) -> Mapping[SubjectId, View | None]:
-        """Return the views, without those of networks in quarantine."""
+        """Return the views, with None in place of those of networks in quarantine."""
         if not self.reason_by_network:
             return view_by_subject
         return {
@@ -79,7 +79,7 @@ class Quarantine:
 
 
 def network_of(subject: SubjectId, inventory: Inventory) -> UUID | None:
-    """Return the id of the network that *subject* belongs to, None where it belongs to none."""
+    """Return the id of the network that *subject* belongs to, None if it belongs to none."""
     match subject:
         case NetworkSubject(network_id) | MacSubject(network_id):
             return network_id

@@ -1,4 +1,4 @@
-"""Upkeep: what forwarding rests on besides flows, as the switch tells of it, put back where somebody set it.
+"""Upkeep: what forwarding rests on besides flows; if somebody changes it on the switch, it is put back.
 
 That is how the bridge handles fragments, and the flags of the ports that are ours.
 """
@@ -17,10 +17,10 @@ from trunkline.runtime.log import Log
 log = Log("upkeep")
 
 INTERVAL_S = 1.0
-"""How often the switch is asked how it handles fragments, of which it tells no change."""
+"""How far apart questions for the handling of fragments are: the switch does not report a change of it."""
 
 HOLD_S = 0.2
-"""How far apart repairs of ports are: somebody who blocks them again and again keeps nobody busy."""
+"""How far apart repairs of ports are, so that a program that blocks them again and again costs little."""
 
 
 class Upkeep:
@@ -42,7 +42,7 @@ class Upkeep:
         self._ask_s = 0.0
 
     def on_event(self, event: Event, session: Session) -> None:
-        """Take in what the switch says."""
+        """Note what the switch says; put back the handling of fragments."""
         match event:
             case Connected():
                 self._blocked.clear()
@@ -57,7 +57,7 @@ class Upkeep:
                 session.show_fragments()
 
     def audit(self, session: Session) -> None:
-        """Have all of it read, where the switch is there."""
+        """Have all of it read, if the switch is connected."""
         if session.is_ready:
             session.read_ports()
             self._ask(session)
@@ -67,7 +67,7 @@ class Upkeep:
         session.read_fragments()
 
     def run(self, session: Session, uplink_ofports: Collection[int]) -> None:
-        """Ask what is to be asked, and unblock the ports that are ours."""
+        """Ask what is due, and unblock the ports that are ours."""
         self._is_connected = session.is_ready
         if not session.is_ready:
             return
@@ -86,9 +86,9 @@ class Upkeep:
 
     @property
     def next_s(self) -> float | None:
-        """When there is something to do, by the clock; None where no switch is connected."""
+        """When there is something to do, by the clock; None if the switch is not connected."""
         if not self._is_connected:
             return None
-        # What is blocked and not ours waits for rows, not for the clock.
+        # A blocked port that is not ours may become so by a change of rows, not by the clock.
         due_s = self._repaired_s + HOLD_S
         return min(self._ask_s, due_s) if self._blocked and due_s > self._clock() else self._ask_s

@@ -98,7 +98,7 @@ def require_socket(remote: str) -> None:
     """Raise `DaemonError` where *remote* is a unix socket that does not exist."""
     kind, _, path = remote.partition(":")
     if kind not in ("unix", "tcp", "ssl"):
-        raise DaemonError(f"{remote!r} is no remote; write unix:PATH, tcp:IP:PORT or ssl:IP:PORT")
+        raise DaemonError(f"{remote!r} is not a remote; write unix:PATH, tcp:IP:PORT or ssl:IP:PORT")
     if kind == "unix" and not os.path.exists(path):
         raise DaemonError(
             f"{path} does not exist; start Open vSwitch, or say where it is with `ovs_remote` or $OVS_RUNDIR"
