@@ -61,7 +61,7 @@ def test_members_of_a_cluster_and_the_program_speak_tls(cluster: Cluster, author
     remote, operator = f"ssl:127.0.0.1:{port}", authority.issue("operator")
     until(lambda: trunkline(*operator.options, "network", "list", nb=remote).code == 0, "listening")
     line = refusal(trunkline("--ca-cert", str(operator.ca), "network", "list", nb=remote), 1)
-    assert "wants a certificate of this client" in line or "may not accept this client's certificate" in line
+    assert "requires a client certificate" in line or "may not accept this client's certificate" in line
     copy = cluster.folder / "copy"
     assert trunkline(*operator.options, "nb", "backup", str(copy), nb=remote) == (0, "", "")
     assert copy.read_bytes().startswith(b"OVSDB JSON")
@@ -184,7 +184,7 @@ def test_no_command_goes_by_the_authorities_that_the_machine_trusts(
     line = refusal(trunkline(*shown, *CREATE, nb=remote), 2)
     assert "give --ca-cert FILE, or set $TRUNKLINE_CA_CERT" in line
     assert "--ca-cert" in refusal(trunkline(*shown, *CREATE, nb=f"{server.remote},{remote}"), 2)
-    with pytest.raises(UnreachableError, match="no authority is named"):
+    with pytest.raises(UnreachableError, match="no CA certificate is given"):
         Northbound.connect(remote, tls=Tls(str(files.key), str(files.certificate)))
     with Northbound.connect(server.remote) as nb:
         assert nb.row_counts()["Network"] == 0

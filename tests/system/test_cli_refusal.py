@@ -101,7 +101,7 @@ REFUSALS = [
     (
         f"{CREATE_PORT} --parent web9 --parent-vlan 5",
         1,
-        "port 'web9' cannot be a parent: there is none, or it is a sub-port itself",
+        "port 'web9' cannot be a parent: it does not exist, or is a sub-port itself",
     ),
     (f"{CREATE_PORT} --requested-chassis c9", 1, "no chassis is called 'c9'; see `trunkline chassis list`"),
     ("port set web1 --requested-chassis c9", 1, "no chassis is called 'c9'; see `trunkline chassis list`"),
@@ -117,7 +117,7 @@ REFUSALS = [
     (
         "network set web --remote-ports learned --unknown-unicast drop",
         2,
-        "with --remote-ports learned every remote port is an unknown one; use --unknown-unicast forward",
+        "with --remote-ports learned all remote MACs are unknown unicast; use --unknown-unicast forward",
     ),
     (
         "port create web2 --network web --mac zz",
@@ -232,7 +232,7 @@ def test_a_trunk_port_is_not_deleted_under_its_sub_ports(remote: str) -> None:
     assert "has a sub-port in that network" in refusal(typed("port set web1 --network plain", remote), 1)
     assert typed("port create solo --network other --mac 02:00:00:00:00:06", remote).code == 0
     nested = typed("port set web1 --parent solo --parent-vlan 5", remote)
-    assert "has sub-ports, so it cannot be one" in refusal(nested, 1)
+    assert "has sub-ports, so it cannot be a sub-port" in refusal(nested, 1)
     assert typed("network set other --vlan-transparent", remote).code == 0
     hidden = "port create deep --network plain --mac 02:00:00:00:00:07 --parent solo --parent-vlan 7"
     assert "network 'other' carries its VMs' tags" in refusal(typed(hidden, remote), 1)

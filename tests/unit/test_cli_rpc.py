@@ -155,7 +155,10 @@ def test_every_remote_that_failed_is_named() -> None:
 def test_of_a_write_whose_answer_is_lost_it_is_said_that_nobody_knows_whether_it_was_done(
     peer: Peer, verb: str
 ) -> None:
-    with pytest.raises(UnreachableError, match="is not known: look before you repeat it"):
+    with pytest.raises(
+        UnreachableError,
+        match="it is unknown whether the change was made or still will be: check before you repeat it",
+    ):
         member.transact(peer.rpc, "db", [{"op": verb}], 0.05)
     with pytest.raises(UnreachableError, match=r"within 0.05 s$"):
         member.transact(peer.rpc, "db", [{"op": "select"}], 0.05)

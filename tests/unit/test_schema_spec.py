@@ -68,11 +68,11 @@ def test_a_network_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], 
         ({"network": ""}, "a port is in a network; give `network`"),
         (
             {"requested_chassis": "c1, c1"},
-            "`requested_chassis` names a chassis twice, or none between its commas",
+            "`requested_chassis` has a chassis twice, or an empty name between commas",
         ),
         (
             {"requested_chassis": "c1,"},
-            "`requested_chassis` names a chassis twice, or none between its commas",
+            "`requested_chassis` has a chassis twice, or an empty name between commas",
         ),
     ],
 )

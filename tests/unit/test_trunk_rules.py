@@ -22,12 +22,12 @@ THERE = [port("p", "n0"), port("s1", "n1", "p", 1), port("lone", "n7"), port("cl
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ([port("s2", "n2", "nobody", 2)], "port 'nobody' cannot be a parent: there is none"),
-        ([port("s2", "n2", "s1", 2)], "port 's1' cannot be a parent: there is none, or it is a sub-port"),
+        ([port("s2", "n2", "nobody", 2)], "port 'nobody' cannot be a parent: it does not exist"),
+        ([port("s2", "n2", "s1", 2)], "port 's1' cannot be a parent: it does not exist, or is a sub-port"),
         ([port("s2", "n2", "p", 1)], "port 'p' already has a sub-port with tag 1"),
         ([port("s2", "n0", "p", 2)], "port 'p' is in the same network"),
         ([port("s2", "n1", "p", 2)], "port 'p' already has a sub-port in that network"),
-        ([port("p", "n0", "lone", 2)], "port 'p' has sub-ports, so it cannot be one"),
+        ([port("p", "n0", "lone", 2)], "port 'p' has sub-ports, so it cannot be a sub-port"),
         ([port("p", "n1")], "port 'p' has a sub-port in that network"),
         ([port("s2", "n2", "clear", 2)], "port 'clear' cannot be a parent: network 'glass' carries"),
         ([port("s2", "n2", "p", 2), port("s3", "n3", "p", 2)], "already has a sub-port with tag 2"),

@@ -1,8 +1,8 @@
 """Who may write what over a connection that has a role: the RBAC rows of the northbound (ovsdb-server(7)).
 
-A role lets a client write in the listed tables alone, in rows where one of the columns of `authorization`,
-or of the values of a map, written as column:key, equals the client's name, the CN of its certificate, before
-the write. Nothing limits what is read.
+A role limits a client to the listed tables, and there to some rows. In such a row, before the write, a column
+of `authorization` equals the client's name, the CN of its certificate. `column:key` stands for a value in a
+map. A role does not limit what a client reads.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Operation, Row
 
 CHASSIS_ROLE = "trunkline-chassis"
-"""The role of agents: the chassis' own row, and the binding of ports that it holds, or is requested to."""
+"""The role of agents: their own chassis, and the binding of ports that it holds or is requested to hold."""
 
 CLAIMING_ROLE = "trunkline-chassis-claiming"
-"""The same, with the binding of every port: for sites that do not say where a port belongs."""
+"""The same, with the binding of every port: for sites that do not set `Port.requested_chassis`."""
 
 
 class Permission(NamedTuple):
@@ -44,19 +44,19 @@ _HOLDERS = ("chassis", "requested_chassis", f"options:{FIRST_CHASSIS}")
 
 ROLES: dict[str, dict[str, Permission]] = {
     CHASSIS_ROLE: {"Chassis": _CHASSIS, "Port": Permission(_HOLDERS, _BINDING)},
-    # RBAC knows no "is empty": a port that nobody holds can be told from another's by no rule but "any row".
+    # RBAC has no "is empty". A rule that lets a chassis take a port that nobody holds has to allow any row.
     CLAIMING_ROLE: {"Chassis": _CHASSIS, "Port": Permission(("",), _BINDING)},
 }
 """The permissions of each role by table."""
 
 
 def granted() -> list[Operation]:
-    """Return the operations that read what `is_granted` wants to know."""
+    """Return the operations that read the rows for `is_granted`."""
     return [select("RBAC_Role"), select("RBAC_Permission")]
 
 
 def is_granted(roles: list[Row], permissions: list[Row]) -> bool:
-    """Return whether the database's rows of both tables give each of `ROLES` just what it says."""
+    """Return whether the rows of both tables give each of `ROLES` its permissions, and no others."""
     permission_by_id = {
         row["_uuid"]: Permission(
             tuple(sorted(row["authorization"])), tuple(sorted(row["update"])), row["insert_delete"]
@@ -80,7 +80,7 @@ def is_granted(roles: list[Row], permissions: list[Row]) -> bool:
 
 
 def grant(roles: list[Row]) -> list[Operation]:
-    """Return the operations that make `ROLES`, in place of those of *roles* that have their names."""
+    """Return the operations that create `ROLES`, and delete those of *roles* that have the same names."""
     operations: list[Operation] = []
     for row in roles:
         if row["name"] in ROLES:

@@ -1,4 +1,4 @@
-"""A row that is changed: as it was, and as a change has it, by itself."""
+"""A changed row: how it was, and how it is after a change. Other rows are not looked at here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ChangedRow(NamedTuple):
-    """A row as it was and as it will be, the columns to write, and those that this rests on."""
+    """A row before and after, the columns to write, and the columns that must not change before that."""
 
     old: Row
     new: Row
@@ -38,7 +38,7 @@ class ChangedRow(NamedTuple):
 
 
 def changed_network(old: Row, change: Change) -> ChangedRow:
-    """Return the network *old* as *change* has it; `network_type` `flat` takes the segmentation id away.
+    """Return the network *old* after *change*; `network_type` `flat` clears the segmentation id.
 
     Raises:
         ChangedError: *old* is not as the change's author has seen it.
@@ -50,23 +50,23 @@ def changed_network(old: Row, change: Change) -> ChangedRow:
         columns.setdefault("segmentation_id", None)
     new = old | columns
     check_network(new)
-    # One that the row has had so far is not this change's to refuse.
+    # A physical network that the row has already is no reason to refuse a change of something else.
     if new["physical_network"] != old["physical_network"]:
         check_network_physnet(new)
     return ChangedRow(old, new, columns, _rests_on(change))
 
 
 def changed_port(old: Row, change: Change) -> ChangedRow:
-    """Return the port *old* as *change* has it, with what follows from the columns that it names.
+    """Return the port *old* after *change*, and set the columns that follow from others.
 
-    A `parent` of None takes the tag away; `requested_chassis` says what the option `first-chassis` is.
+    A `parent` of None clears the tag; the option `first-chassis` follows from `requested_chassis`.
 
     Raises:
         ChangedError: *old* is not as the change's author has seen it.
         InvalidValueError, AddressError: the port would be wrong by itself.
     """
     refuse_changed(change.table, old, change.given)
-    # Those that are there already and wrong are no reason to refuse a change of others.
+    # A wrong option that the row has already is no reason to refuse a change of others.
     check_port_options(change.name, change.columns.get("options", {}))
     columns = _merged(old, canonical_port(change.name, change.columns))
     if "parent" in columns and columns["parent"] is None:
@@ -93,7 +93,7 @@ def refuse_changed(table: str, row: Mapping[str, Any], given: Mapping[str, Any])
 
 
 def _merged(old: Row, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *columns*, with those maps that are merged as they will be."""
+    """Return *columns*, each merged map with its final items."""
     return {
         column: value.into(old[column]) if isinstance(value, Merged) else value
         for column, value in columns.items()

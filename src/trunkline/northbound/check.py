@@ -1,7 +1,7 @@
-"""What a transaction asks of the database before it may commit, and the sentence for where it does not hold.
+"""Checks: what must be true in the database for a transaction to commit, and the error if it is not.
 
-A check stands among the operations, after those whose outcome it is about, so that no other writer comes
-between.
+A check is one of the operations of the transaction. It stands after those whose result it checks, so no other
+writer can come between.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Condition, Operation
 
 
-NEWS = increment("NB_Global", "next_port_key")
-"""What goes with a write of a port's parent, network or addresses and with its end; its creation moves the
-key by itself. So who has read ports can hold a transaction to nothing of that having changed."""
+COUNT_CHANGE = increment("NB_Global", "next_port_key")
+"""Goes with each write of a port's parent, network or addresses, and with the deletion of a port; creating a
+port raises the key anyway. So as long as the key is the same, so is what was read of those columns."""
 
-NEWS_COLUMNS = frozenset({"parent", "parent_vlan", "network", "addresses"})
+COUNTED_COLUMNS = frozenset({"parent", "parent_vlan", "network", "addresses"})
 
 
 class Check(NamedTuple):
-    """An operation that aborts the transaction unless something holds, and what to say then."""
+    """An operation that aborts the transaction unless something is true, and the error to raise then."""
 
     operation: Operation
     error: RefusedError | NotFoundError
     blame: Callable[[list[str]], RefusedError] | None = None
-    """Says it better by the names of the rows that the operation found, one at least."""
+    """Returns a better error, by the names of the rows that the operation found (one at least)."""
 
     @property
     def culprits(self) -> Operation:
@@ -43,9 +43,10 @@ class Check(NamedTuple):
 
 
 def physnet_checks(rows: Collection[Mapping[str, Any]]) -> list[Check]:
-    """Return what must hold of the physical networks of *rows*, networks as they are once written.
+    """Return the checks of the physical networks of *rows*, networks as they are once written.
 
-    The tags of a flat network's VMs are those of the VLANs beside it, so one that carries them is alone.
+    If a flat network carries its VMs' tags, they reach VLAN networks of the same physical network. So it must
+    be the only network there.
     """
     own = {row["name"] for row in rows}
 
@@ -88,9 +89,9 @@ def _is_open(row: Mapping[str, Any]) -> bool:
 
 
 def chassis_checks(requested: Iterable[str | None]) -> list[Check]:
-    """Return what must hold of *requested*, values of `Port.requested_chassis`: there are such chassis.
+    """Return the checks that the chassis in *requested*, values of `Port.requested_chassis`, exist.
 
-    A port that is requested where there is none would be cut off.
+    A port that is requested on a chassis that does not exist would be cut off.
     """
     names = dict.fromkeys(
         name.strip() for each in dict.fromkeys(requested) for name in (each or "").split(",") if name.strip()
@@ -105,9 +106,9 @@ def chassis_checks(requested: Iterable[str | None]) -> list[Check]:
 
 
 def deletion(table: str, name: str, id_: str) -> list[Operation | Check]:
-    """Return the steps that delete the row of *table* called *name*, which was *id_* when it was looked for.
+    """Return what deletes the row of *table* called *name*, whose UUID was *id_* when it was read.
 
-    By the id, which the database has an index of, so that many rows cost what they are many.
+    The database has an index of UUIDs, so the cost of each row does not grow with the table.
     """
     same: Condition = ("_uuid", "==", id_)
     exists = expect(table, same, rows=[{"name": name}], only=("name",))

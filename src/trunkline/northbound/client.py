@@ -1,18 +1,18 @@
-"""The northbound as an operator's program sees it: ask, change, be refused with a reason.
+"""The client of the northbound: it reads, writes, watches, and raises errors that say why.
 
 A `Northbound` holds no copy of the database: creating a port reads a network's UUID and a counter, however
-many ports there are. The agent's view of the northbound is a replica, and elsewhere.
+many ports there are. The agent has a replica of the northbound instead (`trunkline.ovsdb.nb_replica`).
 
-A lost connection does not end it: the call under way fails, and the next one connects anew. What was asked
-and not answered is not asked again, since it may be done.
+If the connection is lost, the call under way fails, and the next call connects again. A request that was not
+answered is not repeated, since the server may have done it.
 
 Errors, all of them `TrunklineError`:
 
     UnreachableError    no server, a server of other databases, or one that stopped answering
-    InvalidValueError   wrong whatever the database holds; likewise `AddressError`
+    InvalidValueError   wrong whatever the database holds; `AddressError` is one of these
     RefusedError        something in the database is in the way
     NotFoundError       there is no such row
-    TransactionError    the database refused in words that have no sentence of ours
+    TransactionError    the database refused, and the error has its own words
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 DEFAULT_REMOTE = "unix:/run/trunkline/nb.sock"
-"""Where an operator's program looks when nobody says otherwise."""
+"""The remote that is used if none is given."""
 
 _REQUEST_TIMEOUT_S = 60.0
 _OPERATION_TIMEOUT_S = 0.001
@@ -91,7 +91,7 @@ class Northbound:
         """The connection; a new one if the last has ended.
 
         Raises:
-            UnreachableError: there was none to be had.
+            UnreachableError: no server could be reached.
         """
         if self._rpc is not None and self._rpc.has_ended():
             self.close()
@@ -114,11 +114,11 @@ class Northbound:
             self._rpc = None
 
     def transact(self, operations: Sequence[Operation]) -> list[Any]:
-        """Return the results of *operations*, done in one transaction: all of them or none.
+        """Do all of *operations* in one transaction, or none, and return their results.
 
         Raises:
-            TransactionError: the database aborted it.
-            UnreachableError: it did not answer; *operations* may be done or not.
+            TransactionError: the database aborted the transaction.
+            UnreachableError: the server did not answer; *operations* may be done or not.
         """
         rpc = self.rpc
         timeout_s = _REQUEST_TIMEOUT_S + len(operations) * _OPERATION_TIMEOUT_S
@@ -135,7 +135,7 @@ class Northbound:
         return results
 
     def read(self, *selects: Operation) -> list[list[Row]]:
-        """Return the rows that each of *selects* finds, all as of one moment."""
+        """Return the rows that each of *selects* finds, all read at the same moment."""
         remote = self.rpc.remote
         results = self.transact(selects)
         with sensible(remote):
@@ -158,18 +158,18 @@ class Northbound:
         found = self.read(*(select(table, only=("_uuid",)) for table in tables))
         return {table: len(rows) for table, rows in zip(tables, found, strict=True)}
 
-    # --- what there is ---
+    # --- read ---
 
     def networks(self) -> list[Row]:
         """Return all networks, by name."""
         return [_shown(row) for row in _by_name(self.read(select("Network"))[0])]
 
     def network(self, name: str) -> Row:
-        """Return the network called *name*; raise NotFoundError where there is none."""
+        """Return the network called *name*; raise NotFoundError if there is none."""
         return _shown(self._row("Network", name))
 
     def ports(self, network: str | None = None) -> list[Row]:
-        """Return all ports, or those of one network, by name; each says its network by name.
+        """Return all ports, or those of one network, by name; `network` is the network's name.
 
         Raises:
             NotFoundError: there is no such network.
@@ -183,7 +183,7 @@ class Northbound:
         return [_shown(row) | {"network": names[row["network"]]} for row in _by_name(ports)]
 
     def port(self, name: str) -> Row:
-        """Return the port called *name*, its network by name; raise NotFoundError where there is none."""
+        """Return the port called *name*; `network` is its network's name. NotFoundError if there is none."""
         row = self._row("Port", name)
         ((network,),) = self.read(select("Network", ("_uuid", "==", row["network"]), only=("name",)))
         return _shown(row) | {"network": network["name"]}
@@ -193,31 +193,31 @@ class Northbound:
         return [_shown(row) for row in _by_name(self.read(select("Chassis"))[0])]
 
     def chassis(self, name: str) -> Row:
-        """Return the chassis called *name*; raise NotFoundError where there is none."""
+        """Return the chassis called *name*; raise NotFoundError if there is none."""
         return _shown(self._row("Chassis", name))
 
-    # --- what there shall be ---
+    # --- write ---
 
     def write(self, steps: Iterable[Step], *, around: Around = nullcontext) -> None:
-        """Do *steps* in one transaction: all of them or none. 10,000 at a time are fine.
+        """Do all of *steps* in one transaction, or none. 10,000 at a time are fine; a row has one step.
 
-        What they rest on is read before; if that has changed by the time of the transaction, it is read
-        again. A row has one step. Unique keys come from counters in `NB_Global` that the same transaction
-        moves on, so that writers who meet never share a key. Each attempt to commit is made inside of
-        *around()*: once that is left without an error, *steps* are done.
+        The client reads first what the steps depend on. If that changes before the commit, it reads again and
+        tries again. Unique keys come from counters in `NB_Global`, which the same transaction raises, so two
+        writers at once never use the same key. Each attempt to commit is made inside *around()*. Once that
+        is left without an error, *steps* are done.
 
         Raises:
-            InvalidValueError, AddressError: a row would be wrong by itself, or two cannot both be.
-            RefusedError, NotFoundError: a row does not go with what there is.
-            UnreachableError: the northbound was lost; *steps* may be done or not.
+            InvalidValueError, AddressError: a row would be wrong by itself, or two rows exclude each other.
+            RefusedError, NotFoundError: a row conflicts with what is in the database.
+            UnreachableError: the connection was lost; *steps* may be done or not.
         """
         draft = Draft(steps)
         transaction.write(self, lambda: draft.parts(self.read), around=around)
 
     def rehearse(self, steps: Iterable[Step]) -> None:
-        """Change nothing, and raise what `write` of *steps* would now.
+        """Raise what `write` of *steps* would raise now, and change nothing.
 
-        But for what the database looks at last: its indexes, and whether a network still has ports.
+        Not noticed is what the database checks last: its indexes, and whether a network still has ports.
         """
         draft = Draft(steps)
         transaction.write(self, lambda: draft.parts(self.read), is_rehearsal=True)
@@ -229,15 +229,16 @@ class Northbound:
     def set_network(self, name: str, changes: Mapping[str, Any]) -> None:
         """Write *changes*, by column name, to the network called *name*; raises as `write` does.
 
-        `network_type` `flat` takes the segmentation id away.
+        `network_type` `flat` clears the segmentation id.
         """
         self.write([Change("Network", name, changes)])
 
     def set_port(self, name: str, changes: Mapping[str, Any]) -> None:
         """Write *changes*, by column name, to the port called *name*; a network is given by name.
 
-        A `parent` of None takes the tag away too. `options` are added to those there are; one that is empty
-        is taken away. `first-chassis` among them follows from `requested_chassis`. Raises as `write` does.
+        A `parent` of None clears the tag too. `options` are added to those that the port has; one with an
+        empty value is removed. The option `first-chassis` follows from `requested_chassis`. Raises as `write`
+        does.
         """
         if "options" in changes:
             changes = {**changes, "options": Merged(changes["options"])}
@@ -250,12 +251,12 @@ class Northbound:
     def delete_ports(self, names: Iterable[str]) -> None:
         """Delete the ports called *names*; raises as `write` does.
 
-        A trunk goes with its sub-ports, or after them: otherwise that is a RefusedError.
+        Sub-ports have to be deleted with their trunk, or before it; otherwise RefusedError.
         """
         self.write(Delete("Port", name) for name in names)
 
     def delete_chassis(self, names: Iterable[str]) -> None:
-        """Delete the chassis called *names*, and say of the ports that they held that none holds them."""
+        """Delete the chassis called *names*, and clear `chassis` and `up` of the ports that they held."""
         self.write(Delete("Chassis", name) for name in names)
 
     def _row(self, table: str, name: str) -> Row:

@@ -1,6 +1,6 @@
-"""Where the northbound listens by its own rows: `NB_Global:connections`, the same on every member.
+"""The listeners in the database itself (`NB_Global:connections`), which every member of a cluster opens.
 
-Only such a listener can have a role (`trunkline.northbound.access`); those of the command line have none.
+Only such a listener can have a role (`trunkline.northbound.access`); listeners of the command line cannot.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def listen(nb: Northbound, targets: Sequence[str], role: str) -> None:
     A target that it listens on already gets *role* instead of its own.
 
     Raises:
-        InvalidValueError: a target is no such place, or has a role and no certificates to know clients by.
+        InvalidValueError: a target is not a place to listen, or has a role but is not `pssl:`.
         RefusedError: the database has no `NB_Global` row, or several.
     """
     for target in targets:
@@ -44,7 +44,7 @@ def listen(nb: Northbound, targets: Sequence[str], role: str) -> None:
             )
         check(target)
         if role and not target.startswith("pssl:"):
-            raise InvalidValueError(f"{target!r} shows no certificates; a role needs pssl:")
+            raise InvalidValueError(f"{target!r} has no client certificates; a role needs pssl:")
     transaction.write(nb, lambda: list(_listening(nb, dict.fromkeys(targets), role)))
 
 
@@ -71,7 +71,7 @@ def unlisten(nb: Northbound, targets: Sequence[str]) -> None:
     """Have the northbound no longer listen on *targets*; clients there are disconnected.
 
     Raises:
-        RefusedError: it does not listen on one of them by a row of its own.
+        RefusedError: the database has no row for one of them.
     """
     transaction.write(nb, lambda: list(_ending(nb, dict.fromkeys(targets))))
 
@@ -89,6 +89,6 @@ def _ending(nb: Northbound, targets: Iterable[str]) -> Iterator[Part]:
 
 
 def _changed(verb: str, reference: str) -> Operation:
-    """Return the operation that takes a row into `NB_Global:connections`, or out, which deletes the row."""
+    """Return the operation that adds a row to `NB_Global:connections`, or removes and so deletes it."""
     mutation = ["connections", verb, encoded([reference])]
     return {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [mutation]}

@@ -1,7 +1,8 @@
-"""A draft: the transaction that some steps take, with all that it rests on.
+"""A draft: the transaction that does some steps.
 
-What depends on other rows is read, and the transaction is held to it, or is looked for by the database inside
-of the transaction. Many rows cost as many requests, and as many looks through a table, as a few.
+If a step depends on other rows, the draft reads them and guards the transaction by a `wait` on what it read,
+or has the database look for them inside the transaction. The number of requests, and of passes through a
+table, does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trunkline.core.error import InvalidValueError, Place
 from trunkline.northbound import duplicate, trunk
 from trunkline.northbound.changed_row import ChangedRow, changed_network, changed_port, refuse_changed
-from trunkline.northbound.check import NEWS, NEWS_COLUMNS, chassis_checks, deletion, physnet_checks
+from trunkline.northbound.check import COUNT_CHANGE, COUNTED_COLUMNS, chassis_checks, deletion, physnet_checks
 from trunkline.northbound.operation import NamedUuid, expect, insert, select, update
 from trunkline.northbound.refusal import no_such, only_global
 from trunkline.northbound.spec import (
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from trunkline.northbound.transaction import Part, Read
 
 FEW = 4
-"""How many rows are looked for by their names one by one; where there are more, all are read at once."""
+"""How many rows are looked for one by one, by name; if there are more, the whole table is read."""
 
 _KEY_BY_TABLE = {"Network": "next_network_key", "Port": "next_port_key"}
 _GUARDED = {
@@ -38,16 +39,16 @@ _GUARDED = {
         *("network_type", "physical_network", "segmentation_id", "vlan_transparent"),
         *("unknown_unicast", "remote_ports"),
     ),
-    "Port": ("port_security", "unknown_macs", "options", *sorted(NEWS_COLUMNS)),
+    "Port": ("port_security", "unknown_macs", "options", *sorted(COUNTED_COLUMNS)),
 }
-"""The columns on which it rests whether a change of others makes a row wrong."""
+"""The columns that decide whether a change of other columns makes a row wrong."""
 
 _PHYSNET_COLUMNS = frozenset({"network_type", "physical_network", "vlan_transparent"})
 _TRUNK_COLUMNS = frozenset({"parent", "parent_vlan", "network"})
 
 
 class _Known(NamedTuple):
-    """What was read first: rows to be changed, and UUIDs of rows that are named, by table and name."""
+    """What was read first, by table and name: the rows to change, and the UUIDs of rows that are named."""
 
     keys: list[Row]
     rows: Mapping[tuple[str, str], Row]
@@ -64,7 +65,7 @@ class _Known(NamedTuple):
         return self.ids[table, name]
 
     def referring(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return *given*, columns that were seen, with the network by its UUID; None: it is gone."""
+        """Return *given*, columns that were seen, with the network's UUID, None if the network is gone."""
         if "network" not in given:
             return given
         return {**given, "network": self.ids.get(("Network", given["network"]))}
@@ -83,10 +84,10 @@ class _Outcome(NamedTuple):
 
 
 class Draft:
-    """The transaction of *steps*, held against what can be said of them alone.
+    """The transaction of *steps*. What is wrong with the steps alone is found when it is constructed.
 
     Raises:
-        InvalidValueError, AddressError: a row would be wrong by itself, or two cannot both be.
+        InvalidValueError, AddressError: a row would be wrong by itself, or two rows exclude each other.
     """
 
     def __init__(self, steps: Iterable[Step]) -> None:
@@ -123,20 +124,20 @@ class Draft:
         """Return the parts of the transaction, by what *read* finds now.
 
         Raises:
-            RefusedError, NotFoundError: a row does not go with what there is.
+            RefusedError, NotFoundError: a row conflicts with what is in the database.
         """
         known = self._known(read)
         networks = self._networks(known)
         ids = {row["name"]: NamedUuid(f"network{n}") for n, row in enumerate(networks.created)}
         ports = self._ports(known, ids)
-        checks, needs_news = self._held_to_others(read, networks, ports, ids)
+        checks, rests_on_ports = self._checked_against_others(read, networks, ports, ids)
         is_any_created = bool(networks.created or ports.created)
         changed = [
             *(("Network", network) for network in networks.changed),
             *(("Port", port) for port in ports.changed),
         ]
         parts: list[Part] = []
-        if is_any_created or needs_news or self._gone["Port"]:
+        if is_any_created or rests_on_ports or self._gone["Port"]:
             parts.append(_as_read(known))
         parts += [_guard(table, each) for table, each in changed]
         if is_any_created:
@@ -144,14 +145,14 @@ class Draft:
         parts += [
             update(table, ("_uuid", "==", each.old["_uuid"]), row=each.columns) for table, each in changed
         ]
-        if self._gone["Port"] or any(port.writes(NEWS_COLUMNS) for port in ports.changed):
-            parts.append(NEWS)
+        if self._gone["Port"] or any(port.writes(COUNTED_COLUMNS) for port in ports.changed):
+            parts.append(COUNT_CHANGE)
         return [*parts, *self._deletions(known), *checks]
 
-    # --- what there is ---
+    # --- the rows that there are ---
 
     def _known(self, read: Read) -> _Known:
-        """Read what is known by name: rows to be changed, networks that ports are in, rows to be deleted."""
+        """Read what the steps name: rows to change, the networks of ports, and rows to delete."""
         put = {(table, row["name"]): None for table, rows in self._put.items() for row in rows}
         whole = put | {(change.table, change.name): None for change in self._changes}
         gone = {(table, name): given for table, rows in self._gone.items() for name, given in rows.items()}
@@ -161,7 +162,7 @@ class Draft:
         seen = (*(each.given for each in self._changes), *gone.values())
         new = (*self._created["Port"], *self._put["Port"], *(each.columns for each in self._changes))
         for row in (*new, *seen):
-            # The database refuses to look for a name that it would refuse.
+            # The database refuses a condition on a name that the schema does not allow, such as "".
             if row.get("network") and row["network"] not in created:
                 named["Network", row["network"]] = None
         named |= {row: None for row, given in gone.items() if not given}
@@ -186,7 +187,7 @@ class Draft:
         }
         return _Known(keys, rows, ids)
 
-    # --- what there will be ---
+    # --- the rows that there will be ---
 
     def _networks(self, known: _Known) -> _Outcome:
         outcome = _put(known, "Network", self._created["Network"], self._put["Network"])
@@ -214,19 +215,19 @@ class Draft:
                 outcome.changed.append(changed_port(old, change._replace(columns=columns, given=given)))
         return outcome
 
-    # --- whether it goes with the others ---
+    # --- conflicts with other rows ---
 
-    def _held_to_others(
+    def _checked_against_others(
         self,
         read: Read,
         networks: _Outcome,
         ports: _Outcome,
         created: Mapping[str, NamedUuid],
     ) -> tuple[list[Part], bool]:
-        """Return what must hold in the end, and whether what was read of other ports must not change.
+        """Return the checks of the transaction, and whether it rests on what was read of other ports.
 
         Raises:
-            RefusedError: a port does not go with others.
+            RefusedError: a port conflicts with others.
         """
         gone = frozenset(self._gone["Port"])
         own = {row["name"]: row for row in ports.rows}
@@ -243,7 +244,7 @@ class Draft:
         moved += [port.new for port in ports.changed if port.writes(_TRUNK_COLUMNS)]
         if not duplicate.are_few(wants):
             there = [row for rows in read(*duplicate.selects(wants)) for row in rows]
-            # Those that are created have been held against one another.
+            # Those that are created have been compared with one another.
             duplicate.refuse_taken(wants, outcome(there) if ports.changed or gone else there)
         if moved:
             *found, transparent = read(*trunk.selects(moved))
@@ -287,7 +288,7 @@ def _by_name(table: str, names: Sequence[str], only: tuple[str, ...]) -> list[Op
 
 
 def _as_read(known: _Known) -> Guard:
-    """Return what holds a transaction to the keys, and so to what `NEWS` tells of, being those of now."""
+    """Return the guard of the keys. By them it also guards what `COUNT_CHANGE` counts."""
     keys = only_global(known.keys)
     return Guard(expect("NB_Global", rows=[keys], only=tuple(keys)))
 
@@ -301,20 +302,20 @@ def _guard(table: str, changed: ChangedRow) -> Guard:
 def _insertions(
     keys: Row, networks: Sequence[Row], ports: Sequence[Row], ids: Mapping[str, NamedUuid]
 ) -> Iterator[Operation]:
-    """Yield what creates rows; their unique keys come from counters that it moves on."""
+    """Yield the operations that create rows, and raise the counters that their unique keys come from."""
     created = {"Network": networks, "Port": ports}
     after = {key: keys[key] + len(created[table]) for table, key in _KEY_BY_TABLE.items()}
     yield update("NB_Global", row=after)
     for table, rows in created.items():
         for unique_key, row in enumerate(rows, keys[_KEY_BY_TABLE[table]]):
             uuid_name = ids[row["name"]] if table == "Network" else None
-            # What is empty need not be said, and most columns of most rows are.
+            # Empty columns need not be written, and most columns of most rows are empty.
             said = {column: value for column, value in row.items() if value or value is False}
             yield insert(table, said | {"unique_key": unique_key}, uuid_name)
 
 
 def _put(known: _Known, table: str, created: Iterable[Row], put: Iterable[Row]) -> _Outcome:
-    """Return what *created*, and *put*, of which some may be there, come to."""
+    """Return the rows to create and to change: *created* are new, and of *put* some may exist."""
     outcome = _Outcome(list(created), [])
     for row in put:
         old = known.rows.get((table, row["name"]))

@@ -1,8 +1,8 @@
-"""IP addresses that another port of a network has: refused, unless they are meant.
+"""IP addresses that another port of the same network has: refused, unless the port allows duplicates.
 
-Few addresses are looked for by the database, inside the transaction: each costs it a look at every port.
-Where there are many, the ports' addresses are read instead, and the transaction is held to nothing of that
-having changed (`trunkline.northbound.check.NEWS`).
+A few addresses are looked for by the database inside the transaction; for each it passes over all ports. If
+there are many, the client reads the ports' addresses instead, and guards the transaction against changes of
+them (`trunkline.northbound.check.COUNT_CHANGE`).
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Operation, Row
 
 FEW = 4
-"""How many addresses, or networks, are looked for one by one: a look at a port costs the server 0.4 µs, and
-to read one costs 10."""
+"""How many addresses, or networks, are looked for one by one: passing over a port costs the server 0.4 µs,
+reading one 10 µs."""
 
 Wanted = dict[str, dict[str, str]]
 """The name of the port that wants an address, by address, by the UUID of the network."""
 
 
-def is_meant(row: Mapping[str, Any]) -> bool:
+def allows_duplicates(row: Mapping[str, Any]) -> bool:
     """Return whether the port *row* may have an address that another port has."""
     return bool(row["options"].get(ALLOW_DUPLICATE_IP) == "true")
 
 
 def wanted(rows: Iterable[Mapping[str, Any]]) -> Wanted:
-    """Return the addresses that *rows*, ports to be created, want alone in networks that are there."""
+    """Return the addresses that *rows*, ports to be created, want for themselves in networks that exist."""
     found: Wanted = {}
     for row in rows:
-        if not (isinstance(row["network"], NamedUuid) or is_meant(row)):
+        if not (isinstance(row["network"], NamedUuid) or allows_duplicates(row)):
             found.setdefault(row["network"], {}).update(dict.fromkeys(row["addresses"], row["name"]))
     return found
 
 
 def added(old: Row, new: Row) -> Wanted:
-    """Return the addresses that *new*, a port that was *old* before, wants and did not have to itself."""
-    if is_meant(new):
+    """Return the addresses that *new*, a port that was *old*, wants for itself and did not have so before."""
+    if allows_duplicates(new):
         return {}
-    is_as_before = old["network"] == new["network"] and not is_meant(old)
+    is_as_before = old["network"] == new["network"] and not allows_duplicates(old)
     had = old["addresses"] if is_as_before else ()
     names: dict[str, str] = dict.fromkeys(set(new["addresses"]).difference(had), str(new["name"]))
     return {new["network"]: names} if names else {}
@@ -58,7 +58,7 @@ def are_few(wants: Wanted) -> bool:
 
 
 def checks(wants: Wanted) -> list[Check]:
-    """Return what must hold: no port but the one that wants each address has it; none where they are many."""
+    """Return the checks that no other port has one of the addresses; none if there are many addresses."""
     if not are_few(wants):
         return []
     return [
@@ -86,7 +86,7 @@ def selects(wants: Wanted) -> list[Operation]:
 
 
 def refuse_taken(wants: Wanted, rows: Iterable[Row]) -> None:
-    """Raise RefusedError where one of the ports *rows* has one of the addresses."""
+    """Raise RefusedError if one of *rows*, ports, has an address that another port wants for itself."""
     for row in rows:
         name_by_address = wants.get(row["network"], {})
         for address in row["addresses"]:

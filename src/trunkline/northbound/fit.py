@@ -1,6 +1,6 @@
-"""Fit: whether a database has what a client reads and writes of it, whatever else it has.
+"""Fit: whether a database has the tables and columns that a client reads and writes. It may have others.
 
-What a column may hold beside its kind, such as a range, is not compared: who reads a value looks at that.
+The kinds of columns are compared. Limits, such as a range, are not: the reader of a value checks it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Fit(NamedTuple):
-    """Why the database does not fit, None where it does; the columns that it lacks and may lack, by table."""
+    """Why the database does not fit, None if it does; and the optional columns that it lacks, by table."""
 
     reason: str | None = None
     lacking: Mapping[str, list[str]] = {}
@@ -26,9 +26,9 @@ def fit(
     columns_by_table: Mapping[str, Iterable[str]],
     optional: Collection[tuple[str, str]] = (),
 ) -> Fit:
-    """Return how a database of the schema *theirs* fits who knows it as *ours*, and needs *columns_by_table*.
+    """Return how a database of the schema *theirs* fits a client of *ours* that needs *columns_by_table*.
 
-    Both are the JSON of RFC 7047 section 3.2. A column in *optional* (table, column) may be lacking.
+    Both schemas are JSON as in RFC 7047 section 3.2. A column in *optional* (table, column) may be missing.
 
     >>> ours = {"tables": {"T": {"columns": {"n": {"type": "integer"}, "s": {"type": "string"}}}}}
     >>> theirs = {"tables": {"T": {"columns": {"n": {"type": {"key": "integer", "min": 0}}}}}}

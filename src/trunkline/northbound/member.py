@@ -1,4 +1,4 @@
-"""The member of a cluster, or the one server, that an operator's program works with."""
+"""The member of a cluster, or the single server, that a client connects to."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline n
 def connect(remotes: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
     """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
 
-    Any member of a cluster will do: a follower hands writes on to the leader. A member that is cut off from
-    its cluster is passed over; while there is no other, *timeout_s* is how long a leader may take to be
-    elected.
+    Any member of a cluster will do: a follower forwards writes to the leader. A member that is cut off from
+    its cluster is passed over. If there is no other, a leader may be about to be elected: they are all tried
+    again for *timeout_s*. Each attempt at a remote has *timeout_s* too.
 
     Raises:
-        InvalidValueError: one of *remotes* is not written as a remote is.
-        UnreachableError: none does; the text has a reason for each.
+        InvalidValueError: one of *remotes* is not a remote.
+        UnreachableError: none of them serves it; the text has a reason for each.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -45,11 +45,11 @@ def connect(remotes: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
 
 
 def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s: float) -> list[Any]:
-    """Return the results of *operations* on *database*, done in one transaction (RFC 7047 section 4.1.3).
+    """Do *operations* on *database* in one transaction (RFC 7047 section 4.1.3), and return the results.
 
     Raises:
-        UnreachableError: the server does not know the method, or the database, or answers nonsense; or its
-            answer was lost, and then nobody can tell here whether a write was done.
+        UnreachableError: the server does not know the method or the database, or its answer makes no sense;
+            or the answer was lost, and then it is unknown whether a write was done.
     """
     try:
         results = rpc.request("transact", [database, *operations], timeout_s)
@@ -59,14 +59,14 @@ def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s
         if not any(operation["op"] in _WRITES for operation in operations):
             raise
         raise UnreachableError(
-            f"{error}; whether the change was made, or still will be, is not known: look before you repeat it"
+            f"{error}; it is unknown whether the change was made or still will be: check before you repeat it"
         ) from error
     with sensible(rpc.remote):
         return [None if result is None else dict(result) for result in results]
 
 
 def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[str]) -> Rpc | None:
-    """Return a connection to the first of *remotes* that will do; *failures* gets why others will not."""
+    """Return a connection to the first of *remotes* that fits; add to *failures* why the others do not."""
     for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
         try:
             rpc = Rpc.connect(remote, timeout_s, tls)
@@ -82,9 +82,9 @@ def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[s
 
 
 def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
-    """Return why the server at *rpc* is not one to work with, None where it is.
+    """Return why the server at *rpc* cannot be used, None if it can.
 
-    The `_Server` database is ovsdb-server(5)'s own: which databases it serves, and in what state.
+    A server's database `_Server` says which databases it serves, and in what state (ovsdb-server(5)).
     """
     known = {"op": "select", "table": "Database", "where": [], "columns": ["name", "connected", "schema"]}
     try:
@@ -96,7 +96,7 @@ def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
 
 
 def _misfit(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return why *rows* of `Database` are not those of a server to work with, None where they are."""
+    """Return why a server with these *rows* of `Database` cannot be used, None if it can."""
     served = {row["name"]: row for row in rows if row["name"] != "_Server"}
     row = served.get(DATABASE)
     if row is None:
@@ -109,7 +109,7 @@ def _misfit(rows: Sequence[Mapping[str, Any]]) -> str | None:
     theirs, ours = (tuple(map(int, text.split("."))) for text in (there["version"], version()))
     if theirs[0] != ours[0] or theirs < ours:
         side = "this program" if theirs > ours else "the northbound, by `trunkline nb start`"
-        return f"has version {'.'.join(map(str, theirs))} of the schema, not {version()}; upgrade {side}"
+        return f"its schema has version {'.'.join(map(str, theirs))}, not {version()}; upgrade {side}"
     needed = {table: spec["columns"] for table, spec in schema()["tables"].items()}
     reason = fit(schema(), there, needed).reason
-    return None if reason is None else f"has another program's {DATABASE}, or an altered one: {reason}"
+    return None if reason is None else f"its {DATABASE} is another program's, or was altered: {reason}"

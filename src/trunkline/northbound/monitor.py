@@ -1,6 +1,7 @@
-"""A monitor: what a database server tells of some rows, and of their changes (ovsdb-server(7)).
+"""A monitor: some rows of a database, and their changes, as a server sends them (ovsdb-server(7)).
 
-A `Monitor` lives as long as its connection. `trunkline.northbound.watch` goes on where one ended.
+A `Monitor` lives as long as its connection. `trunkline.northbound.watch` starts the next one from where the
+last one ended.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _NO_TRANSACTION = "00000000-0000-0000-0000-000000000000"
 
 
 class RowChange(NamedTuple):
-    """What happened to a row of *table*: *old* is None if it is new, and *new* is None if it is gone.
+    """A change of a row of *table*: *old* is None if it is new, and *new* is None if it is gone.
 
-    A row is gone, or new, for a watch also when it no longer meets the condition, or meets it now. Both rows
-    have all columns that were asked for. They are not to be written to.
+    A row is also new if it meets the condition only now, and gone if it no longer does. Both rows have all
+    columns that were asked for. Do not write to them.
     """
 
     table: str
@@ -46,7 +47,7 @@ class RowChange(NamedTuple):
 
 
 class Point(NamedTuple):
-    """How far a database was seen: the last transaction, and of a cluster its id and the index of its log."""
+    """How much of a database's history was seen: the last transaction; and a cluster's id and log index."""
 
     transaction: str = _NO_TRANSACTION
     cluster: str | None = None
@@ -54,14 +55,14 @@ class Point(NamedTuple):
 
 
 class Update(NamedTuple):
-    """Rows as the server tells of them, `<table-updates2>`; *is_whole* if they are all that there are."""
+    """Rows as the server sends them, `<table-updates2>`; *is_whole* if they are all rows that there are."""
 
     tables: Mapping[str, Mapping[str, Any]]
     is_whole: bool = False
 
 
 class ColumnType(NamedTuple):
-    """How a column's values are told: *is_differential* if a change tells which items come and go."""
+    """How a column's values are sent: *is_differential* if a change has only the items that come and go."""
 
     shape: Shape
     default: Any
@@ -69,7 +70,7 @@ class ColumnType(NamedTuple):
 
     @classmethod
     def of(cls, type_: Any) -> ColumnType:
-        """Return that of the column type *type_* (RFC 7047 section 3.2, `<type>`)."""
+        """Return the one of the column type *type_* (RFC 7047 section 3.2, `<type>`)."""
         form = shape(type_)
         key = type_["key"] if isinstance(type_, dict) else type_
         atom = _DEFAULTS[key["type"] if isinstance(key, dict) else key]
@@ -93,7 +94,7 @@ class ColumnType(NamedTuple):
 
 
 _DEFAULTS = {"string": "", "integer": 0, "real": 0.0, "boolean": False, "uuid": ["uuid", _NO_TRANSACTION]}
-"""The value of a column that a new row is told without (RFC 7047 section 5.2.1)."""
+"""The values that a server leaves out of a new row (RFC 7047 section 5.2.1)."""
 
 _SERVER_TYPES = {
     name: ColumnType.of(type_)
@@ -105,16 +106,16 @@ _SERVER_TYPES = {
         "index": {"key": "integer", "min": 0},
     }.items()
 }
-"""Some columns of `_Server:Database`, a server's own account of what it serves (ovsdb-server(5))."""
+"""Some columns of `_Server:Database`, by which a server says what it serves (ovsdb-server(5))."""
 
 Types: TypeAlias = "Mapping[str, Mapping[str, ColumnType]]"
 
 
 def column_types(schema: Mapping[str, Any], columns_by_table: Mapping[str, list[str]]) -> Types:
-    """Return the types that *schema* (RFC 7047 section 3.2) has of some columns.
+    """Return the types of some columns by *schema* (RFC 7047 section 3.2).
 
     Raises:
-        InvalidValueError: it has not all of them.
+        InvalidValueError: the schema does not have one of them.
     """
     found: dict[str, dict[str, ColumnType]] = {}
     for table, columns in columns_by_table.items():
@@ -127,10 +128,10 @@ def column_types(schema: Mapping[str, Any], columns_by_table: Mapping[str, list[
 
 
 def row_changes(rows: Rows, update: Update, types: Types) -> Iterator[RowChange]:
-    """Yield how *rows* change by *update*.
+    """Yield the changes that *update* makes to *rows*.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError: *update* makes no sense, or is not one of *rows*.
+        LookupError, TypeError, ValueError, AttributeError: *update* makes no sense, or is of other rows.
     """
     for table, known in rows.items():
         told = update.tables.get(table, {})
@@ -145,7 +146,7 @@ def row_changes(rows: Rows, update: Update, types: Types) -> Iterator[RowChange]
 
 
 def _row(types: Mapping[str, ColumnType], old: Row | None, change: Mapping[str, Any]) -> Row | None:
-    """Return what *old* becomes by *change*, a `<row-update2>`."""
+    """Return the row *old* after *change*, a `<row-update2>`; None if it is deleted."""
     if "delete" in change:
         return None
     inserted = change.get("initial", change.get("insert"))
@@ -158,7 +159,7 @@ def _row(types: Mapping[str, ColumnType], old: Row | None, change: Mapping[str, 
 class Monitor:
     """The rows of *database* that *requests* (`<monitor-cond-requests>`) ask for, over the connection *rpc*.
 
-    *point* is how far they were seen; *types* are those of their columns.
+    *point* is how much of their history was seen; *types* are the types of their columns.
     """
 
     def __init__(self, rpc: Rpc, database: str, requests: Mapping[str, Any], point: Point) -> None:
@@ -181,12 +182,12 @@ class Monitor:
     def start(self, timeout_s: float) -> Update:
         """Return the rows that there are, or those that have changed since *point*.
 
-        A member of a cluster that has not got as far as *point* has *timeout_s* to catch up.
+        A member of a cluster that is behind *point* has *timeout_s* to catch up.
 
         Raises:
             InvalidValueError: the database has no such table or column.
-            RequestError: it refuses the request.
-            UnreachableError: the server is no longer there, is cut off from its cluster or too far behind.
+            RequestError: the server refuses the request.
+            UnreachableError: the server is lost, is cut off from its cluster, or did not catch up.
         """
         columns = {"columns": list(_SERVER_TYPES), "where": [["name", "==", self._database]]}
         self._take_server(
@@ -212,7 +213,7 @@ class Monitor:
         try:
             result = self._load("monitor_cond_since", [*asked, self.point.transaction])
         except RequestError as error:
-            if error.reason != "unknown method":  # it is one of Open vSwitch 2.12
+            if error.reason != "unknown method":  # before Open vSwitch 2.12
                 raise
             return Update(self._load("monitor_cond", asked), is_whole=True)
         with sensible(self.remote):
@@ -221,10 +222,10 @@ class Monitor:
             return Update(tables, is_whole=not was_found)
 
     def next(self, deadline_s: float) -> Update | None:
-        """Return what the server tells next of the rows, None if nothing by *deadline_s* (`time.monotonic`).
+        """Return the next update of the rows, None if none comes by *deadline_s* (`time.monotonic`).
 
         Raises:
-            UnreachableError: the server is no longer there, or is cut off from its cluster.
+            UnreachableError: the server is lost, or is cut off from its cluster.
         """
         while (notification := self._rpc.notification(deadline_s - time.monotonic())) is not None:
             update = self._update(notification)
@@ -233,7 +234,7 @@ class Monitor:
         return None
 
     def _update(self, notification: Notification) -> Update | None:
-        """Return what *notification* tells of the rows, None if it tells of something else."""
+        """Return the update of the rows that *notification* is, None if it is about the server."""
         with sensible(self.remote):
             match notification:
                 case Notification("update3", [_, transaction, tables]):
@@ -252,13 +253,13 @@ class Monitor:
         return self._rpc.request(method, params, LOAD_TIMEOUT_S)
 
     def _take_server(self, tables: Mapping[str, Any]) -> None:
-        """Bring up to date what is known of the server; raise UnreachableError if it is of no use now."""
+        """Update what is known of the server; raise UnreachableError if it no longer serves the database."""
         with sensible(self.remote):
             apply(self._server, row_changes(self._server, Update(tables), {"Database": _SERVER_TYPES}))
         self._server_row()
 
     def _server_row(self) -> Row:
-        """Return what the server says of the database; raise UnreachableError if it does not serve it now."""
+        """Return the server's row of the database; raise UnreachableError if it does not serve it now."""
         rows = list(self._server["Database"].values())
         if not rows:
             raise UnreachableError(f"{self.remote}: does not serve {self._database}")
@@ -269,14 +270,14 @@ class Monitor:
             return row | {"index": int(row["index"] or 0)}
 
     def _is_behind(self) -> bool:
-        """Return whether this member of the cluster has seen less than another one has shown here."""
+        """Return whether this member of the cluster lacks transactions that another member has sent here."""
         row = self._server_row()
         is_same: bool = row["cid"] == self.point.cluster
         return is_same and row["index"] < self.point.log_index
 
 
 def apply(rows: Rows, changes: Iterator[RowChange] | list[RowChange]) -> list[RowChange]:
-    """Bring *rows* up to date with *changes*, all or none of them, and return those."""
+    """Apply all of *changes* to *rows*, or none if computing them raises; return them."""
     done = list(changes)
     for change in done:
         if change.new is None:

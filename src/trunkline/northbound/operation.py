@@ -1,7 +1,7 @@
 """Database operations (RFC 7047 section 5.2) and the values in them, to and from plain Python.
 
-A column's value is a str, int or bool; None where an optional column is empty; a sorted list for a set; a
-dict for a map; a `Uuid` for a reference.
+A column's value is a str, int or bool; None if an optional column is empty; a sorted list for a set; a dict
+for a map; a `Uuid` for a reference.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def decoded_row(table: str, row: Mapping[str, Any]) -> Row:
 
 
 def decoded_rows(operation: Operation, result: Mapping[str, Any]) -> list[Row]:
-    """Return the rows of *result*, which answers the select *operation*, with all columns that it asks for.
+    """Return the rows of *result*, the answer to the select *operation*, with all columns that it asks for.
 
     Raises:
-        LookupError, TypeError, ValueError: it is no such answer.
+        LookupError, TypeError, ValueError: *result* is no such answer.
     """
     table, wanted = operation["table"], operation["columns"]
     return [decoded_row(table, {name: row[name] for name in wanted}) for row in result["rows"]]
@@ -121,7 +121,7 @@ def insert(table: str, row: Mapping[str, Any], uuid_name: str | None = None) -> 
 
 
 ABORT: Operation = {"op": "abort"}
-"""The operation that ends a transaction whose checks are wanted, and nothing else of it."""
+"""The operation that aborts a transaction, after its checks: for a transaction that is only tried."""
 
 
 def update(table: str, *conditions: Condition, row: Mapping[str, Any]) -> Operation:
@@ -144,8 +144,8 @@ def expect(
 ) -> Operation:
     """Return the operation that aborts the transaction unless the rows that meet *conditions* are *rows*.
 
-    Only the columns *only* are compared. It is a `wait` that does not wait: the database's error is
-    "timed out".
+    Only the columns *only* are compared. The operation is a `wait` with no time to wait, so the database's
+    error is "timed out".
     """
     return {
         "op": "wait",

@@ -19,14 +19,14 @@ VALUES: Mapping[str, Collection[str] | None] = {
     CONTROL_FRAMES: _BOOLEAN,
     FIRST_CHASSIS: None,
 }
-"""The values of each option that there is, None for any. A further option is one more line here."""
+"""The values of each option, None for any value. To add an option, add a line here."""
 
 WRITTEN = frozenset({FIRST_CHASSIS})
-"""The options that follow from other columns: nobody gives them."""
+"""The options that follow from other columns; a user does not give them."""
 
 
 def option_fault(options: Mapping[str, str]) -> str | None:
-    """Return what is wrong with the first of *options* that is wrong, None where none is.
+    """Return what is wrong with the first wrong one of *options*, None if all are right.
 
     >>> option_fault({"announce": "false"})
     >>> option_fault({"announce": "no"})
@@ -44,7 +44,7 @@ def option_fault(options: Mapping[str, str]) -> str | None:
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Raise InvalidValueError where one of *options* is wrong; an empty value takes it away, and is right."""
+    """Raise InvalidValueError if one of *options* is wrong; an empty value, which removes it, is right."""
     fault = option_fault({key: value for key, value in options.items() if value})
     if fault is not None:
         raise InvalidValueError(fault)

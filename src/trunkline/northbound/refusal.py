@@ -1,7 +1,7 @@
-"""Why the northbound refused a transaction, in words that an operator can act upon.
+"""Why the northbound refused a transaction, in words that tell an operator what to do.
 
-The database decides; these sentences are found afterwards, by reading the row that was in the way. So two
-writers at once are refused as surely as one after the other.
+The database decides. The client then reads the row that is in the way, and words the error. So of two writers
+at once one is refused as surely as the second of two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMES_SHOWN = 3
 
 
 class RefusedError(TrunklineError):
-    """The northbound holds something that the request cannot go together with."""
+    """The request conflicts with something in the northbound."""
 
 
 class ChangedError(RefusedError):
@@ -33,14 +33,14 @@ class ChangedError(RefusedError):
 
 
 class NotFoundError(TrunklineError):
-    """The northbound holds no row of that name."""
+    """The northbound has no row of that name."""
 
 
 class TransactionError(TrunklineError):
     """A transaction that was aborted, in the database's own words.
 
-    *position* is the index of the operation that failed, or the number of operations where all passed and
-    the commit did not; *results* are those of the operations before it.
+    *position* is the index of the operation that failed, or the number of operations if only the commit
+    failed; *results* are those of the operations before it.
     """
 
     def __init__(self, error: str, details: str, position: int, results: Sequence[Any]) -> None:
@@ -54,9 +54,10 @@ class TransactionError(TrunklineError):
 
 
 def refusal(error: TransactionError, read: Read) -> TrunklineError:
-    """Return what to tell the operator about *error*; *read* selects rows of a table.
+    """Return the error that tells an operator what *error* means; *read* selects rows of a table.
 
-    Where the row in the way has gone meanwhile, or the database's words are new, it is *error* itself.
+    If the row that was in the way has been deleted since, or the database's words are not known here, it is
+    *error* itself.
     """
     if error.error == "referential integrity violation":
         return _still_used(error, read)
@@ -66,8 +67,8 @@ def refusal(error: TransactionError, read: Read) -> TrunklineError:
     table = index[1]
     columns = tuple(re.findall(r'"(\w+)"', index[2]))
     for uuid in _UUID.findall(error.details.split("First row", 1)[1]):
-        # A row that this transaction inserted is gone again; one whose index columns it changed is not in
-        # the way.
+        # A row that this transaction inserted does not exist now, and one whose index columns it changed is
+        # not in the way.
         if f"{uuid}, had the following" in error.details:
             continue
         for row in read(table, (("_uuid", "==", Uuid(uuid)),)):
@@ -76,21 +77,21 @@ def refusal(error: TransactionError, read: Read) -> TrunklineError:
 
 
 def only_global(rows: Sequence[Row]) -> Row:
-    """Return the one row that *rows* of `NB_Global` are; raise RefusedError where they are not one."""
+    """Return the only one of *rows*, of `NB_Global`; raise RefusedError if there are none or several."""
     if not rows:
         raise RefusedError(
-            "the northbound has no NB_Global row: restore a backup; or stop its server and start it by "
-            "`trunkline nb start`, which makes a row, and run `trunkline chassis accept-nb` on each chassis"
+            "the northbound has no NB_Global row: restore a backup; or stop its server, start it with "
+            "`trunkline nb start`, which creates a row, and run `trunkline chassis accept-nb` on each chassis"
         )
     if len(rows) > 1:
         raise RefusedError(
-            f"the northbound has {len(rows)} NB_Global rows, and not one; delete those that are not its own"
+            f"the northbound has {len(rows)} NB_Global rows, and should have 1; delete the ones not its own"
         )
     return rows[0]
 
 
 def no_such(table: str, name: str) -> NotFoundError:
-    """Return what to say if *table* (Network, Port, Chassis) has no row called *name*."""
+    """Return the error to raise if *table* (Network, Port, Chassis) has no row called *name*."""
     kind = table.lower()
     return NotFoundError(f"no {kind} is called {name!r}; see `trunkline {kind} list`", Place(table, name))
 
@@ -106,7 +107,7 @@ def some(names: Sequence[str]) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Return *count* and *noun*, plural where it is.
+    """Return *count* and *noun*, in the plural unless *count* is 1.
 
     >>> counted(1, "port"), counted(3, "port")
     ('1 port', '3 ports')
@@ -115,7 +116,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def _taken(table: str, columns: tuple[str, ...], row: Row, read: Read) -> tuple[str, Place]:
-    """Return the sentence about *row*, which has the values of *columns* that an index grants once."""
+    """Return the sentence about *row*, which has the values of *columns* that an index allows once."""
     name = row["name"]
     match table, columns:
         case _, ("name",):
@@ -159,6 +160,6 @@ def _still_used(error: TransactionError, read: Read) -> TrunklineError:
                 )
     if "nonexistent row" in error.details:
         return NotFoundError(
-            "the port's network was deleted meanwhile; see `trunkline network list`", Place("Network")
+            "the port's network has just been deleted; see `trunkline network list`", Place("Network")
         )
     return error

@@ -1,8 +1,8 @@
 """One JSON-RPC connection to a database server (RFC 7047 section 4), for a client that asks and waits.
 
-The agent replicates the northbound through `ovs.db.idl`; an operator's command does not. It makes a handful
-of requests and exits, so start-up time is what counts: importing `ovs.jsonrpc` takes 0.2 s, and where its C
-extension is not built it parses 2 MB/s against the 100 MB/s of the standard library.
+The agent replicates the northbound through `ovs.db.idl`. An operator's command makes a handful of requests
+and exits, so its start-up time counts: importing `ovs.jsonrpc` takes 0.2 s. Without its C extension that
+parses 2 MB/s, where the standard library parses 100 MB/s.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from trunkline.northbound.remote import parse
 
 _CHUNK = 1 << 18
 
-# A signal that comes just before a system call does not interrupt it, and Python only sees it afterwards.
+# A signal just before a system call does not interrupt the call, and Python handles it only after the call.
 _LONGEST_BLOCK_S = 1.0
 _GLANCE_S = 0.001
 
 PROBE_S = 10.0
-"""How long nothing may come from a server that notifications are awaited of."""
+"""How long a server may send nothing while notifications are awaited, before it is asked for an echo."""
 
 
 class UnreachableError(TrunklineError):
@@ -39,7 +39,7 @@ class UnreachableError(TrunklineError):
 
 
 class Tls(NamedTuple):
-    """The files, PEM, by which a client of an `ssl:` remote shows who it is and knows who answers."""
+    """The PEM files of a client of `ssl:` remotes: its key and certificate, and the CA that it trusts."""
 
     private_key: str | None = None
     certificate: str | None = None
@@ -47,14 +47,14 @@ class Tls(NamedTuple):
 
 
 class Notification(NamedTuple):
-    """A message of the server's that answers no request."""
+    """A message of the server that is not an answer to a request."""
 
     method: str
     params: list[Any]
 
 
 class RequestError(TrunklineError):
-    """The server answered a request with an error; *reason* is its own word."""
+    """The server answered a request with an error; *reason* is in its own words."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -63,7 +63,7 @@ class RequestError(TrunklineError):
 
 @contextmanager
 def sensible(remote: str) -> Iterator[None]:
-    """Raise UnreachableError where the block fails for what the server at *remote* has answered.
+    """Raise UnreachableError if the block fails, as the answer of the server at *remote* makes no sense.
 
     For a block that takes an answer apart, and does nothing else.
     """
@@ -74,7 +74,7 @@ def sensible(remote: str) -> Iterator[None]:
 
 
 class Rpc:
-    """A connection on which one request at a time is made and awaited; echoes are answered meanwhile."""
+    """A connection with one request at a time; while it waits, it answers the server's echoes."""
 
     def __init__(self, remote: str, stream: socket.socket) -> None:
         self.remote = remote
@@ -90,8 +90,8 @@ class Rpc:
         """Return a connection to *remote*: `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`.
 
         Raises:
-            InvalidValueError: *remote* is written otherwise.
-            UnreachableError: nobody answers there; the text says why.
+            InvalidValueError: *remote* is none of these.
+            UnreachableError: no server answers there; the text says why.
         """
         kind, place, port = parse(remote)
         try:
@@ -104,7 +104,7 @@ class Rpc:
             raise UnreachableError(f"{remote}: {_reason(error, kind)}") from error
 
     def request(self, method: str, params: list[Any], timeout_s: float) -> Any:
-        """Return the server's result of *method*; notifications that arrive meanwhile are kept.
+        """Return the server's result of *method*; notifications that arrive before it are kept.
 
         Raises:
             RequestError: the server answered with an error.
@@ -154,7 +154,7 @@ class Rpc:
         self._send({"method": "echo", "params": [], "id": "probe"}, now_s + PROBE_S)
 
     def has_ended(self) -> bool:
-        """Return whether the server has closed the connection, as far as that is known here by now."""
+        """Return whether the server has closed the connection, as far as is known by now."""
         ready = select.poll()
         ready.register(self._socket, select.POLLIN)
         try:
@@ -176,7 +176,7 @@ class Rpc:
             raise self._lost(error) from error
 
     def _receive(self, deadline: float) -> dict[str, Any] | None:
-        """Return the next message, None at *deadline*; echoes and notifications are dealt with on the way."""
+        """Return the next message, None at *deadline*; echoes are answered and notifications kept first."""
         while (message := self._parsed()) is None:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
@@ -202,10 +202,10 @@ class Rpc:
         return message
 
     def _lost(self, error: OSError | None) -> UnreachableError:
-        """Return why the connection ended: with *error*, or closed by the server (None)."""
+        """Return the error that says why the connection ended: by *error*, or closed by the server (None)."""
         reason = "the database server closed the connection" if error is None else _reason(error, "")
         if isinstance(self._socket, ssl.SSLSocket) and not self._has_read:
-            # By TLS 1.3 the server judges the client's certificate when the client's handshake is over: its
+            # In TLS 1.3 the server checks the client's certificate after the client's handshake is over: the
             # alert may come after a broken pipe, or be lost with it.
             reason = _tls_reason(error) if _is_alert(error) else _alert(self._socket)
         return UnreachableError(f"{self.remote}: {reason}")
@@ -213,7 +213,8 @@ class Rpc:
     def _parsed(self) -> dict[str, Any] | None:
         """Return the first message of the input, None while it is incomplete.
 
-        RFC 7047 messages have no length before them. One ends in a brace, so only then is it worth a try.
+        A message of RFC 7047 does not say how long it is. It ends in a brace, so the input is parsed only if
+        it ends in one.
         """
         if self._input and not self._input.startswith(b"{"):
             raise UnreachableError(f"{self.remote}: the answer is not JSON-RPC; is this a database server?")
@@ -230,7 +231,7 @@ class Rpc:
 
 
 def _alert(stream: ssl.SSLSocket) -> str:
-    """Return why the server closed *stream*, by the alert that it sent before, if that is to be had."""
+    """Return why the server closed *stream*, by the alert that it sent before, if that can still be read."""
     try:
         stream.settimeout(_LONGEST_BLOCK_S)
         stream.recv(1)
@@ -265,16 +266,18 @@ def _tls(stream: socket.socket, host: str, tls: Tls) -> ssl.SSLSocket:
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:
-    """Return what *tls* means: trust its authority and no other, and show its certificate if it has one.
+    """Return a context that trusts the CA of *tls* alone, and presents its certificate if it has one.
 
-    Not `ssl.create_default_context`: without an authority that trusts the whole Internet's, and from Python
-    3.13 on it wants extensions (VERIFY_X509_STRICT) that the authorities of ovs-pki(8) do not have.
+    `ssl.create_default_context` is not used: without a CA it trusts those of the whole Internet, and from
+    Python 3.13 on it requires extensions (VERIFY_X509_STRICT) that the CAs of ovs-pki(8) do not have.
 
     Raises:
-        UnreachableError: no authority is named, or a file is missing, not readable or not what it should be.
+        UnreachableError: there is no CA, or a file is missing, not readable or invalid.
     """
     if not tls.ca_cert:
-        raise UnreachableError("no authority is named that the server's certificate must be from; name one")
+        raise UnreachableError(
+            "no CA certificate is given, to verify the server's certificate with; give one"
+        )
     for file in filter(None, tls):
         if not os.access(file, os.R_OK):
             raise UnreachableError(f"{file}: no such file, or not readable; TLS needs it")
@@ -285,20 +288,18 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
     try:
         context.load_verify_locations(tls.ca_cert)
     except ssl.SSLError as error:
-        raise UnreachableError(
-            f"{tls.ca_cert}: no certificate of an authority in PEM ({error.reason})"
-        ) from error
+        raise UnreachableError(f"{tls.ca_cert}: not a CA certificate in PEM ({error.reason})") from error
     if tls.certificate or tls.private_key:
         _show(context, tls.certificate, tls.private_key)
     return context
 
 
 def _show(context: ssl.SSLContext, certificate: str | None, private_key: str | None) -> None:
-    """Have *context* show *certificate*; its key may be in the same file."""
+    """Have *context* present *certificate*; its key may be in the same file."""
     if not certificate:
-        raise UnreachableError(f"{private_key}: a private key without its certificate; name both")
+        raise UnreachableError(f"{private_key}: a private key without its certificate; give both")
     try:
-        # A key with a pass phrase must not have the program wait for somebody to type it.
+        # If the key has a pass phrase, the program must fail, and not wait for somebody to type it.
         context.load_cert_chain(certificate, private_key, password="")
     except ssl.SSLError as error:
         files = f"{certificate} and {private_key}" if private_key else certificate
@@ -308,23 +309,21 @@ def _show(context: ssl.SSLContext, certificate: str | None, private_key: str | N
 
 
 _ALERTS = {
-    "CERTIFICATE_REQUIRED": "the server wants a certificate of this client, and got none",
-    "HANDSHAKE_FAILURE": "the server refused the handshake; it may want a certificate of this client",
-    "UNKNOWN_CA": "the server does not trust the authority of this client's certificate",
+    "CERTIFICATE_REQUIRED": "the server requires a client certificate, and got none",
+    "HANDSHAKE_FAILURE": "the server refused the handshake; it may require a client certificate",
+    "UNKNOWN_CA": "the server does not trust the CA of this client's certificate",
     "BAD_CERTIFICATE": "the server refused this client's certificate",
-    "CERTIFICATE_EXPIRED": "the server finds this client's certificate expired",
-    "CERTIFICATE_REVOKED": "the server finds this client's certificate revoked",
+    "CERTIFICATE_EXPIRED": "the server says that this client's certificate has expired",
+    "CERTIFICATE_REVOKED": "the server says that this client's certificate was revoked",
     "CERTIFICATE_UNKNOWN": "the server refused this client's certificate",
     "UNSUPPORTED_CERTIFICATE": "the server refused this client's certificate as unsuitable",
 }
-"""What alerts that answer a client's certificate mean (RFC 8446 section 6.2), by OpenSSL's word for each."""
+"""What the alerts about a client's certificate mean (RFC 8446 section 6.2), by OpenSSL's word for each."""
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the server's certificate is not trusted: {error.verify_message}; is it of the named authority?"
-        )
+        return f"the server's certificate is not trusted: {error.verify_message}; is it from the given CA?"
     word = error.reason or str(error)
     alert = next((text for name, text in _ALERTS.items() if word.endswith(f"ALERT_{name}")), None)
     return f"TLS failed: {alert or word}"

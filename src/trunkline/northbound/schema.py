@@ -1,4 +1,4 @@
-"""The northbound schema: where it is, what it is called, and the shape of its columns.
+"""The northbound schema: its file, its name, and the shape of its columns.
 
 The schema itself is `trunkline-nb.ovsschema`, beside this module and in the wheel; its format is RFC 7047
 section 3.2.
@@ -16,29 +16,29 @@ DATABASE = "Trunkline_Northbound"
 """The database's name, as `ovsdb-server` lists it."""
 
 IDENTITY = "identity"
-"""The column of `NB_Global` that tells one database from another; a backup keeps it.
+"""The column of `NB_Global` that identifies a database; a backup keeps it.
 
 Before version 1.1.0 of the schema it was a key of `external_ids`.
 """
 
 FIRST_CHASSIS = "first-chassis"
-"""The key of a port's `options` that names the first of several requested chassis, for a role to compare."""
+"""The key of a port's `options` with the first of several requested chassis, which roles compare."""
 
 ANNOUNCE = "announce"
-"""The key of a port's `options` that, where it is `false`, keeps the port from being announced."""
+"""The key of a port's `options` that, if it is `false`, keeps the port from being announced."""
 
 CONTROL_FRAMES = "control-frames"
-"""The key of a port's `options` that, where it is `true`, lets control frames pass to and from the port."""
+"""The key of a port's `options` that, if it is `true`, lets control frames pass to and from the port."""
 
 ALLOW_DUPLICATE_IP = "allow-duplicate-ip"
-"""The key of a port's `options` that, where it is `true`, lets it have addresses that another port has."""
+"""The key of a port's `options` that, if it is `true`, lets it have addresses that another port has."""
 
 SCHEMA_PATH = Path(__file__).with_name("trunkline-nb.ovsschema")
 """The schema file of this version of Trunkline."""
 
 
 class Shape(Enum):
-    """How many values a column holds, and so what a Python value of it is."""
+    """How many values a column holds, which decides its Python type."""
 
     ONE = "one"  # str, int, bool or UUID text
     OPTIONAL = "optional"  # the same, or None
@@ -47,7 +47,7 @@ class Shape(Enum):
 
 
 class Column(NamedTuple):
-    """One column: its shape, and the table that it refers to, where it does."""
+    """One column: its shape, and the table that it refers to, None if it refers to none."""
 
     shape: Shape
     refers_to: str | None

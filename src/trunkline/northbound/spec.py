@@ -1,6 +1,6 @@
-"""What an operator asks for: a network or a port to be created, held against what can be said of it alone.
+"""Specs: networks and ports to be created, checked by themselves.
 
-What depends on other rows (a name that is taken, a tag in use) is the database's to refuse.
+What depends on other rows (a name or a tag that is in use) is checked when they are written.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MIN_MTU, MAX_MTU = 68, 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """A network to be created; a value left out stands for the default of the agents.
+    """A network to be created; for a value left out, agents use their default.
 
     *network_type* is `vlan` or `flat`; a `vlan` network has *segmentation_id* 1–4094, a `flat` one None.
-    *mtu* is 68–65535, None where the MTU is not managed.
+    *mtu* is 68–65535, None if the MTU is not managed.
 
     Raises:
-        InvalidValueError: the values do not go together.
+        InvalidValueError: a value is wrong, or does not go with another.
     """
 
     name: str
@@ -71,12 +71,12 @@ class NetworkSpec:
 class PortSpec:
     """A port to be created; addresses in any spelling, *network* and *parent* by name.
 
-    *enabled* and *port_security* are on where None. *allowed_address_pairs* are `MAC` or `MAC,IP-or-prefix`.
+    *enabled* and *port_security* are on if None. *allowed_address_pairs* are `MAC` or `MAC,IP-or-prefix`.
     A sub-port of a trunk has *parent* and *parent_vlan* (1–4094), any other port neither.
 
     Raises:
-        AddressError: an address is not one.
-        InvalidValueError: the values do not go together.
+        AddressError: an address is invalid.
+        InvalidValueError: a value is wrong, or does not go with another.
     """
 
     name: str
@@ -98,7 +98,7 @@ class PortSpec:
         object.__setattr__(self, "_row", self._checked())
 
     def row(self) -> dict[str, Any]:
-        """Return the columns of the port's row, addresses canonical; *network* is still a name."""
+        """Return the columns of the port's row with canonical addresses; *network* is still a name."""
         return self._row
 
     def _checked(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class PortSpec:
 
 
 def first_chassis(requested: str | None) -> str | None:
-    """Return the first of several chassis in *requested*, as `Port.requested_chassis` has them; else None.
+    """Return the first chassis in *requested* (`Port.requested_chassis`) if it has several, else None.
 
     >>> first_chassis("c1, c2"), first_chassis("c1"), first_chassis(None)
     ('c1', None, None)
@@ -131,14 +131,14 @@ _CANONICAL: Mapping[str, Callable[[Any], Any]] = {
         {allowed_pair_text(*parse_allowed_pair(text)) for text in texts}
     ),
 }
-"""Returns a value as the northbound writes it, by the column of a port."""
+"""The function that returns a value in the spelling of the northbound, by the column of a port."""
 
 
 def canonical_port(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *row*, some or all columns of the port *name*, with its addresses as the northbound writes them.
+    """Return *row*, columns of the port *name*, with its addresses in the spelling of the northbound.
 
     Raises:
-        AddressError: an address is not one.
+        AddressError: an address is invalid.
     """
     canonical, column = dict(row), ""
     try:
@@ -152,10 +152,10 @@ def canonical_port(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_network(row: Mapping[str, Any]) -> None:
-    """Hold *row*, a whole network, against what must be true of a network by itself.
+    """Check *row*, a whole network, by itself.
 
     Raises:
-        InvalidValueError: it is not; the text names the column to change.
+        InvalidValueError: it is wrong; the text names the column to change.
     """
 
     def wrong(column: str, reason: str) -> InvalidValueError:
@@ -182,7 +182,7 @@ def check_network(row: Mapping[str, Any]) -> None:
     if row["remote_ports"] == "learned" and row["unknown_unicast"] == "drop":
         raise wrong(
             "unknown_unicast",
-            "with `remote_ports=learned` every remote port is an unknown one; use `unknown_unicast=forward`",
+            "with `remote_ports=learned` all remote MACs are unknown unicast; use `unknown_unicast=forward`",
         )
     if not _is_vlan_id(vlan_id):
         raise wrong("segmentation_id", _NO_VLAN_ID.format(vlan_id))
@@ -191,20 +191,20 @@ def check_network(row: Mapping[str, Any]) -> None:
 
 
 def check_network_physnet(row: Mapping[str, Any]) -> None:
-    """Raise InvalidValueError if no physical network can have the name that *row*, a network, gives."""
+    """Raise InvalidValueError if the name of the physical network in *row*, a network, is not allowed."""
     _check("Network", row["name"], "physical_network", check_physnet, row["physical_network"])
 
 
 def no_network(port: str) -> InvalidValueError:
-    """Return what to say of the port *port* if it is given no network."""
+    """Return the error to raise if the port *port* has no network."""
     return InvalidValueError("a port is in a network; give `network`", Place("Port", port, "network"))
 
 
 def check_port(row: Mapping[str, Any]) -> None:
-    """Hold *row*, a whole port, against what must be true of a port by itself.
+    """Check *row*, a whole port, by itself.
 
     Raises:
-        InvalidValueError: it is not; the text names the column to change.
+        InvalidValueError: it is wrong; the text names the column to change.
     """
 
     def wrong(column: str, reason: str) -> InvalidValueError:
@@ -231,7 +231,7 @@ def check_port(row: Mapping[str, Any]) -> None:
     requested = [name.strip() for name in (row["requested_chassis"] or "").split(",")]
     if len(requested) > 1 and (not all(requested) or len(set(requested)) < len(requested)):
         raise wrong(
-            "requested_chassis", "`requested_chassis` names a chassis twice, or none between its commas"
+            "requested_chassis", "`requested_chassis` has a chassis twice, or an empty name between commas"
         )
     counts = {
         "addresses": (len(row["addresses"]), MAX_ADDRESSES),
@@ -252,14 +252,14 @@ def _is_vlan_id(value: int | None) -> bool:
 
 
 def check_port_options(name: str, options: Mapping[str, str]) -> None:
-    """Raise InvalidValueError if one of *options*, of the port *name*, is wrong; an empty value is right."""
+    """Raise InvalidValueError if one of *options* of the port *name* is wrong; an empty value is right."""
     _check("Port", name, "options", check_options, options)
 
 
 def _check(
     table: str, row: str, column: str, check: Callable[..., None], *values: str | Mapping[str, str]
 ) -> None:
-    """Call *check* with *values*; have an InvalidValueError say that it is about *column* of *row*."""
+    """Call *check* with *values*, and set the place of an InvalidValueError to *column* of *row*."""
     try:
         check(*values)
     except InvalidValueError as error:
@@ -268,7 +268,7 @@ def _check(
 
 
 def refuse_duplicates(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:
-    """Raise InvalidValueError where two rows of one request cannot both be."""
+    """Raise InvalidValueError if two rows of one request exclude each other."""
     for network in _duplicates(networks, ("name",)):
         raise InvalidValueError(
             f"network {network['name']!r} is asked for twice", Place("Network", network["name"], "name")

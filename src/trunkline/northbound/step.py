@@ -1,6 +1,6 @@
 """Steps: what a program may ask of the northbound, several of them in one transaction.
 
-They are values, and say what should be; `trunkline.northbound.draft` finds out what that takes.
+Steps are values. `trunkline.northbound.draft` turns them into operations of the database.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Create(NamedTuple):
-    """Create the row of *spec*; refused if there is one of its name."""
+    """Create the row of *spec*; refused if there is one of the same name."""
 
     spec: NetworkSpec | PortSpec
 
 
 class Put(NamedTuple):
-    """Have the row of *spec* as it says: create it, or write those of its columns, maps too, that differ."""
+    """Create the row of *spec*, or, if it exists, write the columns that differ; maps are replaced."""
 
     spec: NetworkSpec | PortSpec
 
@@ -28,8 +28,8 @@ class Put(NamedTuple):
 class Change(NamedTuple):
     """Write *columns* to the row called *name* of `Network` or `Port`; a port's network is given by name.
 
-    A map takes the place of the one that is there, a `Merged` one is merged into it. The change is refused
-    by a `ChangedError` unless the columns of *given* have these values: those that its author has seen.
+    A map replaces the present one; a `Merged` map is merged into it. *given* are columns with the values that
+    the author of the change has seen. If one of them is no longer so, that is a `ChangedError`.
     """
 
     table: Literal["Network", "Port"]
@@ -39,7 +39,7 @@ class Change(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """Delete the row called *name* of `Network`, `Port` or `Chassis`; *given* is that of a `Change`."""
+    """Delete the row called *name* of `Network`, `Port` or `Chassis`; *given* is as in a `Change`."""
 
     table: Literal["Network", "Port", "Chassis"]
     name: str
@@ -50,7 +50,7 @@ Step: TypeAlias = Create | Put | Change | Delete
 
 
 class Merged(dict[str, str]):
-    """A map whose items go into the one that is there; an item with an empty value is taken out."""
+    """A map whose items are merged into the present ones; an item with an empty value is removed."""
 
     def into(self, items: Mapping[str, str]) -> dict[str, str]:
         """Return *items* with these merged in.

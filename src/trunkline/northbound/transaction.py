@@ -1,4 +1,4 @@
-"""A transaction that is held to what was read for it: read, guard, write, again if somebody came first."""
+"""A guarded transaction: read, guard what was read, write; and again if another writer came first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Operation, Row
 
     Read: TypeAlias = Callable[..., list[list[Row]]]
-    """Returns the rows that each of some selects finds, all as of one moment."""
+    """Returns the rows that each of some selects finds, all read at the same moment."""
 
 _ATTEMPTS = 40
 _FIRST_PAUSE_S = 0.002
@@ -26,13 +26,13 @@ _LONGEST_PAUSE_S = 0.25
 
 
 class Guard(NamedTuple):
-    """A `wait` for what was read to be as it was; if it is not, the transaction is prepared anew."""
+    """A `wait` for rows to be as they were read; if they are not, the transaction is prepared again."""
 
     operation: Operation
 
 
 Part: TypeAlias = "Operation | Check | Guard"
-"""A part of a transaction: an operation, or one that aborts it, with what to say or do then."""
+"""A part of a transaction: an operation; or a check or a guard, which may abort the transaction."""
 
 
 class Database(Protocol):
@@ -55,15 +55,15 @@ def write(
     is_rehearsal: bool = False,
     around: Around = nullcontext,
 ) -> None:
-    """Do the *parts* in one transaction; they are made anew, of what is read anew, if a guard of them fails.
+    """Do *parts()* in one transaction; if one of its guards fails, call it again, to read again.
 
     If there are no parts, nothing is sent. A rehearsal changes nothing: the database checks all but indexes
-    and references, and then aborts the transaction. Each attempt to commit is made inside of *around()*.
+    and references, and then aborts the transaction. Each attempt to commit is made inside *around()*.
 
     Raises:
-        RefusedError, NotFoundError: a check does not hold, or the database refuses; or other writers came
-            first again and again.
-        TransactionError: the database refuses in words that have no sentence of ours.
+        RefusedError, NotFoundError: a check fails, or the database refuses; or other writers came first
+            again and again.
+        TransactionError: the database refuses, and the error has its own words.
     """
     for pause_s in _pauses():
         with _no_collection():
@@ -98,10 +98,10 @@ def _is_done(nb: Database, parts: Sequence[Part], around: Around) -> bool:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector out of the block.
+    """Run the block without the garbage collector.
 
-    Rows that are made ready are no garbage: to look through 10,000 of them again and again takes 0.25 s, as
-    long as all the rest.
+    There is no garbage among the rows that are prepared. Looking through 10,000 of them again and again takes
+    0.25 s, as long as all the rest.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -113,7 +113,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def _pauses() -> Iterator[float]:
-    """Yield how long to wait, in seconds, after each attempt that another writer beat."""
+    """Yield how long to wait, in seconds, after each attempt that another writer made fail."""
     longest_s = _FIRST_PAUSE_S
     for _ in range(_ATTEMPTS):
         yield random.uniform(0, longest_s)

@@ -1,7 +1,7 @@
-"""What must hold of trunks: which port may be whose sub-port, by what the northbound holds and is about to.
+"""The rules of trunks: which port may be a sub-port of which, by the ports as they will be.
 
-It is read, and the transaction is then held to nothing of it having changed
-(`trunkline.northbound.check.NEWS`).
+The other ports are read, and the transaction is guarded against changes of them
+(`trunkline.northbound.check.COUNT_CHANGE`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Operation, Row
 
 FEW = 4
-"""How many ports are looked for one by one; where there are more, all ports are read at once."""
+"""How many ports are looked for one by one; if there are more, all ports are read at once."""
 
 _COLUMNS = ("name", "network", "parent", "parent_vlan")
 
 
 def selects(rows: Collection[Mapping[str, Any]]) -> list[Operation]:
-    """Return the operations that read what `refuse_wrong` must know of *rows*, ports to be written.
+    """Return the operations that read what `refuse_wrong` needs to check *rows*, ports to be written.
 
-    The last one is of the transparent networks, all others are of ports.
+    The last one reads the transparent networks, the others read ports.
     """
     transparent = select("Network", ("vlan_transparent", "==", True), only=("_uuid", "name"))
     if len(rows) > FEW:
@@ -42,11 +42,11 @@ def selects(rows: Collection[Mapping[str, Any]]) -> list[Operation]:
 def refuse_wrong(
     rows: Iterable[Mapping[str, Any]], there: Iterable[Row], transparent: Mapping[str, str]
 ) -> None:
-    """Raise RefusedError where one of *rows*, ports as they will be, does not go with the others.
+    """Raise RefusedError if one of *rows*, ports as they will be, conflicts with another port.
 
-    *there* are the ports that `selects` read, and *transparent* the names of the transparent networks by
-    UUID. A network is on a VIF once: Open vSwitch does not send a frame back out of the port that it came
-    in by. A tag of a VM in a transparent network would reach a parent's VIF as that of a sub-port.
+    *there* are the ports that `selects` reads, and *transparent* the names of the transparent networks by
+    UUID. A network can be on a VIF only once: Open vSwitch does not send a frame out of the port where it
+    came in. A parent cannot be in a transparent network: a VM's tag there could be that of a sub-port.
     """
     wanted = list(rows)
     port_by_name: dict[str, Mapping[str, Any]] = {row["name"]: row for row in there}
@@ -85,7 +85,7 @@ def refuse_wrong(
             )
         if name in parents:
             raise RefusedError(
-                f"port {name!r} has sub-ports, so it cannot be one; take `parent` from them first",
+                f"port {name!r} has sub-ports, so it cannot be a sub-port; clear `parent` of them first",
                 Place("Port", name, "parent"),
             )
 
@@ -104,7 +104,7 @@ def _refuse_parent(
     place = Place("Port", name, "parent")
     if trunk is None or trunk["parent"] is not None:
         raise RefusedError(
-            f"port {parent!r} cannot be a parent: there is none, or it is a sub-port itself", place
+            f"port {parent!r} cannot be a parent: it does not exist, or is a sub-port itself", place
         )
     if trunk["network"] in transparent:
         raise RefusedError(
@@ -122,7 +122,7 @@ def sub_port_selects(names: Collection[str]) -> list[Operation]:
 
 
 def refuse_orphans(names: Collection[str], there: Iterable[Row]) -> None:
-    """Raise RefusedError where one of the ports *there* has a parent among *names*, and is not itself."""
+    """Raise RefusedError if the parent of one of the ports *there* is among *names*, and the port is not."""
     for row in there:
         if row["parent"] in names and row["name"] not in names:
             raise RefusedError(
