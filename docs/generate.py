@@ -25,6 +25,7 @@ from trunkline.core.cookie import COOKIE_OURS, Subject
 from trunkline.core.flow import Field
 from trunkline.core.pipeline import TABLE_RULES, Band, Owner, Table
 from trunkline.insight.meaning import MEANING
+from trunkline.manifest.form import KIND, schema
 from trunkline.northbound.schema import SCHEMA_PATH
 
 DOCS = Path(__file__).parent
@@ -292,10 +293,24 @@ def _commands(
 
 # -- all ---------------------------------------------------------------------------------------------------
 
+
+def manifest_schema() -> str:
+    """Return the JSON Schema of the documents of `trunkline apply`, with a sentence for each column."""
+    wanted: dict[str, Any] = json.loads(json.dumps(schema()))
+    for kind in wanted["oneOf"]:
+        for column, value in kind["properties"].items():
+            if column != KIND:
+                value["description"] = COLUMNS[kind["title"]][column].replace("`", "")
+    comment = "Generated from src/trunkline/manifest/form.py by scripts/docs; a change here is lost."
+    shown = {"$schema": wanted.pop("$schema"), "$comment": comment} | wanted
+    return json.dumps(shown, indent=2, ensure_ascii=False)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "pipeline.md": pipeline_page,
     "northbound.md": northbound_page,
     "cli.md": cli_page,
+    "manifest.schema.json": manifest_schema,
 }
 """The generated pages, by file name."""
 

@@ -71,7 +71,8 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
 
 def test_architecture_names_modules_that_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    packages = "core|apps|runtime|openflow|host|northbound|server|ovsdb|bridge|insight|agent|process|cli|lab"
+    packages = "core|apps|runtime|openflow|host|northbound|manifest|server|ovsdb"
+    packages += "|bridge|insight|agent|process|cli|lab"
     named = re.findall(rf"`((?:{packages})/[\w-]+\.\w+)`", text)
     assert named
     assert [path for path in named if not (ROOT / "src" / "trunkline" / path).exists()] == []

@@ -24,6 +24,7 @@ BELOW = {
     "openflow": {"core", "runtime"},
     "host": {"core"},
     "northbound": {"core", "host"},
+    "manifest": {"core", "northbound"},
     "server": {"core", "host", "northbound"},
     "ovsdb": {"core", "runtime", "northbound"},
     "bridge": {"core", "apps", "runtime", "openflow"},
@@ -31,7 +32,9 @@ BELOW = {
     "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge", "insight"},
     "process": {"core", "runtime", "openflow", "host", "ovsdb", "bridge", "agent"},
     "lab": {"core"},
-    "cli": {"core", "runtime", "host", "northbound", "server", "ovsdb", "insight", "process", "lab"},
+    "cli": {
+        *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb", "insight", "process", "lab")
+    },
 }
 """The packages that each package may import, beside itself."""
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 OPTIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -42,23 +42,27 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "remotes": "--nb",
         "listeners": "--remote",
         "cluster_local": "--cluster-local",
+        "adopts": "--adopt",
     }
 )
 """The option that writes each column, or gives each argument; of one that is true or false, both options."""
+
+ARGUMENTS = frozenset({"adopts"})
+"""Those that are no columns: in what is said of a file, a column is called what the file calls it."""
 
 # Not a name that somebody gave, which stands in quotes.
 _NAMED = re.compile(r"(?<![^\s(])`([a-z_]+)(?::([a-z-]+))?(?:=([^`]*))?`")
 
 
-def in_options(text: str) -> str:
-    """Return *text* with the columns and arguments that it names as options of this program.
+def in_options(text: str, only: Collection[str] = OPTIONS.keys()) -> str:
+    """Return *text* with the columns and arguments that it names as options of this program: *only* those.
 
     >>> in_options("use `vlan_transparent=false` there, or another `parent`; see `trunkline --help`")
     'use --no-vlan-transparent there, or another --parent; see `trunkline --help`'
     >>> in_options("`options:control-frames=true` needs `port_security=false`; give `segmentation_id` 1–4094")
     '--option control-frames=true needs --no-port-security; give --segment 1–4094'
     """
-    return _NAMED.sub(_option, text)
+    return _NAMED.sub(lambda named: _option(named) if named[1] in only else named[0], text)
 
 
 def _option(named: re.Match[str]) -> str:

@@ -44,6 +44,8 @@ NOUNS = {
     "network": Noun("trunkline.cli.network", "network", "Networks: create, list, show, set, delete."),
     "port": Noun("trunkline.cli.port", "port", "Ports: create, list, show, set, delete."),
     "chassis": Noun("trunkline.cli.chassis", "chassis", "Chassis: list, show, delete."),
+    "apply": Noun("trunkline.cli.apply", "apply", "Make networks and ports what files say."),
+    "export": Noun("trunkline.cli.apply", "export", "Print networks and ports as such files."),
     "sync": Noun("trunkline.cli.sync", "sync", "Wait until every chassis has applied what is committed."),
     "status": Noun("trunkline.cli.status", "status", "Chassis, networks, ports and faults at a glance."),
     "flows": Noun("trunkline.cli.flows", "flows", "The flows of this chassis in words, and what they drop."),

@@ -11,6 +11,7 @@ from trunkline.cli.output import printable
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
+    from trunkline.northbound.sync import Request
 
 
 @click.command()
@@ -41,6 +42,13 @@ def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) ->
         raise click.UsageError("--live says for whom to wait; give --wait too")
     asked = request(nb)
     silent = wait(nb, asked, timeout_s) if waits else frozenset[str]()
+    is_complete = not (waits and report_unanswered(asked, silent))
+    click.echo(asked.nb_cfg)
+    return 0 if is_complete or is_live_enough else EXIT_NO
+
+
+def report_unanswered(asked: Request, silent: frozenset[str]) -> bool:
+    """Name on standard error the *silent* chassis, and the rivals of others; return whether there are any."""
     said = [
         *(
             f"chassis {name!r} is silent: it has not applied {asked.nb_cfg}; start its agent, "
@@ -50,10 +58,9 @@ def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) ->
         *(
             f"host {rival.hostname!r} has the system-id {rival.chassis!r} of another host, and has not "
             f"applied {asked.nb_cfg}; give it a name of its own"
-            for rival in (asked.rivals if waits else ())
+            for rival in asked.rivals
         ),
     ]
     for line in said:
         click.echo(printable(f"trunkline: {line}"), err=True)
-    click.echo(asked.nb_cfg)
-    return EXIT_NO if said and not is_live_enough else 0
+    return bool(said)

@@ -2,7 +2,8 @@
 
 TrunklineError              refused or failed: exit code 1
 ├── InvalidValueError       wrong in any case, whatever the databases hold: exit code 2, usage
-│   └── AddressError        a text is not a valid address
+│   ├── AddressError        a text is not a valid address
+│   └── ManifestError       documents are wrong, whatever the northbound holds
 ├── TimedOutError           not done in time: exit code 3
 │   └── LaggingError        chassis have not applied what is committed
 ├── SettingsError           a chassis setting is missing or invalid
@@ -13,7 +14,8 @@ TrunklineError              refused or failed: exit code 1
 ├── UnreachableError        no database server answers, or it stopped answering
 ├── RequestError            a database server answered a request with an error
 ├── RefusedError            something in the northbound conflicts with the request
-│   └── ChangedError        a row has changed since the author of a change saw it
+│   ├── ChangedError        a row has changed since the author of a change saw it
+│   └── ConflictError       documents conflict with what the northbound holds
 ├── NotFoundError           there is no such row
 ├── TransactionError        the northbound refused for a reason that we have no sentence for
 ├── RowError                a row of the northbound is invalid; it becomes a fault

@@ -72,7 +72,8 @@ def refusal(error: TransactionError, read: Read) -> TrunklineError:
         if f"{uuid}, had the following" in error.details:
             continue
         for row in read(table, (("_uuid", "==", Uuid(uuid)),)):
-            return RefusedError(*_taken(table, columns, row, read))
+            networks = read("Network", (("_uuid", "==", row["network"]),)) if table == "Port" else []
+            return taken(table, columns, row, networks[0]["name"] if networks else None)
     return error
 
 
@@ -115,8 +116,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _taken(table: str, columns: tuple[str, ...], row: Row, read: Read) -> tuple[str, Place]:
-    """Return the sentence about *row*, which has the values of *columns* that an index allows once."""
+def taken(table: str, columns: tuple[str, ...], row: Row, network: str | None) -> RefusedError:
+    """Return the refusal about *row*, which has the values of *columns* that an index allows once.
+
+    *network* is the name of the network that a port is in.
+    """
     name = row["name"]
     match table, columns:
         case _, ("name",):
@@ -142,10 +146,9 @@ def _taken(table: str, columns: tuple[str, ...], row: Row, read: Read) -> tuple[
             )
         case _:
             column = "mac"
-            networks = read("Network", (("_uuid", "==", row["network"]),))
-            where = f" in network {networks[0]['name']!r}" if networks else ""
+            where = f" in network {network!r}" if network else ""
             reason = f"port {name!r} already has MAC {row['mac']}{where}; pick another `mac`"
-    return reason, Place(table, name, column)
+    return RefusedError(reason, Place(table, name, column))
 
 
 def _still_used(error: TransactionError, read: Read) -> TrunklineError:

@@ -33,6 +33,9 @@ CONTROL_FRAMES = "control-frames"
 ALLOW_DUPLICATE_IP = "allow-duplicate-ip"
 """The key of a port's `options` that, if it is `true`, lets it have addresses that another port has."""
 
+SET = "trunkline-set"
+"""The key of a row's `external_ids` that says of which set it is: that of the `apply` that made it."""
+
 SCHEMA_PATH = Path(__file__).with_name("trunkline-nb.ovsschema")
 """The schema file of this version of Trunkline."""
 

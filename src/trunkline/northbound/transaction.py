@@ -66,7 +66,7 @@ def write(
         TransactionError: the database refuses, and the error has its own words.
     """
     for pause_s in _pauses():
-        with _no_collection():
+        with no_collection():
             wanted = [*parts(), *([ABORT] if is_rehearsal else [])]
             if not wanted or _is_done(nb, wanted, around):
                 return
@@ -97,7 +97,7 @@ def _is_done(nb: Database, parts: Sequence[Part], around: Around) -> bool:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Run the block without the garbage collector.
 
     There is no garbage among the rows that are prepared. Looking through 10,000 of them again and again takes

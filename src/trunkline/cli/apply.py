@@ -1,0 +1,235 @@
+"""`trunkline apply` and `trunkline export`: networks and ports by files that say what should be."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from trunkline.cli.column import ARGUMENTS, in_options
+from trunkline.cli.commit import Commit
+from trunkline.cli.difference import data, lines, summary
+from trunkline.cli.option import NOT_EMPTY, Seconds, with_connection, with_northbound, with_output
+from trunkline.cli.output import print_data, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trunkline.manifest.complaint import ConflictError, ManifestError
+    from trunkline.manifest.difference import Difference
+    from trunkline.manifest.wanted import Manifest
+    from trunkline.northbound.client import Northbound
+
+_MOST_COMPLAINTS = 100
+_NOTHING = "nothing was applied"
+
+
+@click.command()
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    required=True,
+    type=NOT_EMPTY,
+    metavar="FILE|DIR|-",
+    help="What should be: a YAML file, a directory of them, or - for standard input; may be repeated.",
+)
+@click.option(
+    "--set",
+    "set_",
+    type=NOT_EMPTY,
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="The set that the files are all of; each row says which set it is of.",
+)
+@click.option("--prune", "prunes", is_flag=True, help="Delete the rows of the set that no file has.")
+@click.option("--adopt", "adopts", is_flag=True, help="Take over rows that are of another set, or of none.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Change nothing; exit code 4 if something would be.")
+@click.option("-y", "--yes", "is_agreed", is_flag=True, help="Do not ask.")
+@click.option("--full", "is_full", is_flag=True, help="Show every change, and whole values.")
+@click.option("--wait", "waits", is_flag=True, help="Return when every chassis has applied it.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=Seconds(),
+    default=30.0,
+    show_default=True,
+    metavar="S",
+    help="With --wait: how long to wait, in seconds; exit code 3 after that.",
+)
+@with_output
+@with_connection
+def apply(
+    connect: Callable[[], Northbound],
+    files: tuple[str, ...],
+    set_: str,
+    prunes: bool,
+    adopts: bool,
+    is_dry: bool,
+    is_agreed: bool,
+    is_full: bool,
+    waits: bool,
+    timeout_s: float,
+    output: str,
+) -> int:
+    """Make networks and ports what files say, in one transaction: all of it or nothing.
+
+    A document of a file has `kind: Network` or `kind: Port`, a name, and columns of the northbound. A column
+    that is left out is left as it is, and null clears it. What is to be changed is shown first. Without
+    --yes a person is asked, at a terminal. A row that somebody else has changed meanwhile is not written.
+
+    Exit codes: 0 done, or nothing to do; 1 refused, or not agreed to; 2 a file is wrong; 3 committed, and not
+    waited for; 4 with --dry-run: something would be changed, with --wait: a chassis is silent.
+    """
+    from trunkline.cli.main import EXIT_NO, EXIT_REFUSED
+    from trunkline.core.name import check_name
+    from trunkline.manifest import wanted
+    from trunkline.manifest.complaint import ConflictError, ManifestError
+    from trunkline.northbound.transaction import no_collection
+
+    check_name("set", set_)
+    is_asking = not (is_dry or is_agreed)
+    if is_asking and (output != "table" or not sys.stdin.isatty()):
+        why = "standard input is no terminal" if output == "table" else f"-o {output} is for programs"
+        raise click.UsageError(f"{why}, so nobody can be asked; give --yes, or --dry-run to look only")
+    commit = Commit()
+    try:
+        with no_collection():
+            manifest = wanted.read(files)
+        with connect() as nb, no_collection():
+            found = _shown(nb, manifest, set_, prunes=prunes, adopts=adopts, is_full=is_full, output=output)
+            if found.changes and not is_agreed:
+                _refuse(nb, found, lambda: nb.rehearse(found.steps))
+                if is_dry:
+                    _print(found, output, is_applied=False)
+                    return EXIT_NO
+                if not click.confirm("Apply?", prompt_suffix=" "):
+                    click.echo(_NOTHING, err=True)
+                    return EXIT_REFUSED
+            if found.changes:
+                _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
+            _print(found, output, is_applied=True)
+            return _waited(nb, timeout_s, output) if waits else 0
+    except (ManifestError, ConflictError) as error:
+        return _complained(error)
+    except (KeyboardInterrupt, click.Abort):
+        return _interrupted(commit)
+
+
+def _shown(
+    nb: Northbound, manifest: Manifest, set_: str, *, prunes: bool, adopts: bool, is_full: bool, output: str
+) -> Difference:
+    """Return the difference between *manifest* and the northbound; a person sees it."""
+    from trunkline.manifest.consequence import consequences
+    from trunkline.manifest.difference import difference
+    from trunkline.manifest.present import present
+
+    there = present(nb, manifest.rows, set_ if prunes else None)
+    found = difference(manifest.rows, there, set_, prunes=prunes, adopts=adopts)
+    notes = consequences(nb, found, there)
+    if output == "table":
+        kinds = Counter(row.table.lower() for row in manifest.rows)
+        parts = [(manifest.file_count, "file"), *((kinds[kind], kind) for kind in ("network", "port"))]
+        counts = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts)
+        click.echo(f'set "{set_}": {counts}')
+        is_plain = "NO_COLOR" in os.environ
+        for line in lines(found, notes, is_full=is_full):
+            click.echo(line, color=False if is_plain else None)
+        if found.changes:
+            click.echo(summary(found))
+    return found
+
+
+def _print(found: Difference, output: str, *, is_applied: bool) -> None:
+    """Print what became of *found*: for a program all of it."""
+    if output != "table":
+        print_data(data(found) | {"applied": is_applied}, output)
+    elif not found.changes:
+        click.echo("nothing to do")
+    elif is_applied:
+        click.echo(f"done: transaction of {len(found.changes):,} row{'s' if found.changes[1:] else ''}")
+
+
+def _refuse(nb: Northbound, found: Difference, write: Callable[[], None]) -> None:
+    """Do *write*; raise a ConflictError if the northbound refuses it."""
+    from trunkline.core.error import InvalidValueError
+    from trunkline.manifest.refused import refused
+    from trunkline.northbound.client import NotFoundError, RefusedError
+
+    try:
+        write()
+    except (InvalidValueError, RefusedError, NotFoundError) as error:
+        raise refused(nb, found, error) from error
+
+
+def _waited(nb: Northbound, timeout_s: float, output: str) -> int:
+    """Return when every live chassis has applied what is committed, with the exit code."""
+    from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
+    from trunkline.cli.sync import report_unanswered
+    from trunkline.core.error import TrunklineError
+    from trunkline.northbound.sync import request, wait
+
+    started_s = time.monotonic()
+    try:
+        asked = request(nb)
+        silent = wait(nb, asked, timeout_s)
+    except TrunklineError as error:
+        _say(f"trunkline: committed; {error}")
+        return EXIT_TIMED_OUT
+    if output == "table":
+        count, all_ = len(asked.live), len(asked.live | asked.silent)
+        click.echo(f"applied by {count} of {all_} chassis after {time.monotonic() - started_s:.1f} s")
+    return EXIT_NO if report_unanswered(asked, silent) else 0
+
+
+def _complained(error: ManifestError | ConflictError) -> int:
+    """Print each complaint of *error* on a line, and return the exit code."""
+    from trunkline.cli.main import EXIT_REFUSED, EXIT_USAGE
+    from trunkline.core.error import InvalidValueError
+
+    for complaint in error.complaints[:_MOST_COMPLAINTS]:
+        _say(str(complaint) if complaint.mark else f"trunkline: {complaint}")
+    others = len(error.complaints) - _MOST_COMPLAINTS
+    if others > 0:
+        _say(f"trunkline: and {others:,} more")
+    _say(_NOTHING)
+    return EXIT_USAGE if isinstance(error, InvalidValueError) else EXIT_REFUSED
+
+
+def _interrupted(commit: Commit) -> int:
+    from trunkline.cli.main import EXIT_INTERRUPTED, EXIT_TIMED_OUT
+
+    if commit.is_under_way:
+        _say("left before the database answered: whether the change was made is not known; run again to see")
+    elif commit.is_done:
+        _say("committed; not waited for")
+    else:
+        _say(_NOTHING)
+        return EXIT_INTERRUPTED
+    return EXIT_TIMED_OUT
+
+
+def _say(line: str) -> None:
+    click.echo(printable(in_options(line, ARGUMENTS)), err=True)
+
+
+@click.command()
+@click.option("--set", "set_", type=NOT_EMPTY, metavar="NAME", help="Only the rows of this set.")
+@click.option("--network", type=NOT_EMPTY, metavar="NETWORK", help="Only this network, and its ports.")
+@with_northbound
+def export(nb: Northbound, set_: str | None, network: str | None) -> None:
+    """Print networks and ports as the documents that `trunkline apply` takes.
+
+    What Trunkline itself writes, such as keys and which chassis holds a port, is left out, and so is the set.
+    """
+    from trunkline.manifest.export import documents, text
+    from trunkline.manifest.present import chosen
+
+    for document in text(documents(chosen(nb, set_, network))):
+        click.echo(document, nl=False)

@@ -1,0 +1,102 @@
+"""Consequences: what a difference means for the ports that are there, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trunkline.manifest.complaint import Complaint, ConflictError
+from trunkline.manifest.present import ports_in, set_of
+from trunkline.northbound.refusal import counted, some
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from trunkline.manifest.difference import Difference, RowChange
+    from trunkline.manifest.present import Present
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.operation import Row
+
+_TAG = ("network_type", "segmentation_id")
+
+
+def consequences(nb: Northbound, wanted: Difference, there: Present) -> dict[tuple[str, str], str]:
+    """Return what the changes of *wanted* mean, by table and name of the row; most mean nothing more.
+
+    Raises:
+        ConflictError: a network that is to be deleted has ports that stay in it.
+    """
+    networks = {
+        change.name: change
+        for change in wanted.changes
+        if change.table == "Network" and (change.new is None or change.writes("physical_network", *_TAG))
+    }
+    ports: dict[str, list[Row]] = {name: [] for name in networks}
+    for port in ports_in(nb, there, networks.keys()):
+        ports[port["network"]].append(port)
+    _refuse_inhabited(wanted, networks, ports)
+    found: dict[tuple[str, str], str] = {}
+    freed = {_wire(change.old): name for name, change in networks.items() if change.old is not None}
+    for change in wanted.changes:
+        words = list(_words(change, ports.get(change.name, []) if change.table == "Network" else [], freed))
+        if words:
+            found[change.table, change.name] = "; ".join(words)
+    return found
+
+
+def _refuse_inhabited(
+    wanted: Difference, networks: Mapping[str, RowChange], ports: Mapping[str, Sequence[Row]]
+) -> None:
+    leaving = {
+        change.name
+        for change in wanted.changes
+        if change.table == "Port" and (change.new is None or change.writes("network"))
+    }
+    complaints = []
+    for name, change in networks.items():
+        staying = [port["name"] for port in ports[name] if port["name"] not in leaving]
+        if change.new is None and staying:
+            them = "it is" if len(staying) == 1 else "they are"
+            text = (
+                f"network {name!r} is wanted no more, and still has {counted(len(staying), 'port')} "
+                f"{some(staying)}; {them} not of the set: move or delete what is in it first"
+            )
+            complaints.append(Complaint(None, text))
+    if complaints:
+        raise ConflictError(complaints)
+
+
+def _words(change: RowChange, ports: Sequence[Row], freed: Mapping[object, str]) -> Iterator[str]:
+    old, new = change.old, change.new
+    if old is not None and new is not None and set_of(old) != set_of(new):
+        yield f'was of set "{set_of(old)}"' if set_of(old) is not None else "was of no set"
+    if change.table == "Network":
+        yield from _of_network(change, ports, freed)
+    elif old is not None and old["chassis"] is not None:
+        state = "is" if new is not None else "was"
+        if new is None or change.writes("network", "mac", "requested_chassis", "enabled"):
+            yield f"{state} {'up' if old['up'] else 'down'} on {old['chassis']}"
+
+
+def _of_network(change: RowChange, ports: Sequence[Row], freed: Mapping[object, str]) -> Iterator[str]:
+    old, new = change.old, change.new
+    if new is not None:
+        other = freed.get(_wire(new), change.name)
+        if other != change.name:
+            yield f"takes {_tag(new)} of {new['physical_network']} from network {other}"
+    if old is None or new is None or not ports:
+        return
+    hosts = {port["chassis"] for port in ports} - {None}
+    where = f"{counted(len(ports), 'port')} on {len(hosts)} chassis"
+    if change.writes("physical_network"):
+        yield f"moves {where} to {new['physical_network']}"
+    elif change.writes(*_TAG):
+        yield f"re-tags {where}"
+
+
+def _wire(network: Row) -> object:
+    return network["physical_network"], network["segmentation_id"]
+
+
+def _tag(network: Row) -> str:
+    tag = network["segmentation_id"]
+    return "the untagged network" if tag is None else f"VLAN {tag}"

@@ -1,0 +1,260 @@
+"""Documents: what a YAML text says, as plain values, and where each of them stands.
+
+The text is read event by event: nothing is composed, so neither depth nor aliases cost anything. A plain
+scalar is what the core schema of YAML 1.2 has it be, but no float: no column holds one
+(docs/adr/0041-documents-in-yaml-checked-by-a-published-schema.md).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from trunkline.manifest.complaint import Complaint, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from trunkline.manifest.source import Source
+
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_DIGITS = 20
+"""More of them than any column takes; those beyond are left out, since Python itself refuses thousands."""
+
+_TAGS = frozenset({"!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))})
+_DEEPEST = 40
+"""A text that nests deeper is not read on."""
+
+
+class Document(NamedTuple):
+    """One document: an object, by its keys; *start* and *end* are where in its source it stands."""
+
+    source: Source
+    start: int
+    line: int
+    end: int
+    value: dict[str, Any]
+
+    @property
+    def marks(self) -> Marks:
+        """Where the document's keys and values stand; it is read once more for that."""
+        begin = self.source.text.rfind("\n", 0, self.start) + 1
+        marks = Marks(Mark(self.source.name, self.line, self.start - begin + 1), {}, {})
+        _Reader(self.source, begin, self.end, self.line - 1, [], marks).one()
+        return marks
+
+
+class Marks(NamedTuple):
+    """Where a document begins, and where its keys and its values stand, by key."""
+
+    start: Mark
+    keys: dict[str, Mark]
+    values: dict[str, Mark]
+
+    def of(self, column: str | None) -> Mark:
+        """Return where the value of *column* stands, or the document if it does not have it."""
+        return self.values.get(column or "", self.start)
+
+
+def documents(source: Source, complaints: list[Complaint]) -> Iterator[Document]:
+    """Yield the documents of *source* that are objects; what is wrong with others is added to *complaints*.
+
+    After an error of YAML itself nothing of the source is read any more. An empty document is passed over.
+    """
+    yield from _Reader(source, 0, len(source.text), 0, complaints, None).all()
+
+
+class _Reader:
+    """Reads the documents of a part of a text; *marks*, if given, take where the first one's parts stand."""
+
+    def __init__(
+        self,
+        source: Source,
+        begin: int,
+        end: int,
+        lines: int,
+        complaints: list[Complaint],
+        marks: Marks | None,
+    ) -> None:
+        self._source = source
+        self._begin = begin
+        self._lines = lines
+        self._complaints = complaints
+        self._marks = marks
+        is_whole = (begin, end) == (0, len(source.text))
+        self._text = source.text if is_whole else source.text[begin:end]
+
+    def all(self) -> Iterator[Document]:
+        """Yield every document."""
+        try:
+            parser = yaml.CSafeLoader(self._text)
+            self._next: Callable[[], Any] = parser.get_event
+            while not isinstance(event := self._next(), yaml.StreamEndEvent):
+                if isinstance(event, yaml.DocumentStartEvent):
+                    document = self._document()
+                    if document is not None:
+                        yield document
+        except yaml.reader.ReaderError as error:
+            # The position is one of bytes.
+            before = self._text.encode()[: error.position].decode(errors="ignore")
+            self._complain_at(before.count("\n"), len(before) - before.rfind("\n") - 1, error.reason)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            words = ", ".join(part for part in (error.problem, error.context) if part)
+            self._complain_at(
+                mark.line if mark else 0, mark.column if mark else 0, f"this is not YAML: {words}"
+            )
+
+    def one(self) -> None:
+        """Read the first document."""
+        for _ in self.all():
+            return
+
+    def _complain(self, event: Any, text: str) -> None:
+        self._complain_at(event.start_mark.line, event.start_mark.column, text)
+
+    def _complain_at(self, line: int, column: int, text: str) -> None:
+        self._complaints.append(Complaint(self._mark(line, column), text))
+
+    def _mark(self, line: int, column: int) -> Mark:
+        return Mark(self._source.name, self._lines + line + 1, column + 1)
+
+    def _document(self) -> Document | None:
+        first: Any = self._next()
+        if isinstance(first, yaml.MappingStartEvent):
+            mark: Any = first.start_mark
+            count = len(self._complaints)
+            self._refuse_tag(first)
+            value = self._object()
+            end = self._next().end_mark.index
+            if len(self._complaints) > count:
+                return None
+            start, line = self._begin + mark.index, self._lines + mark.line + 1
+            return Document(self._source, start, line, self._begin + end, value)
+        is_empty = isinstance(first, yaml.ScalarEvent) and first.implicit[0] and plain(first.value) is None
+        if not is_empty:
+            self._complain(first, "a document is an object such as `kind: Network`, and this is none")
+            self._skip(first)
+        self._next()
+        return None
+
+    def _object(self) -> dict[str, Any]:
+        """Return the document whose keys and values come next."""
+        value: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event)
+            following = self._next()
+            if key is None or key in value:
+                if key is not None:
+                    self._complain(event, f'"{shortened(key)}" is given twice')
+                self._skip(following)
+                continue
+            if self._marks is not None:
+                self._marks.keys[key] = self._mark(event.start_mark.line, event.start_mark.column)
+                start = following.start_mark
+                self._marks.values[key] = self._mark(start.line, start.column)
+            if isinstance(following, yaml.ScalarEvent):
+                value[key] = self._scalar(following)
+            elif isinstance(following, yaml.SequenceStartEvent):
+                self._refuse_tag(following)
+                value[key] = self._list()
+            elif isinstance(following, yaml.MappingStartEvent):
+                self._refuse_tag(following)
+                value[key] = self._map()
+            else:
+                self._skip(following)
+        return value
+
+    def _key(self, event: Any) -> str | None:
+        if isinstance(event, yaml.ScalarEvent):
+            return str(event.value)
+        self._complain(event, "a key is a text, and this is none")
+        self._skip(event)
+        return None
+
+    def _list(self) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._inner(event))
+        return items
+
+    def _map(self) -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event)
+            item = self._inner(self._next())
+            if key in items:
+                self._complain(event, f'"{shortened(key)}" is given twice')
+            elif key is not None:
+                items[key] = item
+        return items
+
+    def _inner(self, event: Any) -> Any:
+        """Return the scalar that *event* is: no column holds a list of lists, or the like."""
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if not isinstance(event, yaml.AliasEvent):
+            self._complain(
+                event, "this is nested too deep: a column holds a list or an object of single values"
+            )
+        self._skip(event)
+        return None
+
+    def _scalar(self, event: Any) -> Any:
+        text = event.value
+        if event.tag is None or event.tag == "!":
+            return text if not event.implicit[0] or event.tag else plain(text)
+        self._refuse_tag(event)
+        return text
+
+    def _refuse_tag(self, event: Any) -> None:
+        if event.tag is not None and event.tag not in _TAGS:
+            self._complain(event, f"the tag {shortened(event.tag)} says nothing here; leave it out")
+
+    def _skip(self, event: Any) -> None:
+        """Read on until what *event* begins has ended."""
+        if isinstance(event, yaml.AliasEvent):
+            self._complain(event, "an alias is not read here; write out what it stands for")
+            return
+        depth = 0
+        while True:
+            if isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+                depth += 1
+            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+                depth -= 1
+            if depth == 0:
+                return
+            if depth > _DEEPEST:
+                problem = f"this nests more than {_DEEPEST} deep"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+            event = self._next()
+
+
+def plain(text: str) -> Any:
+    """Return what the plain scalar *text* stands for: None, a bool, an int, or the text itself.
+
+    >>> plain("101"), plain("~"), plain("true"), plain("no"), plain("10:20:30:40:50:10"), plain("0x10")
+    (101, None, True, 'no', '10:20:30:40:50:10', 16)
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "+-0123456789" and _INTEGER.fullmatch(text):
+        return int(text[:_DIGITS], {"o": 8, "x": 16}.get(text[1:2], 10) if text[0] == "0" else 10)
+    return text
+
+
+def shortened(value: object) -> str:
+    """Return *value* as it may stand in a sentence.
+
+    >>> shortened("a" * 50)
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…'
+    """
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -1,0 +1,241 @@
+"""The form of a document, as a JSON Schema made of the northbound's; and what a document has against it.
+
+`docs/manifest.schema.json` is this schema, published. It says what can be said of one column at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from trunkline.core.name import LONGEST
+from trunkline.core.spelling import meant
+from trunkline.manifest.complaint import Complaint
+from trunkline.manifest.document import shortened
+from trunkline.northbound import schema as northbound
+from trunkline.northbound.port_option import VALUES, WRITTEN
+from trunkline.northbound.schema import Shape
+from trunkline.northbound.spec import NetworkSpec, PortSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from trunkline.manifest.document import Document
+
+KIND = "kind"
+Kind: TypeAlias = Literal["Network", "Port"]
+SPECS: Mapping[Kind, type[NetworkSpec | PortSpec]] = {"Network": NetworkSpec, "Port": PortSpec}
+"""What a row is made of, by kind, which is the name of its table."""
+
+REQUIRED: Mapping[Kind, tuple[str, ...]] = {
+    "Network": ("network_type", "physical_network"),
+    "Port": ("network", "mac"),
+}
+"""The columns that a row has for as long as it is, besides its name, by kind."""
+
+_WORDS = {"integer": "a whole number", "string": "a text", "boolean": "true or false"}
+
+
+@cache
+def columns(kind: Kind) -> tuple[str, ...]:
+    """Return the columns that a document of *kind* may have, in the schema's order: those that people write.
+
+    >>> "mac" in columns("Port"), "unique_key" in columns("Port")
+    (True, False)
+    """
+    written = {field.name for field in fields(SPECS[kind])}
+    return tuple(name for name in northbound.columns(kind) if name in written)
+
+
+@cache
+def form(kind: Kind) -> dict[str, Any]:
+    """Return the JSON Schema of a document of *kind*."""
+    types = northbound.schema()["tables"][kind]["columns"]
+    always = ("name", *REQUIRED[kind])
+    return {
+        "title": kind,
+        "type": "object",
+        "required": [KIND, "name"],
+        "additionalProperties": False,
+        "properties": {KIND: {"const": kind}}
+        | {name: _property(name, types[name]["type"], name in always) for name in columns(kind)},
+    }
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a document of any kind."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A document of trunkline apply",
+        "oneOf": [form(kind) for kind in SPECS],
+    }
+
+
+def _property(name: str, type_: Any, is_always: bool) -> dict[str, Any]:
+    """Return the schema of the column *name*; null, which clears it, is a value unless *is_always*."""
+    match northbound.shape(type_):
+        case Shape.MAP if name == "options":
+            known = {key: _option(values) for key, values in VALUES.items() if key not in WRITTEN}
+            value: dict[str, Any] = {"type": "object", "properties": known, "additionalProperties": False}
+        case Shape.MAP:
+            value = {"type": "object", "additionalProperties": _atom(type_["value"])}
+        case Shape.SET:
+            value = {"type": "array", "items": _atom(type_["key"])}
+        case _:
+            value = _atom(type_["key"] if isinstance(type_, dict) else type_)
+    if is_always:
+        return value
+    if "enum" in value:
+        value["enum"] = [*value["enum"], None]
+    return value | {"type": [value["type"], "null"]}
+
+
+def _option(values: Any) -> dict[str, Any]:
+    return {"type": "string"} | ({} if values is None else {"enum": list(values)})
+
+
+def _atom(base: Any) -> dict[str, Any]:
+    """Return the schema of a single value of the base type *base* (RFC 7047 section 3.2)."""
+    if isinstance(base, str):
+        base = {"type": base}
+    if base["type"] == "uuid":
+        return {"type": "string", "minLength": 1, "maxLength": LONGEST}
+    if "enum" in base:
+        return {"type": base["type"], "enum": base["enum"][1]}
+    renamed = {
+        "minInteger": "minimum",
+        "maxInteger": "maximum",
+        "minLength": "minLength",
+        "maxLength": "maxLength",
+    }
+    limits = {ours: base[theirs] for theirs, ours in renamed.items() if theirs in base}
+    if "maxLength" in limits:
+        # That is an address, which has a parser of its own.
+        limits = {"minLength": 1}
+    if base["type"] == "string":
+        # The database refuses what C ends a text with.
+        limits["pattern"] = "^[^\\u0000]*$"
+    return {"type": base["type"], **limits}
+
+
+@cache
+def _compiled(kind: Kind, column: str | None) -> Callable[[Any], Any]:
+    """Return what raises an error unless a value is what *column* may be, or a document of *kind*."""
+    import fastjsonschema
+
+    wanted = form(kind) if column is None else form(kind)["properties"][column]
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(wanted, use_default=False)
+    return compiled
+
+
+def kind_of(document: Document, complaints: list[Complaint]) -> Kind | None:
+    """Return the kind of *document* if it has the form of it; else add what is wrong to *complaints*."""
+    from fastjsonschema import JsonSchemaValueException
+
+    kind = next((kind for kind in SPECS if kind == document.value.get(KIND)), None)
+    if kind is None:
+        complaints.append(_kindless(document))
+        return None
+    try:
+        _compiled(kind, None)(document.value)
+    except JsonSchemaValueException:
+        complaints.extend(_faults(kind, document))
+        return None
+    return kind
+
+
+def _kindless(document: Document) -> Complaint:
+    kinds, marks = " or ".join(SPECS), document.marks
+    if KIND not in document.value:
+        return Complaint(
+            marks.start,
+            f"a document says of which kind it is; add `kind: {kinds.split()[0]}`, or {kinds.split()[-1]}",
+        )
+    kind = shortened(document.value[KIND])
+    return Complaint(marks.of(KIND), f'"{kind}" is not a kind; {meant(kind.title(), SPECS)}')
+
+
+def _faults(kind: Kind, document: Document) -> Iterator[Complaint]:
+    """Yield each fault of the form of *document*."""
+    from fastjsonschema import JsonSchemaValueException
+
+    marks, known = document.marks, form(kind)["properties"]
+    subject = f"{kind.lower()} {shortened(document.value.get('name', '(without a name)'))}"
+    if "name" not in document.value:
+        yield Complaint(marks.start, f"a {kind.lower()} has a name; add `name`")
+    for column, value in document.value.items():
+        if column not in known:
+            yield Complaint(marks.keys[column], f"{subject}: {_unknown(kind, column)}")
+            continue
+        # Each option is looked at by itself, as if it were alone.
+        is_map = isinstance(value, dict) and "properties" in known[column]
+        for part in ({key: item} for key, item in value.items()) if is_map else [value]:
+            try:
+                _compiled(kind, column)(part)
+            except JsonSchemaValueException as error:
+                yield Complaint(marks.of(column), f"{subject}: {_fault(column, part, known[column], error)}")
+
+
+def _unknown(kind: Kind, column: str) -> str:
+    shown = f'"{shortened(column)}"'
+    if column in northbound.columns(kind):
+        return f"{shown} is written by Trunkline itself; leave it out"
+    return f"{shown} is not a column; {meant(column, form(kind)['properties'])}"
+
+
+def _fault(column: str, value: Any, wanted: Mapping[str, Any], error: Any) -> str:
+    """Return what is wrong with *value*, which *column*, by its schema *wanted*, cannot have."""
+    shape = wanted["type"] if isinstance(wanted["type"], str) else wanted["type"][0]
+    if value is None:
+        return f"`{column}` is empty; give it a value"
+    if shape == "array" and not isinstance(value, list):
+        return f"`{column}` is a list; write [{shortened(value)}]"
+    if shape == "object" and not isinstance(value, dict):
+        return f"`{column}` is an object, such as {{key: value}}, and not {_shown(value)}"
+    if shape == "array":
+        return f"`{column}` has {_wrong(error.value, wanted['items'])}"
+    if shape == "object" and error.rule == "additionalProperties":
+        unknown = next(key for key in value if key not in wanted["properties"])
+        return f'there is no option "{shortened(unknown)}"; {meant(unknown, wanted["properties"])}'
+    if shape == "object":
+        key = next((key for key, item in value.items() if item == error.value), "")
+        inner = wanted.get("properties", {}).get(key, wanted["additionalProperties"])
+        return f"`{column}:{shortened(key)}` is {_wrong(error.value, inner)}"
+    return f"`{column}` is {_wrong(value, wanted)}"
+
+
+def _wrong(value: Any, wanted: Mapping[str, Any]) -> str:
+    """Return *value* and why it is not the single value that *wanted* has it be."""
+    shape = wanted["type"] if isinstance(wanted["type"], str) else wanted["type"][0]
+    shown = _shown(value)
+    if "enum" in wanted and isinstance(value, str):
+        words = [word for word in wanted["enum"] if word is not None]
+        return f"{shown}, which is not {' or '.join(words)}"
+    if shape == "integer" and isinstance(value, int) and not isinstance(value, bool):
+        return f"{shown}, which is not within {wanted['minimum']}–{wanted['maximum']}"
+    if shape == "string" and not isinstance(value, str):
+        return f"{shown}, which is not a text; put it in quotes"
+    if shape == "string" and value == "":
+        return "empty; give it a value"
+    if shape == "string" and len(value) > wanted.get("maxLength", len(value)):
+        return f"{shown}, which is longer than {wanted['maxLength']} characters"
+    if shape == "string":
+        return f"{shown}, which has a character that cannot be stored"
+    return f"{shown}, which is not {_WORDS[shape]}"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{shortened(value)}"'
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return shortened(value)

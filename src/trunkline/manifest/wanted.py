@@ -1,0 +1,119 @@
+"""Wanted rows: what documents say of networks and ports, in the northbound's own spelling."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.core.error import InvalidValueError
+from trunkline.manifest.complaint import Complaint, ManifestError, Mark
+from trunkline.manifest.document import documents, shortened
+from trunkline.manifest.form import KIND, kind_of
+from trunkline.manifest.source import sources
+from trunkline.northbound import schema
+from trunkline.northbound.schema import SET, Shape
+from trunkline.northbound.spec import canonical_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trunkline.manifest.document import Document
+    from trunkline.manifest.form import Kind
+
+MOST = 250_000
+"""How many documents are read at most: a transaction of more rows takes the database minutes."""
+
+
+class Wanted(NamedTuple):
+    """What should be of one row: *columns*, with `name`, as they should be; others are left as they are.
+
+    A port's network is given by name. *document* says it, if it comes from a file.
+    """
+
+    table: Kind
+    name: str
+    columns: dict[str, Any]
+    document: Document | None = None
+
+    @property
+    def subject(self) -> str:
+        """The row in words."""
+        return f"{self.table.lower()} {shortened(self.name)}"
+
+    def complaint(self, text: str, column: str | None = None) -> Complaint:
+        """Return the complaint *text* about *column*."""
+        mark = self.document.marks.of(column) if self.document else None
+        return Complaint(mark, f"{self.subject}: {text}")
+
+
+class Manifest(NamedTuple):
+    """What all files together say, and how many files those are."""
+
+    rows: list[Wanted]
+    file_count: int
+
+
+def read(names: Iterable[str]) -> Manifest:
+    """Return what the files *names* say; `-` is standard input, a directory stands for its YAML files.
+
+    Raises:
+        ManifestError: something is wrong, whatever the northbound holds.
+    """
+    complaints: list[Complaint] = []
+    rows: dict[tuple[str, str], Wanted] = {}
+    files = 0
+    for source in sources(names, complaints):
+        files += 1
+        for document in documents(source, complaints):
+            kind = kind_of(document, complaints)
+            row = None if kind is None else _row(kind, document, complaints)
+            if row is None:
+                continue
+            first = rows.setdefault((row.table, row.name), row)
+            if first is not row:
+                complaints.append(row.complaint(f"it stands at {_place(first)} already", "name"))
+            if len(rows) > MOST:
+                raise ManifestError(
+                    [Complaint(Mark(source.name), f"more than {MOST:,} documents; apply fewer at a time")]
+                )
+    if not rows and not complaints:
+        complaints.append(Complaint(None, "there is no document in the files; nothing says what should be"))
+    if complaints:
+        raise ManifestError(complaints)
+    return Manifest(list(rows.values()), files)
+
+
+def _place(row: Wanted) -> str:
+    return f"{row.document.source.name}:{row.document.line}" if row.document else "another place"
+
+
+def _row(kind: Kind, document: Document, complaints: list[Complaint]) -> Wanted | None:
+    """Return the row that *document* wants; None if an address in it is none, which is a complaint."""
+    empty = cleared(kind)
+    columns = {
+        name: empty[name] if value is None else value
+        for name, value in document.value.items()
+        if name != KIND
+    }
+    row = Wanted(kind, columns["name"], columns, document)
+    if SET in columns.get("external_ids", ()):
+        complaints.append(
+            row.complaint(
+                f"`external_ids:{SET}` is written by Trunkline itself; leave it out", "external_ids"
+            )
+        )
+        return None
+    if kind == "Network":
+        return row
+    try:
+        return row._replace(columns=canonical_port(row.name, columns))
+    except InvalidValueError as error:
+        complaints.append(row.complaint(str(error), error.place.column if error.place else None))
+        return None
+
+
+@cache
+def cleared(table: str) -> dict[str, Any]:
+    """Return the value of each column that is cleared."""
+    empty: dict[Shape, Any] = {Shape.OPTIONAL: None, Shape.SET: [], Shape.MAP: {}, Shape.ONE: False}
+    return {name: empty[column.shape] for name, column in schema.columns(table).items()}

@@ -1,0 +1,54 @@
+"""An `apply` at a terminal of its own, by which it asks, and is answered or interrupted."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+class Terminal:
+    """An `apply` of `blue.yaml`, with a terminal for all that it reads and prints."""
+
+    def __init__(self, remote: str, *options: str) -> None:
+        self._master, slave = pty.openpty()
+        # Where the tests themselves run in the background, their children would ignore SIGINT.
+        program = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline", "--nb", remote]
+        self.process = subprocess.Popen(
+            [*program, "apply", "-f", "blue.yaml", *options], stdin=slave, stdout=slave, stderr=slave
+        )
+        os.close(slave)
+        self.said = ""
+
+    def until(self, text: str, timeout_s: float = 60) -> None:
+        """Return when *text* has been said."""
+        deadline_s = time.monotonic() + timeout_s
+        while text not in self.said:
+            assert select.select([self._master], [], [], max(deadline_s - time.monotonic(), 0))[0], self.said
+            try:
+                self.said += os.read(self._master, 4096).decode()
+            except OSError:  # the other end is closed
+                pytest.fail(f"{text!r} is not in {self.said!r}")
+
+    def answer(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Return the exit code, when all that was said is read."""
+        while True:
+            try:
+                read = os.read(self._master, 4096)
+            except OSError:
+                break
+            self.said += read.decode()
+        os.close(self._master)
+        return self.process.wait(60)

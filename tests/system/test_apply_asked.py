@@ -1,0 +1,163 @@
+"""`trunkline apply` asks a person, meets other writers, and is interrupted, at any moment."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from applied import BLUE, applied
+from program import trunkline
+from relay import Relay
+from terminal import Terminal
+
+from trunkline.northbound.operation import insert, update
+
+if TYPE_CHECKING:
+    from trunkline.lab.northbound import Northbound as Served
+    from trunkline.northbound.client import Northbound
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def northbound(nb: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Northbound]:
+    monkeypatch.chdir(tmp_path)
+    with applied(nb) as connected:
+        yield connected
+
+
+def test_a_person_sees_the_difference_in_colour_and_is_asked(northbound: Northbound) -> None:
+    Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+    terminal = Terminal(northbound.rpc.remote)
+    terminal.until("0 to add, 1 to change, 0 to delete, 2 unchanged.")
+    terminal.until("Apply? [y/N] ")
+    assert "\x1b[33m  ~ network blue" in terminal.said
+    terminal.answer("n\n")
+    assert terminal.end() == 1
+    assert "nothing was applied" in terminal.said
+    assert northbound.network("blue")["segmentation_id"] == 101
+    terminal = Terminal(northbound.rpc.remote)
+    terminal.until("Apply? [y/N] ")
+    terminal.answer("y\n")
+    assert terminal.end() == 0
+    assert "done: transaction of 1 row\r\n" in terminal.said
+    assert northbound.network("blue")["segmentation_id"] == 121
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            [update("Network", ("name", "==", "blue"), row={"external_ids": {"trunkline-set": "prod"}})],
+            'network blue was changed meanwhile (by set "prod"); run again',
+        ),
+        ([update("Port", ("name", "==", "vm2"), row={"addresses": ["192.0.2.5"]})], "port vm2 was changed m"),
+        ([{"op": "delete", "table": "Port", "where": [["name", "==", "vm1"]]}], "port vm1 was deleted meanw"),
+    ],
+)  # fmt: skip
+def test_what_somebody_else_changes_before_the_answer_is_theirs(
+    northbound: Northbound, change: list[dict[str, object]], said: str
+) -> None:
+    text = BLUE.replace("101", "121").replace("192.0.2.11", "192.0.2.12")
+    Path("blue.yaml").write_text(text[: text.rindex("---")])
+    terminal = Terminal(northbound.rpc.remote, "--prune")
+    terminal.until("Apply? [y/N] ")
+    assert "0 to add, 2 to change, 1 to delete, 0 unchanged." in terminal.said
+    northbound.transact(change)
+    before = northbound.networks(), northbound.ports()
+    terminal.answer("y\n")
+    assert terminal.end() == 1
+    assert said in terminal.said
+    assert (northbound.networks(), northbound.ports()) == before
+
+
+def test_what_somebody_else_makes_before_the_answer_is_theirs(northbound: Northbound) -> None:
+    port = "---\nkind: Port\nname: vm9\nnetwork: blue\nmac: 02:00:00:00:00:09\n"
+    Path("blue.yaml").write_text(BLUE + port)
+    terminal = Terminal(northbound.rpc.remote)
+    terminal.until("Apply? [y/N] ")
+    Path("other.yaml").write_text(port.replace("00:09", "00:0a"))
+    remote = northbound.rpc.remote
+    assert trunkline("apply", "-f", "other.yaml", "--set", "prod", "--yes", nb=remote).code == 0
+    terminal.answer("y\n")
+    assert terminal.end() == 1
+    assert 'port vm9 was made meanwhile (by set "prod"); run again' in terminal.said
+    assert northbound.port("vm9")["mac"] == "02:00:00:00:00:0a"
+
+
+# --- an interrupt, at any moment ---
+
+
+def test_an_interrupt_before_the_answer_changes_nothing(northbound: Northbound) -> None:
+    Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+    terminal = Terminal(northbound.rpc.remote)
+    terminal.until("Apply? [y/N] ")
+    terminal.interrupt()
+    assert terminal.end() == 130
+    assert terminal.said.rstrip().endswith("nothing was applied")
+    assert northbound.network("blue")["segmentation_id"] == 101
+
+
+class WriteRelay(Relay):
+    """Keeps back what the server says after the first update, until it may pass."""
+
+    def __init__(self, path: Path, real: Path) -> None:
+        self.has_come = threading.Event()
+        self.may_pass = threading.Event()
+        super().__init__(path, real)
+
+    def carry(self, source: socket.socket, to: socket.socket, *, is_asking: bool) -> None:
+        """Carry what is said, but hold the answer that follows an update."""
+        while data := source.recv(1 << 16):
+            if is_asking and b'"op": "update"' in data:
+                to.sendall(data)
+                self.has_come.set()
+                continue
+            if not is_asking and self.has_come.is_set():
+                self.may_pass.wait(60)
+            to.sendall(data)
+
+
+def test_an_interrupt_while_the_database_writes_waits_for_its_answer(
+    northbound: Northbound, nb: Served
+) -> None:
+    text = BLUE.replace("101", "121")
+    with WriteRelay(nb.directory / "relay", nb.directory / "nb.sock") as relay:
+        Path("blue.yaml").write_text(text)
+        terminal = Terminal(f"unix:{nb.directory}/relay", "--yes", "--wait")
+        assert relay.has_come.wait(60)
+        terminal.interrupt()
+        terminal.until("waiting for the database's answer; interrupt again to leave at once")
+        relay.may_pass.set()
+        assert terminal.end() == 3
+        assert terminal.said.rstrip().endswith("committed; not waited for")
+    assert northbound.network("blue")["segmentation_id"] == 121
+
+
+def test_a_second_interrupt_leaves_without_knowing(northbound: Northbound, nb: Served) -> None:
+    with WriteRelay(nb.directory / "relay", nb.directory / "nb.sock") as relay:
+        Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+        terminal = Terminal(f"unix:{nb.directory}/relay", "--yes")
+        assert relay.has_come.wait(60)
+        terminal.interrupt()
+        terminal.until("interrupt again to leave at once")
+        terminal.interrupt()
+        assert terminal.end() == 3
+        assert "whether the change was made is not known; run again to see" in terminal.said
+        relay.may_pass.set()
+
+
+def test_an_interrupt_while_chassis_are_waited_for_says_that_it_is_committed(northbound: Northbound) -> None:
+    northbound.transact([insert("Chassis", {"name": "c1"})])
+    Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+    terminal = Terminal(northbound.rpc.remote, "--yes", "--wait")
+    terminal.until("done: transaction of 1 row")
+    changed = {"op": "wait", "table": "NB_Global", "where": [], "columns": ["nb_cfg"], "until": "!="}
+    northbound.transact([changed | {"rows": [{"nb_cfg": 0}], "timeout": 20_000}])
+    terminal.interrupt()
+    assert terminal.end() == 3
+    assert terminal.said.rstrip().endswith("committed; not waited for")
