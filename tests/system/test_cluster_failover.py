@@ -239,7 +239,7 @@ def test_a_member_alone_starts_and_says_what_it_waits_for(cluster: Cluster) -> N
     for member in cluster.members:
         member.stop()
     said = cluster.members[0].start()
-    assert said.endswith("waits for enough others to have a leader\n")
+    assert said.endswith("waits for enough others to elect a leader\n")
     seen = cluster.members[0].status()
     assert seen["cluster"]["leader"] is None
     assert cluster.members[1].start() == ""

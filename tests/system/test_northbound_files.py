@@ -57,13 +57,20 @@ def test_a_file_of_somebody_else_is_refused_by_name_and_kept(folder: Path, optio
     theirs.write_text("somebody's work\n")
     given = {"--remote": ("--remote", f"punix:{theirs}"), "--pidfile": ("--pidfile", str(theirs))}
     line = refusal(start(folder, *given.get(option, ())), 1)
-    assert f"{theirs} is there already and is not a " in line
+    assert f"{theirs} exists and is not a " in line
     assert theirs.read_text() == "somebody's work\n"
     assert not (folder / "nb.db").exists()
 
 
-@pytest.mark.parametrize("option", ["--remote", "--pidfile", "--log-file"])
-def test_the_database_is_never_one_of_the_servers_other_files(folder: Path, option: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--remote", "exists and is not a socket"),
+        ("--pidfile", "exists and is not a pid file"),
+        ("--log-file", "is a database"),
+    ],
+)
+def test_the_database_is_never_one_of_the_servers_other_files(folder: Path, option: str, reason: str) -> None:
     assert start(folder).code == 0
     trunkline("nb", "stop", "--db", str(folder / "nb.db"))
     before = (folder / "nb.db").read_bytes()
@@ -71,7 +78,7 @@ def test_the_database_is_never_one_of_the_servers_other_files(folder: Path, opti
     line = refusal(start(folder, option, f"{prefix}{folder}/nb.db"), 2)
     assert "nb.db cannot be both --db and " in line
     other = ("--db", f"{folder}/other.db", option, f"{prefix}{folder}/nb.db")
-    assert f"{folder}/nb.db is " in refusal(trunkline("nb", "start", "--detach", *other), 1)
+    assert f"{folder}/nb.db {reason}" in refusal(trunkline("nb", "start", "--detach", *other), 1)
     assert (folder / "nb.db").read_bytes() == before
 
 
@@ -110,7 +117,7 @@ def test_a_locked_pid_file_without_a_number_is_named(folder: Path) -> None:
         assert other.stdout.readline() == b"locked\n"
         for verb in ("status", "stop"):
             line = refusal(trunkline("nb", verb, "--db", str(folder / "nb.db")), 1)
-            assert "nb.pid is held by another program and names no process" in line
+            assert "nb.pid is locked by another program and has no process id" in line
         refusal(start(folder), 1)
         other.communicate(timeout=10)
 

@@ -83,7 +83,7 @@ def test_a_last_record_that_is_cut_short_is_dropped_and_told(written: Site, cut:
     try:
         code, said = written.start()
         assert (code, said.count("\n")) == (0, 1), said
-        assert "is not whole, as after a crash" in said
+        assert "is incomplete, as after a crash" in said
         assert f"that record, {len(torn) - start} bytes; they are kept in {written.db}.torn" in said
         assert written.networks() == ["a", "b"]
         # What is written from now on stays, too.

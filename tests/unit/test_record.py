@@ -59,7 +59,7 @@ def test_a_torn_tail_is_dropped_told_and_kept_for_its_owner(tmp_path: Path) -> N
     line = drop_torn_tail(db)
     assert line is not None
     tail = RECORDS[2][:-1]
-    assert "record 3 is not whole, as after a crash; the server goes on from the 2 before it" in line
+    assert "record 3 is incomplete, as after a crash; the server goes on from the 2 before it" in line
     assert line.endswith(f"Dropped: that record, {len(tail)} bytes; they are kept in {kept}")
     assert (db.read_bytes(), kept.read_bytes()) == (FILE[:KEPT], tail)
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -72,7 +72,7 @@ def test_records_behind_a_damaged_one_are_counted_and_kept_beside_an_earlier_tai
     db.write_bytes(RECORDS[0] + RECORDS[1].replace(b"{}", b"[]") + RECORDS[2] * 3)
     line = drop_torn_tail(db)
     assert line is not None
-    assert "that record and 3 behind it" in line
+    assert "that record and 3 after it" in line
     assert db.read_bytes() == RECORDS[0]
     assert (tmp_path / "nb.db.torn").read_text() == "an earlier one"
     assert (tmp_path / "nb.db.torn.1").read_bytes().endswith(RECORDS[2])

@@ -90,14 +90,14 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
     for listener in listeners:
         check(listener)
     if options["cluster_remotes"] and not options["cluster_local"]:
-        raise click.UsageError("a member that joins a cluster has an address; give --cluster-local")
+        raise click.UsageError("a member that joins a cluster needs an address; give --cluster-local")
     if options["relayed"] and options["cluster_local"]:
         raise click.UsageError("a relay is no member of the cluster; leave --cluster-local out")
     tls = Tls(*(options.pop(name) for name in Tls._fields))
     if any(tls) and not all(tls):
         raise click.UsageError("TLS takes three files; give --private-key, --certificate and --ca-cert")
     serving = Serving(listeners or (DEFAULT_LISTENER,), tls=tls, **options)
-    Server.of(db, pidfile).start(serving, is_detached=detach, say=_note)
+    Server.of(db, pidfile).start(serving, is_detached=detach, report=_note)
 
 
 def _note(line: str) -> None:

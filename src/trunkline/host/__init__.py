@@ -1,1 +1,1 @@
-"""This host: the files and sockets that daemons make on it."""
+"""This host: the files and sockets that daemons create on it."""

@@ -1,4 +1,4 @@
-"""The files that a daemon makes on this machine: whether it may, before it deletes or writes into one."""
+"""The files that a daemon creates on this machine, with checks that it may replace what is there."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOG_MODE = 0o640
-"""As `ovsdb-server` has it: names and addresses are in a log, too."""
+"""The mode that `ovsdb-server` uses too: a log has names and addresses in it."""
 
 _LONGEST_PID_FILE = 32
 _DATABASE_MAGIC = b"OVSDB "
 
 
 class FootprintError(TrunklineError):
-    """A file that a daemon would make is somebody else's, or cannot be made."""
+    """A file that a daemon would create belongs to something else, or cannot be created."""
 
 
 def pid(pidfile: Path) -> int | None:
-    """Return the process id of the daemon that holds *pidfile*, None where none does.
+    """Return the process id of the daemon that holds *pidfile*, None if none does.
 
-    A daemon of Open vSwitch keeps its pid file locked for as long as it lives, so a stale file or a reused id
-    does not count.
+    A daemon of Open vSwitch keeps its pid file locked as long as it lives, so a stale file, or a reused
+    process id, does not count.
 
     Raises:
-        FootprintError: a program holds the file that is no such daemon.
+        FootprintError: the program that holds the file is no such daemon.
     """
     try:
         with pidfile.open("rb") as file:
@@ -46,24 +46,24 @@ def pid(pidfile: Path) -> int | None:
         return None
     if not re.fullmatch(rb"\s*\d{1,10}\s*", text):
         raise FootprintError(
-            f"{pidfile} is held by another program and names no process; give another `pidfile`"
+            f"{pidfile} is locked by another program and has no process id; give another `pidfile`"
         )
     return int(text)
 
 
 def refuse_foreign_pidfile(path: Path) -> None:
-    """Raise FootprintError where *path* is anything but a pid file; a daemon would replace it."""
+    """Raise FootprintError if *path* exists and is not a pid file, since a daemon would replace it."""
     if not os.path.lexists(path):
         return
     if path.is_file():
         with path.open("rb") as file:
             if re.fullmatch(rb"[\d\s]*", file.read(_LONGEST_PID_FILE)):
                 return
-    raise FootprintError(f"{path} is there already and is not a pid file; give another `pidfile`")
+    raise FootprintError(f"{path} exists and is not a pid file; give another `pidfile`")
 
 
 def refuse_shared(path_by_use: Mapping[str, Path | None]) -> None:
-    """Raise InvalidValueError where two uses, such as `` `db` ``, have one path; None stands for no file."""
+    """Raise InvalidValueError if two uses, such as `` `db` ``, have one path; None stands for no file."""
     used = {use: path.resolve() for use, path in path_by_use.items() if path is not None}
     for (one, path), (other, same) in combinations(used.items(), 2):
         if path == same:
@@ -71,7 +71,7 @@ def refuse_shared(path_by_use: Mapping[str, Path | None]) -> None:
 
 
 def make_log(path: Path) -> None:
-    """Make the log file *path* where there is none, mode 0640; leave it as it is where there is one.
+    """Create the log file *path*, mode 0640, if it does not exist; leave it as it is if it does.
 
     Raises:
         FootprintError: it cannot be written, or is a database.

@@ -1,7 +1,7 @@
 """Where a server listens: `punix:PATH`, `ptcp:PORT[:IP]` or `pssl:PORT[:IP]` (ovsdb(7)), and whether it does.
 
-`ovsdb-server` goes on without a listener that it cannot bind, and deletes what is at the path of a socket.
-So both are looked at before it starts.
+If `ovsdb-server` cannot listen in one place, it goes on without it. If something exists at the path of a
+socket, it deletes it. So both are checked before it starts.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _PATIENCE_S = 1.0
 
 
 class ListenerError(TrunklineError):
-    """A place to listen is taken, or is not one of this machine's."""
+    """A place to listen is in use, or is not on this machine."""
 
 
 def check(listener: str) -> None:
-    """Raise InvalidValueError where *listener* is not written as a place to listen is.
+    """Raise InvalidValueError if *listener* is not spelled as a place to listen.
 
     >>> check("ptcp:99999:192.0.2.1")
     Traceback (most recent call last):
@@ -63,7 +63,7 @@ def check(listener: str) -> None:
 
 
 def absolute(place: str) -> str:
-    """Return *place*, a remote or a listener, with the path of its socket made absolute."""
+    """Return *place*, a remote or a listener, with an absolute path of its socket, if it has one."""
     kind, _, path = place.partition(":")
     return f"{kind}:{Path(path).absolute()}" if kind in ("punix", "unix") else place
 
@@ -75,7 +75,7 @@ def socket_path(listener: str) -> Path | None:
 
 
 def remote(listener: str) -> str | None:
-    """Return where a client on this machine finds *listener*; None where it is not a listener.
+    """Return the remote by which a client on this machine reaches *listener*, None if it is no listener.
 
     >>> remote("punix:/run/nb.sock"), remote("ptcp:6651:192.0.2.1"), remote("ptcp:6651")
     ('unix:/run/nb.sock', 'tcp:192.0.2.1:6651', 'tcp:127.0.0.1:6651')
@@ -90,7 +90,7 @@ def remote(listener: str) -> str | None:
 
 
 def passive(address: str) -> str | None:
-    """Return where a member of a cluster listens that others find at *address*; None where only it can tell.
+    """Return where a member of a cluster with the *address* listens; None if only the member can tell.
 
     >>> passive("tcp:192.0.2.1:6643"), passive("ssl:[2001:db8::1]:6643"), passive("tcp:a.example:6643")
     ('ptcp:6643:192.0.2.1', 'pssl:6643:[2001:db8::1]', None)
@@ -106,7 +106,7 @@ def passive(address: str) -> str | None:
 
 
 def refuse_taken(listener: str) -> None:
-    """Raise ListenerError where a server cannot listen at *listener*, or must not."""
+    """Raise ListenerError if a server cannot listen at *listener*, or must not."""
     path = socket_path(listener)
     if path is not None:
         refuse_used_socket(path)
@@ -123,9 +123,9 @@ def refuse_taken(listener: str) -> None:
 
 
 def refuse_used_socket(path: Path) -> None:
-    """Raise ListenerError where at *path* is anything but a socket that nobody answers.
+    """Raise ListenerError if *path* is a socket that a server listens on, or exists and is no socket.
 
-    Whoever listens there deletes what is there first.
+    A server that listens there first deletes what exists.
     """
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise ListenerError(f"{path.name} is too long for a socket; give {LONGEST_NAME} bytes at most")
@@ -134,17 +134,15 @@ def refuse_used_socket(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise ListenerError(
-            f"{path} is there already and is not a socket; give another path, or move it away"
-        )
+        raise ListenerError(f"{path} exists and is not a socket; give another path, or move it away")
     if is_answered(path):
         raise ListenerError(f"another server already answers on {path}; stop it, or give another path")
 
 
 def is_answered(path: Path) -> bool:
-    """Return whether somebody has the socket *path* open, as far as this user can tell.
+    """Return whether a server listens on the socket *path*, as far as this user can tell.
 
-    Only a connection that is refused shows that nobody has.
+    Only a refused connection, or no socket at all, shows that none does.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, short(path) as place:
         probe.setblocking(False)
@@ -169,7 +167,7 @@ def _is_bound(listener: str, pid: int, places: set[Place] | None) -> bool:
 
 
 def _listens(path: Path, pid: int) -> bool:
-    """Return whether it is the process *pid* that listens on the socket *path* (SO_PEERCRED, unix(7))."""
+    """Return whether the process *pid* listens on the socket *path* (SO_PEERCRED, unix(7))."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -190,7 +188,7 @@ def _answers(place: Place) -> bool:
 
 
 def _place(listener: str) -> Place:
-    """Return the address and port of a `ptcp:` or `pssl:` listener; raise ValueError where it has none."""
+    """Return the address and port of a `ptcp:` or `pssl:` listener; raise ValueError if it has none."""
     found = _TCP.fullmatch(listener)
     if found is None:
         raise ValueError(listener)
@@ -198,7 +196,7 @@ def _place(listener: str) -> Place:
 
 
 def _places(pid: int) -> set[Place] | None:
-    """Return where the process *pid* listens by TCP (proc(5)), None where that is not this user's to know."""
+    """Return where the process *pid* listens by TCP (proc(5)), None if this user may not know that."""
     try:
         with os.scandir(f"/proc/{pid}/fd") as entries:
             targets = {os.readlink(entry.path) for entry in entries}
@@ -218,7 +216,7 @@ def _places(pid: int) -> set[Place] | None:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:
-    """Return the address that `/proc/net/tcp` writes as 32-bit words in the machine's byte order."""
+    """Return the address in *text* of `/proc/net/tcp`, 32-bit words in the machine's byte order."""
     words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
     return ip_address(struct.pack(f"={len(words)}I", *words))
 

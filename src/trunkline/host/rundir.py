@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 RUNDIR = "/var/run/openvswitch"
-"""Where they are unless somebody says otherwise."""
+"""The default directory."""
 
 
 def rundir(built: str | None = None) -> str:
-    """Return `$OVS_RUNDIR`, or `RUNDIR`; or *built*, by which a package was built, if that alone is there."""
+    """Return `$OVS_RUNDIR` or `RUNDIR`; or *built*, a package's own directory, if only that one exists."""
     is_built = built is not None and os.path.isdir(built) and not os.path.isdir(RUNDIR)
     return os.environ.get("OVS_RUNDIR") or (built if is_built and built is not None else RUNDIR)

@@ -1,4 +1,4 @@
-"""Unix sockets by paths of any length: what connects and binds takes 107 bytes at most (unix(7))."""
+"""Unix sockets at paths of any length. The kernel takes 107 bytes at most (unix(7))."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 _LONGEST = 107
 LONGEST_NAME = 80
-"""How many bytes the last part of a path may have, by which a socket is found below its open folder.
+"""How many bytes the last part of a path may have: the socket is reached through its open folder.
 
-The `ovs` package never ends where that alone is too long.
+If the last part alone is too long, the `ovs` package loops forever.
 """
 
 
 @contextmanager
 def short(path: Path) -> Iterator[str]:
-    """Give, for the block, a path to *path* that is short enough, as the programs of Open vSwitch do.
+    """Yield a path to *path* that is short enough, for the block. The programs of Open vSwitch do the same.
 
     Raises:
-        OSError: its folder cannot be opened.
+        OSError: the folder of *path* cannot be opened.
     """
     if len(os.fsencode(path)) <= _LONGEST:
         yield str(path)

@@ -1,1 +1,1 @@
-"""The northbound's own server: its process, its file, its cluster."""
+"""The northbound's server: its process, its file, its cluster."""

@@ -1,4 +1,4 @@
-"""A member's standing in its Raft cluster, as its server tells it (`cluster/status`, ovsdb-server(1))."""
+"""A member's standing in its Raft cluster, by its server's answer to `cluster/status` (ovsdb-server(1))."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LOG = re.compile(r"\[\d+, (\d+)\]")
 class Peer:
     """Another member, as this one sees it.
 
-    *lag* is how many log entries it is not known to have, which only the leader keeps count of; *heard_ms* is
-    the age of its last message. Each is None where it is not known.
+    *lag* is how many log entries it may not have yet, which only the leader counts; *heard_ms* is the age of
+    its last message, in ms. Each is None if it is not known.
     """
 
     address: str
@@ -42,8 +42,8 @@ class Peer:
 class Standing:
     """A member's place in its cluster: *role* is `leader`, `follower` or `candidate`.
 
-    *leader* is the leader's address, None while there is none or it is not known. *index* is that of the
-    last log entry that this member has, *lag* how many of its entries are not committed and applied yet.
+    *leader* is the leader's address, None if there is none or it is not known. *index* is the index of the
+    last log entry that this member has; *lag* is how many of its entries are not yet committed and applied.
     """
 
     cluster_id: str
@@ -59,9 +59,9 @@ class Standing:
 
 
 def standing(text: str) -> Standing | None:
-    """Return the standing that *text*, the answer to `cluster/status`, describes; None where it has none.
+    """Return the standing that *text*, the answer to `cluster/status`, describes.
 
-    A member that has not joined yet has none.
+    None if the member has not joined its cluster yet.
     """
     values = dict(re.findall(r"^(\w[^:\n]*): (.*)$", text, re.MULTILINE))
     log = _LOG.fullmatch(values.get("Log", ""))
@@ -71,7 +71,7 @@ def standing(text: str) -> Standing | None:
     rows = list(_PEER.finditer(text))
     address_by_id = {row["id"]: row["address"] for row in rows}
     leader = values["Leader"]
-    # "<-ab12 ->ab12 (->0000)": a connection from and to a member, and one that is not there.
+    # "<-ab12 ->ab12 (->0000)": a connection from a member, one to it, and one that is not up.
     linked = set(re.findall(r"(?:^| )(?:<-|->)(\w+)", values.get("Connections", "")))
     return Standing(
         cluster_id=_last_word(values["Cluster ID"]),

@@ -1,4 +1,6 @@
-"""Copies of the northbound: for their owner alone, whole or not there, never over a file unasked."""
+"""Copies of the northbound. Only their owner can read them, they are complete or not there at all, and they
+replace an existing file only if that is asked for.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from trunkline.server.lock import locked
 
 
 def free_path(db: Path, suffix: str) -> Path:
-    """Return the first of `<db>.<suffix>`, `<db>.<suffix>.1` and so on that is not taken."""
+    """Return the first of `<db>.<suffix>`, `<db>.<suffix>.1` and so on that does not exist."""
     paths = (db.with_name(f"{db.name}.{suffix}{f'.{n}' if n else ''}") for n in count())
     return next(path for path in paths if not os.path.lexists(path))
 
@@ -22,33 +24,33 @@ def write_new(path: Path, data: bytes) -> None:
     """Write *data* to a new file *path*, mode 0600, whole or not at all.
 
     Raises:
-        FileExistsError: there is something at *path* already; it is left as it is.
+        FileExistsError: *path* exists already; it is left as it is.
         OSError: it cannot be written.
     """
     _write(path, data, replaces=False)
 
 
 def write_over(path: Path, data: bytes) -> None:
-    """Write *data* to the file *path*, mode 0600, in the place of one that may be there; whole or not at all.
+    """Write *data* to the file *path*, mode 0600, whole or not at all; replace the file if it exists.
 
     Raises:
-        FileInUseError: *path* is a database, and a server has it open: it would go on without the file.
-        FileExistsError: *path* is something else than a file, such as a device.
-        OSError: it cannot be written; what was there is still there.
+        FileInUseError: *path* is a database that a server has open, which would go on with a deleted file.
+        FileExistsError: *path* is not a file but, for example, a device.
+        OSError: it cannot be written; the file that was there is unchanged.
     """
     target = path.resolve()
     if not target.exists():
         _write(target, data, replaces=True)
         return
     if not target.is_file():
-        raise FileExistsError(errno.EEXIST, "is not a file; name another one", str(path))
+        raise FileExistsError(errno.EEXIST, "is not a file; give another path", str(path))
     with locked(target) if target.with_name(f".{target.name}.~lock~").exists() else nullcontext():
         _write(target, data, replaces=True)
 
 
 def _write(path: Path, data: bytes, *, replaces: bool) -> None:
     try:
-        # A name that nobody else has, and mode 0600 from the start.
+        # A name that no other program uses, and mode 0600 from the start.
         number, name = tempfile.mkstemp(prefix=".trunkline-", suffix=".new", dir=path.parent)
         draft = Path(name)
         try:
@@ -61,5 +63,5 @@ def _write(path: Path, data: bytes, *, replaces: bool) -> None:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-    except OSError as error:  # of the draft, of which the caller knows nothing
+    except OSError as error:  # its path is the draft's, which the caller does not know
         raise OSError(error.errno, error.strerror, str(path)) from error

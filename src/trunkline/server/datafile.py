@@ -1,4 +1,4 @@
-"""The northbound's file: made from the schema, or brought up to it, while no server runs on it."""
+"""The northbound's file: created from the schema, or converted to it, while no server has it open."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 
 class DatafileError(TrunklineError):
-    """The file is not one that this program can serve the northbound from."""
+    """This program cannot serve the northbound from the file."""
 
 
 def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequence[str] = ()) -> str | None:
-    """Make *db* a file of the present schema, with what every northbound has; one that is so is left alone.
+    """Create *db*, or convert it to the present schema and add the rows that every northbound has.
 
-    A new file is standalone, or where *cluster_local* (`tcp|ssl:IP:PORT`) is given a member of a cluster: the
-    first one or, given *cluster_remotes*, one that joins. An older standalone file is converted, and a copy
-    kept as `<db>.<version>.backup`. A cluster is converted while it runs, by `trunkline.server.upgrade`.
+    A new file is standalone. With *cluster_local* (`tcp|ssl:IP:PORT`) it is a member of a cluster: the first
+    one or, with *cluster_remotes*, one that joins. If an older standalone file is converted, a copy is kept
+    as `<db>.<version>.backup`. A cluster is converted while it runs, by `trunkline.server.upgrade`.
 
-    Return in one line what was dropped of a file that a crash tore, None where it is whole.
+    Return a line that says what was dropped from a file that a crash damaged, None if it is undamaged.
 
     Raises:
         DatafileError: *db* is another database, of a newer schema, or standalone and should be a member's.
-        FileInUseError: *db* has a torn end, and another program has it open.
-        ToolError: a program of Open vSwitch is missing or refuses.
+        FileInUseError: *db* has a damaged end, and another program has it open.
+        ToolError: a program of Open vSwitch is missing or failed.
     """
     if not db.exists():
         _create(db, cluster_local, cluster_remotes)
@@ -62,9 +62,9 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
 
 
 def _create(db: Path, cluster_local: str | None, cluster_remotes: Sequence[str]) -> None:
-    """Make *db*, whole or not at all."""
+    """Create *db*, whole or not at all."""
     if cluster_remotes and cluster_local is None:
-        raise DatafileError("a member that joins a cluster has an address; give `cluster_local`")
+        raise DatafileError("a member that joins a cluster needs an address; give `cluster_local`")
     with tempfile.TemporaryDirectory(prefix=".trunkline-", dir=db.parent) as folder:
         draft, member = Path(folder, "nb.db"), Path(folder, "member.db")
         if cluster_remotes and cluster_local is not None:
@@ -81,7 +81,7 @@ def _convert(db: Path) -> None:
     theirs = run("ovsdb-tool", "db-version", str(db))
     if numbers(theirs) > numbers(version()):
         raise DatafileError(
-            f"{db} has version {theirs} of the schema, newer than {version()}; upgrade trunkline"
+            f"the schema of {db} has version {theirs}, newer than {version()}; upgrade trunkline"
         )
     if run("ovsdb-tool", "needs-conversion", str(db), str(SCHEMA_PATH)) == "no":
         return
@@ -90,7 +90,7 @@ def _convert(db: Path) -> None:
 
 
 def _furnish(db: Path) -> None:
-    """Insert what every northbound has where it is missing: the `NB_Global` row, and the roles of chassis."""
+    """Insert the rows that every northbound has, if they are missing: `NB_Global`, and the roles."""
     missing = completion(_query(db, read()))
     if missing is not None:
         _transact(db, "transact", list(missing))
@@ -113,7 +113,7 @@ def _transact(db: Path, verb: str, operations: list[Any]) -> list[Any]:
 
 
 def is_standalone(db: Path) -> bool:
-    """Return whether the file *db* is a standalone database, not a member's share of a cluster."""
+    """Return whether the file *db* is a standalone database, and not a member's part of a cluster."""
     try:
         run("ovsdb-tool", "db-is-standalone", str(db))
     except ToolError:
@@ -122,5 +122,5 @@ def is_standalone(db: Path) -> bool:
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Return the parts of a version, which compare as versions do."""
+    """Return the numbers of a version, which compare as versions do."""
     return tuple(map(int, text.split(".")))

@@ -1,4 +1,4 @@
-"""The `NB_Global` row that every northbound has: made, or completed, where it is not so."""
+"""The `NB_Global` row that every northbound has: created if it is missing, and given an identity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read() -> list[Operation]:
-    """Return the operations that read what `completion` wants to know."""
+    """Return the operations that read the rows for `completion`."""
     return [
         select("NB_Global"),
         select("Network", only=("unique_key",)),
@@ -25,18 +25,18 @@ def read() -> list[Operation]:
 
 
 class Completion(NamedTuple):
-    """What makes or completes the row, after what aborts the transaction if the row is not as it was read."""
+    """The operation that creates or completes the row, and the one that guards what was read."""
 
     as_read: Operation
     operation: Operation
 
 
 def completion(found: Sequence[Sequence[Row]]) -> Completion | None:
-    """Return what makes the row, or gives it the identity that it lacks; None if nothing is to be done.
+    """Return what creates the row, or gives it the identity that it lacks; None if nothing is missing.
 
-    *found* are the rows that `read` finds. A new row counts on from what there is, so that no key and no
-    number of a request is used twice; its identity is another one. A row of an older schema keeps the
-    identity that it went by.
+    *found* are the rows that `read` finds. The counters of a new row start after the numbers in use, so that
+    no key and no request number is used twice; its identity is a new one. A row of an older schema keeps its
+    identity.
     """
     rows, networks, ports, chassis = found
     if not rows:

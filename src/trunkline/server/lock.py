@@ -1,4 +1,4 @@
-"""The lock by which `ovsdb-server` and `ovsdb-tool` keep each other off a database file."""
+"""The lock that `ovsdb-server` and `ovsdb-tool` hold while they have a database file open."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class FileInUseError(TrunklineError):
 
 @contextmanager
 def locked(db: Path) -> Iterator[None]:
-    """Hold the lock of the file *db* for the block. It is on a file beside it, which is never deleted.
+    """Hold the lock of the file *db* for the block. The lock is on a file beside it, which is never deleted.
 
     Raises:
-        FileInUseError: a server, or a tool, holds it.
+        FileInUseError: a server or a tool holds it.
     """
     target = db.resolve()
     lock = os.open(target.with_name(f".{target.name}.~lock~"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -32,7 +32,7 @@ def locked(db: Path) -> Iterator[None]:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise FileInUseError(
-                f"{db} is a database that another program has open; stop it, or name another file"
+                f"{db} is a database that another program has open; stop that program, or give another file"
             ) from error
         yield
     finally:

@@ -1,7 +1,7 @@
-"""The northbound's server: the `ovsdb-server` of Open vSwitch on a file of ours, started and stopped.
+"""The northbound's server: `ovsdb-server` of Open vSwitch, started and stopped on the northbound's file.
 
-The file is a standalone database or one member's share of a Raft cluster (ovsdb(7)). Next to the pid file is
-the server's control socket, `nb.ctl` for `nb.pid`.
+The file is a standalone database or one member's part of a Raft cluster (ovsdb(7)). The server's control
+socket is next to the pid file: `nb.ctl` for `nb.pid`.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ DEFAULT_LISTENER = "punix:/run/trunkline/nb.sock"
 _START_TIMEOUT_S = 60
 _QUORUM_TIMEOUT_S = 10
 _STOP_TIMEOUT_S = 30
-_ANSWER_TIMEOUT_S = 3  # for a question that takes the server no time
-_ATTENDANCE_S = 0.1  # between two looks at a server that does not take commands yet
+_ANSWER_TIMEOUT_S = 3  # for a question that the server answers at once
+_ATTENDANCE_S = 0.1  # between two attempts to reach a server that does not take commands yet
 
 
 class ServerError(TrunklineError):
-    """The northbound's server cannot be started or stopped, or is not in the state that it should be in."""
+    """The northbound's server cannot be started or stopped, or does not run as it should."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How to serve: on which *listeners*, as what, and with which files for `ssl:` and `pssl:`.
+    """How to serve: on which *listeners*, with which files for `ssl:` and `pssl:`, and in which cluster.
 
-    With *cluster_local* (`tcp|ssl:IP:PORT`) the file, where it does not exist, becomes a member of a new
-    cluster or of that of *cluster_remotes*. With *relayed* there is no file: the server relays those servers.
-    Without *tls*, key and certificates are those of the database's SSL row, if any.
+    With *cluster_local* (`tcp|ssl:IP:PORT`), a file that does not exist yet becomes a member of a new
+    cluster, or of the cluster at *cluster_remotes*. With *relayed* there is no file: the server relays those
+    servers. If *tls* names no files, the server takes those of the database's SSL row, if there is one.
     """
 
     listeners: tuple[str, ...]
@@ -68,14 +68,14 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server of the file *db*; whether it runs is told by the lock that it holds on its *pidfile*."""
+    """The server of the file *db*. It runs if its *pidfile* is locked."""
 
     db: Path
     pidfile: Path
 
     @classmethod
     def of(cls, db: Path, pidfile: Path | None = None) -> Server:
-        """Return the server of *db*, whose pid file is `nb.pid` for `nb.db` unless said otherwise."""
+        """Return the server of *db*; its default pid file is `nb.pid` for `nb.db`."""
         absolute = db.absolute()
         return cls(absolute, pidfile.absolute() if pidfile else absolute.with_suffix(".pid"))
 
@@ -85,21 +85,22 @@ class Server:
         return self.pidfile.with_suffix(".ctl")
 
     def pid(self) -> int | None:
-        """Return the process id of the running server, None where none runs."""
+        """Return the process id of the running server, None if none runs."""
         return footprint.pid(self.pidfile)
 
-    def start(self, serving: Serving, *, is_detached: bool, say: Callable[[str], None]) -> None:
-        """Start the server, on a file that is made, mended or converted as need be.
+    def start(self, serving: Serving, *, is_detached: bool, report: Callable[[str], None]) -> None:
+        """Start the server. First create, repair or convert its file if necessary.
 
-        Detached, return once it answers; else the calling process becomes the server, and a process beside it
-        upgrades a member's cluster once that has a leader. *say* is told, a line each, what was dropped of a
-        torn file, and what the server still waits for. Where this raises, no server is left running.
+        Detached, return when it answers. Otherwise the calling process becomes the server; if that is a
+        member of a cluster, another process upgrades the cluster when it has a leader. *report* is called
+        with a line about what was dropped from a damaged file, and one about what the server waits for. If
+        this raises, no server is left running.
 
         Raises:
             ServerError: it already runs, or does not answer.
             ListenerError: it cannot listen on one of its listeners.
             FootprintError: one of its files is another program's, or cannot be made.
-            ToolError: Open vSwitch is not installed, or its programs refuse.
+            ToolError: Open vSwitch is not installed, or one of its programs failed.
             DatafileError: the file is another database's, or newer than this program.
         """
         pid = self.pid()
@@ -116,7 +117,7 @@ class Server:
         if not serving.relayed:
             dropped = prepare(self.db, serving.cluster_local, serving.cluster_remotes)
             if dropped is not None:
-                say(dropped)
+                report(dropped)
         arguments = self._arguments(listeners, serving)
         if not is_detached:
             if not serving.relayed and not is_standalone(self.db):
@@ -131,10 +132,10 @@ class Server:
                 self.stop()
             raise
         if note is not None:
-            say(note)
+            report(note)
 
     def _refuse_foreign(self, listeners: Sequence[str], serving: Serving) -> None:
-        """Raise where the server would take something that is not its own: a file, a socket or a port."""
+        """Raise if a file, socket or port that the server would use belongs to something else."""
         sockets = {f"`listeners` {path}": path for path in filter(None, map(socket_path, listeners))}
         files = {
             "`pidfile`": self.pidfile,
@@ -150,17 +151,17 @@ class Server:
         footprint.refuse_foreign_pidfile(self.pidfile)
 
     def _require_bound(self, listeners: Sequence[str]) -> None:
-        """Raise ServerError where the server, just started, does not listen on all of *listeners*."""
+        """Raise ServerError if the server, just started, does not listen on all of *listeners*."""
         pid = self.pid()
         if pid is None:
-            raise ServerError("the server ended at once; see its log (`log_file`)")
+            raise ServerError("the server exited right after its start; see its log (`log_file`)")
         listening = bound(listeners, pid)
         missing = [place for place in listeners if place not in listening]
         if missing:
             raise ServerError(f"the server cannot listen on {', '.join(missing)}; see its log (`log_file`)")
 
     def stop(self) -> None:
-        """Stop the server, and return when it is gone.
+        """Stop the server, and return when it has exited.
 
         Raises:
             ServerError: it does not run, or does not stop.
@@ -179,7 +180,7 @@ class Server:
                 raise ServerError(f"pid {pid} has not stopped within {_STOP_TIMEOUT_S} s; see its log")
 
     def listeners(self) -> list[str]:
-        """Return where the running server was told to listen, `db:` aside.
+        """Return where the running server was told to listen, without its `db:` listeners.
 
         Raises:
             ToolError: the server does not answer on its control socket, or not in time.
@@ -188,7 +189,7 @@ class Server:
         return sorted(line for line in answer.splitlines() if not line.startswith("db:"))
 
     def standing(self) -> Standing | None:
-        """Return the running server's place in its cluster, None where it is in none."""
+        """Return the running server's place in its cluster, None if it is in none."""
         try:
             return standing(self._ask("cluster/status", DATABASE, timeout_s=_ANSWER_TIMEOUT_S))
         except ToolError:
@@ -213,10 +214,10 @@ class Server:
         ]
 
     def _await_answer(self, listeners: Sequence[str], serving: Serving, *, is_new: bool) -> str | None:
-        """Return once the server answers; as a member of its cluster, or a relay of servers, where it is one.
+        """Wait until the server answers, and is connected to its cluster, or to the servers that it relays.
 
-        A member that is back may have to wait for others, and a relay for the servers that it relays: they
-        are given less time, and the text says what they wait for.
+        A member that was started again may have to wait for other members, and a relay for its servers. For
+        those this waits less long, and returns a line that says what the server waits for.
         """
         is_patient = is_new and not serving.relayed
         timeout_s = _START_TIMEOUT_S if is_patient else _QUORUM_TIMEOUT_S
@@ -229,7 +230,7 @@ class Server:
                         f"the relay runs (pid {self.pid()}); none of {', '.join(serving.relayed)} answers yet"
                     )
                 if not is_patient and self.standing() is not None:
-                    return f"the member runs (pid {self.pid()}), and waits for enough others to have a leader"
+                    return f"the member runs (pid {self.pid()}); it waits for enough others to elect a leader"
                 raise ServerError(
                     f"the northbound runs (pid {self.pid()}) but does not answer on {place}: {error}"
                 ) from error
@@ -239,7 +240,7 @@ class Server:
 
     @contextmanager
     def entrance(self, listeners: Sequence[str], timeout_s: float = _START_TIMEOUT_S) -> Iterator[str]:
-        """Give a remote of the running server without TLS; where it has none, for the block alone.
+        """Yield a remote of the running server without TLS. If it has none, add one for the block.
 
         Raises:
             ToolError: the server does not take commands, or not within *timeout_s*.
@@ -256,9 +257,9 @@ class Server:
             self._ask("ovsdb-server/remove-remote", f"punix:{path}", timeout_s=timeout_s)
 
     def _leave_attendant(self, listeners: Sequence[str]) -> None:
-        """Leave a process that upgrades the cluster once this process, by then the server, is part of it.
+        """Fork a process that upgrades the cluster when the server has joined it. This process is the server.
 
-        It ends then, or when this process does.
+        The other one ends when the upgrade is done, or when the server exits.
         """
         server = os.pidfd_open(os.getpid())
         try:
@@ -266,7 +267,7 @@ class Server:
             if first:
                 os.waitpid(first, 0)
             elif os.fork():
-                # The server would not wait for a child that it knows nothing of: init does.
+                # The server does not wait for children that it does not know, so this one becomes init's.
                 os._exit(0)
             else:
                 self._attend(server, listeners)
@@ -274,18 +275,18 @@ class Server:
             os.close(server)
 
     def _attend(self, server: int, listeners: Sequence[str]) -> NoReturn:
-        """Upgrade the cluster once it has a leader, while the process *server* lives; then end."""
+        """Upgrade the cluster when it has a leader, and exit; or exit when the process *server* does."""
         is_upgraded = False
         try:
             while not is_upgraded and not select.select([server], [], [], _ATTENDANCE_S)[0]:
                 is_upgraded = self._is_upgraded(listeners)
         except TrunklineError as error:
-            print(f"trunkline: the cluster is not upgraded: {error}", file=sys.stderr, flush=True)
+            print(f"trunkline: the cluster was not upgraded: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(0 if is_upgraded else 1)
 
     def _is_upgraded(self, listeners: Sequence[str]) -> bool:
-        """Upgrade the cluster where it has a leader by now; return whether it had."""
+        """Upgrade the cluster if it has a leader by now; return whether it had."""
         with ExitStack() as stack:
             try:
                 place = stack.enter_context(self.entrance(listeners))
@@ -297,13 +298,13 @@ class Server:
 
 
 def _wait_connected(place: str, timeout_s: int) -> None:
-    """Return when the server at *place* has the database, and its cluster a leader; else raise ToolError."""
+    """Wait until the server at *place* has the database, and its cluster a leader; else raise ToolError."""
     wait = ("ovsdb-client", f"--timeout={timeout_s}", "wait", place, DATABASE, "connected")
     run(*wait, timeout_s=timeout_s + 5)
 
 
 def _upgrade(place: str, db: Path) -> None:
-    # Only a cluster is upgraded while it runs, and a client of the database costs most starts nothing.
+    # Imported here, since only a cluster is upgraded while it runs, and most starts need no client.
     from trunkline.server.upgrade import upgrade
 
     upgrade(place, db)

@@ -1,9 +1,9 @@
-"""The records of an OVSDB file (ovsdb(5)), and what a crash leaves behind the last whole one.
+"""The records of an OVSDB file (ovsdb(5)), and the damage that a crash leaves after the last complete one.
 
-A file, standalone or a cluster member's, is a row of records, each a header with the length and the SHA-1 of
-what follows it. A crash in the middle of a write, or a full disk, leaves a torn record at the end.
-`ovsdb-server` reads up to the first one that is not whole, says so in its log, and writes on from there;
-`ovsdb-tool` refuses such a file. So the torn tail comes off before `ovsdb-tool` sees it.
+A file, standalone or a cluster member's, is a sequence of records. Each has a header with the length and the
+SHA-1 of what follows it. A crash in the middle of a write, or a full disk, leaves an incomplete record at the
+end. `ovsdb-server` reads up to the first incomplete record, logs that, and writes on from there; `ovsdb-tool`
+refuses such a file. So the damaged end is cut off before `ovsdb-tool` reads the file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CHUNK = 1 << 20
 
 
 class Whole(NamedTuple):
-    """How many records are whole from the start of a file on, and at which byte the last of them ends."""
+    """How many records from the start of a file are complete, and the byte after the last of them."""
 
     records: int
     length: int
 
 
 def whole(file: BinaryIO) -> Whole:
-    """Return what `ovsdb-server` would read of *file*, from its start.
+    """Return how much of *file*, from its start, `ovsdb-server` would read.
 
     >>> from io import BytesIO
     >>> record = b"OVSDB JSON 3 5f36b2ea290645ee34d943220a14b54ee5ea5be5\\n{}\\n"
@@ -56,10 +56,10 @@ def whole(file: BinaryIO) -> Whole:
 
 
 def drop_torn_tail(db: Path) -> str | None:
-    """Take off *db* what is behind its last whole record, and keep that as `<db>.torn`.
+    """Cut off what comes after the last complete record of *db*, and keep it in `<db>.torn`.
 
-    Return what was dropped, in one line; None where there is nothing behind, or no whole record at all, in
-    which case *db* is left as it is.
+    Return a line that says what was dropped. Return None, and leave *db* as it is, if nothing comes after
+    that record, or if no record is complete.
 
     Raises:
         FileInUseError: a server or a tool has *db* open.
@@ -77,15 +77,15 @@ def drop_torn_tail(db: Path) -> str | None:
         place = free_path(db, "torn")
         try:
             write_new(place, tail)
-        except OSError as error:  # a full disk tears files, and must not keep the northbound down
+        except OSError as error:  # a full disk damages files, and must not keep the northbound down
             where = f"no copy could be kept ({error.strerror})"
         else:
             where = f"they are kept in {place}"
         file.truncate(kept.length)
         os.fsync(file.fileno())
     behind = len(re.findall(rb"\nOVSDB (?:JSON|CLUSTER) ", tail))
-    more = f" and {behind} behind it" if behind else ""
+    more = f" and {behind} after it" if behind else ""
     return (
-        f"{db}: record {kept.records + 1} is not whole, as after a crash; the server goes on from the "
+        f"{db}: record {kept.records + 1} is incomplete, as after a crash; the server goes on from the "
         f"{kept.records} before it. Dropped: that record{more}, {len(tail)} bytes; {where}"
     )

@@ -1,4 +1,4 @@
-"""What `trunkline nb status` shows: of the server on this machine, or of any northbound within reach."""
+"""What `trunkline nb status` shows about the server on this machine, or about any northbound."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PATIENCE_S = 3
 
 
 def of_server(server: Server) -> dict[str, Any]:
-    """Return what *server*, of this machine, is and does; it takes a few seconds at most.
+    """Return the state of *server* on this machine; that takes a few seconds at most.
 
-    `running`, `pid`, `db`, `db_bytes`; where it runs, `answers`; where it answers, `remotes`, on which it
-    really listens, `not_listening`, on which it was told to and does not, `schema_version`, `rows` and
-    `connections` (None where it has no leader to read them from), and its place in its `cluster`.
+    `running`, `pid`, `db`, `db_bytes`; if it runs, `answers`; if it answers, `remotes` (where it really
+    listens), `not_listening` (where it should listen and does not), `schema_version`, `rows` and
+    `connections` (each None if there is no leader to read them from), and its place in its `cluster`.
     """
     pid = server.pid()
     size = server.db.stat().st_size if server.db.exists() else None
@@ -51,9 +51,9 @@ def of_server(server: Server) -> dict[str, Any]:
 
 
 def of_northbound(nb: Northbound) -> dict[str, Any]:
-    """Return what the server at the other end of *nb* serves.
+    """Return what the server that *nb* is connected to serves.
 
-    `remote`; by its own word (`_Server` in ovsdb-server(5)) its `model` and whether it is the `leader`; then
+    `remote`; its `model`, and whether it is the `leader` (`_Server` in ovsdb-server(5)); then
     `schema_version`, `rows` and `connections`.
     """
     known = {"op": "select", "table": "Database", "where": [["name", "==", DATABASE]]}

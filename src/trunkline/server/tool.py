@@ -1,4 +1,4 @@
-"""The programs of Open vSwitch that work on databases: found, run, and their refusals told in one line."""
+"""The programs of Open vSwitch that work on databases: where they are, and how to run them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import subprocess
 from trunkline.core.error import TrunklineError
 
 _TIMEOUT_S = 60.0
-_SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"  # where ovsdb-server is, and a user's PATH is not
+_SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"  # ovsdb-server is in one of these; a user's PATH has none
 
 
 class ToolError(TrunklineError):
-    """A program of Open vSwitch is missing, or failed; the text is its own last line."""
+    """A program of Open vSwitch is missing, or failed; the text is the last line that it wrote."""
 
 
 def executable(name: str) -> str:
@@ -29,12 +29,12 @@ def executable(name: str) -> str:
 
 
 def run(name: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> str:
-    """Return what the program *name* prints, without white space around it; raises as `output` does."""
+    """Return what the program *name* prints, without white space at its ends; raises as `output` does."""
     return output(name, *arguments, timeout_s=timeout_s).decode(errors="replace").strip()
 
 
 def output(name: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> bytes:
-    """Return what the program *name* prints, byte for byte.
+    """Return what the program *name* prints, as bytes.
 
     Raises:
         ToolError: it is not installed, fails, or takes longer than *timeout_s*.

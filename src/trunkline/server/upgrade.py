@@ -1,4 +1,4 @@
-"""Bringing a running northbound up to this program's schema and roles, as a cluster needs it."""
+"""The upgrade of a running northbound to this program's schema and roles, which a cluster needs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _CONVERSION_TIMEOUT_S = 300.0
 
 
 def upgrade(place: str, db: Path) -> None:
-    """Convert the northbound served at *place* where its schema is older; give it the roles that it lacks.
+    """Convert the northbound served at *place* if its schema is older, and add the roles that it lacks.
 
-    A copy of what it held before is kept beside *db*, this member's file, as a standalone file. A newer
-    schema is left as it is: another member was upgraded first. Members and clients stay connected meanwhile.
-    Where another member does the same at this moment, both succeed, and it is done once.
+    A copy of the database before the conversion is kept as a standalone file beside *db*, this member's file.
+    A newer schema is left as it is: another member was upgraded first. If another member upgrades at the same
+    time, both succeed, and the upgrade is done once.
 
     Raises:
         ToolError: the database does not fit the schema, or did not answer in time.
-        UnreachableError: the northbound was lost meanwhile.
+        UnreachableError: the connection to the northbound was lost.
     """
     theirs = run("ovsdb-client", "get-schema-version", place, DATABASE)
     if numbers(theirs) > numbers(version()):
