@@ -21,7 +21,7 @@ _EXTERNAL_IDS = "For other programs; Trunkline neither reads nor writes it."
 COLUMNS: dict[str, dict[str, str]] = {
     "NB_Global": {
         "identity": "What tells this database from another. Copies and backups keep it. A chassis obeys one.",
-        "nb_cfg": "The number of the last request of `trunkline sync`.",
+        "nb_cfg": "The number of the last request of `trunkline sync` or `trunkline status`.",
         "nb_cfg_timestamp": "When that request was made, in ms since 1970.",
         "next_network_key": "The `unique_key` of the next network; a key is never used twice.",
         "next_port_key": "The `unique_key` of the next port.",
@@ -78,10 +78,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "host that is not denied within 5 s takes the row.",
         "denied": "Those of `claims` that the present host has denied.",
         "bridge_mappings": "The bridge of each physical network, from its settings.",
-        "nb_cfg": "The last request of `trunkline sync` that it has applied.",
-        "nb_cfg_timestamp": "When it applied that, in ms since 1970 by its own clock.",
-        "silent_at": "Its `nb_cfg` when `trunkline sync --wait` found that it does not answer. It is silent "
-        "as long as its `nb_cfg` is still the same.",
+        "nb_cfg": "The last request of `sync` or `status` that it has applied.",
+        "nb_cfg_heard": "The last request that its agent knows of, if it has not applied it within 0.5 s. "
+        "Such a chassis is behind, and not silent.",
+        "nb_cfg_timestamp": "When it applied `nb_cfg`, in ms since 1970 by its own clock.",
+        "silent_at": "The last request that it had answered, by `nb_cfg` or `nb_cfg_heard`, when `trunkline "
+        "sync --wait` found that it does not answer. It is silent until it answers another.",
         "version": "The version of its agent.",
         "faults": "What it cannot honour: the reason for each subject, such as `network blue`.",
         "external_ids": _EXTERNAL_IDS,

@@ -131,6 +131,7 @@ class Chassis:
             hostname="host",
             bridge_by_physnet=BRIDGE_BY_PHYSNET,
             faults={},
+            nb_cfg_heard=None,
             nb_cfg=nb.nb_cfg if self._reporter.is_done_by(bindings) else None,
         )
 

@@ -107,6 +107,12 @@ def test_a_chassis_that_lags_is_named_and_the_exit_code_is_3(northbound: Northbo
     assert line.startswith("trunkline: after 0.2 s these chassis have not applied 1: c1; ")
 
 
+def state(remote: str, *options: str) -> str:
+    """Return the state of the one chassis that there is."""
+    (row,) = json.loads(trunkline("status", *options, "-o", "json", nb=remote).out)["chassis"]
+    return str(row["state"])
+
+
 def found_silent(northbound: Northbound, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the chassis that do not answer found silent, by a patience that ends at once."""
     from trunkline.northbound import sync
@@ -143,10 +149,10 @@ def test_a_silent_chassis_that_answers_is_waited_for_again(
     register(northbound, "c1")
     found_silent(northbound, monkeypatch)
     remote = northbound.rpc.remote
-    assert json.loads(trunkline("status", "-o", "json", nb=remote).out)["chassis"][0]["state"] == "silent"
+    assert state(remote) == "silent"
     answer(northbound, "c1", 1)
     refusal(trunkline("sync", "--wait", "--timeout", "0.1", nb=remote), 3)
-    assert json.loads(trunkline("status", "-o", "json", nb=remote).out)["chassis"][0]["state"] == "behind"
+    assert state(remote, "--no-ask") == "behind"
 
 
 def test_a_wait_of_less_than_10_s_finds_nobody_silent(northbound: Northbound) -> None:
@@ -168,7 +174,7 @@ def test_a_number_that_no_request_has_had_is_no_answer(northbound: Northbound) -
     register(northbound, "c1", nb_cfg=57)
     remote = northbound.rpc.remote
     assert "c1" in refusal(trunkline("sync", "--wait", "--timeout", "0.1", nb=remote), 3)
-    assert json.loads(trunkline("status", "-o", "json", nb=remote).out)["chassis"][0]["state"] == "behind"
+    assert (state(remote, "--no-ask"), state(remote)) == ("behind", "silent")
 
 
 def test_live_without_wait_is_a_usage_error(northbound: Northbound) -> None:
@@ -221,7 +227,10 @@ def test_status_shows_chassis_networks_ports_and_faults_and_succeeds(northbound:
     assert done.out.startswith("1 chassis, 1 network, 0 ports (0 up, 0 down, 0 disabled), 1 fault\n")
     assert "bridge br-x is missing\\x1b[2J" in done.out
     seen = json.loads(trunkline("status", "-o", "json", nb=remote).out)
-    assert seen["chassis"] == [{"name": "c1", "state": "current", "nb_cfg": 0, "ports": 0, "faults": 1}]
+    row = {"name": "c1", "answer_age_s": None, "nb_cfg": 0, "ports": 0, "faults": 1}
+    assert seen["chassis"] == [row | {"state": "silent"}]
+    seen = json.loads(trunkline("status", "--no-ask", "-o", "json", nb=remote).out)
+    assert seen["chassis"] == [row | {"state": "behind"}]
     assert [fault["chassis"] for fault in seen["faults"]] == ["c1"]
 
 
@@ -229,8 +238,7 @@ def test_status_tells_a_chassis_that_obeys_another_northbound_from_one_that_is_w
     northbound: Northbound,
 ) -> None:
     register(northbound, "c1", faults={"northbound": "it is another one than this chassis obeys"})
-    seen = json.loads(trunkline("status", "-o", "json", nb=northbound.rpc.remote).out)
-    assert [row["state"] for row in seen["chassis"]] == ["disobeys"]
+    assert state(northbound.rpc.remote, "--no-ask") == "disobeys"
 
 
 def test_a_fault_that_names_a_column_names_the_option_to_a_person(northbound: Northbound) -> None:

@@ -12,6 +12,7 @@ from trunkline.agent.active_settings import ActiveSettings
 from trunkline.agent.audience import Audience
 from trunkline.agent.blackhole import BlackHoles
 from trunkline.agent.former_bridge import FormerBridges
+from trunkline.agent.hearing import Hearing
 from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
@@ -59,6 +60,7 @@ class Agent:
         self.quarantine = Quarantine()
         self.reporter = Reporter()
         self.feed = NorthboundFeed(self.switch, self.plumbing)
+        self.hearing = Hearing()
         self.announcer = Announcer()
         self.audience = Audience(self.reporter, self.announcer, self.plumbing)
         self.migration = Migration()
@@ -127,7 +129,7 @@ class Agent:
         self.reporter.refusals.wait(poller)
         for due_s in (
             *(self.announcer.next_s, self.audit.next_s, self.plumbing.contest.next_s),
-            *(self.upkeep.next_s, self.passage.next_s, self.black_holes.next_s),
+            *(self.upkeep.next_s, self.passage.next_s, self.black_holes.next_s, self.hearing.next_s),
         ):
             if due_s is not None:
                 poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
@@ -242,6 +244,10 @@ class Agent:
         # What came before is computed and sent first, in one bundle, so that it does not wait without end.
         may_begin = (self.inventory.is_clean or not self._is_whole) and not forwarding.has_more
         changes = self.feed.read(self.settings, self.inventory, may_begin=may_begin)
+        if self.hearing.hear(self.nb):
+            # The answer covers what was written to the switch's database before the request, too.
+            self.switch.catch_up()
+            forwarding.session.catch_up()
         self.quarantine.release(changes, self.inventory)
         self.inventory.change(changes)
         for port_id in changes.ports:
@@ -361,6 +367,7 @@ class Agent:
             self._is_whole,
             self.forwarding,
             self.feed,
+            self.hearing,
             self.plumbing,
             self.quarantine,
             self.passage,

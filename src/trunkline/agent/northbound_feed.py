@@ -40,7 +40,6 @@ class NorthboundFeed:
         self._tenure = Tenure()
         self._withdrawal: Withdrawal | None = None
         self._former: NorthboundReplica | None = None
-        self._nb_cfg: int | None = None
         self._is_new = False
         self._is_obeyed = False
         self._has_missed = False
@@ -132,10 +131,6 @@ class NorthboundFeed:
         touched = nb.run()
         self._run_former(nb)
         self._follow_host(nb)
-        if nb.nb_cfg != self._nb_cfg:
-            # The answer must also cover what was written to the switch's database before the request.
-            self._nb_cfg = nb.nb_cfg
-            self._switch.catch_up()
         is_ours = self._tenure.run(nb, self._switch.hostname)
         self._is_obeyed = nb.misfit is None and self._obeys(nb, settings) and is_ours
         if not self._is_obeyed:

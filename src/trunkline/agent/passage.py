@@ -67,7 +67,10 @@ class Passage:
             )
         failure = forwarding.session.failure
         if failure is not None:
-            return f"no OpenFlow connection to {bridge}: {failure}; is ovs-vswitchd running?"
+            return (
+                f"no OpenFlow connection to {bridge}: {failure}; "
+                "is ovs-vswitchd running, and does its log say more?"
+            )
         if self._is_held:
             return (
                 f"ovs-vswitchd forwards nothing while {RESTORE_WAIT} is set; "

@@ -110,9 +110,10 @@ class Reporter:
         bridge_by_physnet: dict[str, str],
         faults: dict[str, str] | None,
         nb_cfg: int | None,
+        nb_cfg_heard: int | None,
     ) -> None:
         """Begin to write all that, unless the database says it already."""
-        report = Report(hostname, trunkline.__version__, bridge_by_physnet, faults, nb_cfg)
+        report = Report(hostname, trunkline.__version__, bridge_by_physnet, faults, nb_cfg, nb_cfg_heard)
         if not bindings and nb.is_reported(report):
             return
         log.each(

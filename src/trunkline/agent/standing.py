@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from trunkline.agent.hearing import Hearing
 from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
@@ -33,6 +34,7 @@ class Standing:
     is_whole: bool
     forwarding: Forwarding | None
     feed: NorthboundFeed
+    hearing: Hearing
     plumbing: Plumbing
     quarantine: Quarantine
     passage: Passage
@@ -114,10 +116,11 @@ class Standing:
         faults |= self.reporter.faults
         if self.forwarding is not None:
             own = self.forwarding.faults
-            faults |= own
             # One cause is one fault.
-            if self.passage.fault is not None and not own.keys() & {"switch connection", "switch changes"}:
+            if self.passage.fault is not None and "switch changes" not in own:
+                own.pop("switch connection", None)
                 faults["switch"] = self.passage.fault
+            faults |= own
             faults |= contradictions(self.inventory, self.forwarding.desired.conflicts)
         invalid = self.feed.faults
         for subject in invalid:
@@ -138,7 +141,7 @@ class Standing:
         if nb.is_writing or not nb.is_connected or reporter.refusals.is_held:
             return
         is_obeyed = not self.feed.is_disobeyed
-        if is_obeyed and not self.is_whole and nb.is_registered:
+        if is_obeyed and not self.is_whole and nb.is_registered and self.hearing.due is None:
             return
         # A port that is here and up is reported at once, all else only when all rows are there.
         is_all_known = nb.are_conditions_met and not self.feed.has_more
@@ -149,10 +152,11 @@ class Standing:
             if is_obeyed and self.is_whole
             else {}
         )
-        if not (bindings or is_all_known or not nb.is_registered):
+        heard = self.hearing.due
+        if not (bindings or is_all_known or not nb.is_registered or heard is not None):
             return
         has_faults = is_all_known and (self.is_whole or not is_obeyed)
-        is_done = is_obeyed and self.switch.is_caught_up and self.is_settled and reporter.is_done_by(bindings)
+        is_done = self._is_answer_due and reporter.is_done_by(bindings)
         reporter.write(
             nb,
             bindings,
@@ -160,4 +164,20 @@ class Standing:
             bridge_by_physnet=settings.bridge_by_physnet,
             faults=self.faults if has_faults else None,
             nb_cfg=nb.nb_cfg if is_done else None,
+            nb_cfg_heard=None if is_done else heard,
+        )
+
+    @property
+    def _is_answer_due(self) -> bool:
+        """Whether all is in place that both databases said when the latest request was heard.
+
+        Also the switch has answered since then: one that hangs has applied nothing new.
+        """
+        forwarding = self.forwarding
+        return (
+            not self.feed.is_disobeyed
+            and self.switch.is_caught_up
+            and forwarding is not None
+            and forwarding.session.is_caught_up
+            and self.is_settled
         )

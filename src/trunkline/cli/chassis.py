@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trunkline.cli.option import with_northbound, with_output
-from trunkline.cli.output import print_list, print_one
+from trunkline.cli.option import asked, with_asking, with_northbound, with_output
+from trunkline.cli.output import ago, print_list, print_one
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
 
 _LISTED = {
     "name": "NAME",
+    "state": "STATE",
+    "answered": "ANSWERED",
     "hostname": "HOSTNAME",
     "bridge_mappings": "BRIDGE MAPPINGS",
     "nb_cfg": "APPLIED",
@@ -28,26 +30,39 @@ def chassis() -> None:
 
 
 @chassis.command("list")
+@with_asking
 @with_output
 @with_northbound
-def list_(nb: Northbound, output: str) -> None:
-    """List the chassis, by name. `chassis show` has the faults in words."""
-    rows = nb.all_chassis()
+def list_(nb: Northbound, output: str, asks: bool) -> None:
+    """List the chassis, by name.
+
+    `chassis show` has the faults in words, and `status --help` says what STATE means.
+    """
+    from trunkline.northbound.status import all_chassis
+
+    rows = all_chassis(nb, asked(nb, asks))
     if output == "table":
-        rows = [row | {"fault_count": len(row["faults"])} for row in rows]
+        rows = [
+            row | {"answered": ago(row["answer_age_s"]), "fault_count": len(row["faults"])} for row in rows
+        ]
     print_list(rows, _LISTED, output)
 
 
 @chassis.command()
 @click.argument("name")
+@with_asking
 @with_output
 @with_northbound
-def show(nb: Northbound, name: str, output: str) -> None:
+def show(nb: Northbound, name: str, output: str, asks: bool) -> None:
     """Show the chassis NAME, its faults with their reasons."""
     from trunkline.cli.column import in_options
+    from trunkline.northbound.status import one_chassis
 
-    row = nb.chassis(name)
+    nb.chassis(name)
+    row = one_chassis(nb, name, asked(nb, asks, of=[name]))
     if output == "table":
+        row = {"answered": ago(row.pop("answer_age_s"))} | row
+        row = {column: row[column] for column in ("name", "state", *row)}
         row["faults"] = {subject: in_options(reason) for subject, reason in row["faults"].items()}
     print_one(row, output)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from trunkline.northbound.client import Northbound
+    from trunkline.northbound.liveness import Asked
     from trunkline.northbound.rpc import Tls
 
     _ParamType = click.ParamType[Any]
@@ -132,6 +133,37 @@ def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     wrapped: Callable[..., Any] = option(function)
     return wrapped
+
+
+def with_asking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--no-ask`, and its function the argument *asks*, for `asked`."""
+    option = click.option(
+        "--no-ask",
+        "asks",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Do not ask the chassis, and wait for none: show what they said last.",
+    )
+    wrapped: Callable[..., Any] = option(function)
+    return wrapped
+
+
+def asked(nb: Northbound, asks: bool, of: Collection[str] | None = None) -> Asked | None:
+    """Return which request all chassis were asked by, if *asks*, and those called *of* were waited for.
+
+    Where this connection may not ask, that is said on standard error, and nobody is asked.
+    """
+    from trunkline.northbound.liveness import ask
+
+    found = ask(nb, of) if asks else None
+    if asks and found is None:
+        click.echo(
+            "trunkline: the chassis were not asked, as this connection may not write `nb_cfg` (it has a "
+            "role, or is read-only); what they said last is shown",
+            err=True,
+        )
+    return found
 
 
 class Clearable(_ParamType):

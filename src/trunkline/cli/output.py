@@ -46,6 +46,22 @@ def cell(value: Any) -> str:
             return printable(str(value))
 
 
+def ago(age_s: float | None) -> str:
+    """Return *age_s* in words for a person, in the largest unit that it has two of; None: never.
+
+    >>> [ago(age_s) for age_s in (None, 0.0, 7.5, 119, 120, 7200, 200_000)]
+    ['never', 'now', '8 s ago', '119 s ago', '2 min ago', '2 h ago', '2 d ago']
+    """
+    if age_s is None:
+        return "never"
+    if not age_s:
+        return "now"
+    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
+        if age_s >= 2 * seconds:
+            return f"{age_s // seconds:.0f} {unit} ago"
+    return f"{age_s:.0f} s ago"
+
+
 def table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:
     """Return a table of *rows* under *headers*."""
     from tabulate import tabulate

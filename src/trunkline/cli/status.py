@@ -2,34 +2,75 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import with_northbound, with_output
-from trunkline.cli.output import print_data, table
+from trunkline.cli.option import asked, with_asking, with_northbound, with_output
+from trunkline.cli.output import ago, print_data, printable, table
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
 
 
 @click.command()
+@click.option(
+    "--check",
+    "checks",
+    is_flag=True,
+    help="For monitoring: one line. Exit code 4 with any fault or silent chassis, else 3 with one that is "
+    "behind or unknown.",
+)
+@with_asking
 @with_output
 @with_northbound
-def status(nb: Northbound, output: str) -> None:
-    """Show chassis, networks, ports and faults at a glance.
+def status(nb: Northbound, output: str, asks: bool, checks: bool) -> int:
+    """Show chassis, networks, ports and faults at a glance. A fault is what a chassis cannot honour, and why.
 
-    STATE of a chassis: "current" has applied the last request of `trunkline sync`, "behind" has not yet,
-    "silent" was waited for by `sync --wait` for 10 s or more and has not answered since. "no switch": its
-    agent answers, and its switch does not forward. A fault is what a chassis cannot honour, and why.
+    All chassis are asked, and have 2 s to answer. STATE of a chassis: "live" has applied what is committed;
+    "behind" answers and has not applied it yet; "silent" does not answer: its agent is dead or stopped, or
+    cut off; "no switch": its agent answers, and its switch does not forward; "disobeys": it obeys another
+    northbound; "unknown": the northbound was still busy with answers after the 2 s. With --no-ask, "current"
+    had applied the last request. ANSWERED is "now", or how long ago, by that chassis' own clock.
     """
     from trunkline.northbound.status import overview
 
-    seen = overview(nb)
-    if output == "table":
-        _print(seen)
-    else:
+    seen = overview(nb, asked(nb, asks))
+    if output != "table":
         print_data(seen, output)
+    elif checks:
+        click.echo(_summary(seen))
+    else:
+        _print(seen)
+    return _exit_code(seen) if checks else 0
+
+
+def _exit_code(seen: dict[str, Any]) -> int:
+    """Return what the states and faults come to: a state that will pass by itself is no answer yet."""
+    from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
+    from trunkline.northbound.liveness import UNSETTLED, WELL
+
+    states = {chassis["state"] for chassis in seen["chassis"]}
+    if seen["faults"] or states - WELL - UNSETTLED:
+        return EXIT_NO
+    return EXIT_TIMED_OUT if states & UNSETTLED else 0
+
+
+def _summary(seen: dict[str, Any]) -> str:
+    """Return how many chassis are in which state, those that are not well by name, and how many faults."""
+    from trunkline.northbound.liveness import WELL
+    from trunkline.northbound.refusal import counted, some
+
+    names_by_state: dict[str, list[str]] = defaultdict(list)
+    for chassis in seen["chassis"]:
+        names_by_state[chassis["state"]].append(chassis["name"])
+    parts = [
+        f"{len(names)} {state}" + ("" if state in WELL else f" {some(names)}")
+        for state, names in sorted(names_by_state.items(), key=lambda item: item[0] not in WELL)
+    ]
+    chassis = f"{len(seen['chassis'])} chassis" + (f": {', '.join(parts)}" if parts else "")
+    return printable(f"{chassis}; {counted(len(seen['faults']), 'fault')}")
 
 
 def _print(seen: dict[str, Any]) -> None:
@@ -37,6 +78,7 @@ def _print(seen: dict[str, Any]) -> None:
     from trunkline.northbound.refusal import counted
 
     seen["faults"] = [fault | {"reason": in_options(fault["reason"])} for fault in seen["faults"]]
+    seen["chassis"] = [row | {"answered": ago(row["answer_age_s"])} for row in seen["chassis"]]
     ports = seen["ports"]
     networks, faults = counted(len(seen["networks"]), "network"), counted(len(seen["faults"]), "fault")
     click.echo(
@@ -46,7 +88,14 @@ def _print(seen: dict[str, Any]) -> None:
     sections = [
         (
             "chassis",
-            {"name": "CHASSIS", "state": "STATE", "nb_cfg": "APPLIED", "ports": "PORTS", "faults": "FAULTS"},
+            {
+                "name": "CHASSIS",
+                "state": "STATE",
+                "answered": "ANSWERED",
+                "nb_cfg": "APPLIED",
+                "ports": "PORTS",
+                "faults": "FAULTS",
+            },
         ),
         ("networks", {"name": "NETWORK", "wire": "ON THE WIRE", "ports": "PORTS", "up": "UP"}),
         ("faults", {"chassis": "CHASSIS", "subject": "FAULT", "reason": "REASON"}),

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from trunkline.northbound.liveness import answer_age_s, state
 from trunkline.northbound.operation import select
-from trunkline.northbound.refusal import only_global
-from trunkline.northbound.sync import is_silent
+from trunkline.northbound.refusal import no_such, only_global
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trunkline.northbound.client import Northbound
+    from trunkline.northbound.liveness import Asked
+    from trunkline.northbound.operation import Row
 
 
-def overview(nb: Northbound) -> dict[str, Any]:
-    """Return counts and states, all as of one moment.
+def overview(nb: Northbound, asked: Asked | None = None) -> dict[str, Any]:
+    """Return counts and states, all as of one moment; *asked* says which request chassis were waited for.
 
-    `nb_cfg`; `chassis`, each with its `state` (current, behind, silent, no switch or disobeys), `ports` and
+    `nb_cfg`; `chassis`, each with its `state` (`trunkline.northbound.liveness`), `answer_age_s`, `ports` and
     number of `faults`; `networks`, each with `wire` (physical network and VLAN id), `ports` and how many are
     `up`; `ports`, the totals; `faults`, each with `chassis`, `subject` and `reason`. All by name.
 
@@ -43,7 +45,7 @@ def overview(nb: Northbound) -> dict[str, Any]:
         "chassis": [
             {
                 "name": row["name"],
-                "state": _state(row, latest),
+                **_liveness(row, latest["nb_cfg"], asked),
                 "nb_cfg": row["nb_cfg"],
                 "ports": held[row["name"]],
                 "faults": len(row["faults"]),
@@ -68,28 +70,39 @@ def overview(nb: Northbound) -> dict[str, Any]:
     }
 
 
+def all_chassis(nb: Northbound, asked: Asked | None = None) -> list[Row]:
+    """Return the rows of all chassis, by name, each with `state` and `answer_age_s` as `overview` has them.
+
+    Raises:
+        RefusedError: the database has no `NB_Global` row, or several.
+    """
+    global_rows, rows = nb.read(select("NB_Global", only=("nb_cfg",)), select("Chassis"))
+    latest = only_global(global_rows)["nb_cfg"]
+    return [
+        {column: value for column, value in row.items() if column != "_uuid"} | _liveness(row, latest, asked)
+        for row in sorted(rows, key=_name)
+    ]
+
+
+def one_chassis(nb: Northbound, name: str, asked: Asked | None = None) -> Row:
+    """Return the row of the chassis called *name*, as `all_chassis` has it.
+
+    Raises:
+        RefusedError: the database has no `NB_Global` row, or several.
+        NotFoundError: there is no such chassis.
+    """
+    for row in all_chassis(nb, asked):
+        if row["name"] == name:
+            return row
+    raise no_such("Chassis", name)
+
+
+def _liveness(row: Row, latest: int, asked: Asked | None) -> dict[str, Any]:
+    return {"state": state(row, latest, asked), "answer_age_s": answer_age_s(row, latest, asked)}
+
+
 def _name(row: Mapping[str, Any]) -> str:
     return str(row["name"])
-
-
-NO_SWITCH = frozenset({"switch", "switch connection"})
-"""The subjects of faults that say that the chassis does not forward, or is not known to."""
-
-
-OTHER_NORTHBOUND = "northbound"
-"""The subject of the fault of a chassis that obeys another northbound than the one that it reports to."""
-
-
-def _state(chassis: Mapping[str, Any], latest: Mapping[str, Any]) -> str:
-    if not is_silent(chassis):
-        if OTHER_NORTHBOUND in chassis["faults"]:
-            return "disobeys"
-        if not NO_SWITCH.isdisjoint(chassis["faults"]):
-            return "no switch"
-    # More than the latest is no answer either: it is left from another `NB_Global` row.
-    if chassis["nb_cfg"] == latest["nb_cfg"]:
-        return "current"
-    return "silent" if is_silent(chassis) else "behind"
 
 
 def _wire(network: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ switch's database held then, and had the switch acknowledge it, writes that snap
 row. A chassis has its row before its switch gets a flow that follows from the northbound: one that has no row
 when the request is made knows by then all that was committed before it.
 
-A chassis that leaves a request unanswered for as long as somebody waits for it, `PATIENCE_S` or more, is
+An agent that cannot apply a request soon says that it has heard of it (`nb_cfg_heard`): it is *behind*. A
+chassis that has not even heard of a request for as long as somebody waits for it, `PATIENCE_S` or more, is
 *silent* until it answers one: its row says so (`silent_at`). No clock of another host is looked at
 (docs/adr/0021-sync-compares-no-clocks.md).
 """
@@ -20,7 +21,7 @@ from trunkline.northbound.operation import decoded_row, increment, select, updat
 from trunkline.northbound.refusal import only_global
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from trunkline.northbound.client import Northbound
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 10.0
 """How long a chassis must have left a request unanswered to be silent, by the clock of who waits."""
+
+_ANSWERS = ("nb_cfg", "nb_cfg_heard")
+"""The columns by which a chassis answers."""
 
 
 class LaggingError(TimedOutError):
@@ -63,7 +67,25 @@ class Request(NamedTuple):
 
 def is_silent(chassis: Mapping[str, Any]) -> bool:
     """Whether *chassis* was found not to answer, and has answered nothing since."""
-    return bool(chassis["silent_at"] == chassis["nb_cfg"])
+    return bool(chassis["silent_at"] == _last_answer(chassis))
+
+
+def has_applied(chassis: Mapping[str, Any], nb_cfg: int, latest: int) -> bool:
+    """Whether *chassis* has applied the request *nb_cfg*, where the *latest* one has that number.
+
+    A number beyond the latest request's is no answer: it is left from another `NB_Global` row.
+    """
+    return bool(nb_cfg <= chassis["nb_cfg"] <= latest)
+
+
+def has_heard(chassis: Mapping[str, Any], nb_cfg: int, latest: int) -> bool:
+    """Whether *chassis* has heard of the request *nb_cfg*, where the *latest* one has that number."""
+    return has_applied(chassis, nb_cfg, latest) or bool(nb_cfg <= chassis["nb_cfg_heard"] <= latest)
+
+
+def _last_answer(chassis: Mapping[str, Any]) -> int:
+    """Return the number of the last request that *chassis* has applied, or heard of."""
+    return int(max(chassis["nb_cfg"], chassis["nb_cfg_heard"]))
 
 
 def request(nb: Northbound) -> Request:
@@ -78,7 +100,7 @@ def request(nb: Northbound) -> Request:
             increment("NB_Global", "nb_cfg"),
             update("NB_Global", row={"nb_cfg_timestamp": now_ms}),
             select("NB_Global", only=("_uuid", "nb_cfg")),
-            select("Chassis", only=("name", "nb_cfg", "silent_at", "claims")),
+            select("Chassis", only=("name", *_ANSWERS, "silent_at", "claims")),
         ]
     )
     nb_cfg = only_global(after["rows"])["nb_cfg"]
@@ -98,32 +120,60 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
         LaggingError: some have not, within *timeout_s*.
         UnreachableError: the northbound is not there in the end.
     """
-    chassis, latest = select("Chassis", only=("name", "nb_cfg")), select("NB_Global", only=("nb_cfg",))
-    with nb.watch(chassis, latest) as watch:
-        watch.wait_until(lambda rows: asked.live.isdisjoint(_behind(asked, rows)), timeout_s)
-        behind = _behind(asked, watch.rows)
-    lagging = {name: nb_cfg for name, nb_cfg in behind.items() if name in asked.live}
+    behind = unanswered(nb, asked, timeout_s, has_applied).rows
+    lagging = {name: row for name, row in behind.items() if name in asked.live}
     silent = frozenset(behind) & asked.silent
     if not lagging:
         return silent
     if timeout_s >= PATIENCE_S:
         nb.transact(
             [
-                update("Chassis", ("name", "==", name), ("nb_cfg", "==", nb_cfg), row={"silent_at": nb_cfg})
-                for name, nb_cfg in lagging.items()
+                update(
+                    "Chassis",
+                    ("name", "==", name),
+                    *((column, "==", row[column]) for column in _ANSWERS),
+                    row={"silent_at": _last_answer(row)},
+                )
+                for name, row in lagging.items()
+                if row["nb_cfg_heard"] < asked.nb_cfg
             ]
         )
     raise LaggingError(frozenset(lagging), silent, asked.nb_cfg, timeout_s)
 
 
-def _behind(asked: Request, rows: Rows) -> dict[str, int]:
-    """Return the nb_cfg of each chassis that has not answered, by name.
+class Unanswered(NamedTuple):
+    """Who has not answered: their *rows*, by name; nobody has for *quiet_s*."""
 
-    A number beyond the latest request's is no answer: it is left from another `NB_Global` row.
+    rows: dict[str, Mapping[str, Any]]
+    quiet_s: float
+
+
+def unanswered(
+    nb: Northbound,
+    asked: Request,
+    timeout_s: float,
+    has_answered: Callable[[Mapping[str, Any], int, int], bool],
+) -> Unanswered:
+    """Return who has not answered *asked* when all live ones have, or after *timeout_s*.
+
+    What an answer is says *has_answered*, of a row, the request and the latest one. Raises as `wait` does.
     """
-    latest = max((row["nb_cfg"] for row in rows["NB_Global"].values()), default=0)
-    return {
-        row["name"]: row["nb_cfg"]
-        for row in rows["Chassis"].values()
-        if row["name"] in asked.live | asked.silent and not asked.nb_cfg <= row["nb_cfg"] <= latest
-    }
+    heard_s = time.monotonic()
+
+    def missing(rows: Rows) -> dict[str, Mapping[str, Any]]:
+        latest = max((row["nb_cfg"] for row in rows["NB_Global"].values()), default=0)
+        return {
+            row["name"]: row
+            for row in rows["Chassis"].values()
+            if row["name"] in asked.live | asked.silent and not has_answered(row, asked.nb_cfg, latest)
+        }
+
+    def is_over(rows: Rows) -> bool:
+        nonlocal heard_s
+        heard_s = time.monotonic()
+        return asked.live.isdisjoint(missing(rows))
+
+    watched = select("Chassis", only=("name", *_ANSWERS)), select("NB_Global", only=("nb_cfg",))
+    with nb.watch(*watched) as watch:
+        watch.wait_until(is_over, timeout_s)
+        return Unanswered(missing(watch.rows), time.monotonic() - heard_s)

@@ -50,6 +50,12 @@ class Attempts:
         return self._short_ends > 1
 
     @property
+    def failure(self) -> str:
+        """Why there is no connection, as far as the last attempt showed."""
+        often = "each connection ends soon after it is made"
+        return f"{often} ({self.last_end})" if self.is_failing else self.last_end
+
+    @property
     def faults(self) -> dict[str, str]:
         """The fault if connections do not last, by subject."""
         if not self.is_failing:

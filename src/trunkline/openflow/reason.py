@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 _KINDS: dict[int, tuple[str, str]] = {
     0: ("OFPHFC", "INCOMPATIBLE EPERM"),
     1: (
@@ -53,3 +55,9 @@ def reason(kind: int, code: int) -> str:
     ('OFPFMFC_TABLE_FULL', 'error 65535/3')
     """
     return _NAMES.get((kind, code), f"error {kind}/{code}")
+
+
+def not_offered(versions: Collection[int]) -> str:
+    """Return why a switch that offers only *versions* of OpenFlow, as on the wire, cannot be used."""
+    names = ", ".join(f"OpenFlow1{version - 1}" for version in sorted(versions)) or "none"
+    return f"the switch does not allow OpenFlow14 (it offers {names}); add it to the bridge's protocols"

@@ -34,7 +34,7 @@ from trunkline.openflow.flow_read import FlowRead
 from trunkline.openflow.flow_watch import FlowWatch
 from trunkline.openflow.listing import Listing
 from trunkline.openflow.port import Port
-from trunkline.openflow.reason import reason
+from trunkline.openflow.reason import not_offered, reason
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
 
@@ -85,6 +85,7 @@ class Session:
         self._bundles.forget()
         self._flow_watch.forget()
         self._ports_xid = 0
+        self._question_xid = 0
         self._listing = Listing()
         self._flow_read.forget()
         self._events: list[Event] = []
@@ -97,7 +98,7 @@ class Session:
     @property
     def failure(self) -> str | None:
         """Why the switch takes no messages, by the last attempt; None if it does."""
-        return None if self._is_ready else self._attempts.last_end
+        return None if self._is_ready else self._attempts.failure
 
     @property
     def has_unsent(self) -> bool:
@@ -169,6 +170,20 @@ class Session:
             self._queue(self._listing.request(self._channel.next_xid()))
         else:
             self.read_flows()
+
+    def catch_up(self) -> None:
+        """Ask the switch, if it is there, for an answer behind all that was sent: a barrier.
+
+        A connection that ends takes its question along: what the next one reads is newer.
+        """
+        if self._is_ready:
+            self._question_xid = self._channel.next_xid()
+            self._queue(message.message(message.BARRIER_REQUEST, self._question_xid))
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the switch has answered the latest `catch_up` of this connection."""
+        return not self._question_xid
 
     def read_ports(self) -> None:
         """Request all ports; a `PortSeen` for each answers. Raises `NotReady`."""
@@ -250,14 +265,12 @@ class Session:
 
     def _finish_connect(self, now: int) -> None:
         error = self._channel.connect()
-        if error == errno.EAGAIN:
-            return
-        if error:
+        if not error:
+            self._attempts.make(now)
+            self._queue(message.hello(self._channel.next_xid()))
+        elif error != errno.EAGAIN:
             self._channel.close()
             self._attempts.fail(now, error)
-            return
-        self._attempts.make(now)
-        self._queue(message.hello(self._channel.next_xid()))
 
     def _disconnect(self, why: str) -> None:
         """End this connection; the next attempt follows by itself."""
@@ -275,8 +288,6 @@ class Session:
         self._misreads.settle()
         self._refusals.settle()
         self._tell(*self._flow_watch.settle())
-
-    # Bytes
 
     def _queue(self, data: bytes) -> None:
         self._channel.queue(data)
@@ -333,6 +344,8 @@ class Session:
             self._events.append(FragmentsRead(message.fragment_handling(received)))
         elif kind == message.PACKET_IN:
             self._handle_packet_in(received)
+        elif kind == message.BARRIER_REPLY and xid == self._question_xid:
+            self._question_xid = 0
         elif kind == message.BARRIER_REPLY:
             self._tell(self._bundles.on_barrier(xid))
         elif kind == message.BUNDLE_CONTROL:
@@ -340,11 +353,7 @@ class Session:
 
     def _handle_hello(self, offered: frozenset[int]) -> None:
         if message.VERSION not in offered:
-            names = ", ".join(f"OpenFlow1{version - 1}" for version in sorted(offered)) or "none"
-            why = (
-                f"the switch does not allow OpenFlow14 (it offers {names}); add it to the bridge's protocols"
-            )
-            self._disconnect(why)
+            self._disconnect(not_offered(offered))
         elif not self._is_ready:
             self._is_ready = True
             # This comes first, because without it Open vSwitch reports no ports over `.mgmt`.

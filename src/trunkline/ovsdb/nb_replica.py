@@ -24,9 +24,9 @@ from trunkline.ovsdb.value import network_of, port_of
 
 _OPTIONAL = {
     ("NB_Global", "identity"),
-    *(("Chassis", column) for column in ("host", "claims", "denied")),
+    *(("Chassis", column) for column in ("host", "claims", "denied", "nb_cfg_heard")),
 }
-"""Columns that a server of schema 1.0.0 does not have; they are as if they were empty there."""
+"""Columns that a server of schema 1.0.0 or 1.1.0 does not have; they are as if they were empty there."""
 
 DEFER_MS = 200
 """How long the sub-ports of a new VIF may wait to be asked for. Its own port is up by then, and what further
@@ -103,6 +103,12 @@ class NorthboundReplica(Replica):
         """The number that this chassis reported last, None where it has no row."""
         row = self._chassis_row()
         return None if row is None else one(row, ChassisRow.nb_cfg)
+
+    @property
+    def reported_nb_cfg_heard(self) -> int | None:
+        """The number that this chassis reported last as heard, None where it has no row."""
+        row = self._chassis_row()
+        return None if row is None else one(row, ChassisRow.nb_cfg_heard)
 
     @property
     def is_registered(self) -> bool:
@@ -286,6 +292,8 @@ class NorthboundReplica(Replica):
             wanted |= {"faults": report.faults}
         if report.nb_cfg is not None:
             wanted |= {"nb_cfg": report.nb_cfg}
+        if report.nb_cfg_heard is not None:
+            wanted |= {"nb_cfg_heard": report.nb_cfg_heard}
         differing = {
             column: value
             for column, value in wanted.items()
@@ -332,6 +340,10 @@ class NorthboundReplica(Replica):
             and pairs(row, ChassisRow.bridge_mappings) == report.bridge_mappings
             and report.faults in (None, pairs(row, ChassisRow.faults))
             and report.nb_cfg in (None, one(row, ChassisRow.nb_cfg))
+            and (
+                report.nb_cfg_heard in (None, one(row, ChassisRow.nb_cfg_heard))
+                or self.lacks("Chassis", "nb_cfg_heard")
+            )
         )
 
     def binding(self, port_id: UUID) -> Binding | None:

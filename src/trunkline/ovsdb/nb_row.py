@@ -64,6 +64,7 @@ class ChassisRow(Row):
     denied: Many[str]
     bridge_mappings: Pairs
     nb_cfg: One[int]
+    nb_cfg_heard: One[int]
     nb_cfg_timestamp: One[int]
     version: One[str]
     faults: Pairs

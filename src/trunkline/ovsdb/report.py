@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass
 class Report:
-    """What a chassis says of itself in its `Chassis` row; *faults* or *nb_cfg* None: that stays as it is."""
+    """What a chassis says of itself in its `Chassis` row.
+
+    *faults*, *nb_cfg* or *nb_cfg_heard* None: that stays as it is.
+    """
 
     hostname: str
     version: str
     bridge_mappings: dict[str, str]
     faults: dict[str, str] | None
     nb_cfg: int | None = None
+    nb_cfg_heard: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+"""Hearing: the latest request of `sync` or `status`, and when it is said to be heard if it is not applied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from trunkline.ovsdb.nb_replica import NorthboundReplica
+
+PATIENCE_S = 0.5
+"""How long a chassis may take to apply a request before it says that it has heard of it.
+
+So a chassis that is well answers once, and one that is behind is told from one that is silent, within the
+2 s for which `trunkline status` waits.
+"""
+
+
+class Hearing:
+    """The latest request that the northbound holds, heard at one moment of *clock*, which counts seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._nb: NorthboundReplica | None = None
+        self._nb_cfg: int | None = None
+        self._heard_s = 0.0
+
+    def hear(self, nb: NorthboundReplica | None) -> bool:
+        """Take note of the latest request in *nb*; return whether it is a new one."""
+        nb_cfg = nb.nb_cfg if nb is not None else None
+        if (nb, nb_cfg) == (self._nb, self._nb_cfg):
+            return False
+        self._nb, self._nb_cfg, self._heard_s = nb, nb_cfg, self._clock()
+        return True
+
+    @property
+    def due(self) -> int | None:
+        """The number of the request that is to be reported as heard; None if there is none, or not yet."""
+        return None if self._is_answered or self._clock() < self._heard_s + PATIENCE_S else self._nb_cfg
+
+    @property
+    def _is_answered(self) -> bool:
+        nb = self._nb
+        return nb is None or self._nb_cfg in (None, nb.reported_nb_cfg, nb.reported_nb_cfg_heard)
+
+    @property
+    def next_s(self) -> float | None:
+        """When a request becomes `due`, by the clock; None if none will."""
+        due_s = self._heard_s + PATIENCE_S
+        return None if self._is_answered or self._clock() >= due_s else due_s
