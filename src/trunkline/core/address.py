@@ -7,7 +7,7 @@ database's own indexes find duplicates.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from socket import AF_INET, inet_pton
 from typing import TYPE_CHECKING
 
@@ -20,26 +20,28 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5
 
 _GROUP_BIT = 1 << 40
 
-_NO_STATIONS = {
-    version: tuple((int(prefix[0]), int(prefix[-1]), what) for prefix, what in ranges)
-    for version, ranges in {
-        4: (
-            (ip_network("0.0.0.0/8"), 'an address of "this host"'),
-            (ip_network("127.0.0.0/8"), "a loopback address"),
-            (ip_network("224.0.0.0/4"), "a multicast address"),
-            (ip_network("255.255.255.255/32"), "the broadcast address"),
-        ),
-        6: (
-            (ip_network("::/128"), "the unspecified address"),
-            (ip_network("::1/128"), "the loopback address"),
-            (ip_network("::/96"), "an IPv4 address written as IPv6"),
-            (ip_network("::ffff:0:0/96"), "an IPv4 address written as IPv6"),
-            (ip_network("ff00::/8"), "a multicast address"),
-        ),
-    }.items()
-}
-"""The ranges of addresses that no station can have, by IP version: first address, last address, what they are
-(RFC 6890, and RFC 4291 section 2.5.5).
+
+
+def _ranges(*prefixes: tuple[str, str]) -> tuple[tuple[int, int, str], ...]:
+    networks = ((ip_network(prefix), what) for prefix, what in prefixes)
+    return tuple((int(network[0]), int(network[-1]), what) for network, what in networks)
+
+
+_NO_STATIONS_IPV4 = _ranges(
+    ("0.0.0.0/8", 'an address of "this host"'),
+    ("127.0.0.0/8", "a loopback address"),
+    ("224.0.0.0/4", "a multicast address"),
+    ("255.255.255.255/32", "the broadcast address"),
+)
+_NO_STATIONS_IPV6 = _ranges(
+    ("::/128", "the unspecified address"),
+    ("::1/128", "the loopback address"),
+    ("::/96", "an IPv4 address written as IPv6"),
+    ("::ffff:0:0/96", "an IPv4 address written as IPv6"),
+    ("ff00::/8", "a multicast address"),
+)
+"""The ranges of addresses that no station can have: first address, last address, what they are (RFC 6890, and
+RFC 4291 section 2.5.5).
 
 240.0.0.0/4 is not among them: Linux accepts it, and some sites use it.
 """
@@ -103,14 +105,17 @@ def parse_ip(text: str) -> IPAddress:
         raise AddressError(f"{text!r} is not an IP address; write it as 192.0.2.1 or 2001:db8::1") from None
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         raise AddressError(f"{text!r} has a zone; leave out everything from '%' on")
-    _check_station(address.version, int(address), int(address), str(address))
+    value = int(address)
+    _check_station(address, value, value)
     return address
 
 
-def _check_station(version: int, first: int, last: int, text: str) -> None:
-    """Raise AddressError if no station can have an address from *first* to *last*; *text* names them."""
-    for low, high, what in _NO_STATIONS[version]:
+def _check_station(given: IPAddress | IPPrefix, first: int, last: int) -> None:
+    """Raise AddressError if no station can have an address of *given*, which are those from *first* to *last*."""
+    is_ipv4 = isinstance(given, IPv4Address | IPv4Network)
+    for low, high, what in _NO_STATIONS_IPV4 if is_ipv4 else _NO_STATIONS_IPV6:
         if low <= first and last <= high:
+            text = prefix_text(given) if isinstance(given, IPv4Network | IPv6Network) else str(given)
             raise AddressError(
                 f"{text} is {what}, which no port can have; give an address that a VM can have"
             )
@@ -141,8 +146,7 @@ def parse_prefix(text: str) -> IPPrefix:
         raise AddressError(f"{text!r} has a zone; leave out everything from '%' on")
     if address != prefix.network_address:
         raise AddressError(f"{text!r} has bits set beyond its length; write {prefix}")
-    first, last = int(prefix.network_address), int(prefix.broadcast_address)
-    _check_station(prefix.version, first, last, prefix_text(prefix))
+    _check_station(prefix, int(prefix.network_address), int(prefix.broadcast_address))
     return prefix
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
@@ -11,7 +11,15 @@ from uuid import UUID
 from trunkline.core.mark import Marks
 from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.relation import Relations, listed_macs
-from trunkline.core.seat import Seat, Seats, local_network_id, own_parent_fault, rival_fault, seat
+from trunkline.core.seat import (
+    Seat,
+    Seats,
+    is_sleeping,
+    local_network_id,
+    own_parent_fault,
+    rival_fault,
+    seat,
+)
 from trunkline.core.subject import CHASSIS, MacSubject, NetworkSubject, PortSubject, SubjectId, VifSubject
 
 K = TypeVar("K")
@@ -124,7 +132,7 @@ class Inventory:
         self.marks.mark_all(self.relations.replace_port(port_id, old, port))
         if old is not None and port is not None and _receipt(old) != _receipt(port):
             self.marks.mark(NetworkSubject(port.network_id))
-        if port is None or self.chassis not in port.requested_chassis[1:]:
+        if self.awake and (port is None or self.chassis not in port.requested_chassis[1:]):
             self.awake -= {port_id}
         return unseated
 
@@ -142,7 +150,7 @@ class Inventory:
         if port is not None:
             if _place(old) != _place(new):
                 self._mark_shared_macs(port)
-            if any(seat is not None and seat.sleeping_ofport is not None for seat in (old, new)):
+            if is_sleeping(old) or is_sleeping(new):
                 self.marks.mark(VifSubject(port.name))
 
     def _seat(self, port: Port) -> Seat:
@@ -205,9 +213,8 @@ class Inventory:
     def _mark_shared_macs(self, port: Port) -> None:
         """Mark the shared MACs that *port* lists or owns."""
         self.marks.mark_all(listed_macs(port))
-        own = MacSubject(port.network_id, port.mac)
-        if own in self.relations.listers_by_mac:
-            self.marks.mark(own)
+        if self.relations.is_listed(port.network_id, port.mac):
+            self.marks.mark(MacSubject(port.network_id, port.mac))
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -261,10 +268,11 @@ class Inventory:
         parent = None if port.parent is None else self.port_named(port.parent)
         return port if parent is None else parent
 
-    def carried_by(self, iface_id: str) -> set[UUID]:
+    def carried_by(self, iface_id: str) -> Set[UUID]:
         """Return the ports that a VIF with *iface_id* carries: the port of that name and its sub-ports."""
         port_id = self.relations.port_id_by_name.get(iface_id)
-        return self.relations.subports_by_parent[iface_id] | ({port_id} if port_id is not None else set())
+        subports = self.relations.subports_by_parent[iface_id]
+        return subports if port_id is None else subports | {port_id}
 
     def has_link(self, port: Port) -> bool:
         """Return whether frames can pass the VIF that *port* uses here."""
@@ -278,14 +286,14 @@ class Inventory:
     def carried(self, network_id: UUID) -> Network | None:
         """Return the network as it may be carried: transparent only if no other network has its VMs' tags."""
         network = self.networks.get(network_id)
-        if network is None or not self._shares_tags(network):
+        if network is None or not (network.is_open and self._shares_tags(network)):
             return network
         return network._replace(is_transparent=False)
 
     def _shares_tags(self, network: Network) -> bool:
-        """Return whether a tag of *network*'s VMs is, or could be, the tag of a VLAN network."""
+        """Return whether a tag of *network*'s VMs, which may be any, is or could be that of a VLAN network."""
         has_vlans = network.physnet in self.relations.vlans_by_physnet
-        return network.is_open and (has_vlans or network.physnet not in self.whole_physnets)
+        return has_vlans or network.physnet not in self.whole_physnets
 
     def mtu_of(self, iface_id: str) -> int | None:
         """Return the MTU that a VIF with *iface_id* needs: the largest of the networks that it carries.

@@ -212,7 +212,7 @@ def _port_view(inventory: Inventory, port: Port, at: Seat) -> LocalPortView | Re
     if network is None:
         return None
     wire = _wire(inventory, network)
-    has_own_mac = MacSubject(port.network_id, port.mac) not in inventory.relations.listers_by_mac
+    has_own_mac = not inventory.relations.is_listed(port.network_id, port.mac)
     if at.outlet is not None:
         return LocalPortView(
             key=port.key,

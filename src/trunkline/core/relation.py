@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection, Set
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
@@ -95,18 +95,20 @@ class Relations:
             self._replace_lister(port_id, listed_macs(old), listed_macs(new), touched)
         return touched
 
+    def is_listed(self, network_id: UUID, mac: int) -> bool:
+        """Return whether an allowed pair lists that MAC in that network; in most networks none lists any."""
+        return network_id in self.macs_by_network and MacSubject(network_id, mac) in self.listers_by_mac
+
     def _replace_addresses(
-        self, port_id: UUID, old: Set[AddressId], new: Set[AddressId], touched: set[SubjectId]
+        self, port_id: UUID, old: Collection[AddressId], new: Collection[AddressId], touched: set[SubjectId]
     ) -> None:
         """Touch the ports that get their first rival for an address, or lose the last one."""
-        for address_id in old ^ new:
-            is_here = address_id in new
-            self.ids_by_address.move(
-                port_id, None if is_here else address_id, address_id if is_here else None
-            )
-            port_ids = self.ids_by_address[address_id]
-            if len(port_ids) == (2 if is_here else 1):
-                touched.update(map(PortSubject, port_ids))
+        ids = self.ids_by_address
+        gone, come = (set(old) - set(new), set(new) - set(old)) if old and new else (old, new)
+        contested = [each for each in gone if ids.discard(port_id, each) == 1]
+        contested += [each for each in come if ids.add(port_id, each) == 2]
+        for address_id in contested:
+            touched.update(map(PortSubject, ids[address_id]))
 
     def _replace_owner(
         self, port_id: UUID, old: MacSubject | None, new: MacSubject | None, touched: set[SubjectId]
@@ -119,7 +121,7 @@ class Relations:
         if new is not None:
             self.owner_id_by_mac[new] = port_id
         for mac in (old, new):
-            if mac is not None and mac in self.listers_by_mac:
+            if mac is not None and self.is_listed(mac.network_id, mac.mac):
                 touched.add(mac)
 
     def _replace_lister(
@@ -151,11 +153,11 @@ def _own_mac(port: Port | None) -> MacSubject | None:
     return None if port is None else MacSubject(port.network_id, port.mac)
 
 
-def _own_addresses(port: Port | None) -> Set[AddressId]:
+def _own_addresses(port: Port | None) -> list[AddressId]:
     """Return the addresses that no other port should have; none if *port* may share them."""
-    if port is None or port.may_share_addresses or not port.addresses:
-        return frozenset()
-    return {AddressId(port.network_id, address) for address in port.addresses}
+    if port is None or port.may_share_addresses:
+        return []
+    return [AddressId(port.network_id, address) for address in port.addresses]
 
 
 def listed_macs(port: Port | None) -> Set[MacSubject]:

@@ -43,8 +43,10 @@ class Seats:
         elif old is not None:
             del self.by_port[port_id]
         self.locals_by_network.move(port_id, local_network_id(old), local_network_id(new))
-        is_sleeping = new is not None and new.sleeping_ofport is not None
-        (self.sleeping.add if is_sleeping else self.sleeping.discard)(port_id)
+        if is_sleeping(new):
+            self.sleeping.add(port_id)
+        elif is_sleeping(old):
+            self.sleeping.discard(port_id)
         return old
 
     def is_local(self, port_id: UUID) -> bool:
@@ -58,6 +60,11 @@ def local_network_id(seat: Seat | None) -> UUID | None:
     return seat.network_id if seat is not None and seat.outlet is not None else None
 
 
+def is_sleeping(seat: Seat | None) -> bool:
+    """Return whether a port with *seat* migrates here and waits for its VIF to speak."""
+    return seat is not None and seat.sleeping_ofport is not None
+
+
 def seat(port: Port, carrier: Port, vifs: tuple[Vif, ...], chassis: str, *, is_awake: bool) -> Seat:
     """Return the seat of *port* on *chassis*.
 
@@ -67,7 +74,7 @@ def seat(port: Port, carrier: Port, vifs: tuple[Vif, ...], chassis: str, *, is_a
     """
     if not (port.is_enabled and carrier.is_enabled):
         return Seat(port.network_id)
-    ofport = next((vif.ofport for vif in vifs if vif.ofport is not None), None)
+    ofport = next((vif.ofport for vif in vifs if vif.ofport is not None), None) if vifs else None
     if ofport is None:
         return Seat(port.network_id, is_remote=True)
     if carrier is not port and carrier.parent is not None:

@@ -30,7 +30,7 @@ class Stakes:
 
     def replace(self, old: Port | None, new: Port | None) -> None:
         """Replace the port *old*, and what it wanted, by *new*."""
-        if old is not None and new is not None and _seen(old) == _seen(new):
+        if not (_stakes(old) or _stakes(new)) or _seen(old) == _seen(new):
             return
         for port in (old, new):
             for stake in _stakes(port):

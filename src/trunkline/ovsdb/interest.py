@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Set
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -227,7 +227,7 @@ class Interest:
     def _is_loaded_by_network(self, port: Carried) -> bool:
         return port.network_id in self._explicit_ids and bool(self._local_ids_by_network[port.network_id])
 
-    def _look_for_surplus(self, port_ids: set[UUID]) -> None:
+    def _look_for_surplus(self, port_ids: Set[UUID]) -> None:
         """Note whether any of these ports may be loaded only by a clause that is not needed."""
         ports = (self._carried[port_id] for port_id in port_ids)
         self._is_surplus_loaded |= not all(self._is_loaded_by_network(port) for port in ports)

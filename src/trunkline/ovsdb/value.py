@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from trunkline.core.address import AddressError, mac_text, parse_allowed_pair, parse_ip, parse_port_mac
 from trunkline.core.error import TrunklineError
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED, AllowedPair, Network, Port
@@ -62,16 +64,9 @@ def port_of(row: PortRow) -> Port:
     requested, chassis, is_up, parent, parent_vlan = values[7:]
     _check_range("unique_key", key, _MAX_PORT_KEY)
     _check_range("parent_vlan", parent_vlan, _MAX_VLAN_ID)
+    addresses = every(row, PortRow.addresses)
+    _check_count("addresses", len(addresses), MAX_ADDRESSES)
     options = pairs(row, PortRow.options)
-    addresses, allowed = every(row, PortRow.addresses), every(row, PortRow.allowed_address_pairs)
-    chassis_names = tuple(name.strip() for name in (requested or "").split(",") if name.strip())
-    for what, count, most in (
-        ("addresses", len(addresses), MAX_ADDRESSES),
-        ("allowed address pairs", len(allowed), MAX_PAIRS),
-        ("requested chassis", len(chassis_names), MAX_REQUESTED),
-    ):
-        if count > most:
-            raise RowError(f"it has {count} {what}; a port may have {most}")
     return Port(
         id=row.uuid,
         name=name,
@@ -81,9 +76,9 @@ def port_of(row: PortRow) -> Port:
         addresses=tuple(map(parse_ip, sorted(addresses))),
         is_enabled=is_enabled is not False,
         is_secured=is_secured is not False,
-        allowed_pairs=tuple(AllowedPair(*parse_allowed_pair(text)) for text in sorted(allowed)),
+        allowed_pairs=_allowed_pairs(every(row, PortRow.allowed_address_pairs)),
         takes_unknown_macs=takes_unknown_macs,
-        requested_chassis=chassis_names,
+        requested_chassis=_chassis_names(requested) if requested else (),
         chassis=chassis,
         is_up=bool(is_up),
         parent=parent,
@@ -98,6 +93,22 @@ def port_of(row: PortRow) -> Port:
 def _check_range(column: str, value: int | None, most: int) -> None:
     if value is not None and not 1 <= value <= most:
         raise RowError(f"its {column} is {value}; set one of 1-{most}")
+
+
+def _check_count(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise RowError(f"it has {count} {what}; a port may have {most}")
+
+
+def _allowed_pairs(texts: Collection[str]) -> tuple[AllowedPair, ...]:
+    _check_count("allowed address pairs", len(texts), MAX_PAIRS)
+    return tuple([AllowedPair(*parse_allowed_pair(text)) for text in sorted(texts)])
+
+
+def _chassis_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    _check_count("requested chassis", len(names), MAX_REQUESTED)
+    return names
 
 
 def _mac(text: str) -> int:
