@@ -100,8 +100,7 @@ class Chassis:
         }
         self.inventory.change(Changes(networks=changes.networks, ports=ports))
         self._revision += 1
-        for port_id in ports:
-            self._reporter.mark(port_id, self._revision)
+        self._reporter.mark(ports.keys(), self._revision)
         if not self._is_whole:
             return
         for network in changes.networks.values():

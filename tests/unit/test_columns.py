@@ -62,7 +62,7 @@ def columns(json_by_column: dict[str, Any]) -> Columns:
     helper.register_all()
     table = helper.get_idl_schema().tables["Row"]
     fresh = Columns(table, defaults(table))
-    fresh.receive(json_by_column)
+    fresh.receive(dict(json_by_column))
     return fresh
 
 

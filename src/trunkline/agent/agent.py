@@ -250,8 +250,7 @@ class Agent:
             forwarding.session.catch_up()
         self.quarantine.release(changes, self.inventory)
         self.inventory.change(changes)
-        for port_id in changes.ports:
-            self.reporter.mark(port_id, self.inventory.revision)
+        self.reporter.mark(changes.ports.keys(), self.inventory.revision)
         if self.feed.is_complete and not self._is_whole:
             self._is_whole = True
             self.plumbing.forget_all_but(self.inventory.networks.keys())

@@ -29,26 +29,27 @@ class Audience:
 
     def publish(self, view_by_subject: Mapping[SubjectId, View | None], inventory: Inventory) -> None:
         """Tell each part of the views that were computed from *inventory*."""
+        port_ids: list[UUID] = []
         for subject, view in view_by_subject.items():
             match subject:
+                case PortSubject(id_):
+                    port_ids.append(id_)
+                    local = view if isinstance(view, LocalPortView) else None
+                    self._announcer.schedule(id_, local, inventory.revision)
                 case VifSubject(iface_id):
                     self.mtus_pending.add(iface_id)
-                case PortSubject(id_):
-                    local = view if isinstance(view, LocalPortView) else None
-                    self._reporter.mark(id_, inventory.revision)
-                    self._announcer.schedule(id_, local, inventory.revision)
                 case NetworkSubject(id_) if isinstance(view, NetworkView):
                     self._plumbing.set_network(id_, inventory.networks.get(id_), inventory.carried(id_))
                 case NetworkSubject(id_):
                     self._plumbing.set_network(id_, None, None)
+        self._reporter.mark(port_ids, inventory.revision)
 
     def report_passage(
         self, port_ids: Iterable[UUID], inventory: Inventory, *, are_back: bool = False
     ) -> None:
         """Report ports whose frames can no longer pass; if they *are_back*, they can again: announce them."""
         ids = list(port_ids)
-        for port_id in ids:
-            self._reporter.mark(port_id, inventory.revision)
+        self._reporter.mark(ids, inventory.revision)
         if are_back:
             self._announcer.repeat(ids, inventory.revision)
 

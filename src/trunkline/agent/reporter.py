@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from uuid import UUID
 
@@ -33,7 +33,7 @@ class Reporter:
     def __init__(self) -> None:
         self._revision_by_port: dict[UUID, int] = {}
         self._unseen: set[UUID] = set()
-        self._seen_applied: int | None = None
+        self._seen_by: tuple[int, bool] | None = None
         self._withheld: dict[UUID, str] = {}
         self.refusals = Trouble(
             lambda error: log.error("the northbound refused a write", error=error),
@@ -42,11 +42,12 @@ class Reporter:
             longest_s=LONGEST_RETRY_S,
         )
 
-    def mark(self, port_id: UUID, revision: int) -> None:
-        """Report the port again once the flows of *revision* are in place."""
-        self._revision_by_port[port_id] = revision
-        self._unseen.add(port_id)
-        self._withheld.pop(port_id, None)
+    def mark(self, port_ids: Collection[UUID], revision: int) -> None:
+        """Report the ports again once the flows of *revision* are in place."""
+        self._revision_by_port.update(dict.fromkeys(port_ids, revision))
+        self._unseen.update(port_ids)
+        for port_id in self._withheld.keys() & port_ids if self._withheld else ():
+            del self._withheld[port_id]
 
     def bindings(
         self,
@@ -62,13 +63,13 @@ class Reporter:
         A port is up if the switch has acknowledged its flows (*applied* is the revision that it has), its VIF
         has a link, and its network is working (*is_working*). That a port is not up is reported only if
         *are_others_known*, which says that all rows are there. A port that is reported right is unmarked.
-        Marked ports are looked at again when the switch has acknowledged more, or a write has ended. There
-        are at most `MOST_BINDINGS`; the others are for the next write.
+        Marked ports are looked at again when the switch has acknowledged more, all rows have come, or a write
+        has ended. There are at most `MOST_BINDINGS`; the others are for the next write.
         """
         bindings: dict[UUID, Binding] = {}
-        is_unchanged = applied == self._seen_applied
-        port_ids = self._unseen if is_unchanged else set(self._revision_by_port)
-        self._unseen, self._seen_applied = set(), applied if are_others_known else None
+        seen_by = (applied, are_others_known)
+        port_ids = self._unseen if seen_by == self._seen_by else set(self._revision_by_port)
+        self._unseen, self._seen_by = set(), seen_by
         for port_id in port_ids:
             if _is_elsewhere(port_id, inventory):
                 del self._revision_by_port[port_id]
@@ -127,7 +128,7 @@ class Reporter:
         """Note how the last write ended."""
         outcome = nb.outcome()
         if outcome is not None:
-            self._seen_applied = None
+            self._seen_by = None
         if outcome is Outcome.FAILED:
             self.refusals.note(nb.error or "no reason")
         elif outcome is Outcome.DONE:

@@ -41,6 +41,8 @@ class Announcer:
         self._pace = Pace(rate=FRAMES_PER_S, burst=BURST)
         self._announcement_by_port: dict[UUID, _Announcement] = {}
         self._waiting: dict[UUID, int] = {}
+        self._first_revision = 0
+        """The least revision that a port waits for, or less."""
         self._turn_by_port: dict[UUID, int] = {}
         self._due: list[tuple[float, int, UUID, int]] = []
         """When a port is announced next: time, turn, port, and how often it has been."""
@@ -63,7 +65,7 @@ class Announcer:
             self._announcement_by_port.pop(port_id, None)
         else:
             self._announcement_by_port[port_id] = announcement
-            self._waiting[port_id] = revision
+            self._wait(port_id, revision)
 
     def repeat_all(self, revision: int) -> None:
         """Announce every port again once the flows of *revision* are in place: the switch was away."""
@@ -71,13 +73,14 @@ class Announcer:
         self._due.clear()
         self._ready.clear()
         self._waiting = dict.fromkeys(self._announcement_by_port, revision)
+        self._first_revision = revision
 
     def repeat(self, port_ids: Iterable[UUID], revision: int) -> None:
         """Announce these ports again, if they are announced at all: their frames can pass again."""
         for port_id in port_ids:
             if port_id in self._announcement_by_port:
                 self._turn_by_port.pop(port_id, None)
-                self._waiting[port_id] = revision
+                self._wait(port_id, revision)
 
     def run(self, now_s: float, applied: int, session: Session) -> None:
         """Send what is due at *now_s*; *applied* is the revision of the flows that the switch has."""
@@ -102,12 +105,20 @@ class Announcer:
             return self._pace.next_s(len(self._ready))
         return self._due[0][0] if self._due else None
 
+    def _wait(self, port_id: UUID, revision: int) -> None:
+        """Have the port wait for the flows of *revision*."""
+        self._first_revision = min(self._first_revision, revision) if self._waiting else revision
+        self._waiting[port_id] = revision
+
     def _start_due(self, applied: int) -> None:
         """Let the ports whose flows are in place, as of *applied*, have their first turn."""
+        if not self._waiting or applied < self._first_revision:
+            return
         for port_id in [id_ for id_, revision in self._waiting.items() if revision <= applied]:
             del self._waiting[port_id]
             self._turn_by_port[port_id] = turn = next(self._turns)
             heapq.heappush(self._ready, (0, 0, turn, port_id))
+        self._first_revision = min(self._waiting.values(), default=0)
 
     def _drop_stale(self) -> bool:
         """Drop turns of ports that are announced otherwise by now, or not any more; return if one is left."""

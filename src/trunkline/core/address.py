@@ -21,7 +21,6 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5
 _GROUP_BIT = 1 << 40
 
 
-
 def _ranges(*prefixes: tuple[str, str]) -> tuple[tuple[int, int, str], ...]:
     networks = ((ip_network(prefix), what) for prefix, what in prefixes)
     return tuple((int(network[0]), int(network[-1]), what) for network, what in networks)
@@ -111,7 +110,7 @@ def parse_ip(text: str) -> IPAddress:
 
 
 def _check_station(given: IPAddress | IPPrefix, first: int, last: int) -> None:
-    """Raise AddressError if no station can have an address of *given*, which are those from *first* to *last*."""
+    """Raise AddressError if no station can have an address of *given*: from *first* to *last*."""
     is_ipv4 = isinstance(given, IPv4Address | IPv4Network)
     for low, high, what in _NO_STATIONS_IPV4 if is_ipv4 else _NO_STATIONS_IPV6:
         if low <= first and last <= high:

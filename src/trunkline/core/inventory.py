@@ -291,7 +291,7 @@ class Inventory:
         return network._replace(is_transparent=False)
 
     def _shares_tags(self, network: Network) -> bool:
-        """Return whether a tag of *network*'s VMs, which may be any, is or could be that of a VLAN network."""
+        """Return whether a tag of *network*'s VMs (any tag) is, or could be, that of a VLAN network."""
         has_vlans = network.physnet in self.relations.vlans_by_physnet
         return has_vlans or network.physnet not in self.whole_physnets
 

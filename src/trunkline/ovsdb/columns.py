@@ -52,7 +52,13 @@ class Columns(RowData):
         return datum
 
     def receive(self, json_by_column: dict[str, Any]) -> None:
-        """Take the columns in *json_by_column* as the server sends them, in place of what they were."""
+        """Take the columns in *json_by_column* as the server sends them, in place of what they were.
+
+        Those of a new row are kept as they are, and are nobody else's.
+        """
+        if not self.received and not dict.__len__(self):
+            self.received = json_by_column
+            return
         for column in json_by_column:
             self.pop(column, None)
         self.received.update(json_by_column)
