@@ -23,7 +23,8 @@ from trunkline.cli.main import trunkline
 from trunkline.core import pipeline
 from trunkline.core.cookie import COOKIE_OURS, Subject
 from trunkline.core.flow import Field
-from trunkline.core.pipeline import TABLE_RULES, Band, Owner, Table
+from trunkline.core.pipeline import Band, Owner, Table
+from trunkline.core.table_rule import TABLE_RULES
 from trunkline.insight.meaning import MEANING
 from trunkline.manifest.form import KIND, schema
 from trunkline.northbound.schema import SCHEMA_PATH

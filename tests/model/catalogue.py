@@ -10,6 +10,7 @@ from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import (
     Action,
     Controller,
+    Copy,
     Field,
     Flow,
     Goto,
@@ -42,6 +43,9 @@ FE80 = 0xFE80 << 112
 PLAIN = (
     (Field.IN_PORT, None),
     (Field.METADATA, 0xFFF << 36),
+    (Field.REG0, 0xFF),
+    (Field.REG1, 0xFF00),
+    (Field.REG2, 0x3),
     (Field.REG4, 0x7000),
     (Field.REG5, 0x7),
     (Field.REG6, 0xFFFF0000),
@@ -117,6 +121,26 @@ def writes() -> Iterator[Flow]:
                 yield flow(match, (field.set(value), field.set(zero), Goto(Table.L2_LOOKUP)), Band.UPLINK)
 
 
+def copies() -> Iterator[Flow]:
+    """Yield a flow for every field that can be copied, on a match that allows it, in whole and in part."""
+    registers = (Field.REG0, Field.REG1, Field.REG2, Field.REG4, Field.REG5, Field.REG6, Field.REG7)
+    layered = (
+        ((), registers),
+        (ARP, (Field.ARP_SHA, Field.ARP_THA)),
+        (RARP, (Field.ARP_SHA, Field.ARP_THA)),
+        (SOLICITATION, (Field.ND_SLL,)),
+        (ADVERTISEMENT, (Field.ND_TLL,)),
+    )
+    for needed, fields in layered:
+        for source in fields:
+            for first_bit, bits in ((0, 32), (source.bits - 16, 16), (3, 1)):
+                at = len(needed) << 16 | list(Field).index(source) << 8 | bits
+                copy = Copy(source, first_bit, Field.REG2 if source is not Field.REG2 else Field.REG4, bits)
+                yield flow(
+                    (*needed, Field.METADATA(1 << 59 | at)), (copy, Goto(Table.L2_LOOKUP)), Band.UPLINK
+                )
+
+
 def orders() -> Iterator[Flow]:
     """Yield a flow for every kind and end of an action list, in every band."""
     ends: tuple[tuple[Action, ...], ...] = (
@@ -138,4 +162,4 @@ def orders() -> Iterator[Flow]:
 def catalogue() -> dict[bytes, Flow]:
     """Return a flow by key for every field, action and band, and many combinations."""
     by_match = (flow(match, (Output(1),), key=number) for number, match in enumerate(matches()))
-    return {encode(each).key: each for each in itertools.chain(by_match, writes(), orders())}
+    return {encode(each).key: each for each in itertools.chain(by_match, writes(), copies(), orders())}

@@ -8,11 +8,15 @@ nor which one that is; and what the switch cannot read (protocol 0) no secured p
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Literal
 
 from model.frame import Frame, Tag
 from model.rows import CHASSIS, Rows
 from trunkline.core.flow import Field
 from trunkline.core.model import IPPrefix, Network, Port
+
+Refusal = Literal["MAC", "SERVER", "NEIGHBOUR", "ADDRESS"]
+"""What of a frame a secured port may not send: what it says of itself, or of others."""
 
 Receipt = tuple[int, tuple[Tag, ...]]
 """The port that a copy leaves by, and the tags that it carries."""
@@ -70,14 +74,30 @@ class Oracle:
             return []
         return self._delivered(network, frame, tags, from_wire=True)
 
-    def _from_vif(self, in_port: int, frame: Frame) -> list[Receipt]:
+    def refusal(self, in_port: int, frame: Frame) -> tuple[int, Refusal] | None:
+        """Return the key of the port that *frame*, untagged, is refused to by rule 13, and why.
+
+        None: it is refused to nobody by that rule, or dropped by another one first.
+        """
+        port, _ = self._sender(in_port, frame)
+        if port is None or not port.is_secured or _is_no_station(frame.src) or _is_control(frame.dst):
+            return None
+        why = self._refusal(port, frame)
+        return None if why is None else (port.key, why)
+
+    def _sender(self, in_port: int, frame: Frame) -> tuple[Port | None, tuple[Tag, ...]]:
+        """Return the local port that *frame* comes from by *in_port*, and the tags that are left then."""
         port_by_outlet = {outlet: self.rows.ports[id_] for id_, outlet in self._local.items()}
-        tags, port = frame.tags, port_by_outlet.get((in_port, None))
         tag = _first_id(frame)
         if tag is not None and (in_port, tag) in port_by_outlet:  # 12
-            port, tags = port_by_outlet[in_port, tag], tags[1:]
+            return port_by_outlet[in_port, tag], frame.tags[1:]
+        return port_by_outlet.get((in_port, None)), frame.tags
+
+    def _from_vif(self, in_port: int, frame: Frame) -> list[Receipt]:
+        port, tags = self._sender(in_port, frame)
         if port is None:  # 14
             return []
+        tag = _first_id(frame)
         if tags == frame.tags and tag == 0:  # 11
             tags = ()
         if _is_no_station(frame.src):  # 13
@@ -85,7 +105,7 @@ class Oracle:
         if _is_control(frame.dst) and not _passes_control(port):  # 17
             return []
         network = self.rows.networks[port.network_id]
-        if port.is_secured and not self._may_send(port, frame):  # 13
+        if port.is_secured and self._refusal(port, frame) is not None:  # 13
             return []
         return self._delivered(network, frame, tags, from_wire=False)
 
@@ -134,20 +154,20 @@ class Oracle:
         is_alone = network.physnet in self.rows.whole_physnets and all(net.vlan_id is None for net in beside)
         return network.is_transparent and (network.vlan_id is not None or is_alone)
 
-    def _may_send(self, port: Port, frame: Frame) -> bool:
-        if (
-            frame.src not in self._macs(port)
-            or len(frame.tags) > 1
-            or not all(tag.is_known for tag in frame.tags)
-        ):
-            return False
+    def _refusal(self, port: Port, frame: Frame) -> Refusal | None:
+        if frame.src not in self._macs(port):
+            return "MAC"
+        if len(frame.tags) > 1 or not all(tag.is_known for tag in frame.tags):
+            return "ADDRESS"
         headers = dict(frame.headers)
         allowed = self._prefixes(port, frame.src)
         if Field.ARP_SHA in headers:
-            return headers[Field.ARP_SHA] == frame.src and _may_say_by_arp(frame.ethertype, headers, allowed)
+            tells_truth = headers[Field.ARP_SHA] == frame.src
+            may_say = tells_truth and _may_say_by_arp(frame.ethertype, headers, allowed)
+            return None if may_say else "NEIGHBOUR"
         if Field.IPV4_SRC in headers:
-            return _may_send_ipv4(headers, allowed)
-        return Field.IPV6_SRC not in headers or _may_send_ipv6(frame.src, headers, allowed)
+            return _refusal_of_ipv4(headers, allowed)
+        return _refusal_of_ipv6(frame.src, headers, allowed) if Field.IPV6_SRC in headers else None
 
     def _prefixes(self, port: Port, mac: int) -> list[IPPrefix]:
         """Return the addresses that *port* may use as *mac*, `_ANY` for any."""
@@ -228,30 +248,36 @@ def _may_say_by_arp(ethertype: int, headers: dict[Field, int], allowed: list[IPP
     return is_probe or _is_in(headers[Field.ARP_SPA], 4, allowed)
 
 
-def _may_send_ipv4(headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
-    if headers.get(Field.UDP_DST) == 68 or not headers[Field.IP_PROTO]:
-        return False
+def _refusal_of_ipv4(headers: dict[Field, int], allowed: list[IPPrefix]) -> Refusal | None:
+    if not headers[Field.IP_PROTO]:
+        return "ADDRESS"
+    if headers.get(Field.UDP_DST) == 68:
+        return "SERVER"
     to = headers[Field.IPV4_DST]
     is_report = headers[Field.IP_PROTO] == _IGMP and to >> 28 == 0xE and to != _ALL_HOSTS
     if headers[Field.IPV4_SRC] == 0 and is_report:
-        return True
-    return headers.items() >= _DHCP_DISCOVERY.items() or _is_in(headers[Field.IPV4_SRC], 4, allowed)
+        return None
+    is_discovery = headers.items() >= _DHCP_DISCOVERY.items()
+    return None if is_discovery or _is_in(headers[Field.IPV4_SRC], 4, allowed) else "ADDRESS"
 
 
-def _may_send_ipv6(mac: int, headers: dict[Field, int], allowed: list[IPPrefix]) -> bool:
+def _refusal_of_ipv6(mac: int, headers: dict[Field, int], allowed: list[IPPrefix]) -> Refusal | None:
     kind = headers.get(Field.ICMPV6_TYPE)
-    if headers.get(Field.UDP_DST) == 546 or kind in (134, 137) or not headers[Field.IP_PROTO]:
-        return False
+    if not headers[Field.IP_PROTO]:
+        return "ADDRESS"
+    if headers.get(Field.UDP_DST) == 546 or kind in (134, 137):
+        return "SERVER"
     about = headers.get(Field.ND_TARGET)
     options = {headers.get(Field.ND_SLL, 0), headers.get(Field.ND_TLL, 0)}
     if about == 0 or not options <= {0, mac}:
-        return False
+        return "NEIGHBOUR"
     if kind == 136 and not _is_in(about or 0, 6, allowed):
-        return False
+        return "NEIGHBOUR"
     if _is_in(headers[Field.IPV6_SRC], 6, allowed):
-        return True
+        return None
     is_solicitation = kind == 135 and _is_in(about or 0, 6, allowed)
-    return headers[Field.IPV6_SRC] == 0 and (is_solicitation or kind in _BEFORE_AN_ADDRESS)
+    is_before_an_address = headers[Field.IPV6_SRC] == 0 and (is_solicitation or kind in _BEFORE_AN_ADDRESS)
+    return None if is_before_an_address else "ADDRESS"
 
 
 def _is_in(address: int, version: int, prefixes: list[IPPrefix]) -> bool:

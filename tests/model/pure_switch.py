@@ -15,6 +15,7 @@ from itertools import takewhile
 from model.frame import Frame, Tag
 from trunkline.core.flow import (
     Action,
+    Copy,
     Field,
     Flow,
     Goto,
@@ -71,6 +72,8 @@ class PureSwitch:
                     walk.copies.append((ofport, walk.frame()))
             case Set(field, value):
                 walk.values[field] = value
+            case Copy(source, first_bit, destination, bits):
+                walk.values[destination] = walk.values[source] >> first_bit & (1 << bits) - 1
             case PushVlan(vlan_id):
                 walk.parsed = [Tag(vlan_id), *walk.parsed]
                 assert len(walk.parsed) <= _MAX_TAGS, "Open vSwitch would lose the innermost"
@@ -95,6 +98,9 @@ class Walk:
         self.values: dict[Field, int] = {
             Field.IN_PORT: in_port,
             Field.METADATA: 0,
+            Field.REG0: 0,
+            Field.REG1: 0,
+            Field.REG2: 0,
             Field.REG4: 0,
             Field.REG5: 0,
             Field.REG6: 0,

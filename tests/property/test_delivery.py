@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import example, given, settings
@@ -10,6 +11,8 @@ from model import rows
 from model.drawn import Arrival, arrivals, arrivals_of
 from model.oracle import Oracle
 from model.pure_switch import PureSwitch
+from trunkline.core.cookie import cookie_parts
+from trunkline.core.pipeline import Band
 
 FRAMES_PER_WORLD = 48
 """Or fewer; with 300 worlds that is some 11,000 frames, of which some 1,400 come out somewhere."""
@@ -31,6 +34,30 @@ def test_every_frame_comes_out_where_the_frame_rules_say_and_nowhere_else(case: 
         assert seen == oracle.receipts(in_port, frame), (in_port, frame, [flow.band for flow in walk.flows])
 
 
+COUNTERS = {
+    Band.MAC_REFUSED: "MAC",
+    Band.SERVER_REFUSED: "SERVER",
+    Band.NEIGHBOUR_REFUSED: "NEIGHBOUR",
+    Band.ADDRESS_REFUSED: "ADDRESS",
+}
+
+
+@settings(max_examples=200)
+@given(case=arrivals(FRAMES_PER_WORLD))
+def test_what_a_port_is_refused_is_counted_by_a_flow_of_its_own_for_the_reason(case: Case) -> None:
+    """DESIGN.md section 5, rule 13."""
+    chassis, frames = case
+    switch = PureSwitch(rows.flows(chassis))
+    oracle = Oracle(chassis)
+    for in_port, tagged in frames:
+        frame = replace(tagged, tags=())
+        last = switch.walk(in_port, frame).flows[-1]
+        parts = cookie_parts(last.cookie)
+        assert parts is not None
+        counted = (parts.key, COUNTERS[last.band]) if last.band in COUNTERS else None
+        assert counted == oracle.refusal(in_port, frame), (in_port, frame, last)
+
+
 @settings(max_examples=100)
 @given(case=arrivals(FRAMES_PER_WORLD))
 def test_of_a_frame_its_first_tag_alone_changes_on_the_way(case: Case) -> None:
@@ -46,8 +73,8 @@ def test_of_a_frame_its_first_tag_alone_changes_on_the_way(case: Case) -> None:
 
 @settings(max_examples=100)
 @given(case=arrivals(FRAMES_PER_WORLD))
-def test_no_frame_passes_more_than_eight_tables(case: Case) -> None:
+def test_no_frame_passes_more_than_nine_tables(case: Case) -> None:
     chassis, frames = case
     switch = PureSwitch(rows.flows(chassis))
     for in_port, frame in frames:
-        assert len(switch.walk(in_port, frame).tables) <= 8
+        assert len(switch.walk(in_port, frame).tables) <= 9

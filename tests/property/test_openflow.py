@@ -18,6 +18,7 @@ from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.flow import (
     Action,
     Controller,
+    Copy,
     Field,
     Flow,
     Goto,
@@ -31,6 +32,7 @@ from trunkline.core.flow import (
 from trunkline.core.pipeline import Band, Table
 from trunkline.core.plan import plan
 from trunkline.openflow import bundle, message, oxm
+from trunkline.openflow.action import COPYABLE
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.message import Encoded, decode, encode
 from trunkline.openflow.oxm import Foreign
@@ -62,8 +64,18 @@ def terms(draw: st.DrawFn, field: Field) -> Term:
 MATCHES = st.lists(st.sampled_from(Field), unique=True, max_size=8).flatmap(
     lambda fields: st.tuples(*(terms(field) for field in fields))
 )
+
+
+@st.composite
+def copies(draw: st.DrawFn) -> Copy:
+    source, destination = (draw(st.sampled_from(sorted(COPYABLE, key=str))) for _ in range(2))
+    bits = draw(st.integers(1, min(source.bits, destination.bits)))
+    return Copy(source, draw(st.integers(0, source.bits - bits)), destination, bits)
+
+
 STEPS: st.SearchStrategy[Action] = st.one_of(
     st.sampled_from(Field).flatmap(lambda field: values(field).map(field.set)),
+    copies(),
     st.builds(PushVlan, st.integers(1, 4094)),
     st.builds(PopVlan),
     st.builds(Output, PORTS.filter(lambda port: port != 0xFFFD)),
@@ -160,6 +172,12 @@ def osken_name(field: Field) -> str:
     return OSKEN_NAMES.get(field, field.value[0])
 
 
+def osken_nxm_name(field: Field) -> str:
+    """Return how os-ken calls *field* by its NXM number, by which Open vSwitch copies it."""
+    names = {Field.ND_SLL: "nd_sll", Field.ND_TLL: "nd_tll"}
+    return names.get(field) or (field.value[0] + ("" if field.name.startswith("REG") else "_nxm"))
+
+
 def osken_value(field: Field, value: int) -> int | str:
     if field.bits == 48:
         return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
@@ -181,6 +199,9 @@ def as_osken_sees(action: Any) -> list[tuple[Any, ...]]:
     match action:
         case osken.OFPActionSetField():
             return [("set", action.key, action.value)]
+        case osken.NXActionRegMove():
+            assert action.dst_ofs == 0
+            return [("copy", action.src_field, action.src_ofs, action.dst_field, action.n_bits)]
         case osken.OFPActionOutput():
             return [("output", action.port, action.max_len)]
         case osken.OFPActionPushVlan():
@@ -198,6 +219,8 @@ def as_we_mean(action: Action) -> list[tuple[Any, ...]]:
             return [("set", "in_port_nxm", value)]
         case Set(field, value):
             return [("set", osken_name(field), osken_value(field, value))]
+        case Copy(source, first_bit, destination, bits):
+            return [("copy", osken_nxm_name(source), first_bit, osken_nxm_name(destination), bits)]
         case Controller(max_len):
             return [("output", 0xFFFFFFFD, max_len)]
         case Output(port):

@@ -333,7 +333,7 @@ def test_rule_13_a_vm_without_port_security_may_send_anything_but_a_tag(chassis:
         assert (NIC in chassis.receive("b", bytes(frame))) == ("tag" not in what), what
 
 
-def test_rule_13_costs_at_most_3_flows_a_mac_and_4_an_address_and_one_for_tags(site: Site) -> None:
+def test_rule_13_costs_2_flows_a_mac_3_an_address_one_for_tags_and_4_that_count(site: Site) -> None:
     chassis = site.chassis()
     site.network()
     site.port("a")
@@ -343,16 +343,16 @@ def test_rule_13_costs_at_most_3_flows_a_mac_and_4_an_address_and_one_for_tags(s
     def cost(**columns: object) -> int:
         site.nb.set_port("a", columns)
         site.sync()
-        return sum(f"table={table}," in line for line in chassis.flows() for table in (10, 20, 30))
+        return sum(f"table={table}," in line for line in chassis.flows() for table in (10, 20, 25, 30, 90))
 
     off = cost(port_security=False)
     shared = off - 2
-    assert cost(port_security=True) - shared == 1 + 5, "the tag and the MAC, without and within"
+    assert cost(port_security=True) - shared == 5 + 2, "the tag, the counters and the MAC, without and within"
     v4, v6 = [A4, B4, "192.0.2.3"], [A6, B6]
     for addresses in (v4[:1], v4, v6[:1], [*v4, *v6]):
-        assert cost(addresses=addresses) - shared <= 1 + 3 + 4 * (len(addresses) + 1)
+        assert cost(addresses=addresses) - shared == 5 + 2 + 3 * (len(addresses) + 1)
     pairs = [f"{PAIR_MAC},{PAIR_4}", f"{PAIR_MAC},2001:db8:1::/64"]
-    assert cost(addresses=v4, allowed_address_pairs=pairs) - shared <= 1 + 2 * 3 + 4 * (3 + 1 + 2 + 1)
+    assert cost(addresses=v4, allowed_address_pairs=pairs) - shared == 5 + 2 * 2 + 3 * (3 + 1 + 2 + 1)
 
 
 def test_rule_15_a_mac_that_several_local_ports_list_reaches_each_and_stays_off_the_wire(

@@ -49,11 +49,9 @@ def test_a_network_costs_at_most_8_flows(wire: object, is_transparent: bool) -> 
 
 
 @pytest.mark.parametrize("address_count", [1, 2, 4])
-def test_port_security_costs_1_flow_and_3_for_the_mac_and_at_most_4_for_an_address(
-    address_count: int,
-) -> None:
-    """The link-local address is one of them; the flow for tags is rule 11's and not of the 3."""
+def test_port_security_costs_5_flows_and_2_for_a_mac_and_3_for_an_address(address_count: int) -> None:
+    """The link-local address is one of them; the flow for tags is one of the 5, and the others count."""
     addresses = tuple(ip_address("2001:db8::") + number for number in range(1, address_count + 1))
-    assert len(lines(port_security, PORT, addresses=addresses)) == 1 + 3 + 4 * (address_count + 1)
-    assert len(lines(port_security, PORT, addresses=ADDRESSES)) == 1 + 3 + 3 + 4 * 2
-    assert len(lines(port_security, PORT)) == 1 + 5
+    assert len(lines(port_security, PORT, addresses=addresses)) == 5 + 2 + 3 * (address_count + 1)
+    assert len(lines(port_security, PORT, addresses=ADDRESSES)) == 5 + 2 + 3 + 3 * 2
+    assert len(lines(port_security, PORT)) == 5 + 2

@@ -78,11 +78,11 @@ def test_flow_that_is_cut_short_is_refused(key: str, body: str) -> None:
 def test_foreign_pieces_of_a_flow_are_kept_and_spelled() -> None:
     key = bytes.fromhex("63 0007 80001201 04")
     body = bytes.fromhex(
-        "0000000000000005 0006000800000001 0004001000000000 0018000800000000 000100085a000000"
+        "0000000000000005 0006000800000001 0004001000000000 0018000800000000 000100085b000000"
     )
     assert encoded_text(key, body) == (
         "cookie=0x5,table=99,priority=7,field(0x8000120104),"
-        "actions=instruction(0x0006000800000001),action(0x0018000800000000),instruction(0x000100085a000000)"
+        "actions=instruction(0x0006000800000001),action(0x0018000800000000),instruction(0x000100085b000000)"
     )
 
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from trunkline.core.cookie import COOKIE_OURS, CookieParts, Subject, cookie, cookie_parts
-from trunkline.core.flow import Action, Field, Flow, Goto, Match, Output, PushVlan, Resubmit
-from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, TABLE_RULES, Band, Owner, Table
+from trunkline.core.flow import Action, Copy, Field, Flow, Goto, Match, Output, PushVlan, Resubmit
+from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, Band, Owner, Table
+from trunkline.core.table_rule import TABLE_RULES
 from trunkline.core.violation import violations
 
 
@@ -61,6 +62,13 @@ CASES = (
     ),
     Case(Band.LOCAL, (), (Resubmit(Table.CLASSIFY),), "LOCAL resubmits to CLASSIFY"),
     Case(Band.LOCAL, (), (Output(1),), "LOCAL outputs"),
+    Case(Band.LOCAL, (), (Copy(Field.REG7, 0, Field.REG0, 8),), "LOCAL copies REG7 to REG0"),
+    Case(
+        Band.ASKING,
+        (),
+        (Copy(Field.ARP_SHA, 20, Field.REG1, 32),),
+        "ASKING copies 32 bits from 20 of ARP_SHA",
+    ),
     Case(Band.LOCAL, (), (PushVlan(1),), "LOCAL changes a tag"),
 )
 

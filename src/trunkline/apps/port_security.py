@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import product
 
 from trunkline.core.cookie import Subject, cookie
-from trunkline.core.flow import Action, Field, Flow, Goto, Match, PopVlan, Resubmit, Term
+from trunkline.core.flow import Action, Copy, Field, Flow, Goto, Match, PopVlan, Resubmit, Term
 from trunkline.core.frame import (
     ADVERTISEMENT,
     ANY_TAG,
@@ -45,7 +45,17 @@ from trunkline.core.frame import (
     link_local,
 )
 from trunkline.core.model import IPAddress, IPPrefix
-from trunkline.core.pipeline import ANY_ADDRESS, SOURCE_PORT, Band, Owner, Table
+from trunkline.core.pipeline import (
+    ANY_ADDRESS,
+    INNER_MAC_HIGH,
+    INNER_MAC_LOW,
+    REASON,
+    SOURCE_PORT,
+    Band,
+    Owner,
+    Reason,
+    Table,
+)
 from trunkline.core.view import ChassisView, LocalPortView, View
 
 _UDP = Field.IP_PROTO(IP_UDP)
@@ -53,6 +63,8 @@ _DROP: tuple[Action, ...] = ()
 _TO_ND = (Goto(Table.ND_DHCP_SECURITY),)
 _TO_ADDRESSES = (Goto(Table.ADDRESS_SECURITY),)
 _PASS = (Goto(Table.L2_LOOKUP),)
+_LOW_BITS, _HIGH_BITS = 32, 16
+"""How the two registers share the bits of a MAC."""
 
 _TELLING_BITS = (0x8000, 0x10, 0x8, 0x1)
 """The bits of a UDP port that the flows match first.
@@ -69,9 +81,9 @@ _PATTERNS = tuple(map(sum, product(*((0, bit) for bit in _TELLING_BITS))))
 def flows(view: View) -> Iterator[Flow]:
     """Yield the flows that check what a VIF sends.
 
-    This app owns all of PORT_SECURITY, ND_DHCP_SECURITY and ADDRESS_SECURITY. A port costs 1 flow for its tag
-    (none in a transparent network). Without port security it costs 1 more, or 2 if control frames pass. With
-    it, it costs 5 for each MAC that may use any address, 3 for each other MAC, and at most 4 for each
+    This app owns all of PORT_SECURITY, ND_DHCP_SECURITY, INNER_MAC_SECURITY, ADDRESS_SECURITY and REFUSED. A
+    port costs 1 flow for its tag (none in a transparent network). Without port security it costs 1 more, or 2
+    if control frames pass. With it, it costs 4 that count what is refused, 2 for each MAC, and 3 for each
     address, including the link-local address of the MAC (EUI-64).
 
     Sources: RFC 826, 903, 2131, 3376, 3810, 4861, 5227, 8415.
@@ -94,7 +106,26 @@ def _chassis() -> Iterator[Flow]:
     yield from _no_upper_layer(by)
     yield from _hidden_fragments(by)
     yield from _discovery(by)
+    yield from _inner_macs(by)
     yield from _addresses(by)
+    yield Flow(Band.UNCOUNTED, (), _DROP, by)
+
+
+def _refused(reason: Reason) -> tuple[Action, ...]:
+    return REASON.set(reason), Goto(Table.REFUSED)
+
+
+def _on_with_mac_of(field: Field) -> tuple[Action, ...]:
+    """Return the actions that go on to the MAC inside, which is in *field*.
+
+    A flow compares a field with a constant. In registers, the MACs of all protocols are compared by one flow
+    for each MAC that a port may use.
+    """
+    return (
+        Copy(field, _LOW_BITS, INNER_MAC_HIGH, _HIGH_BITS),
+        Copy(field, 0, INNER_MAC_LOW, _LOW_BITS),
+        Goto(Table.INNER_MAC_SECURITY),
+    )
 
 
 def _no_upper_layer(by: int) -> Iterator[Flow]:
@@ -106,9 +137,9 @@ def _no_upper_layer(by: int) -> Iterator[Flow]:
     header. If a chain of headers ends too early, the kernel's datapath shows "no next header".
     """
     for protocol in (IPV4, IPV6):
-        yield Flow(Band.NO_UPPER_LAYER, (protocol, Field.IP_PROTO(0)), _DROP, by)
+        yield Flow(Band.NO_UPPER_LAYER, (protocol, Field.IP_PROTO(0)), _refused(Reason.ADDRESS), by)
     cut = (IPV6, FIRST_FRAGMENT, Field.IP_PROTO(IP_NO_NEXT_HEADER))
-    yield Flow(Band.NO_UPPER_LAYER, cut, _DROP, by)
+    yield Flow(Band.NO_UPPER_LAYER, cut, _refused(Reason.ADDRESS), by)
 
 
 def _hidden_fragments(by: int) -> Iterator[Flow]:
@@ -116,13 +147,13 @@ def _hidden_fragments(by: int) -> Iterator[Flow]:
     # If somebody sets another one, every first fragment does, whatever is in it.
     for protocol in (IPV4, IPV6):
         hidden = (protocol, FIRST_FRAGMENT, _UDP, Field.UDP_SRC(0), Field.UDP_DST(0))
-        yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
+        yield Flow(Band.HIDDEN_FRAGMENT, hidden, _refused(Reason.ADDRESS), by)
     hidden = (*ICMPV6, FIRST_FRAGMENT, Field.ICMPV6_TYPE(0), Field.ICMPV6_CODE(0))
-    yield Flow(Band.HIDDEN_FRAGMENT, hidden, _DROP, by)
+    yield Flow(Band.HIDDEN_FRAGMENT, hidden, _refused(Reason.ADDRESS), by)
     # A link-layer option may be in a later fragment. No host sends these messages in fragments (RFC 6980
     # section 5).
     for message in (SOLICITATION, ADVERTISEMENT):
-        yield Flow(Band.HIDDEN_FRAGMENT, (*message, FIRST_FRAGMENT), _DROP, by)
+        yield Flow(Band.HIDDEN_FRAGMENT, (*message, FIRST_FRAGMENT), _refused(Reason.NEIGHBOUR), by)
 
 
 def _discovery(by: int) -> Iterator[Flow]:
@@ -132,25 +163,31 @@ def _discovery(by: int) -> Iterator[Flow]:
             if bits != client & _TELLING_MASK:
                 port = Field.UDP_DST(bits, _TELLING_MASK)
                 yield Flow(Band.NOT_DHCP, (protocol, _UDP, port), _TO_ADDRESSES, by)
-        yield Flow(Band.SERVER, (protocol, _UDP, Field.UDP_DST(client)), _DROP, by)
+        yield Flow(Band.SERVER, (protocol, _UDP, Field.UDP_DST(client)), _refused(Reason.SERVER), by)
     for icmp_type in (ICMPV6_ROUTER_ADVERTISEMENT, ICMPV6_REDIRECT):
-        yield Flow(Band.SERVER, (*ICMPV6, Field.ICMPV6_TYPE(icmp_type)), _DROP, by)
+        yield Flow(Band.SERVER, (*ICMPV6, Field.ICMPV6_TYPE(icmp_type)), _refused(Reason.SERVER), by)
     # If there are two link-layer options, Open vSwitch shows no option, and :: as the target (parse_icmpv6 in
     # lib/flow.c). Hosts accept one of the two. No host has the address ::.
     for message in (SOLICITATION, ADVERTISEMENT):
-        yield Flow(Band.ND_MALFORMED, (*message, Field.ND_TARGET(0)), _DROP, by)
-    yield Flow(Band.ND_ANY, (ANY_ADDRESS(1), *ADVERTISEMENT, Field.ND_TLL(0)), _TO_ADDRESSES, by)
-    yield Flow(Band.ND_OPTION, (*SOLICITATION, Field.ND_SLL(0)), _TO_ADDRESSES, by)
-    yield Flow(Band.ND_FORGED, SOLICITATION, _DROP, by)
-    yield Flow(Band.ND_FORGED, ADVERTISEMENT, _DROP, by)
+        yield Flow(Band.ND_MALFORMED, (*message, Field.ND_TARGET(0)), _refused(Reason.NEIGHBOUR), by)
+    yield Flow(Band.ND_ANY, (ANY_ADDRESS(1), *ADVERTISEMENT), _on_with_mac_of(Field.ND_TLL), by)
+    yield Flow(Band.ND_FORGED, ADVERTISEMENT, _refused(Reason.NEIGHBOUR), by)
+    for asking, field in (((ARP,), Field.ARP_SHA), ((RARP,), Field.ARP_SHA), (SOLICITATION, Field.ND_SLL)):
+        yield Flow(Band.ASKING, asking, _on_with_mac_of(field), by)
     yield Flow(Band.NOT_ND, (), _TO_ADDRESSES, by)
 
 
+def _inner_macs(by: int) -> Iterator[Flow]:
+    yield Flow(Band.NO_INNER_MAC, (IPV6, INNER_MAC_HIGH(0), INNER_MAC_LOW(0)), _TO_ADDRESSES, by)
+    yield Flow(Band.INNER_MAC_FORGED, (), _refused(Reason.NEIGHBOUR), by)
+
+
 def _addresses(by: int) -> Iterator[Flow]:
-    for protocol in (IPV4, IPV6):
+    for protocol in (IPV4, IPV6, ARP):
         yield Flow(Band.ADDRESS_ANY, (ANY_ADDRESS(1), protocol), _PASS, by)
+    yield Flow(Band.ADDRESS, (RARP, Field.ARP_OP(RARP_REQUEST)), _PASS, by)
     yield Flow(Band.PROBE, _DHCP_DISCOVERY, _PASS, by)
-    yield Flow(Band.QUERY, _IGMP_QUERY, _DROP, by)
+    yield Flow(Band.QUERY, _IGMP_QUERY, _refused(Reason.ADDRESS), by)
     yield Flow(Band.PROBE, _IGMP_REPORT, _PASS, by)
     for icmp_type in (
         ICMPV6_MLD_REPORT,
@@ -159,8 +196,10 @@ def _addresses(by: int) -> Iterator[Flow]:
         ICMPV6_ROUTER_SOLICITATION,
     ):
         yield Flow(Band.PROBE, (*ICMPV6, Field.IPV6_SRC(0), Field.ICMPV6_TYPE(icmp_type)), _PASS, by)
-    for ethernet_type in (IPV4, IPV6, ARP, RARP, *HIDDEN_TAGS):
-        yield Flow(Band.ADDRESS_FORGED, (ethernet_type,), _DROP, by)
+    for ethernet_type in (IPV4, IPV6, *HIDDEN_TAGS):
+        yield Flow(Band.ADDRESS_FORGED, (ethernet_type,), _refused(Reason.ADDRESS), by)
+    for ethernet_type in (ARP, RARP):
+        yield Flow(Band.ADDRESS_FORGED, (ethernet_type,), _refused(Reason.NEIGHBOUR), by)
     yield Flow(Band.NOT_IP, (), _PASS, by)
 
 
@@ -200,21 +239,27 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
     if not port.is_secured:
         yield Flow(Band.OPEN, (source,), _PASS, by)
         return
+    yield Flow(Band.MAC_REFUSED, (source,), _DROP, by)
+    for band, reason in _REFUSALS:
+        yield Flow(band, (source, REASON(reason)), _DROP, by)
     for mac, prefixes in _prefixes_by_mac(port).items():
         sender = (source, Field.ETH_SRC(mac))
         mark = () if prefixes else (ANY_ADDRESS.set(1),)
         yield Flow(Band.SOURCE_MAC, sender, (*mark, *_TO_ND), by)
-        yield Flow(Band.ND_OPTION, (*sender, *SOLICITATION, Field.ND_SLL(mac)), _TO_ADDRESSES, by)
-        request = (RARP, Field.ARP_OP(RARP_REQUEST), Field.ARP_SHA(mac))
-        yield Flow(Band.ADDRESS, (*sender, *request), _PASS, by)
-        if not prefixes:
-            yield Flow(Band.ND_OPTION, (*sender, *ADVERTISEMENT, Field.ND_TLL(mac)), _TO_ADDRESSES, by)
-            yield Flow(Band.ADDRESS, (*sender, ARP, Field.ARP_SHA(mac)), _PASS, by)
+        inside = INNER_MAC_HIGH(mac >> _LOW_BITS), INNER_MAC_LOW(mac & (1 << _LOW_BITS) - 1)
+        yield Flow(Band.INNER_MAC, (*sender, *inside), _TO_ADDRESSES, by)
         for prefix in prefixes:
             if isinstance(prefix, IPv4Network):
-                yield from _ipv4(sender, mac, prefix, by)
+                yield from _ipv4(sender, prefix, by)
             else:
-                yield from _ipv6(sender, mac, prefix, by)
+                yield from _ipv6(sender, prefix, by)
+
+
+_REFUSALS = (
+    (Band.SERVER_REFUSED, Reason.SERVER),
+    (Band.NEIGHBOUR_REFUSED, Reason.NEIGHBOUR),
+    (Band.ADDRESS_REFUSED, Reason.ADDRESS),
+)
 
 
 def _prefixes_by_mac(port: LocalPortView) -> dict[int, tuple[IPPrefix, ...]]:
@@ -259,19 +304,17 @@ def _contains(wider: IPPrefix, prefix: IPPrefix) -> bool:
     return wider.version == prefix.version and prefix.network_address in wider
 
 
-def _ipv4(sender: Match, mac: int, prefix: IPv4Network, by: int) -> Iterator[Flow]:
-    own_arp = (*sender, ARP, Field.ARP_SHA(mac))
+def _ipv4(sender: Match, prefix: IPv4Network, by: int) -> Iterator[Flow]:
     yield Flow(Band.ADDRESS, (*sender, IPV4, *_within(Field.IPV4_SRC, prefix)), _PASS, by)
-    yield Flow(Band.ADDRESS, (*own_arp, *_within(Field.ARP_SPA, prefix)), _PASS, by)
+    yield Flow(Band.ADDRESS, (*sender, ARP, *_within(Field.ARP_SPA, prefix)), _PASS, by)
     if prefix.prefixlen:
-        probe = (*own_arp, Field.ARP_SPA(0), *_within(Field.ARP_TPA, prefix))
+        probe = (*sender, ARP, Field.ARP_SPA(0), *_within(Field.ARP_TPA, prefix))
         yield Flow(Band.PROBE, probe, _PASS, by)
 
 
-def _ipv6(sender: Match, mac: int, prefix: IPv6Network, by: int) -> Iterator[Flow]:
-    for option in (mac, 0):
-        claim = (*sender, *ADVERTISEMENT, *_within(Field.ND_TARGET, prefix), Field.ND_TLL(option))
-        yield Flow(Band.ND_OPTION, claim, _TO_ADDRESSES, by)
+def _ipv6(sender: Match, prefix: IPv6Network, by: int) -> Iterator[Flow]:
+    claim = (*sender, *ADVERTISEMENT, *_within(Field.ND_TARGET, prefix))
+    yield Flow(Band.ND_TARGET, claim, _on_with_mac_of(Field.ND_TLL), by)
     yield Flow(Band.ADDRESS, (*sender, IPV6, *_within(Field.IPV6_SRC, prefix)), _PASS, by)
     if prefix.prefixlen:
         probe = (*sender, *SOLICITATION, Field.IPV6_SRC(0), *_within(Field.ND_TARGET, prefix))

@@ -23,6 +23,9 @@ class Field(Enum):
 
     IN_PORT = ("in_port", 32)
     METADATA = ("metadata", 64)
+    REG0 = ("reg0", 32)
+    REG1 = ("reg1", 32)
+    REG2 = ("reg2", 32)
     REG4 = ("reg4", 32)
     REG5 = ("reg5", 32)
     REG6 = ("reg6", 32)

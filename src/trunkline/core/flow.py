@@ -14,6 +14,19 @@ from trunkline.core.field import Term as Term
 from trunkline.core.pipeline import Band, Table
 
 
+class Copy(NamedTuple):
+    """Write *bits* bits of *source*, from *first_bit* (0: the lowest) on, to the lowest of *destination*.
+
+    The flow's match must say that the frame has *source*. The switch then knows all of *source* of the
+    frames that pass, as if the flow matched it.
+    """
+
+    source: Field
+    first_bit: int
+    destination: Field
+    bits: int
+
+
 class PushVlan(NamedTuple):
     """Push an 802.1Q tag (TPID 0x8100) with VLAN id *vlan_id*, 1–4094, and priority 0."""
 
@@ -52,7 +65,7 @@ class Goto(NamedTuple):
     table: Table
 
 
-Action: TypeAlias = Set | PushVlan | PopVlan | Output | Controller | Resubmit | Goto
+Action: TypeAlias = Set | Copy | PushVlan | PopVlan | Output | Controller | Resubmit | Goto
 Match: TypeAlias = tuple[Term, ...]
 
 

@@ -7,7 +7,6 @@ module.
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import NamedTuple
 
 from trunkline.core.field import Field
 
@@ -26,6 +25,23 @@ INNER_TAGS = Field.REG5
 ANY_ADDRESS = Field.REG4
 """1 if the frame's sender must use its MAC but may use any address, else 0."""
 
+INNER_MAC_HIGH = Field.REG0
+"""The upper 16 bits of the MAC that ARP, RARP or neighbour discovery gives as the sender's; 0 if none."""
+
+INNER_MAC_LOW = Field.REG1
+"""The lower 32 bits of that MAC."""
+
+REASON = Field.REG2
+"""Why a frame is refused to a port, by `Reason`."""
+
+
+class Reason(IntEnum):
+    """Why port security refuses a frame, if several flows do so for the same reason; held by `REASON`."""
+
+    SERVER = 1
+    NEIGHBOUR = 2
+    ADDRESS = 3
+
 
 class Table(IntEnum):
     """A table of the integration bridge; the value is its OpenFlow table id.
@@ -37,23 +53,13 @@ class Table(IntEnum):
     CLASSIFY = 0
     PORT_SECURITY = 10
     ND_DHCP_SECURITY = 20
+    INNER_MAC_SECURITY = 25
     ADDRESS_SECURITY = 30
     L2_LOOKUP = 50
     EGRESS = 60
     EGRESS_EXTERNAL = 70
     DISPATCH = 80
-
-
-class TableRule(NamedTuple):
-    """What the flows of one table decide, and what they may match, write and go on to."""
-
-    decides: str
-    matches: frozenset[Field]
-    writes: frozenset[Field]
-    next_tables: frozenset[Table]
-    may_output: bool = False
-    may_tag: bool = False
-    may_report: bool = False
+    REFUSED = 90
 
 
 class Owner(IntEnum):
@@ -129,19 +135,20 @@ class Band(Enum):
     )
     OPEN = (Table.PORT_SECURITY, 200, Owner.PORT_SECURITY, "port security is off: pass")
     SOURCE_MAC = (Table.PORT_SECURITY, 50, Owner.PORT_SECURITY, "a MAC that the port may use")
-    SOURCE_FORGED = (Table.PORT_SECURITY, 0, Owner.PORT_SECURITY, "any other MAC: drop")
+    MAC_REFUSED = (Table.PORT_SECURITY, 40, Owner.PORT_SECURITY, "any other MAC, of a port: drop, count")
+    SOURCE_FORGED = (Table.PORT_SECURITY, 0, Owner.PORT_SECURITY, "from no port: drop")
 
     NO_UPPER_LAYER = (
         Table.ND_DHCP_SECURITY,
         150,
         Owner.PORT_SECURITY,
-        "IPv4 or IPv6 in which the switch finds no upper layer but a host may: drop",
+        "IPv4 or IPv6 in which the switch finds no upper layer but a host may: refused",
     )
     HIDDEN_FRAGMENT = (
         Table.ND_DHCP_SECURITY,
         140,
         Owner.PORT_SECURITY,
-        "a first fragment whose ports, ICMPv6 type or options the switch cannot see: drop",
+        "a first fragment whose ports, ICMPv6 type or options the switch cannot see: refused",
     )
 
     NOT_DHCP = (
@@ -154,53 +161,78 @@ class Band(Enum):
         Table.ND_DHCP_SECURITY,
         120,
         Owner.PORT_SECURITY,
-        "DHCP server, router advertisement, redirect: drop",
+        "DHCP server, router advertisement, redirect: refused",
     )
     ND_MALFORMED = (
         Table.ND_DHCP_SECURITY,
         115,
         Owner.PORT_SECURITY,
-        "neighbour discovery for ::, which is how the switch shows one with two MAC options: drop",
+        "neighbour discovery for ::, which is how the switch shows one with two MAC options: refused",
     )
     ND_ANY = (
         Table.ND_DHCP_SECURITY,
         110,
         Owner.PORT_SECURITY,
-        "an advertisement without a MAC inside, from a sender that may use any address",
+        "an advertisement from a sender that may use any address: on to the MAC inside",
     )
-    ND_OPTION = (Table.ND_DHCP_SECURITY, 100, Owner.PORT_SECURITY, "neighbour discovery with the right MAC")
-    ND_FORGED = (Table.ND_DHCP_SECURITY, 50, Owner.PORT_SECURITY, "any other neighbour discovery: drop")
+    ND_TARGET = (
+        Table.ND_DHCP_SECURITY,
+        100,
+        Owner.PORT_SECURITY,
+        "an advertisement of an address that the port may use: on to the MAC inside",
+    )
+    ND_FORGED = (Table.ND_DHCP_SECURITY, 50, Owner.PORT_SECURITY, "any other advertisement: refused")
+    ASKING = (
+        Table.ND_DHCP_SECURITY,
+        40,
+        Owner.PORT_SECURITY,
+        "ARP, RARP and neighbour solicitations: on to the MAC inside",
+    )
     NOT_ND = (Table.ND_DHCP_SECURITY, 10, Owner.PORT_SECURITY, "everything else: on to the addresses")
+
+    INNER_MAC = (
+        Table.INNER_MAC_SECURITY,
+        100,
+        Owner.PORT_SECURITY,
+        "the MAC inside is the sender's own: on to the addresses",
+    )
+    NO_INNER_MAC = (
+        Table.INNER_MAC_SECURITY,
+        90,
+        Owner.PORT_SECURITY,
+        "neighbour discovery without a MAC inside: on to the addresses",
+    )
+    INNER_MAC_FORGED = (Table.INNER_MAC_SECURITY, 0, Owner.PORT_SECURITY, "any other MAC inside: refused")
 
     ADDRESS_ANY = (
         Table.ADDRESS_SECURITY,
         110,
         Owner.PORT_SECURITY,
-        "IPv4 and IPv6 from a sender that may use any address: pass",
+        "IPv4, IPv6 and ARP from a sender that may use any address: pass",
     )
     ADDRESS = (
         Table.ADDRESS_SECURITY,
         100,
         Owner.PORT_SECURITY,
-        "an address that the port may use; in ARP and RARP also the MAC",
+        "an address that the port may use, in IPv4, IPv6 or ARP; a RARP request: pass",
     )
     QUERY = (
         Table.ADDRESS_SECURITY,
         95,
         Owner.PORT_SECURITY,
-        "IGMP from 0.0.0.0 to all hosts, which is a query for group members: drop",
+        "IGMP from 0.0.0.0 to all hosts, which is a query for group members: refused",
     )
     PROBE = (
         Table.ADDRESS_SECURITY,
         90,
         Owner.PORT_SECURITY,
-        "DHCP discovery, IGMP, MLD, router solicitation before the VM has an address",
+        "DHCP discovery, IGMP, MLD, router solicitation before the VM has an address: pass",
     )
     ADDRESS_FORGED = (
         Table.ADDRESS_SECURITY,
         50,
         Owner.PORT_SECURITY,
-        "any other IPv4, IPv6, ARP or RARP, or a tag that hides one of them: drop",
+        "any other IPv4, IPv6, ARP or RARP, or a tag that hides one of them: refused",
     )
     NOT_IP = (Table.ADDRESS_SECURITY, 10, Owner.PORT_SECURITY, "neither IP nor ARP nor RARP: pass")
 
@@ -243,6 +275,26 @@ class Band(Enum):
     DELIVER = (Table.DISPATCH, 100, Owner.L2, "out of the destination's VIF")
     UNDELIVERED = (Table.DISPATCH, 0, Owner.L2, "no VIF: drop")
 
+    SERVER_REFUSED = (
+        Table.REFUSED,
+        100,
+        Owner.PORT_SECURITY,
+        "a port's DHCP answers, router advertisements, redirects: drop, count",
+    )
+    NEIGHBOUR_REFUSED = (
+        Table.REFUSED,
+        90,
+        Owner.PORT_SECURITY,
+        "a port's ARP, RARP or neighbour discovery that does not tell the truth: drop, count",
+    )
+    ADDRESS_REFUSED = (
+        Table.REFUSED,
+        80,
+        Owner.PORT_SECURITY,
+        "a port's IPv4 or IPv6 from an address that is not its own, or that hides what it is: drop, count",
+    )
+    UNCOUNTED = (Table.REFUSED, 0, Owner.PORT_SECURITY, "refused to a port that is just going: drop")
+
     def __init__(self, table: Table, priority: int, owner: Owner, purpose: str) -> None:
         self.table = table
         self.priority = priority
@@ -250,99 +302,3 @@ class Band(Enum):
         self.purpose = purpose
 
     __hash__ = object.__hash__
-
-
-_ETHERNET = frozenset({Field.ETH_DST, Field.ETH_SRC, Field.ETH_TYPE, Field.VLAN_VID})
-_LAYER_3 = frozenset(
-    {
-        Field.IP_FRAG,
-        Field.IP_PROTO,
-        Field.IPV4_SRC,
-        Field.IPV4_DST,
-        Field.IPV6_SRC,
-        Field.IPV6_DST,
-        Field.UDP_SRC,
-        Field.UDP_DST,
-        Field.ICMPV6_TYPE,
-        Field.ICMPV6_CODE,
-        Field.ARP_OP,
-        Field.ARP_SPA,
-        Field.ARP_TPA,
-        Field.ARP_SHA,
-        Field.ARP_THA,
-        Field.ND_TARGET,
-        Field.ND_SLL,
-        Field.ND_TLL,
-    }
-)
-
-TABLE_RULES: dict[Table, TableRule] = {
-    Table.CLASSIFY: TableRule(
-        decides="who sent it",
-        matches=frozenset(
-            {
-                Field.IN_PORT,
-                Field.VLAN_VID,
-                Field.ETH_SRC,
-                Field.ETH_TYPE,
-                Field.IP_PROTO,
-                Field.ICMPV6_TYPE,
-                Field.ICMPV6_CODE,
-            }
-        ),
-        writes=frozenset({NETWORK, SOURCE_PORT, INNER_TAGS}),
-        next_tables=frozenset({Table.PORT_SECURITY, Table.L2_LOOKUP}),
-        may_tag=True,
-        may_report=True,
-    ),
-    Table.PORT_SECURITY: TableRule(
-        decides="may it send this: tag and source MAC",
-        matches=frozenset({SOURCE_PORT}) | _ETHERNET,
-        writes=frozenset({ANY_ADDRESS}),
-        next_tables=frozenset({Table.PORT_SECURITY, Table.ND_DHCP_SECURITY, Table.L2_LOOKUP}),
-        may_tag=True,
-    ),
-    Table.ND_DHCP_SECURITY: TableRule(
-        decides="may it send this: neighbour discovery, DHCP answers",
-        matches=frozenset({SOURCE_PORT, ANY_ADDRESS}) | _ETHERNET | _LAYER_3,
-        writes=frozenset(),
-        next_tables=frozenset({Table.ADDRESS_SECURITY}),
-    ),
-    Table.ADDRESS_SECURITY: TableRule(
-        decides="may it send this: source addresses",
-        matches=frozenset({SOURCE_PORT, ANY_ADDRESS}) | _ETHERNET | _LAYER_3,
-        writes=frozenset(),
-        next_tables=frozenset({Table.L2_LOOKUP}),
-    ),
-    Table.L2_LOOKUP: TableRule(
-        decides="to whom",
-        matches=frozenset({NETWORK, INNER_TAGS, Field.ETH_DST, Field.VLAN_VID, Field.ETH_TYPE}),
-        writes=frozenset({DESTINATION_PORT, Field.VLAN_VID}),
-        next_tables=frozenset({Table.EGRESS}),
-        may_output=True,
-        may_tag=True,
-    ),
-    Table.EGRESS: TableRule(
-        decides="does it stay or leave",
-        matches=frozenset({NETWORK, SOURCE_PORT, DESTINATION_PORT}),
-        writes=frozenset(),
-        next_tables=frozenset({Table.DISPATCH, Table.EGRESS_EXTERNAL}),
-    ),
-    Table.EGRESS_EXTERNAL: TableRule(
-        decides="how it leaves",
-        matches=frozenset({NETWORK, DESTINATION_PORT}),
-        writes=frozenset({Field.ETH_DST, Field.VLAN_VID}),
-        next_tables=frozenset(),
-        may_output=True,
-        may_tag=True,
-    ),
-    Table.DISPATCH: TableRule(
-        decides="the last step",
-        matches=frozenset({DESTINATION_PORT}),
-        writes=frozenset({Field.VLAN_VID}),
-        next_tables=frozenset(),
-        may_output=True,
-        may_tag=True,
-    ),
-}
-"""What each table may do, by table; `trunkline.core.violation` checks flows against it."""

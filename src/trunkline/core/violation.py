@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from trunkline.core.cookie import cookie_parts
 from trunkline.core.field import Field, Set
-from trunkline.core.flow import Controller, Flow, Goto, Output, PopVlan, PushVlan, Resubmit
-from trunkline.core.pipeline import TABLE_RULES
+from trunkline.core.flow import Controller, Copy, Flow, Goto, Output, PopVlan, PushVlan, Resubmit
+from trunkline.core.table_rule import TABLE_RULES
 
 
 def violations(flow: Flow) -> list[str]:
@@ -28,6 +28,11 @@ def violations(flow: Flow) -> list[str]:
                     found.append(f"{name} writes {field.name}")
                 if value >> field.bits:
                     found.append(f"{name} writes {value} to {field.name}, which has {field.bits} bits")
+            case Copy(source, first_bit, destination, bits):
+                if destination not in rule.writes or source not in rule.matches:
+                    found.append(f"{name} copies {source.name} to {destination.name}")
+                if first_bit + bits > source.bits or bits > destination.bits:
+                    found.append(f"{name} copies {bits} bits from {first_bit} of {source.name}")
             case Goto(table):
                 if table not in rule.next_tables or table <= flow.table:
                     found.append(f"{name} goes to {table.name}")

@@ -27,7 +27,6 @@ _MAPPING = (
     "map its physical network on this chassis: "
     "ovs-vsctl set Open_vSwitch . external_ids:trunkline-bridge-mappings=PHYSNET:BRIDGE"
 )
-_WHOLE = "none: the switch cannot see what it is; have the sender send it whole, and well formed"
 
 MEANING: dict[Band, Meaning] = {
     # CLASSIFY
@@ -64,27 +63,33 @@ MEANING: dict[Band, Meaning] = {
     ),
     Band.OPEN: Meaning((13,)),
     Band.SOURCE_MAC: Meaning((13,)),
-    Band.SOURCE_FORGED: Meaning(
-        (13,), "trunkline port set PORT `allowed_address_pairs=MAC`, or give the VM the MAC of its port"
+    Band.MAC_REFUSED: Meaning(
+        (13,),
+        "give the VM the MAC of its port (trunkline port show {port}), or: "
+        "trunkline port set {port} `allowed_address_pairs=MAC`",
     ),
+    Band.SOURCE_FORGED: Meaning((13,), "none: it comes from no port that is here"),
     # ND_DHCP_SECURITY
-    Band.NO_UPPER_LAYER: Meaning((13,), _WHOLE),
-    Band.HIDDEN_FRAGMENT: Meaning((13,), _WHOLE),
+    Band.NO_UPPER_LAYER: Meaning((13,)),
+    Band.HIDDEN_FRAGMENT: Meaning((13,)),
     Band.NOT_DHCP: Meaning((13,)),
-    Band.SERVER: Meaning(
-        (13,), "a VM that serves DHCP or routes needs trunkline port set PORT `port_security=false`"
-    ),
-    Band.ND_MALFORMED: Meaning((13,), _WHOLE),
+    Band.SERVER: Meaning((13,)),
+    Band.ND_MALFORMED: Meaning((13,)),
     Band.ND_ANY: Meaning((13,)),
-    Band.ND_OPTION: Meaning((13,)),
-    Band.ND_FORGED: Meaning((13,), "trunkline port set PORT `allowed_address_pairs=MAC,IP`"),
+    Band.ND_TARGET: Meaning((13,)),
+    Band.ND_FORGED: Meaning((13,)),
+    Band.ASKING: Meaning((13,)),
     Band.NOT_ND: Meaning((13,)),
+    # INNER_MAC_SECURITY
+    Band.INNER_MAC: Meaning((13,)),
+    Band.NO_INNER_MAC: Meaning((13,)),
+    Band.INNER_MAC_FORGED: Meaning((13,)),
     # ADDRESS_SECURITY
     Band.ADDRESS_ANY: Meaning((13,)),
     Band.ADDRESS: Meaning((13,)),
-    Band.QUERY: Meaning((13,), "a VM that is a multicast router needs an address of its own to query from"),
+    Band.QUERY: Meaning((13,)),
     Band.PROBE: Meaning((13,)),
-    Band.ADDRESS_FORGED: Meaning((13,), "trunkline port set PORT `allowed_address_pairs=MAC,IP`"),
+    Band.ADDRESS_FORGED: Meaning((13,)),
     Band.NOT_IP: Meaning((13,)),
     # L2_LOOKUP
     Band.RESERVED_TAG: Meaning((3,), "use a VLAN id from 1 to 4094"),
@@ -116,6 +121,15 @@ MEANING: dict[Band, Meaning] = {
     # DISPATCH
     Band.DELIVER: Meaning((8,)),
     Band.UNDELIVERED: Meaning((14,), "see that the port's VIF is plugged in: `trunkline port show PORT`"),
+    # REFUSED
+    Band.SERVER_REFUSED: Meaning((13,), f"a VM that serves DHCP, or routes, needs: {_SECURITY}"),
+    Band.NEIGHBOUR_REFUSED: Meaning(
+        (13,), f"let the VM speak of its own addresses alone (trunkline port show {{port}}), or: {_PAIR}"
+    ),
+    Band.ADDRESS_REFUSED: Meaning(
+        (13,), f"give the VM an address of its port (trunkline port show {{port}}), or: {_PAIR}"
+    ),
+    Band.UNCOUNTED: Meaning((13,), "none: the port is going, or just coming"),
 }
 """What each band means; it holds every band."""
 

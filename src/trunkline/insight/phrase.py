@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.core.address import mac_text
 from trunkline.core.field import Field, Term
-from trunkline.core.flow import Action, Controller, Goto, Output, PopVlan, PushVlan, Resubmit, Set
+from trunkline.core.flow import Action, Controller, Copy, Goto, Output, PopVlan, PushVlan, Resubmit, Set
 from trunkline.core.frame import (
     CONTROL_GROUPS,
     ETH_ARP,
@@ -21,7 +21,17 @@ from trunkline.core.frame import (
     IP_UDP,
     VLAN_PRESENT,
 )
-from trunkline.core.pipeline import ANY_ADDRESS, DESTINATION_PORT, INNER_TAGS, NETWORK, SOURCE_PORT
+from trunkline.core.pipeline import (
+    ANY_ADDRESS,
+    DESTINATION_PORT,
+    INNER_MAC_HIGH,
+    INNER_MAC_LOW,
+    INNER_TAGS,
+    NETWORK,
+    REASON,
+    SOURCE_PORT,
+    Reason,
+)
 from trunkline.openflow.oxm import Foreign
 
 if TYPE_CHECKING:
@@ -44,6 +54,11 @@ _ICMPV6 = {
     136: "neighbour advertisement",
     137: "redirect",
     143: "MLDv2 report",
+}
+_REASONS: dict[int, str] = {
+    Reason.SERVER: "DHCP answers, router advertisements, redirects",
+    Reason.NEIGHBOUR: "ARP, RARP, neighbour discovery",
+    Reason.ADDRESS: "IPv4, IPv6",
 }
 _FRAGMENTS = {0: "no fragment", 1: "a first fragment", 3: "a later fragment"}
 _PREFIXES = {
@@ -80,8 +95,19 @@ def match_words(terms: Sequence[Term | Foreign], names: Names) -> str:
     return ", ".join(words) or "anything else"
 
 
+def _inner_mac(terms: Sequence[Term | Foreign]) -> list[Term | Foreign]:
+    """Return *terms* with the two registers that hold the MAC inside as one field of 48 bits."""
+    halves = {term.field: term for term in terms if isinstance(term, Term) and term.mask is None}
+    if not {INNER_MAC_HIGH, INNER_MAC_LOW} <= halves.keys():
+        return list(terms)
+    mac = halves[INNER_MAC_HIGH].value << 32 | halves[INNER_MAC_LOW].value
+    others = [term for term in terms if term not in (halves[INNER_MAC_HIGH], halves[INNER_MAC_LOW])]
+    # As neighbour discovery has it.
+    return [*others, Field.ND_SLL(mac)]
+
+
 def _words(terms: Sequence[Term | Foreign], names: Names) -> Iterator[str]:
-    ranked = sorted(terms, key=lambda term: isinstance(term, Term) and term.field not in _FIRST)
+    ranked = sorted(_inner_mac(terms), key=lambda term: isinstance(term, Term) and term.field not in _FIRST)
     for term in ranked:
         if isinstance(term, Foreign):
             yield f"{term.kind}(0x{term.data.hex()})"
@@ -105,6 +131,8 @@ def _term(term: Term, names: Names) -> str:
             return f"in {names.network(value)}"
         if field is INNER_TAGS:
             return "tags may pass inside" if value else "no tag may pass inside"
+        if field is REASON:
+            return _REASONS.get(value, f"reason {value}")
         if field is ANY_ADDRESS:
             return "from whoever may use any address" if value else "held to its addresses"
         if field is Field.ETH_TYPE:
@@ -163,6 +191,9 @@ def _length(mask: int | None, bits: int) -> str:
 def action_words(actions: Sequence[Action | Foreign], names: Names) -> str:
     """Return what a flow with *actions* does; it has at least one, as a flow without any drops."""
     words: list[str] = []
+    if any(isinstance(action, Copy) for action in actions):
+        # Two registers take the MAC; and what follows says that it is looked at.
+        actions = [action for action in actions if not isinstance(action, Copy)]
     outputs = [names.interface(action.ofport) for action in actions if isinstance(action, Output)]
     for action in actions:
         if not isinstance(action, Output):
@@ -203,6 +234,8 @@ def _written(field: Field, value: int, names: Names) -> str:
         return "tags may pass inside"
     if field is ANY_ADDRESS:
         return "any address will do"
+    if field is REASON:
+        return f"refused: {_REASONS.get(value, str(value))}"
     return f"{field.name.lower()} = {_value(field, value, None)}"
 
 

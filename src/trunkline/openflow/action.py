@@ -8,7 +8,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from trunkline.core.flow import Action, Controller, Field, Goto, Output, PopVlan, PushVlan, Resubmit, Set
+from trunkline.core.flow import (
+    Action,
+    Controller,
+    Copy,
+    Field,
+    Goto,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    Set,
+)
 from trunkline.core.pipeline import Table
 from trunkline.openflow import oxm
 from trunkline.openflow.error import DecodeError, EncodeError, FlowTooLarge
@@ -59,6 +70,34 @@ _PUSH_VLAN_BYTES = struct.pack(">HHH2x", _PUSH_VLAN, 8, 0x8100)
 # NXAST_RESUBMIT_TABLE (ovs-actions(7)) with the packet's own in_port, OFPP_IN_PORT in its 16-bit form.
 _RESUBMIT_HEAD = struct.pack(">HHIHH", _EXPERIMENTER, 16, 0x2320, 14, 0xFFF8)
 
+# NXAST_REG_MOVE (ovs-actions(7)); Open vSwitch names the fields by their NXM numbers.
+_COPY_HEAD = struct.pack(">HHIH", _EXPERIMENTER, 24, 0x2320, 6)
+_copy = struct.Struct(">HHH4s4s").pack
+_unpack_copy = struct.Struct(">HHH4s4s").unpack_from
+
+_NXM_HEADS = {
+    field: struct.pack(">HBB", 1, number << 1, oxm.WIRE[field].width)
+    for field, number in (
+        (Field.REG0, 0),
+        (Field.REG1, 1),
+        (Field.REG2, 2),
+        (Field.REG4, 4),
+        (Field.REG5, 5),
+        (Field.REG6, 6),
+        (Field.REG7, 7),
+        (Field.ARP_SHA, 17),
+        (Field.ARP_THA, 18),
+        (Field.ND_SLL, 24),
+        (Field.ND_TLL, 25),
+    )
+}
+"""What the fields that can be copied are called then; ovs-fields(7) has the numbers."""
+
+_NXM_FIELDS = {head: field for field, head in _NXM_HEADS.items()}
+
+COPYABLE = frozenset(_NXM_HEADS)
+"""The fields that `Copy` takes from, and the registers among them that it writes."""
+
 
 def actions_bytes(actions: tuple[Action, ...]) -> bytes:
     """Return *actions* as an OpenFlow action list, in which `Goto`, an instruction, is not allowed.
@@ -81,6 +120,8 @@ def actions_bytes(actions: tuple[Action, ...]) -> bytes:
                 head, width, pad = _SET_PARTS[Field.VLAN_VID]
                 tag = action[0] | _VLAN_PRESENT
                 parts.append(_PUSH_VLAN_BYTES + head + tag.to_bytes(width, "big") + pad)
+            elif isinstance(action, Copy):
+                parts.append(_copy_bytes(action))
             elif isinstance(action, Controller):
                 parts.append(_output(_OUTPUT, 16, _TO_CONTROLLER, action[0]))
             elif isinstance(action, Resubmit):
@@ -90,6 +131,13 @@ def actions_bytes(actions: tuple[Action, ...]) -> bytes:
     except (OverflowError, ValueError, struct.error):
         raise EncodeError(f"a value does not fit its field: {actions}; give one that fits") from None
     return b"".join(parts)
+
+
+def _copy_bytes(action: Copy) -> bytes:
+    source, first_bit, destination, bits = action
+    if source not in _NXM_HEADS or destination not in _NXM_HEADS:
+        raise EncodeError(f"{source.name} or {destination.name} cannot be copied; give it an NXM number")
+    return _COPY_HEAD + _copy(bits, first_bit, 0, _NXM_HEADS[source], _NXM_HEADS[destination])
 
 
 def instructions_bytes(actions: tuple[Action, ...]) -> bytes:
@@ -161,6 +209,10 @@ def _action(kind: int, item: bytes) -> Action | Foreign:
             return Set(*field_value)
     elif kind == _POP_VLAN and len(item) == 8:
         return PopVlan()
+    elif item.startswith(_COPY_HEAD) and len(item) == 24:
+        bits, first_bit, destination_bit, source, destination = _unpack_copy(item, len(_COPY_HEAD))
+        if source in _NXM_FIELDS and destination in _NXM_FIELDS and not destination_bit:
+            return Copy(_NXM_FIELDS[source], first_bit, _NXM_FIELDS[destination], bits)
     elif item.startswith(_RESUBMIT_HEAD) and len(item) == 16 and item[12] in _TABLES:
         return Resubmit(Table(item[12]))
     return Foreign("action", item)

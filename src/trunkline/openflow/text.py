@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from trunkline.core.flow import (
     Action,
     Controller,
+    Copy,
     Field,
     Flow,
     Goto,
@@ -50,6 +51,9 @@ _PROTOCOLS = {
 }
 
 _MATCH_NAMES = {
+    Field.REG0: "reg0",
+    Field.REG1: "reg1",
+    Field.REG2: "reg2",
     Field.REG4: "reg4",
     Field.REG5: "reg5",
     Field.REG6: "reg6",
@@ -92,7 +96,7 @@ _FRAGMENT_NAMES = {0: "no", 1: "first", 3: "later"}
 
 _MAC_FIELDS = frozenset(field for field in Field if field.bits == 48)
 _IPV4_FIELDS = frozenset({Field.IPV4_SRC, Field.IPV4_DST, Field.ARP_SPA, Field.ARP_TPA})
-_HEX_FIELDS = frozenset({Field.METADATA, Field.REG4, Field.REG5, Field.REG6, Field.REG7})
+_HEX_FIELDS = frozenset({Field.METADATA, *(field for field in Field if field.name.startswith("REG"))})
 
 
 def text(flow: Flow, *, with_cookie: bool = True) -> str:
@@ -200,6 +204,8 @@ def _action_word(action: Action | Foreign) -> str:
         case Set(field, value):
             name = _SET_NAMES.get(field, field.value[0])
             return f"set_field:{_value_word(field, value)}->{name}"
+        case Copy(source, first_bit, destination, bits):
+            return f"move:{_part(source, first_bit, bits)}->{_part(destination, 0, bits)}"
         case PushVlan(vlan_id):
             return f"push_vlan:0x8100,set_field:{vlan_id | 0x1000}->vlan_vid"
         case PopVlan():
@@ -216,6 +222,15 @@ def _action_word(action: Action | Foreign) -> str:
             return f"goto_table:{int(table)}"
         case Foreign():
             return _foreign_word(action)
+
+
+def _part(field: Field, first_bit: int, bits: int) -> str:
+    """Return how a part of *field* is written (ovs-actions(7)): by its NXM name, which `ovs-ofctl` prints."""
+    if bits == field.bits:
+        place = ""
+    else:
+        place = f"{first_bit}" if bits == 1 else f"{first_bit}..{first_bit + bits - 1}"
+    return f"NXM_NX_{field.name}[{place}]"
 
 
 def _foreign_word(foreign: Foreign) -> str:
