@@ -97,7 +97,7 @@ def test_who_asks_next_is_answered(server: ControlSocket, messages: list[bytes])
         (("set-options", "--bogus"), "error: unrecognized arguments: --bogus\n"),
         (("set-options", "--format", "xml"), "(choose from 'text', 'json')\n"),
         (("refuse",), "that is no question\n"),
-        (("fail",), "cannot be answered: ZeroDivisionError(); the agent goes on, and its log tells more\n"),
+        (("fail",), "cannot be answered: ZeroDivisionError(); the agent goes on, and its log says more\n"),
     ],
 )
 def test_what_cannot_be_answered_is_an_error_and_the_same_connection_goes_on(

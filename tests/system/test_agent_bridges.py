@@ -215,8 +215,8 @@ def test_a_provider_bridge_does_not_become_the_integration_bridge(site: Site, ch
     subject = f"setting {BRIDGE}"
     chassis.add_provider_bridge("br-other")
     for bridge, reason in (
-        ("br-phys1", "br-phys1 is the provider bridge of physnet1; name a bridge of its own"),
-        ("br-other", "br-other holds nic-br-other, which is neither a VIF nor"),
+        ("br-phys1", "br-phys1 is the provider bridge of physnet1; name another bridge"),
+        ("br-other", "br-other has the port nic-br-other, which is neither a VIF nor"),
         ("br-late", "br-late is the provider bridge of physnet9"),
     ):
         before = as_it_is(chassis, bridge) if bridge != "br-late" else []
@@ -234,7 +234,7 @@ def test_a_provider_bridge_does_not_become_the_integration_bridge(site: Site, ch
     assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
     # A bridge that is free meanwhile may be it, without another word of the operator.
     chassis.set(**{BRIDGE: "br-other", MAPPINGS: "physnet1:br-phys1"})
-    until(lambda: "br-other holds" in chassis.faults.get(subject, ""), "a fault")
+    until(lambda: "br-other has the port" in chassis.faults.get(subject, ""), "a fault")
     chassis.switch.vsctl("del-port", "nic-br-other")
     until(lambda: subject not in chassis.faults, "followed")
     site.await_up("a", is_up=False)

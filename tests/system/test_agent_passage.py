@@ -353,7 +353,7 @@ def test_rule_11_a_cable_that_is_pulled_takes_ports_down_and_a_vms_tap_is_no_way
     ip([f"link set {wire.name} down"], wire.namespace)
     running.nb.wait_up(["v"], is_up=False)
     running.nb.sync()
-    assert faults() == {"mapping p1": "nothing gets out of br-p1: eth0 has no link; see to its other end"}
+    assert faults() == {"mapping p1": "nothing gets out of br-p1: eth0 has no link; check its other end"}
     ip([f"link set {wire.name} up"], wire.namespace)
     running.nb.wait_up(["v"])
     # A device that another namespace took looks down from here, and works.

@@ -136,7 +136,7 @@ def test_the_socket_of_an_agent_that_runs_and_its_pid_file_are_refused(
     chassis.agent.end()
     pidfile = site.folder / "agent.pid"
     chassis.start_agent("--pidfile", str(pidfile))
-    assert "an agent runs already (pid " in refusal(trunkline("agent", "--pidfile", str(pidfile)), 1)
+    assert "an agent is running already (pid " in refusal(trunkline("agent", "--pidfile", str(pidfile)), 1)
     chassis.agent.end()
     pidfile.write_text("99999999\n")
     chassis.start_agent("--pidfile", str(pidfile))

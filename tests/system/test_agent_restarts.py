@@ -235,7 +235,7 @@ def test_cleanup_takes_out_what_the_agent_made_and_nothing_else(
     chassis.agent.end()
     done = trunkline("agent", "--cleanup")
     assert (done.code, done.err) == (0, ""), done
-    assert "patch ports taken out; br-int stays" in done.out
+    assert "patch ports removed; br-int stays" in done.out
     assert len(chassis.flows()) == len(foreign)
     assert "cookie=0x7472" not in "".join(chassis.flows())
     patches = chassis.switch.vsctl("--bare", "--columns=name", "find", "Interface", "type=patch")
@@ -265,7 +265,7 @@ def test_cleanup_takes_out_a_br_int_that_the_agent_created(
     chassis.start_agent().end()
     done = trunkline("agent", "--cleanup")
     assert (done.code, done.err) == (0, ""), done
-    assert "patch ports and br-int taken out" in done.out
+    assert "patch ports and br-int removed" in done.out
     assert chassis.switch.vsctl("list-br").split() == ["br-phys1"]
 
 

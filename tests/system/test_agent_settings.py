@@ -67,8 +67,8 @@ def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: 
         ),
         "trunkline-datapath-type": (
             "netdev",
-            "br-int exists with dummy, and the setting is for one that the agent creates; run: ovs-vsctl "
-            "set Bridge br-int datapath_type=netdev (it cuts off all VMs for a moment), or correct it",
+            "br-int exists with datapath_type dummy, and the agent does not change that; run: ovs-vsctl set "
+            "Bridge br-int datapath_type=netdev (it cuts off all VMs for a moment), or correct it",
         ),
     }
     chassis.set(**{key: value for key, (value, _) in wrong.items()})

@@ -1,6 +1,6 @@
-"""A recomputation: all flows computed afresh, beside those that are desired, and compared with them.
+"""A recomputation: all flows are computed afresh, and compared with those that are desired.
 
-It is a question: it changes nothing of what is forwarded, whatever is known, or is not, when it is asked.
+It is a question: it never changes what is forwarded, whatever is known when it is asked.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from trunkline.runtime.log import Log
 log = Log("agent")
 
 SLICE = 100
-"""How many views are turned into flows between two looks at everything else: some 5 ms."""
+"""How many views are turned into flows before the loop goes on with all else: some 5 ms."""
 
 RECOMPUTATIONS = 3
-"""How often a recomputation is begun again that changes overtook."""
+"""How often a recomputation is tried if something changes meanwhile."""
 
 
 @dataclass(frozen=True)
 class Recomputation:
-    """How many flows there should be, and how many of those that are desired differ: each is a defect."""
+    """How many flows there should be, and how many of the desired ones differ: each of these is a defect."""
 
     flows: int
     differing: int
 
 
 def recompute(current: Callable[[], Standing]) -> Generator[None, None, Recomputation | None]:
-    """Compute all flows anew, and have the switch's read again; yield now and then.
+    """Compute all flows afresh, and have those of the switch read again; yield now and then.
 
     *current* returns the present standing of the chassis. The result is None if there is nothing to compare
     yet, or if what is known changes all the time.
@@ -63,8 +63,8 @@ def recompute(current: Callable[[], Standing]) -> Generator[None, None, Recomput
 def _recomputation(standing: Standing, forwarding: Forwarding) -> Generator[None, None, Recomputation]:
     """Compute, yielding now and then, and return what came of it.
 
-    VIFs and uplinks, which ports are awake and which networks are in quarantine are taken as they are. What
-    changes meanwhile shows as a difference.
+    VIFs, uplinks, awake ports and networks in quarantine are taken over as they are. What changes meanwhile
+    shows as a difference.
     """
     inventory = standing.inventory
     fresh = Inventory(inventory.chassis)
@@ -94,5 +94,5 @@ def _encoded(view: View | None) -> list[tuple[bytes, bytes]]:
     try:
         return encoded(view)
     except EncodeError:
-        # Its network is on the way into quarantine.
+        # Its network is about to go into quarantine.
         return []

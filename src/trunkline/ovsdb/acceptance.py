@@ -12,11 +12,11 @@ TIMEOUT_S = 5.0
 
 
 class AcceptanceError(TrunklineError):
-    """The switch's database did not take the change."""
+    """The switch's database refused the change."""
 
 
 def forget_northbound(remote: str) -> None:
-    """Let the chassis whose `Open_vSwitch` database is at *remote* obey whichever northbound it meets next.
+    """Have the chassis whose `Open_vSwitch` database is at *remote* obey the northbound that it meets next.
 
     Raises:
         UnreachableError: the database is not there.

@@ -1,7 +1,7 @@
-"""The columns of a replica's row as they came from the server, each converted only when the IDL asks for it.
+"""The columns of a replica's row as the server sent them; each is converted only when the IDL asks for it.
 
-The IDL checks every column of every row that it receives and makes objects of it: 60 µs for a port, which was
-half of the time to load one. The agent reads a row once, into values of its own, and writes few.
+The IDL itself checks and converts every column of every row that it receives: 60 µs for a port, which was
+half of the time to load one. The agent reads a row once, into values of its own, and writes few rows.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _ABSENT = object()
 
 
 class Columns(RowData):
-    """Datum by column of one row of *table*, for the IDL; *received* holds what was not asked for, as JSON.
+    """The data of one row of *table* by column, for the IDL; *received* has the JSON not converted yet.
 
-    What the server left out, or sent against its own schema, is the column's default (RFC 7047 section
-    5.2.1), from *default_by_column*: the `defaults` of the table, shared by its rows.
+    A column that the server left out, or that does not fit its own schema, has its default (RFC 7047 section
+    5.2.1), from *default_by_column*: these are the `defaults` of the table, shared by its rows.
     """
 
     __slots__ = ("_default_by_column", "received")
@@ -46,15 +46,15 @@ class Columns(RowData):
         try:
             datum = ovs.db.data.Datum.from_json(kind, json)
         except ovs.db.error.Error as error:
-            log.warning("column not understood", table=self.table.name, column=column, reason=error)
+            log.warning("column with an invalid value", table=self.table.name, column=column, reason=error)
             datum = _default(kind)
         self[column] = datum
         return datum
 
     def receive(self, json_by_column: dict[str, Any]) -> None:
-        """Take the columns in *json_by_column* as the server sends them, in place of what they were.
+        """Replace the columns in *json_by_column* by what the server sent.
 
-        Those of a new row are kept as they are, and are nobody else's.
+        The dictionary of a new row is kept as it is, so the caller must not change it.
         """
         if not self.received and not dict.__len__(self):
             self.received = json_by_column
@@ -64,7 +64,7 @@ class Columns(RowData):
         self.received.update(json_by_column)
 
     def one(self, column: str) -> Any:
-        """Return the only value of *column*, None where there is none."""
+        """Return the only value of *column*; None if there is none."""
         json = self.received.get(column, _ABSENT)
         if json is _ABSENT:
             datum = self.get(column)
@@ -74,7 +74,7 @@ class Columns(RowData):
         return _first(json) if type(json) is list else json
 
     def several(self, columns: Iterable[str]) -> list[Any]:
-        """Return what `one` does for each of *columns*."""
+        """Return what `one` returns for each of *columns*."""
         if dict.__len__(self):
             return [self.one(column) for column in columns]
         json_by_column = self._default_by_column | self.received
@@ -104,13 +104,13 @@ class Columns(RowData):
 
 
 def defaults(table: Any) -> dict[str, Any]:
-    """Return what `Columns.one` is for each column of *table* that the server leaves out."""
+    """Return what `Columns.one` returns for each column of *table* that the server left out."""
     values = {column: _default(each.type).values for column, each in table.columns.items()}
     return {column: next((atom.value for atom in atoms), None) for column, atoms in values.items()}
 
 
 def _first(json: list[Any]) -> Any:
-    """Return the only value of the set *json*, None where it is empty; or the reference that it is."""
+    """Return the only value of the set *json*, None if it is empty; or the reference, if it is one."""
     if json[0] == "set":
         if not json[1]:
             return None
@@ -129,5 +129,5 @@ def _default(kind: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def _uuid(text: str) -> UUID:
-    """Return the UUID *text*; a reference to a network stands in every port of it."""
+    """Return the UUID *text*; it is cached, as every port of a network has the same reference to it."""
     return UUID(text)

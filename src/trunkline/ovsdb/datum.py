@@ -1,8 +1,8 @@
-"""Columns of a replica's rows as plain values, read without the IDL's conversions.
+"""Columns of a replica's rows as plain values, read without the conversions of the IDL.
 
-The IDL turns a reference to a row that it has not loaded into nothing, and copies a set of 1,000 references
-several times to hand it out; what the server sent is in the row's data as it came. A column is named by the
-class of its table, such as `BridgeRow.name`: see `trunkline.ovsdb.row`.
+The IDL leaves out references to rows that it has not loaded, and copies a set of 1,000 references several
+times to return it. The data of the row has what the server sent. A column is named by the class of its table,
+such as `BridgeRow.name`: see `trunkline.ovsdb.row`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from trunkline.runtime.private import data_of
 
 
 def one(row: R, column: Value[R, T]) -> T:
-    """Return the value of *column*, None where it is optional and empty; a reference is the row's UUID."""
+    """Return the value of *column*, None if it is optional and empty; a reference is the UUID of the row."""
     value: T = data_of(row).one(column)
     return value
 
 
 def several(row: R, columns: Iterable[Value[R, Any]]) -> list[Any]:
-    """Return what `one` does for each of *columns*, for less."""
+    """Return what `one` returns for each of *columns*, in less time."""
     values: list[Any] = data_of(row).several(columns)
     return values
 

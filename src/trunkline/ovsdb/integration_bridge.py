@@ -1,4 +1,4 @@
-"""The integration bridge: which bridge may be it, how it should be, and what it was before."""
+"""The integration bridge: which bridge may become it, how it should be, and what it was before."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ BRIDGE_MARK = "trunkline-created"
 """The key of `external_ids` that marks an integration bridge that the agent created."""
 
 PROTOCOL = "OpenFlow14"
-"""The version that the agent speaks, as the column `protocols` spells it; an empty one allows it."""
+"""The version that the agent speaks, as in the column `protocols`; an empty column allows it, too."""
 
 NO_IN_BAND = "disable-in-band"
-"""The key of `other_config` by which a controller gets no hidden flows.
+"""The key of `other_config` that keeps Open vSwitch from making hidden flows for a controller.
 
-Those switch what a VM sends in the controller's name like a plain switch, past our flows and into every
+These flows would forward frames that a VM sends in the name of the controller, past our flows and into every
 network (ovs-vswitchd.conf.db(5); `bridge/dump-flows` of ovs-appctl(8) shows them).
 """
 
@@ -28,21 +28,22 @@ network (ovs-vswitchd.conf.db(5); `bridge/dump-flows` of ovs-appctl(8) shows the
 
 
 def refusal(switch: SwitchReplica, name: str, physnet_by_bridge: Mapping[str, str]) -> str | None:
-    """Return why the bridge *name* may not become the integration bridge; None where it may.
+    """Return why the bridge *name* may not become the integration bridge; None if it may.
 
-    It may where it is it already, is not there yet, is called br-int, or holds nothing but VIFs and patch
-    ports to provider bridges. It may not where it is a provider bridge, or somebody else has a port in it.
+    It may if it is the integration bridge already, is not there yet, is called br-int, or has no ports but
+    VIFs and patch ports to provider bridges. It may not if it is a provider bridge, or has a port of somebody
+    else.
     """
     row = switch.row("Bridge", name)
     if name == DEFAULT_INTEGRATION_BRIDGE or (row is not None and _is_ours(switch, row)):
         return None
     if name in physnet_by_bridge:
-        return f"{name} is the provider bridge of {physnet_by_bridge[name]}; name a bridge of its own"
+        return f"{name} is the provider bridge of {physnet_by_bridge[name]}; name another bridge"
     for interface in switch.interfaces_of(name):
         other = one(interface, InterfaceRow.name)
         if not (other == name or is_vif(interface) or _is_inner(interface)):
             return (
-                f"{name} holds {other}, which is neither a VIF nor a patch port to a provider bridge; "
+                f"{name} has the port {other}, which is neither a VIF nor a patch port to a provider bridge; "
                 "name a bridge that nobody else uses"
             )
     return None
@@ -59,9 +60,9 @@ def _is_inner(interface: InterfaceRow) -> bool:
 
 
 def in_use(switch: SwitchReplica) -> str | None:
-    """Return the bridge that an agent used last, None where that is not to be told.
+    """Return the bridge that an agent used last; None if that cannot be told.
 
-    One that it left may be marked, too, while VIFs are on it; but it has no uplinks.
+    A bridge that an agent left keeps its mark while it has VIFs; but it has no uplinks.
     """
     used = sorted(switch.used_bridges.values())
     with_uplinks = [name for name in used if any(map(_is_inner, switch.interfaces_of(name)))]
@@ -69,7 +70,7 @@ def in_use(switch: SwitchReplica) -> str | None:
 
 
 def _is_ours(switch: SwitchReplica, row: BridgeRow) -> bool:
-    """Whether the agent created the bridge, or uses it: versions without `USE_MARK` included."""
+    """Whether the agent created the bridge, or uses it, or did so in a version without `USE_MARK`."""
     return not pairs(row, BridgeRow.external_ids).keys().isdisjoint({BRIDGE_MARK, USE_MARK}) or (
         not switch.marked_port_ids.isdisjoint(every(row, BridgeRow.ports))
         and any(map(_is_inner, switch.interfaces_of(one(row, BridgeRow.name))))
@@ -80,7 +81,7 @@ def _is_ours(switch: SwitchReplica, row: BridgeRow) -> bool:
 
 
 class Amendment(NamedTuple):
-    """What to write into *column* of the bridge's row, at *key* where that is a map, and that in words."""
+    """What to write into *column* of the bridge's row, at *key* if it is a map; *deed* says it in words."""
 
     column: str
     value: Any
@@ -89,9 +90,9 @@ class Amendment(NamedTuple):
 
 
 def amendments(row: BridgeRow) -> Iterator[Amendment]:
-    """Yield what keeps the integration bridge with this *row* from forwarding by our flows alone.
+    """Yield what must change for the integration bridge with this *row* to forward by our flows alone.
 
-    A tree protocol would take ports out of use, and speak with VMs in the bridge's name.
+    A spanning tree protocol would block ports, and send frames of its own to VMs.
     """
     name = one(row, BridgeRow.name)
     if USE_MARK not in pairs(row, BridgeRow.external_ids):
@@ -103,13 +104,13 @@ def amendments(row: BridgeRow) -> Iterator[Amendment]:
         yield Amendment("protocols", sorted(protocols | {PROTOCOL}), f"allow {PROTOCOL} on {name}")
     for column in (BridgeRow.stp_enable, BridgeRow.rstp_enable):
         if one(row, column):
-            yield Amendment(column, False, f"take {column} off {name}")
+            yield Amendment(column, False, f"turn off {column} of {name}")
     if pairs(row, BridgeRow.other_config).get(NO_IN_BAND) != "true":
         yield Amendment("other_config", "true", f"set {NO_IN_BAND} of {name}", NO_IN_BAND)
 
 
 def amend(row: BridgeRow) -> list[str]:
-    """Bring the bridge's *row* to what it should be, in its transaction; return the deeds in words."""
+    """Make the bridge's *row* what it should be, in the present transaction; return that in words."""
     found = list(amendments(row))
     for column, value, _, key in found:
         if key is None:
@@ -120,16 +121,16 @@ def amend(row: BridgeRow) -> list[str]:
 
 
 def datapath_fault(row: BridgeRow, datapath_type: str) -> str | None:
-    """Return why the bridge of this *row* does not have the *datapath_type* that was set; '' is not set.
+    """Return why the bridge of this *row* does not have the *datapath_type* that is set ('': none is).
 
-    Another one takes a new bridge, which cuts off every VM: that is for the operator to say when.
+    To change it, Open vSwitch makes the bridge anew, which cuts off every VM: the operator decides when.
     """
     name, actual = one(row, BridgeRow.name), one(row, BridgeRow.datapath_type) or "system"
     if datapath_type in ("", actual):
         return None
     return (
-        f"{name} exists with {actual}, and the setting is for one that the agent creates; run: ovs-vsctl "
-        f"set Bridge {name} datapath_type={datapath_type} (it cuts off all VMs for a moment), or correct it"
+        f"{name} exists with datapath_type {actual}, and the agent does not change that; run: ovs-vsctl set "
+        f"Bridge {name} datapath_type={datapath_type} (it cuts off all VMs for a moment), or correct it"
     )
 
 
@@ -151,7 +152,7 @@ def create(switch: SwitchReplica, transaction: Any, name: str, datapath_type: st
 
 
 def _before(row: BridgeRow) -> str:
-    """Return what `release` gives back: `fail_mode`, and whether `NO_IN_BAND` was set."""
+    """Return what `release` restores: `fail_mode`, and whether `NO_IN_BAND` was set."""
     words = [one(row, BridgeRow.fail_mode) or "none"]
     if pairs(row, BridgeRow.other_config).get(NO_IN_BAND) == "true":
         words.append(NO_IN_BAND)
@@ -159,12 +160,12 @@ def _before(row: BridgeRow) -> str:
 
 
 def may_release(switch: SwitchReplica, row: BridgeRow) -> bool:
-    """Return whether the bridge can be what it was before: as a plain switch it would join its VIFs."""
+    """Return whether the bridge can be made what it was before: a plain switch would connect its VIFs."""
     return not any(map(is_vif, switch.interfaces_of(one(row, BridgeRow.name))))
 
 
 def release(row: BridgeRow, *, is_whole: bool = True) -> None:
-    """Make the bridge what it was before, in its *row*'s transaction; else take off the mark alone."""
+    """Make the bridge what it was before, in the present transaction; if not *is_whole*, unmark it only."""
     fail_mode, *others = pairs(row, BridgeRow.external_ids)[USE_MARK].split() or ["secure"]
     if is_whole:
         row.fail_mode = [] if fail_mode == "none" else [fail_mode]

@@ -12,13 +12,13 @@ Clause = list[Any]
 """A column, a function and a value (RFC 7047 section 5.1)."""
 
 MANY_NETWORKS = 8
-"""From how many networks on the ports of a quarter of them are asked for first."""
+"""From how many new networks on, the ports of a quarter of them are asked for first."""
 
 K = TypeVar("K", bound=Hashable)
 
 
 class Carried(NamedTuple):
-    """A loaded port: the name of the port whose VIF carries it (its parent's or its own), and its network."""
+    """A loaded port: the name of the port whose VIF carries it (its parent or itself), and its network."""
 
     carrier: str
     name: str
@@ -26,10 +26,10 @@ class Carried(NamedTuple):
 
 
 class Clauses(Generic[K]):
-    """Clauses of one column, by the value that each names, as *clause* makes them.
+    """Clauses for one column, by the value that each asks for; *clause* makes one.
 
-    *asked* are those that the server was asked for last; *missing* are needed and not among them, *spare*
-    are among them and no longer needed.
+    *asked* are those of the last request to the server. Values that are needed and not among them are
+    *missing*; those among them that are no longer needed are *spare*.
     """
 
     def __init__(self, clause: Callable[[K], Clause]) -> None:
@@ -39,7 +39,7 @@ class Clauses(Generic[K]):
         self.spare: set[K] = set()
 
     def set_needed(self, value: K, is_needed: bool) -> None:
-        """Take note of whether the rows with *value* are needed."""
+        """Note whether the rows with *value* are needed."""
         if is_needed:
             self.spare.discard(value)
             if value not in self.asked:
@@ -51,11 +51,11 @@ class Clauses(Generic[K]):
 
     @property
     def is_current(self) -> bool:
-        """Whether just the clauses that are needed were asked for."""
+        """Whether the last request had the clauses that are needed, and no others."""
         return not self.missing and not self.spare
 
     def renew(self) -> list[Clause]:
-        """Return the clauses that are needed, to be asked for now; those that stay are the same objects."""
+        """Return the clauses that are needed, for a request now; those that stay are the same objects."""
         for value in self.spare:
             del self.asked[value]
         for value in self.missing:
@@ -66,18 +66,18 @@ class Clauses(Generic[K]):
 
 
 class Interest:
-    """What the chassis named *chassis* needs: it follows from its VIFs and from what of it is loaded.
+    """The rows that the chassis named *chassis* needs; they follow from its VIFs and from what is loaded.
 
-    That is, the ports that VIFs name, their sub-ports, the networks of both, all ports of those networks that
-    are explicit, all networks beside one of them that carries every tag of its physical network, and the
-    ports that the chassis holds. A name is not asked for where its port is loaded with
-    its network. An event costs what it concerns: no pass over VIFs, ports or clauses.
+    These are: the ports that VIFs name, their sub-ports, the networks of both, all ports of those networks
+    that are explicit, and the ports that the chassis holds. If one of the networks carries every tag of its
+    physical network, they include all networks of that. A port that is loaded with its network is not asked
+    for by name as well. An event costs what it concerns: there is no pass over VIFs, ports or clauses.
 
-    A condition can only be replaced as a whole, and the server then holds every row of the table against the
-    old and the new one (12 ms of its CPU for 10,000 ports). So a clause that no row is loaded for may stay
-    until something else has to be asked for: a VIF whose port is loaded with its network goes and comes back
-    without a message. And such a VIF's sub-ports, which few have, can be asked for later: see
-    *has_deferred_rows*.
+    A condition can only be replaced as a whole, and the server then compares every row of the table with the
+    old and the new one (12 ms of its CPU for 10,000 ports). So a clause that is not needed, and by which no
+    row is loaded, may stay until something else has to be asked for: a VIF whose port is loaded with its
+    network can go and come back without a message. And the sub-ports of such a VIF, which few have, can be
+    asked for later: see *has_deferred_rows*.
     """
 
     def __init__(self, chassis: str) -> None:
@@ -97,15 +97,15 @@ class Interest:
         self._parents: Clauses[str] = Clauses(lambda name: ["parent", "==", name])
         self._is_surplus_loaded = False
         self.first_ports: list[Clause] = []
-        """The part of the last condition for ports that may be asked for first, all of it where it is small.
+        """The part of the last condition for ports that can be asked for first; all of it, if it is small.
 
-        The server can then look for the ports of many networks while those of the first are computed.
+        The server can then look up the ports of many networks while those of the first are computed here.
         """
 
     # -- events ------------------------------------------------------------------------------------
 
     def set_vif(self, iface_id: str, *, is_here: bool) -> None:
-        """Take note of whether a VIF with *iface_id* is here."""
+        """Note whether a VIF with *iface_id* is here."""
         if (iface_id in self._iface_ids) == is_here:
             return
         self._iface_ids ^= {iface_id}
@@ -117,7 +117,7 @@ class Interest:
             self._look_for_surplus(self._ids_by_carrier[iface_id] | self._ids_by_name[iface_id])
 
     def set_port(self, port_id: UUID, port: Carried | None) -> None:
-        """Take note of what the port is now; None: it is not loaded."""
+        """Note what the port is now; None: it is not loaded."""
         old = self._carried.get(port_id)
         if old == port:
             return
@@ -131,9 +131,9 @@ class Interest:
                 self._look_for_surplus({port_id})
 
     def set_network(self, network_id: UUID, *, is_explicit: bool, whole_physnet: str | None = None) -> None:
-        """Take note of whether the network is loaded and explicit.
+        """Note whether the network is loaded and explicit.
 
-        *whole_physnet* is the physical network of which all networks have to be known for its sake.
+        *whole_physnet* is the physical network whose networks all have to be loaded because of this one.
         """
         if self._whole_physnet_by_id.get(network_id) != whole_physnet:
             self._update_physnet(network_id, is_needed=False)
@@ -152,18 +152,18 @@ class Interest:
 
     @property
     def has_deferred_rows(self) -> bool:
-        """Whether sub-ports of VIFs here are still to be asked for."""
+        """Whether sub-ports of VIFs here have yet to be asked for."""
         return bool(self._parents.missing)
 
     @property
     def whole_physnets(self) -> frozenset[str]:
-        """The physical networks of which all networks were asked for last."""
+        """The physical networks whose networks were all asked for in the last request."""
         return frozenset(self._physnets.asked)
 
     def conditions(self, *, is_patient: bool = False) -> dict[str, list[Clause]]:
-        """Return, by table, the conditions to ask for from now on; none where those before will do.
+        """Return, by table, the conditions for the next request; none if those before will do.
 
-        Where *is_patient*, sub-ports alone are put off.
+        If it *is_patient*, sub-ports alone do not make a request.
         """
         found: dict[str, list[Clause]] = {}
         if not (self._networks.is_current and self._physnets.is_current):
@@ -177,11 +177,11 @@ class Interest:
         ):
             new, names = len(self._members.missing), self._names.asked.copy()
             narrow = [self._held, *self._names.renew(), *self._parents.renew()]
-            # Those that are new come last.
+            # New ones come last.
             members = self._members.renew()
             found["Port"] = self.first_ports = members + narrow
             if new >= MANY_NETWORKS:
-                # What only a name has loaded must not go before it comes with its network.
+                # A port that was asked for by name must not be dropped before it comes with its network.
                 covered = [clause for name, clause in names.items() if name not in self._names.asked]
                 self.first_ports = members[: new // 4 - new] + narrow + covered
         self._is_surplus_loaded = False
@@ -190,14 +190,14 @@ class Interest:
     # -- what follows ------------------------------------------------------------------------------
 
     def _index(self, port_id: UUID, port: Carried, *, is_loaded: bool) -> None:
-        """Let the port be among those that are loaded, or no longer."""
+        """Enter the port among those that are loaded, or take it out."""
         for index, name in ((self._ids_by_carrier, port.carrier), (self._ids_by_name, port.name)):
             index.move(port_id, None if is_loaded else name, name if is_loaded else None)
         if port.carrier in self._iface_ids:
             self._place(port_id, port, is_here=is_loaded)
 
     def _place(self, port_id: UUID, port: Carried, *, is_here: bool) -> None:
-        """Let the port be among those that a VIF here carries, or no longer."""
+        """Enter the port among those that a VIF here carries, or take it out."""
         id_ = port.network_id
         self._local_ids_by_network.move(port_id, None if is_here else id_, id_ if is_here else None)
         self._update_network(port.network_id)
@@ -208,12 +208,12 @@ class Interest:
         self._networks.set_needed(network_id, is_needed)
         self._update_physnet(network_id, is_needed=is_needed)
         is_whole_needed = is_needed and network_id in self._explicit_ids
-        # A clause that was counted on, and is no longer needed before it was asked for.
+        # Other clauses were left out because of this one, which is no longer needed before it was asked for.
         self._is_surplus_loaded |= not is_whole_needed and network_id in self._members.missing
         self._members.set_needed(network_id, is_whole_needed)
 
     def _update_physnet(self, network_id: UUID, *, is_needed: bool) -> None:
-        """Let all networks beside this one be needed for its sake, if they ever are, or no longer."""
+        """Note whether this network makes all networks of its physical network needed."""
         index, physnet = self._local_ids_by_whole_physnet, self._whole_physnet_by_id.get(network_id)
         if physnet is not None:
             index.move(network_id, None if is_needed else physnet, physnet if is_needed else None)
@@ -228,6 +228,6 @@ class Interest:
         return port.network_id in self._explicit_ids and bool(self._local_ids_by_network[port.network_id])
 
     def _look_for_surplus(self, port_ids: Set[UUID]) -> None:
-        """Note whether any of these ports may be loaded only by a clause that is not needed."""
+        """Note whether one of these ports may be loaded only by a clause that is no longer needed."""
         ports = (self._carried[port_id] for port_id in port_ids)
         self._is_surplus_loaded |= not all(self._is_loaded_by_network(port) for port in ports)

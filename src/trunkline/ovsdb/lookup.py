@@ -1,6 +1,6 @@
-"""Lookup: the addresses of a remote's host name, without a turn of the loop that waits for a name server.
+"""Lookup: the addresses of the host name in a remote. The loop does not wait for a name server.
 
-The `ovs` package looks names up with the library unbound, where that is installed, and else not at all.
+The `ovs` package looks up names only if the library unbound is installed.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ PATIENCE_S = 0.05
 
 
 def _resolve(host: str) -> list[str]:
-    """Return the addresses of *host* as getaddrinfo(3) has them; raise OSError where there are none."""
+    """Return the addresses of *host* that getaddrinfo(3) finds; raise OSError if there are none."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class Name:
-    """A host name: looked up at each connection, in a thread that nobody waits for longer than a moment.
+    """A host name. It is looked up at each connection, in a thread that is waited for only for a moment.
 
-    What was found last is used until there is another answer: a name server may be away when the northbound
-    is back. Of several addresses each connection tries the next one. *failure* says why the last lookup
-    found none.
+    The last answer is used until there is another one: the name server may be away when the northbound is
+    back. If there are several addresses, each connection tries the next one. *failure* says why the last
+    lookup found none.
     """
 
     def __init__(self, host: str, resolve: Callable[[str], list[str]] = _resolve) -> None:
@@ -45,7 +45,7 @@ class Name:
         self._thread: threading.Thread | None = None
 
     def address(self) -> str | None:
-        """Return an address to connect to, None where none is known yet."""
+        """Return an address to connect to; None if none is known yet."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._find, name=f"lookup {self._host}", daemon=True)
             self._thread.start()
@@ -57,7 +57,7 @@ class Name:
         return addresses[(self._uses - 1) % len(addresses)]
 
     def _find(self) -> None:
-        """Look the name up; runs in a thread of its own, and assigns whole values only."""
+        """Look up the name. It runs in a thread of its own, so it assigns whole values only."""
         try:
             found = self._resolve(self._host)
         except (OSError, UnicodeError) as error:
@@ -70,11 +70,11 @@ class Name:
 
 
 _name_by_host: dict[str, Name] = {}
-"""The names that were looked up, for the life of the process: as many as settings have named."""
+"""The names that were looked up, as long as the process runs: as many as the settings ever named."""
 
 
 def by_address(suffix: str) -> str | None:
-    """Return *suffix*, `HOST:PORT`, with the host's address; None where that is not known yet."""
+    """Return *suffix*, `HOST:PORT`, with the address of the host; None if that is not known yet."""
     host, _, port = suffix.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if not bare or _is_address(bare):
@@ -91,7 +91,7 @@ def _open(suffix: str, open_at: Callable[[str], Opened]) -> Opened:
 
 
 def install() -> None:
-    """Have replicas find `tcp:` remotes by host names; `ssl:` ones do by `trunkline.ovsdb.tls`."""
+    """Let replicas connect to `tcp:` remotes by host names; for `ssl:` remotes see `trunkline.ovsdb.tls`."""
     open_streams("tcp", ovs.stream.TCPStream, _open)
 
 

@@ -1,4 +1,4 @@
-"""The MTU that is requested for VIFs: of which kinds of interfaces, and that a request is ours."""
+"""Requests for the MTU of VIFs: for which types of interfaces, and how a request is known as ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MTU_TYPES = frozenset(
 def pending(
     switch: SwitchReplica, mtu_by_iface_id: Mapping[str, int | None]
 ) -> Iterator[tuple[InterfaceRow, int | None]]:
-    """Yield the VIFs' interfaces whose requested MTU is not the wanted one, with that."""
+    """Yield the interfaces of VIFs whose requested MTU is not the wanted one, each with that."""
     for iface_id, mtu in mtu_by_iface_id.items():
         for interface in switch.vif_rows(iface_id):
             if one(interface, InterfaceRow.type) in MTU_TYPES and not is_requested(interface, mtu):
@@ -25,7 +25,7 @@ def pending(
 
 
 def is_requested(interface: InterfaceRow, mtu: int | None) -> bool:
-    """Return whether *mtu* is requested of the interface, and known as our request; None: none of ours is."""
+    """Return whether we have requested *mtu* for the interface; None: whether we have requested nothing."""
     mark = pairs(interface, InterfaceRow.external_ids).get(MTU_MARK)
     return (
         mark is None if mtu is None else (one(interface, InterfaceRow.mtu_request), mark) == (mtu, str(mtu))
@@ -33,15 +33,15 @@ def is_requested(interface: InterfaceRow, mtu: int | None) -> bool:
 
 
 def request(interface: InterfaceRow, mtu: int | None) -> str:
-    """Request *mtu* of the interface, or take our request back; return that in words."""
+    """Request *mtu* for the interface; None: take back our request. Return that in words."""
     if mtu is not None:
         interface.mtu_request = [mtu]
         interface.setkey("external_ids", MTU_MARK, str(mtu))
-        return f"request MTU {mtu} of {one(interface, InterfaceRow.name)}"
-    # Somebody else may have requested another one since.
+        return f"request MTU {mtu} for {one(interface, InterfaceRow.name)}"
+    # Somebody else may have requested another MTU since.
     if str(one(interface, InterfaceRow.mtu_request)) == pairs(interface, InterfaceRow.external_ids).get(
         MTU_MARK
     ):
         interface.mtu_request = []
     interface.delkey("external_ids", MTU_MARK)
-    return f"request no MTU of {one(interface, InterfaceRow.name)}"
+    return f"request no MTU for {one(interface, InterfaceRow.name)}"

@@ -1,4 +1,4 @@
-"""The agent's part of the northbound: the networks that it has VIFs in, and what it reports back."""
+"""The part of the northbound that concerns the agent: the rows that it loads, and its reports."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _OPTIONAL = {
     ("NB_Global", "identity"),
     *(("Chassis", column) for column in ("host", "claims", "denied", "nb_cfg_heard")),
 }
-"""Columns that a server of schema 1.0.0 or 1.1.0 does not have; they are as if they were empty there."""
+"""Columns that a server of schema 1.0.0 or 1.1.0 does not have; they are read as empty from such a server."""
 
 DEFER_MS = 200
-"""How long the sub-ports of a new VIF may wait to be asked for. Its own port is up by then, and what further
-VIFs need is asked for with them: the server looks at every port each time."""
+"""How long the request for sub-ports of a new VIF may wait. Its own port is up by then, and what further VIFs
+need goes into the same request: the server looks at every port for each one."""
 
 
 class NorthboundReplica(Replica):
     """The northbound at *remotes*, as far as it concerns the chassis named *chassis*.
 
-    It loads the ports that VIFs here name, their sub-ports, the networks of both, all ports of those networks
-    whose `remote_ports` is `explicit`, all networks of a physical network of which one here is flat and
-    transparent, and whatever port the database says is held here. *row_faults* says
-    which rows make no sense, and why. *host* tells this host from another of the same name; *former_hosts*
-    are other values that it had for that.
+    It loads the ports that VIFs here name, their sub-ports, the networks of both, and all ports of those
+    networks whose `remote_ports` is `explicit`. If a network here is flat and transparent, it loads all
+    networks of its physical network. It also loads every port that the database says is held here.
+    *row_faults* says which rows are invalid, and why. *host* tells this host from another one with the same
+    name; *former_hosts* are the values of *host* that it had before.
     """
 
     rows: Rows
@@ -58,7 +58,7 @@ class NorthboundReplica(Replica):
         self._fault_name_by_id: dict[UUID, str] = {}
         self._interest = Interest(chassis)
         self.whole_physnets: frozenset[str] = frozenset()
-        """The physical networks of which all networks are known, for the sake of one that carries any tag."""
+        """The physical networks whose networks are all loaded, because one of them carries any tag."""
         self._are_ports_split = False
         self._deferred_until_ms: int | None = None
         self._wake_ms: int | None = None
@@ -70,17 +70,17 @@ class NorthboundReplica(Replica):
 
     @property
     def nb_cfg(self) -> int | None:
-        """The number of the latest request to report, None while it is not known."""
+        """The number of the latest request to report; None while it is not known."""
         for row in self.rows("NB_Global").values():
             return one(row, GlobalRow.nb_cfg)
         return None
 
     @property
     def identity(self) -> str | None:
-        """What tells this database from another, None while it is not known.
+        """What tells this database from another one; None while it is not known.
 
         A copy and a restored backup have the identity of the original. A database of schema 1.0.0 has it
-        among its `external_ids`, or goes by its `NB_Global` row's UUID.
+        among its `external_ids`; if it is not there, it is the UUID of the `NB_Global` row.
         """
         for row_id, row in self.rows("NB_Global").items():
             return (
@@ -92,7 +92,7 @@ class NorthboundReplica(Replica):
 
     @property
     def misfit(self) -> str | None:
-        """Why what the server that answered last has is not read as a northbound; None where it is."""
+        """Why the database of the server that answered last is not a northbound; None if it is."""
         count = len(self.rows("NB_Global"))
         if super().misfit is None and self.is_connected and count != 1:
             return f"it has {count} rows of NB_Global, and not one"
@@ -100,39 +100,39 @@ class NorthboundReplica(Replica):
 
     @property
     def reported_nb_cfg(self) -> int | None:
-        """The number that this chassis reported last, None where it has no row."""
+        """The number that this chassis reported last; None if it has no row."""
         row = self._chassis_row()
         return None if row is None else one(row, ChassisRow.nb_cfg)
 
     @property
     def reported_nb_cfg_heard(self) -> int | None:
-        """The number that this chassis reported last as heard, None where it has no row."""
+        """The number that this chassis reported last as heard; None if it has no row."""
         row = self._chassis_row()
         return None if row is None else one(row, ChassisRow.nb_cfg_heard)
 
     @property
     def is_registered(self) -> bool:
-        """Whether the database has had the row of this chassis since it is read here, or refuses to take it.
+        """Whether the database had the row of this chassis at some time since it is read, or refused it.
 
-        Who asks for an acknowledgement asks the rows that there are (`trunkline.northbound.sync`).
+        `sync` asks those chassis that have a row: see `trunkline.northbound.sync`.
         """
         self._is_registered = self._is_registered or self._chassis_row() is not None
         return self._is_registered
 
     def change_host(self, host: str) -> None:
-        """Be *host* from now on, and still what this host was before."""
+        """Use *host* from now on; a row of the value before it is still ours."""
         self.former_hosts.add(self.host)
         self.host = host
 
     @property
     def is_ours(self) -> bool:
-        """Whether the row of this chassis is of this host, or of none, or not there."""
+        """Whether the row of this chassis belongs to this host or to none, or is not there."""
         row = self._chassis_row()
         return row is None or one(row, ChassisRow.host) in {"", self.host, *self.former_hosts}
 
     @property
     def claims(self) -> Claims:
-        """Which other hosts ask to be this chassis."""
+        """The claims of other hosts to be this chassis."""
         row = self._chassis_row()
         return (
             Claims({}, frozenset())
@@ -142,7 +142,7 @@ class NorthboundReplica(Replica):
 
     @property
     def hostname(self) -> str:
-        """The name, for people, of the host that the row of this chassis is of."""
+        """The hostname in the row of this chassis: that of the host that the row belongs to."""
         row = self._chassis_row()
         return "" if row is None else one(row, ChassisRow.hostname)
 
@@ -153,11 +153,11 @@ class NorthboundReplica(Replica):
         return None
 
     def set_vif(self, iface_id: str, *, is_here: bool) -> None:
-        """Say whether a VIF with *iface_id* is here; `request_rows` then asks for what follows."""
+        """Note whether a VIF with *iface_id* is here; `request_rows` then asks for the rows that it needs."""
         self._interest.set_vif(iface_id, is_here=is_here)
 
     def changes(self, touched: Touched) -> Changes:
-        """Return what the *touched* rows are now, as values; a row that makes no sense counts as gone."""
+        """Return what the *touched* rows are now, as values; an invalid row counts as gone."""
         changes = Changes()
         for network_id in touched["Network"]:
             changes.networks[network_id] = network = self._value(network_id, "Network", "network", network_of)
@@ -167,7 +167,7 @@ class NorthboundReplica(Replica):
             self._interest.set_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in touched["Port"]:
             changes.ports[port_id] = port = self._value(port_id, "Port", "port", port_of)
-            # A port that makes no sense counts as gone for all but what is asked for.
+            # An invalid port counts as gone, but not for which rows are asked for.
             port_row = self.rows("Port").get(port_id) if port is None else None
             self._interest.set_port(port_id, _carried(port_row) if port is None else _carried_by(port))
         return changes
@@ -189,14 +189,14 @@ class NorthboundReplica(Replica):
 
     @property
     def has_deferred_rows(self) -> bool:
-        """Whether `request_rows` has left out sub-ports of VIFs here."""
+        """Whether `request_rows` has yet to ask for sub-ports of VIFs here."""
         return self._interest.has_deferred_rows
 
     def request_rows(self) -> bool:
-        """Ask for the rows that the VIFs here need, and no longer for others; return whether that is new.
+        """Ask for the rows that the VIFs here need, and for no others; return whether that is a new request.
 
-        Sub-ports alone, of VIFs whose own ports are there, are put off for `DEFER_MS`, unless a request
-        waits for its answer.
+        If only sub-ports are missing, of VIFs whose own ports are there, that waits for `DEFER_MS`, unless
+        somebody waits for a report.
         """
         now_ms = ovs.timeval.msec()
         end_ms = now_ms + DEFER_MS if self._deferred_until_ms is None else self._deferred_until_ms
@@ -213,8 +213,8 @@ class NorthboundReplica(Replica):
         return bool(conditions)
 
     def run(self) -> Touched:
-        """Take in what the server sent, and return the rows that it touched, as `Replica.run` does."""
-        # Whoever does not look for what is missing now need not be woken for it.
+        """Read what the server sent; return the rows that changed, as `Replica.run` does."""
+        # `request_rows` sets it again, if it is called.
         self._wake_ms = None
         touched = super().run()
         if self.are_conditions_met:
@@ -222,21 +222,21 @@ class NorthboundReplica(Replica):
         return touched
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Let *poller* wake when there is something to do."""
+        """Have *poller* wake when there is something to do."""
         super().wait(poller)
         if self._wake_ms is not None:
             poller.timer_wait_until(self._wake_ms)
 
     @property
     def are_networks_loaded(self) -> bool:
-        """Whether no rows are still to come but ports of networks that are there."""
+        """Whether all rows are there but for ports of networks that are there."""
         return self.are_conditions_met or (self.is_connected and self._are_ports_split)
 
     # -- writing -----------------------------------------------------------------------------------
 
     @property
     def is_restricted(self) -> bool:
-        """Whether the server has refused a write over this connection because of its role."""
+        """Whether the server has refused a write on this connection because of the role of the chassis."""
         return self._restricted_session is not None and self._restricted_session == self._synced_session
 
     def may_bind(self, port_id: UUID) -> bool:
@@ -252,21 +252,21 @@ class NorthboundReplica(Replica):
         return self.chassis in named
 
     def outcome(self) -> Outcome | None:
-        """Return how the write ended; the first that the role forbids is one to compose again, with less."""
+        """Return how the write ended; after the first one that the role forbids, a smaller one is tried."""
         outcome = super().outcome()
         if outcome is Outcome.FAILED and "permission error" in (self.error or "") and not self.is_restricted:
             self._restricted_session = self._synced_session
             return Outcome.AGAIN
-        # What the database will not have must not keep this chassis from its work.
+        # A row that the database refuses must not keep this chassis from its work.
         is_refused = outcome is Outcome.FAILED and self._chassis_row() is None
         self._is_registered = self._is_registered or is_refused
         return outcome
 
     def write(self, report: Report, bindings: dict[UUID, Binding], now_ms: int) -> None:
-        """Begin a write of whatever in the database differs from *report* and *bindings*.
+        """Begin a write of all that differs between the database, and *report* and *bindings*.
 
-        A port that another chassis took meanwhile is left to it:
-        the write then ends with `Outcome.AGAIN`. *now_ms* is the wall clock.
+        A port that another chassis took meanwhile is left to that one: the write then ends with
+        `Outcome.AGAIN`. *now_ms* is the wall clock.
         """
         transaction = self.begin(f"trunkline agent of {self.chassis}")
         self._write_report(transaction, report, now_ms)
@@ -305,7 +305,7 @@ class NorthboundReplica(Replica):
             row.nb_cfg_timestamp = now_ms
 
     def write_claims(self, claims: Claims) -> None:
-        """Begin a write of *claims*; it ends with `Outcome.AGAIN` where another writer came first."""
+        """Begin a write of *claims*; it ends with `Outcome.AGAIN` if another writer came first."""
         transaction = self.begin(f"trunkline agent of {self.chassis} on host {self.host}")
         row = self._chassis_row()
         if row is not None:
@@ -330,7 +330,7 @@ class NorthboundReplica(Replica):
             row.up = [binding.is_up]
 
     def is_reported(self, report: Report) -> bool:
-        """Return whether the `Chassis` row says just what *report* does."""
+        """Return whether the `Chassis` row says what *report* says."""
         row = self._chassis_row()
         return (
             row is not None
@@ -347,21 +347,21 @@ class NorthboundReplica(Replica):
         )
 
     def binding(self, port_id: UUID) -> Binding | None:
-        """Return who holds the port according to the database, None where it has no such row."""
+        """Return who holds the port according to the database; None if it has no such row."""
         row = self.rows("Port").get(port_id)
         return None if row is None else Binding(one(row, PortRow.chassis), bool(one(row, PortRow.up)))
 
     def report_as(self, chassis: str) -> None:
-        """Have the row of *chassis*, in place of the present one's, be the one to report in, and withdraw."""
+        """Report as *chassis* from now on: its row is loaded in place of the present one."""
         self.chassis = chassis
         self.restrict("Chassis", [["name", "==", chassis]])
         self.ask()
 
     def withdraw(self, port_ids: Iterable[UUID], successor: str | None = None) -> None:
-        """Begin a write that takes out the `Chassis` row and leaves the ports with *port_ids* to nobody.
+        """Begin a write that deletes the `Chassis` row, and after which nobody holds the ports *port_ids*.
 
-        The same host goes on as *successor*, if that is given: its row takes the place of this one. Where
-        another host has the name, all that is taken out is the claim to it.
+        If *successor* is given, the host goes on by that name, and the same write makes its row. If another
+        host is the chassis of this name, only the claim of this host is taken out.
         """
         if not self.is_ours:
             self.write_claims(self.claims.left(self.host))

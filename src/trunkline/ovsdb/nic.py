@@ -1,4 +1,4 @@
-"""The NICs of a provider bridge: by what frames leave for the physical network, and what keeps them here."""
+"""The NICs of a provider bridge: how frames leave for the physical network, and what keeps them from it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from trunkline.ovsdb.switch_row import PHYSNET_MARK, InterfaceRow, PortRow
 from trunkline.ovsdb.vswitch import SwitchReplica, link_fault, ofport_of
 
 GUEST_TYPES = frozenset({"internal", "tap", "dpdkvhostuser", "dpdkvhostuserclient"})
-"""The interface types behind which there is this host itself, or a VM (ovs-vswitchd.conf.db(5), `type`)."""
+"""The types of interfaces that lead to this host itself, or to a VM (ovs-vswitchd.conf.db(5), `type`)."""
 
 GUEST_DRIVERS = frozenset({"tun"})
-"""What Linux calls the driver of a VM's tap; vswitchd shows it as `status:driver_name` of an interface."""
+"""The Linux driver of a VM's tap; Open vSwitch shows it as `status:driver_name` of the interface."""
 
 
 class Nic(NamedTuple):
-    """A way out of a provider bridge; *fault* says why no frame passes.
+    """A way out of a provider bridge; *fault* says why no frame passes it.
 
-    *vlan_ids* are those that its port carries, 0 for untagged frames (None: all), where the bridge switches
-    like any other. *mtu* is None where it has none, as a tunnel.
+    *vlan_ids* are the VLANs that its port carries, 0 for untagged frames (None: all), if the bridge works as
+    a plain switch. *mtu* is None if it has none, like a tunnel.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Nic(NamedTuple):
 def nics(switch: SwitchReplica, bridge: str) -> list[Nic]:
     """Return the ways out of the provider bridge of that name.
 
-    Patch ports that are not ours and tunnels are such ways, VIFs and the bridge's own port are none. Where a
-    bridge has nothing else, its further internal ports and taps count: there the host is the network.
-    Of a veth nobody can tell where it leads, and it counts.
+    Tunnels and patch ports that are not ours count; VIFs and the bridge's own port do not. If a bridge has
+    nothing else, its other internal ports and taps count: there the host itself is the network. A veth
+    counts, because nobody can tell where it leads.
     """
     found: dict[bool, list[Nic]] = {True: [], False: []}
     for port, interface in _interfaces(switch, bridge):
@@ -58,7 +58,7 @@ def nics(switch: SwitchReplica, bridge: str) -> list[Nic]:
 
 
 def _interfaces(switch: SwitchReplica, bridge: str) -> Iterator[tuple[PortRow, InterfaceRow]]:
-    """Yield the interfaces of the bridge of that name, each with its port, by name."""
+    """Yield the interfaces of the bridge of that name, each with its port, in the order of names."""
     pairs_ = []
     for port_id in switch.ports_of(bridge):
         port = switch.rows("Port").get(port_id)
@@ -79,14 +79,14 @@ def _nic(switch: SwitchReplica, port: PortRow, interface: InterfaceRow) -> Nic:
 
 
 def _lacp_fault(port: PortRow, interface: InterfaceRow) -> str | None:
-    """Return why a bond that negotiates does not use the interface, None where it does or is no such bond."""
+    """Return why a bond with LACP does not use the interface; None if it does, or there is no such bond."""
     is_negotiated = (
         one(port, PortRow.lacp) in ("active", "passive")
         and one(interface, InterfaceRow.lacp_current) is False
     )
     if not is_negotiated or pairs(port, PortRow.other_config).get("lacp-fallback-ab") == "true":
         return None
-    return "has no LACP partner; see to the port of the switch at its other end"
+    return "has no LACP partner; check the switch port at its other end"
 
 
 def _vlan_ids(port: PortRow) -> frozenset[int] | None:
@@ -100,7 +100,7 @@ def _vlan_ids(port: PortRow) -> frozenset[int] | None:
 
 
 def fault(bridge: str, ways: list[Nic]) -> str | None:
-    """Return why no frame gets out of *bridge* by any of its *ways*, None where one gets out.
+    """Return why no frame gets out of *bridge* by any of its *ways*; None if frames do.
 
     >>> fault("br-ex", [Nic("eth1", 1500, fault="has no link"), Nic("eth2", 1500)])
     >>> fault("br-ex", [Nic("eth1", 1500, fault="has no link")])
@@ -114,7 +114,7 @@ def fault(bridge: str, ways: list[Nic]) -> str | None:
 
 
 def passing(ways: list[Nic]) -> frozenset[int] | None:
-    """Return the VLANs of which frames get out by one of the *ways*, 0 for untagged; None: every one.
+    """Return the VLANs whose frames get out by one of the *ways*, 0 for untagged; None: every one.
 
     >>> passing([Nic("eth1", 1500, frozenset({7})), Nic("eth2", 1500, fault="has no link")])
     frozenset({7})
@@ -124,7 +124,7 @@ def passing(ways: list[Nic]) -> frozenset[int] | None:
 
 
 def vlan_fault(bridge: str, ways: list[Nic], vlan_id: int | None) -> str | None:
-    """Return why no frame with that tag (None: without) gets out of *bridge*, None where one gets out.
+    """Return why no frame with that tag (None: untagged) gets out of *bridge*; None if frames do.
 
     >>> vlan_fault("br-ex", [Nic("eth1", 1500, frozenset({7}))], 7)
     >>> vlan_fault("br-ex", [Nic("eth1", 1500, frozenset({7}))], None)
@@ -141,7 +141,7 @@ def vlan_fault(bridge: str, ways: list[Nic], vlan_id: int | None) -> str | None:
 
 
 def mtu(ways: list[Nic], vlan_id: int | None) -> int | None:
-    """Return the smallest MTU of what a frame with that tag leaves by, None where none is known.
+    """Return the smallest MTU of the ways that a frame with that tag takes; None if none is known.
 
     >>> mtu([Nic("eth1", 9000), Nic("gw", 1400, frozenset({300}))], 101)
     9000

@@ -1,8 +1,8 @@
-"""A JSON parser for `ovs.jsonrpc` that leaves the work to the standard library's scanner, written in C.
+"""A JSON parser for `ovs.jsonrpc` that uses the scanner of the standard library, which is written in C.
 
-The `ovs` package from PyPI comes without its C extension and parses JSON character by character, in Python:
-2 MB/s, which was 40 % of the time that an agent took to start with 10,000 ports. This one has the interface
-of `ovs.json.Parser`, and 60 times the speed.
+The `ovs` package from PyPI comes without its C extension and parses JSON in Python, character by character:
+2 MB/s, which was 40 % of the time that an agent took to start with 10,000 ports. This parser has the same
+interface as `ovs.json.Parser`, and 60 times its speed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BETWEEN = re.compile(r"[}\]]\s*[{\[]")
 _SPACE = " \t\n\r"
 
 HUGE = 1 << 23
-"""From this many characters on a value is huge: what it took is worth giving back."""
+"""From this many characters on, a value is huge: its memory is worth giving back to the system."""
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -30,13 +30,13 @@ _decoder = json.JSONDecoder(parse_constant=_refuse)
 class Parser:
     """Takes the text of one JSON object or array, in pieces cut anywhere, and returns its value.
 
-    RFC 7047 messages follow each other with nothing between them and no length before them, so the end is
-    found by counting brackets outside of strings: `feed` takes no more than belongs to the value. Unlike
-    `ovs.json.Parser` it finds an error inside a value only at its end.
+    The messages of RFC 7047 have no length before them and nothing between them. So the end of one is found
+    by counting brackets outside of strings: `feed` takes no more than belongs to the value. Unlike
+    `ovs.json.Parser`, it finds an error inside a value only when the value ends.
     """
 
     has_met_huge: ClassVar[bool] = False
-    """Whether a value was huge, until somebody who has seen to it says otherwise."""
+    """Whether a value was huge; whoever gives its memory back sets it to False."""
 
     def __init__(self, check_trailer: bool = False) -> None:
         self._has_no_trailer = check_trailer
@@ -48,7 +48,7 @@ class Parser:
         self._error: str | None = None
 
     def feed(self, text: str) -> int:
-        """Take in *text*; return how many characters of it were taken: all, unless the value ends before."""
+        """Take *text*; return how many of its characters were taken: all, unless the value ends before."""
         start = 0
         if not self._depth:
             if self._is_done:
@@ -73,7 +73,7 @@ class Parser:
         return self._is_done
 
     def finish(self) -> Any:
-        """Return the value; a text that says what is wrong where there is none."""
+        """Return the value or, if there is none, a text that says what is wrong."""
         if self._error is None and self._depth:
             self._error = "unexpected end of input"
         if self._error is None and not self._pieces:
@@ -93,7 +93,7 @@ class Parser:
         self._is_done = True
 
     def _end(self, text: str, start: int) -> int | None:
-        """Return where in *text*, from *start* on, the value ends; None where that is not in it."""
+        """Return where in *text* the value ends, from *start* on; None if it does not end there."""
         plain = text
         if self._is_escaped:
             plain = "_" + plain[1:]

@@ -1,4 +1,4 @@
-"""The patch pair of an uplink: what it should be, what keeps it from being that, and from passing frames."""
+"""The patch pair of an uplink: how it should be, and what keeps it from being that or from passing frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trunkline.ovsdb.switch_row import PHYSNET_MARK, BridgeRow, InterfaceRow, Po
 from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
 
 NO_VLAN = 4095
-"""The VLAN id that stands alone in `trunks` to let nothing through: an empty column means every VLAN."""
+"""The only VLAN id in `trunks` if nothing is let through: an empty column would mean every VLAN."""
 
 
 class BridgeMapping(NamedTuple):
@@ -30,7 +30,7 @@ class BridgeMapping(NamedTuple):
 
 
 class Vlans(NamedTuple):
-    """The columns of a port that say which frames pass it if its bridge switches like any other."""
+    """The columns of a port that say which frames pass it, if its bridge works as a plain switch."""
 
     vlan_mode: str | None
     trunks: frozenset[int]
@@ -50,7 +50,7 @@ class End(NamedTuple):
 
     @property
     def vlans(self) -> Vlans:
-        """The columns that say so."""
+        """The columns of the port that let just *trunks* through."""
         if self.trunks is None:
             return Vlans(None, frozenset())
         return Vlans("trunk", self.trunks or frozenset({NO_VLAN}))
@@ -68,9 +68,9 @@ def ends(bridge: str, mapping: BridgeMapping, trunks: frozenset[int] | None = No
 
 
 def mapping_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> str | None:
-    """Return why the pair of *mapping* cannot be made or kept, None if it can."""
+    """Return why the pair of *mapping* cannot be made or kept; None if it can."""
     if mapping.bridge == bridge:
-        return f"{mapping.bridge} is the integration bridge; map {mapping.physnet} to a bridge of its own"
+        return f"{mapping.bridge} is the integration bridge; map {mapping.physnet} to another bridge"
     if switch.row("Bridge", mapping.bridge) is None:
         return f"bridge {mapping.bridge} does not exist; create it, or correct trunkline-bridge-mappings"
     for end in ends(bridge, mapping):
@@ -92,9 +92,9 @@ def _is_patched(interface: InterfaceRow, end: End) -> bool:
 
 
 def pair_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> str | None:
-    """Return why nothing passes the patch pair, None if something does.
+    """Return why no frame passes the patch pair; None if frames do.
 
-    If the ends are in different datapaths they have an ofport, and perhaps one of them an error.
+    Ends in different datapaths have ofports all the same, and sometimes one of them has an error.
     """
     here, there = (_datapath_type(switch, name) for name in (bridge, mapping.bridge))
     if here != there:
@@ -112,13 +112,13 @@ def pair_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> st
 
 
 def _datapath_type(switch: SwitchReplica, bridge: str) -> str:
-    """Return the type of the bridge's datapath; ovs-vswitchd.conf.db(5) has `system` for none."""
+    """Return the datapath type of the bridge; the default is `system` (ovs-vswitchd.conf.db(5))."""
     row = switch.row("Bridge", bridge)
     return (one(row, BridgeRow.datapath_type) if row is not None else "") or "system"
 
 
 def is_fit(switch: SwitchReplica, end: End) -> bool:
-    """Return whether the patch port is there, and as *end* says."""
+    """Return whether the patch port is there, and is as *end* says."""
     port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
     return (
         port is not None
@@ -143,7 +143,7 @@ def _vlans(port: PortRow) -> Vlans:
 
 
 def fit(switch: SwitchReplica, transaction: Any, end: End) -> None:
-    """Make the patch port, or set it, as *end* says."""
+    """Create the patch port as *end* says, or set it so."""
     port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
     if port is None or interface is None:
         interface = transaction.insert(switch.table("Interface"))

@@ -1,7 +1,7 @@
-"""Patience: how long a database's server may be silent before a client gives it up.
+"""Patience: how long the server of a database may be silent before a client gives up the connection.
 
-A server that a thousand clients come back to at once is silent for longer than one that has died is worth
-waiting for; clients that leave it and come again are what keeps it busy.
+A server to which a thousand clients come back at once is silent for a long time. Clients that give up and
+connect again keep it busy; but one that has died should not be waited for that long.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 SHORTEST_MS = 5_000
 LONGEST_MS = 60_000
 STEADY = 10
-"""A connection that has held for this many intervals is one to a server that keeps up."""
+"""If a connection has held for this many intervals, the server keeps up."""
 
 
 class Patience:
     """The probe interval of one client: it doubles with each connection that does not hold.
 
-    A client asks a server that is silent for *interval_ms* whether it is there, and gives it up after as long
-    again without an answer.
+    If the server is silent for *interval_ms*, the client probes it, and gives up after as long again without
+    an answer.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Patience:
         self._since_ms: int | None = None
 
     def watch(self, now_ms: int, *, is_connected: bool) -> int:
-        """Take note of whether the server is connected at *now_ms*; return the interval to use.
+        """Note whether the server is connected at *now_ms*; return the interval to use.
 
         >>> patience = Patience()
         >>> [patience.watch(1000 * second, is_connected=second % 2 == 1) for second in range(6)]

@@ -31,7 +31,7 @@ log = Log("replica")
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
-"""How long to wait after a database refused a write for good, at first and at most."""
+"""How long to wait after a database refused a write, the first time and at most."""
 
 
 @dataclass
@@ -47,12 +47,12 @@ class Touched:
         return any(self.row_ids.values())
 
     def add(self, other: Touched) -> None:
-        """Take the rows of *other* in."""
+        """Add the rows of *other*."""
         for table, row_ids in other.row_ids.items():
             self.row_ids.setdefault(table, set()).update(row_ids)
 
     def parts(self, tables: Iterable[str], size: int) -> Iterator[Touched]:
-        """Yield the rows of *tables*, one table after the other, in portions of at most *size*."""
+        """Yield the rows of *tables*, one table after the other, in parts of at most *size*."""
         for table in tables:
             row_ids = iter(self[table])
             while part := set(islice(row_ids, size)):
@@ -68,15 +68,15 @@ _NONSENSE = (
     ValueError,
     ovs.db.error.Error,
 )
-"""What the IDL raises of a message that is not what it asked for."""
+"""What the IDL raises at a message that is not what it asked for."""
 
 _NO_TRANSACTION = str(UUID(int=0))
 
 
 class _TrackingIdl(private.Idl):
-    """The IDL, with a note of each row that it touches, and rows whose columns stay as they came.
+    """The IDL, with a list of the rows that it touches, and rows whose columns stay as they came.
 
-    *judge* says of the server's schema whether it is to be read.
+    *judge* says whether a database with the schema of the server can be read.
     """
 
     change_seqno: int
@@ -88,10 +88,10 @@ class _TrackingIdl(private.Idl):
         super().__init__(remotes, helper, SHORTEST_MS)
 
     def run(self) -> bool:
-        """Take in what the server sent; return whether that changed the rows.
+        """Read what the server sent; return whether that changed the rows.
 
-        The IDL rests on a server that keeps to RFC 7047. What another program sends ends the connection, and
-        all is read anew at the next.
+        The IDL relies on a server that keeps to RFC 7047. If another program sends something else, that ends
+        the connection, and everything is read again at the next one.
         """
         before = self.change_seqno
         try:
@@ -99,7 +99,7 @@ class _TrackingIdl(private.Idl):
         except _NONSENSE as error:
             # The IDL counts a change before it has read it.
             self.change_seqno = before
-            reason = f"its server's answers make no sense ({error!r}); is it an ovsdb-server?"
+            reason = f"its server's answers are invalid ({error!r}); is it an ovsdb-server?"
             if self.fit.reason != reason:
                 log.error("database not read", database=self.database, reason=reason)
             self.fit = Fit(reason)
@@ -108,7 +108,7 @@ class _TrackingIdl(private.Idl):
             return False
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
-        """Note the row; the IDL calls this for each one that a message changes."""
+        """Note the row; the IDL calls this for each row that a message changes."""
         self._ids_by_table.setdefault(private.table_of(row), set()).add(row.uuid)
 
     def take_touched(self) -> dict[str, set[UUID]]:
@@ -117,7 +117,7 @@ class _TrackingIdl(private.Idl):
         return {table.name: row_ids for table, row_ids in touched.items()}
 
     def accepts(self, database: str, schema: str) -> bool:
-        """Return whether *schema* fits; say in the log why it does not."""
+        """Return whether *schema* fits; log why it does not."""
         old, self.fit = self.fit, self._judge(json.loads(schema))
         if self.fit.reason not in (None, old.reason):
             log.error("database not read", database=database, reason=self.fit.reason)
@@ -126,7 +126,7 @@ class _TrackingIdl(private.Idl):
 
     def row_data(self, table: Any) -> Columns:
         """Return the columns of a new row of *table*, each at its default."""
-        # They go with the table: the IDL makes those of the server's own database anew at each connection.
+        # Kept with the table: at each connection the IDL makes new tables for the server's own database.
         default_by_column = vars(table).get("default_by_column")
         if default_by_column is None:
             default_by_column = table.default_by_column = defaults(table)
@@ -138,17 +138,18 @@ class Outcome(Enum):
 
     DONE = "done"
     AGAIN = "again"
-    """The database has moved on, or went away: look again and compose another."""
+    """The database has changed, or went away: read it again and write anew."""
     FAILED = "failed"
 
 
 class Replica:
     """The tables and columns in *columns_by_table* of the database at *remotes* (comma separated).
 
-    *schema* is the database's schema as JSON; the server may know more than it, and lack the columns that
-    are *optional* (table, column). One that does not fit otherwise is not read (`misfit`). Where a *lock* is
-    named, the replica is connected only while it holds that lock, which one client of a server has at a time
-    (RFC 7047 section 4.1.8). Nothing here blocks: call `run` whenever the poller that `wait` prepared wakes.
+    *schema* is the schema of the database as JSON. That of the server may have more in it, and may lack the
+    columns that are *optional* (table, column); if it does not fit otherwise, the database is not read
+    (`misfit`). If a *lock* is named, the replica is connected only while it holds that lock, which one client
+    of a server has at a time (RFC 7047 section 4.1.8). Nothing here blocks: call `run` each time that the
+    poller prepared by `wait` wakes.
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class Replica:
         self._known: dict[str, set[UUID]] = {table: set() for table in columns_by_table}
         self._synced_session: int | None = None
         self._patience = Patience()
-        # A Unix socket does not outlive its server; only where there is another to go to is it worth asking.
+        # A Unix socket ends with its server; probing it is of use only if there is another remote to go to.
         self._is_beside = "," not in remotes and not ovs.stream.stream_or_pstream_needs_probes(remotes)
         self._transaction: Any = None
         self._question: private.Question | None = None
@@ -182,7 +183,7 @@ class Replica:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server is there, the rows are those that it has now, and the lock, if any, is ours."""
+        """Whether the server is connected, the rows are its present ones, and the lock, if any, is ours."""
         return bool(
             self._idl.is_monitoring
             and (self._idl.has_lock or self._idl.lock_name is None)
@@ -192,7 +193,7 @@ class Replica:
 
     @property
     def misfit(self) -> str | None:
-        """Why the database at the server that answered last is not read; None where it is."""
+        """Why the database of the server that answered last is not read; None if it is."""
         return self._idl.fit.reason
 
     @property
@@ -202,39 +203,39 @@ class Replica:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why there is no connection, by remote, as far as it was tried; none while there is one."""
+        """Why there is no connection, for each remote that was tried; none while there is one."""
         return self._idl.failures
 
     @property
     def local_address(self) -> str | None:
-        """The IP address by which the server knows this end; None over a Unix socket, or while it is away."""
+        """The IP address of this end of the connection; None for a Unix socket, and while there is none."""
         if not self.is_connected:
             return None
         end = self._idl.socket
         return str(end.getsockname()[0]) if end.family in (socket.AF_INET, socket.AF_INET6) else None
 
     def lacks(self, table: str, column: str) -> bool:
-        """Return whether the server does not know that column."""
+        """Return whether the database of the server does not have that column."""
         return column in self._idl.fit.lacking.get(table, ())
 
     @property
     def probe_interval_ms(self) -> int:
-        """How long the server may be silent before it is asked whether it is there; 0: for ever."""
+        """How long the server may be silent before it is probed; 0: without limit."""
         return 0 if self._is_beside else self._patience.interval_ms
 
     @property
     def is_contended(self) -> bool:
-        """Whether another client holds the lock; it is ours as soon as that one lets go of it."""
+        """Whether another client holds the lock; it is ours as soon as that one releases it."""
         return bool(self._idl.is_lock_contended and not self._idl.has_lock)
 
     @property
     def is_synced(self) -> bool:
-        """Whether the rows were whole at least once; they may be old where the server is gone."""
+        """Whether all rows were read at least once; they may be old if the server is away."""
         return self._synced_session is not None
 
     @property
     def session(self) -> int | None:
-        """A number that each connection that brought the rows has of its own; None before the first."""
+        """A number of the connection that the rows came by, another one for each; None before the first."""
         return self._synced_session
 
     @property
@@ -258,9 +259,9 @@ class Replica:
         return self._idl.tables[name]
 
     def run(self) -> Touched:
-        """Take in what the server sent, and return the rows that it touched.
+        """Read what the server sent; return the rows that it touched.
 
-        After a reconnection that is every row that there was or is, as the server does not say which went
+        After a reconnection these are all rows that there were or are: the server does not say which went
         meanwhile.
         """
         self._idl.run()
@@ -268,7 +269,7 @@ class Replica:
         self._idl.set_probe_interval(self.probe_interval_ms)
         touched = self._idl.take_touched()
         if not self.is_connected:
-            # Half a dump would look like rows that went; what was touched is told again when it is whole.
+            # A dump that is not whole would look as if rows had gone; once it is, all rows are touched.
             return Touched()
         if self._question is not None:
             self._question.send(self._idl)
@@ -283,10 +284,10 @@ class Replica:
         return Touched(touched)
 
     def catch_up(self) -> None:
-        """Ask the server for an answer behind all that is committed now; `is_caught_up` tells of it.
+        """Ask the server for an answer that comes after all that is committed now: see `is_caught_up`.
 
-        ovsdb-server tells a session of all that was committed before it answers a request of that session.
-        Where it is away, it is asked when it is back.
+        Before ovsdb-server answers a request, it sends all that was committed before. If it is away, it is
+        asked when it is back.
         """
         self._question = private.Question()
         if self.is_connected:
@@ -298,17 +299,17 @@ class Replica:
         return self._question is None or self._question.is_answered
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Let *poller* wake when `run` or `outcome` has something to do."""
+        """Have *poller* wake when `run` or `outcome` has something to do."""
         self._idl.wait(poller)
         if self._transaction is not None:
             self._transaction.wait(poller)
 
     def restrict(self, table: str, condition: Iterable[Any]) -> None:
-        """Ask for just those rows of *table* that match any clause of *condition* (RFC 7047 section 5.1)."""
+        """Restrict *table* to rows that match any clause of *condition* (RFC 7047 section 5.1): see `ask`."""
         self._idl.cond_change(table, list(condition))
 
     def ask(self) -> None:
-        """Send what `restrict` said; where the server has yet to answer the last such request, after that."""
+        """Ask the server for what `restrict` said, once it has answered the last such request."""
         self._idl.send_cond_change()
 
     # -- writing -----------------------------------------------------------------------------------
@@ -319,7 +320,7 @@ class Replica:
         return self._transaction is not None
 
     def begin(self, comment: str) -> Any:
-        """Return a new transaction, to be filled and sent by `commit`; *comment* goes to the database log."""
+        """Return a new transaction, to be filled and sent by `commit`; the database logs *comment*."""
         transaction = ovs.db.idl.Transaction(self._idl)
         transaction.add_comment(comment)
         return transaction
@@ -330,7 +331,7 @@ class Replica:
         self._transaction = transaction
 
     def outcome(self) -> Outcome | None:
-        """Return how the write ended, once; None while it is under way and when there is none."""
+        """Return how the write ended, once; None while it is under way, and if there is none."""
         if self._transaction is None:
             return None
         kind = ovs.db.idl.Transaction

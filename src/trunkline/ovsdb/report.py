@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Report:
     """What a chassis says of itself in its `Chassis` row.
 
-    *faults*, *nb_cfg* or *nb_cfg_heard* None: that stays as it is.
+    If *faults*, *nb_cfg* or *nb_cfg_heard* is None, that column stays as it is.
     """
 
     hostname: str
@@ -22,7 +22,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Who should hold a port: *chassis* (None: nobody), and whether it is up there."""
+    """Which *chassis* holds a port (None: nobody), and whether the port is up there."""
 
     chassis: str | None
     is_up: bool

@@ -1,8 +1,8 @@
 """Rows as the type checker sees them: a class for each table, with the kind and the type of each column.
 
-A row is an object of the `ovs` package, whatever its table. A class of `switch_row` or `nb_row` says what can
-be read from it, by `trunkline.ovsdb.datum`, and written to it, by setting an attribute. At run time the
-columns of such a class are their names, plain strings, and nothing is checked.
+At run time a row is an object of the `ovs` package, whatever its table. For the type checker, a class of
+`switch_row` or `nb_row` says which columns can be read, by `trunkline.ovsdb.datum`, and written, by setting
+an attribute. At run time the columns of such a class are plain strings, their names; nothing is checked.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Row:
-    """A row of a table; the columns are the annotations of its class."""
+    """A row of a table; its columns are the annotations of the class."""
 
     if TYPE_CHECKING:
         uuid: UUID
 
         def verify(self, column: str) -> None:
-            """Have the transaction fail if the server has another value in *column*."""
+            """Have the transaction fail if the server has another value in *column* by then."""
 
         def setkey(self, column: str, key: str, value: str) -> None:
             """Set one pair of a map."""
 
         def delkey(self, column: str, key: str) -> None:
-            """Take one pair out of a map."""
+            """Remove one pair from a map."""
 
         def addvalue(self, column: str, value: UUID) -> None:
             """Add a reference to a set."""
 
         def delvalue(self, column: str, value: UUID) -> None:
-            """Take a reference out of a set."""
+            """Remove a reference from a set."""
 
         def increment(self, column: str) -> None:
-            """Count up."""
+            """Count *column* up by one."""
 
         def delete(self) -> None:
-            """Take the row out."""
+            """Delete the row."""
 
     def __init_subclass__(cls) -> None:
         for column in cls.__annotations__:

@@ -21,7 +21,7 @@ def _open(tls: Tls, suffix: str, open_at: Callable[[str], Opened]) -> Opened:
     place = by_address(suffix)
     if place is None:
         return errno.EHOSTUNREACH, None
-    # A file that is missing or no PEM raises in `ovs`; the session then tries again, with backoff.
+    # A file that is missing, or is not PEM, raises in `ovs`. The session then tries again, with backoff.
     try:
         return open_at(place)
     except (OSError, ValueError, TypeError) as error:
@@ -33,7 +33,7 @@ def _open(tls: Tls, suffix: str, open_at: Callable[[str], Opened]) -> Opened:
 
 
 def _file_fault(tls: Tls, error: Exception) -> str:
-    """Return why the files of *tls* cannot be used, and which: *error* itself names none."""
+    """Return why the files of *tls* cannot be used, and which one: *error* itself does not name it."""
     for path in filter(None, (tls.private_key, tls.certificate, tls.ca_cert)):
         try:
             Path(path).open("rb").close()
@@ -43,7 +43,7 @@ def _file_fault(tls: Tls, error: Exception) -> str:
 
 
 def use(tls: Tls) -> None:
-    """Have replicas that connect from now on to `ssl:` remotes use the files of *tls*; all three are needed.
+    """Use the files of *tls* for all connections to `ssl:` remotes from now on; all three are needed.
 
     The files are read at each connection, so that a renewed certificate needs no restart.
     """

@@ -1,4 +1,4 @@
-"""Rows of the northbound as values, and what keeps one from being a value: data that the schema lets pass."""
+"""Rows of the northbound as values; data that the schema allows may still be invalid, and is a fault then."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from trunkline.ovsdb.datum import every, one, pairs, several
 from trunkline.ovsdb.nb_row import NetworkRow, PortRow
 
 _MAX_VLAN_ID, _MAX_NETWORK_KEY, _MAX_PORT_KEY = 4094, (1 << 24) - 1, (1 << 32) - 1
-"""What the pipeline has room for. Our schema lets no other value in; that of another program may."""
+"""What the pipeline has room for. Our schema allows no other values; that of another program might."""
 
 
 class RowError(TrunklineError):
-    """A row that the schema allows and that makes no sense all the same."""
+    """A row that the schema allows and that is invalid all the same."""
 
 
 def network_of(row: NetworkRow) -> Network:
-    """Return the network that *row* says; raise RowError where it contradicts itself."""
+    """Return the network that *row* describes; raise RowError if it contradicts itself."""
     kind, vlan_id = one(row, NetworkRow.network_type), one(row, NetworkRow.segmentation_id)
     is_vlan = kind == "vlan"
     if kind not in ("vlan", "flat"):
@@ -54,10 +54,10 @@ _PORT_VALUES = (
 
 
 def port_of(row: PortRow) -> Port:
-    """Return the port that *row* says.
+    """Return the port that *row* describes.
 
     Raises:
-        RowError, AddressError: it says nothing that a port can be.
+        RowError, AddressError: the row is invalid.
     """
     values = several(row, _PORT_VALUES)
     name, key, network_id, mac, is_enabled, is_secured, takes_unknown_macs = values[:7]
@@ -112,10 +112,10 @@ def _chassis_names(text: str) -> tuple[str, ...]:
 
 
 def _mac(text: str) -> int:
-    """Return the MAC address *text*, which is written as the northbound writes it.
+    """Return the MAC address *text*, which must be spelled as Trunkline writes it.
 
-    The database compares text: by its index a network has a MAC once only where each has one spelling. A
-    chassis may not even have loaded the other row.
+    The database compares text, so its index keeps a MAC from being twice in a network only if each MAC has
+    one spelling. A chassis may not have loaded the other row, so it cannot tell.
     """
     mac = parse_port_mac(text)
     if text != mac_text(mac):

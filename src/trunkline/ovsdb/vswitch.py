@@ -1,4 +1,4 @@
-"""The local switch's database: the chassis settings, the VIFs, and the bridges and patch ports of uplinks."""
+"""The database of the local switch: chassis settings, VIFs, and bridges and patch ports of uplinks."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from trunkline.ovsdb.switch_row import (
 )
 
 LOCK = "trunkline_agent"
-"""The lock of the switch's database that is held by who works on that switch: one agent at a time.
+"""The lock of the switch's database, held by the agent that works on the switch: one at a time.
 
 Its name has to be an identifier (RFC 7047 section 3.1, `<id>`).
 """
 
 LINKLESS_TYPES = frozenset({"internal", "tap", "patch", "dpdkvhostuser", "dpdkvhostuserclient"})
-"""The types of interfaces whose link says nothing of whether frames pass.
+"""The types of interfaces whose link state does not say whether frames pass.
 
-One that is moved to another namespace is shown as down there, and a vhost-user one has a link only once the
-guest's driver runs, which Nova starts when the port is up.
+An internal one that is moved to another namespace is shown as down. A vhost-user one has a link only once the
+driver in the guest runs, and Nova starts the guest only when the port is up.
 """
 
 
 @dataclass
 class SwitchChanges:
-    """What the touched rows mean: VIFs by iface-id (empty: none now), and which rows of the wiring moved."""
+    """What changed: the VIFs by iface-id (empty: none now), and whether settings or wiring did."""
 
     vifs: dict[str, tuple[Vif, ...]] = field(default_factory=dict)
     are_settings_touched: bool = False
@@ -52,9 +52,10 @@ class SwitchChanges:
 
 
 class SwitchReplica(Replica):
-    """The `Open_vSwitch` database at *remote*, for who holds its `LOCK`.
+    """The `Open_vSwitch` database at *remote*, for the agent that holds its `LOCK`.
 
-    It reads the VIFs of the integration bridge named by `watch`; what is written is `trunkline.ovsdb.wiring`.
+    It reads the VIFs of the integration bridge that `watch` names. What is written to it: see
+    `trunkline.ovsdb.wiring`.
     """
 
     rows: Rows
@@ -72,9 +73,9 @@ class SwitchReplica(Replica):
         self._seen: tuple[UUID, int] | None = None
         self._has_bumped = False
         self.is_replaced = False
-        """Whether the database was replaced by another, for which ovs-vswitchd has yet to answer.
+        """Whether the database was replaced by another one, which ovs-vswitchd has yet to act upon.
 
-        Until it does, all that it has to say, such as ofports, is of another time.
+        Until then, all that comes from ovs-vswitchd, such as ofports, is out of date.
         """
         self._id_by_name: dict[str, dict[str, UUID]] = {"Bridge": {}, "Port": {}, "Interface": {}}
         self._name_by_id: dict[UUID, str] = {}
@@ -97,21 +98,21 @@ class SwitchReplica(Replica):
 
     @property
     def hostname(self) -> str:
-        """The host's name, for people, as `ovs-ctl` writes it; where nobody does, the system's."""
+        """The name of the host for people, as `ovs-ctl` writes it; if it does not, that of the system."""
         return self.external_ids.get("hostname") or socket.gethostname()
 
     @property
     def instance(self) -> str:
-        """What tells this switch from a copy of it: its database's server has a new one at each start.
+        """What tells this switch from a copy of it: the server of its database has a new one at each start.
 
-        It is the UUID of that server's own row of the database (ovsdb-server(5)), which no disk keeps.
+        It is the UUID of the server's own row for that database (ovsdb-server(5)), which is on no disk.
         """
         self._instance = str(self._idl.database_ids.get("Open_vSwitch", self._instance))
         return self._instance
 
     @property
     def tls(self) -> Tls | None:
-        """The files of `ovs-vsctl set-ssl`, None where there are none."""
+        """The files of `ovs-vsctl set-ssl`; None if they are not set."""
         ssl_id = None if self.root is None else one(self.root, RootRow.ssl)
         row = None if ssl_id is None else self.rows("SSL").get(ssl_id)
         if row is None:
@@ -120,30 +121,30 @@ class SwitchReplica(Replica):
 
     @property
     def root(self) -> RootRow | None:
-        """The `Open_vSwitch` row, None before it is read."""
+        """The `Open_vSwitch` row; None before it is read."""
         for row in self.rows("Open_vSwitch").values():
             return row
         return None
 
     def require_root(self) -> RootRow:
-        """Return the `Open_vSwitch` row, to be written; it is there once the database is read."""
+        """Return the `Open_vSwitch` row, for a write; it is there once the database is read."""
         return next(iter(self.rows("Open_vSwitch").values()))
 
     @property
     def is_idle(self) -> bool:
-        """Whether ovs-vswitchd has acted upon all that anybody wrote and wants to know of."""
+        """Whether ovs-vswitchd has acted upon every write that asked for an answer, whoever made it."""
         return self.root is not None and one(self.root, RootRow.cur_cfg) >= one(self.root, RootRow.next_cfg)
 
     @property
     def waits_for_flows(self) -> bool:
-        """Whether the database tells an ovs-vswitchd that starts to forward nothing yet."""
+        """Whether the database tells ovs-vswitchd to forward nothing when it starts."""
         return self.root is not None and pairs(self.root, RootRow.other_config).get(RESTORE_WAIT) == "true"
 
     @property
     def is_realized(self) -> bool:
-        """Whether ovs-vswitchd has acted upon all that was written.
+        """Whether ovs-vswitchd has acted upon all that was written here.
 
-        Rows may show a write before its answer says which `cur_cfg` to await. No more is awaited than the
+        Rows may show a write before its answer says which `cur_cfg` to wait for. That is never more than the
         database itself asks for: it may have been replaced by an older one.
         """
         root = self.root
@@ -153,7 +154,7 @@ class SwitchReplica(Replica):
 
     @property
     def must_bump_next_cfg(self) -> bool:
-        """Whether the database was replaced, and nothing was written since that ovs-vswitchd answers for."""
+        """Whether the database was replaced, and nothing was written since that ovs-vswitchd answers."""
         return self.is_replaced and not self._has_bumped
 
     def commit(self, transaction: Any) -> None:
@@ -165,7 +166,7 @@ class SwitchReplica(Replica):
         """Return how the write ended, once; None while it is under way and when there is none."""
         transaction = self._transaction
         outcome = super().outcome()
-        # A write that had nothing to change did not increment either.
+        # A write that changed nothing did not count up `next_cfg`.
         if outcome is Outcome.DONE and transaction.commit() == transaction.SUCCESS:
             number = transaction.get_increment_new_value()
             if number:
@@ -174,12 +175,12 @@ class SwitchReplica(Replica):
         return outcome
 
     def bump_next_cfg(self) -> None:
-        """Have the next `commit` count, whatever else it changes, so that ovs-vswitchd answers for it."""
+        """Count up `next_cfg` in the present transaction, even if it changes nothing else."""
         root = self.require_root()
         root.next_cfg = one(root, RootRow.next_cfg) + 1
 
     def _note_root(self) -> None:
-        """Notice that the database was replaced: its row is another one, or counts from further back."""
+        """Notice if the database was replaced: then its row is another one, or has a smaller `next_cfg`."""
         root = self.root
         if root is None:
             return
@@ -198,28 +199,28 @@ class SwitchReplica(Replica):
     @overload
     def row(self, table: Literal["Interface"], name: str) -> InterfaceRow | None: ...
     def row(self, table: str, name: str) -> Any:
-        """Return the row of *table* with that name, None where there is none."""
+        """Return the row of *table* with that name; None if there is none."""
         row_id = self._id_by_name[table].get(name)
         return None if row_id is None else self.rows(table).get(row_id)
 
     def bridge_of(self, port_id: UUID) -> BridgeRow | None:
-        """Return the bridge that holds the port with *port_id*, None where none does."""
+        """Return the bridge that has the port with *port_id*; None if no bridge has it."""
         for bridge_id, port_ids in self._ports_by_bridge.items():
             if port_id in port_ids:
                 return self.rows("Bridge").get(bridge_id)
         return None
 
     def port_id_of(self, interface_id: UUID) -> UUID | None:
-        """Return the port that holds the interface with *interface_id*, None where none does."""
+        """Return the port that has the interface with *interface_id*; None if no port has it."""
         return self._port_id_by_interface.get(interface_id)
 
     def interfaces_of(self, bridge: str) -> list[InterfaceRow]:
-        """Return the interfaces of the bridge of that name that are known."""
+        """Return the interfaces of the bridge of that name."""
         ids = (id_ for port in self.ports_of(bridge) for id_ in self._interfaces_by_port.get(port, ()))
         return [row for row in map(self.rows("Interface").get, ids) if row is not None]
 
     def vif_rows(self, iface_id: str) -> list[InterfaceRow]:
-        """Return the interfaces of the watched bridge that carry *iface_id*."""
+        """Return the interfaces of the watched bridge that have *iface_id*."""
         return [self.rows("Interface")[id_] for id_ in self._interfaces_by_iface_id[iface_id]]
 
     def is_vif(self, name: str, ofport: int) -> bool:
@@ -228,7 +229,7 @@ class SwitchReplica(Replica):
         return row is not None and row.uuid in self._iface_id_by_interface and ofport_of(row) == ofport
 
     def has_mtu_request(self, iface_id: str) -> bool:
-        """Return whether an interface of the watched bridge with *iface_id* has a request of ours."""
+        """Return whether we requested an MTU for an interface of the watched bridge with *iface_id*."""
         return not self._mtu_interfaces.isdisjoint(self._interfaces_by_iface_id[iface_id])
 
     # -- VIFs --------------------------------------------------------------------------------------
@@ -272,7 +273,7 @@ class SwitchReplica(Replica):
             self._name_by_id[row_id] = name
 
     def _note_bridge(self, bridge_id: UUID) -> set[UUID]:
-        """Keep the ports of a bridge; return the interfaces that came to it or left it."""
+        """Note which ports a bridge has; return the interfaces that came to it or left it."""
         row = self.rows("Bridge").get(bridge_id)
         old = self._ports_by_bridge.pop(bridge_id, frozenset())
         new = frozenset() if row is None else every(row, BridgeRow.ports)
@@ -284,12 +285,12 @@ class SwitchReplica(Replica):
         return {id_ for port_id in old ^ new for id_ in self._interfaces_by_port.get(port_id, frozenset())}
 
     def ports_of(self, bridge: str) -> frozenset[UUID]:
-        """Return the ports of the bridge of that name; none where there is no such bridge."""
+        """Return the ports of the bridge of that name; none if there is no such bridge."""
         bridge_id = self._id_by_name["Bridge"].get(bridge)
         return frozenset() if bridge_id is None else self._ports_by_bridge.get(bridge_id, frozenset())
 
     def _note_port(self, port_id: UUID) -> set[UUID]:
-        """Keep the interfaces of a port; return those whose bridge may have changed by it."""
+        """Note which interfaces a port has; return those whose bridge may have changed."""
         row = self.rows("Port").get(port_id)
         old = self._interfaces_by_port.pop(port_id, frozenset())
         new = frozenset() if row is None else every(row, PortRow.interfaces)
@@ -305,12 +306,12 @@ class SwitchReplica(Replica):
         return set(old | new)
 
     def _note_interface(self, interface_id: UUID) -> set[str]:
-        """Keep the interface's iface-id on the watched bridge; return the iface-ids that this touches."""
+        """Note the iface-id of an interface of the watched bridge; return the iface-ids concerned."""
         row = self.rows("Interface").get(interface_id)
         new: str | None = None
         external_ids: dict[str, str] = {}
         if row is not None and self._port_id_by_interface.get(interface_id) in self.ports_of(self.bridge):
-            # Empty is as good as absent: no port has that name, and the northbound refuses to look for one.
+            # An empty one counts as none: no port has that name, and the northbound refuses to look it up.
             external_ids = pairs(row, InterfaceRow.external_ids)
             new = external_ids.get("iface-id") or None
         has_mtu_request = new is not None and MTU_MARK in external_ids
@@ -322,12 +323,12 @@ class SwitchReplica(Replica):
         return {iface_id for iface_id in (old, new) if iface_id is not None}
 
     def _is_wiring(self, interface_id: UUID) -> bool:
-        """Whether the interface may be an uplink's: anything but a VIF."""
+        """Whether the interface may belong to an uplink: that is anything but a VIF."""
         row = self.rows("Interface").get(interface_id)
         return row is None or "iface-id" not in pairs(row, InterfaceRow.external_ids)
 
     def _vifs(self, iface_id: str) -> tuple[Vif, ...]:
-        """Return the VIFs with *iface_id*, the used one first; that stays the same as long as it works."""
+        """Return the VIFs with *iface_id*, first the one in use; that stays the same as long as it works."""
         used_id = self._used_by_iface_id.get(iface_id)
         vif_by_id = {
             row.uuid: Vif(
@@ -343,7 +344,7 @@ class SwitchReplica(Replica):
         def rank(interface_id: UUID) -> tuple[bool, bool, bool, int, str]:
             vif = vif_by_id[interface_id]
             has_fault = vif.link_fault is not None
-            # Of several that are new, the one that was there first: Open vSwitch counts its ports.
+            # Of several new ones, the first that was added: Open vSwitch numbers its ports in order.
             return vif.ofport is None, has_fault, interface_id != used_id, vif.ofport or 0, vif.interface
 
         ranked = sorted(vif_by_id, key=rank)
@@ -354,7 +355,7 @@ class SwitchReplica(Replica):
         return tuple(vif_by_id[interface_id] for interface_id in ranked)
 
     def use_vif(self, iface_id: str, ofport: int) -> SwitchChanges:
-        """Let the VIF with *iface_id* at *ofport* be the one that is used; return what that changes."""
+        """Use the VIF with *iface_id* at *ofport* from now on; return what that changes."""
         for row in self.vif_rows(iface_id):
             if ofport_of(row) == ofport:
                 self._used_by_iface_id[iface_id] = row.uuid
@@ -362,17 +363,17 @@ class SwitchReplica(Replica):
 
 
 def ofport_of(interface: InterfaceRow) -> int | None:
-    """Return the interface's OpenFlow port; -1 says that the switch could not add it."""
+    """Return the OpenFlow port of the interface; None if it has none yet, or the switch could not add it."""
     ofport = one(interface, InterfaceRow.ofport)
     return ofport if ofport is not None and ofport > 0 else None
 
 
 def link_fault(interface: InterfaceRow) -> str | None:
-    """Return why nothing passes the interface although the switch has it, None where its link is there."""
+    """Return why no frame passes the interface although the switch has it; None if it has a link."""
     if one(interface, InterfaceRow.type) in LINKLESS_TYPES:
         return None
     if one(interface, InterfaceRow.admin_state) == "down":
         return f"is set down, or gone; run: ip link set {one(interface, InterfaceRow.name)} up"
     if one(interface, InterfaceRow.link_state) == "down":
-        return "has no link; see to its other end"
+        return "has no link; check its other end"
     return None

@@ -1,4 +1,4 @@
-"""The wiring: the integration bridge and the patch pair of each uplink, as they should be and as they are."""
+"""The wiring: the integration bridge and the patch pair of each uplink, as they are and as they should be."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ VLAN_LIMIT = "1"
 class Wiring:
     """What should be on the local switch: the integration bridge and an uplink for each mapping.
 
-    *trunks* says which VLAN ids (0: untagged) each physical network's patch port lets through; None for one
-    means every VLAN, and so does a physical network that is not there. *mtu_by_iface_id* is what to request
-    for VIFs, None for nothing. *nb_identity*, where it is not None, is to be remembered as that of the
-    northbound to obey. *released* are integration bridges of before that have no flow of ours any more.
+    *trunks* says which VLAN ids (0: untagged) the patch port of each physical network lets through; None, or
+    a physical network that is not there, means every VLAN. *mtu_by_iface_id* is the MTU to request for VIFs;
+    None: no request. *nb_identity* is to be written as the identity of the northbound to obey; None: it
+    stays. *released* are former integration bridges that no longer have flows of ours.
     """
 
     bridge: str
@@ -58,7 +58,7 @@ class Wiring:
 def uplinks(
     switch: SwitchReplica, wiring: Wiring, dropping: Collection[str] = ()
 ) -> tuple[dict[str, Uplink], dict[str, str]]:
-    """Return the uplinks that there are and, of each mapping by which no frame gets out, why; by physnet.
+    """Return the uplinks that there are, and why no frame leaves by a mapping, if so; both by physnet.
 
     The bridges *dropping* have no flows.
     """
@@ -94,7 +94,7 @@ def _empty_fault(switch: SwitchReplica, bridge: str) -> str:
 
 
 def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | None:
-    """Return the VLAN ids that the provider bridge's patch port lets through now, None for every one."""
+    """Return the VLAN ids that the patch port of the provider bridge lets through now; None: every one."""
     port = switch.row("Port", mapping.outer)
     if port is None or one(port, PortRow.vlan_mode) != "trunk" or not every(port, PortRow.trunks):
         return None
@@ -102,7 +102,7 @@ def trunks(switch: SwitchReplica, mapping: BridgeMapping) -> frozenset[int] | No
 
 
 def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
-    """Return whether the switch has just what *wiring* says."""
+    """Return whether the switch is as *wiring* says."""
     bridge = switch.row("Bridge", wiring.bridge)
     return (
         bridge is not None
@@ -118,14 +118,14 @@ def is_wired(switch: SwitchReplica, wiring: Wiring) -> bool:
 
 
 def _unfit(switch: SwitchReplica, wiring: Wiring) -> Iterator[End]:
-    """Yield the patch ports that are not there, or not as they should be."""
+    """Yield the patch ports that are missing, or not as they should be."""
     for mapping in wiring.mappings:
         if patch_pair.mapping_fault(switch, wiring.bridge, mapping) is None:
             yield from (end for end in wiring.ends(mapping) if not patch_pair.is_fit(switch, end))
 
 
 def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[BridgeRow, PortRow]]:
-    """Return the (bridge, port) rows of marked patch ports that the mappings do not ask for."""
+    """Return the (bridge, port) rows of marked patch ports that no mapping asks for."""
     wanted = {
         (end.bridge, end.name)
         for mapping in wiring.mappings
@@ -143,7 +143,7 @@ def _strays(switch: SwitchReplica, wiring: Wiring) -> list[tuple[BridgeRow, Port
 
 
 def _releasable(switch: SwitchReplica, wiring: Wiring) -> Iterator[BridgeRow]:
-    """Yield the rows of the bridges that can be what they were before the agent used them."""
+    """Yield the rows of the bridges that can be made what they were before the agent used them."""
     for name in wiring.released:
         row = switch.row("Bridge", name)
         if row is None or USE_MARK not in pairs(row, BridgeRow.external_ids):
@@ -153,7 +153,7 @@ def _releasable(switch: SwitchReplica, wiring: Wiring) -> Iterator[BridgeRow]:
 
 
 def is_limited(switch: SwitchReplica) -> bool:
-    """Return whether the switch parses one tag of a frame and no more, which it does by default as well."""
+    """Return whether the switch parses one tag of a frame and no more, which is also the default."""
     return _vlan_limit(switch) == VLAN_LIMIT
 
 
@@ -163,7 +163,7 @@ def limit_faults(switch: SwitchReplica) -> dict[str, str]:
         return {}
     return {
         "vlan-limit": f"Open_vSwitch other_config:vlan-limit is {_vlan_limit(switch)}, and with anything but "
-        f"{VLAN_LIMIT} a VM can reach other VLANs; it is set to {VLAN_LIMIT}: find who sets it otherwise"
+        f"{VLAN_LIMIT} a VM can reach other VLANs; the agent sets it to {VLAN_LIMIT}; find what changes it"
     }
 
 
@@ -177,9 +177,9 @@ def _vlan_limit(switch: SwitchReplica) -> str:
 
 
 class Written(NamedTuple):
-    """What a write does, in words: *deeds* to bridge and patch ports, and to *others*.
+    """What a write does, in words: *deeds* to bridge and patch ports, and *others*.
 
-    *has_removed* says whether patch ports go by it.
+    *has_removed* says whether it removes patch ports.
     """
 
     deeds: list[str]
@@ -188,14 +188,14 @@ class Written(NamedTuple):
 
 
 def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
-    """Begin a write that brings the switch to *wiring*, or, where it has no bridge yet, next to it.
+    """Begin a write that brings the switch to *wiring*; if there is no bridge yet, it takes one more write.
 
-    Patch ports of the agreed names that are already what they should be, such as those of another agent, are
-    taken over: marked, and otherwise left as they are.
+    Patch ports of the right names that already are as they should be, such as those of another agent, are
+    taken over: they are marked, and otherwise left as they are.
 
-    A patch port that another bridge has is removed by one write, and created by the next: await
-    `SwitchReplica.is_realized` between them. ovs-vswitchd 3.1 that sees both at once moves the port and cuts
-    it off from its peer, for good and without an error.
+    A patch port of another bridge is removed by one write, and created by the next: wait for
+    `SwitchReplica.is_realized` between them. If ovs-vswitchd 3.1 sees both at once, it moves the port and
+    cuts it off from its peer, for good and without an error.
     """
     transaction = switch.begin("trunkline agent: bridge and patch ports")
     deeds = _limit(switch)
@@ -221,14 +221,14 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
         others.append(f"obey the northbound {wiring.nb_identity}")
         switch.require_root().setkey("external_ids", NB_IDENTITY, wiring.nb_identity)
     if switch.must_bump_next_cfg:
-        others.append("have the switch answer for a database that was replaced")
+        others.append("have the switch act upon a database that was replaced")
         switch.bump_next_cfg()
     switch.commit(transaction)
     return Written(deeds, others, has_removed=bool(strays))
 
 
 def _limit(switch: SwitchReplica) -> list[str]:
-    """Let the switch parse one tag of a frame; return that in words where it did otherwise."""
+    """Let the switch parse one tag of a frame; return that in words, if it is a change."""
     if is_limited(switch):
         return []
     was = _vlan_limit(switch)
@@ -237,11 +237,11 @@ def _limit(switch: SwitchReplica) -> list[str]:
 
 
 def unwire(switch: SwitchReplica, bridge: str) -> bool:
-    """Begin a write that takes out every patch port of ours, and what the agent made of *bridge* and others.
+    """Begin a write that undoes what the agent wrote: patch ports, MTUs, *bridge* and former bridges.
 
-    What it requested of VIFs goes, too. A bridge that it created goes, unless it still holds ports of others,
-    VIFs for example. Any other becomes what it was before; one with VIFs stays secure, and so joins none.
-    Returns whether *bridge* goes.
+    A bridge that the agent created is deleted, unless it still has ports of others, such as VIFs. Any other
+    becomes what it was before; but one with VIFs stays secure, as a plain switch would connect them. Returns
+    whether *bridge* is deleted.
     """
     transaction = switch.begin("trunkline agent: clean up")
     strays = _strays(switch, Wiring(bridge))

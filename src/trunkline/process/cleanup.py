@@ -1,4 +1,4 @@
-"""Cleaning up: taking out of a chassis all that the agent made there, and nothing else."""
+"""The cleanup: it removes from a chassis all that the agent made there, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ TIMEOUT_S = 10.0
 """How long each database and the switch may take to answer."""
 
 PATIENCE_S = 1.0
-"""How long an agent that was just stopped may take to be gone."""
+"""How long an agent that was just stopped may take to end."""
 
 
 def clean_up(options: Options) -> Iterator[str]:
-    """Take out flows, patch ports and bridge, and withdraw from the northbound; yield a line for each step.
+    """Remove flows, patch ports and bridge, and withdraw from the northbound; yield a line for each step.
 
     Raises:
         DaemonError: an agent is running here, or the switch's database does not answer.
@@ -51,9 +51,9 @@ def clean_up(options: Options) -> Iterator[str]:
     for used in sorted({bridge, *switch.used_bridges.values()}):
         yield _delete_flows(f"unix:{os.path.join(options.rundir, used)}.mgmt", used)
     if unwire(switch, bridge):
-        done = f"patch ports and {bridge} taken out"
+        done = f"patch ports and {bridge} removed"
     else:
-        done = f"patch ports taken out; {bridge} stays where it holds other ports, or is not the agent's"
+        done = f"patch ports removed; {bridge} stays: it has other ports, or is not the agent's"
     yield _await_write(switch, done, "patch ports are still there")
     switch.close()
     if switch.tls is not None:
@@ -98,11 +98,11 @@ def _await_write(replica: Replica, done: str, failed: str) -> str:
 
     if _until(replica, is_over) and outcomes[0].value == "done":
         return done
-    raise DaemonError(f"{failed}: {replica.error or 'the database did not take the change'}; try again")
+    raise DaemonError(f"{failed}: {replica.error or 'the database refused the change'}; try again")
 
 
 def _delete_flows(target: str, bridge: str) -> str:
-    """Delete the flows of ours on the bridge; a bridge that is not there has none."""
+    """Delete our flows on the bridge; return what was done, in words."""
     if not os.path.exists(target.removeprefix("unix:")):
         return f"no {bridge}, so no flows"
     session = Session(target, cookie=COOKIE_OURS, cookie_mask=COOKIE_OURS_MASK)

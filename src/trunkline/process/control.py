@@ -1,4 +1,4 @@
-"""Control: what `ovs-appctl -t` can ask of a running agent."""
+"""Control: what `ovs-appctl -t` can ask a running agent."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from trunkline.core.error import InvalidValueError
 from trunkline.openflow.text import encoded_text
 
 SLICE_S = 0.02
-"""How long answers that take long are worked on between two looks at everything else."""
+"""How long slow answers are worked on in one turn of the loop."""
 
 _LINES = 200
-"""How many lines of an answer are made between two looks at the clock: some 5 ms."""
+"""How many lines of an answer are made before the clock is looked at again: some 5 ms."""
 
 Answer: TypeAlias = "str | Generator[None, None, str]"
-"""An answer, or one that is on its way and yields now and then."""
+"""An answer, or a generator that returns it and yields now and then."""
 
 
 class _Asked(NamedTuple):
@@ -55,7 +55,7 @@ class Control:
         ovs.unixctl.command_register(name, usage, 0, most, respond, None)
 
     def run(self) -> None:
-        """Go on with the answers that are under way, one after the other, for `SLICE_S`."""
+        """Work on the answers that are under way, one after the other, for `SLICE_S`."""
         end_s = time.monotonic() + SLICE_S
         while self._asked and time.monotonic() < end_s:
             asked = self._asked[0]

@@ -1,7 +1,7 @@
-"""The socket that `ovs-appctl -t` talks to (ovs-appctl(8)): nothing that comes in on it ends the agent.
+"""The socket that `ovs-appctl -t` talks to (ovs-appctl(8)): nothing that is asked there can end the agent.
 
-The `ovs` package's server is what speaks; a command of its own ends the process on an option that it does not
-know (`set-options`), and raises where a file is gone (`vlog/reopen`).
+The server is that of the `ovs` package. Two of its own commands would end the process: `set-options` with an
+unknown option, and `vlog/reopen` if the file is gone.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from trunkline.runtime.private import ControlConnection, ControlServer
 log = Log("control")
 
 _AT_ONCE = 10
-"""How many connections are taken in one turn of the loop."""
+"""How many connections are accepted in one turn of the loop."""
 
 
 class ControlError(TrunklineError):
-    """The control socket cannot be made."""
+    """The control socket cannot be created."""
 
 
 class _Connection(ControlConnection):
-    """One connection; what cannot be answered is an error on it, and every answer ends its line."""
+    """One connection; a question that fails is answered by an error, and every answer ends with a newline."""
 
     def run(self) -> Any:
         said = io.StringIO()
         try:
-            # A parser of options says what is wrong on standard error, and ends the process.
+            # A parser of options says on standard error what is wrong, and then ends the process.
             with redirect_stderr(said), redirect_stdout(said):
                 return super().run()
         except SystemExit:
             lines = said.getvalue().split("\n")
             return self._refuse(next((line for line in reversed(lines) if line), "no such options"))
-        except Exception as error:  # whatever a question ends in, the agent goes on
+        except Exception as error:  # whatever a question raises, the agent goes on
             return self.fail(error)
 
     def fail(self, error: Exception) -> int:
-        """Answer that the question ended in *error*; log one that nobody raised on purpose.
+        """Answer that the question failed with *error*; log it if it is not an error of ours.
 
-        Return what closes the connection where there is no question to answer, else 0.
+        If there is no question to answer, return an error number that closes the connection, else 0.
         """
         if isinstance(error, TrunklineError):
             return self._refuse(str(error))
         log.error("a question cannot be answered", error=traceback.format_exc())
-        return self._refuse(f"cannot be answered: {error!r}; the agent goes on, and its log tells more")
+        return self._refuse(f"cannot be answered: {error!r}; the agent goes on, and its log says more")
 
     def reply(self, body: str | None) -> Any:
         return super().reply(_ended(body))
@@ -78,25 +78,25 @@ class ControlSocket(ControlServer):
 
     @classmethod
     def at(cls, path: str) -> ControlSocket:
-        """Return a server that listens on *path*, in the place of a socket that nobody answers.
+        """Return a server that listens on *path*; a socket there that nobody answers is replaced.
 
         Raises:
-            ListenerError: something else is at *path*, or somebody answers there.
-            ControlError: it cannot be made.
+            ListenerError: another kind of file is at *path*, or somebody answers there.
+            ControlError: the socket cannot be created.
         """
         refuse_used_socket(Path(path))
         error, listener = cls.listener(path)
         if error:
-            raise ControlError(f"cannot make the control socket {path}: {os.strerror(error)}")
+            raise ControlError(f"cannot create the control socket {path}: {os.strerror(error)}")
         return cls(listener)
 
     def run(self) -> None:
-        """Take new connections, and answer what came in on those there are."""
+        """Accept new connections, and answer what was asked."""
         for _ in range(_AT_ONCE):
             error = self.accept(_Connection)
             if error:
                 if error != errno.EAGAIN:
-                    log.warning("cannot take a connection", error=os.strerror(error))
+                    log.warning("cannot accept a connection", error=os.strerror(error))
                 break
         for connection in self.connections:
             error = connection.run()
@@ -105,7 +105,7 @@ class ControlSocket(ControlServer):
 
 
 def remove_left(rundir: str, program: str) -> None:
-    """Remove the control sockets in *rundir* of processes of *program* that were killed."""
+    """Remove the control sockets in *rundir* that killed processes of *program* left behind."""
     for path in map(Path, glob.glob(os.path.join(glob.escape(rundir), f"{program}.*.ctl"))):
         pid = path.name.split(".")[-2]
         is_left = pid.isdecimal() and not os.path.exists(f"/proc/{pid}")

@@ -39,34 +39,34 @@ from trunkline.runtime.log import Log
 log = Log("daemon")
 
 LOG_PATTERN = "%D{%Y-%m-%dT%H:%M:%S.%fZ}|%05N|%c|%p|%m"
-"""Time, number, module, level, text (ovs-appctl(8)); `###`, for milliseconds, loses leading zeros."""
+"""Time, number, module, level, text (ovs-appctl(8)); `###`, for milliseconds, drops leading zeros."""
 
 PROGRAM = "trunkline-agent"
 """The name that the control socket and the default pid file carry."""
 
 
-"""Where a distribution's Open vSwitch has its sockets; `ovs` from PyPI looks below /usr/local instead."""
+"""Where Open vSwitch of a distribution has its sockets; `ovs` from PyPI looks below /usr/local instead."""
 
 
 class DaemonError(TrunklineError):
-    """The agent cannot start as it was told to."""
+    """The agent cannot start with these options, or on this host."""
 
 
 PATIENCE_S = 5.0
-"""How long to wait for another agent on this switch to end: one that is being replaced takes a moment."""
+"""How long to wait for another agent on this switch to end: a predecessor takes a moment."""
 
 GC_THRESHOLDS = (50_000, 50, 1000)
-"""When Python looks for cycles of garbage, once the agent has started. What is kept is hundreds of thousands
-of small values without any: to look through them as often as by default was 20 % of the start with 10,000
-ports."""
+"""How often Python looks for cycles of garbage, once the agent has started. The agent keeps hundreds of
+thousands of small values that have none; with Python's default, looking through them was 20 % of the start
+with 10,000 ports."""
 
 GC_PAUSE_S = 60.0
-"""How long it looks for none at most. A start ends when all is in place; it may never come to that."""
+"""After how long it looks for garbage in any case: a start ends when all is in place, if ever."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: where the switch's database is, and what to do as a process.
+    """How to run: where the database of the switch is, and how to behave as a process.
 
     *rundir* holds the database's socket by default, the bridges' management sockets, and the control socket
     unless *unixctl* is its path.
@@ -85,7 +85,7 @@ class Options:
 
     @property
     def control(self) -> str:
-        """Where this process puts its control socket."""
+        """The path of the control socket of this process."""
         return os.path.abspath(self.unixctl or os.path.join(self.rundir, f"{PROGRAM}.{os.getpid()}.ctl"))
 
     @property
@@ -95,7 +95,7 @@ class Options:
 
 
 def require_socket(remote: str) -> None:
-    """Raise `DaemonError` where *remote* is a unix socket that does not exist."""
+    """Raise `DaemonError` if *remote* is invalid, or is a Unix socket that is missing or cannot be opened."""
     kind, _, path = remote.partition(":")
     if kind not in ("unix", "tcp", "ssl"):
         raise DaemonError(f"{remote!r} is not a remote; write unix:PATH, tcp:IP:PORT or ssl:IP:PORT")
@@ -105,14 +105,14 @@ def require_socket(remote: str) -> None:
         )
     if kind == "unix" and not os.access(path, os.R_OK | os.W_OK):
         raise DaemonError(
-            f"{path} is not open to this user; run as root or as a member of the socket's group"
+            f"cannot open {path}: permission denied; run as root or as a member of the socket's group"
         )
 
 
 def other_agents(rundir: str) -> str:
-    """Return the process ids of the other agents whose control socket is in *rundir*, or `unknown`.
+    """Return the process ids of other agents with a control socket in *rundir*, or `unknown`.
 
-    A socket that a killed agent left does not answer, and does not count.
+    A socket that a killed agent left behind does not answer, and does not count.
     """
     found = []
     for path in glob.glob(os.path.join(glob.escape(rundir), f"{PROGRAM}.*.ctl")):
@@ -129,14 +129,14 @@ def _is_listening(path: str) -> bool:
 
 
 class _OtherAgent:
-    """Waits a while for another agent on this switch to end."""
+    """Waits for a while until another agent on this switch has ended."""
 
     def __init__(self, rundir: str) -> None:
         self._rundir = rundir
         self._end_s: float | None = None
 
     def run(self, *, is_contended: bool) -> None:
-        """Take note of whether there is another agent; raise `DaemonError` when patience is at its end."""
+        """Note whether there is another agent; raise `DaemonError` if it has not ended in time."""
         now_s = time.monotonic()
         if not is_contended:
             self._end_s = None
@@ -154,16 +154,16 @@ class _OtherAgent:
 
 
 class Stopped(BaseException):
-    """The process was told to end in the middle of a turn: no work is waited for, nor is any half done by it.
+    """The process was told to end in the middle of a turn. It ends at once, and leaves nothing half done.
 
-    A bundle, or a write to a database, that is cut off is none.
+    A bundle, or a write to a database, has no effect if it is cut off.
     """
 
 
 class Wakeup:
     """Turns SIGTERM, SIGINT and the control command `exit` into `is_asked`, and wakes the poller for it.
 
-    While `is_armed`, a signal raises `Stopped` wherever the process is: it ends at once, whatever it is at.
+    While `is_armed`, a signal raises `Stopped`, so that the process ends at once, whatever it is doing.
     """
 
     def __init__(self) -> None:
@@ -189,36 +189,36 @@ class Wakeup:
         self._askers.append(connection)
 
     def answer(self) -> None:
-        """Answer those who asked by `exit`: it is done, and another agent can be started."""
+        """Answer the callers of `exit`: it is done, and another agent can be started."""
         for connection in self._askers:
-            # Who asked may have gone.
+            # The caller may have gone.
             if connection.is_asked:
                 connection.reply("")
 
     def wait(self, poller: ovs.poller.Poller) -> None:
-        """Have *poller* wake for it."""
+        """Have *poller* wake when the process is told to end."""
         poller.fd_wait(self._reader, ovs.poller.POLLIN)
         if self.is_asked:
             poller.immediate_wake()
 
 
 def run(options: Options) -> None:
-    """Run the agent until it is told to stop; with `is_detached`, return to the caller once it is at work.
+    """Run the agent until it is told to stop; with `is_detached`, the caller goes on once it is at work.
 
-    At work means: the switch's database is read and the settings make sense. A service manager hears of it
+    It is at work when the switch's database is read and the settings are valid. The service manager is told
     then (sd_notify(3)). The northbound need not be there: an agent that waits for it has started well.
 
     Raises:
-        DaemonError: the switch's database is not there or not ours to open, or another agent works on the
+        DaemonError: the switch's database is not there or may not be opened, or another agent works on the
             switch or has the pid file.
-        FootprintError, ListenerError: one of its files is another program's, or cannot be made.
+        FootprintError, ListenerError: one of its files belongs to another program, or cannot be created.
         DetachmentError: the agent ended before it was at work.
         SettingsError: a required chassis setting is missing.
     """
     require_socket(options.remote)
     place = os.path.dirname(options.control)
     if not os.access(place, os.W_OK | os.X_OK):
-        raise DaemonError(f"{place} is not open to this user; give the control socket a place with `unixctl`")
+        raise DaemonError(f"cannot write to {place}; give the control socket another path with `unixctl`")
     _refuse_foreign(options)
     ovs.util.PROGRAM_NAME = PROGRAM
     gc.disable()
@@ -232,12 +232,12 @@ def run(options: Options) -> None:
         wakeup.is_armed = True
         _loop(agent, control, server, wakeup, _OtherAgent(options.rundir), ready)
     except Stopped:
-        log.debug("stopped amid a turn")
+        log.debug("stopped in the middle of a turn")
     except TrunklineError:
         raise
     except Exception:
         # In the background nobody sees what is written to standard error.
-        log.error("the agent ends by a defect", error=traceback.format_exc())
+        log.error("the agent ends because of a defect in it", error=traceback.format_exc())
         raise
     finally:
         wakeup.is_armed = False
@@ -251,7 +251,7 @@ def run(options: Options) -> None:
 
 
 def _refuse_foreign(options: Options) -> None:
-    """Raise where one of the agent's files is something else than that by now; make its log."""
+    """Raise if one of the agent's files is in use or belongs to another program; create its log."""
     unixctl, pidfile, log_file = (
         Path(file).absolute() if file is not None else None
         for file in (options.unixctl, options.pidfile, options.log_file)
@@ -262,10 +262,10 @@ def _refuse_foreign(options: Options) -> None:
     if pidfile is not None:
         running = footprint.pid(pidfile)
         if running is not None:
-            raise DaemonError(f"an agent runs already (pid {running}, {pidfile}); stop it first")
+            raise DaemonError(f"an agent is running already (pid {running}, {pidfile}); stop it first")
         footprint.refuse_foreign_pidfile(pidfile)
         if not os.access(pidfile.parent, os.W_OK | os.X_OK):
-            raise DaemonError(f"{pidfile.parent} is not there, or not open to this user; see `pidfile`")
+            raise DaemonError(f"cannot write to {pidfile.parent}; correct `pidfile`")
     if log_file is not None:
         footprint.make_log(log_file)
 
@@ -286,7 +286,7 @@ def _start(options: Options) -> Callable[[], None]:
         ovs.daemon.set_pidfile(os.path.abspath(options.pidfile))
     ovs.daemon.set_no_chdir()
     ovs.daemon.daemonize_start()
-    # A log that is opened anew after rotation is no more for everybody than the first.
+    # So that a log file that is created after rotation is not readable by everybody, either.
     os.umask(os.umask(0) | 0o027)
     return ready
 
@@ -328,14 +328,14 @@ def _loop(
 
 
 def _look_for_garbage() -> None:
-    """Have Python look for cycles of garbage from now on, in what comes from now on."""
+    """Have Python look for cycles of garbage from now on, but not in what is there already."""
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
 
 
 def _standing(agent: Agent) -> str:
-    """Return in a few words what a person wants to know of a running agent."""
+    """Return the state of the agent in a few words, for the service manager."""
     if agent.nb is None or not agent.nb.is_connected:
         return "waiting for the northbound; the switch goes on forwarding"
     if agent.forwarding is None or not agent.forwarding.is_connected:
@@ -344,7 +344,7 @@ def _standing(agent: Agent) -> str:
 
 
 def _tell(state: str) -> None:
-    """Tell the service manager; one that does not listen is no reason to stop forwarding's upkeep."""
+    """Tell the service manager *state*; if it does not listen, the agent goes on all the same."""
     try:
         notify(state)
     except OSError as error:

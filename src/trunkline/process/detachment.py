@@ -1,7 +1,7 @@
-"""Detachment: a daemon goes to the background, and who started it hears whether it came up.
+"""Detachment: a daemon goes to the background, and its caller learns whether it has started.
 
-The `ovs` package does this too, and has its caller end with exit code 0 where the daemon is killed before it
-is ready.
+The `ovs` package does this too, but lets the caller end with exit code 0 if the daemon is killed before it is
+ready.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class DetachmentError(TrunklineError):
 
 
 def detach() -> Callable[[], None]:
-    """Go on in a child process, in a session of its own; return what the child calls when it is ready.
+    """Go on in a child process, in a session of its own; return a function for it to call when it is ready.
 
-    Standard output and error stay those of the caller until then, so that what keeps the daemon from being
-    ready is told there. The calling process ends: with 0 once the child is ready, or as the child did.
+    Until then, standard output and error are those of the caller, so that it sees what keeps the daemon from
+    starting. The calling process ends: with 0 once the child is ready, else with the child's exit code.
 
     Raises:
-        DetachmentError: in the calling process: the child was killed, or told to end, before it was ready.
+        DetachmentError: in the calling process, if the child was killed, or told to end, before it was ready.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -33,7 +33,7 @@ def detach() -> Callable[[], None]:
         os.close(writer)
         is_ready = os.read(reader, 1) != b""
         if is_ready:
-            # What the caller has registered for its end is the child's to do.
+            # Exit handlers of the caller are left to the child.
             _leave(0)
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)

@@ -1,6 +1,6 @@
-"""Memory: what one huge message took is given back to the machine when the message is dealt with.
+"""Memory: what a huge message took is given back to the system once the message is dealt with.
 
-It came in thousands of pieces between which there is memory in use, so that the C library keeps it.
+It was allocated in thousands of pieces between others that are still in use, so the C library would keep it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import ctypes
 from trunkline.ovsdb.parser import Parser
 
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-"""Of the GNU C library (malloc_trim(3)); others have none, and give back by themselves or not at all."""
+"""malloc_trim(3) of the GNU C library; others have no such function."""
 
 
 def give_back() -> None:
-    """Give freed memory back where a message was huge since the last time; else do nothing.
+    """Give freed memory back if there was a huge message since the last time; else do nothing.
 
     With 200 MB in use it takes some milliseconds.
     """

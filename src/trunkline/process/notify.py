@@ -1,4 +1,4 @@
-"""Telling the service manager how it goes: sd_notify(3), a datagram to `$NOTIFY_SOCKET`."""
+"""Notes to the service manager, by sd_notify(3): a datagram to `$NOTIFY_SOCKET`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ STOPPING = "STOPPING=1"
 
 
 def notify(state: str) -> None:
-    """Send *state*, lines of `NAME=value`, without waiting; where no service manager asked for it, nothing.
+    """Send *state*, lines of `NAME=value`, without waiting, if a service manager asked for it.
 
     Raises:
-        OSError: the service manager's socket does not take it.
+        OSError: it cannot be sent.
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
