@@ -12,30 +12,32 @@ import click
     metavar="REMOTE",
     help="The switch's database, such as unix:PATH.  [default: unix:$OVS_RUNDIR/db.sock]",
 )
-@click.option("--detach", is_flag=True, help="Go to the background once the settings are read.")
+@click.option("--detach", is_flag=True, help="Run in the background; return when the settings are read.")
 @click.option("--pidfile", metavar="FILE", help="Write the process id to FILE.")
 @click.option(
     "--unixctl", metavar="FILE", help="The control socket.  [default: $OVS_RUNDIR/trunkline-agent.PID.ctl]"
 )
-@click.option("--log-file", metavar="FILE", help="Log to FILE; else to standard error unless detached.")
+@click.option(
+    "--log-file", metavar="FILE", help="Log to FILE.  [default: standard error, or no log with --detach]"
+)
 @click.option(
     "--cleanup",
     is_flag=True,
-    help="Take out all that the agent made on this chassis (flows, patch ports, br-int) and end.",
+    help="Remove all that the agent made on this chassis (flows, patch ports, br-int), and exit.",
 )
 def agent(detach: bool, cleanup: bool, **places: str | None) -> None:
-    """Bring this chassis to what the northbound says, and keep it there.
+    """Configure the switch of this chassis as the northbound says, and follow all changes.
 
-    The settings are read, live, from external_ids of the local Open_vSwitch row: system-id and trunkline-nb
-    are required; trunkline-bridge-mappings, trunkline-integration-bridge, trunkline-datapath-type,
-    trunkline-vlan-pruning, trunkline-audit-interval and trunkline-nb-identity are not. When the agent ends,
-    the switch goes on forwarding.
+    The settings are in external_ids of the local Open_vSwitch row; changes take effect at once. system-id and
+    trunkline-nb are required. Optional are trunkline-bridge-mappings, trunkline-integration-bridge,
+    trunkline-datapath-type, trunkline-vlan-pruning, trunkline-audit-interval and trunkline-nb-identity. When
+    the agent ends, the switch goes on forwarding.
 
     \b
-    Look into a running agent with ovs-appctl:
+    Ask a running agent with ovs-appctl:
       ovs-appctl -t $OVS_RUNDIR/trunkline-agent.PID.ctl status | flows | plan | recompute | vlog/set | exit
     """
-    # Before anything else loads the `ovs` package, which may be one that the agent cannot work with.
+    # Before anything else imports the `ovs` package: this checks that it is one that the agent can work with.
     import trunkline.runtime.private  # noqa: F401
     from trunkline.process import daemon
 

@@ -1,7 +1,7 @@
-"""The columns that texts name, as the options of this program that write them.
+"""The options of this program for the columns that texts name.
 
-Below the command line a text names a column, or an argument of the call that failed, in backticks: other
-programs use the same client, and have no such options (`trunkline.core.error.TrunklineError`).
+Below the command line a text names a column, or an argument of the call that failed, in backticks. Other
+programs use the same client and have no such options (`trunkline.core.error.TrunklineError`).
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "adopts": "--adopt",
     }
 )
-"""The option that writes each column, or gives each argument; of one that is true or false, both options."""
+"""The option for each column or argument; if that is true or false, both options."""
 
 ARGUMENTS = frozenset({"adopts"})
-"""Those that are no columns: in what is said of a file, a column is called what the file calls it."""
+"""Those that are not columns. In a text about a file, a column keeps its name, which the file uses too."""
 
-# Not a name that somebody gave, which stands in quotes.
+# A name that a user gave is in quotes, and is not matched.
 _NAMED = re.compile(r"(?<![^\s(])`([a-z_]+)(?::([a-z-]+))?(?:=([^`]*))?`")
 
 
 def in_options(text: str, only: Collection[str] = OPTIONS.keys()) -> str:
-    """Return *text* with the columns and arguments that it names as options of this program: *only* those.
+    """Return *text* with options of this program in place of the columns and arguments in *only*.
 
     >>> in_options("use `vlan_transparent=false` there, or another `parent`; see `trunkline --help`")
     'use --no-vlan-transparent there, or another --parent; see `trunkline --help`'

@@ -37,7 +37,7 @@ _file = click.option(
     "--file",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The topology, in YAML; without it, the one that ships with the program.",
+    help="The topology, in YAML.  [default: one that comes with the program]",
 )
 _name = click.option("--name", type=NOT_EMPTY, help="The lab's name, instead of the topology's.")
 
@@ -62,13 +62,13 @@ def up(path: Path | None, name: str | None) -> None:
 @lab.command("down")
 @_name
 def take_down(name: str | None) -> None:
-    """Take a lab down, also one whose process crashed; without --name, the one that ships here."""
+    """Take a lab down, even if its process crashed; without --name, that of the default topology."""
     _check_root()
     present = names()
     chosen = name or topology.default().name
     if name is None and chosen not in present:
         if present:
-            raise LabError(f"which lab? There are: {', '.join(present)}; say it with --name")
+            raise LabError(f"which lab? There are: {', '.join(present)}; give --name")
         click.echo("there is no lab")
         return
     if not down(chosen):
@@ -81,9 +81,9 @@ def take_down(name: str | None) -> None:
 @_name
 @click.option("--keep", is_flag=True, help="Leave the lab running at the end.")
 def run(path: Path | None, name: str | None, keep: bool) -> None:
-    """Bring a lab up, show what it does, hold it against what is expected, and take it down.
+    """Bring a lab up, show what it does, compare that with what is expected, and take it down.
 
-    Ends with exit code 0 only if everything is as expected.
+    The exit code is 0 only if everything is as expected.
     """
     _check_machine()
     began = time.monotonic()
@@ -116,7 +116,7 @@ class _Progress:
 
 def _check_root() -> None:
     if os.geteuid() != 0:
-        raise LabError("a lab makes network namespaces, which needs root; run it with sudo")
+        raise LabError("permission denied: a lab creates network namespaces; run it as root, with sudo")
 
 
 def _check_machine() -> None:
@@ -124,7 +124,7 @@ def _check_machine() -> None:
     for program in _PROGRAMS:
         if shutil.which(program) is None:
             raise LabError(f"{program} is not installed; run scripts/demo, which installs what it needs")
-    # Ended with TERM, a lab goes down as it does after an interrupt, instead of leaving itself behind.
+    # At SIGTERM the lab is taken down, as at an interrupt.
     signal.signal(signal.SIGTERM, _stop)
 
 
@@ -178,7 +178,7 @@ def _say_summary(running: Lab, complaints: list[str], took_s: float) -> None:
 
 def _say_next(running: Lab) -> None:
     _say_heading("What to try next")
-    # Run by scripts/demo, the program is in a virtual environment that no shell has on its path.
+    # scripts/demo runs the program from a virtual environment, which is not in a shell's PATH.
     program = "trunkline" if shutil.which("trunkline") else sys.argv[0]
     tries = [("see it all at a glance", f"{program} --nb {running.nb.remote} status")]
     for each in demonstration.series(running.topology)[:1]:

@@ -1,4 +1,4 @@
-"""The program `trunkline`: its commands, by noun, and what becomes of their errors.
+"""The program `trunkline`: its commands, by noun, and how their errors are shown.
 
 A command's module is imported when the command is used, so that `trunkline --version` imports little.
 """
@@ -22,12 +22,12 @@ EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_TIMED_OUT = 3
 EXIT_NO = 4
-"""Asked, and the answer is no."""
+"""A question was answered, and the answer is no."""
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 DEBUG = "TRUNKLINE_DEBUG"
-"""The variable that has a traceback printed for an error that nobody raised on purpose."""
+"""The environment variable that has a traceback printed for an error that is a defect of the program."""
 
 
 class Noun(NamedTuple):
@@ -104,7 +104,7 @@ class _Nouns(click.Group):
     type=NOT_EMPTY,
     metavar="FILE",
     envvar="TRUNKLINE_CA_CERT",
-    help="The CA that the server must show.",
+    help="The CA certificate (PEM) to verify the server with.",
 )
 @click.pass_context
 def trunkline(
@@ -119,9 +119,9 @@ def trunkline(
 
 
 def main() -> NoReturn:
-    """Run the program and exit; an error is one line on standard error, and its exit code."""
+    """Run the program and exit. An error is one line on standard error, and an exit code."""
     if not sys.warnoptions:
-        # Those of the libraries speak to their developers; standard error is for what concerns an operator.
+        # Warnings of libraries are for their developers, and standard error is for operators.
         warnings.simplefilter("ignore")
     try:
         code = trunkline.main(prog_name="trunkline", standalone_mode=False)
@@ -152,7 +152,7 @@ def main() -> NoReturn:
 
 
 def _defect(error: Exception) -> str:
-    """Return what is said of an error that nobody raised on purpose: what, where, and how to see more."""
+    """Return the text for an error that is a defect: what, where, and how to see more."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -164,7 +164,7 @@ def _defect(error: Exception) -> str:
 
 
 def _words(error: OSError) -> str:
-    """Return what the system says, without its number."""
+    """Return the system's message, without its number."""
     if not error.errno or not error.strerror:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
@@ -187,5 +187,5 @@ def _report(line: str, code: int) -> int:
 
 
 def _leave_stdout() -> None:
-    """Keep the interpreter's last flush from failing on a pipe that nobody reads any more."""
+    """Keep the interpreter's last flush from failing on a pipe that has no reader any longer."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

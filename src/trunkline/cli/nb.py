@@ -23,13 +23,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def nb() -> None:
-    """The northbound database: an ovsdb-server on a file, or on a member's share of a cluster."""
+    """The northbound database: an ovsdb-server on a file, or on a member's part of a cluster."""
 
 
 def _located(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which server is meant."""
+    """Give a command the options that identify the server."""
     pidfile = click.option(
-        "--pidfile", type=_FILE, metavar="FILE", help="Its pid file.  [default: nb.pid for nb.db]"
+        "--pidfile", type=_FILE, metavar="FILE", help="The server's pid file.  [default: nb.pid for nb.db]"
     )
     db = click.option(
         "--db",
@@ -52,7 +52,7 @@ def _located(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Where to listen; may be repeated.  [default: punix:/run/trunkline/nb.sock]",
 )
 @click.option("--detach", is_flag=True, help="Run in the background; return when the server answers.")
-@click.option("--log-file", type=_FILE, metavar="FILE", help="Log here, not to syslog.")
+@click.option("--log-file", type=_FILE, metavar="FILE", help="Log to FILE instead of syslog.")
 @click.option(
     "--cluster-local", metavar="tcp|ssl:IP:PORT", help="This member's address in a new or joined cluster."
 )
@@ -68,20 +68,22 @@ def _located(function: Callable[..., Any]) -> Callable[..., Any]:
     "relayed",
     multiple=True,
     metavar="unix:PATH|tcp|ssl:IP:PORT",
-    help="Keep no file: relay the northbound served there, to take load off it; may be repeated.",
+    help="Have no file, and relay the northbound served there, which takes load off it; may be repeated.",
 )
 @click.option("--private-key", metavar="FILE", help="The server's key (PEM), for pssl: and ssl:.")
 @click.option("--certificate", metavar="FILE", help="Its certificate (PEM).")
-@click.option("--ca-cert", metavar="FILE", help="The CA that clients, and other members, must show.")
+@click.option(
+    "--ca-cert", metavar="FILE", help="The CA certificate (PEM) to verify clients and members with."
+)
 def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ...], **options: Any) -> None:
     """Start the server.
 
-    A file that does not exist is made; one of an older schema is converted, and a copy kept beside it. A
-    cluster is converted while it runs, by the first member that starts and finds a leader; restarting members
-    as they were needs no --cluster options.
+    If the file does not exist, it is created. If its schema is older, it is converted, and a copy is kept
+    beside it. A cluster is converted while it runs, by the first member that starts and finds a leader. To
+    start a member again, the --cluster options are not needed.
 
-    The server also listens where `trunkline nb listen` says. Without the three files for TLS, the SSL row
-    names them.
+    The server also listens where `trunkline nb listen` says. If no files for TLS are given, it takes those of
+    the database's SSL row.
     """
     from trunkline.host.listener import check
     from trunkline.northbound.rpc import Tls
@@ -92,10 +94,10 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
     if options["cluster_remotes"] and not options["cluster_local"]:
         raise click.UsageError("a member that joins a cluster needs an address; give --cluster-local")
     if options["relayed"] and options["cluster_local"]:
-        raise click.UsageError("a relay is no member of the cluster; leave --cluster-local out")
+        raise click.UsageError("a relay is not a member of the cluster; leave out --cluster-local")
     tls = Tls(*(options.pop(name) for name in Tls._fields))
     if any(tls) and not all(tls):
-        raise click.UsageError("TLS takes three files; give --private-key, --certificate and --ca-cert")
+        raise click.UsageError("TLS needs three files; give --private-key, --certificate and --ca-cert")
     serving = Serving(listeners or (DEFAULT_LISTENER,), tls=tls, **options)
     Server.of(db, pidfile).start(serving, is_detached=detach, report=_note)
 
@@ -107,7 +109,7 @@ def _note(line: str) -> None:
 @nb.command()
 @_located
 def stop(db: Path, pidfile: Path | None) -> None:
-    """Stop the server; return when it is gone. Chassis go on forwarding as they did."""
+    """Stop the server; return when it has exited. Chassis go on forwarding as before."""
     from trunkline.server.process import Server
 
     Server.of(db, pidfile).stop()
@@ -121,13 +123,14 @@ def stop(db: Path, pidfile: Path | None) -> None:
 def status(ctx: click.Context, db: Path, pidfile: Path | None, remotes: str | None, output: str) -> None:
     """Show whether the server runs, what it holds, and its place in its cluster.
 
-    Of the server on this machine that --db and --pidfile name. Without them, and with --nb or $TRUNKLINE_NB:
-    of the northbound there.
+    The server is the one on this machine that --db and --pidfile name. Without these options, but with --nb
+    or $TRUNKLINE_NB, it is the northbound there.
 
-    remotes are where it listens by its command line, connections by its rows; not_listening are those of both
-    that it could not bind. role is leader, follower or candidate; index is that of the last log entry, and
-    lag how many entries this member has that are not committed and applied yet. Of its peers the leader knows
-    how far each is behind. The exit code is 1 where the server does not run, or does not answer in 3 s.
+    remotes are where the server listens by its command line, connections where it listens by its rows;
+    not_listening are those of both where it could not listen. role is leader, follower or candidate; index is
+    the index of the last log entry, and lag is how many entries of this member are not committed and applied
+    yet. Only the leader knows how far each of its peers is behind. The exit code is 1 if the server does not
+    run, or does not answer within 3 s.
     """
     from trunkline.server.cluster import Peer
     from trunkline.server.process import Server
@@ -159,11 +162,11 @@ def status(ctx: click.Context, db: Path, pidfile: Path | None, remotes: str | No
 )
 @with_northbound
 def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
-    """Listen on TARGETS too, on each member of a cluster, for as long as the database is there.
+    """Listen on TARGETS too, on each member of a cluster. The database keeps them.
 
-    With --role, who connects there is known by the CN of its certificate. trunkline-chassis, for agents: it
-    may write its own Chassis row, and the binding of ports that it holds or that are requested on it;
-    trunkline-chassis-claiming: of any port.
+    With --role, a client there is identified by the CN of its certificate, the name of its chassis. The role
+    trunkline-chassis is for agents: it may write its own Chassis row, and the binding of ports that the
+    chassis holds or that are requested on it. trunkline-chassis-claiming may write the binding of any port.
     """
     from trunkline.northbound.access import ROLES
     from trunkline.northbound.connection import listen as write
@@ -177,7 +180,7 @@ def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @with_northbound
 def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
-    """Listen no longer on TARGETS, which `trunkline nb listen` named."""
+    """Stop listening on TARGETS, which `trunkline nb listen` added."""
     from trunkline.northbound.connection import unlisten as write
 
     write(northbound, targets)
@@ -185,24 +188,25 @@ def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
 
 @nb.command()
 @click.argument("file", type=_FILE, required=False)
-@click.option("--force", is_flag=True, help="Take the place of FILE where it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--nb", "remotes", type=NOT_EMPTY, metavar="REMOTE", help="As for `trunkline --nb`.")
 @click.pass_obj
 def backup(connection: Connection, file: Path | None, force: bool, remotes: str | None) -> None:
     """Write a consistent copy of the running database to FILE, or to standard output.
 
-    FILE is readable by its owner alone, and whole or not there. One that exists is refused without --force.
+    Only the owner can read FILE. It is written completely or not at all. If it exists, it is replaced only
+    with --force.
 
-    The copy is a standalone database file. To restore it: `trunkline nb stop`, put the copy in the place of
-    the database file, `trunkline nb start`; or into a running server or cluster:
+    The copy is a standalone database file. To restore it, run `trunkline nb stop`, put the copy in the place
+    of the database file, and run `trunkline nb start`. To restore it into a running server or cluster, run
     `ovsdb-client restore REMOTE Trunkline_Northbound < FILE`.
     """
     from trunkline.server.copy import write_new, write_over
     from trunkline.server.process import backup as copy_of
 
     if file is None and sys.stdout.isatty():
-        raise click.UsageError("give FILE, or send standard output somewhere")
-    taken = f"{file} exists already; give another FILE, or --force to take its place"
+        raise click.UsageError("give FILE, or redirect standard output")
+    taken = f"{file} exists already; give another FILE, or --force to replace it"
     if file is not None and not force and os.path.lexists(file):
         raise click.ClickException(taken)
     with connection.open(remotes) as northbound:

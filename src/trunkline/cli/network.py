@@ -60,13 +60,13 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--unknown-unicast",
                 type=Clearable(click.Choice(["forward", "drop"])),
                 metavar="[forward|drop]",
-                help="A VM's frame to an unknown MAC: to the wire, or nowhere. Default: forward.",
+                help="A VM's frame to an unknown MAC goes to the wire, or is dropped. Default: forward.",
             ),
             click.option(
                 "--remote-ports",
                 type=Clearable(click.Choice(["explicit", "learned"])),
                 metavar="[explicit|learned]",
-                help="Ports on other chassis: with flows of their own, or learned. Default: explicit.",
+                help="Ports on other chassis have flows of their own, or are learned. Default: explicit.",
             ),
             click.option(
                 "--vlan-transparent/--no-vlan-transparent",
@@ -82,7 +82,11 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 @network.command()
 @click.argument("name")
 @click.option(
-    "--type", "network_type", type=click.Choice(["vlan", "flat"]), required=True, help="Tagged, or not."
+    "--type",
+    "network_type",
+    type=click.Choice(["vlan", "flat"]),
+    required=True,
+    help="Tagged on the wire, or untagged.",
 )
 @click.option(
     "--physical-network", required=True, metavar="PHYSNET", help="The physical network that carries it."
@@ -92,7 +96,7 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 def create(connect: Callable[[], Northbound], **options: Any) -> None:
     """Create the network NAME.
 
-    A vlan network needs --segment; a flat one has none, and a physical network has one flat network at most.
+    A vlan network needs --segment; a flat one has none. A physical network has one flat network at most.
     """
     from trunkline.northbound.client import NetworkSpec
 
@@ -117,7 +121,7 @@ def list_(nb: Northbound, output: str) -> None:
 def show(nb: Northbound, name: str, output: str) -> None:
     """Show the network NAME.
 
-    A column that is empty stands for its default, which the table shows.
+    If a column is empty, its default applies; the table shows that.
     """
     row = nb.network(name)
     print_one(_with_defaults(row) if output == "table" else row, output)
@@ -125,17 +129,16 @@ def show(nb: Northbound, name: str, output: str) -> None:
 
 @network.command("set")
 @click.argument("name")
-@click.option(
-    "--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat takes the VLAN id away."
-)
+@click.option("--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat clears the VLAN id.")
 @click.option("--physical-network", metavar="PHYSNET", help="The physical network that carries it.")
 @_settings
 @with_northbound
 def set_(nb: Northbound, name: str, **options: Any) -> None:
-    """Change the network NAME; what is not given stays.
+    """Change the network NAME; what is not given stays as it is.
 
-    '' clears: --mtu '' stops managing the MTU, --unknown-unicast '' and --remote-ports '' go back to the
-    default. --type vlan needs --segment. The change is live, and no frame leaves with a third VLAN id.
+    '' clears a setting: with --mtu '' the MTU is no longer managed, and --unknown-unicast '' and
+    --remote-ports '' return to the default. --type vlan needs --segment. The change takes effect while VMs
+    run; each frame leaves with the old VLAN id or the new one.
     """
     nb.set_network(name, require_changes(changes(**options)))
 
@@ -144,7 +147,7 @@ def set_(nb: Northbound, name: str, **options: Any) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @with_northbound
 def delete(nb: Northbound, names: tuple[str, ...]) -> None:
-    """Delete networks that have no ports; all of them or, where one is refused, none."""
+    """Delete networks that have no ports; if one is refused, none is deleted."""
     nb.delete_networks(names)
 
 

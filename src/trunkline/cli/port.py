@@ -37,11 +37,11 @@ _DEFAULTS = {"up": False, "enabled": True, "port_security": True}
 
 @click.group()
 def port() -> None:
-    """The ports: each is a VM's interface; its VIF has the port's name as external_ids:iface-id."""
+    """The ports: each is an interface of a VM, whose VIF has the port's name as external_ids:iface-id."""
 
 
 def _options(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
-    """Return the options *given* as KEY=VALUE, None where none is; raises a usage error."""
+    """Return the options *given* as KEY=VALUE, None if none is; raises a usage error."""
     wrong = [text for text in given if not text.partition("=")[0] or "=" not in text]
     if wrong:
         raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param=option)
@@ -49,7 +49,7 @@ def _options(_: click.Context, option: click.Parameter, given: tuple[str, ...]) 
 
 
 def _with_options(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return *wanted* with what stands among a port's `options` there."""
+    """Return *wanted* with the settings that belong to a port's `options` moved there."""
     from trunkline.northbound.schema import ALLOW_DUPLICATE_IP
 
     allows = wanted.pop("allow_duplicate_ip", None)
@@ -67,39 +67,44 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--allow-duplicate-ip/--no-allow-duplicate-ip",
                 default=None,
-                help="Whether it may have addresses that another port of its network has. Default: no.",
+                help="Whether it may have an address that another port of its network has. Default: no.",
             ),
-            click.option("--enable/--disable", "enabled", default=None, help="Default: enabled."),
+            click.option(
+                "--enable/--disable",
+                "enabled",
+                default=None,
+                help="Whether it sends and receives frames. Default: enabled.",
+            ),
             click.option(
                 "--port-security/--no-port-security",
                 default=None,
-                help="Whether it may send from its own addresses only. Default: it may not send from others.",
+                help="Whether it may only send from its own addresses. Default: yes.",
             ),
             click.option(
                 "--allowed-address",
                 "allowed_address_pairs",
                 multiple=True,
                 metavar="MAC[,IP]",
-                help="A further MAC, and IP address or prefix, that it may use; may be repeated.",
+                help="Another MAC, with an IP address or prefix if given, that it may use; may be repeated.",
             ),
             click.option(
                 "--unknown-macs/--no-unknown-macs",
                 default=None,
-                help="Whether it also gets frames to MACs that nobody knows; needs --no-port-security.",
+                help="Whether it also receives unknown unicast; needs --no-port-security. Default: no.",
             ),
             click.option(
                 "--requested-chassis",
                 metavar="CHASSIS[,CHASSIS]",
-                help="The chassis that shall hold it, and during a migration the next one.",
+                help="The chassis that is to hold it, and during a migration the next one.",
             ),
             click.option(
-                "--parent", metavar="PORT", help="Of a trunk's sub-port: the port whose VIF it shares."
+                "--parent", metavar="PORT", help="For a sub-port of a trunk: the port whose VIF it shares."
             ),
             click.option(
                 "--parent-vlan",
                 metavar="1-4094",
                 type=click.IntRange(1, 4094),
-                help="Of a sub-port: its tag on that VIF.",
+                help="For a sub-port: its tag on that VIF.",
             ),
             click.option(
                 "--option",
@@ -108,7 +113,7 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="KEY=VALUE",
                 callback=_options,
                 help="announce=false: do not announce it; control-frames=true: let spanning tree, LLDP and "
-                "such pass; an empty VALUE takes KEY away; may be repeated.",
+                "such pass; an empty VALUE removes KEY; may be repeated.",
             ),
         ]
     ):
@@ -125,7 +130,7 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 def create(connect: Callable[[], Northbound], **options: Any) -> None:
     """Create the port NAME.
 
-    The interface with external_ids:iface-id=NAME is its VIF, on whichever chassis that is.
+    The interface with external_ids:iface-id=NAME is its VIF, on any chassis.
     """
     from trunkline.northbound.client import PortSpec
 
@@ -154,7 +159,7 @@ def list_(nb: Northbound, network: str | None, output: str) -> None:
 def show(nb: Northbound, name: str, output: str) -> None:
     """Show the port NAME.
 
-    A column that is empty stands for its default, which the table shows.
+    If a column is empty, its default applies; the table shows that.
     """
     row = nb.port(name)
     print_one(_with_defaults(row) if output == "table" else row, output)
@@ -167,10 +172,10 @@ def show(nb: Northbound, name: str, output: str) -> None:
 @_settings
 @with_northbound
 def set_(nb: Northbound, name: str, **options: Any) -> None:
-    """Change the port NAME; what is not given stays.
+    """Change the port NAME; what is not given stays as it is.
 
-    --ip and --allowed-address replace all that were there. '' clears: --ip '', --allowed-address '',
-    --requested-chassis '', and --parent '', which takes the tag away too.
+    --ip and --allowed-address replace all present ones. '' clears a setting: --ip '', --allowed-address '',
+    --requested-chassis '', and --parent '', which clears the tag too.
     """
     nb.set_port(name, _with_options(require_changes(changes(**options))))
 
@@ -179,7 +184,10 @@ def set_(nb: Northbound, name: str, **options: Any) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @with_northbound
 def delete(nb: Northbound, names: tuple[str, ...]) -> None:
-    """Delete ports; all of them or, where one is refused, none. A trunk's sub-ports go with or before it."""
+    """Delete ports; if one is refused, none is deleted.
+
+    The sub-ports of a trunk have to be deleted with it, or before it.
+    """
     nb.delete_ports(names)
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--wait", "waits", is_flag=True, help="Return when every chassis has applied it.")
-@click.option("--live", "is_live_enough", is_flag=True, help="With --wait: silent chassis do not matter.")
+@click.option(
+    "--live", "is_live_enough", is_flag=True, help="With --wait: exit with 0 despite silent chassis."
+)
 @click.option(
     "--timeout",
     "timeout_s",
@@ -30,16 +32,16 @@ if TYPE_CHECKING:
 def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) -> int:
     """Ask all chassis to acknowledge what is committed, and print the number of the request.
 
-    With --wait, return when every chassis has done so: its switch forwards as the northbound says. A chassis
-    that has left a request unanswered for 10 s while somebody waited is silent until it answers: it is named
-    and not waited for, and the exit code is 4, or 0 with --live. What a silent chassis had before, it still
-    forwards.
+    With --wait, return when every chassis has done so: its switch forwards as the northbound says. If a
+    chassis did not answer a request within 10 s while somebody waited, it is silent until it answers one. A
+    silent chassis is named and not waited for, and the exit code is 4, or 0 with --live. It still forwards by
+    what it applied before.
     """
     from trunkline.cli.main import EXIT_NO
     from trunkline.northbound.sync import request, wait
 
     if is_live_enough and not waits:
-        raise click.UsageError("--live says for whom to wait; give --wait too")
+        raise click.UsageError("--live applies only to a wait; give --wait too")
     asked = request(nb)
     silent = wait(nb, asked, timeout_s) if waits else frozenset[str]()
     is_complete = not (waits and report_unanswered(asked, silent))
@@ -52,12 +54,12 @@ def report_unanswered(asked: Request, silent: frozenset[str]) -> bool:
     said = [
         *(
             f"chassis {name!r} is silent: it has not applied {asked.nb_cfg}; start its agent, "
-            f"or `trunkline chassis delete {name}` where the host is gone for good"
+            f"or run `trunkline chassis delete {name}` if the host is gone for good"
             for name in sorted(silent)
         ),
         *(
             f"host {rival.hostname!r} has the system-id {rival.chassis!r} of another host, and has not "
-            f"applied {asked.nb_cfg}; give it a name of its own"
+            f"applied {asked.nb_cfg}; give it a system-id of its own"
             for rival in asked.rivals
         ),
     ]
