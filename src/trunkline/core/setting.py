@@ -11,5 +11,5 @@ VLAN_PRUNING = "trunkline-vlan-pruning"
 AUDIT_INTERVAL = "trunkline-audit-interval"
 
 DEFAULT_INTEGRATION_BRIDGE = "br-int"
-"""The name of the integration bridge where none is set. Neutron's agent and OVN have it, too: so called, a
-bridge is one to be taken over."""
+"""The name of the integration bridge if none is set. Neutron's agent and OVN use it too, so the agent takes
+over a bridge with this name."""
