@@ -28,7 +28,7 @@ class BenchError(Exception):
 
 
 def do(argv: Sequence[str], environment: Mapping[str, str], text: str | None = None) -> str:
-    """Run *argv* with *text* as its input, and return what it wrote; raises `BenchError` where it fails."""
+    """Run *argv* with *text* as its input, and return what it wrote; raises `BenchError` if it fails."""
     done = subprocess.run(argv, env=dict(environment), input=text, text=True, capture_output=True)
     if done.returncode:
         raise BenchError(f"{' '.join(argv)[:200]}: {done.stderr.strip()[:500]}")

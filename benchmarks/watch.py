@@ -81,7 +81,7 @@ class Writer:
         self._rpc.close()
 
     def transact(self, *operations: Mapping[str, Any]) -> list[Any]:
-        """Return the results of *operations*; raises `BenchError` where the database refuses."""
+        """Return the results of *operations*; raises `BenchError` if the database refuses."""
         results: list[Any] = self._rpc.request("transact", [self._database, *operations], TIMEOUT_S)
         for result in results:
             if result and "error" in result:

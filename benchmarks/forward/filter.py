@@ -70,7 +70,7 @@ def _discarding(then: bytes) -> bytes:
 
 
 def _program(code: bytes) -> int:
-    """Return a file descriptor of the program *code*; raises `BenchError` where the kernel refuses it."""
+    """Return a file descriptor of the program *code*; raises `BenchError` if the kernel refuses it."""
     number = _SYSCALL.get(platform.machine())
     if number is None:
         raise BenchError(f"no number known for bpf(2) on {platform.machine()}")

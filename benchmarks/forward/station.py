@@ -129,6 +129,6 @@ class Wiring:
 
 
 def ping(station: Station, to: Station, count: int = 3) -> None:
-    """Send echo requests until *count* are answered; raises `BenchError` where they are not within 5 s."""
+    """Send echo requests until *count* are answered; raises `BenchError` if they are not within 5 s."""
     words = ["ping", "-q", "-c", str(count), "-i", "0.01", "-w", "5", address(to.number)]
     do(station.namespace.argv(words), os.environ)

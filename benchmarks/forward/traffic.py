@@ -104,7 +104,7 @@ def _generator(folder: Path, sender: Station, frames: Sequence[bytes], *words: s
 
 
 def send_once(folder: Path, sender: Station, receiver: Station, frames: Sequence[bytes]) -> None:
-    """Send each of *frames* once, slowly enough that all arrive; raises `BenchError` where one does not."""
+    """Send each of *frames* once, slowly enough that all arrive; raises `BenchError` if one does not."""
     before = receiver.received()
     words = ["--num", str(len(frames)), "--gap", "100us"]
     do(_generator(folder, sender, frames, *words), os.environ)
@@ -152,7 +152,7 @@ class Flood(NamedTuple):
 def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[bytes]) -> Iterator[Flood]:
     """Make a flood that sends *frames* over and over, as fast as it goes, for the length of the block.
 
-    Raises `BenchError` where they do not arrive.
+    Raises `BenchError` if they do not arrive.
     """
     before = receiver.received()
     argv = _generator(folder, sender, frames, "--num", str(MOST_FRAMES))

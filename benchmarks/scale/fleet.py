@@ -180,7 +180,7 @@ class Fleet:
             control.send(question_of(number))
 
     def answers(self, timeout_s: float) -> Iterator[Any]:
-        """Yield the answer of each process; raises `BenchError` where one has none in time, or died."""
+        """Yield the answer of each process; raises `BenchError` if one has none in time, or died."""
         deadline_s = now_s() + timeout_s
         for number, control in enumerate(self.controls):
             try:

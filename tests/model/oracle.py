@@ -225,7 +225,7 @@ class Oracle:
 
 
 def _first_id(frame: Frame) -> int | None:
-    """Return the VLAN id of the frame's first tag, None where it has none that a switch knows for one (3)."""
+    """Return the VLAN id of the frame's first tag, None if it has none that a switch knows (3)."""
     return frame.tags[0].vlan_id if frame.tags and frame.tags[0].is_known else None
 
 

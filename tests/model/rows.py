@@ -30,7 +30,7 @@ class Rows:
     vifs: Mapping[str, tuple[Vif, ...]] = field(default_factory=dict)
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
     whole_physnets: frozenset[str] = frozenset({"physnet1", "physnet2"})
-    """The physical networks of which *networks* are known to be all that there are."""
+    """The physical networks whose networks are all among *networks*."""
 
 
 def changes(old: Rows, new: Rows) -> Changes:

@@ -29,7 +29,7 @@ class Vswitchd:
             self.ask("version")
 
     def await_revalidated(self) -> None:
-        """Return when nothing is forwarded by a cache that is older than the flows and ports of now.
+        """Return when nothing is forwarded by a cache that is older than the present flows and ports.
 
         The cache stays as it is otherwise. `revalidator/wait` returns after the next look at the cache, which
         is up to half a second away: pausing ends the present look, and the next one begins with resuming.

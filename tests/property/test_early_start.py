@@ -21,7 +21,7 @@ STEPS = st.lists(st.tuples(st.dictionaries(KEYS, st.none() | BODIES), st.boolean
 
 
 class Switch:
-    """A switch to which bundles are sent: nothing of one takes hold before it is closed."""
+    """A switch to which bundles are sent: a bundle has no effect before it is closed."""
 
     def __init__(self, installed: Mapping[bytes, bytes]) -> None:
         self.installed = dict(installed)

@@ -170,7 +170,7 @@ def in_slices(monkeypatch: pytest.MonkeyPatch, rows: int = 7, views: int = 5, fl
 
 
 def _pid(file: Path) -> int | None:
-    """Return the process that *file* names, None where it does not run."""
+    """Return the process that *file* names, None if it does not run."""
     pid = int(file.read_text()) if file.exists() else 0
     return pid if pid and psutil.pid_exists(pid) else None
 

@@ -108,7 +108,7 @@ def test_a_chassis_that_lags_is_named_and_the_exit_code_is_3(northbound: Northbo
 
 
 def state(remote: str, *options: str) -> str:
-    """Return the state of the one chassis that there is."""
+    """Return the state of the only chassis."""
     (row,) = json.loads(trunkline("status", *options, "-o", "json", nb=remote).out)["chassis"]
     return str(row["state"])
 

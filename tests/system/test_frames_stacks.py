@@ -180,7 +180,7 @@ def dhcp_server(running: Lab, server: Machine, client: Machine, address: str) ->
 
 
 def leased(running: Lab, client: Machine) -> str | None:
-    """Return the address that a DHCP client in *client* gets within 3 s, None where it gets none."""
+    """Return the address that a DHCP client in *client* gets within 3 s, None if it gets none."""
     script = running.directory / "udhcpc.sh"
     script.write_text('#!/bin/sh\n[ "$1" = bound ] && echo "bound $ip"\nexit 0\n')
     script.chmod(0o755)

@@ -184,5 +184,5 @@ def test_hostile_names_reach_neither_flows_nor_terminals_nor_the_log(
         assert missing.code == 1
         assert missing.err.count("\n") == 1
         assert missing.err[:-1].isprintable()
-    # Each line of the log is held against its shape when the site is closed.
+    # When the site is closed, the shape of each log line is checked.
     assert not [line for line in chassis.agent.log.splitlines() if line.startswith("2026-01-01")]

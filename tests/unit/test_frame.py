@@ -1,4 +1,4 @@
-"""Numbers of frames, held against those of scapy."""
+"""The values in frames, compared with those of scapy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The revision of the rows: it tells whether what follows from them is of now."""
+"""The revision of the rows: it tells whether what follows from them is current."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which port may be whose sub-port, held against what is there and what is asked for at once."""
+"""Which port may be the sub-port of which: checked against existing rows and rows of the same request."""
 
 from __future__ import annotations
 
