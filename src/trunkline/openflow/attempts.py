@@ -51,7 +51,7 @@ class Attempts:
 
     @property
     def failure(self) -> str:
-        """Why there is no connection, as far as the last attempt showed."""
+        """Why there is no connection, by the last attempt."""
         often = "each connection ends soon after it is made"
         return f"{often} ({self.last_end})" if self.is_failing else self.last_end
 

@@ -172,9 +172,9 @@ class Session:
             self.read_flows()
 
     def catch_up(self) -> None:
-        """Ask the switch, if it is there, for an answer behind all that was sent: a barrier.
+        """Send a barrier, if the switch is connected: it is answered after everything that was sent before.
 
-        A connection that ends takes its question along: what the next one reads is newer.
+        If the connection ends, the barrier is dropped, because everything that the next one reads is newer.
         """
         if self._is_ready:
             self._question_xid = self._channel.next_xid()
