@@ -20,8 +20,11 @@ log = Log("blackhole")
 HURRY_S = 1.0
 """How far apart questions are to a bridge that had no flows."""
 
-LEISURE_S = 10.0
-"""How far apart they are to one that had some: the switch does not tell us when these go."""
+LEISURE_S = 7.0
+"""How far apart they are, at least, to one that had some: the switch does not tell us when these go."""
+
+SLACK_S = 4.0
+"""How long such a question may wait for something else to wake the loop: an idle loop wakes every 5 s."""
 
 
 class _Watch:
@@ -31,6 +34,11 @@ class _Watch:
         self.census = Census(target)
         self.ask_s = 0.0
         self.empties = 0
+
+    @property
+    def wake_s(self) -> float:
+        """When the loop must run to ask the bridge."""
+        return self.ask_s if self.empties else self.ask_s + SLACK_S
 
 
 class BlackHoles:
@@ -101,9 +109,9 @@ class BlackHoles:
 
     @property
     def next_s(self) -> float | None:
-        """When the next bridge is to be asked, by the clock; None if there is none."""
+        """When the loop must run to ask the next bridge, by the clock; None if there is none."""
         watches = self._watch_by_bridge.values()
-        return min((watch.ask_s for watch in watches if not watch.census.is_under_way), default=None)
+        return min((watch.wake_s for watch in watches if not watch.census.is_under_way), default=None)
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when an answer comes."""

@@ -16,8 +16,13 @@ from trunkline.runtime.log import Log
 
 log = Log("upkeep")
 
-INTERVAL_S = 1.0
-"""How far apart questions for the handling of fragments are: the switch does not report a change of it."""
+INTERVAL_S = 4.0
+"""How far apart questions for the handling of fragments are, at least: the switch does not report a change of
+it. Until it is put back, frames whose ports the switch hides are dropped (`Band.HIDDEN_FRAGMENT`)."""
+
+SLACK_S = 6.0
+"""How long such a question may wait until something else wakes the loop: an idle loop wakes every 5 s, to ask
+the switch for an echo."""
 
 HOLD_S = 0.2
 """How far apart repairs of ports are, so that a program that blocks them again and again costs little."""
@@ -39,7 +44,7 @@ class Upkeep:
         self._is_connected = False
         self._blocked: dict[int, Port] = {}
         self._repaired_s = 0.0
-        self._ask_s = 0.0
+        self._asked_s = 0.0
 
     def on_event(self, event: Event, session: Session) -> None:
         """Note what the switch says; put back the handling of fragments."""
@@ -63,7 +68,7 @@ class Upkeep:
             self._ask(session)
 
     def _ask(self, session: Session) -> None:
-        self._ask_s = self._clock() + INTERVAL_S
+        self._asked_s = self._clock()
         session.read_fragments()
 
     def run(self, session: Session, uplink_ofports: Collection[int]) -> None:
@@ -72,7 +77,7 @@ class Upkeep:
         if not session.is_ready:
             return
         now_s = self._clock()
-        if now_s >= self._ask_s:
+        if now_s >= self._asked_s + INTERVAL_S:
             self._ask(session)
         if not self._blocked or now_s < self._repaired_s + HOLD_S:
             return
@@ -86,9 +91,9 @@ class Upkeep:
 
     @property
     def next_s(self) -> float | None:
-        """When there is something to do, by the clock; None if the switch is not connected."""
+        """When the loop must run for this, by the clock; None if the switch is not connected."""
         if not self._is_connected:
             return None
         # A blocked port that is not ours may become so by a change of rows, not by the clock.
-        due_s = self._repaired_s + HOLD_S
-        return min(self._ask_s, due_s) if self._blocked and due_s > self._clock() else self._ask_s
+        due_s, wake_s = self._repaired_s + HOLD_S, self._asked_s + INTERVAL_S + SLACK_S
+        return min(wake_s, due_s) if self._blocked and due_s > self._clock() else wake_s

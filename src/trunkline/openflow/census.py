@@ -125,8 +125,7 @@ class Census:
             self._end(self._counted)
         elif kind == (_STATS_REQUEST + 1 if version == _V10 else message.MULTIPART_REPLY):
             self._counted = _flow_count(version, payload)
-            is_more = self._own_ofport is not None and version in _PORTS_ALIKE
-            if not is_more or not self._send(version, message.MULTIPART_REQUEST, _BODY_PORTS[version]):
+            if not self._asks_for_ports(version):
                 self._end(self._counted)
 
     def _look(self, version: int, payload: bytes) -> None:
@@ -148,10 +147,17 @@ class Census:
         if is_last and self.unblocked is None:
             self._end(self._counted)
 
+    def _asks_for_ports(self, version: int) -> bool:
+        return self._own_ofport is not None and version in _PORTS_ALIKE
+
     def _question(self, version: int) -> bool:
+        """Ask for the count and, behind it, for the ports: two answers for one wait."""
         if version == _V10:
             return self._send(version, _STATS_REQUEST, _BODY_V10)
-        return self._send(version, message.MULTIPART_REQUEST, _BODY)
+        is_sent = self._send(version, message.MULTIPART_REQUEST, _BODY)
+        if is_sent and self._asks_for_ports(version):
+            return self._send(version, message.MULTIPART_REQUEST, _BODY_PORTS[version])
+        return is_sent
 
     def _send(self, version: int, kind: int, payload: bytes) -> bool:
         """Send a message; a socket that cannot take so few bytes at once counts as closed."""
