@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Controller, Field, Flow, Goto, PopVlan
@@ -11,19 +11,21 @@ from trunkline.core.pipeline import INNER_TAGS, NETWORK, SOURCE_PORT, Band, Owne
 from trunkline.core.view import ChassisView, LocalPortView, SleepingVifView, View
 
 
-def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that classify the frames of a VIF here, and those that drop what nobody may send.
+def flows(view: View) -> Iterable[Flow]:
+    """Return the flows that classify the frames of a VIF here, and those that drop what nobody may send.
 
     This app owns the bands PRIORITY_STACK, SUBPORT, VIF and SLEEPING. A VIF without a port has no flow, so
     its frames match nothing.
     """
     match view:
         case ChassisView():
-            yield from _priority_stacks()
+            return _priority_stacks()
         case LocalPortView():
-            yield _classification(view)
+            return (_classification(view),)
         case SleepingVifView():
-            yield from _alarms(view)
+            return _alarms(view)
+        case _:
+            return ()
 
 
 def _priority_stacks() -> Iterator[Flow]:

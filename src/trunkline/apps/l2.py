@@ -19,22 +19,23 @@ from trunkline.core.view import (
 )
 
 
-def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that deliver frames to local ports, and pass on those for others.
+def flows(view: View) -> Iterable[Flow]:
+    """Return the flows that deliver frames to local ports, and pass on those for others.
 
     This app owns all of L2_LOOKUP except the band REMOTE_MAC, the band LOCAL of EGRESS, and all of DISPATCH.
     """
     match view:
         case ChassisView():
-            yield from _tag_guards()
-            yield Flow(Band.CONTROL, (CONTROL,), (), cookie(Owner.L2, Subject.CHASSIS))
-            yield from _misses()
+            refused = Flow(Band.CONTROL, (CONTROL,), (), cookie(Owner.L2, Subject.CHASSIS))
+            return (*_tag_guards(), refused, *_misses())
         case NetworkView():
-            yield from _network(view)
+            return _network(view)
         case LocalPortView():
-            yield from _port(view)
+            return _port(view)
         case SharedMacView():
-            yield _shared_mac(view)
+            return (_shared_mac(view),)
+        case _:
+            return ()
 
 
 def _tag_guards() -> Iterator[Flow]:

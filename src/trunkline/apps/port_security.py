@@ -5,7 +5,7 @@ A frame is checked in three tables: its tag and MAC; its neighbour discovery and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import product
 
@@ -78,8 +78,8 @@ _TELLING_MASK = sum(_TELLING_BITS)
 _PATTERNS = tuple(map(sum, product(*((0, bit) for bit in _TELLING_BITS))))
 
 
-def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows that check what a VIF sends.
+def flows(view: View) -> Iterable[Flow]:
+    """Return the flows that check what a VIF sends.
 
     This app owns all of PORT_SECURITY, ND_DHCP_SECURITY, INNER_MAC_SECURITY, ADDRESS_SECURITY and REFUSED. A
     port costs 1 flow for its tag (none in a transparent network). Without port security it costs 1 more, or 2
@@ -90,9 +90,11 @@ def flows(view: View) -> Iterator[Flow]:
     """
     match view:
         case ChassisView():
-            yield from _chassis()
+            return _chassis()
         case LocalPortView():
-            yield from _port(view)
+            return _port(view)
+        case _:
+            return ()
 
 
 def _chassis() -> Iterator[Flow]:

@@ -5,7 +5,7 @@ It knows nothing of local delivery.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Field, Flow, Goto, Output, PopVlan, PushVlan
@@ -21,8 +21,8 @@ from trunkline.core.pipeline import DESTINATION_PORT, INNER_TAGS, NETWORK, SOURC
 from trunkline.core.view import ChassisView, LocalPortView, NetworkView, RemotePortView, View, Wire
 
 
-def flows(view: View) -> Iterator[Flow]:
-    """Yield the flows for frames that arrive from the physical networks or leave to them.
+def flows(view: View) -> Iterable[Flow]:
+    """Return the flows for frames that arrive from the physical networks or leave to them.
 
     This app owns all of CLASSIFY except the classifier's bands, the band REMOTE_MAC of L2_LOOKUP, all of
     EGRESS except the band LOCAL, and all of EGRESS_EXTERNAL. A network whose physical network is not mapped
@@ -30,14 +30,15 @@ def flows(view: View) -> Iterator[Flow]:
     """
     match view:
         case ChassisView():
-            yield from _chassis(view)
+            return _chassis(view)
         case NetworkView(wire=Wire() as wire):
-            yield from _arrival(view, wire)
-            yield from _departure(view, wire)
+            return (*_arrival(view, wire), *_departure(view, wire))
         case LocalPortView(wire=Wire() as wire, has_own_mac=True):
-            yield from _reflections(view, wire)
+            return _reflections(view, wire)
         case RemotePortView():
-            yield from _remote_port(view)
+            return _remote_port(view)
+        case _:
+            return ()
 
 
 def _chassis(chassis: ChassisView) -> Iterator[Flow]:
