@@ -1,7 +1,7 @@
 """The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
 
 A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale, narrow,
-flows.
+flows, apply.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import apply
 import cases
 import report
 from flows import flows
@@ -20,7 +21,7 @@ from process import now_s
 from scale import case as scale
 from series import Results
 
-NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow", "flows")
+NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow", "flows", "apply")
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
 
@@ -51,6 +52,9 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
         narrow(results, say, SIZES[: 1 if is_quick else None], 5 if is_quick else 20)
     elif name == "flows":
         flows(results, say, cases.MIDDLE, 3 if is_quick else 9)
+    elif name == "apply":
+        for load in apply.SIZES[: 2 if is_quick else None]:
+            apply.apply(results, say, load, 3 if is_quick else 9)
     else:
         cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
 

@@ -50,6 +50,7 @@ def test_a_second_run_has_nothing_to_do(northbound: Northbound) -> None:
 
 
 def test_a_dry_run_shows_the_difference_and_changes_nothing(northbound: Northbound) -> None:
+    before = 101, northbound.read(select("NB_Global"))
     text = BLUE.replace("101", "121").replace("02:00:00:00:00:02", "02:00:00:00:00:07")
     done = apply(northbound, "--dry-run", text=text)
     assert done.code == 4
@@ -59,8 +60,9 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(northbound: Northbou
         "  ~ port vm2      mac 02:00:00:00:00:02 → 02:00:00:00:00:07",
         "0 to add, 2 to change, 0 to delete, 1 unchanged.",
     ]
-    assert northbound.network("blue")["segmentation_id"] == 101
     assert "\x1b" not in done.out
+    assert apply(northbound, "--dry-run", "--yes", "--wait").code == 4
+    assert (northbound.network("blue")["segmentation_id"], northbound.read(select("NB_Global"))) == before
 
 
 def test_all_of_it_is_done_and_a_program_is_told(northbound: Northbound) -> None:

@@ -33,8 +33,7 @@ def northbound(nb: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def test_a_person_sees_the_difference_in_colour_and_is_asked(northbound: Northbound) -> None:
     Path("blue.yaml").write_text(BLUE.replace("101", "121"))
     terminal = Terminal(northbound.rpc.remote)
-    terminal.until("0 to add, 1 to change, 0 to delete, 2 unchanged.")
-    terminal.until("Apply? [y/N] ")
+    terminal.until("0 to add, 1 to change, 0 to delete, 2 unchanged.  Apply? [y/N] ")
     assert "\x1b[33m  ~ network blue" in terminal.said
     terminal.answer("n\n")
     assert terminal.end() == 1

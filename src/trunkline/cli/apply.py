@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -65,19 +65,7 @@ _NOTHING = "nothing was applied"
 )
 @with_output
 @with_connection
-def apply(
-    connect: Callable[[], Northbound],
-    files: tuple[str, ...],
-    set_: str,
-    prunes: bool,
-    adopts: bool,
-    is_dry: bool,
-    is_agreed: bool,
-    is_full: bool,
-    waits: bool,
-    timeout_s: float,
-    output: str,
-) -> int:
+def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: Any) -> int:
     """Make networks and ports what files say, in one transaction: all of it or nothing.
 
     A document of a file has `kind: Network` or `kind: Port`, a name, and columns of the northbound. A column
@@ -87,62 +75,85 @@ def apply(
     Exit codes: 0 done, or nothing to do; 1 refused, or not agreed to; 2 a file is wrong; 3 committed, and not
     waited for; 4 with --dry-run: something would be changed, with --wait: a chassis is silent.
     """
-    from trunkline.cli.main import EXIT_NO, EXIT_REFUSED
     from trunkline.core.name import check_name
-    from trunkline.manifest import wanted
     from trunkline.manifest.complaint import ConflictError, ManifestError
+    from trunkline.manifest.wanted import read
     from trunkline.northbound.transaction import no_collection
 
-    check_name("set", set_)
-    is_asking = not (is_dry or is_agreed)
-    if is_asking and (output != "table" or not sys.stdin.isatty()):
-        why = "standard input is no terminal" if output == "table" else f"-o {output} is for programs"
+    asked, commit = _Asked(**options), Commit()
+    check_name("set", asked.set_)
+    if asked.is_question and (asked.output != "table" or not sys.stdin.isatty()):
+        is_data = asked.output != "table"
+        why = f"-o {asked.output} is for programs" if is_data else "standard input is no terminal"
         raise click.UsageError(f"{why}, so nobody can be asked; give --yes, or --dry-run to look only")
-    commit = Commit()
     try:
         with no_collection():
-            manifest = wanted.read(files)
+            manifest = read(files)
         with connect() as nb, no_collection():
-            found = _shown(nb, manifest, set_, prunes=prunes, adopts=adopts, is_full=is_full, output=output)
-            if found.changes and not is_agreed:
-                _refuse(nb, found, lambda: nb.rehearse(found.steps))
-                if is_dry:
-                    _print(found, output, is_applied=False)
-                    return EXIT_NO
-                if not click.confirm("Apply?", prompt_suffix=" "):
-                    click.echo(_NOTHING, err=True)
-                    return EXIT_REFUSED
-            if found.changes:
-                _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
-            _print(found, output, is_applied=True)
-            return _waited(nb, timeout_s, output) if waits else 0
+            return _apply(nb, manifest, asked, commit)
     except (ManifestError, ConflictError) as error:
         return _complained(error)
     except (KeyboardInterrupt, click.Abort):
         return _interrupted(commit)
 
 
-def _shown(
-    nb: Northbound, manifest: Manifest, set_: str, *, prunes: bool, adopts: bool, is_full: bool, output: str
-) -> Difference:
+class _Asked(NamedTuple):
+    """What the command line asks for."""
+
+    set_: str
+    prunes: bool
+    adopts: bool
+    is_dry: bool
+    is_agreed: bool
+    is_full: bool
+    waits: bool
+    timeout_s: float
+    output: str
+
+    @property
+    def is_question(self) -> bool:
+        """Whether a person is to be asked."""
+        return not (self.is_dry or self.is_agreed)
+
+
+def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) -> int:
+    """Make the northbound as *manifest* has it, and return the exit code."""
+    from trunkline.cli.main import EXIT_NO, EXIT_REFUSED
+
+    found = _shown(nb, manifest, asked)
+    if found.changes and (asked.is_dry or asked.is_question):
+        _refuse(nb, found, lambda: nb.rehearse(found.steps))
+    if asked.is_dry:
+        _print(found, asked.output, is_applied=False)
+        return EXIT_NO if found.changes else 0
+    if found.changes:
+        if asked.is_question and not click.confirm(f"{summary(found)}  Apply?", prompt_suffix=" "):
+            _say(_NOTHING)
+            return EXIT_REFUSED
+        _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
+    _print(found, asked.output, is_applied=True)
+    return _waited(nb, asked.timeout_s, asked.output) if asked.waits else 0
+
+
+def _shown(nb: Northbound, manifest: Manifest, asked: _Asked) -> Difference:
     """Return the difference between *manifest* and the northbound; a person sees it."""
     from trunkline.manifest.consequence import consequences
     from trunkline.manifest.difference import difference
     from trunkline.manifest.present import present
 
-    there = present(nb, manifest.rows, set_ if prunes else None)
-    found = difference(manifest.rows, there, set_, prunes=prunes, adopts=adopts)
+    there = present(nb, manifest.rows, asked.set_ if asked.prunes else None)
+    found = difference(manifest.rows, there, asked.set_, prunes=asked.prunes, adopts=asked.adopts)
     notes = consequences(nb, found, there)
-    if output == "table":
-        kinds = Counter(row.table.lower() for row in manifest.rows)
-        parts = [(manifest.file_count, "file"), *((kinds[kind], kind) for kind in ("network", "port"))]
-        counts = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts)
-        click.echo(f'set "{set_}": {counts}')
-        is_plain = "NO_COLOR" in os.environ
-        for line in lines(found, notes, is_full=is_full):
-            click.echo(line, color=False if is_plain else None)
-        if found.changes:
-            click.echo(summary(found))
+    if asked.output != "table":
+        return found
+    kinds = Counter(row.table.lower() for row in manifest.rows)
+    parts = [(manifest.file_count, "file"), *((kinds[kind], kind) for kind in ("network", "port"))]
+    counts = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts)
+    click.echo(f'set "{asked.set_}": {counts}')
+    for line in lines(found, notes, is_full=asked.is_full):
+        click.echo(line, color=False if "NO_COLOR" in os.environ else None)
+    if found.changes and not asked.is_question:
+        click.echo(summary(found))
     return found
 
 
