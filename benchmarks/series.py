@@ -22,7 +22,7 @@ class Series:
 
     @property
     def median(self) -> float:
-        """The median; not a number where nothing was measured."""
+        """The median; not a number if nothing was measured."""
         return statistics.median(self.values) if self.values else float("nan")
 
     def percentile(self, percent: int) -> float:

@@ -1,4 +1,4 @@
-"""What all tests share: those marked `system` fail, with what to do, where they cannot run."""
+"""What all tests share. A test marked `system` that cannot run fails, and says what to do."""
 
 from __future__ import annotations
 

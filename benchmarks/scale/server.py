@@ -35,7 +35,7 @@ class Server:
 
     @property
     def remote(self) -> str:
-        """Where clients find it."""
+        """The remote by which clients reach it."""
         return f"tcp:127.0.0.1:{self.port}"
 
     @property

@@ -32,7 +32,7 @@ Headers = tuple[tuple[Field, int], ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tag:
-    """A VLAN tag, outermost first where there are several."""
+    """A VLAN tag, outermost first if there are several."""
 
     vlan_id: int
     priority: int = 0

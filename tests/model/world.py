@@ -141,7 +141,7 @@ def _tags(random: Random) -> tuple[Tag, ...]:
 
 
 def _packet(random: Random, mac: int, own: Sequence[IPAddress]) -> tuple[int, Headers]:
-    """Return the type and headers of a packet that claims, where it can, to be of *mac*."""
+    """Return the type and headers of a packet that claims, if it can, to be of *mac*."""
     own4 = [address for address in own if isinstance(address, IPv4Address)] * 6
     own6 = [address for address in own if isinstance(address, IPv6Address)] * 6
     ipv4, other = random.choice((*own4, *IPV4, IPv4Address(0))), random.choice((*own4, *IPV4))

@@ -1,4 +1,4 @@
-"""Whatever comes in on the control socket, the next one who asks is answered."""
+"""Whatever comes in on the control socket, the next request is answered."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def server() -> Iterator[ControlSocket]:
 
 
 def answered(server: ControlSocket, *messages: bytes) -> list[bytes]:
-    """Return what comes back on a connection for each of *messages*; b'' where nothing does."""
+    """Return what comes back on a connection for each of *messages*; b'' if nothing does."""
     answers = []
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(server.path))
@@ -85,7 +85,7 @@ def question(method: str, *params: str) -> bytes:
 
 @settings(max_examples=150)
 @given(st.lists(NONSENSE, min_size=1, max_size=3))
-def test_who_asks_next_is_answered(server: ControlSocket, messages: list[bytes]) -> None:
+def test_the_next_request_is_answered(server: ControlSocket, messages: list[bytes]) -> None:
     answered(server, *messages)
     (answer,) = answered(server, question("version"))
     assert json.loads(answer)["result"].endswith("\n")

@@ -51,7 +51,7 @@ STREAMS = st.lists(st.one_of(MESSAGES, MULTIPART, st.binary(max_size=30)), max_s
 
 
 class Peer:
-    """What stands where the switch should: a socket of ours."""
+    """A socket of ours in the place of the switch."""
 
     def __init__(self, path: Path) -> None:
         self.target = f"unix:{path}"

@@ -26,7 +26,7 @@ V = TypeVar("V")
 
 
 class Core:
-    """A inventory and the desired flows that follow it, as the agent has them."""
+    """An inventory and the desired flows that follow it, as the agent has them."""
 
     def __init__(self) -> None:
         self.inventory = Inventory(rows.CHASSIS)

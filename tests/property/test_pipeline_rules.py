@@ -56,7 +56,7 @@ def _overlap(one: Flow, other: Flow) -> bool:
     return True
 
 
-def test_overlap_is_seen_where_masks_leave_room_for_it() -> None:
+def test_overlap_is_seen_if_masks_leave_room_for_it() -> None:
     flow = rows.flows(rows.Rows())[0]
     wide = flow._replace(match=(Field.IPV4_SRC(0xC0000200, 0xFFFFFF00),))
     assert _overlap(wide, flow._replace(match=(Field.IPV4_SRC(0xC0000201),)))

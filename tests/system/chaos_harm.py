@@ -283,7 +283,7 @@ class Harm:
         return f"controller of {chassis.name} set"
 
     def cut_openflow(self) -> str:
-        """Cut every OpenFlow connection: Open vSwitch does so where the versions that it allows change."""
+        """Cut every OpenFlow connection: Open vSwitch does so if the versions that it allows change."""
         chassis = self.chassis()
         if not self._has_bridge(chassis):
             return f"{chassis.name} has no br-int"

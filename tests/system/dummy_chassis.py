@@ -175,10 +175,10 @@ class DummyChassis:
     def receive(self, interface: str, *frames: bytes, after: Iterable[bytes] = ()) -> dict[str, list[bytes]]:
         """Let *frames* arrive at *interface*; return what came out of which device because of it.
 
-        They arrive twice. First warm: right after frames that may pass, and that differ in what may be
-        forbidden alone: *after*, each frame with fewer tags, and what passed of late. Then cold, with nothing
-        cached. The datapath's cache must carry no more than the flows say, so that the same comes out both
-        times. It is empty before each: what it knows of the frame itself would hide what it does not.
+        They arrive twice. First warm: right after frames that may pass, and that differ only in what may be
+        forbidden: *after*, each frame with fewer tags, and what passed recently. Then cold, with nothing
+        cached. The datapath's cache must carry no more than the flows say, so the same must come out both
+        times. The cache is emptied before each: what it knows of the frame itself would hide a defect.
         """
         passed = self._passed_by_interface.setdefault(interface, deque(maxlen=PASSED))
         with_fewer = (each for frame in frames for each in with_fewer_tags(frame))
@@ -195,7 +195,7 @@ class DummyChassis:
         return cold
 
     def receive_once(self, interface: str, *frames: bytes) -> dict[str, list[bytes]]:
-        """Let *frames* arrive at *interface* just once, as where they are counted or change something."""
+        """Let *frames* arrive at *interface* just once: for frames that are counted or change something."""
         self.vswitchd.await_revalidated()
         self.wires.new()
         self.vswitchd.receive(interface, *frames)

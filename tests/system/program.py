@@ -30,7 +30,7 @@ def trunkline(*arguments: str, nb: str | None = None, timeout_s: float = 60) -> 
 
 
 def typed(command: str, nb: str | None = None) -> Done:
-    """Run `trunkline` with *command*, as typed in a shell, where no argument has a space."""
+    """Run `trunkline` with *command*, as typed in a shell, if no argument has a space."""
     return trunkline(*command.split(), nb=nb)
 
 

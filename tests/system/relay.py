@@ -57,7 +57,7 @@ class Relay:
             end(to)
 
     def carry(self, source: socket.socket, to: socket.socket, *, is_asking: bool) -> None:
-        """Carry what *source* sends to *to*, until it ends; *is_asking* says that it is who connected."""
+        """Carry what *source* sends to *to*, until it ends; *is_asking*: it is *source* that connected."""
         while data := source.recv(4096):
             to.sendall(data)
 
@@ -92,7 +92,7 @@ class HeldRelay(Relay):
 
 
 def end(each: socket.socket) -> None:
-    """Close *each*, and have whoever waits for it know."""
+    """Close *each*, and wake anyone who waits for it."""
     with suppress(OSError):  # of one that was not connected any more
         each.shutdown(socket.SHUT_RDWR)
     each.close()

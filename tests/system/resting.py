@@ -1,4 +1,4 @@
-"""The agent in this process, and whether it may rest: the loop blocks only where nothing is left to do.
+"""The agent in this process, and whether it may rest: the loop blocks only if nothing is left to do.
 
 What a loop forgot shows only once something else wakes it, up to five seconds later, and by then it looks
 done. So whenever the loop would block, all that it talks to is stopped, and it is run once more: it must

@@ -290,7 +290,7 @@ def test_a_claimed_port_goes_on_working_where_it_is_requested(cluster: Cluster) 
     site.operator.close()
 
 
-def test_listen_is_refused_where_a_role_could_not_hold(site: Site) -> None:
+def test_listen_is_refused_if_a_role_could_not_hold(site: Site) -> None:
     line = refusal(trunkline("nb", "listen", "ptcp:1", "--role", ROLE, nb=site.server.remote), 2)
     assert "a role needs pssl:" in line
     line = refusal(trunkline("nb", "listen", "pssl:1", "--role", "root", nb=site.server.remote), 2)

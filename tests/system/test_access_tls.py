@@ -91,7 +91,7 @@ def test_an_agent_on_ssl_without_certificate_ends_with_one_line(cluster: Cluster
     assert "ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem" in complaint
 
 
-def test_an_agent_takes_up_a_certificate_that_comes_late_or_changes(
+def test_an_agent_uses_a_certificate_that_comes_late_or_changes(
     cluster: Cluster, authority: Authority
 ) -> None:
     server, remote = serve(cluster, authority.issue("nb"))

@@ -221,7 +221,7 @@ def test_two_interfaces_of_one_iface_id_the_one_in_use_keeps_the_port(
     until(lambda: chassis.receive_once("a", HELLO) == {"b": [HELLO], NIC: [tagged]}, "flows back")
     assert chassis.receive("a", HELLO) == {"b": [HELLO], NIC: [tagged]}
     assert chassis.receive("0-late", HELLO) == {}
-    # Where it does not work, the other one takes the port, and then keeps it.
+    # If it does not work, the other one takes the port, and then keeps it.
     chassis.switch.appctl("netdev-dummy/set-admin-state", "a", "down")
     until(lambda: "a also has" in chassis.faults["vif a"], "handed over")
     chassis.switch.appctl("netdev-dummy/set-admin-state", "a", "up")

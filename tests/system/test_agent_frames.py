@@ -104,7 +104,7 @@ def test_rule_9_unicast_leaves_once_with_the_networks_tag(chassis: DummyChassis)
         assert chassis.receive("f", ethernet(dst, F)) == {NIC1: [ethernet(dst, F)]}
 
 
-def test_rule_9_unknown_unicast_goes_nowhere_where_the_network_drops_it(
+def test_rule_9_unknown_unicast_goes_nowhere_if_the_network_drops_it(
     site: Site, own_chassis: DummyChassis
 ) -> None:
     site.nb.set_network("vlan1", {"unknown_unicast": "drop"})

@@ -150,7 +150,7 @@ def test_a_port_that_makes_no_sense_holds_up_nobody(
     site.await_up("q")
     site.sync()
     assert works(chassis)
-    # Where its VIF decides, it is a fault; where it is like any other port, it is up.
+    # If its VIF decides, it is a fault; if it is like any other port, it is up.
     assert (
         site.bindings()["p"][1]
         or any("p" in subject.split() for subject in faults(site))

@@ -38,7 +38,7 @@ def sent(log: str) -> list[tuple[int, int, int]]:
 def test_an_agent_that_starts_with_many_ports_adds_their_flows_in_one_bundle(
     site: Site, allowed: tuple[str, ...]
 ) -> None:
-    """DESIGN.md, Lifecycle 3. Where MACs are shared, a later row changes what came of an earlier one."""
+    """DESIGN.md, Lifecycle 3. If MACs are shared, a later row changes what came of an earlier one."""
     chassis = site.chassis(is_running=False)
     site.network()
     site.port("a")

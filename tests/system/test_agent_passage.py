@@ -220,7 +220,7 @@ def test_a_provider_bridge_that_has_no_flows_is_a_fault(
     switch.ofctl("add-flow", "br-phys1", "priority=9,actions=FLOOD")
 
 
-def test_a_host_that_is_the_network_itself_counts_where_there_is_no_nic(
+def test_a_host_that_is_the_network_itself_counts_if_there_is_no_nic(
     shared: Site, chassis: DummyChassis
 ) -> None:
     switch = chassis.switch

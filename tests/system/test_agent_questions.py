@@ -92,7 +92,7 @@ def not_obeyed(site: Site, chassis: DummyChassis) -> Iterator[None]:
 
 @contextmanager
 def no_switch(site: Site, chassis: DummyChassis) -> Iterator[None]:
-    """The bridge's management socket is not where the agent looks for it."""
+    """The bridge's management socket is not at the path that the agent connects to."""
     place = chassis.switch.rundir / "br-int.mgmt"
     place.rename(place.with_name(AWAY))
     chassis.agent.end()

@@ -225,7 +225,7 @@ def a_request_to_report(loop: Resting) -> None:
 
 
 def all_flows_are_audited(loop: Resting) -> None:
-    """The interval is taken up at once, and not when the one before it is over."""
+    """A new interval applies at once, and not when the one before it is over."""
     loop.chassis.set(**{"trunkline-audit-interval": "1"})
     asked = loop.audits
     loop.until(lambda: loop.audits >= asked + 2, "audited twice", timeout_s=4)
@@ -325,7 +325,7 @@ def test_after_every_kind_of_event_nothing_is_left_to_do(
         the_chassis_gets_another_name,
     ],
 )
-def test_nothing_is_left_to_do_where_each_turn_does_but_little(
+def test_nothing_is_left_to_do_if_each_turn_does_only_a_little(
     event: Callable[[Resting], None], sliced_loop: Resting
 ) -> None:
     event(sliced_loop)

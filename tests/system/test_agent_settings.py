@@ -226,7 +226,7 @@ def test_a_chassis_that_is_renamed_without_a_northbound_takes_its_ports_along_on
 def test_the_agent_says_in_one_line_that_there_is_no_switch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The ovs package imports eventlet where it is installed, and that one warns.
+    # The ovs package imports eventlet if it is installed, and eventlet warns.
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     done = trunkline("agent", "--ovs", f"unix:{tmp_path}/db.sock")
     assert "does not exist; start Open vSwitch" in refusal(done, 1)

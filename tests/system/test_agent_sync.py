@@ -1,4 +1,4 @@
-"""DESIGN.md section 3: what `sync` covers on a chassis, also where the switch's database is slow to tell."""
+"""DESIGN.md section 3: what `sync` covers on a chassis, also if the switch's database is slow to tell."""
 
 from __future__ import annotations
 

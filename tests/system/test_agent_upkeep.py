@@ -251,7 +251,7 @@ def tagged(frame: bytes, vlan_id: int) -> bytes:
     return frame[:12] + b"\x81\x00" + vlan_id.to_bytes(2) + frame[12:]
 
 
-def test_rule_13_of_section_5_holds_where_a_controller_has_tables_go_on_to_the_next(
+def test_rule_13_of_section_5_holds_if_a_controller_has_tables_go_on_to_the_next(
     chassis: DummyChassis,
 ) -> None:
     """OpenFlow 1.1 can say so of a table's misses; OpenFlow 1.4 can neither see it nor take it back."""

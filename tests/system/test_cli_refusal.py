@@ -1,4 +1,4 @@
-"""Issue "the main job", Bad input: every refusal is one line that says what is wrong and what to do."""
+"""Every refusal is one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_a_trunk_port_is_not_deleted_under_its_sub_ports(remote: str) -> None:
 
 
 def test_the_database_itself_refuses_what_the_program_would(remote: str) -> None:
-    """Item 2 of the issue: not only the commands, but whoever writes, is held to the ranges."""
+    """The ranges hold for anyone who writes to the database, and not for the commands alone."""
     from trunkline.northbound.client import Northbound, TransactionError
     from trunkline.northbound.operation import insert
 

@@ -252,7 +252,7 @@ def test_a_fault_that_names_a_column_names_the_option_to_a_person(northbound: No
 def test_an_interrupted_wait_ends_quietly(northbound: Northbound) -> None:
     register(northbound, "c1")
     northbound.rpc.request("monitor", [DATABASE, None, {"NB_Global": {"columns": ["nb_cfg"]}}], 5)
-    # Where the tests themselves run in the background, their children would ignore SIGINT.
+    # If the tests themselves run in the background, their children would ignore SIGINT.
     program = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline"]
     command = [*program, "--nb", northbound.rpc.remote, "sync", "--wait"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -65,7 +65,7 @@ def ages(chassis: DummyChassis) -> dict[str, float]:
 
 @dataclass
 class Writer:
-    """Creates ports one after the other, and connects again where it must, as a program of an operator's."""
+    """Creates ports one after the other, and connects again if it must, as an operator's program does."""
 
     cluster: Cluster
     created: list[str] = field(default_factory=list)

@@ -181,7 +181,7 @@ def is_read(connection: Session) -> bool:
     return any(isinstance(event, FlowsRead) for event in events)
 
 
-def test_flows_are_read_by_a_check_only_where_they_are_not_those_of_the_last_one(
+def test_a_check_reads_flows_only_if_they_differ_from_those_of_the_last_one(
     switch: Switch, connection: Session
 ) -> None:
     desired = many(2500)

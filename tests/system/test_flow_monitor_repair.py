@@ -133,7 +133,7 @@ def test_foreign_flow_in_the_place_of_ours_is_replaced(switch: Switch, forwardin
 
 
 def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, forwarding: Forwarding) -> None:
-    """A modify takes no hold where somebody deleted its flow first."""
+    """A modify has no effect if somebody deleted its flow first."""
     changed = PORT._replace(outlet=PORT.outlet._replace(ofport=2))
     forwarding.update({PortSubject(UUID(int=2)): changed}, 2)
     switch.ofctl("del-flows", "br-int", f"table={Table.DISPATCH:d}")

@@ -131,7 +131,7 @@ def test_a_switch_that_goes_amid_a_large_change_gets_it_when_it_is_back(
 def test_a_large_change_that_the_switch_gave_up_waiting_for_is_sent_again(
     switch: Switch, forwarding: Forwarding
 ) -> None:
-    """Where an uplink is long in coming, Open vSwitch drops the open bundle (ovs-vswitchd.conf.db(5))."""
+    """If an uplink is long in coming, Open vSwitch drops the open bundle (ovs-vswitchd.conf.db(5))."""
     switch.vsctl("set", "Open_vSwitch", ".", "other_config:bundle-idle-timeout=1")
     forwarding.update(many(), 1)
     forwarding.run()

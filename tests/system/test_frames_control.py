@@ -57,7 +57,7 @@ def test_rule_17_a_vm_sends_no_control_frames(chassis: DummyChassis, dst: str) -
 
 
 @pytest.mark.parametrize("dst", CONTROL)
-def test_rule_17_a_vm_receives_control_frames_where_its_port_says_so(chassis: DummyChassis, dst: str) -> None:
+def test_rule_17_a_vm_receives_control_frames_if_its_port_says_so(chassis: DummyChassis, dst: str) -> None:
     for tags, to in {(101,): "xy", (): "g", (201,): "", (201, 9): "", (102,): ""}.items():
         beside = [ethernet(near, OUTSIDE, *tags) for near in NEAR]
         seen = chassis.receive(NIC, ethernet(dst, OUTSIDE, *tags), after=beside)
@@ -65,7 +65,7 @@ def test_rule_17_a_vm_receives_control_frames_where_its_port_says_so(chassis: Du
 
 
 @pytest.mark.parametrize("dst", CONTROL)
-def test_rule_17_a_vm_sends_control_frames_where_its_port_says_so(chassis: DummyChassis, dst: str) -> None:
+def test_rule_17_a_vm_sends_control_frames_if_its_port_says_so(chassis: DummyChassis, dst: str) -> None:
     frame = ethernet(dst, mac_of("x"))
     assert chassis.receive("x", frame) == {"y": [frame], NIC: [ethernet(dst, mac_of("x"), 101)]}
     assert chassis.receive("g", ethernet(dst, mac_of("g"))) == {NIC: [ethernet(dst, mac_of("g"))]}

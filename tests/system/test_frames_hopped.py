@@ -39,7 +39,7 @@ hosts:
 """
 ROUNDS = 10
 
-# An Ethernet type for experiments (IEEE 802): what is in it is seen by whoever asks for it, and by no stack.
+# An Ethernet type for experiments (IEEE 802): a program that asks for it sees its content; no stack does.
 SAY = """
 import socket, sys
 out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -86,7 +86,7 @@ def words(listener: subprocess.Popen[str], last: str) -> list[str]:
     return found
 
 
-def test_a_vm_reaches_no_other_vlan_by_a_second_tag_where_a_network_here_is_transparent(
+def test_a_vm_reaches_no_other_vlan_by_a_second_tag_if_a_network_here_is_transparent(
     lab: LabFactory,
 ) -> None:
     running: Lab = lab(TOPOLOGY)

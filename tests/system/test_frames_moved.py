@@ -1,6 +1,6 @@
 """Moves between two chassis and live migration: who hears a port and who is heard, at each step.
 
-DESIGN.md section 6, rule 10; issue "every frame rule", item 8.
+DESIGN.md section 6, rule 10.
 """
 
 from __future__ import annotations

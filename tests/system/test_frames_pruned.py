@@ -1,7 +1,4 @@
-"""VLAN pruning, MTU and remote ports that are not loaded: what a chassis asks for, and what it does not.
-
-Issue "every frame rule", items 5, 7 and 9.
-"""
+"""VLAN pruning, MTU and remote ports that are not loaded: what a chassis asks for, and what it does not."""
 
 from __future__ import annotations
 

@@ -373,7 +373,7 @@ def test_rule_15_a_mac_that_a_remote_port_lists_too_reaches_the_wire_as_well(cha
     assert chassis.receive(NIC, ethernet(FAR, OUTSIDE, 101)) == {"c": [ethernet(FAR, OUTSIDE)]}
 
 
-def test_rule_15_a_shared_mac_is_heard_from_the_wire_where_its_holder_is_elsewhere(
+def test_rule_15_a_shared_mac_is_heard_from_the_wire_if_its_holder_is_elsewhere(
     chassis: DummyChassis,
 ) -> None:
     """Rule 7's guard must not cut off the other VRRP router."""

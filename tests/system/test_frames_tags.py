@@ -97,7 +97,9 @@ def test_rule_3_vlan_id_4095_is_dropped_wherever_it_is_a_frames_first(chassis: D
             assert chassis.receive("v", ethernet(dst, V, tag)) == {}
 
 
-def test_rule_11_who_tags_its_own_frames_is_counted_by_port(populated: Site, chassis: DummyChassis) -> None:
+def test_rule_11_a_vm_that_tags_its_own_frames_is_counted_by_port(
+    populated: Site, chassis: DummyChassis
+) -> None:
     def counted(name: str) -> int:
         return packets(chassis, Band.TAGGED, f"reg6={populated.nb.port(name)['unique_key']:#x},")
 
@@ -176,7 +178,7 @@ def test_rule_11_a_tag_that_only_some_physical_switches_know_is_dropped(
 def test_rules_2_and_11_a_priority_tag_before_another_tag_is_dropped_by_everybody(
     chassis: DummyChassis, port: str, src: str, to: str
 ) -> None:
-    """It comes off where it is alone; here, the frame would be another one."""
+    """It comes off if it is alone; here, the frame would be another one."""
     stacks = ((0, 0), (0, 7), (PCP, 7), (0, 300), (0, 4095), (0, 0, 300), (0, 7, 8))
     for dst in (BROADCAST, to):
         frames = [frame for tags in stacks for frame in with_inner_tpids(ethernet(dst, src, *tags))]
@@ -199,7 +201,7 @@ def test_rules_3_and_11_a_tag_behind_another_is_dropped_right_after_the_frame_wi
         assert chassis.receive(port, ethernet(dst, src, tag)), "without it, it passes"
 
 
-def test_vlan_limit_is_held_at_1_where_networks_are_transparent_and_put_back_at_once(
+def test_vlan_limit_is_kept_at_1_if_networks_are_transparent_and_put_back_at_once(
     chassis: DummyChassis,
 ) -> None:
     """DESIGN.md section 6, rule 12; what the switch cached before it parsed one tag carries no two later."""

@@ -1,4 +1,4 @@
-"""`trunkline nb` deletes and overwrites nobody's files, and what it makes is not for everybody to read."""
+"""`trunkline nb` deletes and overwrites its own files alone, and not everybody can read what it makes."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Database:
         return {networks[id_]["name"] for id_ in network_ids}, names
 
     def ask_for_a_sign(self) -> int:
-        """Change what every chassis sees, and return its new value: who sees it saw all before it."""
+        """Change what every chassis sees; return its new value: anyone who sees it saw all before it."""
         self.cfg += 1
         self.transact({"op": "update", "table": "NB_Global", "where": [], "row": {"nb_cfg": self.cfg}})
         return self.cfg

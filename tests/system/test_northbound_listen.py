@@ -1,4 +1,4 @@
-"""Where the northbound listens: refused before it starts, or really so; and `nb status`, which tells."""
+"""What the northbound listens on: refused before it starts, or really bound; and `nb status` tells which."""
 
 from __future__ import annotations
 

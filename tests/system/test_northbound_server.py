@@ -98,7 +98,7 @@ def test_a_newer_schema_is_refused(folder: Path) -> None:
     assert refusal(trunkline(*start(folder)), 1).endswith(f"newer than {version()}; upgrade trunkline")
 
 
-def test_stop_where_nothing_runs_is_refused(folder: Path) -> None:
+def test_stop_is_refused_if_nothing_runs(folder: Path) -> None:
     assert "is not running" in refusal(trunkline("nb", "stop", "--db", str(folder / "nb.db")), 1)
 
 

@@ -85,7 +85,7 @@ def test_of_the_steps_of_one_transaction_all_are_done_or_none(northbound: Northb
     assert (northbound.ports(), northbound.networks()) == before
 
 
-def test_what_is_put_is_written_where_it_differs_and_as_often_as_one_likes(northbound: Northbound) -> None:
+def test_what_is_put_is_written_if_it_differs_and_can_be_put_again(northbound: Northbound) -> None:
     spec = a_port(1, addresses=("192.0.2.1", "192.0.2.77"), options={"announce": "false"})
     northbound.write([Put(spec), Put(a_network("web", mtu=1400))])
     row = northbound.port("port1")

@@ -266,7 +266,7 @@ def test_a_server_that_no_longer_answers_is_noticed_and_followed_again_when_it_d
         assert by_name(told(watched, 2)) == {"c1": (None, 0)}
 
 
-def test_a_watch_goes_on_at_another_member_where_it_was_and_leaves_one_that_is_cut_off() -> None:
+def test_a_watch_continues_at_another_member_and_leaves_one_that_is_cut_off() -> None:
     with opened() as cluster:
         cluster.form()
         first, second, third = cluster.members

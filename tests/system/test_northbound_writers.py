@@ -135,7 +135,7 @@ def test_many_networks_addresses_are_looked_for_at_once(nb: Served) -> None:
         assert northbound.row_counts()["Port"] == 2 * MANY
 
 
-def test_two_ports_of_one_request_may_share_an_address_where_one_says_so(nb: Served) -> None:
+def test_two_ports_of_one_request_may_share_an_address_if_one_says_so(nb: Served) -> None:
     meant = {"allow-duplicate-ip": "true"}
     one, two = a_port(1, addresses=addresses(1, 1)), a_port(2, addresses=addresses(1, 1))
     with Northbound.connect(nb.remote) as northbound:
@@ -165,7 +165,7 @@ def race(remote: str, *writes: Give) -> list[bool]:
 
 
 @pytest.mark.parametrize("count", [1, MANY])
-def test_of_two_writers_who_give_one_address_at_once_one_is_refused(nb: Served, count: int) -> None:
+def test_one_of_two_writers_that_give_one_address_at_once_is_refused(nb: Served, count: int) -> None:
     """One creates a port with it, another gives it to a port that is there."""
     own = addresses(1, count)
     with Northbound.connect(nb.remote) as northbound:
@@ -181,7 +181,7 @@ def test_of_two_writers_who_give_one_address_at_once_one_is_refused(nb: Served, 
             northbound.delete_ports([row["name"] for row in northbound.ports() if row["name"] != "port1"])
 
 
-def test_of_two_writers_who_give_one_tag_of_a_trunk_at_once_one_is_refused(nb: Served) -> None:
+def test_one_of_two_writers_that_give_one_tag_of_a_trunk_at_once_is_refused(nb: Served) -> None:
     networks = [a_network(name) for name in ("web", "db", "app")]
     with Northbound.connect(nb.remote) as northbound:
         northbound.create(networks, [a_port(1), a_port(2, network="db")])

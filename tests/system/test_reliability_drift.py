@@ -79,7 +79,7 @@ def ours(chassis: DummyChassis, bridge: str = "br-int") -> list[str]:
 
 
 def repaired(site: Site, what: str, harm: Callable[[], object], is_whole: Callable[[], object]) -> None:
-    """Do *harm* and hold that it is repaired when the chassis answers a request that is made after it.
+    """Do *harm* and assert that it is repaired when the chassis answers a request that is made after it.
 
     So nothing is waited for. That nothing else has to wake the agent is what `test_agent_rest` holds.
     """
@@ -176,7 +176,7 @@ def contest(chassis: DummyChassis, at_least: int, for_s: float) -> Contest:
     return Contest(count, time.monotonic() - start_s)
 
 
-def test_somebody_who_changes_flows_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
+def test_a_program_that_changes_flows_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
     site: Site, chassis: DummyChassis
 ) -> None:
     before, lines = ours(chassis), len(chassis.agent.log.splitlines())
@@ -193,7 +193,7 @@ def test_somebody_who_changes_flows_again_and_again_keeps_neither_the_agent_nor_
     assert share < 0.2
     assert len(said) < CONTEST_TURNS + taken_s * LINES_PER_S
     until(lambda: ours(chassis) == before, "repaired")
-    # A contest must not hold up what the northbound asks for meanwhile, nor outlive the one who sought it.
+    # A contest must not delay what the northbound asks for meanwhile, nor go on after its author stopped.
     site.port("c")
     chassis.plug("c")
     site.await_up("c")
@@ -220,7 +220,7 @@ def test_rule_7_wiring_touched_by_hand_is_repaired(
     assert lasting.get("Bridge", "br-int", "fail_mode") == "secure"
 
 
-def test_somebody_who_changes_the_wiring_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
+def test_a_program_that_changes_the_wiring_again_and_again_keeps_neither_the_agent_nor_its_log_busy(
     site: Site, chassis: DummyChassis
 ) -> None:
     """Each time that the agent has put the patch port's tag back, it is set again."""

@@ -35,7 +35,7 @@ def remotes(site: Site, first: int, count: int, network: str = "net1") -> None:
     site.nb.create(ports=[PortSpec(name=mac, network=network, mac=mac) for mac in macs])
 
 
-# The bundle has about 250 kB: cut where it has hardly begun, in its midst, and where most of it is there.
+# The bundle has about 250 kB: cut when it has hardly begun, in the middle, and when most of it is there.
 @pytest.mark.parametrize("size", [100, 30_000, 150_000])
 def test_rule_7_a_connection_cut_in_the_middle_of_a_bundle_leaves_all_or_nothing(
     site: Site, chassis: DummyChassis, size: int
@@ -60,7 +60,7 @@ def test_rule_7_a_connection_cut_in_the_middle_of_a_bundle_leaves_all_or_nothing
 def test_rule_6_an_agent_killed_in_the_middle_of_a_bundle_leaves_all_or_nothing(
     site: Site, chassis: DummyChassis
 ) -> None:
-    """DESIGN.md, Lifecycle 6: a bundle is atomic; who dies over it leaves no half of it."""
+    """DESIGN.md, Lifecycle 6: a bundle is atomic; an agent that dies while it sends one leaves no half."""
     before = len(chassis.flows())
     for round_ in range(3):
         sent = chassis.agent.log.count("flows sent")

@@ -146,7 +146,7 @@ def test_one_bad_flow_refuses_the_whole_bundle_and_is_named(
 
 
 def test_full_table_refuses_the_commit_and_names_the_flow(switch: Switch, connection: Session) -> None:
-    """DESIGN.md, Lifecycle 3, where the switch finds out only as it commits."""
+    """DESIGN.md, Lifecycle 3, if the switch finds out only as it commits."""
     limit = ("--", "--id=@t", "create", "Flow_Table", "flow_limit=1", "overflow_policy=refuse")
     switch.vsctl("set", "Bridge", "br-int", "flow_tables:0=@t", *limit)
     first, second = flow((Field.IN_PORT(1),)), flow((Field.IN_PORT(2),))

@@ -1,6 +1,6 @@
 """A transparent flat network shares its physical network with no VLAN network (DESIGN.md section 5, rule 12).
 
-The program refuses both in one; where rows say so all the same, no tag passes, whatever the chassis hold.
+The program refuses to create both. If the rows say so all the same, no tag passes, whatever the chassis hold.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def test_the_leader_knows_who_is_behind_and_who_is_gone() -> None:
     )
 
 
-def test_a_follower_knows_the_leader_and_nobodys_lag() -> None:
+def test_a_follower_knows_the_leader_and_no_members_lag() -> None:
     seen = standing(FOLLOWER)
     assert seen is not None
     assert (seen.role, seen.leader) == ("follower", "tcp:127.0.0.1:17743")

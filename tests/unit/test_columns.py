@@ -109,7 +109,7 @@ def test_several_columns_read_as_each_does(json_by_column: dict[str, Any]) -> No
 
 
 def test_a_column_that_nobody_asks_for_stays_as_it_came() -> None:
-    """Issue 5: the conversion of columns that nobody asks for was half of the time to load a port."""
+    """Converting the columns that nobody asks for would be half of the time that a port takes to load."""
     row = columns(FULL)
     assert [read(row, column) for column in FULL]
     assert row.received == FULL

@@ -27,7 +27,7 @@ def test_a_remote_port_costs_2_flows() -> None:
 
 
 @pytest.mark.parametrize("is_learned", [False, True])
-def test_a_remote_port_costs_nothing_where_remote_ports_are_learned(is_learned: bool) -> None:
+def test_a_remote_port_costs_nothing_if_remote_ports_are_learned(is_learned: bool) -> None:
     network = Network(UUID(int=1), "net", 7, "physnet1", 101, learns_remote_ports=is_learned)
     local = Port(UUID(int=2), "here", 42, network.id, 0x020000000001)
     remote = Port(UUID(int=3), "there", 43, network.id, 0x020000000002, chassis="chassis-b")

@@ -105,7 +105,7 @@ def test_a_mac_that_an_allowed_pair_lists_is_shared_by_its_owner_and_all_who_lis
     assert views[MacSubject(NET.id, HERE.mac)] is None
 
 
-def test_a_shared_mac_goes_on_the_wire_where_a_remote_port_lists_it() -> None:
+def test_a_shared_mac_goes_on_the_wire_if_a_remote_port_lists_it() -> None:
     """DESIGN.md section 5, rule 15."""
     found = clean()
     found.inventory.change(Changes(ports={AWAY.id: AWAY._replace(allowed_pairs=(AllowedPair(HERE.mac),))}))
@@ -137,7 +137,7 @@ def test_a_vif_that_names_a_subport_is_a_fault_until_the_port_is_none() -> None:
     assert "vif here" not in found.faults
 
 
-def test_a_port_that_is_its_own_parent_is_one_fault_where_its_vif_is() -> None:
+def test_a_port_that_is_its_own_parent_is_one_fault_on_the_chassis_of_its_vif() -> None:
     found = clean()
     found.inventory.change(Changes(ports={HERE.id: HERE._replace(parent="here", parent_vlan=5)}))
     found.refresh()
@@ -217,7 +217,7 @@ def test_a_request_that_is_reduced_to_another_chassis_puts_the_port_to_sleep_aga
     assert not found.inventory.is_local(HERE.id)
 
 
-def test_a_snapshot_is_clean_when_nothing_waits_to_be_computed() -> None:
+def test_an_inventory_is_clean_when_nothing_waits_to_be_computed() -> None:
     found = outcomes(ROWS)
     assert not found.inventory.is_clean
     found.refresh()

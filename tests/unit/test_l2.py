@@ -38,7 +38,7 @@ def test_unknown_unicast_reaches_the_ports_that_take_unknown_macs() -> None:
     )
 
 
-def test_unknown_unicast_goes_nowhere_where_the_network_drops_it() -> None:
+def test_unknown_unicast_goes_nowhere_if_the_network_drops_it() -> None:
     """DESIGN.md section 5, rule 9: `unknown_unicast=drop`; the miss of the table drops."""
     assert len(lines(l2, NETWORK, floods_unknown=False)) == 1
     assert lines(l2, NETWORK, floods_unknown=False, unknown_outlets=(Outlet(11),))[1] == (

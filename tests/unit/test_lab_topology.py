@@ -1,4 +1,4 @@
-"""What a topology file may say, and what it is told where it is wrong."""
+"""What a topology file may say, and the error for each mistake in it."""
 
 from __future__ import annotations
 

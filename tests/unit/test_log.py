@@ -6,7 +6,7 @@ from trunkline.runtime.log import MANY, Log, line
 
 
 class Lines(Log):
-    """A log that keeps its lines by level; a developer reads it where it *is_detailed*."""
+    """A log that keeps its lines by level; it *is_detailed* if a developer reads it."""
 
     def __init__(self, *, is_detailed: bool = False) -> None:
         super().__init__("lines")

@@ -1,4 +1,4 @@
-"""How a port that migrates here wakes: DESIGN.md sections 5 and 6; issue "every frame rule", item 8."""
+"""How a port that migrates here wakes: DESIGN.md sections 5 and 6."""
 
 from __future__ import annotations
 

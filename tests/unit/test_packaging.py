@@ -43,7 +43,7 @@ def test_what_a_unit_starts_is_a_command_with_these_options(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_a_unit_writes_only_where_it_has_a_directory(path: Path) -> None:
+def test_a_unit_writes_only_to_directories_of_its_own(path: Path) -> None:
     service = unit(path)["Service"]
     given = {"/run": "RuntimeDirectory", "/var/lib": "StateDirectory", "/var/log": "LogsDirectory"}
     places = {f"{root}/{service[key]}" for root, key in given.items() if key in service}

@@ -75,7 +75,7 @@ def test_one_that_stays_away_changes_them_once_and_back() -> None:
     assert passage.fault is None
 
 
-def test_flow_restore_wait_counts_where_the_switch_started_with_it() -> None:
+def test_flow_restore_wait_counts_if_the_switch_started_with_it() -> None:
     switch, passage = watched()
     look(switch, passage)
     switch.waits_for_flows = True

@@ -55,7 +55,7 @@ def test_a_port_without_security_may_send_anything_but_tags() -> None:
     ]
 
 
-def test_control_frames_pass_where_a_port_without_security_asks_for_them() -> None:
+def test_control_frames_pass_if_a_port_without_security_asks_for_them() -> None:
     """DESIGN.md section 5, rule 17."""
     assert lines(port_security, PORT, is_secured=False, passes_control=True) == [
         TAGGED,
