@@ -55,7 +55,7 @@ def connected(switch: Switch) -> Iterator[Session]:
     connection.close()
 
 
-def heard(connection: Session, last: type[object], timeout_s: float = 20) -> list[Event]:
+def heard(connection: Session, last: type[object], timeout_s: float = 60) -> list[Event]:
     """Run *connection* until an event of the kind *last*; return all that came, perhaps more."""
     deadline = time.monotonic() + timeout_s
     events: list[Event] = []
@@ -63,14 +63,14 @@ def heard(connection: Session, last: type[object], timeout_s: float = 20) -> lis
         events += connection.run()
         if any(isinstance(event, last) for event in events):
             return events
-        assert time.monotonic() < deadline, f"no {last} within {timeout_s} s"
+        assert time.monotonic() < deadline, f"no {last} within {timeout_s:g} s"
         poller = ovs.poller.Poller()
         connection.wait(poller)
         poller.timer_wait(1000)
         poller.block()
 
 
-def until(connection: Session, kind: type[E], timeout_s: float = 20) -> E:
+def until(connection: Session, kind: type[E], timeout_s: float = 60) -> E:
     """Run *connection* until an event of *kind*, and return that; any other event fails the test."""
     event, *others = heard(connection, kind, timeout_s)
     assert isinstance(event, kind), f"{type(event)} while waiting for {kind}"

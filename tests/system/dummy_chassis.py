@@ -37,7 +37,7 @@ from trunkline.northbound import sync
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 from trunkline.northbound.operation import update
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.[\d.]+Z \|\s*\d+\s*\|\s*\S+\s*\| [A-Z]+ \| .+")
 
 

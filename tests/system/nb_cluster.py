@@ -117,7 +117,7 @@ class Cluster:
         started.start_agent()
         return started
 
-    def sync(self, timeout_s: float = 20) -> None:
+    def sync(self, timeout_s: float = 60) -> None:
         with Northbound.connect(self.remotes) as nb:
             assert not sync.wait(nb, sync.request(nb), timeout_s)
 

@@ -14,7 +14,7 @@ class Done(NamedTuple):
     err: str
 
 
-def trunkline(*arguments: str, nb: str | None = None, timeout_s: float = 60) -> Done:
+def trunkline(*arguments: str, nb: str | None = None, timeout_s: float = 120) -> Done:
     """Run the program with *arguments*, on the northbound *nb*, and return what came of it."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TRUNKLINE_")}
     environment |= {"TRUNKLINE_NB": nb} if nb else {}

@@ -41,7 +41,7 @@ def asked(chassis: DummyChassis, *words: str) -> tuple[int, str, str]:
         ["ovs-appctl", "-t", str(chassis.agent.socket), *words],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
@@ -175,7 +175,7 @@ def test_detached_a_child_that_dies_before_it_is_ready_is_told(site: Site, chass
         )
         until((site.folder / "second.ctl").exists, "control socket")
         psutil.Process(parent.pid).children()[0].kill()
-        complaint = parent.communicate(timeout=20)[1]
+        complaint = parent.communicate(timeout=60)[1]
     finally:
         os.kill(database, signal.SIGCONT)
     assert parent.returncode == 1

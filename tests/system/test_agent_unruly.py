@@ -87,8 +87,9 @@ def test_a_switch_that_keeps_no_connection_is_tried_less_and_less_often(
     chassis.start_agent(is_settled=False)
     until(lambda: unruly.connections >= before + ATTEMPTS, "a few attempts")
     assert time.monotonic() - started_s > WAITED_S
-    fault = until(lambda: chassis.faults.get("switch"), "a fault")
-    assert "each connection ends soon after it is made (closed by the switch)" in fault
+    # How an attempt notices it differs: it reads the end, or cannot write.
+    ends = "each connection ends soon after it is made ("
+    until(lambda: ends in chassis.faults.get("switch", ""), "a fault")
     assert "switch connection" not in chassis.faults
     assert chassis.receive("a", HELLO)[NIC] == OUT
     assert chassis.agent.log.count("does not keep connections") == 1

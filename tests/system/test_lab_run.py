@@ -30,7 +30,7 @@ def name() -> Iterator[str]:
 
 
 def trunkline(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *args], capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run([*PROGRAM, *args], capture_output=True, text=True, timeout=250, check=False)
 
 
 def test_a_run_ends_well_shows_its_matrix_and_leaves_nothing(name: str) -> None:

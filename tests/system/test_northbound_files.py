@@ -119,7 +119,7 @@ def test_a_locked_pid_file_without_a_number_is_named(folder: Path) -> None:
             line = refusal(trunkline("nb", verb, "--db", str(folder / "nb.db")), 1)
             assert "nb.pid is locked by another program and has no process id" in line
         refusal(start(folder), 1)
-        other.communicate(timeout=10)
+        other.communicate(timeout=60)
 
 
 def test_a_backup_is_its_owners_and_never_takes_the_place_of_a_file_unasked(served: Path) -> None:

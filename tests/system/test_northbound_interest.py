@@ -26,7 +26,7 @@ CHASSIS = "c1"
 NETWORKS = [f"net{number}" for number in range(4)]
 PORTS = [f"p{number}" for number in range(10)]
 PARENTS = PORTS[:3]
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 Row = dict[str, Any]
 

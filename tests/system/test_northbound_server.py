@@ -119,7 +119,7 @@ def test_a_pid_file_that_a_killed_server_left_does_not_count(folder: Path) -> No
     pid = json.loads(trunkline("nb", "status", "--db", db, "-o", "json").out)["pid"]
     process = os.pidfd_open(pid)
     signal.pidfd_send_signal(process, signal.SIGKILL)
-    select.select([process], [], [], 10)
+    select.select([process], [], [], 60)
     os.close(process)
     assert trunkline(*start(folder)) == (0, "", "")
 
@@ -176,7 +176,7 @@ def test_in_the_foreground_it_is_the_server_and_ends_on_term(folder: Path) -> No
     while subprocess.run(wait, capture_output=True, check=False).returncode:
         assert process.poll() is None
     process.terminate()
-    assert process.wait(20) in (-signal.SIGTERM, 0)
+    assert process.wait(60) in (-signal.SIGTERM, 0)
     assert (
         json.loads(trunkline("nb", "status", "--db", str(folder / "nb.db"), "-o", "json").out)["running"]
         is False

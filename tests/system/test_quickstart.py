@@ -48,7 +48,7 @@ def test_every_line_of_the_quickstart_works_as_it_stands(directory: Path) -> Non
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout

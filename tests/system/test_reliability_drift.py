@@ -197,7 +197,7 @@ def test_a_program_that_changes_flows_again_and_again_keeps_neither_the_agent_no
     site.port("c")
     chassis.plug("c")
     site.await_up("c")
-    until(lambda: "flows" not in chassis.faults, "over", timeout_s=25)
+    until(lambda: "flows" not in chassis.faults, "over")
     until(lambda: "flows" not in site.nb.chassis("c1")["faults"], "over, as told to the northbound")
 
 
@@ -233,7 +233,12 @@ def test_a_program_that_changes_the_wiring_again_and_again_keeps_neither_the_age
     }
     other = Replica(chassis.switch.remote, {"name": "Open_vSwitch", "tables": tables}, columns)
     times, start_s = 0, time.monotonic()
-    while times <= CONTEST_TURNS or time.monotonic() < start_s + 2:
+
+    def is_contested() -> bool:
+        return "wiring is contested" in chassis.agent.log
+
+    # On a slow machine the first turns may come no faster than a contest allows.
+    while times <= CONTEST_TURNS or time.monotonic() < start_s + 2 or not is_contested():
         other.run()
         if not other.is_writing or other.outcome() is not None:
             for row in other.rows("Port").values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ class Nonsense:
             except OSError:
                 return
             self.connections += 1
-            with peer:
+            # The client may leave in the middle of an answer.
+            with peer, suppress(ConnectionError):
                 self._answer(peer)
 
     def _answer(self, peer: socket.socket) -> None:

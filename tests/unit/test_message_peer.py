@@ -69,6 +69,27 @@ class Peer:
         _version, kind, length, xid = HEADER.unpack(head)
         return kind, xid, self.connection.recv(length - 8, socket.MSG_WAITALL) if length > 8 else b""
 
+    def hear_kinds(self, count: int) -> list[int]:
+        """Return the kinds of the session's next *count* messages, read by as many as have come each time.
+
+        Echo requests are left out: the session sends one if this process was slow.
+        """
+        kinds: list[int] = []
+        data = b""
+        while len(kinds) < count:
+            self.session.run()
+            came = self.connection.recv(1 << 20)
+            assert came, "the session has closed the connection"
+            data, at = data + came, 0
+            while at + HEADER.size <= len(data):
+                _version, kind, length, _xid = HEADER.unpack_from(data, at)
+                if at + length > len(data):
+                    break
+                kinds += [kind] if kind != message.ECHO_REQUEST else []
+                at += length
+            data = data[at:]
+        return kinds
+
 
 @pytest.fixture
 def peer(tmp_path: Path) -> Iterator[Peer]:
@@ -149,11 +170,11 @@ def test_statistics_that_make_no_sense_end_the_connection(ready: Peer) -> None:
 
 
 def test_large_bundle_never_waits_for_a_switch_that_does_not_read(ready: Peer) -> None:
-    many = {struct.pack(">BHI", 0, 1, number): bytes(8) for number in range(100_000)}
+    many = {struct.pack(">BHI", 0, 1, number): bytes(8) for number in range(20_000)}
     ready.session.send_bundle(plan(many, {}))
     for _ in range(100):
         assert ready.session.run() == []
-    kinds = [ready.hear()[0] for _ in range(len(many) + 2)]
+    kinds = ready.hear_kinds(len(many) + 2)
     assert kinds == [message.BUNDLE_CONTROL, *[message.BUNDLE_ADD] * len(many), message.BARRIER_REQUEST]
 
 
