@@ -46,8 +46,7 @@ def test_a_lab_that_is_there_already_is_refused_with_what_to_do_and_left_alone(n
     again = trunkline("lab", "run", "--name", name)
     assert again.returncode == 1
     assert (
-        again.stderr
-        == f"trunkline: a lab '{name}' is there already; run 'trunkline lab down --name {name}'\n"
+        again.stderr == f"trunkline: a lab '{name}' exists already; run 'trunkline lab down --name {name}'\n"
     )
     assert name in labs.names()
     assert trunkline("lab", "down", "--name", name).returncode == 0

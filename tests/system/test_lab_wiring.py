@@ -163,7 +163,7 @@ def test_a_host_that_tags_by_itself_is_reached_or_refused_with_the_reason(lab: L
         running = lab(tagged, agents=False)
         assert running.host["t"].ping(running.host["m"].ip, count=3).lost == 0
     else:
-        with pytest.raises(LabError, match="t cannot tag by itself, for want of the kernel module 8021q"):
+        with pytest.raises(LabError, match="t cannot tag its frames without the kernel module 8021q"):
             lab(tagged, agents=False)
 
 

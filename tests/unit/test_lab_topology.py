@@ -66,7 +66,7 @@ def test_the_topology_that_ships_has_what_the_demo_promises() -> None:
             "name: Tiny!",
             "x.yaml: name: give 1 to 10 of a-z, 0-9 and inner '-'; 'Tiny!' is not that",
         ),
-        ("name: tiny", "nome: tiny", "x.yaml: no key 'nome' is known here"),
+        ("name: tiny", "nome: tiny", "x.yaml: there is no key 'nome' here"),
         ("name: tiny", "", "x.yaml: name: give .*; it is missing"),
         (
             "segment: 7",
@@ -97,9 +97,13 @@ def test_the_topology_that_ships_has_what_the_demo_promises() -> None:
             r"x.yaml: vms\[0\].mac: .* is a multicast address",
         ),
         ("name: a,", "name: a, mac: nonsense,", r"x.yaml: vms\[0\].mac: give a MAC"),
-        ("name: a,", "name: c1,", "x.yaml: the name 'c1' stands twice in chassis, vms and hosts"),
-        ("br-p1}", "br-int}", r"x.yaml: chassis\[0\].mappings.p1: br-int is the bridge that the agent makes"),
-        ("name: a,", "name: switch,", "x.yaml: the name 'switch' is the physical switch's"),
+        ("name: a,", "name: c1,", "x.yaml: the name 'c1' is used twice in chassis, vms and hosts"),
+        (
+            "br-p1}",
+            "br-int}",
+            r"x.yaml: chassis\[0\].mappings.p1: br-int is the bridge that the agent creates",
+        ),
+        ("name: a,", "name: switch,", "x.yaml: the name 'switch' is reserved for the physical switch"),
         ("{p1: br-p1}", "{p2: br-p1}", r"x.yaml: chassis\[0\].mappings: no physnet 'p2'"),
         ("{p1: br-p1}", "{p1: br/p1}", r"x.yaml: chassis\[0\].mappings.p1: give a bridge name"),
         ("{p1: br-p1}", "none", r"x.yaml: chassis\[0\].mappings: give a mapping of physnet to bridge"),
@@ -135,5 +139,5 @@ def test_a_lab_without_a_chassis_is_refused(text: str) -> None:
 
 def test_one_bridge_for_two_physnets_is_refused() -> None:
     text = "{name: x, physnets: [p1, p2], chassis: [{name: c1, mappings: {p1: br-p, p2: br-p}}]}"
-    with pytest.raises(TopologyError, match="br-p stands for two physnets"):
+    with pytest.raises(TopologyError, match="br-p has two physnets"):
         topology.parse(text, "x.yaml")

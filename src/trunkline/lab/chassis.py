@@ -42,7 +42,7 @@ class Chassis:
         return self.switch.rundir
 
     def start(self, physical: PhysicalSwitch, nb_remote: str) -> None:
-        """Make the namespace, the switch and the provider bridges, and write the settings; no agent yet."""
+        """Create the namespace, the switch and the provider bridges, and write the settings; no agent yet."""
         self._journal.add_namespace(self.namespace)
         ip([f"netns add {self.namespace.name}"])
         ip(["link set lo up"], self.namespace)
@@ -64,14 +64,15 @@ class Chassis:
         return LinkEnd(self.namespace, f"eth{list(self.bridge_by_physnet).index(physnet)}")
 
     def wire(self, physnet: str) -> Interface:
-        """Return the far end of the NIC of *physnet*: what it captures, the chassis sent; what it sends, the
-        chassis receives from the physical network.
+        """Return the far end of the NIC of *physnet*.
+
+        It captures what the chassis sends. What it sends, the chassis receives from the physical network.
         """
         far_end = self._far_end_by_physnet[physnet]
         return Interface(far_end.namespace, far_end.name, self.nic(physnet))
 
     def add_provider_bridge(self, bridge: str, nic: str) -> None:
-        """Make the provider bridge *bridge*, which learns and forwards as any switch, with *nic* in it."""
+        """Create the provider bridge *bridge* with *nic*; it learns and forwards like any switch."""
         self.switch.vsctl(
             *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"),
             *("--", "--may-exist", "add-port", bridge, nic),
@@ -92,7 +93,7 @@ class Chassis:
         )
 
     def add_integration_bridge(self) -> None:
-        """Make the integration bridge as the agent would; for tests of the lab that run without an agent."""
+        """Create the integration bridge as the agent would, for tests of the lab without an agent."""
         bridge = INTEGRATION_BRIDGE
         self.switch.vsctl(
             *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"),
@@ -100,12 +101,12 @@ class Chassis:
         )
 
     def wait_integration_bridge(self, timeout_s: int = 15) -> None:
-        """Return when the integration bridge is there; raises CommandError where it is not in time."""
+        """Wait until the integration bridge exists; raises CommandError if it does not in time."""
         self.switch.vsctl("wait-until", "Bridge", INTEGRATION_BRIDGE, timeout_s=timeout_s)
 
     @property
     def agent_pid(self) -> int | None:
-        """The agent's process id, or None where it does not run."""
+        """The agent's process id, or None if it does not run."""
         return self._agent.pid
 
     def start_agent(self) -> None:
@@ -120,11 +121,11 @@ class Chassis:
         self.namespace.run(argv, env=self.switch.env)
 
     def stop_agent(self) -> None:
-        """End the agent with SIGTERM and wait until it is gone."""
+        """End the agent with SIGTERM and wait until it has exited."""
         self._agent.end(signal.SIGTERM)
 
     def kill_agent(self) -> None:
-        """End the agent with SIGKILL and wait until it is gone."""
+        """End the agent with SIGKILL and wait until it has exited."""
         self._agent.end(signal.SIGKILL)
 
     def restart_agent(self) -> None:

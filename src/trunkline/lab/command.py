@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PROGRAM = (sys.executable, "-m", "trunkline")
-"""The command line of this very program."""
+"""The command line of this program."""
 
 
 def run(
@@ -24,8 +24,8 @@ def run(
 ) -> str:
     """Run *argv* to its end and return what it wrote to its standard output.
 
-    Raises CommandError where it is missing, ends with another exit code than 0, or is not done after
-    *timeout_s* seconds (it is killed then).
+    Raises CommandError if the program is not installed, if its exit code is not 0, or if it runs longer than
+    *timeout_s* seconds; then it is killed.
     """
     try:
         done = subprocess.run(
@@ -44,7 +44,7 @@ def run(
 
 
 def reason(complaints: str) -> str:
-    """Return the line of *complaints* that says the most: the last, but for the line count of `ip -batch`.
+    """Return the line of *complaints* that says why: the last one that is not the line count of `ip -batch`.
 
     >>> reason("RTNETLINK answers: File exists\\nCommand failed -:3\\n")
     'RTNETLINK answers: File exists'

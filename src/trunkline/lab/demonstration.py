@@ -1,4 +1,4 @@
-"""What a lab shows: who reaches whom, and that no frame is lost while an agent is killed and returns."""
+"""What a lab shows: which machines reach each other, and that no frame is lost when an agent restarts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from trunkline.lab.topology import Topology
 
 SERIES_INTERVAL_S = 0.02
-"""The seconds between two requests of a series: a gap of 20 ms in forwarding would be seen."""
+"""The seconds between two requests of a series: so a gap of 20 ms in forwarding is noticed."""
 
 
 PHASE = 50
-"""The requests that a series sends before, without and after the agent, each: a second's worth."""
+"""How many requests a series sends before the agent is killed, while there is none, and after it is back:
+those of a second."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Who should reach whom and who did, for each ordered pair (source, destination) of machines."""
+    """For each ordered pair (source, destination) of machines, whether it should reach and did reach."""
 
     expected: Mapping[tuple[str, str], bool]
     seen: Mapping[tuple[str, str], bool]
@@ -61,7 +62,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Series:
-    """A series of pings that goes on while the agent of *chassis*, which holds *source*, is restarted."""
+    """A series of pings that goes on while the agent of *chassis*, where *source* is, is restarted."""
 
     source: str
     to: str
@@ -69,7 +70,7 @@ class Series:
 
 
 def series(topology: Topology) -> list[Series]:
-    """Return up to two series of one chassis: to a VM on another chassis, and to a bare-metal host."""
+    """Return up to two series from one chassis: to a VM on another chassis, and to a bare-metal host."""
     wire = topology.wire_by_machine()
     chassis_by_vm = {vm.name: vm.chassis for vm in topology.vms}
     hosts = {host.name for host in topology.hosts}
@@ -89,15 +90,15 @@ def series(topology: Topology) -> list[Series]:
 
 
 def matrix(lab: Lab) -> Matrix:
-    """Ping from every machine of *lab* to every other at once and return what was expected and seen."""
+    """Ping from every machine of *lab* to every other at once; return what was expected and what was seen."""
     return Matrix(lab.expected_reach(), lab.reach())
 
 
 def restart(lab: Lab, chassis: str, wanted: list[Series]) -> list[tuple[Series, PingResult]]:
-    """Kill the agent of *chassis* with SIGKILL while the *wanted* series run and start it again.
+    """Kill the agent of *chassis* with SIGKILL while the *wanted* series run, and start it again.
 
-    Returns the counts. Each series sends `PHASE` requests before the end of the agent, as many without one,
-    and as many after the new one has told the northbound that it has applied all.
+    Return the counts. Each series sends `PHASE` requests before the agent is killed, as many while there is
+    none, and as many after the new agent has acknowledged that it has applied all.
     """
     running = [
         lab.machine[each.source].start_ping(lab.machine[each.to].ip, SERIES_INTERVAL_S) for each in wanted

@@ -1,4 +1,4 @@
-"""What can go wrong in the lab; `trunkline.core.error` draws the tree."""
+"""The errors of the lab; `trunkline.core.error` draws the tree."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from trunkline.core.error import TrunklineError
 
 
 class LabError(TrunklineError):
-    """The lab cannot go on; its text is one line that says why and what to do."""
+    """The lab cannot continue; the text is one line that says why and what to do."""
 
 
 class TopologyError(LabError):
@@ -14,8 +14,8 @@ class TopologyError(LabError):
 
 
 class CommandError(LabError):
-    """A program ended with another exit code than 0; the text names it and its last line of complaint."""
+    """A program failed; the text has its name, its exit code and the last line that it wrote."""
 
 
 class WaitError(LabError):
-    """Something awaited did not happen in time; the text names it and the seconds waited."""
+    """Something did not happen in time; the text says what, and how many seconds were waited."""

@@ -1,4 +1,4 @@
-"""A bare-metal host: a machine wired straight to the physical switch."""
+"""A bare-metal host: a machine connected directly to the physical switch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Host(Machine):
         self.plan = plan
 
     def wire(self, physical: PhysicalSwitch) -> None:
-        """Make the host and its port at the physical switch."""
+        """Create the host, and its port at the physical switch."""
         port = LinkEnd(physical.namespace, f"h-{self.name}")
         self.start(port)
         if self.vlan is not None:

@@ -41,20 +41,20 @@ class Interface:
     peer: LinkEnd
 
     def send(self, *frames: bytes) -> None:
-        """Send *frames*, whole from the destination MAC on and without FCS, exactly as they are.
+        """Send *frames* exactly as they are: whole from the destination MAC on, without FCS.
 
-        Raises OSError where the interface is down or a frame is longer than its MTU allows.
+        Raises OSError if the interface is down or a frame is longer than its MTU allows.
         """
         with _packet_socket(self.namespace, self.name, protocol=0) as sender:
             for frame in frames:
                 sender.send(frame)
 
     def capture(self) -> Capture:
-        """Return a capture of what arrives at the interface, begun when this returns."""
+        """Return a capture of what arrives at the interface; it has begun when this returns."""
         return Capture(self.namespace, self.name, self.peer)
 
     def leave_checksums_to_software(self) -> None:
-        """Have the kernel write whole checksums: the userspace datapath forwards the bytes it is given."""
+        """Have the kernel compute checksums: the userspace datapath forwards frames as it gets them."""
         value = create_string_buffer(struct.pack("=II", _ETHTOOL_STXCSUM, 0))
         request = struct.pack("=16sQ16x", self.name.encode(), addressof(value))
         with self.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -62,10 +62,10 @@ class Interface:
 
 
 class Capture:
-    """The frames that arrive at an interface, from construction on; frames that it sends are not seen.
+    """The frames that arrive at an interface, from construction on; frames that it sends are not captured.
 
-    `frames` ends the wait by a sentinel, sent from the far end of the veth pair: all that a switch had
-    sent to the interface before stands before it. A tag that the kernel took off stands in its place again.
+    `frames` waits for a sentinel, which it sends from the far end of the veth pair: all that a switch sent to
+    the interface before arrives before it. A tag that the kernel took out of a frame is put back.
 
     >>> with vm.interface.capture() as capture:       # doctest: +SKIP
     ...     other.interface.send(frame)
@@ -90,8 +90,8 @@ class Capture:
     def frames(self, *, chatter: bool = False, timeout_s: float = 5.0) -> list[bytes]:
         """Return the frames that have arrived since the last call, in their order.
 
-        IPv6 multicast and IGMP, which kernels send unasked (DAD, router solicitations, MLD), are left out
-        unless *chatter* is true. Raises WaitError where the sentinel does not arrive.
+        IPv6 multicast and IGMP, which kernels send by themselves (DAD, router solicitations, MLD), are left
+        out unless *chatter* is true. Raises WaitError if the sentinel does not arrive.
         """
         token = _SENTINEL_TO + bytes.fromhex("020000000000") + _SENTINEL_TYPE + os.urandom(46)
         with _packet_socket(self._peer.namespace, self._peer.name, protocol=0) as sender:
@@ -100,22 +100,24 @@ class Capture:
         return found if chatter else [frame for frame in found if not _is_chatter(frame)]
 
     def until(self, wanted: Callable[[bytes], bool], *, timeout_s: float = 5.0) -> list[bytes]:
-        """Return the frames up to and with the first for which *wanted* is true.
+        """Return the frames up to the first one for which *wanted* is true, and that one.
 
-        Raises WaitError where none has come after *timeout_s* seconds.
+        Raises WaitError if none has come after *timeout_s* seconds.
         """
         found: list[bytes] = []
         deadline = time.monotonic() + timeout_s
         while not found or not wanted(found[-1]):
             ready, _, _ = select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
-                raise WaitError(f"the frame awaited did not come in {timeout_s:g} s; {len(found)} others did")
+                raise WaitError(
+                    f"the expected frame did not arrive within {timeout_s:g} s; {len(found)} others did"
+                )
             found.append(_frame(self._socket))
         return found
 
 
 def _packet_socket(namespace: Namespace, name: str, protocol: int) -> socket.socket:
-    # Protocol 0 receives nothing, so that nothing of before the bind, from any interface, is queued.
+    # Protocol 0 receives nothing, so no frame from before the bind, of any interface, is queued.
     opened = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     opened.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
     opened.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)

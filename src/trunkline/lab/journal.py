@@ -1,4 +1,4 @@
-"""What a lab has made, written down before it is made, so that it can be undone after a crash."""
+"""The journal of what a lab creates. It is written before each creation, so a crashed lab can be removed."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 class Daemon:
     """A detached program, known by its pidfile.
 
-    The process counts as the daemon only while its command line names *pidfile*: a process id that the
-    kernel has given to another program since is never signalled.
+    A process counts as the daemon only if its command line has *pidfile* in it. So if the kernel has given
+    the process id to another program, that is never signalled.
     """
 
     pidfile: Path
 
     @property
     def pid(self) -> int | None:
-        """The process id, or None where the daemon does not run."""
+        """The process id, or None if the daemon does not run."""
         try:
             pid = int(self.pidfile.read_text())
             words = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
-            return None  # no pidfile yet, or the process went meanwhile: it does not run
+            return None  # no pidfile yet, or the process has just exited: it does not run
         return pid if os.fsencode(self.pidfile) in words else None
 
     def end(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 10.0) -> None:
-        """Send the signal *number* and return when the process is gone; nothing where it does not run.
+        """Send the signal *number* and return when it has exited; nothing if it does not run.
 
-        Raises WaitError where it is still there after *timeout_s* seconds.
+        Raises WaitError if it still runs after *timeout_s* seconds.
         """
         pid = self.pid
         if pid is not None:
@@ -50,42 +50,42 @@ class Daemon:
 
 @dataclass(frozen=True)
 class Process:
-    """A process by its id and its start time in clock ticks since boot, which no later process shares."""
+    """A process, identified by its id and its start time in clock ticks since boot."""
 
     pid: int
     start_ticks: int
 
     @classmethod
     def of(cls, pid: int) -> Process:
-        """Return the process that has the id *pid* now; raises OSError where there is none."""
+        """Return the process that has the id *pid* now; raises OSError if there is none."""
         return cls(pid, _start_ticks(pid))
 
     @property
     def is_running(self) -> bool:
-        """Whether that very process is still there."""
+        """Whether this process still runs."""
         try:
             return _start_ticks(self.pid) == self.start_ticks
         except OSError:
             return False
 
     def end(self, number: signal.Signals = signal.SIGKILL, timeout_s: float = 10.0) -> None:
-        """Send the signal *number* and return when the process is gone; nothing where it does not run."""
+        """Send the signal *number* and return when it has exited; nothing if it does not run."""
         if self.is_running:
             _end(self.pid, number, timeout_s)
 
 
 class Journal:
-    """The list of what one lab has made, in the file `journal` of its directory, one JSON object a line."""
+    """The list of what one lab has created: the file `journal` of its directory, one JSON object a line."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "journal"
 
     def add_namespace(self, namespace: Namespace) -> None:
-        """Note a namespace that is about to be made."""
+        """Note a namespace that is about to be created."""
         self._write(namespace=namespace.name)
 
     def add_link(self, end: LinkEnd) -> None:
-        """Note a veth pair, by one of its ends, that is about to be made."""
+        """Note a veth pair, by one of its ends, that is about to be created."""
         self._write(link=end.name, within=end.namespace.name)
 
     def add_daemon(self, daemon: Daemon) -> None:
@@ -97,9 +97,9 @@ class Journal:
         self._write(process=process.pid, start_ticks=process.start_ticks)
 
     def undo(self) -> None:
-        """End and remove all that is noted, newest first, and what of it is already gone is passed over.
+        """End and remove all that is noted, newest first; what no longer exists is skipped.
 
-        Raises LabError, after all else is undone, naming what could not be.
+        Raises LabError when all else is done, with the names of what could not be removed.
         """
         stuck: list[str] = []
         namespaces: list[Namespace] = []
@@ -116,7 +116,8 @@ class Journal:
                 case {"namespace": str(name)}:
                     namespaces.append(Namespace(name))
         stuck += _end_all(started)
-        # A namespace outlives its name while somebody's shell is in it, with its links: links go first.
+        # While a shell is in a namespace, the namespace stays, with its links, even without a name. So links
+        # are deleted first.
         for namespace in namespaces:
             names = {end.name for end in links if end.namespace == namespace}
             if names and namespace.exists:
@@ -140,11 +141,11 @@ class Journal:
             try:
                 yield json.loads(line)
             except json.JSONDecodeError:
-                continue  # the last line of a lab that was killed while it wrote: nothing was made after it
+                continue  # the lab was killed while it wrote its last line: nothing was created after that
 
 
 def _end_all(started: Sequence[Daemon | Process]) -> list[str]:
-    """End all of *started* side by side, the obstinate with SIGKILL, and return what is stuck even so."""
+    """End all of *started* in parallel, if necessary with SIGKILL; return what still runs then."""
     with ThreadPoolExecutor(max_workers=16) as pool:
         return [complaint for complaint in pool.map(_ended, started) if complaint]
 
@@ -173,7 +174,7 @@ def _end(pid: int, number: signal.Signals, timeout_s: float) -> None:
     finally:
         os.close(fd)
     if not ready:
-        raise WaitError(f"process {pid} was still there {timeout_s:g} s after {number.name}")
+        raise WaitError(f"process {pid} was still running {timeout_s:g} s after {number.name}")
 
 
 def _start_ticks(pid: int) -> int:

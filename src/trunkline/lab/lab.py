@@ -1,4 +1,4 @@
-"""A whole lab: brought up from a topology, and taken down without a trace."""
+"""A whole lab: brought up from a topology, and taken down completely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trunkline.lab.topology import Network, Topology, VmPlan
 
 STATE = Path("/run/trunkline-lab")
-"""Where each lab has a directory of its name: its sockets, logs and the journal of what it made."""
+"""The directory with a directory for each lab, by name: its sockets, logs, and journal of what it created."""
 
 
 class Lab:
@@ -64,16 +64,16 @@ class Lab:
     def up(
         cls, topology: Topology, *, agents: bool = True, report: Callable[[str], None] = lambda _: None
     ) -> Self:
-        """Bring *topology* up and return when every VM's port is up; *report* is told each step in a line.
+        """Bring *topology* up, and return when every VM's port is up; *report* gets a line for each step.
 
-        Without *agents* there is neither agent nor northbound, and where there are VMs they are plugged into
-        an integration bridge that has no flows. Raises LabError where a lab of that name is there already,
-        and, after it has taken down what it had made, where a step fails.
+        Without *agents* there is neither agent nor northbound, and VMs are plugged into an integration bridge
+        without flows. Raises LabError if a lab of that name exists; or if a step fails, after what was
+        created has been taken down.
         """
         directory = _directory(topology.name)
         if directory.exists():
             raise LabError(
-                f"a lab '{topology.name}' is there already; run 'trunkline lab down --name {topology.name}'"
+                f"a lab '{topology.name}' exists already; run 'trunkline lab down --name {topology.name}'"
             )
         directory.mkdir(parents=True)
         lab = cls(topology)
@@ -91,7 +91,7 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """Take the lab down; raises LabError where something of it could not be ended."""
+        """Take the lab down; raises LabError if a part of it could not be removed."""
         down(self.name)
 
     @property
@@ -100,26 +100,26 @@ class Lab:
         return {**self.vm, **self.host}
 
     def settle(self) -> None:
-        """Return when every frame under way has gone through all the switches that it can pass."""
+        """Wait until every frame under way has passed all switches on its way."""
         switches = [chassis.switch for chassis in self.chassis.values()]
         for switch in (*switches, self.switch.switch, *switches):
             switch.settle()
 
     def wait_revalidated(self) -> None:
-        """Return when no switch forwards by anything older than its present flows and ports."""
+        """Wait until all switches forward by their present flows and ports, and by no older cache."""
         for chassis in self.chassis.values():
             chassis.switch.wait_revalidated()
         self.switch.switch.wait_revalidated()
 
     def reach(self, *, timeout_s: float = 5.0) -> dict[tuple[str, str], bool]:
-        """Return, for each ordered pair of machines, whether a ping of just now was answered."""
+        """Ping between all ordered pairs of machines, and return for each whether it was answered."""
         machine = self.machine
         pairs = list(permutations(machine, 2))
         probes = [Probe(machine[source].namespace, machine[to].ip) for source, to in pairs]
         return dict(zip(pairs, reached(probes, timeout_s=timeout_s), strict=True))
 
     def expected_reach(self) -> dict[tuple[str, str], bool]:
-        """Return who should reach whom by the topology: machines on one VLAN, or untagged, of one physnet."""
+        """Return for each ordered pair of machines whether it should reach: they have the same wire."""
         wire = self.topology.wire_by_machine()
         return {(source, to): wire[source] == wire[to] for source, to in permutations(self.machine, 2)}
 
@@ -156,7 +156,7 @@ class Lab:
             self.nb.wait_up(self.vm)
             self.nb.sync()
             self.wait_revalidated()
-            report("every port is up, every chassis has applied all")
+            report("every port is up, and every chassis has applied all that is committed")
             for fault in self.nb.faults():
                 report(f"fault: {fault}")
 
@@ -167,10 +167,10 @@ class Lab:
 
 
 def down(name: str) -> bool:
-    """Take down the lab *name*, also one whose own process crashed; return whether there was one.
+    """Take down the lab *name*, even if its process crashed; return whether there was one.
 
-    Raises LabError where *name* is not a lab's name, where its directory was not made by a lab, and where
-    something of it could not be ended; it can be called again then.
+    Raises LabError if *name* is not a name of a lab, if its directory was not created by a lab, or if a part
+    of it could not be removed; then this can be called again.
     """
     directory = _directory(name)
     if not directory.exists():
@@ -185,30 +185,30 @@ def down(name: str) -> bool:
 
 
 def names() -> list[str]:
-    """Return the names of the labs that are there, sorted."""
+    """Return the names of all labs, sorted."""
     return sorted(path.name for path in STATE.iterdir()) if STATE.exists() else []
 
 
 def _directory(name: str) -> Path:
-    """Return the directory of the lab *name*: a direct child of STATE, whatever the name.
+    """Return the directory of the lab *name*, always a direct child of STATE.
 
-    A directory that is removed as a whole must not be reached through `..`, a slash or a symbolic link.
+    The whole directory is removed in the end, so its path must have no `..`, slash or symbolic link in it.
     """
     check_name(name)
     directory = STATE / name
     if directory.is_symlink():
         raise LabError(
-            f"{directory} is a symbolic link, which no lab makes; look at it and remove it by hand"
+            f"{directory} is a symbolic link, which no lab creates; check it and remove it by hand"
         )
     return directory
 
 
 def _remove_empty(directory: Path) -> None:
     try:
-        directory.rmdir()  # of a lab that was killed before it made anything
+        directory.rmdir()  # of a lab that was killed before it created anything
     except OSError as error:
         raise LabError(
-            f"{directory} has no journal, so no lab made it; look at it and remove it by hand"
+            f"{directory} has no journal, so no lab created it; check it and remove it by hand"
         ) from error
 
 

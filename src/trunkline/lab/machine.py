@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _RTMGRP_IPV6_IFADDR = 0x100  # linux/rtnetlink.h
 
 NIC = "eth0"
-"""The name of a machine's one NIC, as the machine sees it."""
+"""The name of a machine's only NIC, inside the machine."""
 
 
 class Machine:
-    """A namespace with one NIC, an IPv4 address and, by the kernel, an IPv6 link-local one.
+    """A namespace with one NIC, an IPv4 address, and the kernel's IPv6 link-local address.
 
-    With *vlan*, the machine tags by itself: its addresses are on the VLAN interface `eth0.<vlan>`.
+    With *vlan*, the machine itself tags its frames: its addresses are on the VLAN interface `eth0.<vlan>`.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Machine:
         return str(self.address.ip)
 
     def start(self, far_end: LinkEnd) -> None:
-        """Make the namespace and the veth pair to *far_end*, whose namespace exists, and set the address."""
+        """Create the namespace and the veth pair to *far_end*, whose namespace exists; set the address."""
         self._journal.add_namespace(self.namespace)
         nic = LinkEnd(self.namespace, NIC)
         self._journal.add_link(nic)
@@ -79,15 +79,15 @@ class Machine:
             )
         except CommandError as error:
             raise LabError(
-                f"{self.name} cannot tag by itself, for want of the kernel module 8021q ({error});"
-                " take 'tagged: true' out of the topology, for an access port"
+                f"{self.name} cannot tag its frames without the kernel module 8021q ({error});"
+                " remove 'tagged: true' from the topology, for an access port"
             ) from error
         return name
 
     def link_local(self, timeout_s: float = 5.0) -> str:
-        """Return the NIC's IPv6 link-local address when duplicate address detection has passed it.
+        """Wait for duplicate address detection (RFC 4862), and return the NIC's IPv6 link-local address.
 
-        Raises WaitError where it found a duplicate, or is not done after *timeout_s* seconds (RFC 4862).
+        Raises WaitError if it finds a duplicate, or takes longer than *timeout_s* seconds.
         """
         deadline = time.monotonic() + timeout_s
         with self.namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as news:
@@ -101,15 +101,15 @@ class Machine:
                         return str(entry["local"])
                 ready, _, _ = select.select([news], [], [], max(0.0, deadline - time.monotonic()))
                 if not ready:
-                    raise WaitError(f"{self.name} had no IPv6 address after {timeout_s:g} s")
+                    raise WaitError(f"{self.name} has no IPv6 address after {timeout_s:g} s")
                 news.recv(65536)
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> str:
-        """Run *argv* in the machine to its end and return its output; raises CommandError."""
+        """Run *argv* in the machine, and return its output when it has exited; raises CommandError."""
         return self.namespace.run(argv, timeout_s=timeout_s)
 
     def popen(self, argv: Sequence[str]) -> subprocess.Popen[str]:
-        """Start *argv* in the machine; the caller ends it, or else `lab down` does."""
+        """Start *argv* in the machine; the caller ends it, otherwise `lab down` does."""
         started = self.namespace.popen(argv)
         self._journal.add_process(Process.of(started.pid))
         return started
@@ -117,21 +117,21 @@ class Machine:
     def ping(
         self, address: str, count: int = 1, interval_s: float = 0.02, timeout_s: float = 2.0
     ) -> PingResult:
-        """Send *count* echo requests to the IPv4 *address* and return when all are answered or lost.
+        """Send *count* echo requests to the IPv4 *address*, and return when all are answered or lost.
 
-        The last may take *timeout_s* seconds.
+        The answer to the last one may take *timeout_s* seconds.
         """
         series = PingSeries(self.namespace, address, interval_s=interval_s, count=count, timeout_s=timeout_s)
         return series.wait()
 
     def start_ping(self, address: str, interval_s: float = 0.02) -> PingSeries:
-        """Begin a series of echo requests to the IPv4 *address*, to be ended by its `stop`."""
+        """Start a series of echo requests to the IPv4 *address*; its `stop` ends it."""
         return PingSeries(self.namespace, address, interval_s=interval_s)
 
     def send(self, *frames: bytes) -> None:
-        """Send *frames*, whole, exactly as they are, from the NIC."""
+        """Send whole *frames* from the NIC, exactly as they are."""
         self.interface.send(*frames)
 
     def capture(self) -> Capture:
-        """Return a capture of the frames that arrive at the NIC, begun when this returns."""
+        """Return a capture of the frames that arrive at the NIC; it has begun when this returns."""
         return self.interface.capture()

@@ -65,9 +65,9 @@ class Namespace:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Put the calling thread into the namespace for the length of the block.
+        """Put the calling thread into the namespace for the block (setns(2)).
 
-        Raises OSError where there is no such namespace or no right to enter it. Source: setns(2).
+        Raises OSError if the namespace does not exist, or permission is denied.
         """
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -84,13 +84,13 @@ class Namespace:
             os.close(home)
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> sockets.socket:
-        """Return a new socket that belongs to the namespace, wherever it is used from."""
+        """Return a new socket that stays in the namespace, even if it is used from another one."""
         with self.entered():
             return sockets.socket(family, kind, protocol)
 
 
 class _Here(Namespace):
-    """The network namespace that this program runs in, whatever that is called."""
+    """The network namespace that this program runs in, which need not have a name."""
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         return list(argv)
@@ -101,7 +101,7 @@ class _Here(Namespace):
 
 
 HERE: Namespace = _Here("here")
-"""Where nothing has to be entered: for a switch of dummy devices, which reach no kernel."""
+"""The namespace of this program: enough for a switch with dummy devices, which do not use the kernel."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,10 @@ class LinkEnd:
 
 
 def ip(commands: Sequence[str], namespace: Namespace | None = None, *, force: bool = False) -> None:
-    """Run `ip` *commands* in one process, in *namespace* or, without one, where we are.
+    """Run `ip` *commands* in one process, in *namespace* or, without one, in that of this program.
 
-    Raises CommandError at the first that is refused; with *force*, goes on past it and raises nothing.
+    Raises CommandError at the first command that fails; with *force* the others are run too, and nothing is
+    raised.
     """
     argv = [
         "ip",
@@ -132,7 +133,7 @@ def ip(commands: Sequence[str], namespace: Namespace | None = None, *, force: bo
 
 
 def veth(end: LinkEnd, other: LinkEnd, mac: str | None = None) -> str:
-    """Return the `ip` command that makes the veth pair of *end*, which may have a *mac*, and *other*."""
+    """Return the `ip` command that creates the veth pair of *end*, which may have a *mac*, and *other*."""
     address = f"address {mac} " if mac else ""
     return (
         f"link add name {end.name} {address}netns {end.namespace.name} "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Northbound:
     """A `Trunkline_Northbound` database in the file `nb.db` of *directory*, served on its socket `nb.sock`.
 
-    Unix sockets reach across network namespaces, so that every agent of a lab uses this one.
+    A Unix socket can be reached from all network namespaces, so every agent of a lab uses this one.
     """
 
     def __init__(self, directory: Path, journal: Journal) -> None:
@@ -35,11 +35,11 @@ class Northbound:
 
     @property
     def pid(self) -> int | None:
-        """The server's process id, or None where it does not run."""
+        """The server's process id, or None if it does not run."""
         return self._daemon.pid
 
     def start(self) -> None:
-        """Start the server, on the existing file where there is one; returns when it listens."""
+        """Start the server, on the existing file if there is one; return when it listens."""
         at = self.directory
         remote = f"punix:{at}/nb.sock"
         files = ["--pidfile", str(at / "nb.pid"), "--log-file", str(at / "nb.log")]
@@ -48,11 +48,11 @@ class Northbound:
         )
 
     def stop(self) -> None:
-        """End the server with SIGTERM and wait until it is gone."""
+        """End the server with SIGTERM and wait until it has exited."""
         self._daemon.end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the server with SIGKILL and wait until it is gone."""
+        """End the server with SIGKILL and wait until it has exited."""
         self._daemon.end(signal.SIGKILL)
 
     def trunkline(self, *args: str, timeout_s: float = 60.0) -> str:
@@ -60,9 +60,9 @@ class Northbound:
         return command.run([*PROGRAM, "--nb", self.remote, *args], timeout_s=timeout_s)
 
     def trunkline_all(self, commands: Iterable[Sequence[str]], *, at_once: int = 4) -> None:
-        """Run several `trunkline` commands whose order does not matter, up to *at_once* side by side.
+        """Run several `trunkline` commands in any order, up to *at_once* in parallel.
 
-        Raises CommandError for the first that fails, when those under way have ended.
+        Raises CommandError for the first that fails, when those that run have exited.
         """
         waiting = [list(args) for args in commands]
         while waiting:
@@ -87,11 +87,11 @@ class Northbound:
                     raise CommandError(f"'trunkline {' '.join(args)}' ended with exit code {code}: {why}")
 
     def sync(self, timeout_s: int = 20) -> None:
-        """Return when every live chassis has applied all that is committed; raises CommandError if late."""
+        """Wait until every live chassis has applied all that is committed; CommandError if not in time."""
         self.trunkline("sync", "--wait", "--timeout", str(timeout_s), timeout_s=timeout_s + 10)
 
     def faults(self) -> list[str]:
-        """Return what chassis cannot honour, a line each: chassis, subject and reason."""
+        """Return the faults of all chassis, a line each: chassis, subject and reason."""
         rows = json.loads(self.trunkline("chassis", "list", "-o", "json"))
         return [
             f"{row['name']}: {subject}: {reason}"
@@ -102,10 +102,10 @@ class Northbound:
     def wait_up(
         self, ports: Iterable[str], *, is_up: bool = True, chassis: str | None = None, timeout_s: float = 20.0
     ) -> None:
-        """Return when `Port.up` of all *ports* is *is_up* at one time; raises WaitError if not in time.
+        """Wait until `Port.up` of all *ports* is *is_up* at the same time; raises WaitError if not in time.
 
-        With *chassis*, they are up there: a port that moves may still be up where it was. The database itself
-        does the waiting (RFC 7047 section 5.2.6).
+        With *chassis*, they have to be up there: a port that moves may still be up where it was. The database
+        itself waits (RFC 7047 section 5.2.6).
         """
         names = list(ports)
         wanted = {"up": True} if chassis is None else {"up": True, "chassis": chassis}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PhysicalSwitch:
-    """An Open vSwitch that plays the physical network: one VLAN-aware learning bridge a physnet."""
+    """An Open vSwitch in the role of the physical network: a VLAN-aware learning bridge for each physnet."""
 
     def __init__(self, physnets: Sequence[str], namespace: Namespace, rundir: Path, journal: Journal) -> None:
         self.namespace = namespace
@@ -25,7 +25,7 @@ class PhysicalSwitch:
         self._journal = journal
 
     def start(self) -> None:
-        """Make the namespace, the switch and a bridge for each physnet."""
+        """Create the namespace, the switch, and a bridge for each physnet."""
         self._journal.add_namespace(self.namespace)
         ip([f"netns add {self.namespace.name}"])
         ip(["link set lo up"], self.namespace)
@@ -37,19 +37,19 @@ class PhysicalSwitch:
             self.switch.vsctl(*words)
 
     def add_trunk(self, physnet: str, port: str) -> None:
-        """Wire *port*, an interface of the namespace, to *physnet*: every tag and untagged frames pass."""
+        """Connect *port*, an interface of the namespace, to *physnet*, with all tags and untagged frames."""
         self._add(physnet, port)
 
     def add_access(self, physnet: str, port: str, vlan: int | None) -> None:
-        """Wire *port* to VLAN *vlan* of *physnet*, without its tag; None is the untagged frames."""
+        """Connect *port* to VLAN *vlan* of *physnet*, without its tag; None stands for untagged frames."""
         if vlan is None:
-            # A port without settings carries every tag; a trunk of VLAN 0 carries the untagged frames alone.
+            # A port without settings carries every tag; a trunk of VLAN 0 carries only untagged frames.
             self._add(physnet, port, "vlan_mode=trunk", "trunks=0")
         else:
             self._add(physnet, port, "vlan_mode=access", f"tag={vlan}")
 
     def add_tagged(self, physnet: str, port: str, vlan: int) -> None:
-        """Wire *port* to VLAN *vlan* of *physnet*, with its tag, and to no other."""
+        """Connect *port* to VLAN *vlan* of *physnet* only, with its tag."""
         self._add(physnet, port, "vlan_mode=trunk", f"trunks={vlan}")
 
     def _add(self, physnet: str, port: str, *settings: str) -> None:

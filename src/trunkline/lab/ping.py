@@ -45,7 +45,7 @@ class Probe:
 class PingSeries:
     """Echo requests from *source* to *address*, one every *interval_s* seconds, from construction to `stop`.
 
-    With *count*, it ends by itself after as many. `stop` waits up to *timeout_s* for the last answers.
+    With *count*, the series ends by itself after so many. `stop` waits up to *timeout_s* for answers.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PingSeries:
         return self._sent
 
     def wait_sent(self, count: int, timeout_s: float = 10.0) -> None:
-        """Return when *count* requests in all have been sent; raises WaitError where it takes too long."""
+        """Wait until *count* requests in all have been sent; raises WaitError if that takes too long."""
         with self._progress:
             if not self._progress.wait_for(lambda: self._sent >= count, timeout_s):
                 raise WaitError(f"the pings to {self._address} stopped after {self._sent}")
@@ -120,8 +120,8 @@ class PingSeries:
 def reached(probes: Sequence[Probe], *, timeout_s: float = 5.0) -> list[bool]:
     """Send all *probes* at once and return, for each, whether it was answered.
 
-    A probe ends with its answer, with the kernel's word that nobody answers for the address (after three ARP
-    requests, a second apart), or after *timeout_s* seconds.
+    A probe ends with its answer, after *timeout_s* seconds, or when the kernel reports that the address is
+    unreachable (after three ARP requests, a second apart).
     """
     token = os.urandom(8)
     open_ = set(range(len(probes)))
@@ -154,7 +154,7 @@ def reached(probes: Sequence[Probe], *, timeout_s: float = 5.0) -> list[bool]:
 
 
 def _send(sender: socket.socket, address: str, number: int, token: bytes) -> bool:
-    """Send echo request *number*; return False where the kernel has no way to *address*: it is lost."""
+    """Send echo request *number*; return False if the kernel has no route to *address*: it is lost."""
     body = token + struct.pack("!I", number)
     draft = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, 0, number & 0xFFFF) + body
     packet = draft[:2] + struct.pack("!H", _checksum(draft)) + draft[4:]

@@ -37,7 +37,7 @@ class Devices(Enum):
 class Switchd:
     """An Open vSwitch with the userspace datapath; all its files are in *rundir*.
 
-    It never touches another Open vSwitch of the machine: every tool is run with `OVS_RUNDIR` set to *rundir*.
+    Every tool is run with `OVS_RUNDIR` set to *rundir*, so no other Open vSwitch of the machine is affected.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Switchd:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment in which the tools of Open vSwitch, and the agent, mean this switch."""
+        """The environment in which the tools of Open vSwitch, and the agent, use this switch."""
         place = str(self.rundir)
         return {**os.environ, "OVS_RUNDIR": place, "OVS_LOGDIR": place, "OVS_DBDIR": place}
 
@@ -67,7 +67,7 @@ class Switchd:
         return f"unix:{self.rundir}/db.sock"
 
     def start(self) -> None:
-        """Make an empty database and start both daemons; returns when the switch takes commands."""
+        """Create an empty database and start both daemons; return when the switch takes commands."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         command.run(["ovsdb-tool", "create", str(self.rundir / "conf.db"), str(_schema())])
         for daemon in (self._database, self._vswitchd):
@@ -77,7 +77,7 @@ class Switchd:
         self.start_vswitchd()
 
     def start_ovsdb_server(self) -> None:
-        """Start the ovsdb-server on the database as it is; returns when it listens."""
+        """Start the ovsdb-server on the existing database; return when it listens."""
         self._start(
             "ovsdb-server",
             f"--remote=punix:{self.rundir}/db.sock",
@@ -86,11 +86,11 @@ class Switchd:
         )
 
     def start_vswitchd(self) -> None:
-        """Start the ovs-vswitchd; returns when it has taken in the database once."""
+        """Start the ovs-vswitchd; return when it has read the database once."""
         self._start("ovs-vswitchd", "--disable-system", *self._devices.value, self.remote)
 
     def kill(self) -> None:
-        """End both daemons with SIGKILL, as nothing is to be kept, and wait until they are gone."""
+        """End both daemons with SIGKILL, since nothing has to be saved, and wait until they have exited."""
         self.kill_vswitchd()
         self.kill_ovsdb_server()
 
@@ -100,24 +100,24 @@ class Switchd:
         return self._vswitchd.pid
 
     def stop_ovsdb_server(self) -> None:
-        """End the ovsdb-server with SIGTERM and wait until it is gone."""
+        """End the ovsdb-server with SIGTERM and wait until it has exited."""
         self._database.end(signal.SIGTERM)
 
     def kill_ovsdb_server(self) -> None:
-        """End the ovsdb-server with SIGKILL and wait until it is gone."""
+        """End the ovsdb-server with SIGKILL and wait until it has exited."""
         self._database.end(signal.SIGKILL)
 
     def stop_vswitchd(self) -> None:
-        """End the ovs-vswitchd with SIGTERM and wait until it is gone."""
+        """End the ovs-vswitchd with SIGTERM and wait until it has exited."""
         self._vswitchd.end(signal.SIGTERM)
 
     def kill_vswitchd(self) -> None:
-        """End the ovs-vswitchd with SIGKILL and wait until it is gone."""
+        """End the ovs-vswitchd with SIGKILL and wait until it has exited."""
         self._vswitchd.end(signal.SIGKILL)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Keep ovs-vswitchd from running for the length of the block; its database goes on."""
+        """Stop the process of ovs-vswitchd (SIGSTOP) for the block; its database server goes on."""
         pid = self._vswitchd.pid
         if pid is None:
             raise LabError(f"no ovs-vswitchd runs in {self.rundir}; start it first")
@@ -128,7 +128,7 @@ class Switchd:
             os.kill(pid, signal.SIGCONT)
 
     def vsctl(self, *args: str, timeout_s: int = 20) -> str:
-        """Run `ovs-vsctl`; unless told `--no-wait`, it returns when ovs-vswitchd has done what was asked."""
+        """Run `ovs-vsctl`; without `--no-wait`, return when ovs-vswitchd has done what was asked."""
         return command.run(
             ["ovs-vsctl", f"--timeout={timeout_s}", *args], env=self.env, timeout_s=timeout_s + 5
         )
@@ -146,16 +146,16 @@ class Switchd:
         return command.run(["ovs-appctl", *args], env=self.env)
 
     def settle(self) -> None:
-        """Return when every frame that was waiting at an interface of this switch has been forwarded.
+        """Wait until every frame that is queued at an interface of this switch has been forwarded.
 
-        Holds for up to 64 frames an interface: the main loop of ovs-vswitchd polls the interfaces of the
-        userspace datapath once a turn, up to 32 frames of each, and answers one command of ours a turn.
+        That is so for up to 64 frames at each interface: in each turn, the main loop of ovs-vswitchd takes up
+        to 32 frames from each interface of the userspace datapath, and answers one of these commands.
         """
         for _ in range(3):
             self.appctl("version")
 
     def wait_revalidated(self) -> None:
-        """Return when nothing is forwarded by a cache that is older than the flows and ports of now.
+        """Wait until no frame is forwarded by a cache that is older than the present flows and ports.
 
         ovs-vswitchd acknowledges a change before its revalidators have gone through the cached flows.
         """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 INTEGRATION_BRIDGE = "br-int"
-"""The name that the agent gives the integration bridge unless told otherwise."""
+"""The default name of the integration bridge."""
 
 # Interface names have at most 15 characters (IFNAMSIZ) and carry a prefix of up to four.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,8}[a-z0-9])?\Z")
@@ -63,9 +63,9 @@ class VmPlan:
 
 @dataclass(frozen=True)
 class HostPlan:
-    """A bare-metal host at the physical switch, on VLAN *vlan* of *physnet*, or untagged where it is None.
+    """A bare-metal host at the physical switch, on VLAN *vlan* of *physnet*, or untagged if that is None.
 
-    An access port takes the tag off; with *is_tagged* the host has a trunk port and tags by itself.
+    An access port removes the tag; with *is_tagged* the host has a trunk port, and tags its frames itself.
     """
 
     name: str
@@ -83,7 +83,7 @@ class HostPlan:
 
 @dataclass(frozen=True)
 class Topology:
-    """A whole lab; every name that a part refers to exists, and names of machines are unique."""
+    """A whole lab. All names that it refers to exist in it, and names of machines are unique."""
 
     name: str
     physnets: tuple[str, ...]
@@ -93,31 +93,31 @@ class Topology:
     hosts: tuple[HostPlan, ...] = ()
 
     def named(self, name: str) -> Topology:
-        """Return the same lab under another *name*; raises TopologyError where that is not a name."""
+        """Return the same lab with another *name*; raises TopologyError if that is not allowed."""
         check_name(name)
         return replace(self, name=name)
 
     def wire_by_machine(self) -> dict[str, tuple[str, int | None]]:
-        """Return where each VM and host speaks, by its name: those on one wire reach each other alone."""
+        """Return the wire of each VM and host, by its name: those on the same wire reach each other."""
         wire_by_network = {network.name: network.wire for network in self.networks}
         found = {vm.name: wire_by_network[vm.network] for vm in self.vms}
         return found | {host.name: host.wire for host in self.hosts}
 
 
 def check_name(name: str) -> None:
-    """Raise TopologyError where *name* cannot be a lab's: it names namespaces and a directory."""
+    """Raise TopologyError if a lab cannot have this *name*, which its namespaces and directory have too."""
     if not _NAME.match(name):
         raise TopologyError(f"lab name '{name}': give {_NAME_RULE}")
 
 
 def default() -> Topology:
-    """Return the topology that ships: three chassis, three networks, seven VMs, two bare-metal hosts."""
+    """Return the default topology: three chassis, three networks, seven VMs, two bare-metal hosts."""
     text = resources.files("trunkline.lab").joinpath("default.yaml").read_text(encoding="utf-8")
     return parse(text, "default.yaml")
 
 
 def read(path: Path) -> Topology:
-    """Return the topology in the file *path*; raises TopologyError, with file and key, where it is wrong."""
+    """Return the topology in the file *path*; raises TopologyError, with file and key, if it is wrong."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -128,7 +128,7 @@ def read(path: Path) -> Topology:
 
 
 def parse(text: str, origin: str) -> Topology:
-    """Return the topology that the YAML *text* describes; *origin* names it in errors.
+    """Return the topology that the YAML *text* describes; errors call it *origin*.
 
     >>> parse("{name: tiny, physnets: [p1], chassis: [{name: c1, mappings: {p9: br-p}}]}", "tiny.yaml")
     Traceback (most recent call last):
@@ -138,7 +138,7 @@ def parse(text: str, origin: str) -> Topology:
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # PyYAML lets through what Python says of a date such as 2025-13-45, and of brackets without end.
+        # PyYAML does not catch Python's errors for a date such as 2025-13-45, or for too many brackets.
         raise TopologyError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
     root = _Item(origin, "", document)
     root.only("name", "physnets", "networks", "chassis", "vms", "hosts")
@@ -176,7 +176,7 @@ class _Item:
             raise self.refused(f"give a mapping of {', '.join(names)}")
         for name in self.value:
             if name not in names:
-                raise self.refused(f"no key '{name}' is known here; known are {', '.join(names)}")
+                raise self.refused(f"there is no key '{name}' here; there are {', '.join(names)}")
 
     def get(self, name: str) -> _Item:
         return _Item(self.origin, f"{self.key}.{name}" if self.key else name, self.value.get(name))
@@ -254,9 +254,9 @@ def _chassis(item: _Item, physnets: tuple[str, ...]) -> ChassisPlan:
         bridge = mappings.get(physnet)
         bridge.text(_BRIDGE, "a bridge name of 1 to 15 characters")
         if bridge.value == INTEGRATION_BRIDGE:
-            raise bridge.refused(f"{bridge.value} is the bridge that the agent makes; name another")
+            raise bridge.refused(f"{bridge.value} is the bridge that the agent creates; give another")
         if list(mappings.value.values()).count(bridge.value) > 1:
-            raise bridge.refused(f"{bridge.value} stands for two physnets; give each a bridge of its own")
+            raise bridge.refused(f"{bridge.value} has two physnets; give each a bridge of its own")
     return ChassisPlan(item.get("name").name(), tuple(mappings.value.items()))
 
 
@@ -285,7 +285,7 @@ def _host(item: _Item, physnets: tuple[str, ...]) -> HostPlan:
 
 
 def _mac(group: int, address: IPv4Interface) -> str:
-    """Return a locally administered MAC that shows *group* and the address, so that captures read easily."""
+    """Return a locally administered MAC made of *group* and the address, for captures to be readable."""
     return ":".join(f"{byte:02x}" for byte in (0x02, group & 0xFF, *address.packed))
 
 
@@ -298,9 +298,9 @@ def _check_unique(topology: Topology, root: _Item) -> None:
     ):
         for name in names:
             if names.count(name) > 1:
-                raise root.refused(f"the name '{name}' stands twice in {kind}")
+                raise root.refused(f"the name '{name}' is used twice in {kind}")
     if "switch" in names_in_use:
-        raise root.refused("the name 'switch' is the physical switch's")
+        raise root.refused("the name 'switch' is reserved for the physical switch")
     wires = [network.wire for network in topology.networks]
     for network in topology.networks:
         if wires.count(network.wire) > 1:

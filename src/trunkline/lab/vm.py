@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Vm(Machine):
-    """A machine on a chassis, with the port of its own name, as *plan* says; at first made, not plugged."""
+    """A machine on a chassis, as *plan* says. Its port has the same name; `plug` connects its VIF."""
 
     def __init__(self, plan: VmPlan, namespace: Namespace, chassis: Chassis, journal: Journal) -> None:
         super().__init__(plan.name, namespace, plan.mac, plan.ip, journal)
@@ -27,13 +27,13 @@ class Vm(Machine):
         """The name of the VIF's interface in the chassis."""
 
     def boot(self) -> None:
-        """Make the machine, with its VIF in the chassis and not yet in the integration bridge."""
+        """Create the machine, with its VIF on the chassis but not yet in the integration bridge."""
         self.start(LinkEnd(self.chassis.namespace, self.vif))
 
     def plug(self, iface_id: str | None = None) -> None:
-        """Put the VIF into the integration bridge as the port *iface_id*, by default the machine's name.
+        """Add the VIF to the integration bridge, for the port *iface_id* (default: the machine's name).
 
-        Returns when ovs-vswitchd has the interface; the port is up when the agent says so.
+        Return when ovs-vswitchd has the interface; the port is up when the agent says so.
         """
         self.chassis.switch.vsctl(
             *("add-port", INTEGRATION_BRIDGE, self.vif, "--", "set", "Interface", self.vif),
@@ -41,11 +41,11 @@ class Vm(Machine):
         )
 
     def unplug(self) -> None:
-        """Take the VIF out of the integration bridge; the machine itself goes on."""
+        """Remove the VIF from the integration bridge; the machine itself goes on."""
         self.chassis.switch.vsctl("--if-exists", "del-port", INTEGRATION_BRIDGE, self.vif)
 
     def move(self, chassis: Chassis) -> None:
-        """Unplug the VIF, take it over to *chassis* and plug it there; addresses and open programs stay."""
+        """Unplug the VIF, move it to *chassis* and plug it there; addresses and running programs stay."""
         self.unplug()
         ip([f"link set {self.vif} netns {chassis.namespace.name}"], self.chassis.namespace)
         ip([f"link set {self.vif} up"], chassis.namespace)
@@ -55,5 +55,5 @@ class Vm(Machine):
 
     @property
     def ofport(self) -> int:
-        """The VIF's port number on the integration bridge; raises CommandError where it is unplugged."""
+        """The VIF's port number on the integration bridge; raises CommandError if it is unplugged."""
         return int(self.chassis.switch.vsctl("get", "Interface", self.vif, "ofport"))
