@@ -11,6 +11,8 @@ from pathlib import Path
 import ovs.poller
 import pytest
 
+from trunkline.bridge import upkeep
+from trunkline.bridge.upkeep import Upkeep
 from trunkline.core.plan import plan
 from trunkline.openflow import attempts, message
 from trunkline.openflow.error import NotReady
@@ -345,3 +347,19 @@ def test_a_switch_that_leaves_a_check_unanswered_has_its_flows_read_at_the_next(
 
     flow_monitor, flow_statistics = 16, 1
     assert [asked(), asked(), asked()] == [flow_monitor, flow_statistics, flow_statistics]
+
+
+def test_the_loop_is_woken_for_a_question_long_after_it_may_be_asked(ready: Peer) -> None:
+    """An idle loop runs anyway, to ask for an echo, and asks then: it does not wake for this alone."""
+    now_s = 1000.0
+    kept = Upkeep(lambda name, ofport: False, clock=lambda: now_s)
+    kept.run(ready.session, ())
+    assert ready.hear()[0] == message.GET_CONFIG_REQUEST
+    for later_s, is_asked in ((upkeep.INTERVAL_S - 0.1, False), (0.1, True)):
+        assert kept.next_s == 1000.0 + upkeep.INTERVAL_S + upkeep.SLACK_S
+        now_s += later_s
+        kept.run(ready.session, ())
+        ready.session.packet_out(b"frame", ())
+        assert ready.hear()[0] == (message.GET_CONFIG_REQUEST if is_asked else message.PACKET_OUT)
+    assert kept.next_s == now_s + upkeep.INTERVAL_S + upkeep.SLACK_S
+    assert attempts.PROBE_INTERVAL_MS / 1000 < upkeep.INTERVAL_S + upkeep.SLACK_S
