@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import Any
 
 import ovs.poller
-import ovs.stream
 
 from trunkline.openflow import message, port
+from trunkline.openflow.channel import READ_BUDGET_BYTES, Channel
 from trunkline.openflow.error import DecodeError
 
 _V10 = 1
@@ -36,8 +35,6 @@ _BODY_PORTS = {
 _FLOW_COUNT = struct.pack(">HBB", 0x8002, 3 << 1, 4)
 """The header of the flow count among the statistics of OpenFlow 1.5 (OXS, section 7.2.4.2)."""
 
-_MOST_BYTES = 1 << 16
-
 
 class Census:
     """The number of flows of the bridge at *target*; `ask` counts them again, over a connection of its own.
@@ -51,76 +48,71 @@ class Census:
         self.unblocked: port.Port | None = None
         self._own_ofport: int | None = None
         self._counted: int | None = None
-        self._target = target
-        self._stream: Any = None
-        self._is_open = False
-        self._inbox = b""
+        self._channel = Channel(target)
 
     @property
     def is_under_way(self) -> bool:
         """Whether `ask` was called, and there is no answer yet."""
-        return self._stream is not None
+        return self._channel.is_connecting or self._channel.is_open
 
     def ask(self, own_ofport: int | None = None) -> None:
         """Begin to count the flows and to unblock the port *own_ofport*, unless that is already under way.
 
         If the bridge allows neither OpenFlow 1.4 nor 1.5, its ports are not looked at.
         """
-        if self._stream is None:
+        if not self.is_under_way:
             self._own_ofport, self._counted, self.unblocked = own_ofport, None, None
-            error, self._stream = ovs.stream.Stream.open(self._target)
-            self._is_open, self._inbox = False, b""
-            if error:
+            if self._channel.open():
                 self._end(None)
 
     def run(self) -> None:
         """Continue as far as possible without waiting."""
-        if self._stream is not None and not self._is_open:
-            error = self._stream.connect()
+        if self._channel.is_connecting:
+            error = self._channel.connect()
             if error == errno.EAGAIN:
                 return
-            self._is_open = not error
-            if error or not self._send(max(_VERSIONS), message.HELLO, _hello()):
-                self._end(None)
-        while self._stream is not None:
-            error, data = self._stream.recv(_MOST_BYTES)
-            if error == errno.EAGAIN:
-                return
-            if error or not data or len(self._inbox) > _MOST_BYTES:
+            if error:
                 self._end(None)
                 return
-            self._inbox += data
-            self._take()
+            self._send(max(_VERSIONS), message.HELLO, _hello())
+        self._receive()
+        if self._channel.is_open:
+            self._flush()
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
-        if self._stream is not None:
-            (self._stream.recv_wait if self._is_open else self._stream.connect_wait)(poller)
+        self._channel.wait(poller)
 
     def close(self) -> None:
         """End the census that is under way; the last number stays."""
         self._end(self.flows)
 
-    def _take(self) -> None:
-        while self._stream is not None and len(self._inbox) >= message.HEADER_BYTES:
-            version, kind, length, _ = struct.unpack_from(">BBHI", self._inbox)
-            if length < message.HEADER_BYTES:
+    def _receive(self) -> None:
+        budget = READ_BUDGET_BYTES
+        while self._channel.is_open and budget > 0:
+            count, why = self._channel.read()
+            if why is not None:
                 self._end(None)
+            if not count:
                 return
-            if len(self._inbox) < length:
-                return
-            payload, self._inbox = self._inbox[message.HEADER_BYTES : length], self._inbox[length:]
-            self._handle(version, kind, payload)
+            budget -= count
+            try:
+                for version, kind, _, received in self._channel.messages():
+                    self._handle(version, kind, received[message.HEADER_BYTES :])
+            except DecodeError:
+                self._end(None)
 
     def _handle(self, version: int, kind: int, payload: bytes) -> None:
         if kind == message.HELLO:
             common = message.offered_versions(version, payload) & set(_VERSIONS)
-            if not common or not self._question(max(common)):
+            if common:
+                self._question(max(common))
+            else:
                 self._end(None)
         elif kind == message.ERROR:
             self._end(self._counted)
         elif kind == message.MULTIPART_REPLY and payload[:2] == _PORT_DESC.to_bytes(2):
-            self._look(version, payload)
+            self._unblock(version, payload)
         elif kind == message.BARRIER_REPLY:
             self._end(self._counted)
         elif kind == (_STATS_REQUEST + 1 if version == _V10 else message.MULTIPART_REPLY):
@@ -128,7 +120,7 @@ class Census:
             if not self._asks_for_ports(version):
                 self._end(self._counted)
 
-    def _look(self, version: int, payload: bytes) -> None:
+    def _unblock(self, version: int, payload: bytes) -> None:
         """Remove the flags of our port, if *payload* describes it and it has any."""
         try:
             described = list(port.ports(bytes(message.HEADER_BYTES) + payload))
@@ -139,10 +131,9 @@ class Census:
             if each.ofport == self._own_ofport and each.flags and version in _PORTS_ALIKE:
                 self.unblocked = each
                 order = port.unblock(1, each)[message.HEADER_BYTES :]
-                if self._send(version, port.PORT_MOD, order) and self._send(
-                    version, message.BARRIER_REQUEST, b""
-                ):
-                    return
+                self._send(version, port.PORT_MOD, order)
+                self._send(version, message.BARRIER_REQUEST, b"")
+                return
         is_last = not int.from_bytes(payload[2:4]) & 1
         if is_last and self.unblocked is None:
             self._end(self._counted)
@@ -150,25 +141,29 @@ class Census:
     def _asks_for_ports(self, version: int) -> bool:
         return self._own_ofport is not None and version in _PORTS_ALIKE
 
-    def _question(self, version: int) -> bool:
+    def _question(self, version: int) -> None:
         """Ask for the count and, behind it, for the ports: two answers for one wait."""
         if version == _V10:
-            return self._send(version, _STATS_REQUEST, _BODY_V10)
-        is_sent = self._send(version, message.MULTIPART_REQUEST, _BODY)
-        if is_sent and self._asks_for_ports(version):
-            return self._send(version, message.MULTIPART_REQUEST, _BODY_PORTS[version])
-        return is_sent
+            self._send(version, _STATS_REQUEST, _BODY_V10)
+            return
+        self._send(version, message.MULTIPART_REQUEST, _BODY)
+        if self._asks_for_ports(version):
+            self._send(version, message.MULTIPART_REQUEST, _BODY_PORTS[version])
 
-    def _send(self, version: int, kind: int, payload: bytes) -> bool:
-        """Send a message; a socket that cannot take so few bytes at once counts as closed."""
-        data = struct.pack(">BBHI", version, kind, message.HEADER_BYTES + len(payload), 1) + payload
-        return bool(self._stream.send(data) == len(data))
+    def _send(self, version: int, kind: int, payload: bytes) -> None:
+        if not self._channel.is_open:
+            return
+        header = struct.pack(">BBHI", version, kind, message.HEADER_BYTES + len(payload), 1)
+        self._channel.queue(header + payload)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._channel.flush() is not None:
+            self._end(self._counted)
 
     def _end(self, flows: int | None) -> None:
         self.flows = flows
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        self._channel.close()
 
 
 def _flow_count(version: int, payload: bytes) -> int | None:
