@@ -203,13 +203,13 @@ class Plumbing:
 
     def _log_written(self, target: Wiring, written: Written) -> None:
         """Log what was *written* for *target*, and count what somebody else had changed before."""
-        deeds = "; ".join(written.deeds + written.others)
-        if written.deeds and self._seen == self._lasting(target):
-            self.repairs += len(written.deeds)
+        changes = "; ".join(written.changes + written.others)
+        if written.changes and self._seen == self._lasting(target):
+            self.repairs += len(written.changes)
             if not self.contest.is_on:
-                log.warning("wiring drifted", changes=deeds)
+                log.warning("wiring drifted", changes=changes)
         else:
-            log.info("wiring", changes=deeds)
+            log.info("wiring", changes=changes)
 
     def _is_drift(self, target: Wiring) -> bool:
         """Whether somebody else changed what was as *target* says; MTUs of VIFs do not count."""

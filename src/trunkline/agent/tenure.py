@@ -45,7 +45,7 @@ class Tenure:
         self._retry_s: float | None = None
         self._asked_s: float | None = None
         self._denied_s: float | None = None
-        self._heard_s: dict[str, float] = {}
+        self._asked_s_by_host: dict[str, float] = {}
 
     def run(self, nb: NorthboundReplica, hostname: str) -> bool:
         """Go on as far as that is possible without waiting; return whether this host is the chassis.
@@ -96,16 +96,18 @@ class Tenure:
     def _as_holder(self, claims: Claims, now_s: float) -> Claims:
         """Return claims that deny the name to others, without those that no longer ask."""
         self._asked_s = self._denied_s = self.fault = None
-        heard_s = {}
+        asked_s_by_host = {}
         for host, hostname in claims.hostname_by_host.items():
-            if host not in self._heard_s:
+            if host not in self._asked_s_by_host:
                 log.error("another host has the same system-id, and stands back", hostname=hostname)
             # One that an earlier agent of this host denied may ask again for as long as any other.
-            heard_s[host] = self._heard_s.get(host, now_s) if host in claims.denied else now_s
-        self._heard_s = {host: at_s for host, at_s in heard_s.items() if now_s < at_s + FORGET_S}
-        others = {host: claims.hostname_by_host[host] for host in self._heard_s}
+            asked_s_by_host[host] = self._asked_s_by_host.get(host, now_s) if host in claims.denied else now_s
+        self._asked_s_by_host = {
+            host: at_s for host, at_s in asked_s_by_host.items() if now_s < at_s + FORGET_S
+        }
+        others = {host: claims.hostname_by_host[host] for host in self._asked_s_by_host}
         if others:
-            self._wake_at(min(self._heard_s.values()) + FORGET_S)
+            self._wake_at(min(self._asked_s_by_host.values()) + FORGET_S)
             names = ", ".join(sorted(set(others.values())))
             self.fault = (
                 f"host {names} has it too; this host, {self._hostname}, was first and goes on, "
@@ -117,7 +119,7 @@ class Tenure:
 
     def _as_claimant(self, nb: NorthboundReplica, claims: Claims, now_s: float) -> Claims:
         """Return claims that ask for the name, or take it if nobody denied it in time."""
-        self._heard_s = {}
+        self._asked_s_by_host = {}
         if nb.host not in claims.hostname_by_host:
             self._asked_s = self._denied_s = None
             return claims.entered(nb.host, self._this_host(nb))

@@ -81,11 +81,11 @@ def _is_ours(switch: SwitchReplica, row: BridgeRow) -> bool:
 
 
 class Amendment(NamedTuple):
-    """What to write into *column* of the bridge's row, at *key* if it is a map; *deed* says it in words."""
+    """What to write into *column* of the bridge's row, at *key* if it is a map; *words* says it in words."""
 
     column: str
     value: Any
-    deed: str
+    words: str
     key: str | None = None
 
 
@@ -117,7 +117,7 @@ def amend(row: BridgeRow) -> list[str]:
             setattr(row, column, value)
         else:
             row.setkey(column, key, value)
-    return [amendment.deed for amendment in found]
+    return [amendment.words for amendment in found]
 
 
 def datapath_fault(row: BridgeRow, datapath_type: str) -> str | None:

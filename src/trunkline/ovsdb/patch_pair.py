@@ -142,7 +142,7 @@ def _vlans(port: PortRow) -> Vlans:
 # -- what should be ------------------------------------------------------------------------------------
 
 
-def fit(switch: SwitchReplica, transaction: Any, end: End) -> None:
+def set_up(switch: SwitchReplica, transaction: Any, end: End) -> None:
     """Create the patch port as *end* says, or set it so."""
     port, interface = switch.row("Port", end.name), switch.row("Interface", end.name)
     if port is None or interface is None:

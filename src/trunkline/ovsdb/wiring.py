@@ -177,12 +177,12 @@ def _vlan_limit(switch: SwitchReplica) -> str:
 
 
 class Written(NamedTuple):
-    """What a write does, in words: *deeds* to bridge and patch ports, and *others*.
+    """What a write does, in words: *changes* to bridge and patch ports, and *others*.
 
     *has_removed* says whether it removes patch ports.
     """
 
-    deeds: list[str]
+    changes: list[str]
     others: list[str]
     has_removed: bool
 
@@ -198,22 +198,22 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
     cuts it off from its peer, for good and without an error.
     """
     transaction = switch.begin("trunkline agent: bridge and patch ports")
-    deeds = _limit(switch)
+    changes = _limit(switch)
     bridge = switch.row("Bridge", wiring.bridge)
     if bridge is None:
         integration_bridge.create(switch, transaction, wiring.bridge, wiring.datapath_type)
         switch.commit(transaction)
-        return Written([*deeds, f"create {wiring.bridge}"], [], has_removed=False)
-    deeds += integration_bridge.amend(bridge)
+        return Written([*changes, f"create {wiring.bridge}"], [], has_removed=False)
+    changes += integration_bridge.amend(bridge)
     strays = _strays(switch, wiring)
     for stray_bridge, port in strays:
-        deeds.append(f"remove {one(port, PortRow.name)}")
+        changes.append(f"remove {one(port, PortRow.name)}")
         stray_bridge.delvalue("ports", port.uuid)
     for end in list(_unfit(switch, wiring)):
-        deeds.append(f"set up {end.name}")
-        patch_pair.fit(switch, transaction, end)
+        changes.append(f"set up {end.name}")
+        patch_pair.set_up(switch, transaction, end)
     for left in list(_releasable(switch, wiring)):
-        deeds.append(f"release {one(left, BridgeRow.name)}")
+        changes.append(f"release {one(left, BridgeRow.name)}")
         integration_bridge.release(left)
     unrequested = list(mtu_request.pending(switch, wiring.mtu_by_iface_id))
     others = [mtu_request.request(interface, mtu) for interface, mtu in unrequested]
@@ -224,7 +224,7 @@ def wire(switch: SwitchReplica, wiring: Wiring) -> Written:
         others.append("have the switch act upon a database that was replaced")
         switch.bump_next_cfg()
     switch.commit(transaction)
-    return Written(deeds, others, has_removed=bool(strays))
+    return Written(changes, others, has_removed=bool(strays))
 
 
 def _limit(switch: SwitchReplica) -> list[str]:
