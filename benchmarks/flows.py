@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 from load import Load, network_name, port_name
 from ours import PROGRAM, Trunkline
@@ -31,13 +32,20 @@ def flows(results: Results, say: Say, load: Load, rounds: int) -> None:
             say(f"flows {load}: at rest, {count:,} flows")
             for _ in range(rounds):
                 for work, contender, argv in ways(chassis):
-                    started = now_s()
-                    do(argv, chassis.switch.environment)
-                    results.record(
-                        "flows", work, contender, "s", now_s() - started, note=f"of {count:,} flows"
-                    )
+                    elapsed_s, cpu_s = took(argv, chassis)
+                    note = f"of {count:,} flows"
+                    results.record("flows", work, contender, "s", elapsed_s, note=note)
+                    results.record("cpu", f"flows, {work}", contender, "s", cpu_s, note=note)
         finally:
             chassis.close()
+
+
+def took(argv: list[str], chassis: Trunkline) -> tuple[float, float]:
+    """Return how many seconds *argv* ran, and how many of CPU time it and its like used."""
+    before, started = getrusage(RUSAGE_CHILDREN), now_s()
+    do(argv, chassis.switch.environment)
+    elapsed_s, after = now_s() - started, getrusage(RUSAGE_CHILDREN)
+    return elapsed_s, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def ways(chassis: Trunkline) -> list[tuple[str, str, list[str]]]:
