@@ -117,17 +117,25 @@ def inquiry(ctx: click.Context, ovs_remote: str | None) -> Inquiry:
     from trunkline.insight.inquiry import Inquiry
 
     found = chassis.read(ovs_remote)
-    return Inquiry(found, lambda: _northbound(ctx, found))
+    return Inquiry(found, lambda: names_northbound(ctx, found))
 
 
-def _northbound(ctx: click.Context, chassis: Chassis) -> Northbound:
+def names_northbound(ctx: click.Context, chassis: Chassis) -> Northbound:
     """Return a connection to the northbound that was named, else to that of the chassis."""
+    from trunkline.core.error import InvalidValueError
     from trunkline.northbound.client import DEFAULT_REMOTE, Northbound
+    from trunkline.northbound.rpc import UnreachableError
 
     connection = ctx.find_object(Connection) or Connection()
     named = connection.names()
     tls = connection.tls if named or connection.ca_cert or chassis.nb_tls is None else chassis.nb_tls
-    return Northbound.connect(named or chassis.nb_remotes or DEFAULT_REMOTE, NAMES_PATIENCE_S, tls)
+    try:
+        return Northbound.connect(named or chassis.nb_remotes or DEFAULT_REMOTE, NAMES_PATIENCE_S, tls)
+    except InvalidValueError as error:
+        if named:
+            raise
+        # A setting of the chassis, which has a fault for it: flows are shown all the same.
+        raise UnreachableError(str(error)) from error
 
 
 class _View:
