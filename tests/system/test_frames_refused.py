@@ -157,7 +157,9 @@ def test_drops_are_shown_with_port_reason_and_remedy(chassis: DummyChassis) -> N
         if (flow["band"], flow["row"]["name"]) == ("ADDRESS_REFUSED", "a")
     ]
     assert shown["packets"] >= 2
-    assert shown["words"] == {"match": "from a, IPv4, IPv6", "does": "DROP rule 13"}
-    explained = trunkline("explain", f"{shown['cookie']},table=90,priority={shown['priority']}")
+    assert shown["words"] == {"match": "from a, IPv4 or IPv6", "does": "DROP rule 13"}
+    place = f"{shown['cookie']},table=90,priority={shown['priority']}"
+    assert place in trunkline("flows", "--drops").out
+    explained = trunkline("explain", place)
     assert "from port a (key" in explained.out
     assert "trunkline port set a --allowed-address MAC,IP" in explained.out

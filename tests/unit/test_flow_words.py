@@ -168,7 +168,7 @@ def test_an_explanation_has_rule_row_counter_and_remedy() -> None:
         f"table 10 PORT_SECURITY, band TAGGED: {Band.TAGGED.purpose}",
         "rule 11 of docs/frames.md; made by app port_security from port vm1 (key 42) of network blue",
         "from vm1, any VLAN tag: DROP rule 11   (14 packets, 840 bytes, in the 3 s that it is there)",
-        "to let such frames pass: trunkline network set blue `vlan_transparent=true`, "
+        "if these should pass: trunkline network set blue `vlan_transparent=true`, "
         "or a sub-port for that tag (`parent=vm1` `parent_vlan=TAG`)",
     ]
 

@@ -217,10 +217,12 @@ class _View:
                     line.does,
                     f"{line.flow.counters.packet_count:,}",
                     *_rate(line.rate, rates),
+                    *([line.place] if self._drops else []),
                 ]
                 for line in shown
             ]
             columns = ["TABLE", "BAND", "ROW", "MATCH", "DOES", "PACKETS", *_rate_column(rates)]
+            columns += ["EXPLAIN"] if self._drops else []
             click.echo(table(rows, columns) if rows else self._nothing())
         self._tell_names()
 

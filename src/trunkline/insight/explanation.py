@@ -151,7 +151,7 @@ def _remedy(template: str | None, parts: CookieParts, names: Names) -> str | Non
         port, network = names.port(parts.key), names.network_of(parts.key) or network
     elif parts.subject in (Subject.NETWORK, Subject.MAC):
         network = names.network(parts.key)
-    return "to let such frames pass: " + template.format(port=shlex.quote(port), network=shlex.quote(network))
+    return "if these should pass: " + template.format(port=shlex.quote(port), network=shlex.quote(network))
 
 
 def _counted(flow: InstalledFlow) -> str:

@@ -178,6 +178,11 @@ class Line:
     flow: InstalledFlow
     rate: float | None = None
 
+    @property
+    def place(self) -> str:
+        """Return what `explanation.asked` takes for this flow."""
+        return f"{self.flow.cookie:#x},table={self.kind.table},priority={self.kind.priority}"
+
     def data(self) -> dict[str, Any]:
         """Return it as JSON."""
         band, counters, parts = self.kind.band, self.flow.counters, self.parts

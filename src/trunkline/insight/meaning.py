@@ -68,7 +68,7 @@ MEANING: dict[Band, Meaning] = {
         "give the VM the MAC of its port (trunkline port show {port}), or: "
         "trunkline port set {port} `allowed_address_pairs=MAC`",
     ),
-    Band.SOURCE_FORGED: Meaning((13,), "none: it comes from no port that is here"),
+    Band.SOURCE_FORGED: Meaning((13,), "they cannot: they come from no port that is here"),
     # ND_DHCP_SECURITY
     Band.NO_UPPER_LAYER: Meaning((13,)),
     Band.HIDDEN_FRAGMENT: Meaning((13,)),
@@ -110,7 +110,7 @@ MEANING: dict[Band, Meaning] = {
     # EGRESS
     Band.LOCAL: Meaning((1, 8)),
     Band.FROM_WIRE: Meaning(
-        (4, 6), "none: what comes from a physical network and is for nobody here stays where it came from"
+        (4, 6), "they cannot: a frame from a physical network that is for nobody here goes nowhere"
     ),
     Band.TO_WIRE: Meaning((9, 10)),
     Band.STAYS: Meaning((9,), _MAPPING),
@@ -129,7 +129,7 @@ MEANING: dict[Band, Meaning] = {
     Band.ADDRESS_REFUSED: Meaning(
         (13,), f"give the VM an address of its port (trunkline port show {{port}}), or: {_PAIR}"
     ),
-    Band.UNCOUNTED: Meaning((13,), "none: the port is going, or just coming"),
+    Band.UNCOUNTED: Meaning((13,), "wait: the port is just coming, or going"),
 }
 """What each band means; it holds every band."""
 

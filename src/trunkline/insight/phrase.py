@@ -56,9 +56,9 @@ _ICMPV6 = {
     143: "MLDv2 report",
 }
 _REASONS: dict[int, str] = {
-    Reason.SERVER: "DHCP answers, router advertisements, redirects",
-    Reason.NEIGHBOUR: "ARP, RARP, neighbour discovery",
-    Reason.ADDRESS: "IPv4, IPv6",
+    Reason.SERVER: "a DHCP answer, router advertisement or redirect",
+    Reason.NEIGHBOUR: "ARP, RARP or neighbour discovery",
+    Reason.ADDRESS: "IPv4 or IPv6",
 }
 _FRAGMENTS = {0: "no fragment", 1: "a first fragment", 3: "a later fragment"}
 _PREFIXES = {
