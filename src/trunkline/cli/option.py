@@ -75,7 +75,7 @@ class Connection(NamedTuple):
         return Tls(self.private_key, self.certificate, self.ca_cert)
 
     def names(self, remotes: str | None = None) -> str | None:
-        """Return which northbound is named: *remotes*, `--nb` or $TRUNKLINE_NB; None where none is."""
+        """Return which northbound is named: *remotes*, `--nb` or $TRUNKLINE_NB; None if none is."""
         return remotes or self.nb or os.environ.get("TRUNKLINE_NB") or None
 
     def open(self, remotes: str | None = None) -> Northbound:

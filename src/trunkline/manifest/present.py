@@ -1,4 +1,4 @@
-"""What there is: the rows of the northbound that a manifest is held against, as of one moment."""
+"""The present rows of the northbound, at one moment, with which a manifest is compared."""
 
 from __future__ import annotations
 

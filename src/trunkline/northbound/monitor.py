@@ -55,7 +55,7 @@ class Point(NamedTuple):
 
 
 class Update(NamedTuple):
-    """Rows as the server sends them, `<table-updates2>`; *is_whole* if they are all rows that there are."""
+    """Rows as the server sends them, `<table-updates2>`; *is_whole* if they are all its rows."""
 
     tables: Mapping[str, Mapping[str, Any]]
     is_whole: bool = False
@@ -180,7 +180,7 @@ class Monitor:
         self._rpc.close()
 
     def start(self, timeout_s: float) -> Update:
-        """Return the rows that there are, or those that have changed since *point*.
+        """Return the present rows, or those that have changed since *point*.
 
         A member of a cluster that is behind *point* has *timeout_s* to catch up.
 

@@ -58,7 +58,7 @@ class Wiring:
 def uplinks(
     switch: SwitchReplica, wiring: Wiring, dropping: Collection[str] = ()
 ) -> tuple[dict[str, Uplink], dict[str, str]]:
-    """Return the uplinks that there are, and why no frame leaves by a mapping, if so; both by physnet.
+    """Return the present uplinks, and why no frame leaves by a mapping, if so; both by physnet.
 
     The bridges *dropping* have no flows.
     """
