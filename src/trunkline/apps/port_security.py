@@ -118,10 +118,10 @@ def _refused(reason: Reason) -> tuple[Action, ...]:
 
 
 def _on_with_mac_of(field: Field) -> tuple[Action, ...]:
-    """Return the actions that go on to the MAC inside, which is in *field*.
+    """Return the actions that go on to the check of the MAC inside, which is in *field*.
 
-    A flow compares a field with a constant. In registers, the MACs of all protocols are compared by one flow
-    for each MAC that a port may use.
+    A flow can only compare a field with a constant. With the MACs of all protocols in the same registers, one
+    flow is enough for each MAC that a port may use.
     """
     return (
         Copy(field, _LOW_BITS, INNER_MAC_HIGH, _HIGH_BITS),

@@ -32,11 +32,11 @@ INNER_MAC_LOW = Field.REG1
 """The lower 32 bits of that MAC."""
 
 REASON = Field.REG2
-"""Why a frame is refused to a port, by `Reason`."""
+"""Why port security refuses a frame, as a `Reason`."""
 
 
 class Reason(IntEnum):
-    """Why port security refuses a frame, if several flows do so for the same reason; held by `REASON`."""
+    """Why port security refuses a frame, for reasons that several flows share; `REASON` holds it."""
 
     SERVER = 1
     NEIGHBOUR = 2
@@ -285,15 +285,15 @@ class Band(Enum):
         Table.REFUSED,
         90,
         Owner.PORT_SECURITY,
-        "a port's ARP, RARP or neighbour discovery that does not tell the truth: drop, count",
+        "a port's ARP, RARP or neighbour discovery with a MAC or target of another: drop, count",
     )
     ADDRESS_REFUSED = (
         Table.REFUSED,
         80,
         Owner.PORT_SECURITY,
-        "a port's IPv4 or IPv6 from an address that is not its own, or that hides what it is: drop, count",
+        "a port's IPv4 or IPv6 from another address, or that the switch cannot read: drop, count",
     )
-    UNCOUNTED = (Table.REFUSED, 0, Owner.PORT_SECURITY, "refused to a port that is just going: drop")
+    UNCOUNTED = (Table.REFUSED, 0, Owner.PORT_SECURITY, "refused, from a port that was just removed: drop")
 
     def __init__(self, table: Table, priority: int, owner: Owner, purpose: str) -> None:
         self.table = table
