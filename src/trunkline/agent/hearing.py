@@ -1,4 +1,4 @@
-"""Hearing: the latest request of `sync` or `status`, and when it is said to be heard if it is not applied."""
+"""Hearing: a chassis that is slow to apply the latest request of `sync` or `status` says that it heard it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 
 PATIENCE_S = 0.5
-"""How long a chassis may take to apply a request before it says that it has heard of it.
+"""How long a chassis may take to apply a request before it says that it has heard it.
 
-So a chassis that is well answers once, and one that is behind is told from one that is silent, within the
+So a chassis that keeps up answers once. One that is behind can be told from one that is silent, within the
 2 s for which `trunkline status` waits.
 """
 
@@ -25,7 +25,7 @@ class Hearing:
         self._heard_s = 0.0
 
     def hear(self, nb: NorthboundReplica | None) -> bool:
-        """Take note of the latest request in *nb*; return whether it is a new one."""
+        """Note the latest request in *nb*; return whether it is a new one."""
         nb_cfg = nb.nb_cfg if nb is not None else None
         if (nb, nb_cfg) == (self._nb, self._nb_cfg):
             return False

@@ -171,7 +171,7 @@ class Standing:
     def _is_answer_due(self) -> bool:
         """Whether all is in place that both databases said when the latest request was heard.
 
-        Also the switch has answered since then: one that hangs has applied nothing new.
+        The switch must also have answered since then: one that hangs has applied nothing new.
         """
         forwarding = self.forwarding
         return (
