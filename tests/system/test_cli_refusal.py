@@ -186,7 +186,7 @@ def test_every_refusal_is_one_line_with_its_exit_code_and_nothing_is_half_writte
 def test_what_an_unset_variable_leaves_empty_creates_no_port(remote: str, empty: str) -> None:
     line = refusal(typed(f"{CREATE_PORT} {empty}", remote), 2)
     assert f"'{empty.rpartition('--')[2].rstrip('=')}'".replace("'", "'--", 1) in line
-    assert "it is empty; give a value, or leave the option out" in line
+    assert "it is empty; give a value, or leave out the option" in line
     assert typed("port show web2", remote).code == 1
 
 

@@ -54,7 +54,7 @@ def list_(nb: Northbound, output: str, asks: bool) -> None:
 @with_output
 @with_northbound
 def show(nb: Northbound, name: str, output: str, asks: bool) -> None:
-    """Show the chassis NAME, its faults with their reasons."""
+    """Show the chassis NAME, and its faults with their reasons."""
     from trunkline.cli.column import in_options
     from trunkline.northbound.status import one_chassis
 
@@ -71,9 +71,9 @@ def show(nb: Northbound, name: str, output: str, asks: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @with_northbound
 def delete(nb: Northbound, names: tuple[str, ...]) -> None:
-    """Delete chassis that are gone for good; the ports that they held are held by none.
+    """Delete chassis that are gone for good. Their ports are then held by no chassis.
 
-    An agent that still runs registers its chassis again.
+    If an agent still runs, it registers its chassis again.
     """
     nb.delete_chassis(names)
 
@@ -85,11 +85,11 @@ def delete(nb: Northbound, names: tuple[str, ...]) -> None:
     help="This chassis' own Open_vSwitch database.  [default: unix:$OVS_RUNDIR/db.sock]",
 )
 def accept_nb(ovs: str | None) -> None:
-    """Obey, on this chassis, the northbound that trunkline-nb leads to, whichever it is.
+    """Accept the northbound at trunkline-nb on this chassis, even if it is another one than before.
 
-    A chassis obeys the northbound that it met first. One of another identity, such as a file that was
-    made anew, is reported as a fault until it is accepted by this command; what the chassis knows stays
-    meanwhile. A restored backup has the identity of the original and needs no acceptance.
+    A chassis obeys the first northbound that it connects to. A northbound with another identity, such as a
+    new file, is a fault until it is accepted by this command; until then the chassis keeps what it has
+    applied. A restored backup has the identity of the original, and need not be accepted.
     """
     from trunkline.ovsdb.acceptance import forget_northbound
     from trunkline.process.daemon import Options, require_socket
@@ -97,4 +97,4 @@ def accept_nb(ovs: str | None) -> None:
     remote = Options(ovs_remote=ovs).remote
     require_socket(remote)
     forget_northbound(remote)
-    click.echo("The northbound that trunkline-nb leads to is obeyed from now on.")
+    click.echo("This chassis obeys the northbound at trunkline-nb from now on.")

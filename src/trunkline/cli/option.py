@@ -20,11 +20,11 @@ else:
     _ParamType = click.ParamType  # generic in recent versions of click only
 
 _REQUIRED = frozenset({"name", "network_type", "physical_network", "network", "mac"})
-"""Columns that are never empty: '' is passed on, and refused by what checks them."""
+"""Columns that are never empty: '' is passed on, and the client refuses it."""
 
 
 class NotEmpty(_ParamType):
-    """A text that is not empty: what a shell makes of an unset variable must not count as "not given"."""
+    """A text that is not empty: an unset variable of a shell must not count as "not given"."""
 
     name = "text"
 
@@ -35,7 +35,7 @@ class NotEmpty(_ParamType):
             click.BadParameter: it is empty.
         """
         if value == "":
-            self.fail("it is empty; give a value, or leave the option out", param, ctx)
+            self.fail("it is empty; give a value, or leave out the option", param, ctx)
         return value
 
 
@@ -43,7 +43,7 @@ NOT_EMPTY = NotEmpty()
 
 
 class Seconds(click.FloatRange):
-    """A time that can be waited for: neither infinite, nor not a number, nor longer than ten days or so."""
+    """A number of seconds to wait: not infinite, not NaN, and not longer than about ten days."""
 
     def __init__(self) -> None:
         super().__init__(min=0, max=1_000_000)
@@ -52,7 +52,7 @@ class Seconds(click.FloatRange):
         """Return *value* as a number of seconds.
 
         Raises:
-            click.BadParameter: it is none that can be waited for.
+            click.BadParameter: it is not such a number.
         """
         if str(value).strip().lower().lstrip("+-") == "nan":
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
@@ -60,7 +60,7 @@ class Seconds(click.FloatRange):
 
 
 class Connection(NamedTuple):
-    """How to reach the northbound; what the top-level options say."""
+    """How to reach the northbound, by the top-level options."""
 
     nb: str | None = None
     private_key: str | None = None
@@ -75,22 +75,22 @@ class Connection(NamedTuple):
         return Tls(self.private_key, self.certificate, self.ca_cert)
 
     def names(self, remotes: str | None = None) -> str | None:
-        """Return which northbound is named: *remotes*, `--nb` or $TRUNKLINE_NB; None if none is."""
+        """Return the remotes that are given: *remotes*, `--nb` or $TRUNKLINE_NB; None if none are."""
         return remotes or self.nb or os.environ.get("TRUNKLINE_NB") or None
 
     def open(self, remotes: str | None = None) -> Northbound:
-        """Return a connection to the northbound that is named, else to that of this machine.
+        """Return a connection to the given northbound, or to the one on this machine.
 
         Raises:
-            UnreachableError: there is none.
-            click.UsageError: a remote is `ssl:`, and no authority was named to trust.
+            UnreachableError: no server serves it there.
+            click.UsageError: a remote is `ssl:`, and no CA certificate is given.
         """
         from trunkline.northbound.client import DEFAULT_REMOTE, Northbound
 
         wanted = self.names(remotes) or DEFAULT_REMOTE
         if not self.ca_cert and any(remote.strip().startswith("ssl:") for remote in wanted.split(",")):
             raise click.UsageError(
-                "ssl: needs the authority that the server's certificate is from; "
+                "ssl: needs a CA certificate to verify the server with; "
                 "give --ca-cert FILE, or set $TRUNKLINE_CA_CERT"
             )
         return Northbound.connect(wanted, tls=self.tls)
@@ -143,16 +143,16 @@ def with_asking(function: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         flag_value=False,
         default=True,
-        help="Do not ask the chassis, and wait for none: show what they said last.",
+        help="Do not ask the chassis and wait for their answers: show what they wrote last.",
     )
     wrapped: Callable[..., Any] = option(function)
     return wrapped
 
 
 def asked(nb: Northbound, asks: bool, of: Collection[str] | None = None) -> Asked | None:
-    """Return which request all chassis were asked by, if *asks*, and those called *of* were waited for.
+    """Ask all chassis, if *asks*, and wait for those called *of* (None: all); return the request.
 
-    Where this connection may not ask, that is said on standard error, and nobody is asked.
+    If this connection has no permission to ask, print that to standard error, and return None.
     """
     from trunkline.northbound.liveness import ask
 
@@ -160,14 +160,14 @@ def asked(nb: Northbound, asks: bool, of: Collection[str] | None = None) -> Aske
     if asks and found is None:
         click.echo(
             "trunkline: the chassis were not asked, as this connection may not write `nb_cfg` (it has a "
-            "role, or is read-only); what they said last is shown",
+            "role, or is read-only); what they wrote last is shown",
             err=True,
         )
     return found
 
 
 class Clearable(_ParamType):
-    """A value of another type, or '' to clear it, which comes as the string ''."""
+    """A value of another type, or '' to clear it, which stays the string ''."""
 
     def __init__(self, inner: _ParamType) -> None:
         self.inner = inner
@@ -195,19 +195,19 @@ def _cleared(value: Any) -> Any:
 
 
 def refuse_empty(options: dict[str, Any]) -> None:
-    """Raise a usage error where one of *options*, by parameter, is empty: there is nothing yet to clear.
+    """Raise a usage error if one of *options*, by parameter, is empty: a new row has nothing to clear.
 
-    What a shell makes of an unset variable must not widen what a port may send.
+    An unset variable of a shell must not widen what a port may send.
     """
     context = click.get_current_context()
     for parameter in context.command.params:
         value = options.get(parameter.name or "")
         if value == "" or (isinstance(value, tuple) and "" in value):
-            raise click.BadParameter("it is empty; give a value, or leave the option out", param=parameter)
+            raise click.BadParameter("it is empty; give a value, or leave out the option", param=parameter)
 
 
 def require_changes(values: dict[str, Any]) -> dict[str, Any]:
-    """Return *values*; raise a usage error where there are none, so that a `set` sets something."""
+    """Return *values*; raise a usage error if there are none."""
     if not values:
         raise click.UsageError("there is nothing to set; give at least one option")
     return values

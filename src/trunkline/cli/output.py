@@ -1,7 +1,7 @@
 """How rows are printed: a table for a person, JSON or YAML for a program.
 
-Names and reasons in the database are whatever somebody wrote there: in a table, what is not printable is
-escaped, so that nothing reaches the terminal as a command. JSON and YAML come in ASCII.
+Names and reasons in the database can hold any characters. In a table, those that are not printable are
+escaped, so none reaches the terminal as a command. JSON and YAML are in ASCII.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def printable(text: str) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return *value* as it stands in a table: nothing is empty, lists and maps are comma separated.
+    """Return *value* as text for a table: None is empty, lists and maps are comma separated.
 
     >>> cell(None), cell(True), cell(["a", "b"]), cell({"physnet1": "br-ex"})
     ('', 'yes', 'a, b', 'physnet1:br-ex')
@@ -102,6 +102,6 @@ def print_data(data: Any, output: str) -> None:
     if output == "yaml":
         import yaml
 
-        # By way of JSON: a subclass of str, such as a UUID, is then plain text.
+        # Through JSON, which makes a subclass of str, such as a UUID, plain text.
         text = yaml.safe_dump(json.loads(text), sort_keys=False, default_flow_style=False).rstrip("\n")
     click.echo(text)

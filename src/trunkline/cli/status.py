@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     "--check",
     "checks",
     is_flag=True,
-    help="For monitoring: one line. Exit code 4 with any fault or silent chassis, else 3 with one that is "
-    "behind or unknown.",
+    help="For monitoring: print one line. The exit code is 4 if there is a fault or a silent chassis, else 3 "
+    "if a chassis is behind or unknown.",
 )
 @with_asking
 @with_output

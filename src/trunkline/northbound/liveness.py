@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
 
 PATIENCE_S = 2.0
-"""How long chassis are waited for: four times what one that is behind takes to say so."""
+"""How long to wait for chassis: four times as long as one that is behind takes to answer."""
 
 QUIET_S = 0.5
-"""A northbound that has passed on no answer for that long is not busy with them."""
+"""If no answer has come for so long, the northbound is not busy with answers."""
 
 WELL = frozenset({"live", "current"})
 """The states of a chassis that has applied all that it is known to have been asked to."""

@@ -1,4 +1,4 @@
-"""The northbound summed up: which chassis answer, which ports are up, and what cannot be honoured."""
+"""A summary of the northbound: which chassis answer, which ports are up, and which faults there are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def overview(nb: Northbound, asked: Asked | None = None) -> dict[str, Any]:
-    """Return counts and states, all as of one moment; *asked* says which request chassis were waited for.
+    """Return counts and states, all of the same moment; *asked* is the request that chassis were asked by.
 
     `nb_cfg`; `chassis`, each with its `state` (`trunkline.northbound.liveness`), `answer_age_s`, `ports` and
     number of `faults`; `networks`, each with `wire` (physical network and VLAN id), `ports` and how many are
@@ -71,12 +71,13 @@ def overview(nb: Northbound, asked: Asked | None = None) -> dict[str, Any]:
 
 
 def all_chassis(nb: Northbound, asked: Asked | None = None) -> list[Row]:
-    """Return the rows of all chassis, by name, each with `state` and `answer_age_s` as `overview` has them.
+    """Return the rows of all chassis, by name, each with the `state` and `answer_age_s` of `overview`.
 
     Raises:
         RefusedError: the database has no `NB_Global` row, or several.
     """
-    global_rows, rows = nb.read(select("NB_Global", only=("nb_cfg",)), select("Chassis"))
+    # With the UUID: a select answers equal rows once.
+    global_rows, rows = nb.read(select("NB_Global", only=("_uuid", "nb_cfg")), select("Chassis"))
     latest = only_global(global_rows)["nb_cfg"]
     return [
         {column: value for column, value in row.items() if column != "_uuid"} | _liveness(row, latest, asked)

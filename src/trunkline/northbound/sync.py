@@ -1,13 +1,13 @@
 """The acknowledgement that an operator waits for: every chassis has applied all that is committed.
 
-A request adds one to `NB_Global:nb_cfg`; an agent that has applied a snapshot of the northbound, and what its
-switch's database held then, and had the switch acknowledge it, writes that snapshot's nb_cfg to its `Chassis`
-row. A chassis has its row before its switch gets a flow that follows from the northbound: one that has no row
-when the request is made knows by then all that was committed before it.
+A request adds one to `NB_Global:nb_cfg`. An agent takes a snapshot of the northbound and of its switch's
+database. When the switch has acknowledged all that follows from it, the agent writes the snapshot's nb_cfg
+to its `Chassis` row. A chassis creates its row before its switch gets a flow that follows from the
+northbound. So a chassis that has no row yet when a request is made will see all that was committed before.
 
-An agent that cannot apply a request soon says that it has heard of it (`nb_cfg_heard`): it is *behind*. A
-chassis that has not even heard of a request for as long as somebody waits for it, `PATIENCE_S` or more, is
-*silent* until it answers one: its row says so (`silent_at`). No clock of another host is looked at
+An agent that cannot apply a request soon writes that it has heard of it (`nb_cfg_heard`): it is *behind*. If
+a chassis does not even do that while somebody waits for `PATIENCE_S` or longer, it is *silent* until it
+answers a request: its row says so (`silent_at`). Clocks of other hosts are not used
 (docs/adr/0021-sync-compares-no-clocks.md).
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trunkline.northbound.watch import Rows
 
 PATIENCE_S = 10.0
-"""How long a chassis must have left a request unanswered to be silent, by the clock of who waits."""
+"""How long a chassis must leave a request unanswered to be silent, by the clock of the waiting program."""
 
 _ANSWERS = ("nb_cfg", "nb_cfg_heard")
 """The columns by which a chassis answers."""
@@ -43,14 +43,14 @@ class LaggingError(TimedOutError):
         names = ", ".join([*sorted(lagging), *(f"{name} (silent)" for name in sorted(silent))])
         super().__init__(
             f"after {timeout_s:g} s these chassis have not applied {nb_cfg}: {names}; "
-            f"see `trunkline chassis show`, and whether their agents run"
+            f"see `trunkline chassis show`, and check that their agents run"
         )
         self.lagging = lagging
         self.silent = silent
 
 
 class Rival(NamedTuple):
-    """A host that goes by the name of a chassis that it is not; it follows nothing that is committed."""
+    """A host with the `system-id` of another host, the *chassis*; it applies nothing that is committed."""
 
     chassis: str
     hostname: str
@@ -66,20 +66,20 @@ class Request(NamedTuple):
 
 
 def is_silent(chassis: Mapping[str, Any]) -> bool:
-    """Whether *chassis* was found not to answer, and has answered nothing since."""
+    """Return whether *chassis* did not answer a request in time, and has not answered one since."""
     return bool(chassis["silent_at"] == _last_answer(chassis))
 
 
 def has_applied(chassis: Mapping[str, Any], nb_cfg: int, latest: int) -> bool:
-    """Whether *chassis* has applied the request *nb_cfg*, where the *latest* one has that number.
+    """Return whether *chassis* has applied the request *nb_cfg*; the number of the last request is *latest*.
 
-    A number beyond the latest request's is no answer: it is left from another `NB_Global` row.
+    A number beyond *latest* is not an answer: it is left from another `NB_Global` row.
     """
     return bool(nb_cfg <= chassis["nb_cfg"] <= latest)
 
 
 def has_heard(chassis: Mapping[str, Any], nb_cfg: int, latest: int) -> bool:
-    """Whether *chassis* has heard of the request *nb_cfg*, where the *latest* one has that number."""
+    """Return whether *chassis* has heard of the request *nb_cfg*; the last request is *latest*."""
     return has_applied(chassis, nb_cfg, latest) or bool(nb_cfg <= chassis["nb_cfg_heard"] <= latest)
 
 
@@ -89,7 +89,7 @@ def _last_answer(chassis: Mapping[str, Any]) -> int:
 
 
 def request(nb: Northbound) -> Request:
-    """Ask every chassis to say when it has applied what is committed now; one transaction.
+    """Ask every chassis to acknowledge what is committed now; one transaction.
 
     Raises:
         RefusedError: the database has no `NB_Global` row, or several.
@@ -112,13 +112,14 @@ def request(nb: Northbound) -> Request:
 
 
 def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
-    """Return when every live chassis of *asked* has answered, or was deleted; and which silent ones have not.
+    """Wait until every live chassis of *asked* has answered or was deleted.
 
-    A northbound that is lost meanwhile may come back, or another member may take its place.
+    Return the silent ones that have not answered. If the connection is lost, the wait goes on when the server
+    is back, or with another member of the cluster.
 
     Raises:
-        LaggingError: some have not, within *timeout_s*.
-        UnreachableError: the northbound is not there in the end.
+        LaggingError: a live chassis has not answered within *timeout_s*.
+        UnreachableError: there is no connection when *timeout_s* is over.
     """
     behind = unanswered(nb, asked, timeout_s, has_applied).rows
     lagging = {name: row for name, row in behind.items() if name in asked.live}
@@ -142,7 +143,7 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
 
 
 class Unanswered(NamedTuple):
-    """Who has not answered: their *rows*, by name; nobody has for *quiet_s*."""
+    """The *rows* of the chassis that have not answered, by name; for *quiet_s* no answer has come."""
 
     rows: dict[str, Mapping[str, Any]]
     quiet_s: float
@@ -154,9 +155,10 @@ def unanswered(
     timeout_s: float,
     has_answered: Callable[[Mapping[str, Any], int, int], bool],
 ) -> Unanswered:
-    """Return who has not answered *asked* when all live ones have, or after *timeout_s*.
+    """Wait until all live chassis have answered *asked*, or for *timeout_s*; return those that have not.
 
-    What an answer is says *has_answered*, of a row, the request and the latest one. Raises as `wait` does.
+    *has_answered* decides, by a row, the number of the request and that of the last one. Raises as `wait`
+    does.
     """
     heard_s = time.monotonic()
 
