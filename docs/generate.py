@@ -214,7 +214,7 @@ def _northbound_table(name: str, table: Any) -> Iterator[str]:
         columns_together = " and ".join(f"`{column}`" for column in index)
         yield f"* Unique: {columns_together}{' together' if index[1:] else ''}."
     if table.get("maxRows"):
-        yield f"* At most {table['maxRows']} row."
+        yield f"* At most {table['maxRows']} row{'s' if table['maxRows'] > 1 else ''}."
     if not table.get("isRoot"):
         yield "* The database deletes a row that no other row refers to."
     yield ""
@@ -239,7 +239,7 @@ def _type(type_: Any) -> str:
     least, most = type_.get("min", 1), type_.get("max", 1)
     if "value" in type_:
         return f"map of {key} to {_base(type_['value'])}"
-    if most == "unlimited":
+    if most == "unlimited" or most > 1:
         return f"set of {key}"
     return f"0 or 1 {key}" if least == 0 else key
 
@@ -259,7 +259,8 @@ def _base(base: Any) -> str:
             else (f"integer from {base['minInteger']}")
         )
     if "maxLength" in base:
-        return f"{kind} of {base['minLength']} characters" if base["minLength"] == base["maxLength"] else kind
+        least, most = base.get("minLength", 0), f"{base['maxLength']:,}"
+        return f"{kind} of {least if least == base['maxLength'] else f'{least}–{most}'} characters"
     return f"{kind}, not empty" if base.get("minLength") else kind
 
 

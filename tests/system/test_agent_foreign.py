@@ -118,8 +118,10 @@ def first_schema() -> dict[str, Any]:
     old = copy.deepcopy(schema())
     old["version"] = "1.0.0"
     del old["tables"]["NB_Global"]["columns"]["identity"]
-    for name in ("silent_at", "host", "claims", "denied"):
+    for name in ("silent_at", "host", "claims", "denied", "nb_cfg_heard"):
         del old["tables"]["Chassis"]["columns"][name]
+    for name in ("Request", "Answer"):
+        del old["tables"][name]
     return old
 
 

@@ -16,7 +16,9 @@ def test_the_schema_file_names_the_database_and_its_version() -> None:
 
 def test_the_schema_has_the_tables_of_design_section_3() -> None:
     standard = {"Connection", "SSL", "RBAC_Role", "RBAC_Permission"}
-    assert set(SCHEMA["tables"]) == {"NB_Global", "Network", "Port", "Chassis"} | standard
+    assert (
+        set(SCHEMA["tables"]) == {"NB_Global", "Network", "Port", "Chassis", "Request", "Answer"} | standard
+    )
 
 
 def test_names_and_unique_keys_are_indexes() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from trunkline.core.error import TrunklineError
 from trunkline.core.setting import (
+    ANSWERS,
     AUDIT_INTERVAL,
     BRIDGE_MAPPINGS,
     DATAPATH_TYPE,
@@ -24,9 +25,15 @@ from trunkline.ovsdb.switch_row import NB_IDENTITY
 from trunkline.ovsdb.wiring import Wiring
 
 KEYS = frozenset(
-    {NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE, VLAN_PRUNING, AUDIT_INTERVAL, NB_IDENTITY}
+    {
+        *(NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE),
+        *(VLAN_PRUNING, AUDIT_INTERVAL, ANSWERS, NB_IDENTITY),
+    }
 )
 """Every setting there is; any other key that begins with `trunkline-` is a mistake."""
+
+_FLAGS = {VLAN_PRUNING: "false", ANSWERS: "true"}
+"""The settings that are true or false, and what each is if it is not set."""
 
 _LAST_PORT = 65535
 
@@ -50,7 +57,8 @@ class SettingsError(TrunklineError):
 class Settings:
     """The settings of a chassis.
 
-    *nb_tls* has the files for `ssl:` remotes. *is_pruned* says that uplinks let only VLANs in use through.
+    *nb_tls* has the files for `ssl:` remotes. *is_pruned* says that uplinks let only VLANs in use through,
+    *has_answers* that questions to the chassis (`Request`) are answered.
     *nb_identity* is the identity of the northbound that this chassis obeys (None: the first one that it
     meets; `ANY_NB`: every one). All flows are read back every *audit_interval_s* seconds (0: never). *faults*
     says which entries are ignored, and why.
@@ -61,6 +69,7 @@ class Settings:
     wiring: Wiring
     nb_tls: Tls | None = None
     is_pruned: bool = False
+    has_answers: bool = True
     nb_identity: str | None = None
     audit_interval_s: int = DEFAULT_AUDIT_INTERVAL_S
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -116,11 +125,12 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
             f"{interval[:20]!r} is not a number of seconds below 1,000,000; correct it"
         )
         interval = str(DEFAULT_AUDIT_INTERVAL_S)
-    pruning = external_ids.get(VLAN_PRUNING, "").strip().lower()
-    if pruning not in ("", "true", "false"):
-        faults[f"setting {VLAN_PRUNING}"] = (
-            f"{pruning[:20]!r} is neither true nor false, and is taken as false; correct it"
-        )
+    flags = {key: external_ids.get(key, "").strip().lower() or default for key, default in _FLAGS.items()}
+    for key, value in flags.items():
+        if value not in ("true", "false"):
+            faults[f"setting {key}"] = (
+                f"{value[:20]!r} is neither true nor false, and is taken as false; correct it"
+            )
     return Settings(
         chassis=external_ids[SYSTEM_ID].strip(),
         nb_remotes=nb_remotes,
@@ -128,7 +138,8 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
         nb_identity=external_ids.get(NB_IDENTITY, "").strip() or None,
         audit_interval_s=int(interval),
         nb_tls=tls if is_tls else None,
-        is_pruned=pruning == "true",
+        is_pruned=flags[VLAN_PRUNING] == "true",
+        has_answers=flags[ANSWERS] == "true",
         faults=faults,
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import asked, with_asking, with_northbound, with_output
-from trunkline.cli.output import ago, print_list, print_one
+from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
+from trunkline.cli.output import ago, print_list, print_one, printable
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
@@ -65,6 +65,54 @@ def show(nb: Northbound, name: str, output: str, asks: bool) -> None:
         row = {column: row[column] for column in ("name", "state", *row)}
         row["faults"] = {subject: in_options(reason) for subject, reason in row["faults"].items()}
     print_one(row, output)
+
+
+_STATE = {
+    "chassis": "CHASSIS",
+    "version": "VERSION",
+    "settled": "SETTLED",
+    "networks": "NETWORKS",
+    "vifs": "VIFS",
+    "flows": "FLOWS",
+    "repairs": "REPAIRS",
+    "longest_turn_ms": "LONGEST TURN, MS",
+}
+
+
+@chassis.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=Seconds(),
+    default=5.0,
+    show_default=True,
+    metavar="S",
+    help="How long to wait for answers, in seconds; exit code 3 if some are missing.",
+)
+@with_output
+@with_northbound
+def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float) -> int:
+    """Ask the agents of chassis, by default of all, for their own state: what each has in place.
+
+    The question goes through the northbound: nothing else has to reach the chassis. -o json shows all that
+    `ovs-appctl -t trunkline-agent status` shows on the chassis itself.
+    """
+    from trunkline.cli.main import EXIT_TIMED_OUT
+    from trunkline.northbound.question import DONE, ask
+
+    answers = ask(nb, "state", names or None, timeout_s=timeout_s)
+    rows: list[dict[str, Any]] = []
+    complaints = dict.fromkeys(answers.missing, f"has not answered within {timeout_s:g} s")
+    for name, answer in sorted(answers.by_chassis.items()):
+        if answer.state == DONE and isinstance(answer.body, dict):
+            rows.append(dict.fromkeys(_STATE) | answer.body | {"chassis": name})
+        else:
+            complaints[name] = f"has no answer: {answer.reason}"
+    print_list(rows, _STATE, output)
+    for name, complaint in sorted(complaints.items()):
+        click.echo(printable(f"trunkline: chassis {name!r} {complaint}"), err=True)
+    return EXIT_TIMED_OUT if complaints else 0
 
 
 @chassis.command()

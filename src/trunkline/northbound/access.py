@@ -21,6 +21,9 @@ CHASSIS_ROLE = "trunkline-chassis"
 CLAIMING_ROLE = "trunkline-chassis-claiming"
 """The same, with the binding of every port: for sites that do not set `Port.requested_chassis`."""
 
+VIEWER_ROLE = "trunkline-viewer"
+"""The role of those who only look: they may ask questions of chassis, by their own name, and nothing else."""
+
 
 class Permission(NamedTuple):
     """What a role may write in one table."""
@@ -40,12 +43,15 @@ _CHASSIS = Permission(
 )
 _BINDING = ("chassis", "up")
 
+_ANSWER = Permission(("chassis",), (), may_insert_and_delete=True)
+
 _HOLDERS = ("chassis", "requested_chassis", f"options:{FIRST_CHASSIS}")
 
 ROLES: dict[str, dict[str, Permission]] = {
-    CHASSIS_ROLE: {"Chassis": _CHASSIS, "Port": Permission(_HOLDERS, _BINDING)},
+    CHASSIS_ROLE: {"Chassis": _CHASSIS, "Port": Permission(_HOLDERS, _BINDING), "Answer": _ANSWER},
     # RBAC has no "is empty". A rule that lets a chassis take a port that nobody holds has to allow any row.
-    CLAIMING_ROLE: {"Chassis": _CHASSIS, "Port": Permission(("",), _BINDING)},
+    CLAIMING_ROLE: {"Chassis": _CHASSIS, "Port": Permission(("",), _BINDING), "Answer": _ANSWER},
+    VIEWER_ROLE: {"Request": Permission(("by",), (), may_insert_and_delete=True)},
 }
 """The permissions of each role by table."""
 

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
 from trunkline.northbound import member, transaction
+from trunkline.northbound.certificate import common_name
 from trunkline.northbound.draft import Draft
-from trunkline.northbound.operation import decoded_rows, select
+from trunkline.northbound.operation import decoded_rows, delete, select
 from trunkline.northbound.refusal import ChangedError, NotFoundError, RefusedError, TransactionError, no_such
 from trunkline.northbound.rpc import UnreachableError, sensible
 from trunkline.northbound.schema import DATABASE
@@ -72,8 +73,9 @@ _OPERATION_TIMEOUT_S = 0.001
 class Northbound:
     """A connection to the northbound; a context manager that closes it."""
 
-    def __init__(self, connect: Callable[[float], Rpc], timeout_s: float) -> None:
+    def __init__(self, connect: Callable[[float], Rpc], timeout_s: float, tls: Tls | None = None) -> None:
         self._connect = connect
+        self._tls = tls
         self._timeout_s = timeout_s
         self._rpc: Rpc | None = connect(timeout_s)
 
@@ -84,7 +86,12 @@ class Northbound:
         Raises:
             UnreachableError: none does within *timeout_s*; the text has a reason for each.
         """
-        return cls(lambda limit_s: member.connect(remotes, limit_s, tls), timeout_s)
+        return cls(lambda limit_s: member.connect(remotes, limit_s, tls), timeout_s, tls)
+
+    @property
+    def certificate_name(self) -> str | None:
+        """The CN of this client's certificate, by which a role knows it; None if there is none."""
+        return common_name(self._tls.certificate) if self._tls is not None and self._tls.certificate else None
 
     @property
     def rpc(self) -> Rpc:
@@ -256,8 +263,13 @@ class Northbound:
         self.write(Delete("Port", name) for name in names)
 
     def delete_chassis(self, names: Iterable[str]) -> None:
-        """Delete the chassis called *names*, and clear `chassis` and `up` of the ports that they held."""
+        """Delete the chassis called *names*, and clear `chassis` and `up` of the ports that they held.
+
+        Answers that they have left are deleted, too.
+        """
+        names = list(names)
         self.write(Delete("Chassis", name) for name in names)
+        self.transact([delete("Answer", ("chassis", "==", name)) for name in names])
 
     def _row(self, table: str, name: str) -> Row:
         (rows,) = self.read(select(table, ("name", "==", name)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trunkline.northbound.schema import Shape, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 
 class Fit(NamedTuple):
@@ -23,7 +23,7 @@ class Fit(NamedTuple):
 def fit(
     ours: Mapping[str, Any],
     theirs: Mapping[str, Any],
-    columns_by_table: Mapping[str, Iterable[str]],
+    columns_by_table: Mapping[str, Collection[str]],
     optional: Collection[tuple[str, str]] = (),
 ) -> Fit:
     """Return how a database of the schema *theirs* fits a client of *ours* that needs *columns_by_table*.
@@ -36,13 +36,18 @@ def fit(
     'there is no column s in table T'
     >>> fit(ours, theirs, {"T": ["s"]}, {("T", "s")}).lacking
     {'T': ['s']}
+    >>> fit(ours, {"tables": {}}, {"T": ["s"]}, {("T", "s")}).lacking
+    {'T': ['s']}
     >>> fit(ours, theirs, {"T": ["n"]}).reason
     'column n of table T holds an optional integer there, and an integer here'
     """
     lacking: dict[str, list[str]] = {}
     for table, names in columns_by_table.items():
         if table not in theirs["tables"]:
-            return Fit(f"there is no table {table}")
+            if not all((table, name) in optional for name in names):
+                return Fit(f"there is no table {table}")
+            lacking[table] = list(names)
+            continue
         known, there = ours["tables"][table]["columns"], theirs["tables"][table]["columns"]
         for name in names:
             if name not in there and (table, name) in optional:

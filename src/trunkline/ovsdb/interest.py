@@ -7,6 +7,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from trunkline.core.index import Index
+from trunkline.core.model import Port
+from trunkline.ovsdb.datum import one
+from trunkline.ovsdb.nb_row import PortRow
 
 Clause = list[Any]
 """A column, a function and a value (RFC 7047 section 5.1)."""
@@ -231,3 +234,16 @@ class Interest:
         """Note whether one of these ports may be loaded only by a clause that is no longer needed."""
         ports = (self._carried[port_id] for port_id in port_ids)
         self._is_surplus_loaded |= not all(self._is_loaded_by_network(port) for port in ports)
+
+
+def carried(row: PortRow | None) -> Carried | None:
+    """Return what carries the port of *row*, None if there is none."""
+    if row is None:
+        return None
+    name = one(row, PortRow.name)
+    return Carried(one(row, PortRow.parent) or name, name, one(row, PortRow.network))
+
+
+def carried_by(port: Port) -> Carried:
+    """Return what carries *port*."""
+    return Carried(port.parent or port.name, port.name, port.network_id)

@@ -11,12 +11,20 @@ import ovs.timeval
 
 from trunkline.core.error import TrunklineError
 from trunkline.core.inventory import Changes
-from trunkline.core.model import Port
 from trunkline.northbound.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.claim import Claims
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.interest import Carried, Interest
-from trunkline.ovsdb.nb_row import ROWS, ChassisRow, GlobalRow, NetworkRow, PortRow, Rows
+from trunkline.ovsdb.interest import Interest, carried, carried_by
+from trunkline.ovsdb.nb_row import (
+    ROWS,
+    AnswerRow,
+    ChassisRow,
+    GlobalRow,
+    NetworkRow,
+    PortRow,
+    RequestRow,
+    Rows,
+)
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.report import Binding, Report
 from trunkline.ovsdb.row import columns
@@ -25,6 +33,8 @@ from trunkline.ovsdb.value import network_of, port_of
 _OPTIONAL = {
     ("NB_Global", "identity"),
     *(("Chassis", column) for column in ("host", "claims", "denied", "nb_cfg_heard")),
+    *(("Request", column) for column in columns(RequestRow)),
+    *(("Answer", column) for column in columns(AnswerRow)),
 }
 """Columns that a server of schema 1.0.0 or 1.1.0 does not have; they are read as empty from such a server."""
 
@@ -62,7 +72,7 @@ class NorthboundReplica(Replica):
         self._are_ports_split = False
         self._deferred_until_ms: int | None = None
         self._wake_ms: int | None = None
-        self.restrict("Chassis", [["name", "==", chassis]])
+        self._restrict_to(chassis)
         self.restrict("Network", [False])
         self.restrict("Port", [["chassis", "==", chassis]])
 
@@ -169,7 +179,7 @@ class NorthboundReplica(Replica):
             changes.ports[port_id] = port = self._value(port_id, "Port", "port", port_of)
             # An invalid port counts as gone, but not for which rows are asked for.
             port_row = self.rows("Port").get(port_id) if port is None else None
-            self._interest.set_port(port_id, _carried(port_row) if port is None else _carried_by(port))
+            self._interest.set_port(port_id, carried(port_row) if port is None else carried_by(port))
         return changes
 
     def _value(self, row_id: UUID, table: str, noun: str, convert: Any) -> Any:
@@ -354,8 +364,14 @@ class NorthboundReplica(Replica):
     def report_as(self, chassis: str) -> None:
         """Report as *chassis* from now on: its row is loaded in place of the present one."""
         self.chassis = chassis
-        self.restrict("Chassis", [["name", "==", chassis]])
+        self._restrict_to(chassis)
         self.ask()
+
+    def _restrict_to(self, chassis: str) -> None:
+        """Ask for what is of *chassis* alone: its row, the questions to it, and its answers."""
+        self.restrict("Chassis", [["name", "==", chassis]])
+        self.restrict("Request", [["chassis", "includes", chassis]])
+        self.restrict("Answer", [["chassis", "==", chassis]])
 
     def withdraw(self, port_ids: Iterable[UUID], successor: str | None = None) -> None:
         """Begin a write that deletes the `Chassis` row, and after which nobody holds the ports *port_ids*.
@@ -377,14 +393,3 @@ class NorthboundReplica(Replica):
             if held is not None and held.chassis == self.chassis:
                 self._write_binding(port_id, Binding(None, is_up=False))
         self.commit(transaction)
-
-
-def _carried(row: PortRow | None) -> Carried | None:
-    if row is None:
-        return None
-    name = one(row, PortRow.name)
-    return Carried(one(row, PortRow.parent) or name, name, one(row, PortRow.network))
-
-
-def _carried_by(port: Port) -> Carried:
-    return Carried(port.parent or port.name, port.name, port.network_id)

@@ -70,11 +70,31 @@ class ChassisRow(Row):
     faults: Pairs
 
 
+class RequestRow(Row):
+    """A row of `Request`, as far as a chassis needs it."""
+
+    kind: One[str]
+    parameters: Pairs
+    by: One[str]
+    ttl_s: One[int]
+
+
+class AnswerRow(Row):
+    """A row of `Answer`."""
+
+    request: Maybe[UUID]
+    chassis: One[str]
+    state: One[str]
+    body: One[str]
+
+
 ROWS: dict[str, type[Row]] = {
     "NB_Global": GlobalRow,
     "Network": NetworkRow,
     "Port": PortRow,
     "Chassis": ChassisRow,
+    "Request": RequestRow,
+    "Answer": AnswerRow,
 }
 """The kind of row that each table has."""
 
@@ -90,5 +110,9 @@ class Rows(Protocol):
     def __call__(self, table: Literal["Port"]) -> Mapping[UUID, PortRow]: ...
     @overload
     def __call__(self, table: Literal["Chassis"]) -> Mapping[UUID, ChassisRow]: ...
+    @overload
+    def __call__(self, table: Literal["Request"]) -> Mapping[UUID, RequestRow]: ...
+    @overload
+    def __call__(self, table: Literal["Answer"]) -> Mapping[UUID, AnswerRow]: ...
     @overload
     def __call__(self, table: str) -> Mapping[UUID, Any]: ...

@@ -86,6 +86,7 @@ class _TrackingIdl(private.Idl):
         self._judge = judge
         self._ids_by_table: dict[Any, set[UUID]] = {}
         super().__init__(remotes, helper, SHORTEST_MS)
+        self.table_by_name: dict[str, Any] = dict(self.tables)
 
     def run(self) -> bool:
         """Read what the server sent; return whether that changed the rows.
@@ -121,6 +122,12 @@ class _TrackingIdl(private.Idl):
         old, self.fit = self.fit, self._judge(json.loads(schema))
         if self.fit.reason not in (None, old.reason):
             log.error("database not read", database=database, reason=self.fit.reason)
+        for name, known in self.table_by_name.items():
+            # Of a table that the server does not have, not even a column may be asked for.
+            if len(self.fit.lacking.get(name, [])) < len(known.columns):
+                self.tables[name] = known
+            elif self.tables.pop(name, None) is not None:
+                known.rows.clear()
         self.leave_out({table: self.fit.lacking.get(table, []) for table in self.tables})
         return self.fit.reason is None
 
@@ -218,6 +225,10 @@ class Replica:
         """Return whether the database of the server does not have that column."""
         return column in self._idl.fit.lacking.get(table, ())
 
+    def has(self, table: str) -> bool:
+        """Return whether the server knows that table."""
+        return table in self._idl.tables
+
     @property
     def probe_interval_ms(self) -> int:
         """How long the server may be silent before it is probed; 0: without limit."""
@@ -246,7 +257,7 @@ class Replica:
 
     def rows(self, table: str) -> Mapping[UUID, Any]:
         """Return the rows of *table* by id."""
-        rows: Mapping[UUID, Any] = self._idl.tables[table].rows
+        rows: Mapping[UUID, Any] = self._idl.table_by_name[table].rows
         return rows
 
     @property
@@ -306,7 +317,8 @@ class Replica:
 
     def restrict(self, table: str, condition: Iterable[Any]) -> None:
         """Restrict *table* to rows that match any clause of *condition* (RFC 7047 section 5.1): see `ask`."""
-        self._idl.cond_change(table, list(condition))
+        if self.has(table):
+            self._idl.cond_change(table, list(condition))
 
     def ask(self) -> None:
         """Ask the server for what `restrict` said, once it has answered the last such request."""
@@ -332,16 +344,19 @@ class Replica:
 
     def outcome(self) -> Outcome | None:
         """Return how the write ended, once; None while it is under way, and if there is none."""
-        if self._transaction is None:
-            return None
-        kind = ovs.db.idl.Transaction
-        status = self._transaction.commit()
-        if status == kind.INCOMPLETE:
-            return None
-        transaction, self._transaction = self._transaction, None
-        if status in (kind.SUCCESS, kind.UNCHANGED):
-            return Outcome.DONE
-        if status in (kind.TRY_AGAIN, kind.NOT_LOCKED):
-            return Outcome.AGAIN
-        self.error = transaction.get_error()
-        return Outcome.FAILED
+        outcome = None if self._transaction is None else ending(self._transaction)
+        if outcome is not None:
+            transaction, self._transaction = self._transaction, None
+            self.error = transaction.get_error() if outcome is Outcome.FAILED else self.error
+        return outcome
+
+
+def ending(transaction: Any) -> Outcome | None:
+    """Return how *transaction*, which was sent, has ended; None while it is under way."""
+    kind = ovs.db.idl.Transaction
+    status = transaction.commit()
+    if status == kind.INCOMPLETE:
+        return None
+    if status in (kind.SUCCESS, kind.UNCHANGED):
+        return Outcome.DONE
+    return Outcome.AGAIN if status in (kind.TRY_AGAIN, kind.NOT_LOCKED) else Outcome.FAILED

@@ -17,6 +17,7 @@ from trunkline.agent.agent import Agent
 from trunkline.core.cookie import Subject, cookie_parts
 from trunkline.core.error import InvalidValueError
 from trunkline.openflow.text import encoded_text
+from trunkline.process.state import state
 
 SLICE_S = 0.02
 """How long slow answers are worked on in one turn of the loop."""
@@ -78,29 +79,7 @@ class Control:
 
 def status(agent: Agent) -> str:
     """Return what the agent is connected to and has in place, as JSON."""
-    forwarding, nb, settings = agent.forwarding, agent.nb, agent.settings
-    return json.dumps(
-        {
-            "chassis": agent.inventory.chassis,
-            "switch_database": agent.switch.is_connected,
-            "switch": forwarding is not None and forwarding.is_connected,
-            "northbound": nb is not None and nb.is_connected,
-            "northbound_remotes": settings.nb_remotes if settings is not None else None,
-            "settled": agent.is_settled,
-            "nb_cfg": nb.reported_nb_cfg if nb is not None else None,
-            "networks": len(agent.inventory.networks),
-            "ports": len(agent.inventory.ports),
-            "vifs": len(agent.inventory.vifs),
-            "uplinks": {
-                physnet: uplink.bridge for physnet, uplink in sorted(agent.inventory.uplinks.items())
-            },
-            "repairs": agent.repairs,
-            "flows": len(forwarding.desired.body_by_key) if forwarding is not None else 0,
-            "longest_turn_ms": round(agent.turn.longest_s * 1000),
-            "faults": dict(sorted(agent.faults.items())),
-        },
-        indent=2,
-    )
+    return json.dumps(state(agent), indent=2)
 
 
 def flows(agent: Agent, which: str = "desired") -> Generator[None, None, str]:

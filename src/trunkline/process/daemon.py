@@ -30,6 +30,7 @@ from trunkline.host import footprint
 from trunkline.host.listener import refuse_used_socket
 from trunkline.host.rundir import rundir
 from trunkline.process import memory
+from trunkline.process.answering import Answering
 from trunkline.process.control import Control
 from trunkline.process.control_socket import ControlSocket, remove_left
 from trunkline.process.detachment import detach
@@ -227,10 +228,10 @@ def run(options: Options) -> None:
     remove_left(options.rundir, PROGRAM)
     server = ControlSocket.at(options.control)
     agent = Agent(options.remote, options.rundir)
-    control = Control(agent)
+    control, answering = Control(agent), Answering(agent)
     try:
         wakeup.is_armed = True
-        _loop(agent, control, server, wakeup, _OtherAgent(options.rundir), ready)
+        _loop(agent, control, answering, server, wakeup, _OtherAgent(options.rundir), ready)
     except Stopped:
         log.debug("stopped in the middle of a turn")
     except TrunklineError:
@@ -294,6 +295,7 @@ def _start(options: Options) -> Callable[[], None]:
 def _loop(
     agent: Agent,
     control: Control,
+    answering: Answering,
     server: ControlSocket,
     wakeup: Wakeup,
     other_agent: _OtherAgent,
@@ -309,6 +311,7 @@ def _loop(
         other_agent.run(is_contended=agent.switch.is_contended)
         server.run()
         control.run()
+        answering.run()
         memory.give_back()
         if not is_started and agent.settings is not None:
             is_started = True
@@ -322,6 +325,7 @@ def _loop(
         agent.wait(poller)
         server.wait(poller)
         control.wait(poller)
+        answering.wait(poller)
         wakeup.wait(poller)
         other_agent.wait(poller)
         poller.block()

@@ -1,0 +1,201 @@
+"""Questions to chassis, and their answers, by rows of the northbound (docs/adr/0046-questions-are-rows.md).
+
+Whoever asks inserts a `Request` that names the chassis, waits for an `Answer` of each, and deletes the
+question in any case. The chassis delete what is left.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import math
+import os
+import random
+import socket
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.core.error import TrunklineError
+from trunkline.northbound import member
+from trunkline.northbound.operation import Uuid, delete, insert, select
+from trunkline.northbound.refusal import RefusedError, TransactionError, no_such
+from trunkline.northbound.rpc import UnreachableError
+from trunkline.northbound.schema import DATABASE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.watch import Rows
+
+DONE = "done"
+"""The state of an answer that has what was asked for."""
+
+SLOTS = range(8)
+"""How many questions one asker may have at the same time: the range of `Request:slot`."""
+
+MOST_AT_ONCE = 50
+"""How many chassis of a cluster without relays are asked at once: each answer costs all members a write."""
+
+_LONGEST_TTL_S = 300
+_ATTEMPTS = 10
+
+
+class Answer(NamedTuple):
+    """What one chassis has answered: *state* is `DONE`, refused or failed; then *body* has the `reason`."""
+
+    state: str
+    body: Any
+
+    @property
+    def reason(self) -> str:
+        """Why there is not what was asked for; a chassis in wrong hands may give none."""
+        return str(self.body.get("reason", "")) if isinstance(self.body, dict) else "it makes no sense"
+
+
+class Answers(NamedTuple):
+    """The answers by chassis; *missing* are those that have not answered in time."""
+
+    by_chassis: dict[str, Answer]
+    missing: frozenset[str]
+
+
+def ask(
+    nb: Northbound,
+    kind: str,
+    chassis: Iterable[str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float,
+) -> Answers:
+    """Ask *chassis*, by default all, a question of that *kind*; return what they answer within *timeout_s*.
+
+    Nothing is left of it afterwards. In a cluster that this connection reaches without a relay, no more than
+    `MOST_AT_ONCE` are asked at once, and each such part has its share of *timeout_s*.
+
+    Raises:
+        NotFoundError: one of *chassis* is not there.
+        RefusedError: this connection may not ask, or somebody else deleted the question.
+        UnreachableError: the northbound was lost.
+    """
+    (rows,) = nb.read(select("Chassis", only=("name",)))
+    known = {row["name"] for row in rows}
+    names = sorted(known if chassis is None else set(chassis))
+    for name in names:
+        if name not in known:
+            raise no_such("Chassis", name)
+    size = MOST_AT_ONCE if _is_member(nb) else max(len(names), 1)
+    parts = [names[at : at + size] for at in range(0, len(names), size)]
+    deadline_s = time.monotonic() + timeout_s
+    found: dict[str, Answer] = {}
+    for number, part in enumerate(parts):
+        share_s = max(deadline_s - time.monotonic(), 0.0) / (len(parts) - number)
+        found |= _asked(nb, kind, part, parameters or {}, share_s)
+    return Answers(found, frozenset(names) - found.keys())
+
+
+def _is_member(nb: Northbound) -> bool:
+    """Return whether the server of *nb* is a member of a cluster (`_Server`, ovsdb-server(5))."""
+    model = {"op": "select", "table": "Database", "where": [["name", "==", DATABASE]], "columns": ["model"]}
+    (result,) = member.transact(nb.rpc, "_Server", [model], 10)
+    return bool(result["rows"] == [{"model": "clustered"}])
+
+
+def _asked(
+    nb: Northbound, kind: str, chassis: list[str], parameters: Mapping[str, str], timeout_s: float
+) -> dict[str, Answer]:
+    """Return the answers of *chassis*, as far as they come in time."""
+    row = {
+        "kind": kind,
+        "parameters": dict(parameters),
+        "chassis": chassis,
+        "ttl_s": min(math.ceil(timeout_s) + 1, _LONGEST_TTL_S),
+    }
+    with _open(nb, row) as question:
+        answers = select("Answer", ("request", "includes", question), only=("chassis", "state", "body"))
+        present = select("Request", ("_uuid", "==", question), only=("slot",))
+
+        def is_over(rows: Rows) -> bool:
+            return not rows["Request"] or {each["chassis"] for each in rows["Answer"].values()} >= set(
+                chassis
+            )
+
+        with nb.watch(answers, present) as watch:
+            watch.wait_until(is_over, timeout_s)
+            found = {
+                each["chassis"]: Answer(each["state"], _body(each["body"]))
+                for each in watch.rows["Answer"].values()
+                if each["chassis"] in chassis
+            }
+            if not watch.rows["Request"] and len(found) < len(chassis):
+                raise RefusedError("somebody else deleted the question; ask again")
+    return found
+
+
+def _body(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"reason": f"the answer is not JSON: {text[:100]!r}"}
+
+
+@contextmanager
+def _open(nb: Northbound, row: Mapping[str, Any]) -> Iterator[Uuid]:
+    """Have the question *row* in the northbound for the length of the block; its UUID is given."""
+    question = _inserted(nb, row)
+    try:
+        yield question
+    finally:
+        # A northbound that is lost keeps it, and the chassis delete their answers: the slot is used again.
+        with suppress(UnreachableError):
+            _delete(nb, question)
+
+
+def _inserted(nb: Northbound, row: Mapping[str, Any]) -> Uuid:
+    """Insert *row* into a free slot of this asker, or in place of one of his questions if none is free."""
+    by = nb.certificate_name or f"{_user()}@{socket.gethostname()}"
+    attempts = 0
+    while True:
+        (own,) = nb.read(select("Request", ("by", "==", by), only=("_uuid", "slot")))
+        used = {each["slot"]: each["_uuid"] for each in own}
+        slot = random.choice([each for each in SLOTS if each not in used] or SLOTS)
+        replaced = [delete("Request", ("_uuid", "==", used[slot]))] if slot in used else []
+        try:
+            *_, result = nb.transact([*replaced, insert("Request", {**row, "by": by, "slot": slot})])
+        except TransactionError as error:
+            attempts += 1
+            # Another question of the same asker came first.
+            if error.error == "constraint violation" and "index" in error.details and attempts < _ATTEMPTS:
+                continue
+            raise _refusal(error, by) from error
+        return Uuid(result["uuid"][1])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def _refusal(error: TransactionError, by: str) -> TrunklineError:
+    if error.error in ("permission error", "not allowed"):
+        return RefusedError(
+            f"this connection may not ask as {by!r}; it needs the role trunkline-viewer, or none, and a "
+            "certificate with that CN"
+        )
+    if "Request" in error.details and "rows" in error.details:
+        return RefusedError("too many questions are open; wait, or delete rows of `Request`")
+    return error
+
+
+def _delete(nb: Northbound, question: Uuid) -> None:
+    """Delete *question*, and its answers if that is permitted: chassis delete those that are left."""
+    itself = delete("Request", ("_uuid", "==", question))
+    try:
+        nb.transact([delete("Answer", ("request", "includes", question)), itself])
+    except TransactionError as error:
+        if error.error != "permission error":
+            raise
+        nb.transact([itself])

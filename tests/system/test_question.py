@@ -1,0 +1,255 @@
+"""Questions to other chassis and their answers, by rows of the northbound, on real agents."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dummy_chassis import Site, until
+from nb_cluster import Cluster
+from nb_cluster import opened as opened_cluster
+from program import refusal, trunkline
+
+from trunkline.northbound import question
+from trunkline.northbound.client import NotFoundError, TransactionError
+from trunkline.northbound.operation import Uuid, delete, insert, select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trunkline.northbound.client import Northbound
+
+pytestmark = pytest.mark.system
+
+
+def rows(nb: Northbound) -> tuple[int, int]:
+    """Return how many questions and answers there are."""
+    requests, answers = nb.read(select("Request", only=("_uuid",)), select("Answer", only=("_uuid",)))
+    return len(requests), len(answers)
+
+
+def put(nb: Northbound, *chassis: str, **columns: Any) -> Uuid:
+    """Leave a question in the northbound, as one who is gone does."""
+    row = {"kind": "state", "chassis": list(chassis), "by": "gone", "slot": 0, "ttl_s": 60} | columns
+    return Uuid(nb.transact([insert("Request", row)])[0]["uuid"][1])
+
+
+def answer(nb: Northbound, asked: Uuid) -> dict[str, Any]:
+    """Return the answer of the one chassis that was asked, once it is there."""
+    wanted = select("Answer", ("request", "includes", asked))
+    until(lambda: nb.read(wanted)[0], "answered")
+    (row,) = nb.read(wanted)[0]
+    return row | {"body": json.loads(row["body"])}
+
+
+def test_the_agents_tell_their_own_state_and_nothing_is_left_of_the_question(site: Site) -> None:
+    site.network()
+    site.port("a")
+    chassis = site.chassis("c1")
+    site.chassis("c2")
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    done = trunkline("chassis", "state", "-o", "json", nb=site.served.remote)
+    assert (done.code, done.err) == (0, "")
+    told = {row["chassis"]: row for row in json.loads(done.out)}
+    assert [told[name]["vifs"] for name in ("c1", "c2")] == [1, 0]
+    here = chassis.agent.status()
+    assert {key: told["c1"][key] for key in ("flows", "settled", "version")} == {
+        key: here[key] for key in ("flows", "settled", "version")
+    }
+    assert rows(site.nb) == (0, 0)
+    done = trunkline("chassis", "state", "c1", nb=site.served.remote)
+    assert done.out.splitlines()[-1].split()[:1] == ["c1"]
+    line = refusal(trunkline("chassis", "state", "c9", nb=site.served.remote), 1)
+    assert "no chassis is called 'c9'" in line
+
+
+def test_who_does_not_answer_is_named_and_the_others_answers_are_shown(site: Site) -> None:
+    for name in ("c1", "c2", "c3"):
+        site.chassis(name)
+    site.sync()
+    site.all[1].agent.process.send_signal(signal.SIGSTOP)
+    site.all[2].set(**{"trunkline-answers": "false"})
+    until(lambda: site.all[2].agent.log.count("settings read") > 1, "settings read")
+    done = trunkline("chassis", "state", "--timeout", "1.5", "-o", "json", nb=site.served.remote)
+    assert done.code == 3
+    assert [row["chassis"] for row in json.loads(done.out)] == ["c1"]
+    assert done.err.splitlines() == [
+        "trunkline: chassis 'c2' has not answered within 1.5 s",
+        "trunkline: chassis 'c3' has no answer: this chassis answers no questions "
+        "(external_ids:trunkline-answers=false)",
+    ]
+    site.all[1].agent.process.send_signal(signal.SIGCONT)
+    # The question went meanwhile, and the answer of one that was asleep does not stay.
+    site.sync()
+    until(lambda: rows(site.nb) == (0, 0), "nothing left")
+
+
+def test_an_unknown_kind_is_refused_with_the_kinds_that_there_are(site: Site) -> None:
+    site.chassis("c1")
+    answers = question.ask(site.nb, "no such kind\x1b[2J", ["c1"], timeout_s=20)
+    assert answers.by_chassis["c1"].state == "refused"
+    assert "knows no kind 'no such kind\\x1b[2J'; it knows: state" in answers.by_chassis["c1"].reason
+
+
+def test_a_question_that_nobody_deletes_is_answered_once_and_its_answer_goes(site: Site) -> None:
+    chassis = site.chassis("c1")
+    asked = put(site.nb, "c1", ttl_s=2)
+    assert answer(site.nb, asked)["state"] == "done"
+    until(lambda: rows(site.nb) == (1, 0), "its time is over")
+    # The agent does nothing more about it.
+    site.sync()
+    assert rows(site.nb) == (1, 0)
+    # One that comes later is answered, and its answer goes with it.
+    later = put(site.nb, "c1", slot=1)
+    assert answer(site.nb, later)["state"] == "done"
+    site.nb.transact([delete("Request")])
+    until(lambda: rows(site.nb) == (0, 0), "nothing left")
+    assert chassis.agent.log.count("WARN|answering") == 0
+
+
+def test_an_agent_that_restarts_answers_what_it_had_not_and_leaves_no_old_answer(site: Site) -> None:
+    chassis = site.chassis("c1")
+    first = put(site.nb, "c1")
+    answer(site.nb, first)
+    chassis.agent.end(signal.SIGKILL)
+    second = put(site.nb, "c1", slot=1)
+    site.nb.transact([delete("Request", ("_uuid", "==", first))])
+    # Its question is gone, and there is nobody to delete it.
+    assert rows(site.nb) == (1, 1)
+    chassis.start_agent()
+    assert answer(site.nb, second)["state"] == "done"
+    until(lambda: rows(site.nb) == (1, 1), "the old one is gone")
+    site.nb.transact([delete("Request")])
+    until(lambda: rows(site.nb) == (0, 0), "nothing left")
+
+
+def test_a_chassis_that_is_deleted_leaves_no_answer(site: Site) -> None:
+    chassis = site.chassis("c1")
+    answer(site.nb, put(site.nb, "c1"))
+    chassis.agent.end(signal.SIGKILL)
+    site.nb.delete_chassis(["c1"])
+    assert rows(site.nb) == (1, 0)
+    site.nb.transact([delete("Request")])
+
+
+def test_one_who_asks_without_end_has_8_questions_at_a_time_and_keeps_nobody_from_work(site: Site) -> None:
+    chassis = site.chassis("c1")
+    many = ["c1", *(f"other{number}" for number in range(999))]
+    for slot in question.SLOTS:
+        put(site.nb, *many, slot=slot, parameters={f"p{n}": "x" * 1024 for n in range(32)})
+    with pytest.raises(TransactionError, match="constraint violation"):
+        put(site.nb, "c1", slot=7)
+    site.network()
+    site.port("a")
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    # One more takes the place of one of them.
+    until(lambda: rows(site.nb) == (8, 8), "all answered")
+    assert chassis.agent.status()["longest_turn_ms"] < 1000
+    site.nb.transact([delete("Request")])
+    until(lambda: rows(site.nb) == (0, 0), "nothing left")
+
+
+def test_an_asker_with_no_free_slot_takes_the_place_of_his_oldest_questions(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.chassis("c1")
+    monkeypatch.setattr(question, "_user", lambda: "me")
+    monkeypatch.setattr(socket, "gethostname", lambda: "here")
+    for slot in question.SLOTS:
+        put(site.nb, "c9", by="me@here", slot=slot)
+    for _ in range(3):
+        assert question.ask(site.nb, "state", ["c1"], timeout_s=20).by_chassis["c1"].state == "done"
+    assert rows(site.nb)[0] == 7
+
+
+def test_a_question_is_deleted_when_whoever_asked_is_interrupted(site: Site) -> None:
+    chassis = site.chassis("c1")
+    chassis.agent.process.send_signal(signal.SIGSTOP)
+    program = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline", "--nb", site.served.remote]
+    process = subprocess.Popen([*program, "chassis", "state"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(lambda: rows(site.nb)[0] == 1, "asked")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert rows(site.nb)[0] == 0
+    chassis.agent.process.send_signal(signal.SIGCONT)
+
+
+def test_a_chassis_that_is_not_there_is_not_asked(site: Site) -> None:
+    with pytest.raises(NotFoundError):
+        question.ask(site.nb, "state", ["nobody"], timeout_s=1)
+    assert question.ask(site.nb, "state", timeout_s=1) == question.Answers({}, frozenset())
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"kind": ""},
+        {"kind": "x" * 33},
+        {"parameters": {"x" * 65: ""}},
+        {"parameters": {"x": "y" * 1025}},
+        {"parameters": {f"p{number}": "" for number in range(33)}},
+        {"ttl_s": 0},
+        {"ttl_s": 301},
+        {"slot": 8},
+        {"by": ""},
+        {"chassis": []},
+        {"chassis": [f"c{number}" for number in range(10_001)]},
+    ],
+)
+def test_the_database_bounds_a_question(site: Site, columns: dict[str, Any]) -> None:
+    row = {"kind": "state", "chassis": ["c1"], "by": "me", "slot": 0, "ttl_s": 1} | columns
+    with pytest.raises(TransactionError):
+        site.nb.transact([insert("Request", row)])
+
+
+def test_the_database_bounds_an_answer_and_the_number_of_questions(site: Site) -> None:
+    row = {"chassis": "c1", "state": "done", "body": "x" * 65536}
+    site.nb.transact([insert("Answer", row)])
+    for more in ({"body": "x" * 65537}, {"state": "maybe"}, {"chassis": ""}):
+        with pytest.raises(TransactionError):
+            site.nb.transact([insert("Answer", row | more)])
+    columns = {"kind": "state", "chassis": ["c1"], "slot": 0, "ttl_s": 1}
+    site.nb.transact([insert("Request", columns | {"by": f"a{number}"}) for number in range(256)])
+    with pytest.raises(TransactionError):
+        site.nb.transact([insert("Request", columns | {"by": "one more"})])
+
+
+@contextmanager
+def _cluster() -> Iterator[Cluster]:
+    with opened_cluster() as started:
+        started.form(3)
+        yield started
+
+
+def test_in_a_cluster_no_more_than_a_few_chassis_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trunkline.northbound.client import Northbound
+
+    monkeypatch.setattr(question, "MOST_AT_ONCE", 2)
+    with _cluster() as cluster:
+        for number in range(3):
+            cluster.add_chassis(f"c{number}", cluster.members[number].remote)
+        with Northbound.connect(cluster.members[0].remote) as nb:
+            until(lambda: len(nb.all_chassis()) == 3, "registered")
+            asked: list[int] = []
+            put_row = question._inserted
+
+            def noted(nb: Northbound, row: Any) -> Uuid:
+                asked.append(len(row["chassis"]))
+                return put_row(nb, row)
+
+            monkeypatch.setattr(question, "_inserted", noted)
+            answers = question.ask(nb, "state", timeout_s=40)
+            assert (set(answers.by_chassis), answers.missing) == ({"c0", "c1", "c2"}, frozenset())
+            assert asked == [2, 1]
+            assert rows(nb) == (0, 0)
