@@ -245,6 +245,7 @@ def test_rows_that_only_another_schema_lets_in_are_faults_of_their_own(
         site.transact({"op": "insert", "table": "NB_Global", "row": first})
         until(lambda: "2 rows of NB_Global" in chassis.faults.get("northbound", ""), "fault")
         assert chassis.receive("a", HELLO) == OUT
-        for words in ("status", "sync", "nb listen ptcp:6641:127.0.0.1"):
+        create = "network create other --type flat --physical-network other"
+        for words in ("status", "chassis list", "sync", "nb listen ptcp:6641:127.0.0.1", create):
             assert "has 2 NB_Global rows" in refusal(typed(words, nb=site.served.remote), 1)
     site.sync()

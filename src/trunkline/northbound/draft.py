@@ -166,7 +166,8 @@ class Draft:
             if row.get("network") and row["network"] not in created:
                 named["Network", row["network"]] = None
         named |= {row: None for row, given in gone.items() if not given}
-        selects = [select("NB_Global", only=tuple(_KEY_BY_TABLE.values()))]
+        # With the UUID: a select answers equal rows once.
+        selects = [select("NB_Global", only=("_uuid", *_KEY_BY_TABLE.values()))]
         tables = []
         for wanted, only in ((whole, ()), (named, ("_uuid", "name"))):
             for table in ("Network", "Port", "Chassis"):
@@ -290,7 +291,8 @@ def _by_name(table: str, names: Sequence[str], only: tuple[str, ...]) -> list[Op
 def _as_read(known: _Known) -> Guard:
     """Return the guard of the keys. By them it also guards what `COUNT_CHANGE` counts."""
     keys = only_global(known.keys)
-    return Guard(expect("NB_Global", rows=[keys], only=tuple(keys)))
+    only = tuple(_KEY_BY_TABLE.values())
+    return Guard(expect("NB_Global", rows=[{column: keys[column] for column in only}], only=only))
 
 
 def _guard(table: str, changed: ChangedRow) -> Guard:
