@@ -160,6 +160,6 @@ def test_what_is_cleared_is_empty_and_addresses_are_canonical(folder: Path) -> N
 def test_too_many_documents_are_refused_before_they_are_all_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trunkline.manifest.wanted.MOST", 2)
+    monkeypatch.setattr("trunkline.manifest.wanted.MOST_ROWS", 2)
     text = "---\n".join(f"kind: Port\nname: vm{n}\n" for n in range(5))
     assert complaints(folder, text) == ["a.yaml: more than 2 documents; apply fewer at a time"]

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MOST = 1_000
+"""After so many complaints nothing more is looked at: each costs a look for where it stands."""
+
+
 class Mark(NamedTuple):
     """Where something stands: a file, and in it a line and a column, from 1; None: in the file as a whole."""
 

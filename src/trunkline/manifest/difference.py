@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from trunkline.core.error import InvalidValueError, Place
 from trunkline.core.spelling import meant
-from trunkline.manifest.complaint import Complaint, ConflictError
+from trunkline.manifest.complaint import MOST, Complaint, ConflictError
 from trunkline.manifest.document import shortened
 from trunkline.manifest.form import REQUIRED, SPECS, columns
 from trunkline.manifest.present import set_of
@@ -102,6 +103,8 @@ def difference(
             change = _added(row, set_) if old is None else _changed(row, old, set_, adopts)
         except InvalidValueError as error:
             complaints.append(row.complaint(str(error), error.place.column if error.place else None))
+            if len(complaints) == MOST:
+                raise ConflictError(complaints) from error
             continue
         if change is not None:
             changes.append(change)
@@ -109,7 +112,7 @@ def difference(
     if prunes:
         changes += _pruned(there, names, set_)
     changes.sort(key=lambda change: (VERBS.index(change.verb), change.table))
-    complaints += _in_the_way(changes, there)
+    complaints += islice(_in_the_way(changes, there), MOST)
     if complaints:
         raise ConflictError(complaints)
     return Difference(set_, changes, len(rows) - sum(change.wanted is not None for change in changes))

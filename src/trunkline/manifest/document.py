@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from trunkline.manifest.complaint import Complaint, Mark
+from trunkline.manifest.complaint import MOST, Complaint, Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +97,8 @@ class _Reader:
             parser = yaml.CSafeLoader(self._text)
             self._next: Callable[[], Any] = parser.get_event
             while not isinstance(event := self._next(), yaml.StreamEndEvent):
+                if len(self._complaints) >= MOST:
+                    return
                 if isinstance(event, yaml.DocumentStartEvent):
                     document = self._document()
                     if document is not None:

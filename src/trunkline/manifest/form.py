@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from trunkline.core.name import LONGEST
 from trunkline.core.spelling import meant
-from trunkline.manifest.complaint import Complaint
+from trunkline.manifest.complaint import MOST, Complaint
 from trunkline.manifest.document import shortened
 from trunkline.northbound import schema as northbound
 from trunkline.northbound.port_option import VALUES, WRITTEN
@@ -140,7 +141,7 @@ def kind_of(document: Document, complaints: list[Complaint]) -> Kind | None:
     try:
         _compiled(kind, None)(document.value)
     except JsonSchemaValueException:
-        complaints.extend(_faults(kind, document))
+        complaints.extend(islice(_faults(kind, document), MOST))
         return None
     return kind
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError
-from trunkline.manifest.complaint import Complaint, ManifestError, Mark
+from trunkline.manifest.complaint import MOST, Complaint, ManifestError, Mark
 from trunkline.manifest.document import documents, shortened
 from trunkline.manifest.form import KIND, kind_of
 from trunkline.manifest.source import sources
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trunkline.manifest.document import Document
     from trunkline.manifest.form import Kind
 
-MOST = 250_000
+MOST_ROWS = 250_000
 """How many documents are read at most: a transaction of more rows takes the database minutes."""
 
 
@@ -65,17 +65,16 @@ def read(names: Iterable[str]) -> Manifest:
     for source in sources(names, complaints):
         files += 1
         for document in documents(source, complaints):
-            kind = kind_of(document, complaints)
-            row = None if kind is None else _row(kind, document, complaints)
-            if row is None:
-                continue
-            first = rows.setdefault((row.table, row.name), row)
-            if first is not row:
-                complaints.append(row.complaint(f"it stands at {_place(first)} already", "name"))
-            if len(rows) > MOST:
-                raise ManifestError(
-                    [Complaint(Mark(source.name), f"more than {MOST:,} documents; apply fewer at a time")]
-                )
+            row = _wanted(document, complaints)
+            if row is not None:
+                first = rows.setdefault((row.table, row.name), row)
+                if first is not row:
+                    complaints.append(row.complaint(f"it stands at {_place(first)} already", "name"))
+            if len(rows) > MOST_ROWS:
+                text = f"more than {MOST_ROWS:,} documents; apply fewer at a time"
+                raise ManifestError([Complaint(Mark(source.name), text)])
+            if len(complaints) >= MOST:
+                raise ManifestError(complaints)
     if not rows and not complaints:
         complaints.append(Complaint(None, "there is no document in the files; nothing says what should be"))
     if complaints:
@@ -87,8 +86,11 @@ def _place(row: Wanted) -> str:
     return f"{row.document.source.name}:{row.document.line}" if row.document else "another place"
 
 
-def _row(kind: Kind, document: Document, complaints: list[Complaint]) -> Wanted | None:
-    """Return the row that *document* wants; None if an address in it is none, which is a complaint."""
+def _wanted(document: Document, complaints: list[Complaint]) -> Wanted | None:
+    """Return the row that *document* wants; None if it is wrong, which is a complaint then."""
+    kind = kind_of(document, complaints)
+    if kind is None:
+        return None
     empty = cleared(kind)
     columns = {
         name: empty[name] if value is None else value
@@ -97,11 +99,8 @@ def _row(kind: Kind, document: Document, complaints: list[Complaint]) -> Wanted 
     }
     row = Wanted(kind, columns["name"], columns, document)
     if SET in columns.get("external_ids", ()):
-        complaints.append(
-            row.complaint(
-                f"`external_ids:{SET}` is written by Trunkline itself; leave it out", "external_ids"
-            )
-        )
+        text = f"`external_ids:{SET}` is written by Trunkline itself; leave it out"
+        complaints.append(row.complaint(text, "external_ids"))
         return None
     if kind == "Network":
         return row

@@ -65,6 +65,10 @@ __all__ = [
 DEFAULT_REMOTE = "unix:/run/trunkline/nb.sock"
 """The remote that is used if none is given."""
 
+MOST_STEPS_CLUSTERED = 20_000
+"""The leader of a cluster does nothing else while it writes. On a busy machine 50,000 rows took longer than
+its election timer again and again, and no leader could be elected any more."""
+
 _REQUEST_TIMEOUT_S = 60.0
 _OPERATION_TIMEOUT_S = 0.001
 """How long each operation may take besides: on a busy machine that is ten times what it takes."""
@@ -208,6 +212,8 @@ class Northbound:
     def write(self, steps: Iterable[Step], *, around: Around = nullcontext) -> None:
         """Do all of *steps* in one transaction, or none. 10,000 at a time are fine; a row has one step.
 
+        One server takes 250,000. A cluster, or a relay, is given `MOST_STEPS_CLUSTERED` at most.
+
         The client reads first what the steps depend on. If that changes before the commit, it reads again and
         tries again. Unique keys come from counters in `NB_Global`, which the same transaction raises, so two
         writers at once never use the same key. Each attempt to commit is made inside *around()*. Once that
@@ -218,7 +224,7 @@ class Northbound:
             RefusedError, NotFoundError: a row conflicts with what is in the database.
             UnreachableError: the connection was lost; *steps* may be done or not.
         """
-        draft = Draft(steps)
+        draft = self._draft(steps)
         transaction.write(self, lambda: draft.parts(self.read), around=around)
 
     def rehearse(self, steps: Iterable[Step]) -> None:
@@ -226,8 +232,18 @@ class Northbound:
 
         Not noticed is what the database checks last: its indexes, and whether a network still has ports.
         """
-        draft = Draft(steps)
+        draft = self._draft(steps)
         transaction.write(self, lambda: draft.parts(self.read), is_rehearsal=True)
+
+    def _draft(self, steps: Iterable[Step]) -> Draft:
+        """Return the draft of *steps*; raise RefusedError if their transaction would be too large."""
+        wanted = list(steps)
+        if len(wanted) > MOST_STEPS_CLUSTERED and not member.is_alone(self.rpc, _REQUEST_TIMEOUT_S):
+            raise RefusedError(
+                f"{len(wanted):,} rows in one transaction would keep a cluster from its elections; "
+                f"write {MOST_STEPS_CLUSTERED:,} at a time at most"
+            )
+        return Draft(wanted)
 
     def create(self, networks: Iterable[NetworkSpec] = (), ports: Iterable[PortSpec] = ()) -> None:
         """Create *networks* and *ports*; a port's network may be among them. Raises as `write` does."""

@@ -81,6 +81,19 @@ def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[s
     return None
 
 
+def is_alone(rpc: Rpc, timeout_s: float) -> bool:
+    """Return whether the server is the only one: no member of a cluster, and no relay of another server.
+
+    Raises:
+        UnreachableError: it did not answer.
+    """
+    only = [["name", "==", DATABASE]]
+    asked = {"op": "select", "table": "Database", "where": only, "columns": ["model"]}
+    results = transact(rpc, "_Server", [asked], timeout_s)
+    with sensible(rpc.remote):
+        return [row["model"] for row in results[0]["rows"]] == ["standalone"]
+
+
 def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
     """Return why the server at *rpc* cannot be used, None if it can.
 
