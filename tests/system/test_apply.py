@@ -89,14 +89,15 @@ def test_what_others_made_is_left_to_them(northbound: Northbound) -> None:
     done = apply(northbound, "--yes", text=text)
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines() == [
-        "blue.yaml:21:10: port vm9: it is of no set, and differs in `enabled`; use --adopt, or leave it out",
+        "blue.yaml:21:10: port vm9: it is in no set, and its `enabled` differs; "
+        "use --adopt to take it over, or leave it out",
         "nothing was applied",
     ]
     assert apply(northbound, "--yes", "--set", "other", "--prune").code == 1
     assert apply(northbound, "--yes", "--prune", text=BLUE).code == 0
     assert northbound.port("vm9")["enabled"] is None
     done = apply(northbound, "--yes", "--adopt", text=text)
-    assert "~ port vm9  enabled none → no  was of no set" in done.out
+    assert "~ port vm9  enabled none → no  was in no set" in done.out
     assert apply(northbound, "--yes", "--prune", text=BLUE).code == 0
     assert [row["name"] for row in northbound.ports()] == ["vm1", "vm2"]
 
@@ -112,7 +113,7 @@ REFUSED = [
     ("name: vm2", "name: vm2\nparent: vm9\nparent_vlan: 5", 1, "blue.yaml:16:9: port vm2: port 'vm9' cannot"),
     ("name: vm2", "name: vm2\nparent: vm1\nparent_vlan: 5", 1, "blue.yaml:18:10: port vm2: port 'vm1' is in"),
     ("101", "101\nvlan_transparent: true\nphysical_network: b", 2, "blue.yaml:8:1: \"physical_network\" is "),
-    (BLUE, "", 2, "trunkline: there is no document in the files; nothing says what should be"),
+    (BLUE, "", 2, "trunkline: the files contain no document, so there is nothing to apply"),
     (BLUE, "kind: [\n", 2, "blue.yaml:2:1: this is not YAML: "),
 ]  # fmt: skip
 
@@ -184,7 +185,8 @@ def test_a_network_is_not_pruned_with_ports_of_others_in_it(northbound: Northbou
         done = apply(northbound, how, "--prune", text=text)
         assert done.code == 1
         assert (
-            "network 'blue' is wanted no more, and still has 1 port (vm9); it is not of the set" in done.err
+            "network 'blue' is in no file, but still has 1 port of another set (vm9); move or delete it first"
+            in done.err
         )
     assert len(northbound.ports()) == 3
 
@@ -217,7 +219,7 @@ def test_nobody_is_asked_where_nobody_can_answer(northbound: Northbound) -> None
     for options in ((), ("-o", "json")):
         done = apply(northbound, *options, text=BLUE.replace("101", "121"))
         assert (done.code, done.out) == (2, "")
-        assert "so nobody can be asked; give --yes, or --dry-run to look only" in done.err
+        assert "so apply cannot ask; give --yes, or --dry-run to look only" in done.err
     assert northbound.network("blue")["segmentation_id"] == 101
 
 

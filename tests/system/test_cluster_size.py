@@ -33,7 +33,7 @@ def test_a_cluster_is_given_so_many_rows_at_a_time_and_one_server_more(
         with Northbound.connect(cluster.remotes) as clustered:
             for write in (clustered.write, clustered.rehearse):
                 with pytest.raises(
-                    RefusedError, match=r"4 rows in one transaction .*; write 3 at a time at most"
+                    RefusedError, match=r"4 rows in one transaction .*; write at most 3 at a time"
                 ):
                     write(networks(4))
             assert clustered.networks() == []
@@ -53,7 +53,7 @@ def test_a_file_that_is_too_large_for_a_cluster_is_refused_in_a_line(
             done = trunkline("apply", "-f", "all.yaml", how, nb=cluster.remotes)
             assert done.code == 1
             assert done.err.splitlines() == [
-                f"trunkline: {count:,} rows in one transaction would keep a cluster from its elections; "
-                f"write {count - 1:,} at a time at most",
+                f"trunkline: {count:,} rows in one transaction are too many for a cluster; "
+                f"write at most {count - 1:,} at a time",
                 "nothing was applied",
             ]

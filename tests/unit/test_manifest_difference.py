@@ -97,9 +97,10 @@ def test_what_is_as_wanted_is_left() -> None:
 def test_a_row_of_others_is_changed_only_if_it_is_adopted() -> None:
     wanted = [want("Network", "blue", mtu=1400), want("Port", "vm1", enabled=False, mac="02:00:00:00:00:02")]
     present = there(network("blue", "prod", external_ids={"by": "me"}), port("vm1", None))
-    assert refusals(wanted, present) == [
-        'network blue: it is of set "prod", and differs in `mtu`; use `adopts`, or leave it out',
-        "port vm1: it is of no set, and differs in `enabled`, `mac`; use `adopts`, or leave it out",
+    remedy = "; use `adopts` to take it over, or leave it out"
+    assert [line.removesuffix(remedy) for line in refusals(wanted, present)] == [
+        'network blue: it is in set "prod", and its `mtu` differs',
+        "port vm1: it is in no set, and its `enabled`, `mac` differ",
     ]
     changes = found(wanted, present, adopts=True).changes
     assert [change.new and change.new["external_ids"] for change in changes] == [
@@ -139,8 +140,8 @@ def test_pruning_deletes_what_is_of_the_set_alone() -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (want("Port", "vm9"), "port vm9: there is none yet, and a new one needs `network` and `mac`"),
-        (want("Network", "red"), "a new one needs `network_type` and `physical_network`"),
+        (want("Port", "vm9"), "port vm9: it does not exist yet, and a new port needs `network` and `mac`"),
+        (want("Network", "red"), "a new network needs `network_type` and `physical_network`"),
         (want("Network", "red", **A_NETWORK), "network red: a vlan network needs a VLAN id"),
         (want("Network", "red", **A_NETWORK, segmentation_id=1), "network red: network 'blue' already uses "),
         (want("Network", "a,b", **A_NETWORK, segmentation_id=2), "'a,b' cannot name a network"),

@@ -90,7 +90,7 @@ FAULTS = [
     (PORT + "parent_vlan: 4095\n", "3:14: port vm1: `parent_vlan` is 4095, which is not within 1–4094"),
     (PORT + "parent_vlan: 1.5\n", '3:14: port vm1: `parent_vlan` is "1.5", which is not a whole number'),
     (PORT + "parent_vlan: true\n", "3:14: port vm1: `parent_vlan` is true, which is not a whole number"),
-    (PORT + "external_ids: []\n", "3:15: port vm1: `external_ids` is an object, such as {key: value}, and n"),
+    (PORT + "external_ids: []\n", "3:15: port vm1: `external_ids` has to be a map, such as {key: value}, an"),
     (PORT + "external_ids: {a: 1}\n", "3:15: port vm1: `external_ids:a` is 1, which is not a text"),
     (PORT + 'external_ids: {a: "\\0"}\n', '3:15: port vm1: `external_ids:a` is "\x00", which has a characte'),
     (PORT + "external_ids: {trunkline-set: x}\n", "3:15: port vm1: `external_ids:trunkline-set` is written "),
@@ -104,12 +104,12 @@ FAULTS = [
     (NETWORK + "mtu: [1500]\n", "3:6: network blue: `mtu` is a list, which is not a whole number"),
     (NETWORK + "network_type: gre\n", '3:15: network blue: `network_type` is "gre", which is not vlan or fl'),
     ("kind: Network\n", "1:1: a network has a name; add `name`"),
-    ("name: x\n", "1:1: a document says of which kind it is; add `kind: Network`, or Port"),
+    ("name: x\n", "1:1: a document needs a `kind`: Network or Port"),
     ("kind: network\n", '1:7: "network" is not a kind; did you mean Network?'),
     ("kind: [Port]\n", "1:7: "),
     ("kind: ~\n", "1:7: "),
-    (f"{PORT}---\n{PORT}", "5:7: port vm1: it stands at a.yaml:1 already"),
-    ("", "there is no document in the files; nothing says what should be"),
+    (f"{PORT}---\n{PORT}", "5:7: port vm1: this name is in a.yaml:1 already"),
+    ("", "the files contain no document, so there is nothing to apply"),
 ]  # fmt: skip
 
 

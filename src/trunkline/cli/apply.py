@@ -84,8 +84,8 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
     check_name("set", asked.set_)
     if asked.is_question and (asked.output != "table" or not sys.stdin.isatty()):
         is_data = asked.output != "table"
-        why = f"-o {asked.output} is for programs" if is_data else "standard input is no terminal"
-        raise click.UsageError(f"{why}, so nobody can be asked; give --yes, or --dry-run to look only")
+        why = f"-o {asked.output} is for programs" if is_data else "standard input is not a terminal"
+        raise click.UsageError(f"{why}, so apply cannot ask; give --yes, or --dry-run to look only")
     try:
         with no_collection():
             manifest = read(files)
@@ -217,7 +217,9 @@ def _interrupted(commit: Commit) -> int:
     from trunkline.cli.main import EXIT_INTERRUPTED, EXIT_TIMED_OUT
 
     if commit.is_under_way:
-        _say("left before the database answered: whether the change was made is not known; run again to see")
+        _say(
+            "ended before the database answered: it is unknown whether the change was made; run again to see"
+        )
     elif commit.is_done:
         _say("committed; not waited for")
     else:

@@ -55,10 +55,10 @@ def _refuse_inhabited(
     for name, change in networks.items():
         staying = [port["name"] for port in ports[name] if port["name"] not in leaving]
         if change.new is None and staying:
-            them = "it is" if len(staying) == 1 else "they are"
+            count, them = counted(len(staying), "port"), "it" if len(staying) == 1 else "them"
             text = (
-                f"network {name!r} is wanted no more, and still has {counted(len(staying), 'port')} "
-                f"{some(staying)}; {them} not of the set: move or delete what is in it first"
+                f"network {name!r} is in no file, but still has {count} of another set {some(staying)}; "
+                f"move or delete {them} first"
             )
             complaints.append(Complaint(None, text))
     if complaints:
@@ -68,7 +68,7 @@ def _refuse_inhabited(
 def _words(change: RowChange, ports: Sequence[Row], freed: Mapping[object, str]) -> Iterator[str]:
     old, new = change.old, change.new
     if old is not None and new is not None and set_of(old) != set_of(new):
-        yield f'was of set "{set_of(old)}"' if set_of(old) is not None else "was of no set"
+        yield f'was in set "{set_of(old)}"' if set_of(old) is not None else "was in no set"
     if change.table == "Network":
         yield from _of_network(change, ports, freed)
     elif old is not None and old["chassis"] is not None:

@@ -122,7 +122,7 @@ def _added(row: Wanted, set_: str) -> RowChange:
     missing = [column for column in REQUIRED[row.table] if column not in row.columns]
     if missing:
         needs = " and ".join(f"`{column}`" for column in missing)
-        raise InvalidValueError(f"there is none yet, and a new one needs {needs}")
+        raise InvalidValueError(f"it does not exist yet, and a new {row.table.lower()} needs {needs}")
     marked = {**row.columns.get("external_ids", {}), SET: set_}
     spec = SPECS[row.table](**{**row.columns, "external_ids": marked})
     return RowChange("add", row.table, row.name, None, spec.row(), Create(spec), row)
@@ -135,10 +135,9 @@ def _changed(row: Wanted, old: Row, set_: str, adopts: bool) -> RowChange | None
     if owner != set_ and differing and not adopts:
         whose = "no set" if owner is None else f'set "{owner}"'
         names = ", ".join(f"`{column}`" for column in differing)
-        place = Place(row.table, row.name, next(iter(differing)))
-        raise InvalidValueError(
-            f"it is of {whose}, and differs in {names}; use `adopts`, or leave it out", place
-        )
+        differ = "differs" if len(differing) == 1 else "differ"
+        text = f"it is in {whose}, and its {names} {differ}; use `adopts` to take it over, or leave it out"
+        raise InvalidValueError(text, Place(row.table, row.name, next(iter(differing))))
     if not differing and (owner == set_ or not adopts):
         return None
     if owner != set_ or "external_ids" in differing:

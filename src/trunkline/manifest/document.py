@@ -142,7 +142,7 @@ class _Reader:
             return Document(self._source, start, line, self._begin + end, value)
         is_empty = isinstance(first, yaml.ScalarEvent) and first.implicit[0] and plain(first.value) is None
         if not is_empty:
-            self._complain(first, "a document is an object such as `kind: Network`, and this is none")
+            self._complain(first, "a document has to be a map, such as `kind: Network` with more lines")
             self._skip(first)
         self._next()
         return None
@@ -177,7 +177,7 @@ class _Reader:
     def _key(self, event: Any) -> str | None:
         if isinstance(event, yaml.ScalarEvent):
             return str(event.value)
-        self._complain(event, "a key is a text, and this is none")
+        self._complain(event, "a key has to be a text")
         self._skip(event)
         return None
 
@@ -203,9 +203,7 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if not isinstance(event, yaml.AliasEvent):
-            self._complain(
-                event, "this is nested too deep: a column holds a list or an object of single values"
-            )
+            self._complain(event, "this is nested too deep: a column is one value, a list or a map")
         self._skip(event)
         return None
 
@@ -218,12 +216,12 @@ class _Reader:
 
     def _refuse_tag(self, event: Any) -> None:
         if event.tag is not None and event.tag not in _TAGS:
-            self._complain(event, f"the tag {shortened(event.tag)} says nothing here; leave it out")
+            self._complain(event, f"the tag {shortened(event.tag)} is not supported; leave it out")
 
     def _skip(self, event: Any) -> None:
         """Read on until what *event* begins has ended."""
         if isinstance(event, yaml.AliasEvent):
-            self._complain(event, "an alias is not read here; write out what it stands for")
+            self._complain(event, "aliases are not supported; write the value out")
             return
         depth = 0
         while True:

@@ -149,10 +149,7 @@ def kind_of(document: Document, complaints: list[Complaint]) -> Kind | None:
 def _kindless(document: Document) -> Complaint:
     kinds, marks = " or ".join(SPECS), document.marks
     if KIND not in document.value:
-        return Complaint(
-            marks.start,
-            f"a document says of which kind it is; add `kind: {kinds.split()[0]}`, or {kinds.split()[-1]}",
-        )
+        return Complaint(marks.start, f"a document needs a `kind`: {kinds}")
     kind = shortened(document.value[KIND])
     return Complaint(marks.of(KIND), f'"{kind}" is not a kind; {meant(kind.title(), SPECS)}')
 
@@ -193,7 +190,7 @@ def _fault(column: str, value: Any, wanted: Mapping[str, Any], error: Any) -> st
     if shape == "array" and not isinstance(value, list):
         return f"`{column}` is a list; write [{shortened(value)}]"
     if shape == "object" and not isinstance(value, dict):
-        return f"`{column}` is an object, such as {{key: value}}, and not {_shown(value)}"
+        return f"`{column}` has to be a map, such as {{key: value}}, and not {_shown(value)}"
     if shape == "array":
         return f"`{column}` has {_wrong(error.value, wanted['items'])}"
     if shape == "object" and error.rule == "additionalProperties":

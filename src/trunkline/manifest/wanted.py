@@ -69,14 +69,14 @@ def read(names: Iterable[str]) -> Manifest:
             if row is not None:
                 first = rows.setdefault((row.table, row.name), row)
                 if first is not row:
-                    complaints.append(row.complaint(f"it stands at {_place(first)} already", "name"))
+                    complaints.append(row.complaint(f"this name is in {_place(first)} already", "name"))
             if len(rows) > MOST_ROWS:
                 text = f"more than {MOST_ROWS:,} documents; apply fewer at a time"
                 raise ManifestError([Complaint(Mark(source.name), text)])
             if len(complaints) >= MOST:
                 raise ManifestError(complaints)
     if not rows and not complaints:
-        complaints.append(Complaint(None, "there is no document in the files; nothing says what should be"))
+        complaints.append(Complaint(None, "the files contain no document, so there is nothing to apply"))
     if complaints:
         raise ManifestError(complaints)
     return Manifest(list(rows.values()), files)

@@ -240,8 +240,8 @@ class Northbound:
         wanted = list(steps)
         if len(wanted) > MOST_STEPS_CLUSTERED and not member.is_alone(self.rpc, _REQUEST_TIMEOUT_S):
             raise RefusedError(
-                f"{len(wanted):,} rows in one transaction would keep a cluster from its elections; "
-                f"write {MOST_STEPS_CLUSTERED:,} at a time at most"
+                f"{len(wanted):,} rows in one transaction are too many for a cluster; "
+                f"write at most {MOST_STEPS_CLUSTERED:,} at a time"
             )
         return Draft(wanted)
 
