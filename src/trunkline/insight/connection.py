@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 18
 _LONGEST_BLOCK_S = 1.0
+_CLOSED = "the switch closed the connection; see the log of ovs-vswitchd"
 _header = struct.Struct(">BBHI").unpack_from
 
 
@@ -169,7 +170,7 @@ class Connection:
             except OSError as error:
                 raise SwitchError(f"{self._path}: {_words(error)}") from error
             if not data:
-                raise SwitchError(f"{self._path}: the switch closed the connection; is ovs-vswitchd well?")
+                raise SwitchError(f"{self._path}: {_CLOSED}")
             return data
         raise SwitchError(
             f"{self._path}: no answer within {self._timeout_s:g} s; is ovs-vswitchd stopped or very busy?"
@@ -194,6 +195,8 @@ def _words(error: OSError) -> str:
         return "there is no such socket; is the bridge there (ovs-vsctl list-br), and ovs-vswitchd running?"
     if error.errno == errno.ECONNREFUSED:
         return "nobody listens there; is ovs-vswitchd running?"
+    if error.errno in (errno.ECONNRESET, errno.EPIPE):
+        return _CLOSED
     return os.strerror(error.errno) if error.errno else str(error)
 
 

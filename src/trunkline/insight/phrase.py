@@ -134,7 +134,7 @@ def _term(term: Term, names: Names) -> str:
         if field is REASON:
             return _REASONS.get(value, f"reason {value}")
         if field is ANY_ADDRESS:
-            return "from whoever may use any address" if value else "held to its addresses"
+            return "from a sender that may use any address" if value else "held to its addresses"
         if field is Field.ETH_TYPE:
             return _PROTOCOLS.get(value, f"Ethernet type {value:#06x}")
         if field is Field.IP_PROTO:
