@@ -130,6 +130,9 @@ def _on_with_mac_of(field: Field) -> tuple[Action, ...]:
     )
 
 
+_ON_WITH_ADVERTISED_MAC = _on_with_mac_of(Field.ND_TLL)
+
+
 def _no_upper_layer(by: int) -> Iterator[Flow]:
     """Drop packets whose upper layer, and so type and ports, Open vSwitch cannot read.
 
@@ -172,7 +175,7 @@ def _discovery(by: int) -> Iterator[Flow]:
     # lib/flow.c). Hosts accept one of the two. No host has the address ::.
     for message in (SOLICITATION, ADVERTISEMENT):
         yield Flow(Band.ND_MALFORMED, (*message, Field.ND_TARGET(0)), _refused(Reason.NEIGHBOUR), by)
-    yield Flow(Band.ND_ANY, (ANY_ADDRESS(1), *ADVERTISEMENT), _on_with_mac_of(Field.ND_TLL), by)
+    yield Flow(Band.ND_ANY, (ANY_ADDRESS(1), *ADVERTISEMENT), _ON_WITH_ADVERTISED_MAC, by)
     yield Flow(Band.ND_FORGED, ADVERTISEMENT, _refused(Reason.NEIGHBOUR), by)
     for asking, field in (((ARP,), Field.ARP_SHA), ((RARP,), Field.ARP_SHA), (SOLICITATION, Field.ND_SLL)):
         yield Flow(Band.ASKING, asking, _on_with_mac_of(field), by)
@@ -243,7 +246,7 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
         return
     yield Flow(Band.MAC_REFUSED, (source,), _DROP, by)
     for band, reason in _REFUSALS:
-        yield Flow(band, (source, REASON(reason)), _DROP, by)
+        yield Flow(band, (source, reason), _DROP, by)
     for mac, prefixes in _prefixes_by_mac(port).items():
         sender = (source, Field.ETH_SRC(mac))
         mark = () if prefixes else (ANY_ADDRESS.set(1),)
@@ -258,9 +261,9 @@ def _port(port: LocalPortView) -> Iterator[Flow]:
 
 
 _REFUSALS = (
-    (Band.SERVER_REFUSED, Reason.SERVER),
-    (Band.NEIGHBOUR_REFUSED, Reason.NEIGHBOUR),
-    (Band.ADDRESS_REFUSED, Reason.ADDRESS),
+    (Band.SERVER_REFUSED, REASON(Reason.SERVER)),
+    (Band.NEIGHBOUR_REFUSED, REASON(Reason.NEIGHBOUR)),
+    (Band.ADDRESS_REFUSED, REASON(Reason.ADDRESS)),
 )
 
 
@@ -316,7 +319,7 @@ def _ipv4(sender: Match, prefix: IPv4Network, by: int) -> Iterator[Flow]:
 
 def _ipv6(sender: Match, prefix: IPv6Network, by: int) -> Iterator[Flow]:
     claim = (*sender, *ADVERTISEMENT, *_within(Field.ND_TARGET, prefix))
-    yield Flow(Band.ND_TARGET, claim, _on_with_mac_of(Field.ND_TLL), by)
+    yield Flow(Band.ND_TARGET, claim, _ON_WITH_ADVERTISED_MAC, by)
     yield Flow(Band.ADDRESS, (*sender, IPV6, *_within(Field.IPV6_SRC, prefix)), _PASS, by)
     if prefix.prefixlen:
         probe = (*sender, *SOLICITATION, Field.IPV6_SRC(0), *_within(Field.ND_TARGET, prefix))
