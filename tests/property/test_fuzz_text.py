@@ -11,13 +11,13 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trunkline.agent import settings as chassis_settings
 from trunkline.cli.output import cell, printable, table
 from trunkline.core import address
 from trunkline.core.address import AddressError
 from trunkline.core.error import InvalidValueError
 from trunkline.lab import TopologyError, topology
 from trunkline.northbound.client import NetworkSpec, PortSpec
+from trunkline.ovsdb import settings as chassis_settings
 from trunkline.runtime.log import line
 
 ANY = st.text(max_size=40)

@@ -12,8 +12,8 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 
 from trunkline.agent.plumbing import Plumbing
-from trunkline.agent.settings import settings
 from trunkline.lab import command
+from trunkline.ovsdb.settings import settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 pytestmark = pytest.mark.system

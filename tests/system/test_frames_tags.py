@@ -14,8 +14,8 @@ from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opene
 from frame_count import packets
 
 from trunkline.agent.plumbing import Plumbing
-from trunkline.agent.settings import settings
 from trunkline.core.pipeline import Band
+from trunkline.ovsdb.settings import settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 pytestmark = pytest.mark.system

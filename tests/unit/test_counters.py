@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 
 from trunkline import apps
-from trunkline.agent import settings as chassis_settings
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.pruning import AllowedVlans
 from trunkline.bridge.migration import Migration
@@ -27,6 +26,7 @@ from trunkline.openflow import message
 from trunkline.openflow.bundle import Scope
 from trunkline.openflow.bundles import Bundles
 from trunkline.openflow.event import PacketIn
+from trunkline.ovsdb import settings as chassis_settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 CHASSIS = "chassis-a"

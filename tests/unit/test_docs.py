@@ -14,8 +14,8 @@ from types import ModuleType
 import click
 import pytest
 
-from trunkline.agent import settings
 from trunkline.cli.main import trunkline
+from trunkline.ovsdb import settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

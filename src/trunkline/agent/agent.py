@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 
 import ovs.poller
 
-from trunkline.agent.active_settings import ActiveSettings
 from trunkline.agent.audience import Audience
 from trunkline.agent.blackhole import BlackHoles
 from trunkline.agent.former_bridge import FormerBridges
@@ -17,7 +16,6 @@ from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.reporter import Reporter
-from trunkline.agent.settings import Settings
 from trunkline.agent.standing import Standing
 from trunkline.agent.turn import Turn
 from trunkline.bridge.announcer import Announcer
@@ -33,7 +31,9 @@ from trunkline.core.outcome import Outcomes, outcome
 from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
+from trunkline.ovsdb.active_settings import ActiveSettings
 from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 from trunkline.runtime.log import Log
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.agent.settings import ANY_NB
+from trunkline.ovsdb.settings import ANY_NB
 from trunkline.runtime.log import Log
 
 log = Log("allegiance")

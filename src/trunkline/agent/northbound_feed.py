@@ -9,7 +9,6 @@ import ovs.poller
 
 from trunkline.agent.allegiance import Allegiance
 from trunkline.agent.plumbing import Plumbing
-from trunkline.agent.settings import Settings
 from trunkline.agent.tenure import Tenure
 from trunkline.agent.withdrawal import Withdrawal
 from trunkline.core.inventory import Changes, Inventory
@@ -17,6 +16,7 @@ from trunkline.core.model import Vif
 from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Touched
+from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 PART_ROWS = 500

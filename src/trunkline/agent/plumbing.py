@@ -8,7 +8,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.agent.pruning import AllowedVlans, Vlans, lets_through
-from trunkline.agent.settings import Settings
 from trunkline.agent.wiring_contest import WiringContest
 from trunkline.core.inventory import Inventory
 from trunkline.core.model import Network, Uplink
@@ -17,6 +16,7 @@ from trunkline.core.setting import DATAPATH_TYPE
 from trunkline.ovsdb import integration_bridge, nic, wiring
 from trunkline.ovsdb.nic import Nic
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import Wiring, Written
 from trunkline.runtime.log import Log

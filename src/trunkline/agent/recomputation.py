@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from trunkline.agent.standing import Standing
-from trunkline.bridge.forwarding import Forwarding, encoded
+from trunkline.bridge.forwarding import Forwarding, encodable
 from trunkline.core.desired import Desired
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.outcome import Outcomes
 from trunkline.core.subject import SubjectId
-from trunkline.core.view import View
-from trunkline.openflow.error import EncodeError
 from trunkline.runtime.log import Log
 
 log = Log("agent")
@@ -83,16 +81,8 @@ def _recomputation(standing: Standing, forwarding: Forwarding) -> Generator[None
     desired: Desired[SubjectId] = Desired()
     views = iter(standing.quarantine.admitted(Outcomes(fresh).refresh(), fresh).items())
     while some := dict(islice(views, SLICE)):
-        desired.replace({subject: _encoded(view) for subject, view in some.items()})
+        desired.replace({subject: encodable(view) for subject, view in some.items()})
         yield
     after, before = desired.body_by_key, forwarding.desired.body_by_key
     differing = sum(1 for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return Recomputation(len(after), differing)
-
-
-def _encoded(view: View | None) -> list[tuple[bytes, bytes]]:
-    try:
-        return encoded(view)
-    except EncodeError:
-        # Its network is about to go into quarantine.
-        return []

@@ -10,11 +10,11 @@ from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.reporter import Reporter
-from trunkline.agent.settings import Settings
 from trunkline.bridge.forwarding import Forwarding
 from trunkline.bridge.quarantine import Quarantine
 from trunkline.core.inventory import Inventory
 from trunkline.core.outcome import Outcomes, contradictions
+from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 

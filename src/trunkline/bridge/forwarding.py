@@ -349,6 +349,14 @@ def encoded(view: View | None) -> list[tuple[bytes, bytes]]:
     return [] if view is None else [message.encode(flow) for flow in apps.flows(view)]
 
 
+def encodable(view: View | None) -> list[tuple[bytes, bytes]]:
+    """Return what `encoded` returns; no flows if one cannot be encoded: its network gets into quarantine."""
+    try:
+        return encoded(view)
+    except EncodeError:
+        return []
+
+
 def _difference(old: Mapping[bytes, bytes], new: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]:
     """Return what *new* has at the keys at which it differs from *old*; None for nothing."""
     return {key: new.get(key) for key in old.keys() | new.keys() if old.get(key) != new.get(key)}

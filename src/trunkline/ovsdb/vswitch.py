@@ -55,17 +55,17 @@ class SwitchReplica(Replica):
     """The `Open_vSwitch` database at *remote*, for the agent that holds its `LOCK`.
 
     It reads the VIFs of the integration bridge that `watch` names. What is written to it: see
-    `trunkline.ovsdb.wiring`.
+    `trunkline.ovsdb.wiring`. Without a *lock* it is for somebody who only reads.
     """
 
     rows: Rows
 
-    def __init__(self, remote: str) -> None:
+    def __init__(self, remote: str, lock: str | None = LOCK) -> None:
         super().__init__(
             remote,
             SCHEMA,
             {table: columns(kind) for table, kind in ROWS.items()},
-            LOCK,
+            lock,
         )
         self.bridge = ""
         self._instance = str(uuid4())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trunkline.agent.settings import Settings, SettingsError, settings
 from trunkline.core.setting import INTEGRATION_BRIDGE
 from trunkline.ovsdb import integration_bridge
+from trunkline.ovsdb.settings import Settings, SettingsError, settings
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
 from trunkline.runtime.log import Log
 
