@@ -185,7 +185,7 @@ def test_a_network_is_not_pruned_with_ports_of_others_in_it(northbound: Northbou
         done = apply(northbound, how, "--prune", text=text)
         assert done.code == 1
         assert (
-            "network 'blue' is in no file, but still has 1 port of another set (vm9); move or delete it first"
+            "network 'blue' is in no file, but 1 port (vm9) would stay in it; add it to the files, or"
             in done.err
         )
     assert len(northbound.ports()) == 3

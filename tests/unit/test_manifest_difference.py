@@ -158,6 +158,13 @@ def test_what_cannot_be_is_said(wanted: Wanted, said: str) -> None:
     assert said in line
 
 
+def test_a_port_is_not_put_into_a_network_that_is_pruned() -> None:
+    port_ = want("Port", "vm9", network="blue", mac="02:00:00:00:00:09")
+    assert refusals([port_], there(BLUE), prunes=True) == [
+        "port vm9: network 'blue' is in no file, and so it would be deleted; add it to the files"
+    ]
+
+
 def test_all_that_cannot_be_is_said_at_once() -> None:
     wanted = [
         want("Port", "vm9"),

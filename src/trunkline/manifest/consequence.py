@@ -55,10 +55,9 @@ def _refuse_inhabited(
     for name, change in networks.items():
         staying = [port["name"] for port in ports[name] if port["name"] not in leaving]
         if change.new is None and staying:
-            count, them = counted(len(staying), "port"), "it" if len(staying) == 1 else "them"
             text = (
-                f"network {name!r} is in no file, but still has {count} of another set {some(staying)}; "
-                f"move or delete {them} first"
+                f"network {name!r} is in no file, but {counted(len(staying), 'port')} {some(staying)} would "
+                "stay in it; add it to the files, or move or delete what is in it first"
             )
             complaints.append(Complaint(None, text))
     if complaints:

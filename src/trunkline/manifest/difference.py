@@ -185,13 +185,21 @@ def _in_the_way(changes: Sequence[RowChange], there: Present) -> Iterator[Compla
             continue
         row = change.new
         if change.table == "Port" and row["network"] not in networks:
-            hint = meant(row["network"], networks)
-            hint = hint if hint.startswith("did you mean") else "see `trunkline network list`"
-            yield wanted.complaint(f"there is no network '{shortened(row['network'])}'; {hint}", "network")
+            yield wanted.complaint(_no_network(row["network"], networks, there), "network")
         first = holders.setdefault(_key(change.table, row), row)
         if first is not row:
             error = taken(change.table, _UNIQUE[change.table], first, row.get("network"))
             yield wanted.complaint(str(error), error.place.column if error.place else None)
+
+
+def _no_network(name: str, networks: Collection[str], there: Present) -> str:
+    shown = f"network '{shortened(name)}'"
+    if name in there.networks:
+        return f"{shown} is in no file, and so it would be deleted; add it to the files"
+    hint = meant(name, networks)
+    return (
+        f"there is no {shown}; {hint if hint.startswith('did you mean') else 'see `trunkline network list`'}"
+    )
 
 
 def _is_kept(table: str, name: str, by_name: Mapping[tuple[str, str], RowChange]) -> bool:
