@@ -11,6 +11,16 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 
 from trunkline.manifest.complaint import MOST, Complaint, Mark
 
@@ -96,10 +106,10 @@ class _Reader:
         try:
             parser = yaml.CSafeLoader(self._text)
             self._next: Callable[[], Any] = parser.get_event
-            while not isinstance(event := self._next(), yaml.StreamEndEvent):
+            while not isinstance(event := self._next(), StreamEndEvent):
                 if len(self._complaints) >= MOST:
                     return
-                if isinstance(event, yaml.DocumentStartEvent):
+                if isinstance(event, DocumentStartEvent):
                     document = self._document()
                     if document is not None:
                         yield document
@@ -130,7 +140,7 @@ class _Reader:
 
     def _document(self) -> Document | None:
         first: Any = self._next()
-        if isinstance(first, yaml.MappingStartEvent):
+        if isinstance(first, MappingStartEvent):
             mark: Any = first.start_mark
             count = len(self._complaints)
             self._refuse_tag(first)
@@ -140,7 +150,7 @@ class _Reader:
                 return None
             start, line = self._begin + mark.index, self._lines + mark.line + 1
             return Document(self._source, start, line, self._begin + end, value)
-        is_empty = isinstance(first, yaml.ScalarEvent) and first.implicit[0] and plain(first.value) is None
+        is_empty = isinstance(first, ScalarEvent) and first.implicit[0] and plain(first.value) is None
         if not is_empty:
             self._complain(first, "a document has to be a map, such as `kind: Network` with more lines")
             self._skip(first)
@@ -150,7 +160,7 @@ class _Reader:
     def _object(self) -> dict[str, Any]:
         """Return the document whose keys and values come next."""
         value: dict[str, Any] = {}
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+        while not isinstance(event := self._next(), MappingEndEvent):
             key = self._key(event)
             following = self._next()
             if key is None or key in value:
@@ -162,12 +172,12 @@ class _Reader:
                 self._marks.keys[key] = self._mark(event.start_mark.line, event.start_mark.column)
                 start = following.start_mark
                 self._marks.values[key] = self._mark(start.line, start.column)
-            if isinstance(following, yaml.ScalarEvent):
+            if isinstance(following, ScalarEvent):
                 value[key] = self._scalar(following)
-            elif isinstance(following, yaml.SequenceStartEvent):
+            elif isinstance(following, SequenceStartEvent):
                 self._refuse_tag(following)
                 value[key] = self._list()
-            elif isinstance(following, yaml.MappingStartEvent):
+            elif isinstance(following, MappingStartEvent):
                 self._refuse_tag(following)
                 value[key] = self._map()
             else:
@@ -175,7 +185,7 @@ class _Reader:
         return value
 
     def _key(self, event: Any) -> str | None:
-        if isinstance(event, yaml.ScalarEvent):
+        if isinstance(event, ScalarEvent):
             return str(event.value)
         self._complain(event, "a key has to be a text")
         self._skip(event)
@@ -183,13 +193,13 @@ class _Reader:
 
     def _list(self) -> list[Any]:
         items: list[Any] = []
-        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+        while not isinstance(event := self._next(), SequenceEndEvent):
             items.append(self._inner(event))
         return items
 
     def _map(self) -> dict[str, Any]:
         items: dict[str, Any] = {}
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+        while not isinstance(event := self._next(), MappingEndEvent):
             key = self._key(event)
             item = self._inner(self._next())
             if key in items:
@@ -200,9 +210,9 @@ class _Reader:
 
     def _inner(self, event: Any) -> Any:
         """Return the scalar that *event* is: no column holds a list of lists, or the like."""
-        if isinstance(event, yaml.ScalarEvent):
+        if isinstance(event, ScalarEvent):
             return self._scalar(event)
-        if not isinstance(event, yaml.AliasEvent):
+        if not isinstance(event, AliasEvent):
             self._complain(event, "this is nested too deep: a column is one value, a list or a map")
         self._skip(event)
         return None
@@ -220,14 +230,14 @@ class _Reader:
 
     def _skip(self, event: Any) -> None:
         """Read on until what *event* begins has ended."""
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, AliasEvent):
             self._complain(event, "aliases are not supported; write the value out")
             return
         depth = 0
         while True:
-            if isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+            if isinstance(event, (SequenceStartEvent, MappingStartEvent)):
                 depth += 1
-            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            elif isinstance(event, (SequenceEndEvent, MappingEndEvent)):
                 depth -= 1
             if depth == 0:
                 return

@@ -6,6 +6,7 @@ What depends on other rows (a name or a tag that is in use) is checked when they
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.address import (
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
+_REMEMBERED = 1 << 15
+"""How many addresses are remembered with their canonical spelling."""
+
 MIN_MTU, MAX_MTU = 68, 65535
 
 
@@ -104,7 +108,8 @@ class PortSpec:
     def _checked(self) -> dict[str, Any]:
         row = {name: getattr(self, name) for name in self.__slots__ if name != "_row"}
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
-        check_port_options(self.name, self.options)
+        if self.options:
+            check_port_options(self.name, self.options)
         first = first_chassis(self.requested_chassis)
         if first is not None:
             row["options"][FIRST_CHASSIS] = first
@@ -120,13 +125,28 @@ def first_chassis(requested: str | None) -> str | None:
     >>> first_chassis("c1, c2"), first_chassis("c1"), first_chassis(None)
     ('c1', None, None)
     """
-    names = [name.strip() for name in (requested or "").split(",") if name.strip()]
+    names = list(filter(None, _names(requested)))
     return names[0] if len(names) > 1 else None
 
 
+def _names(requested: str | None) -> list[str]:
+    return [name.strip() for name in requested.split(",")] if requested else []
+
+
+# An address in a file is looked at twice: by itself, and in the whole port.
+@lru_cache(maxsize=_REMEMBERED)
+def _mac_text(text: str) -> str:
+    return mac_text(parse_port_mac(text))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _ip_text(text: str) -> str:
+    return str(parse_ip(text))
+
+
 _CANONICAL: Mapping[str, Callable[[Any], Any]] = {
-    "mac": lambda text: mac_text(parse_port_mac(text)),
-    "addresses": lambda texts: sorted({str(parse_ip(text)) for text in texts}),
+    "mac": _mac_text,
+    "addresses": lambda texts: sorted({_ip_text(text) for text in texts}),
     "allowed_address_pairs": lambda texts: sorted(
         {allowed_pair_text(*parse_allowed_pair(text)) for text in texts}
     ),
@@ -228,20 +248,19 @@ def check_port(row: Mapping[str, Any]) -> None:
         raise wrong("parent_vlan", _NO_VLAN_ID.format(row["parent_vlan"]))
     if not row["network"]:
         raise no_network(row["name"])
-    requested = [name.strip() for name in (row["requested_chassis"] or "").split(",")]
+    requested = _names(row["requested_chassis"])
     if len(requested) > 1 and (not all(requested) or len(set(requested)) < len(requested)):
         raise wrong(
             "requested_chassis", "`requested_chassis` has a chassis twice, or an empty name between commas"
         )
-    counts = {
-        "addresses": (len(row["addresses"]), MAX_ADDRESSES),
-        "allowed_address_pairs": (len(row["allowed_address_pairs"]), MAX_PAIRS),
-        "requested_chassis": (len(requested), MAX_REQUESTED),
-    }
-    for column, (count, most) in counts.items():
-        if count > most:
+    for column, values, most in (
+        ("addresses", row["addresses"], MAX_ADDRESSES),
+        ("allowed_address_pairs", row["allowed_address_pairs"], MAX_PAIRS),
+        ("requested_chassis", requested, MAX_REQUESTED),
+    ):
+        if len(values) > most:
             what = column.replace("_", " ")
-            raise wrong(column, f"{count} {what} are more than a port may have; give {most} at most")
+            raise wrong(column, f"{len(values)} {what} are more than a port may have; give {most} at most")
 
 
 _NO_VLAN_ID = f"{{}} is not a VLAN id; use {MIN_VLAN_ID}–{MAX_VLAN_ID}"
