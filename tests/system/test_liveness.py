@@ -217,6 +217,23 @@ def test_a_chassis_of_which_no_answer_came_in_the_time_of_many_answers_is_not_ca
     assert liveness.state(northbound.chassis("c39"), asked.nb_cfg, asked) == "unknown"
 
 
+@pytest.mark.parametrize(("count", "state"), [(liveness.MANY - 1, "silent"), (liveness.MANY, "unknown")])
+def test_if_many_are_asked_and_nobody_answers_the_northbound_may_be_busy(
+    northbound: Northbound, count: int, state: str
+) -> None:
+    """One that was found silent before does not count among those who might have answered."""
+    northbound.transact([insert("Chassis", {"name": f"c{number}"}) for number in range(count)])
+    northbound.transact([insert("Chassis", {"name": "gone", "silent_at": 0})])
+    done = trunkline("status", "--check", nb=northbound.rpc.remote)
+    names = "(c0, c1, c2, …)"
+    assert done.out in (
+        f"{count + 1} chassis: {count} {state} {names}, 1 silent (gone); 0 faults\n",
+        f"{count + 1} chassis: 1 silent (gone), {count} {state} {names}; 0 faults\n",
+        f"{count + 1} chassis: {count + 1} silent {names}; 0 faults\n",
+    )
+    assert done.code == 4
+
+
 def test_who_may_not_ask_gets_the_answer_without(northbound: Northbound, nb: Any) -> None:
     """Over a listener that is read-only."""
     northbound.transact([insert("Chassis", {"name": "c1"})])

@@ -31,7 +31,7 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool) -> int:
     All chassis are asked, and have 2 s to answer. STATE of a chassis: "live" has applied what is committed;
     "behind" answers and has not applied it yet; "silent" does not answer: its agent is dead or stopped, or
     cut off; "no switch": its agent answers, and its switch does not forward; "disobeys": it obeys another
-    northbound; "unknown": the northbound was still busy with answers after the 2 s. With --no-ask, "current"
+    northbound; "unknown": the northbound seems to be too busy to tell. With --no-ask, "current"
     had applied the last request. ANSWERED is "now", or how long ago, by that chassis' own clock.
     """
     from trunkline.northbound.status import overview

@@ -3,7 +3,7 @@
 A chassis is *live* (it has applied what is committed), *behind* (it has heard of the request and not applied
 it), or *silent* (neither); *no switch* if its agent answers and its switch does not forward, and *disobeys*
 if it obeys another northbound. It is *unknown* if the northbound was still busy with answers of others when
-the time was over. Of a chassis that was not asked, *current* says that it had applied the last request,
+the time was over, or seems to be. *current* is a chassis that was not asked and had applied the last request,
 whenever that was.
 
 No state follows from a clock of another host, and nothing is written while nobody asks
@@ -29,6 +29,9 @@ PATIENCE_S = 2.0
 
 QUIET_S = 0.5
 """If no answer has come for so long, the northbound is not busy with answers."""
+
+MANY = 10
+"""If not one of so many chassis answers in time, it is the northbound that is taken for busy."""
 
 WELL = frozenset({"live", "current"})
 """The states of a chassis that has applied all that it is known to have been asked to."""
@@ -73,7 +76,8 @@ def ask(nb: Northbound, of: Collection[str] | None = None, timeout_s: float = PA
     if of is not None:
         request = request._replace(live=request.live & frozenset(of), silent=request.silent & frozenset(of))
     missing = sync.unanswered(nb, request, timeout_s, sync.has_heard)
-    return Asked(request.nb_cfg, request.live | request.silent, missing.quiet_s >= QUIET_S)
+    is_any_heard = len(request.live) < MANY or not request.live <= missing.rows.keys()
+    return Asked(request.nb_cfg, request.live | request.silent, missing.quiet_s >= QUIET_S and is_any_heard)
 
 
 def state(chassis: Mapping[str, Any], latest: int, asked: Asked | None) -> str:
