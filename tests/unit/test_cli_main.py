@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
+import click
 import pytest
 
-from trunkline.cli.main import NOUNS
+from trunkline.cli.agent import agent
+from trunkline.cli.main import NOUNS, trunkline
+from trunkline.cli.nb import listen
+from trunkline.northbound.access import ROLES
+from trunkline.ovsdb.settings import KEYS
 
 NOWHERE = ("--nb", "unix:/nonexistent/nb.sock")
 
@@ -44,6 +50,26 @@ def test_help_lists_every_command_and_needs_none_of_them() -> None:
     code, out, _ = run("--help")
     assert code == 0
     assert all(f"\n  {noun} " in out for noun in NOUNS)
+
+
+def test_the_line_of_a_noun_names_all_its_verbs() -> None:
+    for name, noun in NOUNS.items():
+        command = trunkline.get_command(click.Context(trunkline), name)
+        if isinstance(command, click.Group):
+            _, colon, verbs = noun.help.rstrip(".").rpartition(": ")
+            assert colon
+            assert set(verbs.split(", ")) == set(command.commands), name
+
+
+def test_the_help_of_a_listener_names_every_role_and_what_it_may_do() -> None:
+    (option,) = (each for each in listen.params if each.name == "role")
+    assert isinstance(option, click.Option)
+    assert all(role in (option.help or "") for role in ROLES)
+    assert all(re.search(rf"{role}\s(may|is)", listen.help or "") for role in ROLES)
+
+
+def test_the_help_of_the_agent_names_every_setting() -> None:
+    assert all(re.search(rf"{key}\b", agent.help or "") for key in KEYS)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def agent(detach: bool, cleanup: bool, **places: str | None) -> None:
 
     The settings are in external_ids of the local Open_vSwitch row; changes take effect at once. system-id and
     trunkline-nb are required. Optional are trunkline-bridge-mappings, trunkline-integration-bridge,
-    trunkline-datapath-type, trunkline-vlan-pruning, trunkline-audit-interval and trunkline-nb-identity. When
-    the agent ends, the switch goes on forwarding.
+    trunkline-datapath-type, trunkline-vlan-pruning, trunkline-answers, trunkline-audit-interval and
+    trunkline-nb-identity. When the agent ends, the switch keeps forwarding.
 
     \b
     Ask a running agent with ovs-appctl:

@@ -39,11 +39,13 @@ class Noun(NamedTuple):
 
 
 NOUNS = {
-    "nb": Noun("trunkline.cli.nb", "nb", "The northbound database: start, stop, status, backup."),
+    "nb": Noun(
+        "trunkline.cli.nb", "nb", "The northbound database: start, stop, status, backup, listen, unlisten."
+    ),
     "agent": Noun("trunkline.cli.agent", "agent", "The daemon of a chassis."),
     "network": Noun("trunkline.cli.network", "network", "Networks: create, list, show, set, delete."),
     "port": Noun("trunkline.cli.port", "port", "Ports: create, list, show, set, delete."),
-    "chassis": Noun("trunkline.cli.chassis", "chassis", "Chassis: list, show, delete."),
+    "chassis": Noun("trunkline.cli.chassis", "chassis", "Chassis: list, show, state, delete, accept-nb."),
     "apply": Noun("trunkline.cli.apply", "apply", "Make networks and ports what files say."),
     "export": Noun("trunkline.cli.apply", "export", "Print networks and ports as such files."),
     "sync": Noun("trunkline.cli.sync", "sync", "Wait until every chassis has applied what is committed."),
@@ -112,8 +114,8 @@ def trunkline(
 ) -> None:
     """Attach virtual machines on Open vSwitch hosts to physical networks, VLAN and flat.
 
-    Exit codes: 0 done or yes, 1 refused or failed, 2 usage, 3 timed out, 4 the answer is no: a chassis is
-    silent, of `sync`.
+    Exit codes: 0 done, or yes; 1 refused or failed; 2 wrong usage; 3 timed out or incomplete; 4 the answer is
+    no, such as a silent chassis (sync --wait), a fault (status --check) or a difference (apply --dry-run).
     """
     ctx.obj = Connection(nb, private_key, certificate, ca_cert)
 

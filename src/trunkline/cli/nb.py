@@ -158,15 +158,17 @@ def status(ctx: click.Context, db: Path, pidfile: Path | None, remotes: str | No
     "--role",
     default="",
     metavar="ROLE",
-    help="What clients there may do: trunkline-chassis, trunkline-chassis-claiming, or '' for everything.",
+    help="What clients there may do: trunkline-chassis, trunkline-chassis-claiming, trunkline-viewer, or '' "
+    "for everything.",
 )
 @with_northbound
 def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
     """Listen on TARGETS too, on each member of a cluster. The database keeps them.
 
-    With --role, a client there is identified by the CN of its certificate, the name of its chassis. The role
-    trunkline-chassis is for agents: it may write its own Chassis row, and the binding of ports that the
+    With --role, a client there is identified by the CN of its certificate. trunkline-chassis is for agents,
+    whose CN is the name of their chassis: it may write its own Chassis row, and the binding of ports that the
     chassis holds or that are requested on it. trunkline-chassis-claiming may write the binding of any port.
+    trunkline-viewer may read everything and ask the agents (trunkline chassis state), and change nothing.
     """
     from trunkline.northbound.access import ROLES
     from trunkline.northbound.connection import listen as write
