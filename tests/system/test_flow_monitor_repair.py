@@ -142,6 +142,60 @@ def test_drift_under_a_bundle_that_is_on_its_way_is_repaired(switch: Switch, for
     assert on_switch(switch) == forwarding.desired.body_by_key
 
 
+def caught_up(forwarding: Forwarding) -> None:
+    """Do as the agent's loop does until it knows that the switch is as it should be, and send nothing more.
+
+    The first flows are sent only after the switch has answered, as if all its messages had come at once.
+    """
+    forwarding.catch_up()
+    deadline, has_answered = time.monotonic() + 60, False
+    while not (forwarding.is_caught_up and forwarding.is_applied):
+        assert time.monotonic() < deadline, "not caught up within 60 s"
+        forwarding.run()
+        has_answered |= forwarding.session.is_caught_up
+        if has_answered and not forwarding.is_caught_up:
+            forwarding.send()
+        poller = ovs.poller.Poller()
+        forwarding.wait(poller)
+        poller.timer_wait(5000)
+        poller.block()
+
+
+@pytest.mark.parametrize("harm", [f"table={Table.DISPATCH:d}", ""], ids=["one table", "all"])
+def test_flows_deleted_before_a_question_are_back_when_it_is_answered(
+    switch: Switch, forwarding: Forwarding, harm: str
+) -> None:
+    desired = dict(forwarding.desired.body_by_key)
+    for _ in range(3):
+        switch.ofctl("del-flows", "br-int", harm)
+        caught_up(forwarding)
+        assert on_switch(switch) == desired
+
+
+def test_a_question_is_answered_only_when_a_paused_monitor_has_gone_on(
+    switch: Switch, forwarding: Forwarding
+) -> None:
+    """Meanwhile Open vSwitch answers barriers, but does not report a flow that others add."""
+    desired = dict(forwarding.desired.body_by_key)
+    switch.ofctl("del-flows", "br-int")
+    switch.ofctl("add-flow", "br-int", UNEXPECTED)
+    caught_up(forwarding)
+    assert on_switch(switch) == desired
+
+
+def test_what_drifts_after_the_answer_does_not_keep_a_question_without_one(
+    switch: Switch, forwarding: Forwarding
+) -> None:
+    """Somebody who changes flows again and again would keep it so for good."""
+    caught_up(forwarding)
+    before = forwarding.repairs
+    switch.ofctl("add-flow", "br-int", UNEXPECTED)
+    while forwarding.repairs == before:
+        forwarding.run()
+    assert forwarding.is_caught_up
+    repaired(forwarding, 0)
+
+
 def test_audit_finds_what_was_not_reported(switch: Switch, forwarding: Forwarding) -> None:
     """The first audit of a connection, and any after a change, compares everything."""
     assert forwarding.installed is not None

@@ -18,6 +18,7 @@ from trunkline.openflow import attempts, message
 from trunkline.openflow.error import NotReady
 from trunkline.openflow.event import (
     BundleRefused,
+    CaughtUp,
     Connected,
     Disconnected,
     Event,
@@ -324,6 +325,21 @@ def test_updates_that_come_together_are_one_event_and_pauses_end_in_one(ready: P
         drift,
         FlowsUnknown(),
     ]
+
+
+def test_a_switch_whose_monitor_is_paused_is_not_caught_up_whatever_it_answers(ready: Peer) -> None:
+    """Open vSwitch answers barriers then, and does not report what others add."""
+    head = struct.pack(">HHxxxx", 16, 0)
+    paused, resumed = (
+        build(message.MULTIPART_REPLY, 0, head + struct.pack(">HHI", 8, event, 0)) for event in (5, 6)
+    )
+    ready.session.catch_up()
+    kind, xid, _ = ready.hear()
+    assert kind == message.BARRIER_REQUEST
+    assert ready.say(paused, build(message.BARRIER_REPLY, xid)) == [CaughtUp()]
+    assert not ready.session.is_caught_up
+    assert ready.say(resumed) == [FlowsUnknown()]
+    assert ready.session.is_caught_up
 
 
 def test_packet_in_that_makes_no_sense_is_passed_over(ready: Peer) -> None:

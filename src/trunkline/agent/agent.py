@@ -89,6 +89,7 @@ class Agent:
         self._read()
         views = self._compute()
         self._write(views)
+        self._ask_switch()
         self.standing.report()
         self._is_due = self._progress != before or self._has_unfinished_work
 
@@ -247,7 +248,6 @@ class Agent:
         if self.hearing.hear(self.nb):
             # The answer covers what was written to the switch's database before the request, too.
             self.switch.catch_up()
-            forwarding.session.catch_up()
         self.quarantine.release(changes, self.inventory)
         self.inventory.change(changes)
         self.reporter.mark(changes.ports.keys(), self.inventory.revision)
@@ -351,6 +351,11 @@ class Agent:
             forwarding.send()
         if self.standing.are_flows_applied:
             self.plumbing.narrow_uplinks(settings)
+
+    def _ask_switch(self) -> None:
+        """Ask the switch for its answer to the latest request, once its wiring is in place."""
+        if self.forwarding is not None and self.hearing.must_ask_switch(is_wired=self.standing.is_wired):
+            self.forwarding.catch_up()
 
     # -- reports -----------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ class Hearing:
         self._nb: NorthboundReplica | None = None
         self._nb_cfg: int | None = None
         self._heard_s = 0.0
+        self.is_switch_asked = False
+        """Whether the switch was asked for its answer to the request, after it was wired."""
 
     def hear(self, nb: NorthboundReplica | None) -> bool:
         """Note the latest request in *nb*; return whether it is a new one."""
@@ -30,7 +32,18 @@ class Hearing:
         if (nb, nb_cfg) == (self._nb, self._nb_cfg):
             return False
         self._nb, self._nb_cfg, self._heard_s = nb, nb_cfg, self._clock()
+        self.is_switch_asked = False
         return True
+
+    def must_ask_switch(self, *, is_wired: bool) -> bool:
+        """Return whether the switch is to be asked now: once for each request, when it *is_wired*.
+
+        ovs-vswitchd deletes all flows of a bridge when its controllers change. So an answer that the switch
+        gave before its wiring was put back says nothing about the flows: it is asked again.
+        """
+        must_ask = is_wired and not self.is_switch_asked
+        self.is_switch_asked = is_wired
+        return must_ask
 
     @property
     def due(self) -> int | None:

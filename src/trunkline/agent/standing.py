@@ -78,6 +78,11 @@ class Standing:
         )
 
     @property
+    def is_wired(self) -> bool:
+        """Whether the wiring is in place, by a database that was read after the latest request was heard."""
+        return self.switch.is_caught_up and self.plumbing.is_settled
+
+    @property
     def hold(self) -> str | None:
         """Why flows cannot be changed now, whatever `plan` says; None if they can."""
         if self.forwarding is None or self.settings is None:
@@ -176,8 +181,9 @@ class Standing:
         forwarding = self.forwarding
         return (
             not self.feed.is_disobeyed
-            and self.switch.is_caught_up
+            and self.is_wired
+            and self.hearing.is_switch_asked
             and forwarding is not None
-            and forwarding.session.is_caught_up
+            and forwarding.is_caught_up
             and self.is_settled
         )

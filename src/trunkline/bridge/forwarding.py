@@ -22,6 +22,7 @@ from trunkline.openflow.error import EncodeError
 from trunkline.openflow.event import (
     BundleApplied,
     BundleRefused,
+    CaughtUp,
     Connected,
     Disconnected,
     Event,
@@ -48,6 +49,7 @@ class _Sent:
     bundle_id: int
     plan: Plan
     revision: int
+    drifts: int
 
 
 class Forwarding:
@@ -72,6 +74,8 @@ class Forwarding:
         self._drift_log = DriftLog(log)
         self._contest = Contest(log)
         self._drifted: set[bytes] = set()
+        # How many drifts were noted: all, those in the last plan, those put back, those before an answer.
+        self._drifts = self._planned_drifts = self._settled_drifts = self._asked_drifts = 0
         self._touched: set[bytes] = set()
         self._sent: _Sent | None = None
         self._early_start = EarlyStart(self.session, self.desired.body_by_key)
@@ -163,6 +167,20 @@ class Forwarding:
         """Whether the switch has acknowledged the flows of all updates."""
         return self.is_connected and self.applied == self.revision and not self.has_more
 
+    def catch_up(self) -> None:
+        """Ask the switch for an answer, which comes after all that it has done so far: see `is_caught_up`."""
+        self.session.catch_up()
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that others had changed by the latest `catch_up` is known, and has been put back.
+
+        What they change later does not count: somebody who changes flows again and again must not keep a
+        request without an answer.
+        """
+        is_known = self.session.is_caught_up and not self._is_unsure and not self.session.is_reading
+        return is_known and self._settled_drifts >= self._asked_drifts
+
     def read_flows(self) -> None:
         """Ask the switch for all its flows, unless that is under way; they are compared when they come."""
         if self.session.is_ready and not self.session.is_reading:
@@ -234,6 +252,7 @@ class Forwarding:
                 if self._sent is None:
                     if self.installed is not None:
                         self._drift(_difference(self.installed, flow_by_key))
+                        self._asked_drifts = self._drifts
                     self.installed = dict(flow_by_key)
                     self._touched = {*flow_by_key, *self.desired.body_by_key, *self._early_start.keys}
                 else:
@@ -243,11 +262,14 @@ class Forwarding:
                 self._drift(changes)
             case FlowsUnknown():
                 self._is_unsure = True
+            case CaughtUp():
+                self._asked_drifts = self._drifts
             case BundleApplied(bundle_id):
                 sent = self._finish(bundle_id)
                 if sent is not None and self.installed is not None:
                     planning.advance(self.installed, sent.plan)
                     self.applied = sent.revision
+                    self._settled_drifts = sent.drifts
                     self._refusals.over()
             case BundleRefused(bundle_id, refusals):
                 sent = self._finish(bundle_id)
@@ -269,6 +291,7 @@ class Forwarding:
             else:
                 self.installed[key] = body
             self._drifted.add(key)
+            self._drifts += 1
             wanted = self.desired.body_by_key.get(key)
             if body != wanted:
                 self.repairs += 1
@@ -313,12 +336,14 @@ class Forwarding:
         if is_repair:
             self._touched |= self._drifted
             self._drifted = set()
+            self._planned_drifts = self._drifts
         plan = planning.plan(self.desired.body_by_key, self.installed, self._touched)
         if self._refusals.reason is None and self._early_start.divide(plan, self.installed):
             return
         if plan.is_empty and not self._early_start.is_open:
             self._touched = set()
             self.applied = self.revision
+            self._settled_drifts = self._planned_drifts
             if self._is_unsure:
                 # Only now: reading takes the switch time that repairs need more.
                 self._is_unsure = False
@@ -333,7 +358,7 @@ class Forwarding:
                 "flows sent", adds=len(plan.adds), modifies=len(plan.modifies), deletes=len(plan.deletes)
             )
         self._touched = set()
-        self._sent = _Sent(bundle_id, plan, self.revision)
+        self._sent = _Sent(bundle_id, plan, self.revision, self._planned_drifts)
 
     def _send_early(self, keys: Iterable[bytes]) -> set[bytes]:
         """Send the new flows at *keys* ahead of the rest, if that is possible now; return their keys."""

@@ -82,6 +82,11 @@ class FlowsUnknown:
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """The switch answered the latest `catch_up`. Earlier changes of flows came before it."""
+
+
+@dataclass(frozen=True, slots=True)
 class PortSeen:
     """A port as it is now; *is_there* is False if it was deleted.
 
@@ -108,6 +113,7 @@ Event: TypeAlias = (
     | FlowsRead
     | FlowsDrifted
     | FlowsUnknown
+    | CaughtUp
     | BundleApplied
     | BundleRefused
     | PacketIn

@@ -15,7 +15,8 @@ class FlowWatch:
     """The reports on one connection about flows in *scope*; *misreads* notes the invalid ones.
 
     After an invalid report, the flows have to be read again. Reading takes time, so further invalid reports
-    lead to only one read, once the reports have been valid for a while: see `settle`.
+    lead to only one read, once the reports have been valid for a while: see `settle`. While *is_paused*, the
+    switch holds reports back; `FlowsUnknown` comes when it goes on.
     """
 
     def __init__(self, scope: Scope, misreads: Trouble) -> None:
@@ -25,7 +26,7 @@ class FlowWatch:
     def forget(self) -> None:
         """Drop the state of the connection, which has ended."""
         self._xid = 0
-        self._is_paused = False
+        self.is_paused = False
         self._is_unsure = False
 
     def request(self, xid: int) -> bytes:
@@ -40,8 +41,8 @@ class FlowWatch:
     def on_update(self, reply: bytes) -> Iterator[Event]:
         """Take a report, a whole message; yield its events."""
         try:
-            changes, self._is_paused, is_complete = monitor.updates(
-                reply, self._scope, was_paused=self._is_paused
+            changes, self.is_paused, is_complete = monitor.updates(
+                reply, self._scope, was_paused=self.is_paused
             )
         except DecodeError as error:
             is_first = not self._misreads.is_held

@@ -1,8 +1,7 @@
 """A connection to one switch that reconnects by itself and never blocks.
 
 A loop of `ovs.poller` drives the session: `run` does what can be done at once and returns what happened;
-`wait` registers the events to wake for. Times are milliseconds of the monotonic clock, as everywhere in
-`ovs`.
+`wait` registers the events to wake for. Times are milliseconds of the monotonic clock, as in `ovs`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from trunkline.openflow.bundles import Bundles
 from trunkline.openflow.channel import READ_BUDGET_BYTES, Channel
 from trunkline.openflow.error import DecodeError, NotReady
 from trunkline.openflow.event import (
+    CaughtUp,
     Connected,
     Disconnected,
     Event,
@@ -172,9 +172,9 @@ class Session:
             self.read_flows()
 
     def catch_up(self) -> None:
-        """Send a barrier, if the switch is connected: it is answered after everything that was sent before.
+        """Send a barrier, if the switch is connected; `CaughtUp` answers, after all that was sent before.
 
-        If the connection ends, the barrier is dropped, because everything that the next one reads is newer.
+        If the connection ends, the barrier is dropped: what is read by the next one is newer.
         """
         if self._is_ready:
             self._question_xid = self._channel.next_xid()
@@ -182,8 +182,8 @@ class Session:
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether the switch has answered the latest `catch_up` of this connection."""
-        return not self._question_xid
+        """Whether the switch has answered the latest `catch_up`, and its flow monitor is not paused."""
+        return not self._question_xid and not self._flow_watch.is_paused
 
     def read_ports(self) -> None:
         """Request all ports; a `PortSeen` for each answers. Raises `NotReady`."""
@@ -223,8 +223,7 @@ class Session:
     def open_bundle(self) -> int:
         """Open a bundle, which `add_to_bundle` fills and `close_bundle` applies; return its id.
 
-        A switch discards a bundle that is open for long without an addition: 10 s with Open vSwitch. Raises
-        `NotReady`.
+        A switch discards one that gets no addition for long: 10 s with Open vSwitch. Raises `NotReady`.
         """
         self._require_ready()
         return self._bundles.open()
@@ -346,6 +345,7 @@ class Session:
             self._handle_packet_in(received)
         elif kind == message.BARRIER_REPLY and xid == self._question_xid:
             self._question_xid = 0
+            self._tell(CaughtUp())
         elif kind == message.BARRIER_REPLY:
             self._tell(self._bundles.on_barrier(xid))
         elif kind == message.BUNDLE_CONTROL:
