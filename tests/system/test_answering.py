@@ -111,6 +111,7 @@ class Loop:
         return row["state"], json.loads(row["body"])
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("kind", "state", "said"),
     [

@@ -140,6 +140,17 @@ def test_a_chassis_that_is_deleted_leaves_no_answer(site: Site) -> None:
     site.nb.transact([delete("Request")])
 
 
+def test_a_chassis_that_gets_another_name_leaves_no_answer_under_the_old_one(site: Site) -> None:
+    chassis = site.chassis("c1")
+    answer(site.nb, put(site.nb, "c1"))
+    chassis.set(**{"system-id": "c2"})
+    until(lambda: [row["name"] for row in site.nb.all_chassis()] == ["c2"], "renamed")
+    until(lambda: rows(site.nb) == (1, 0), "nothing left")
+    assert answer(site.nb, put(site.nb, "c2", slot=1))["body"]["chassis"] == "c2"
+    site.nb.transact([delete("Request")])
+    until(lambda: rows(site.nb) == (0, 0), "nothing left")
+
+
 def test_one_who_asks_without_end_has_8_questions_at_a_time_and_keeps_nobody_from_work(site: Site) -> None:
     chassis = site.chassis("c1")
     many = ["c1", *(f"other{number}" for number in range(999))]

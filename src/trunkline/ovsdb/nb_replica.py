@@ -388,6 +388,8 @@ class NorthboundReplica(Replica):
         row = self._chassis_row()
         if row is not None:
             row.delete()
+        for answer in list(self.rows("Answer").values()):
+            answer.delete()
         for port_id in port_ids:
             held = self.binding(port_id)
             if held is not None and held.chassis == self.chassis:
