@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from dummy_chassis import DummyChassis, Site, until
+from program import trunkline
 
 from trunkline.core.error import TrunklineError
 from trunkline.lab.error import CommandError
@@ -121,19 +122,24 @@ class Editor:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_any_edits_end_in_the_flows_of_a_fresh_computation(site: Site, seed: int) -> None:
+def test_any_edits_end_in_the_flows_of_a_fresh_computation(
+    site: Site, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chassis = site.chassis(physnets={"physnet1": "br-phys1", "physnet2": "br-phys2"})
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
     editor = Editor(site, chassis, seed)
     for number in range(EDITS):
         editor.edit()
         if number % 50 == 49:
             site.sync()
             chassis.check()
+            assert_nothing_to_do()
     assert editor.refused < EDITS * 0.8
     # What a second agent makes of the same rows is what the first one has in place.
     flows = chassis.agent.ask("flows")
     reported = {row["name"]: row["faults"] for row in site.nb.all_chassis()}
     chassis.agent.end()
+    assert_nothing_to_do()
     chassis.start_agent()
     site.sync()
     assert chassis.agent.ask("flows") == flows
@@ -141,3 +147,10 @@ def test_any_edits_end_in_the_flows_of_a_fresh_computation(site: Site, seed: int
     until(
         lambda: {row["name"]: row["faults"] for row in site.nb.all_chassis()} == reported, "the same faults"
     )
+
+
+def assert_nothing_to_do() -> None:
+    """Check that what a program beside the agent computes is what the agent has in place."""
+    done = trunkline("plan", "--exit-code")
+    assert (done.code, done.err) == (0, ""), done
+    assert done.out.startswith("nothing to do: "), done

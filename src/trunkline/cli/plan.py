@@ -1,0 +1,180 @@
+"""`trunkline plan`: what would change on this chassis' switch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+import click
+
+from trunkline.cli.flows import with_chassis
+from trunkline.cli.option import Connection, with_output
+from trunkline.cli.output import print_data, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trunkline.insight.chassis import Chassis
+    from trunkline.insight.plan import ChangeLine, FlowChange, FlowPlan, Verb
+    from trunkline.northbound.rpc import Tls
+
+MOST_LINES = 20
+"""How many changes of one kind are shown, unless all are asked for."""
+
+_MOST_PORTS = 10
+_SIGNS: dict[Verb, tuple[str, str]] = {
+    "change": ("~", "yellow"),
+    "add": ("+", "green"),
+    "delete": ("-", "red"),
+}
+
+
+@click.command()
+@click.option("--summary", "is_short", is_flag=True, help="Show counts alone, by band.")
+@click.option("--full", "is_full", is_flag=True, help="Show every change.")
+@click.option("--exit-code", "has_code", is_flag=True, help="Exit code 4 if there is something to do.")
+@with_chassis
+@with_output
+@click.pass_context
+def plan(
+    ctx: click.Context, is_short: bool, is_full: bool, has_code: bool, ovs_remote: str | None, output: str
+) -> int:
+    """Show how the flows of this chassis differ from what both databases ask for.
+
+    The flows are computed here, as the agent computes them, and compared with those that the switch holds.
+    So the agent may be busy, or down. Nothing is changed.
+
+    Exit codes: 0 shown; 1 could not, such as when the northbound is away; 4 with --exit-code: there is
+    something to do.
+
+    \b
+    Examples:
+      trunkline plan                  what the agent would do now
+      trunkline plan --exit-code      for monitoring: 4 if the switch is not as it should be
+    """
+    from trunkline.cli.main import EXIT_NO
+
+    found = _found(ctx, ovs_remote)
+    if output != "table":
+        print_data(found.data(), output)
+    else:
+        for line in lines(found, is_short=is_short, is_full=is_full):
+            click.echo(line)
+    return EXIT_NO if has_code and found.changes else 0
+
+
+def _found(ctx: click.Context, ovs_remote: str | None) -> FlowPlan:
+    """Return the plan of the chassis whose database is at *ovs_remote*."""
+    from trunkline.insight import chassis
+    from trunkline.insight.connection import Connection as Bridge
+    from trunkline.insight.name import Names
+    from trunkline.insight.plan import flow_plan
+    from trunkline.ovsdb.reading import Reading
+
+    there = chassis.read(ovs_remote)
+    reading = Reading(there.remote, *_northbound(ctx, there))
+    try:
+        with Bridge(there.management_socket) as bridge:
+            return flow_plan(reading, bridge, Names(interface_by_ofport=there.interface_by_ofport))
+    finally:
+        reading.close()
+
+
+def _northbound(ctx: click.Context, chassis: Chassis) -> tuple[str | None, Tls | None]:
+    """Return the northbound that was named, None for that of *chassis*, and the files for it."""
+    connection = ctx.find_object(Connection) or Connection()
+    named = connection.names()
+    return named, connection.tls if connection.ca_cert else chassis.nb_tls
+
+
+def lines(found: FlowPlan, *, is_short: bool = False, is_full: bool = False) -> Iterator[str]:
+    """Yield the lines that show *found* to a person."""
+    yield _head(found)
+    if is_short:
+        yield from _counted(found)
+    else:
+        yield from _changes(found, is_full)
+    if found.changes:
+        yield from _affected(found)
+    for cookie, count in found.others_by_cookie.items():
+        yield f"{_number(count, 'flow')} of another program left alone: cookie {cookie:#x}"
+    if not found.is_steady:
+        yield "what is known changes all the time: some of this may be under way; run again"
+
+
+def _head(found: FlowPlan) -> str:
+    if not found.changes:
+        return f"nothing to do: the switch holds all {found.flow_count:,} flows as computed"
+    counts = found.counts
+    parts = [(counts["add"], "add"), (counts["delete"], "delete"), (counts["change"], "change")]
+    (first, verb), *rest = [part for part in parts if part[0]]
+    said = [f"{_number(first, 'flow')} to {verb}", *(f"{count:,} to {what}" for count, what in rest)]
+    return f"{printable(found.chassis)}: {', '.join(said)}, of {found.flow_count:,}"
+
+
+def _changes(found: FlowPlan, is_full: bool) -> Iterator[str]:
+    from trunkline.insight.plan import change_lines
+
+    for kind, group in _by_kind(found).items():
+        sign, colour = _SIGNS[kind[0]]
+        most = len(group) if is_full else MOST_LINES
+        for line in change_lines(islice(group, most), found.names):
+            yield click.style(f"  {sign} {printable(_words(line))}", fg=colour)
+        if group[most:]:
+            yield click.style(f"  {sign} {len(group) - most:,} more of {kind[1]}", fg=colour)
+
+
+def _counted(found: FlowPlan) -> Iterator[str]:
+    for (verb, place), group in _by_kind(found).items():
+        sign, colour = _SIGNS[verb]
+        yield click.style(f"  {sign} {len(group):,} of {place}", fg=colour)
+
+
+def _by_kind(found: FlowPlan) -> dict[tuple[Verb, str], list[FlowChange]]:
+    """Return the changes by verb and band, in the order in which a frame meets them."""
+    from trunkline.insight.flow import kind
+
+    groups: dict[tuple[Verb, str], list[FlowChange]] = defaultdict(list)
+    for what, some in groupby(found.changes, key=lambda change: (change.verb, kind(change.shown))):
+        groups[what[0], _place(what[1].table, what[1].name)].extend(some)
+    return groups
+
+
+def _place(table_id: int, band: str) -> str:
+    from trunkline.core.pipeline import Table
+
+    name = next((table.name for table in Table if table.value == table_id), "")
+    return f"{table_id:<2} {name} {band}"
+
+
+def _words(line: ChangeLine) -> str:
+    """Return one change: its place, its row, what it matches and does; what is there now, and its frames."""
+    shown, old = line.shown, line.old
+    does = shown.does
+    if old is not None and line.new is not None and old.does != does:
+        does = f"{old.does} → {does}"
+    parts = [
+        _place(shown.kind.table, shown.kind.name),
+        shown.row or "the chassis",
+        f"{shown.matches}: {does}",
+    ]
+    if line.holder is not None:
+        parts.append(f"({line.holder})")
+    if old is not None and line.new is None:
+        parts.append(_number(old.flow.counters.packet_count, "frame"))
+    return "  ".join(parts)
+
+
+def _affected(found: FlowPlan) -> Iterator[str]:
+    ports = found.affected
+    if ports:
+        more = f" and {len(ports) - _MOST_PORTS:,} more" if ports[_MOST_PORTS:] else ""
+        names = printable(", ".join(ports[:_MOST_PORTS]))
+        yield f"affected: {_number(len(ports), 'local port')}: {names}{more}"
+    if found.counts["delete"]:
+        yield f"the flows to delete have carried {_number(found.lost_packets, 'frame')}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
