@@ -177,6 +177,29 @@ def test_a_user_who_may_not_ask_the_switch_is_told_how_to_get_there(site: Site) 
         (chassis.switch.rundir / name).chmod(0o777)
 
 
+def test_a_user_who_may_not_create_the_northbounds_files_is_told_which_and_what_to_do(home: Path) -> None:
+    closed = home / "closed"
+    closed.mkdir(mode=0o755)
+    for db, socket_, reason in (
+        (closed / "new" / "nb.db", home / "nb.sock", f"cannot create {closed}/new"),
+        (closed / "nb.db", home / "nb.sock", f"cannot create files in {closed}"),
+        (home / "nb.db", closed / "nb.sock", f"cannot create files in {closed}"),
+    ):
+        done = subprocess.run(
+            [*program(), "nb", "start", "--db", str(db), "--remote", f"punix:{socket_}", "--detach"],
+            env=environment(),
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"trunkline: {reason}: permission denied; run as root, or give another path\n"
+        assert not [path for path in home.rglob("*") if path != closed]
+
+
 def test_the_service_manager_hears_of_readiness_and_of_what_is_waited_for(site: Site, home: Path) -> None:
     unprepared(site)
     site.served.stop()

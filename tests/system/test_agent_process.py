@@ -113,7 +113,10 @@ def test_a_log_whose_folder_is_gone_ends_no_agent_and_a_new_one_is_not_for_every
 def test_detached_a_log_that_cannot_be_written_is_told_and_nothing_runs(chassis: DummyChassis) -> None:
     before = sorted(chassis.switch.rundir.glob("*.ctl"))
     line = refusal(trunkline("agent", "--detach", "--log-file", "/nonexistent/x.log"), 1)
-    assert line == "trunkline: cannot log to /nonexistent/x.log: No such file or directory"
+    assert (
+        line
+        == "trunkline: cannot log to /nonexistent/x.log: no such file or directory; give another --log-file"
+    )
     assert sorted(chassis.switch.rundir.glob("*.ctl")) == before
 
 

@@ -97,7 +97,7 @@ def test_an_interrupt_before_the_answer_changes_nothing(northbound: Northbound) 
     terminal.until("Apply? [y/N] ")
     terminal.interrupt()
     assert terminal.end() == 130
-    assert terminal.said.rstrip().endswith("nothing was applied")
+    assert terminal.said.rstrip().endswith("\nnothing was applied")
     assert northbound.network("blue")["segmentation_id"] == 101
 
 

@@ -115,7 +115,7 @@ def test_a_flow_of_somebody_else_is_shown_as_foreign(chassis: DummyChassis) -> N
     assert "del-flows br-int cookie=0xbad/-1" in done.out
     # What is told to be done works.
     chassis.switch.ofctl("del-flows", "br-int", "cookie=0xbad/-1")
-    assert "no flow on br-int is 0xbad" in refusal(trunkline("explain", "0xbad"), 1)
+    assert "br-int has no flow 0xbad" in refusal(trunkline("explain", "0xbad"), 1)
 
 
 def test_frames_that_are_dropped_are_shown_and_explained(chassis: DummyChassis) -> None:
@@ -217,7 +217,7 @@ def test_without_the_northbound_names_are_those_of_the_vifs_and_it_is_said(
         (("flows", "--ovs", "nowhere"), 2, "write unix:PATH"),
         (("flows", "--ovs", "unix:/nowhere/db.sock"), 1, "cannot open /nowhere/db.sock: no such file"),
         (("explain", "vm1"), 2, "does not begin with a cookie"),
-        (("explain", "0x7472ffffffffffff"), 1, "no flow on br-int is 0x7472ffffffffffff"),
+        (("explain", "0x7472ffffffffffff"), 1, "br-int has no flow 0x7472ffffffffffff"),
     ],
 )
 @pytest.mark.usefixtures("chassis")

@@ -156,7 +156,8 @@ def test_a_backup_that_fails_leaves_nothing_behind(served: Path) -> None:
 
 def test_a_log_that_cannot_be_written_is_told_before_anything_starts(folder: Path) -> None:
     line = refusal(start(folder, "--log-file", f"{folder}/gone/nb.log"), 1)
-    assert line == f"trunkline: cannot log to {folder}/gone/nb.log: No such file or directory"
+    reason = "no such file or directory; give another --log-file"
+    assert line == f"trunkline: cannot log to {folder}/gone/nb.log: {reason}"
     assert not (folder / "nb.db").exists()
     assert start(folder, "--log-file", f"{folder}/nb.log") == (0, "", "")
     modes = {name: stat.S_IMODE((folder / name).stat().st_mode) & 0o007 for name in ("nb.db", "nb.log")}

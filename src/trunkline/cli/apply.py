@@ -127,12 +127,21 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
         _print(found, asked.output, is_applied=False)
         return EXIT_NO if found.changes else 0
     if found.changes:
-        if asked.is_question and not click.confirm(f"{summary(found)}  Apply?", prompt_suffix=" "):
+        if asked.is_question and not _agreed(f"{summary(found)}  Apply?"):
             _say(_NOTHING)
             return EXIT_REFUSED
         _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
     _print(found, asked.output, is_applied=True)
     return _waited(nb, asked.timeout_s, asked.output) if asked.waits else 0
+
+
+def _agreed(question: str) -> bool:
+    """Return the answer of a person to *question*."""
+    try:
+        return click.confirm(question, prompt_suffix=" ")
+    except click.Abort:
+        click.echo()  # The cursor is still behind the question.
+        raise
 
 
 def _shown(nb: Northbound, manifest: Manifest, asked: _Asked) -> Difference:

@@ -34,7 +34,7 @@ def explain(ctx: click.Context, flow: str, ovs_remote: str | None, output: str) 
         found = [each for each in question.flows_of(wanted.cookie) if wanted.has(each)]
         if not found:
             raise TrunklineError(
-                f"no flow on {question.chassis.bridge} is {wanted}; see `trunkline flows` for those there are"
+                f"{question.chassis.bridge} has no flow {wanted}; `trunkline flows --raw` lists those it has"
             )
         names = question.names(found)
         explained = list(explanations(found, names, question.chassis.bridge))

@@ -62,6 +62,27 @@ def refuse_foreign_pidfile(path: Path) -> None:
     raise FootprintError(f"{path} exists and is not a pid file; give another `pidfile`")
 
 
+def make_directory(path: Path) -> None:
+    """Create the directory *path* if it does not exist.
+
+    Raises:
+        FootprintError: it cannot be created, or this user may not create files in it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FootprintError(f"cannot create {path}: {_advice(error, 'path')}") from error
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+        raise FootprintError(f"cannot create files in {path}: {_advice(PermissionError(), 'path')}")
+
+
+def _advice(error: OSError, place: str) -> str:
+    """Return why a file cannot be made, and what to do; *place* is what can be another one."""
+    if isinstance(error, PermissionError):
+        return f"permission denied; run as root, or give another {place}"
+    return f"{os.strerror(error.errno or 0).lower()}; give another {place}"
+
+
 def refuse_shared(path_by_use: Mapping[str, Path | None]) -> None:
     """Raise InvalidValueError if two uses, such as `` `db` ``, have one path; None stands for no file."""
     used = {use: path.resolve() for use, path in path_by_use.items() if path is not None}
@@ -79,7 +100,7 @@ def make_log(path: Path) -> None:
     try:
         number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, LOG_MODE)
     except OSError as error:
-        raise FootprintError(f"cannot log to {path}: {os.strerror(error.errno or 0)}") from error
+        raise FootprintError(f"cannot log to {path}: {_advice(error, '`log_file`')}") from error
     with os.fdopen(number, "rb", buffering=0) as file:
         if Path(path).is_file() and file.read(len(_DATABASE_MAGIC)) == _DATABASE_MAGIC:
             raise FootprintError(f"{path} is a database; give another `log_file`")

@@ -57,7 +57,7 @@ def read(remote: str | None = None) -> Chassis:
     where = remote or f"unix:{rundir()}/db.sock"
     kind, _, place = where.partition(":")
     if kind not in ("unix", "tcp", "ssl") or not place:
-        raise InvalidValueError(f"{where!r} is no remote; write unix:PATH or tcp:HOST:PORT")
+        raise InvalidValueError(f"{where!r} is not a remote; write unix:PATH or tcp:HOST:PORT")
     if kind == "unix":
         _refuse_closed(Path(place))
     selects = [

@@ -110,7 +110,9 @@ MEANING: dict[Band, Meaning] = {
     # EGRESS
     Band.LOCAL: Meaning((1, 8)),
     Band.FROM_WIRE: Meaning(
-        (4, 6), "they cannot: a frame from a physical network that is for nobody here goes nowhere"
+        (4, 6),
+        "broadcast and multicast have reached the local ports before this flow, and never go back to the "
+        "wire; unicast for no port here goes nowhere",
     ),
     Band.TO_WIRE: Meaning((9, 10)),
     Band.STAYS: Meaning((9,), _MAPPING),

@@ -110,7 +110,7 @@ class Server:
         program = executable("ovsdb-server")
         self._refuse_foreign(listeners, serving)
         for path in (self.db, self.pidfile, *filter(None, map(socket_path, listeners))):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            footprint.make_directory(path.parent)
         if serving.log_file is not None:
             footprint.make_log(serving.log_file)
         is_new = not self.db.exists()
