@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 import pytest
 
 from trunkline.lab import TopologyError, topology
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+PAGE = Path(__file__).parents[2] / "docs" / "lab.md"
 GOOD = """
 name: tiny
 physnets: [p1]
@@ -33,6 +32,13 @@ def test_a_topology_reads_as_written() -> None:
     assert found.chassis[0].mappings == (("p1", "br-p1"),)
     assert str(found.vms[0].ip) == "10.0.0.1/24"
     assert found.wire_by_machine() == {"a": ("p1", 7), "h": ("p1", 7)}
+
+
+def test_the_topology_that_the_page_shows_is_one() -> None:
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    found = topology.parse(shown, "tiny.yaml")
+    assert found.name == "tiny"
+    assert len(found.chassis) == 2
 
 
 def test_a_machine_without_a_mac_gets_the_same_unicast_one_each_time() -> None:

@@ -37,7 +37,7 @@ _file = click.option(
     "--file",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The topology, in YAML.  [default: one that comes with the program]",
+    help="The topology, in YAML (docs/lab.md).  [default: one that comes with the program]",
 )
 _name = click.option("--name", type=NOT_EMPTY, help="The lab's name, instead of the topology's.")
 
@@ -187,7 +187,8 @@ def _say_next(running: Lab) -> None:
     for chassis in list(running.chassis.values())[:1]:
         rundir = f"OVS_RUNDIR={chassis.rundir}"
         tries.append(("look at a switch", f"{rundir} ovs-vsctl show"))
-        tries.append(("look at its flows", f"{rundir} ovs-ofctl -O OpenFlow14 dump-flows br-int"))
+        tries.append(("look at its flows", f"{rundir} {program} flows"))
+        tries.append(("see what it drops", f"{rundir} {program} flows --drops"))
         tries.append(("read an agent's log", f"less {chassis.rundir}/trunkline-agent.log"))
     tries.append(("end it", f"{program} lab down --name {running.name}"))
     for what, how in tries:
