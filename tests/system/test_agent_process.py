@@ -1,4 +1,4 @@
-"""The agent as a process: its files, its way to the background, and questions that make no sense."""
+"""The agent as a process: its files, its way to the background, and questions that are invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that make no sense, while the agent runs: it goes on, and works when they make sense again."""
+"""Invalid settings, while the agent runs: it goes on, and works when they are valid again."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class UnrulySwitch(Relay):
     """Stands in for the management socket *path* from its construction to `close`.
 
     While *is_refusing*, each commit of a bundle is answered by an error that names no flow, and not carried
-    out. While *is_babbling*, updates of flows that make no sense come as fast as they are read. While
+    out. While *is_babbling*, invalid updates of flows come as fast as they are read. While
     *is_hanging_up*, each connection ends when the switch has said hello. *commits*, *connections*,
     *readings* of all flows and what was *babbled* are counted.
     """

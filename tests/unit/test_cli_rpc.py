@@ -142,7 +142,7 @@ def test_an_answer_that_makes_no_sense_is_said_so(answer: bytes) -> None:
                 stream.recv(1)
 
         threading.Thread(target=serve, daemon=True).start()
-        with pytest.raises(UnreachableError, match="the answer makes no sense; is this a database server"):
+        with pytest.raises(UnreachableError, match="the answer cannot be read; is this a database server"):
             Northbound.connect(f"unix:{folder}/nb.sock")
 
 

@@ -22,6 +22,7 @@ USUAL = {
     r"(?<![Aa]s )\bof now\b(?! on)": "present",
     r"\bgo(?:es)? on and on\b": "keeps",
     r"[,;] where not\b": "if not",
+    r"\bmakes? no sense\b": "is invalid, cannot be read",
 }
 """A pattern of each phrase, and what to write in its place."""
 
@@ -49,6 +50,7 @@ def test_phrases_that_cost_readers_are_nowhere() -> None:
         (6, "Return the flows of now."),
         (7, "It goes on and on."),
         (8, "It says so, where not it is silent."),
+        (9, "The answer makes no sense."),
     ],
 )
 def test_each_phrase_is_found(phrase: int, line: str) -> None:

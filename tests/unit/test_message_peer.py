@@ -342,7 +342,7 @@ def test_a_switch_whose_monitor_is_paused_is_not_caught_up_whatever_it_answers(r
     assert ready.session.is_caught_up
 
 
-def test_packet_in_that_makes_no_sense_is_passed_over(ready: Peer) -> None:
+def test_an_invalid_packet_in_is_passed_over(ready: Peer) -> None:
     assert ready.say(build(message.PACKET_IN, 0, b"?")) == []
     assert ready.session.is_ready
 

@@ -48,8 +48,8 @@ def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s
     """Do *operations* on *database* in one transaction (RFC 7047 section 4.1.3), and return the results.
 
     Raises:
-        UnreachableError: the server does not know the method or the database, or its answer makes no sense;
-            or the answer was lost, and then it is unknown whether a write was done.
+        UnreachableError: the server does not know the method or the database, or its answer cannot be
+            read; or the answer was lost, and then it is unknown whether a write was done.
     """
     try:
         results = rpc.request("transact", [database, *operations], timeout_s)

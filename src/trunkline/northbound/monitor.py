@@ -131,7 +131,7 @@ def row_changes(rows: Rows, update: Update, types: Types) -> Iterator[RowChange]
     """Yield the changes that *update* makes to *rows*.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError: *update* makes no sense, or is of other rows.
+        LookupError, TypeError, ValueError, AttributeError: *update* is invalid, or is of other rows.
     """
     for table, known in rows.items():
         told = update.tables.get(table, {})

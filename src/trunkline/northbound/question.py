@@ -51,7 +51,7 @@ class Answer(NamedTuple):
     @property
     def reason(self) -> str:
         """Why there is not what was asked for; a chassis in wrong hands may give none."""
-        return str(self.body.get("reason", "")) if isinstance(self.body, dict) else "it makes no sense"
+        return str(self.body.get("reason", "")) if isinstance(self.body, dict) else "the answer is unreadable"
 
 
 class Answers(NamedTuple):

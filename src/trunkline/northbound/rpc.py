@@ -63,14 +63,14 @@ class RequestError(TrunklineError):
 
 @contextmanager
 def sensible(remote: str) -> Iterator[None]:
-    """Raise UnreachableError if the block fails, as the answer of the server at *remote* makes no sense.
+    """Raise UnreachableError if the block fails, as the answer of the server at *remote* is invalid.
 
     For a block that takes an answer apart, and does nothing else.
     """
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise UnreachableError(f"{remote}: the answer makes no sense; is this a database server?") from error
+        raise UnreachableError(f"{remote}: the answer cannot be read; is this a database server?") from error
 
 
 class Rpc:

@@ -138,7 +138,7 @@ class Watch:
     def _taken(self, update: Update) -> list[RowChange]:
         """Apply *update* to the rows, and return the changes."""
         assert self._monitor is not None
-        # If *update* makes no sense, the next connection starts with all rows.
+        # If *update* cannot be read, the next connection starts with all rows.
         self._point = self._point._replace(transaction=Point().transaction)
         with sensible(self._monitor.remote):
             changes = apply(self.rows, row_changes(self.rows, update, self._monitor.types))
