@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,10 @@ def asked(*words: str, code: int = 0) -> Any:
 def stop(chassis: DummyChassis) -> None:
     chassis.agent.process.send_signal(signal.SIGKILL)
     chassis.agent.process.wait()
+
+
+def uncounted(chassis: DummyChassis) -> set[str]:
+    return set(chassis.switch.ofctl("--no-stats", "dump-flows", "br-int").splitlines())
 
 
 def assert_nothing_to_do(chassis: DummyChassis) -> None:
@@ -112,8 +117,27 @@ def test_many_changes_of_one_kind_are_counted(chassis: DummyChassis) -> None:
     count = asked()["counts"]["add"]
     lines = done.out.splitlines()
     assert lines[0] == f"c1: {count} flows to add, of {count}"
-    assert "  + 3 of 0  CLASSIFY VIF" in lines
+    assert "  + 3 flows: 0  CLASSIFY VIF" in lines
     assert lines[-1] == "affected: 3 local ports: a, b, t"
+    chassis.start_agent()
+
+
+def test_of_more_than_20_changes_of_a_kind_the_first_are_shown(chassis: DummyChassis, site: Site) -> None:
+    names = [f"n{number}" for number in range(22)]
+    for name in names:
+        site.port(name, "blue")
+        chassis.plug(name)
+    site.await_up(*names)
+    stop(chassis)
+    chassis.switch.ofctl("--strict", "del-flows", "br-int", "table=0,priority=0")
+    for name in names:
+        chassis.switch.ofctl("--strict", "del-flows", "br-int", f"table=0,priority=100,in_port={name}")
+    lines = trunkline("plan").out.splitlines()
+    assert lines[0].startswith("c1: 23 flows to add, of ")
+    assert sum("CLASSIFY VIF" in line for line in lines) == 21
+    assert "  + 2 more flows: 0  CLASSIFY VIF" in lines
+    assert lines[-1].endswith(" and 15 more"), "of 25 ports, as the chassis itself is concerned"
+    assert len(trunkline("plan", "--full").out.splitlines()) == 1 + 23 + 1
     chassis.start_agent()
 
 
@@ -196,3 +220,81 @@ def test_every_feature_at_once_leaves_nothing_to_do(site: Site, monkeypatch: pyt
     stop(chassis)
     assert_nothing_to_do(chassis)
     chassis.start_agent()
+
+
+BLUE = """
+kind: Network
+name: blue
+network_type: vlan
+physical_network: physnet1
+segmentation_id: 121
+"""
+GREEN = """
+kind: Network
+name: green
+network_type: vlan
+physical_network: physnet1
+segmentation_id: 103
+---
+kind: Port
+name: new
+network: red
+mac: 02:00:00:00:0e:01
+---
+kind: Port
+name: b
+network: green
+mac: 02:00:00:00:00:62
+"""
+
+
+def test_a_file_is_planned_as_it_is_then_done(chassis: DummyChassis, site: Site, tmp_path: Path) -> None:
+    chassis.plug("new")
+    chassis.agent.await_settled()
+    (tmp_path / "blue.yaml").write_text(BLUE)
+    (tmp_path / "green.yaml").write_text(GREEN)
+    words = ("--with", str(tmp_path), "--adopt")
+    before = site.nb.networks(), site.nb.ports()
+    found = asked(*words, "--exit-code", code=4)
+    assert found["vlans"] == {"physnet1": {"new": [103, 121], "gone": [101]}}
+    assert found["affected_ports"] == ["a", "b", "new", "t"]
+    told = trunkline("plan", *words)
+    assert "the VLANs of physnet1 change: +103 +121 −101" in told.out
+    assert (site.nb.networks(), site.nb.ports()) == before
+    assert_nothing_to_do(chassis)
+    flows = uncounted(chassis)
+    done = trunkline("apply", "-f", str(tmp_path), "--adopt", "--yes", "--wait", nb=site.served.remote)
+    assert done.code == 0, done
+    assert_nothing_to_do(chassis)
+    # The agent has done just what the plan said.
+    counts, now = found["counts"], uncounted(chassis)
+    assert found["flows"] == len(now)
+    assert len(flows - now) == counts["change"] + counts["delete"]
+    assert len(now - flows) == counts["change"] + counts["add"]
+    assert asked(*words)["counts"] == {"add": 0, "change": 0, "delete": 0}
+
+
+def test_what_a_file_no_longer_has_is_planned_to_go(
+    chassis: DummyChassis, site: Site, tmp_path: Path
+) -> None:
+    """The rows of another chassis' networks are not read, and so change nothing here."""
+    file = tmp_path / "all.yaml"
+    file.write_text(BLUE.replace("blue", "elsewhere") + "---" + GREEN)
+    assert trunkline("apply", "-f", str(file), "--adopt", "--yes", "--wait", nb=site.served.remote).code == 0
+    file.write_text(BLUE.replace("blue", "elsewhere").replace("121", "122"))
+    assert asked("--with", str(file))["counts"] == {"add": 0, "change": 0, "delete": 0}
+    found = asked("--with", str(file), "--prune")
+    gone = {each["row"]["name"] for each in found["changes"] if each["verb"] == "delete"}
+    assert {"green", "b"} <= gone
+    assert found["vlans"] == {"physnet1": {"new": [], "gone": [103]}}
+    assert found["affected_ports"] == ["b"]
+
+
+def test_a_file_that_is_wrong_is_told_with_its_line(chassis: DummyChassis, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(BLUE.replace("121", "5000"))
+    assert f"{file}:6:18" in refusal(trunkline("plan", "--with", str(file)), 2)
+    file.write_text(BLUE)
+    assert "it is in no set" in refusal(trunkline("plan", "--with", str(file)), 1)
+    assert "name them by --with" in refusal(trunkline("plan", "--prune"), 2)
+    assert_nothing_to_do(chassis)

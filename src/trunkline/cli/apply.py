@@ -92,7 +92,9 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
         with connect() as nb, no_collection():
             return _apply(nb, manifest, asked, commit)
     except (ManifestError, ConflictError) as error:
-        return _complained(error)
+        code = complained(error)
+        _say(_NOTHING)
+        return code
     except (KeyboardInterrupt, click.Abort):
         return _interrupted(commit)
 
@@ -208,7 +210,7 @@ def _waited(nb: Northbound, timeout_s: float, output: str) -> int:
     return EXIT_NO if report_unanswered(asked, silent) else 0
 
 
-def _complained(error: ManifestError | ConflictError) -> int:
+def complained(error: ManifestError | ConflictError) -> int:
     """Print each complaint of *error* on a line, and return the exit code."""
     from trunkline.cli.main import EXIT_REFUSED, EXIT_USAGE
     from trunkline.core.error import InvalidValueError
@@ -218,7 +220,6 @@ def _complained(error: ManifestError | ConflictError) -> int:
     others = len(error.complaints) - _MOST_COMPLAINTS
     if others > 0:
         _say(f"trunkline: and {others:,} more")
-    _say(_NOTHING)
     return EXIT_USAGE if isinstance(error, InvalidValueError) else EXIT_REFUSED
 
 

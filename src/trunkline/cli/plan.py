@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import groupby, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from trunkline.cli.flows import with_chassis
-from trunkline.cli.option import Connection, with_output
+from trunkline.cli.apply import complained
+from trunkline.cli.flows import names_northbound, with_chassis
+from trunkline.cli.option import NOT_EMPTY, Connection, with_output
 from trunkline.cli.output import print_data, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trunkline.insight.chassis import Chassis
+    from trunkline.insight.name import Names
     from trunkline.insight.plan import ChangeLine, FlowChange, FlowPlan, Verb
     from trunkline.northbound.rpc import Tls
+    from trunkline.ovsdb.assumed import Assumed
 
 MOST_LINES = 20
 """How many changes of one kind are shown, unless all are asked for."""
@@ -31,6 +34,27 @@ _SIGNS: dict[Verb, tuple[str, str]] = {
 
 
 @click.command()
+@click.option(
+    "--with",
+    "files",
+    multiple=True,
+    type=NOT_EMPTY,
+    metavar="FILE|DIR|-",
+    help="Plan as if `trunkline apply` had applied these files; may be repeated.",
+)
+@click.option(
+    "--set",
+    "set_",
+    type=NOT_EMPTY,
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="With --with: the set that the files are all of.",
+)
+@click.option("--prune", "prunes", is_flag=True, help="With --with: without the set's rows that no file has.")
+@click.option(
+    "--adopt", "adopts", is_flag=True, help="With --with: take over rows of another set, or of none."
+)
 @click.option("--summary", "is_short", is_flag=True, help="Show counts alone, by band.")
 @click.option("--full", "is_full", is_flag=True, help="Show every change.")
 @click.option("--exit-code", "has_code", is_flag=True, help="Exit code 4 if there is something to do.")
@@ -38,24 +62,43 @@ _SIGNS: dict[Verb, tuple[str, str]] = {
 @with_output
 @click.pass_context
 def plan(
-    ctx: click.Context, is_short: bool, is_full: bool, has_code: bool, ovs_remote: str | None, output: str
+    ctx: click.Context,
+    files: tuple[str, ...],
+    set_: str,
+    prunes: bool,
+    adopts: bool,
+    is_short: bool,
+    is_full: bool,
+    has_code: bool,
+    ovs_remote: str | None,
+    output: str,
 ) -> int:
     """Show how the flows of this chassis differ from what both databases ask for.
 
     The flows are computed here, as the agent computes them, and compared with those that the switch holds.
     So the agent may be busy, or down. Nothing is changed.
 
-    Exit codes: 0 shown; 1 could not, such as when the northbound is away; 4 with --exit-code: there is
-    something to do.
+    With --with, the rows of the northbound are taken to be as `trunkline apply` would make them. What `apply`
+    refuses for other reasons than the files and the rows that they name, it still refuses.
+
+    Exit codes: 0 shown; 1 could not, such as when the northbound is away; 2 a file is wrong; 4 with
+    --exit-code: there is something to do.
 
     \b
     Examples:
       trunkline plan                  what the agent would do now
       trunkline plan --exit-code      for monitoring: 4 if the switch is not as it should be
+      trunkline plan --with blue.yaml what these networks and ports would change here
     """
     from trunkline.cli.main import EXIT_NO
+    from trunkline.manifest.complaint import ConflictError, ManifestError
 
-    found = _found(ctx, ovs_remote)
+    if not files and (prunes or adopts or set_ != "default"):
+        raise click.UsageError("--set, --prune and --adopt are about files; name them by --with")
+    try:
+        found = _found(ctx, ovs_remote, _Files(files, set_, prunes, adopts))
+    except (ManifestError, ConflictError) as error:
+        return complained(error)
     if output != "table":
         print_data(found.data(), output)
     else:
@@ -64,21 +107,56 @@ def plan(
     return EXIT_NO if has_code and found.changes else 0
 
 
-def _found(ctx: click.Context, ovs_remote: str | None) -> FlowPlan:
-    """Return the plan of the chassis whose database is at *ovs_remote*."""
+class _Files(NamedTuple):
+    """The files that are taken to be applied, none if there are no *names*."""
+
+    names: tuple[str, ...]
+    set_: str
+    prunes: bool
+    adopts: bool
+
+
+def _found(ctx: click.Context, ovs_remote: str | None, files: _Files) -> FlowPlan:
+    """Return the plan of the chassis whose database is at *ovs_remote*, with *files*."""
     from trunkline.insight import chassis
     from trunkline.insight.connection import Connection as Bridge
-    from trunkline.insight.name import Names
     from trunkline.insight.plan import flow_plan
     from trunkline.ovsdb.reading import Reading
 
     there = chassis.read(ovs_remote)
-    reading = Reading(there.remote, *_northbound(ctx, there))
+    assumed, names = _assumed(ctx, there, files)
+    reading = Reading(there.remote, *_northbound(ctx, there), assumed)
     try:
         with Bridge(there.management_socket) as bridge:
-            return flow_plan(reading, bridge, Names(interface_by_ofport=there.interface_by_ofport))
+            return flow_plan(reading, bridge, names)
     finally:
         reading.close()
+
+
+def _assumed(ctx: click.Context, chassis: Chassis, files: _Files) -> tuple[Assumed, Names]:
+    """Return the rows that would be others with *files*, and the names that these rows have now."""
+    from trunkline.insight.name import Names, PortName
+    from trunkline.manifest.difference import difference
+    from trunkline.manifest.present import present
+    from trunkline.manifest.prospect import prospect
+    from trunkline.manifest.wanted import read
+
+    if not files.names:
+        return {}, Names(interface_by_ofport=chassis.interface_by_ofport)
+    rows = read(files.names).rows
+    with names_northbound(ctx, chassis) as nb:
+        there = present(nb, rows, files.set_ if files.prunes else None)
+        found = difference(rows, there, files.set_, prunes=files.prunes, adopts=files.adopts)
+        assumed = prospect(nb, found, there)
+    networks = {name: row["unique_key"] for name, row in there.networks.items()}
+    return assumed, Names(
+        port_by_key={
+            row["unique_key"]: PortName(name, networks.get(row["network"]))
+            for name, row in there.ports.items()
+        },
+        network_by_key={key: name for name, key in networks.items()},
+        interface_by_ofport=chassis.interface_by_ofport,
+    )
 
 
 def _northbound(ctx: click.Context, chassis: Chassis) -> tuple[str | None, Tls | None]:
@@ -91,6 +169,9 @@ def _northbound(ctx: click.Context, chassis: Chassis) -> tuple[str | None, Tls |
 def lines(found: FlowPlan, *, is_short: bool = False, is_full: bool = False) -> Iterator[str]:
     """Yield the lines that show *found* to a person."""
     yield _head(found)
+    for physnet, vlans in found.vlans.items():
+        words = [*(f"+{vlan}" for vlan in vlans.new), *(f"−{vlan}" for vlan in vlans.gone)]
+        yield f"the VLANs of {printable(physnet)} change: {' '.join(words)}"
     if is_short:
         yield from _counted(found)
     else:
@@ -122,13 +203,13 @@ def _changes(found: FlowPlan, is_full: bool) -> Iterator[str]:
         for line in change_lines(islice(group, most), found.names):
             yield click.style(f"  {sign} {printable(_words(line))}", fg=colour)
         if group[most:]:
-            yield click.style(f"  {sign} {len(group) - most:,} more of {kind[1]}", fg=colour)
+            yield click.style(f"  {sign} {_number(len(group) - most, 'more flow')}: {kind[1]}", fg=colour)
 
 
 def _counted(found: FlowPlan) -> Iterator[str]:
     for (verb, place), group in _by_kind(found).items():
         sign, colour = _SIGNS[verb]
-        yield click.style(f"  {sign} {len(group):,} of {place}", fg=colour)
+        yield click.style(f"  {sign} {_number(len(group), 'flow')}: {place}", fg=colour)
 
 
 def _by_kind(found: FlowPlan) -> dict[tuple[Verb, str], list[FlowChange]]:

@@ -17,13 +17,15 @@ from trunkline.bridge.migration import Migration
 from trunkline.core import plan as planning
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie_parts
 from trunkline.core.desired import Desired
+from trunkline.core.field import Field, Term
+from trunkline.core.frame import VLAN_PRESENT
 from trunkline.core.outcome import Outcomes
 from trunkline.core.pipeline import Band, Owner
 from trunkline.core.subject import SubjectId
 from trunkline.insight.connection import InstalledFlow
 from trunkline.insight.flow import VERSION, in_order, lines
 from trunkline.insight.name import Names, PortName
-from trunkline.openflow.message import Counters
+from trunkline.openflow.message import Counters, decode
 
 if TYPE_CHECKING:
     from trunkline.core.inventory import Inventory
@@ -37,6 +39,7 @@ VERBS: tuple[Verb, ...] = ("change", "add", "delete")
 TRIES = 3
 """How often everything is read if the databases change while the flows are read."""
 
+_UPLINK = (Band.UPLINK.table.value, Band.UPLINK.priority)
 _UNCOUNTED = Counters(0.0, 0, 0)
 
 
@@ -55,6 +58,13 @@ class FlowChange(NamedTuple):
         return found
 
 
+class VlanChange(NamedTuple):
+    """The VLANs that are new on a physical network, and those that are gone."""
+
+    new: list[int]
+    gone: list[int]
+
+
 @dataclass(frozen=True)
 class FlowPlan:
     """What is to be done on the switch of *chassis*, whose integration bridge is *bridge*.
@@ -71,6 +81,7 @@ class FlowPlan:
     others: tuple[InstalledFlow, ...]
     local_ports: frozenset[int]
     names: Names
+    physnet_by_ofport: Mapping[int, str]
     is_steady: bool
 
     @property
@@ -114,6 +125,30 @@ class FlowPlan:
         return sorted(self.names.port(key) for key in keys & self.local_ports)
 
     @property
+    def vlans(self) -> dict[str, VlanChange]:
+        """The VLANs that frames are no longer taken from, or are from now on, by physical network."""
+        before, after = (
+            {vlan for change in self.changes for vlan in self._vlans(change, which)} for which in (1, 2)
+        )
+        changed = before ^ after
+        return {
+            physnet: VlanChange(
+                *(sorted(vlan for at, vlan in vlans & changed if at == physnet) for vlans in (after, before))
+            )
+            for physnet in sorted({physnet for physnet, _ in changed})
+        }
+
+    def _vlans(self, change: FlowChange, which: int) -> Iterator[tuple[str, int]]:
+        """Yield the physical network and the VLAN of a flow that takes frames from an uplink."""
+        flow = change[which]
+        if isinstance(flow, InstalledFlow) and (flow.table, flow.priority) == _UPLINK:
+            terms = {each.field: each for each in decode(flow.key, flow.body).match if isinstance(each, Term)}
+            ofport, tag = terms.get(Field.IN_PORT), terms.get(Field.VLAN_VID)
+            physnet = None if ofport is None else self.physnet_by_ofport.get(ofport.value)
+            if physnet is not None and tag is not None and tag.mask is None and tag.value & VLAN_PRESENT:
+                yield physnet, tag.value & ~VLAN_PRESENT
+
+    @property
     def others_by_cookie(self) -> dict[int, int]:
         """How many flows there are of each cookie that is not ours."""
         return dict(sorted(Counter(flow.cookie for flow in self.others).items()))
@@ -128,6 +163,7 @@ class FlowPlan:
             "counts": self.counts,
             "steady": self.is_steady,
             "changes": [line.data() for line in change_lines(self.changes, self.names)],
+            "vlans": {physnet: vlans._asdict() for physnet, vlans in self.vlans.items()},
             "affected_ports": self.affected,
             "deleted_packets": self.lost_packets,
             "foreign": [
@@ -218,6 +254,7 @@ def flow_plan(reading: Reading, connection: Connection, names: Names) -> FlowPla
         others=tuple(flow for flow in there if flow.key not in ours and flow.key not in wanted),
         local_ports=_local_ports(wanted) | _local_ports({key: flow.body for key, flow in ours.items()}),
         names=all_names,
+        physnet_by_ofport={uplink.ofport: physnet for physnet, uplink in reading.inventory.uplinks.items()},
         is_steady=is_steady,
     )
 

@@ -13,6 +13,7 @@ from trunkline.core.inventory import Changes, Inventory
 from trunkline.northbound.rpc import Tls, UnreachableError
 from trunkline.ovsdb import tls, wiring
 from trunkline.ovsdb.active_settings import ActiveSettings
+from trunkline.ovsdb.assumed import Assumed, AssumingReplica
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.settings import ANY_NB, Settings
 from trunkline.ovsdb.vswitch import SwitchChanges, SwitchReplica
@@ -24,16 +25,23 @@ PATIENCE_S = 10.0
 class Reading:
     """What the chassis whose `Open_vSwitch` database is at *ovs_remote* knows now: see *inventory*.
 
-    *nb_remotes*, with the files *nb_tls*, are used in place of the northbound that the settings name. Call
-    `read` first. Nothing is written, and no lock is taken.
+    *nb_remotes*, with the files *nb_tls*, are used in place of the northbound that the settings name. The
+    rows *assumed* are taken to be in it. Call `read` first. Nothing is written, and no lock is taken.
     """
 
-    def __init__(self, ovs_remote: str, nb_remotes: str | None = None, nb_tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        ovs_remote: str,
+        nb_remotes: str | None = None,
+        nb_tls: Tls | None = None,
+        assumed: Assumed | None = None,
+    ) -> None:
         self.inventory = Inventory("")
         self._switch = SwitchReplica(ovs_remote, lock=None)
         self._active = ActiveSettings(self._switch)
         self._nb: NorthboundReplica | None = None
         self._named = (nb_remotes, nb_tls)
+        self._assumed = assumed or {}
 
     def close(self) -> None:
         """End the connections."""
@@ -101,7 +109,7 @@ class Reading:
         files = files if remotes is not None else now.nb_tls
         if files is not None and all(files):
             tls.use(files)
-        self._nb = NorthboundReplica(remotes or now.nb_remotes, now.chassis)
+        self._nb = AssumingReplica(remotes or now.nb_remotes, now.chassis, self._assumed)
         self._nb.catch_up()
 
     def _is_northbound_read(self, nb: NorthboundReplica) -> bool:

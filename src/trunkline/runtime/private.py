@@ -60,6 +60,14 @@ table_of: Callable[[Any], Any] = attrgetter("_table")
 """The table of a row."""
 
 
+class UnsentRow:
+    """A row that no server has sent, for `data_of`; *data* are its columns."""
+
+    def __init__(self, uuid: UUID, data: RowData) -> None:
+        self.uuid = uuid
+        self._data = data
+
+
 class RowData(ovs.db.idl.ColumnDefaultDict):  # type: ignore[misc]
     """The data of one row by column, for the IDL."""
 
