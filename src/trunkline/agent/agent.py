@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import ovs.poller
 
@@ -18,6 +18,7 @@ from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.reporter import Reporter
 from trunkline.agent.standing import Standing
 from trunkline.agent.turn import Turn
+from trunkline.agent.vif_log import VifLog
 from trunkline.bridge.announcer import Announcer
 from trunkline.bridge.audit import Audit
 from trunkline.bridge.forwarding import Forwarding
@@ -26,7 +27,6 @@ from trunkline.bridge.migration import Migration
 from trunkline.bridge.quarantine import Quarantine
 from trunkline.bridge.upkeep import Upkeep
 from trunkline.core.inventory import Changes, Inventory
-from trunkline.core.model import Vif
 from trunkline.core.outcome import Outcomes, outcome
 from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
@@ -70,6 +70,7 @@ class Agent:
         self.black_holes = BlackHoles(self.switch, rundir)
         self.turn = Turn()
         self.audit = Audit()
+        self.vif_log = VifLog(log)
         self._active_settings = ActiveSettings(self.switch)
         self._stale: dict[SubjectId, View | None] = {}
         self._is_whole = False
@@ -131,6 +132,7 @@ class Agent:
         for due_s in (
             *(self.announcer.next_s, self.audit.next_s, self.plumbing.contest.next_s),
             *(self.upkeep.next_s, self.passage.next_s, self.black_holes.next_s, self.hearing.next_s),
+            self.vif_log.next_s,
         ):
             if due_s is not None:
                 poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
@@ -163,6 +165,7 @@ class Agent:
 
     def _read_switch(self) -> None:
         """Read settings and VIFs."""
+        self.vif_log.settle()
         changes = self.switch.changes(self.switch.run())
         if not self.switch.is_synced:
             return
@@ -212,7 +215,7 @@ class Agent:
         # Somebody may have requested another MTU; the inventory does not show that.
         self.audience.mtus_pending.update(changes.vifs)
         self.feed.set_vifs(changes.vifs)
-        log.each("vif", changes.vifs, lambda id_: {"iface_id": id_, "ofports": _ofports(changes.vifs[id_])})
+        self.vif_log.report(changes.vifs)
 
     def _read_uplinks(self) -> None:
         """Read how the switch is wired, and which uplinks work now."""
@@ -393,7 +396,3 @@ class Agent:
         """How many changes by somebody else were put back."""
         flows = self.forwarding.repairs if self.forwarding is not None else 0
         return self.plumbing.repairs + self.upkeep.repairs + self.black_holes.repairs + flows
-
-
-def _ofports(vifs: Iterable[Vif]) -> str:
-    return ",".join(str(vif.ofport) for vif in vifs) or "gone"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.text import encoded_text
+from trunkline.runtime.burst import Burst
 from trunkline.runtime.log import Log
 
 LINES_PER_S = 10
@@ -105,33 +106,21 @@ class DriftLog:
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
-        self._clock = clock
-        self._second = -1
-        self._lines = 0
-        self._unsaid = 0
+        self._burst = Burst(LINES_PER_S, lambda count: log.warning("more flows drifted", flows=count), clock)
 
     def report(self, key: bytes, wanted: bytes | None, found: bytes | None) -> None:
         """Log the flow at *key*: the *wanted* and the *found* body, None for no flow of ours."""
-        self.settle()
-        self._lines += 1
-        if self._lines > LINES_PER_S:
-            self._unsaid += 1
-        else:
+        if self._burst.admits():
             self._log.warning("flow drifted", wanted=_text(key, wanted), found=_text(key, found))
 
     def settle(self) -> None:
         """Log how many flows were left out, once their second is over."""
-        second = int(self._clock())
-        if second == self._second:
-            return
-        if self._unsaid:
-            self._log.warning("more flows drifted", flows=self._unsaid)
-        self._second, self._lines, self._unsaid = second, 0, 0
+        self._burst.settle()
 
     @property
     def is_settled(self) -> bool:
         """Whether there is nothing left to log."""
-        return not self._unsaid
+        return self._burst.is_settled
 
 
 def _text(key: bytes, body: bytes | None) -> str:

@@ -11,7 +11,7 @@ import ovs.poller
 from trunkline.ovsdb.datum import one, pairs
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.nb_row import AnswerRow, RequestRow
-from trunkline.ovsdb.replica import Outcome, ending
+from trunkline.ovsdb.replica import Outcome, ending, refusal
 
 
 class Question(NamedTuple):
@@ -88,7 +88,7 @@ class Mailbox:
         """Return how the write ended, once; None while it is under way and when there is none."""
         outcome = None if self._transaction is None else ending(self._transaction)
         if outcome is not None:
-            self.error = self._transaction.get_error() or "" if outcome is Outcome.FAILED else ""
+            self.error = refusal(self._transaction.get_error()) or "" if outcome is Outcome.FAILED else ""
             self._transaction = None
         return outcome
 

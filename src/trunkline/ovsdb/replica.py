@@ -347,8 +347,25 @@ class Replica:
         outcome = None if self._transaction is None else ending(self._transaction)
         if outcome is not None:
             transaction, self._transaction = self._transaction, None
-            self.error = transaction.get_error() if outcome is Outcome.FAILED else self.error
+            self.error = refusal(transaction.get_error()) if outcome is Outcome.FAILED else self.error
         return outcome
+
+
+def refusal(error: str | None) -> str | None:
+    """Return in words why a server refused a write; *error* is its answer as JSON (RFC 7047 section 3.1).
+
+    >>> refusal('{"details":"No row has it.","error":"referential integrity violation"}')
+    'referential integrity violation: No row has it.'
+    >>> refusal("no JSON")
+    'no JSON'
+    """
+    try:
+        answer = json.loads(error or "")
+    except ValueError:
+        return error
+    if not isinstance(answer, dict) or "error" not in answer:
+        return error
+    return ": ".join(str(answer[key]) for key in ("error", "details") if answer.get(key))
 
 
 def ending(transaction: Any) -> Outcome | None:
