@@ -170,6 +170,23 @@ def test_the_cn_is_that_by_which_the_server_knows_a_client(cluster: Cluster) -> 
     assert common_name("/nonexistent") is None
 
 
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        (("sync",), "NB_Global"),
+        (("network", "create", "red", "--type", "flat", "--physical-network", "p"), "NB_Global"),
+    ],
+)
+def test_a_viewer_who_changes_something_is_told_of_the_role(
+    site: Site, viewers: str, command: tuple[str, ...], table: str
+) -> None:
+    line = refusal(trunkline(*site.authority.issue("eve").options, *command, nb=viewers), 1)
+    assert line == (
+        f"trunkline: permission denied: the role {VIEWER_ROLE} may not change {table} this way; "
+        "use a connection that may (--nb)"
+    )
+
+
 def test_without_the_role_in_the_database_yet_asking_is_refused_in_one_line(site: Site, viewers: str) -> None:
     site.operator.transact(
         [delete("RBAC_Role", ("name", "==", VIEWER_ROLE)), insert("Chassis", {"name": "c1"})]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -112,6 +113,8 @@ def test_status_lists_what_is_really_bound_and_what_is_not(folder: Path) -> None
         assert (seen["remotes"], seen["answers"]) == ([f"ptcp:{port}:127.0.0.1", sock], True)
         assert seen["connections"] == {f"ptcp:{gone}:127.0.0.1": ""}
         assert seen["not_listening"] == [f"ptcp:{gone}:127.0.0.1"]
+        shown = trunkline("nb", "status", "--db", str(folder / "nb.db")).out
+        assert re.search(rf"^connections +ptcp:{gone}:127\.0\.0\.1: no role$", shown, re.MULTILINE)
     (folder / "nb.sock").unlink()
     seen = status(folder)
     assert seen["remotes"] == [f"ptcp:{port}:127.0.0.1"]

@@ -14,7 +14,7 @@ from trunkline.cli.option import NOT_EMPTY, Connection, with_northbound, with_ou
 from trunkline.cli.output import print_one, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from trunkline.northbound.client import Northbound
 
@@ -140,16 +140,24 @@ def status(ctx: click.Context, db: Path, pidfile: Path | None, remotes: str | No
     named = {ctx.get_parameter_source(name) for name in ("db", "pidfile")} & {ParameterSource.COMMANDLINE}
     if not named and connection.names(remotes):
         with connection.open(remotes) as northbound:
-            print_one(of_northbound(northbound), output)
+            _print(of_northbound(northbound), output)
         return
     seen = of_server(Server.of(db, pidfile))
     if output == "table" and seen.get("cluster"):
         cluster = seen.pop("cluster")
         peers = cluster.pop("peers")
         seen |= cluster | {"peers": {each["address"]: str(Peer(**each)) for each in peers}}
-    print_one(seen, output)
+    _print(seen, output)
     if not seen.get("answers"):
         sys.exit(1)
+
+
+def _print(seen: Mapping[str, Any], output: str) -> None:
+    """Print what is *seen* of a server."""
+    roles = seen.get("connections")
+    if output == "table" and roles:
+        seen = {**seen, "connections": {target: role or "no role" for target, role in roles.items()}}
+    print_one(seen, output)
 
 
 @nb.command()

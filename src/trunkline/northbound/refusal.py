@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _INDEX = re.compile(r'in "(\w+)" table .* for index on columns? (.*?)\.  First row')
+# As `ovsdb-server` words it in ovsdb/rbac.c.
+_ROLE = re.compile(r'role "(.*)" prohibit .* table "(\w+)"')
 _NAMES_SHOWN = 3
 
 
@@ -37,20 +39,35 @@ class NotFoundError(TrunklineError):
 
 
 class TransactionError(TrunklineError):
-    """A transaction that was aborted, in the database's own words.
+    """A transaction that was aborted, in the database's own words unless those are about rights.
 
     *position* is the index of the operation that failed, or the number of operations if only the commit
     failed; *results* are those of the operations before it.
     """
 
     def __init__(self, error: str, details: str, position: int, results: Sequence[Any]) -> None:
-        super().__init__(
-            f"the database refused: {error}: {details}" if details else f"the database refused: {error}"
-        )
+        super().__init__(_words(error, details))
         self.error = error
         self.details = details
         self.position = position
         self.results = results
+
+
+def _words(error: str, details: str) -> str:
+    """Return what the database says, and what to do if this client lacks the right.
+
+    >>> _words("permission error", 'client "c" role "r" prohibit modification of table "Port".')
+    'permission denied: the role r may not change Port this way; use a connection that may (`remotes`)'
+    """
+    role = _ROLE.search(details) if error == "permission error" else None
+    if role is not None:
+        return (
+            f"permission denied: the role {role[1]} may not change {role[2]} this way; use a connection that "
+            "may (`remotes`)"
+        )
+    if error == "not allowed" and "read only" in details:
+        return "permission denied: this connection may only read; use one that may write (`remotes`)"
+    return f"the database refused: {error}: {details}" if details else f"the database refused: {error}"
 
 
 def refusal(error: TransactionError, read: Read) -> TrunklineError:
