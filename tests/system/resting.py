@@ -33,7 +33,8 @@ SOON_MS = 50
 class Resting:
     """The agent of *chassis*, run in this process.
 
-    *rests* counts how often it was looked at, *turns* and *audits* those of the loop.
+    *rests* counts how often it was looked at, *turns* and *audits* those of the loop. *turns_asked_for*
+    counts the turns that the loop asked for itself, without waiting.
     """
 
     def __init__(self, site: Site, chassis: DummyChassis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +42,7 @@ class Resting:
         self.agent = Agent(chassis.switch.remote, str(chassis.switch.rundir))
         self.rests = 0
         self.turns = 0
+        self.turns_asked_for = 0
         self._written: list[Any] = []
         self.audits = 0
         send, audit = ovs.stream.Stream.send, Forwarding.audit
@@ -95,6 +97,7 @@ class Resting:
     def _turn(self) -> None:
         self.turns += 1
         self.agent.run()
+        self.turns_asked_for += self.agent.is_due
 
     def _prepared(self) -> ovs.poller.Poller:
         poller = ovs.poller.Poller()

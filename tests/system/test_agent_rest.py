@@ -13,7 +13,7 @@ from trunkline.core import announcement
 from trunkline.core.address import parse_port_mac
 from trunkline.northbound import sync
 from trunkline.northbound.client import PortSpec
-from trunkline.northbound.operation import insert
+from trunkline.northbound.operation import insert, update
 
 pytestmark = pytest.mark.system
 
@@ -115,7 +115,7 @@ def a_network_is_set(loop: Resting) -> None:
         {"remote_ports": "learned"},
         {"remote_ports": "explicit"},
         {"vlan_transparent": True},
-        {"vlan_transparent": False, "segmentation_id": 101},
+        {"vlan_transparent": False, "segmentation_id": 101, "mtu": None},
     ):
         loop.site.nb.set_network("net1", columns)
         loop.until_settled()
@@ -224,6 +224,23 @@ def a_request_to_report(loop: Resting) -> None:
     loop.until(lambda: loop.site.nb.chassis("c1")["nb_cfg"] > before, "reported")
 
 
+def another_host_asks_for_the_name(loop: Resting) -> None:
+    """Its claim comes while a report is being written, so the denial waits for the end of that write."""
+    claims = [{"other": "host-b"}]
+
+    def claim() -> None:
+        if claims and loop.agent.nb is not None and loop.agent.nb.is_writing:
+            loop.site.nb.transact([update("Chassis", ("name", "==", "c1"), row={"claims": claims.pop()})])
+
+    def is_denied() -> bool:
+        return not claims and bool(loop.site.nb.chassis("c1")["denied"])
+
+    sync.request(loop.site.nb)
+    loop.until(is_denied, "denied", each_turn=claim)
+    loop.site.nb.transact([update("Chassis", ("name", "==", "c1"), row={"claims": {}})])
+    loop.until(lambda: not loop.site.nb.chassis("c1")["denied"], "nobody denied")
+
+
 def all_flows_are_audited(loop: Resting) -> None:
     """A new interval applies at once, and not when the one before it is over."""
     loop.chassis.set(**{"trunkline-audit-interval": "1"})
@@ -294,6 +311,7 @@ EVENTS = (
     the_switchs_database_restarts,
     the_northbound_restarts,
     a_request_to_report,
+    another_host_asks_for_the_name,
     a_flow_is_refused,
     a_port_is_announced,
     many_ports_come_and_go,

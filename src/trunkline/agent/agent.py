@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import ovs.poller
 
@@ -47,7 +48,7 @@ class Agent:
     """The agent of the chassis whose `Open_vSwitch` database is at *ovs_remote*.
 
     *rundir* holds the bridges' management sockets. Call `run` each time that the poller prepared by `wait`
-    wakes. Nothing blocks.
+    wakes. Nothing blocks. *is_due* says whether the last turn left work that needs to wait for nobody.
     """
 
     def __init__(self, ovs_remote: str, rundir: str) -> None:
@@ -74,7 +75,9 @@ class Agent:
         self._active_settings = ActiveSettings(self.switch)
         self._stale: dict[SubjectId, View | None] = {}
         self._is_whole = False
-        self._is_due = False
+        self.is_due = False
+        self._progress_before: tuple[object, ...] = ()
+        self._is_wiring_due = False
         self._has_recovered = False
 
     # -- the loop ----------------------------------------------------------------------------------
@@ -86,40 +89,42 @@ class Agent:
             SettingsError: at the start, if a required setting is missing.
         """
         self.turn.begin()
-        before = self._progress
         self._read()
         views = self._compute()
         self._write(views)
         self._ask_switch()
         self.standing.report()
-        self._is_due = self._progress != before or self._has_unfinished_work
+        before, self._progress_before = self._progress_before, self._progress
+        self.is_due = self._progress_before != before or self._has_unfinished_work
 
     @property
     def _has_unfinished_work(self) -> bool:
         """Whether the turn left work that it could go on with at once."""
-        has_more = self.forwarding is not None and self.forwarding.has_more
-        return has_more or (self._are_views_due and not self.inventory.is_clean)
+        if self.forwarding is not None and (self.forwarding.has_more or self.forwarding.refused):
+            return True
+        are_views_due = self._are_views_due and not self.inventory.is_clean
+        return are_views_due or self._is_wiring_due or self.feed.is_claim_due
 
     @property
     def _progress(self) -> tuple[object, ...]:
-        """What one part of a turn sets and another part reads, which may have run earlier in the same turn.
+        """What one step of a turn sets, and an earlier step reads.
 
-        The loop rests only after a turn that left all of it unchanged. So a change in the middle of a turn is
-        acted upon at once, and does not wait for whatever wakes the loop next.
+        The loop rests only after a turn that left all of it unchanged, so that a change in the middle of a
+        turn does not wait for whatever wakes the loop next. What only later steps read is not in it, nor is
+        what a peer will answer: for these, a turn would find nothing to do.
         """
-        forwarding, plumbing, nb = self.forwarding, self.plumbing, self.nb
+        forwarding, plumbing = self.forwarding, self.plumbing
         return (
-            *(self.settings, self.inventory, self.inventory.revision, self.inventory.is_clean),
-            *(self._is_whole, len(self.audience.mtus_pending), self.passage.fault),
+            *(self.settings, self.inventory, self.inventory.is_clean, self._is_whole, self.passage.fault),
             *(plumbing.is_due, plumbing.is_refused, self.switch.is_writing, self.switch.is_realized),
-            *(self.feed.is_complete, nb, nb is not None and (nb.is_writing, nb.are_conditions_met)),
+            *(len(self.audience.mtus_pending), self.nb, self.feed.may_send_flows),
             *((forwarding, forwarding.progress) if forwarding is not None else ()),
         )
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """End the turn, and have *poller* wake when `run` has something to do."""
         self.turn.end()
-        if self._is_due:
+        if self.is_due:
             poller.immediate_wake()
         self.switch.wait(poller)
         self.feed.wait(poller)
@@ -129,13 +134,16 @@ class Agent:
             self.forwarding.wait(poller)
         self.plumbing.refusals.wait(poller)
         self.reporter.refusals.wait(poller)
-        for due_s in (
-            *(self.announcer.next_s, self.audit.next_s, self.plumbing.contest.next_s),
-            *(self.upkeep.next_s, self.passage.next_s, self.black_holes.next_s, self.hearing.next_s),
+        bridge_s = (self.announcer.next_s, self.audit.next_s, self.upkeep.next_s, self.passage.next_s)
+        others_s = (
+            self.plumbing.contest.next_s,
+            self.black_holes.next_s,
+            self.hearing.next_s,
             self.vif_log.next_s,
-        ):
-            if due_s is not None:
-                poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
+        )
+        due_s = min((each for each in bridge_s + others_s if each is not None), default=None)
+        if due_s is not None:
+            poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
     def close(self) -> None:
         """End all connections; the switch goes on forwarding."""
@@ -322,38 +330,40 @@ class Agent:
     def _write(self, views: Mapping[SubjectId, View | None]) -> None:
         """Bring the switch to what was computed, as far as that is possible without waiting."""
         settings, forwarding = self.settings, self.forwarding
+        self._is_wiring_due = False
         if settings is None or forwarding is None:
             return
-        self._write_wiring(settings)
+        standing = self.standing
+        were_flows_applied = standing.are_flows_applied
+        self._write_wiring(settings, are_flows_applied=were_flows_applied)
         self._write_flows(settings, forwarding, views)
+        if standing.are_flows_applied:
+            self.plumbing.narrow_uplinks(settings)
+            # What waited for the flows, the next turn can write.
+            self._is_wiring_due = self.plumbing.is_due and not were_flows_applied
         self.audit.run(forwarding, self.upkeep, settings.audit_interval_s)
         self.upkeep.run(forwarding.session, {uplink.ofport for uplink in self.inventory.uplinks.values()})
         self.announcer.run(time.monotonic(), forwarding.applied, forwarding.session)
         self.migration.run(forwarding.applied, forwarding.session)
+        forwarding.session.flush()
 
-    def _write_wiring(self, settings: Settings) -> None:
+    def _write_wiring(self, settings: Settings, *, are_flows_applied: bool) -> None:
         """Write bridge, patch ports and MTUs; an uplink opens for new VLANs while flows are computed."""
         if self.switch.is_synced:
             self.former_bridges.run(settings.wiring.bridge)
             self.plumbing.set_released(self.former_bridges.released)
         if self._is_whole:
             self.audience.request_mtus(self.inventory)
-        self.plumbing.write(settings, are_flows_applied=self.standing.are_flows_applied)
+        self.plumbing.write(settings, are_flows_applied=are_flows_applied)
 
     def _write_flows(
         self, settings: Settings, forwarding: Forwarding, views: Mapping[SubjectId, View | None]
     ) -> None:
         is_all_there = self._is_whole and self.inventory.is_clean and not self.feed.is_mid_round
-        forwarding.update(
-            views,
-            self.inventory.revision,
-            is_whole=is_all_there,
-            may_go=lambda: self.turn.grants("flows"),
-        )
+        may_go = partial(self.turn.grants, "flows")
+        forwarding.update(views, self.inventory.revision, is_whole=is_all_there, may_go=may_go)
         if is_all_there and self.feed.may_send_flows and self.plumbing.is_ready(settings):
             forwarding.send()
-        if self.standing.are_flows_applied:
-            self.plumbing.narrow_uplinks(settings)
 
     def _ask_switch(self) -> None:
         """Ask the switch for its answer to the latest request, once its wiring is in place."""
@@ -365,21 +375,9 @@ class Agent:
     @property
     def standing(self) -> Standing:
         """What is in place on the chassis now, and what is not."""
-        return Standing(
-            self.switch,
-            self.settings,
-            self._active_settings.fault,
-            self.inventory,
-            self.outcomes,
-            self._is_whole,
-            self.forwarding,
-            self.feed,
-            self.hearing,
-            self.plumbing,
-            self.quarantine,
-            self.passage,
-            self.reporter,
-        )
+        known = (self.inventory, self.outcomes, self._is_whole, self.forwarding, self.feed, self.hearing)
+        written = (self.plumbing, self.quarantine, self.passage, self.reporter)
+        return Standing(self.switch, self.settings, self._active_settings.fault, *known, *written)
 
     @property
     def faults(self) -> dict[str, str]:

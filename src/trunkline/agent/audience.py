@@ -56,6 +56,8 @@ class Audience:
     def report_uplinks(self, before: Mapping[str, Vlans], inventory: Inventory) -> None:
         """Report ports whose frames left by the uplink *before* and no longer do, or the other way round."""
         after = self._plumbing.passing
+        if before == after:
+            return
         moved = [id_ for id_ in before.keys() | after.keys() if before.get(id_) != after.get(id_)]
         ports_by_passage: dict[bool, list[UUID]] = {False: [], True: []}
         for port_id in inventory.local_ports(moved):

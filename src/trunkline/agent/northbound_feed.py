@@ -158,6 +158,11 @@ class NorthboundFeed:
         return changes
 
     @property
+    def is_claim_due(self) -> bool:
+        """Whether `read` has a claim to the name of this chassis to write, and no write is under way."""
+        return self._tenure.has_unwritten and self.nb is not None and not self.nb.is_writing
+
+    @property
     def is_mid_round(self) -> bool:
         """Whether some changes of the present round were returned, and some are still to be."""
         return bool(self._parts)

@@ -37,6 +37,8 @@ class Tenure:
 
     def __init__(self) -> None:
         self.is_held = False
+        self.has_unwritten = False
+        """Whether claims are to be written once another write to the northbound has ended."""
         self._hostname = ""
         self.fault: str | None = None
         self._session: object = None
@@ -53,7 +55,7 @@ class Tenure:
         *hostname* is this host's name for people. While the northbound is away, the answer stays as it was.
         """
         now_s = time.monotonic()
-        self._wake_s, self._hostname = None, hostname
+        self._wake_s, self._hostname, self.has_unwritten = None, hostname, False
         self._end_write(nb, now_s)
         if not nb.is_connected:
             return self.is_held
@@ -66,9 +68,11 @@ class Tenure:
             claims = claims.left(former)
         self.is_held = nb.is_ours
         wanted = self._as_holder(claims, now_s) if self.is_held else self._as_claimant(nb, claims, now_s)
-        if wanted != nb.claims and not nb.is_writing and self._retry_s is None:
-            nb.write_claims(wanted)
-            self._is_writing = True
+        if wanted != nb.claims and self._retry_s is None:
+            self.has_unwritten = nb.is_writing
+            if not nb.is_writing:
+                nb.write_claims(wanted)
+                self._is_writing = True
         return self.is_held
 
     def _end_write(self, nb: NorthboundReplica, now_s: float) -> None:

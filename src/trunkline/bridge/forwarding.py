@@ -188,10 +188,9 @@ class Forwarding:
 
     @property
     def progress(self) -> tuple[object, ...]:
-        """What changes whenever anything was done here; while the switch is waited for, it stays the same."""
-        is_read, is_asked = self.installed is not None, self._sent is not None
-        left = (len(self._waiting), self._early_start.has_more, len(self._drifted), len(self.refused))
-        return self.revision, self.applied, is_read, is_asked, left, self._contest.is_on
+        """What one step of a turn sets here, and an earlier step of the loop reads: see `Agent`."""
+        is_read, has_flows = self.installed is not None, self.applied >= 0
+        return is_read, has_flows, len(self._drifted), self._contest.is_on
 
     def audit(self) -> None:
         """Have all flows compared with what the switch has, in case it did not report a drift."""

@@ -53,8 +53,7 @@ class Session:
     changes, only reading shows them. Every changed port is reported.
 
     A target that does not answer is tried again: see `Attempts`. A switch that is silent for 5 s is probed,
-    and counts as lost after 5 s more. Invalid messages are logged once, until messages have been valid for a
-    while.
+    and counts as lost after 5 s more. Invalid messages are logged once, until they were valid for a while.
     """
 
     def __init__(self, target: str, *, cookie: int, cookie_mask: int) -> None:
@@ -62,6 +61,7 @@ class Session:
         self._scope = Scope(cookie, cookie_mask)
         self._attempts = Attempts(target, ovs.timeval.msec())
         self._channel = Channel(target)
+        self._queue = self._channel.queue
         self._flow_read = FlowRead(self._scope)
         self._is_monitored = True
         self._bundles = Bundles(self._scope, self._channel.next_xid, self._send)
@@ -244,6 +244,10 @@ class Session:
         self._require_ready()
         self._queue(message.packet_out(self._channel.next_xid(), frame, actions, in_port))
 
+    def flush(self) -> None:
+        """Send what was queued since `run`, as far as there is room; `run` deals with a lost connection."""
+        self._channel.flush()
+
     def close(self) -> None:
         """End the connection for good; bundles that the switch has not answered may or may not be applied."""
         self._attempts.stop(ovs.timeval.msec())
@@ -288,9 +292,6 @@ class Session:
         self._refusals.settle()
         self._tell(*self._flow_watch.settle())
 
-    def _queue(self, data: bytes) -> None:
-        self._channel.queue(data)
-
     def _send(self, data: bytes) -> None:
         """Queue *data* and send what can be sent at once, so that the switch reads it meanwhile."""
         if self._channel.is_open:
@@ -298,8 +299,7 @@ class Session:
             self._flush()
 
     def _flush(self) -> None:
-        why = self._channel.flush()
-        if why is not None:
+        if (why := self._channel.flush()) is not None:
             self._disconnect(why)
 
     def _receive(self, now: int) -> None:

@@ -70,7 +70,9 @@ class Columns(RowData):
             datum = self.get(column)
             if datum is None:
                 return self._default_by_column[column]
-            return next((atom.value for atom in datum.values), None)
+            for atom in datum.values:
+                return atom.value
+            return None
         return _first(json) if type(json) is list else json
 
     def several(self, columns: Iterable[str]) -> list[Any]:
@@ -85,7 +87,7 @@ class Columns(RowData):
         """Return the values of the set *column*."""
         datum = self.get(column)
         if datum is not None:
-            return frozenset(atom.value for atom in datum.values)
+            return frozenset([atom.value for atom in datum.values])
         json = self.received.get(column)
         if json is None:
             return frozenset()

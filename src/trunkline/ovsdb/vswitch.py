@@ -69,6 +69,7 @@ class SwitchReplica(Replica):
         )
         self.bridge = ""
         self._instance = str(uuid4())
+        self._instance_session: int | None = None
         self._awaited_cfg = 0
         self._seen: tuple[UUID, int] | None = None
         self._has_bumped = False
@@ -107,7 +108,9 @@ class SwitchReplica(Replica):
 
         It is the UUID of the server's own row for that database (ovsdb-server(5)), which is on no disk.
         """
-        self._instance = str(self._idl.database_ids.get("Open_vSwitch", self._instance))
+        if self._instance_session != self.session:
+            self._instance_session = self.session
+            self._instance = str(self._idl.database_ids.get("Open_vSwitch", self._instance))
         return self._instance
 
     @property
