@@ -17,6 +17,7 @@ from program import Done, refusal, trunkline, typed
 
 from model.certificate import Authority
 from model.tcp_port import free_port
+from trunkline.server.tool import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +140,36 @@ def test_status_tells_of_a_server_with_tls_alone_and_leaves_it_as_it_was(folder:
     assert seen["schema_version"]
     assert sorted(folder.iterdir()) == before
     assert status(folder)["not_listening"] == []
+
+
+GIVE_FILES = "give --private-key, --certificate and --ca-cert"
+
+
+def test_a_server_that_is_to_speak_tls_and_has_no_certificate_says_so(folder: Path) -> None:
+    """Each client would be refused without a reason. A row of SSL can name the files later."""
+    listener = f"pssl:{free_port()}:127.0.0.1"
+    note = f"trunkline: nobody can connect to {listener}: there is no certificate yet; {GIVE_FILES}\n"
+    assert start(folder, listener) == (0, "", note)
+    db = str(folder / "nb.db")
+    assert trunkline("nb", "stop", "--db", db).code == 0
+    row = dict.fromkeys(("private_key", "certificate", "ca_cert"), "/nowhere.pem")
+    named = ["ssl", "insert", ["set", [["named-uuid", "ssl"]]]]
+    operations = [
+        {"op": "insert", "table": "SSL", "row": row, "uuid-name": "ssl"},
+        {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [named]},
+    ]
+    run("ovsdb-tool", "transact", db, json.dumps(["Trunkline_Northbound", *operations]))
+    assert start(folder, listener) == (0, "", "")
+
+
+@pytest.mark.parametrize("links", [["--cluster-local", "ssl:127.0.0.1:1"], ["--relay", "ssl:127.0.0.1:1"]])
+def test_a_server_with_links_over_tls_and_no_certificate_does_not_start(
+    folder: Path, links: list[str]
+) -> None:
+    """It would wait for the other servers without end."""
+    line = refusal(start(folder, f"punix:{folder}/nb.sock", more=tuple(links)), 1)
+    assert line.endswith(f"no certificate for ssl: links to other servers; {GIVE_FILES}")
+    assert not (folder / "nb.db").exists()
 
 
 def test_status_of_a_server_that_hangs_says_so_within_seconds(folder: Path) -> None:

@@ -42,6 +42,9 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "remotes": "--nb",
         "listeners": "--remote",
         "cluster_local": "--cluster-local",
+        "private_key": "--private-key",
+        "certificate": "--certificate",
+        "ca_cert": "--ca-cert",
         "adopts": "--adopt",
     }
 )

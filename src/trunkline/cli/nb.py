@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from trunkline.cli.column import in_options
 from trunkline.cli.option import NOT_EMPTY, Connection, with_northbound, with_output
 from trunkline.cli.output import print_one, printable
 
@@ -103,7 +104,7 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
 
 
 def _note(line: str) -> None:
-    click.echo(printable(f"trunkline: {line}"), err=True)
+    click.echo(printable(in_options(f"trunkline: {line}")), err=True)
 
 
 @nb.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import TrunklineError
 from trunkline.northbound.access import grant, granted, is_granted
-from trunkline.northbound.operation import decoded_row
+from trunkline.northbound.operation import decoded_row, select
 from trunkline.northbound.schema import DATABASE, SCHEMA_PATH, version
 from trunkline.server.copy import free_path
 from trunkline.server.global_row import completion, read
@@ -119,6 +119,11 @@ def is_standalone(db: Path) -> bool:
     except ToolError:
         return False
     return True
+
+
+def has_certificate(db: Path) -> bool:
+    """Return whether the standalone database *db* has an SSL row, which names the files for TLS."""
+    return _query(db, [select("SSL")]) != [[]]
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from trunkline.host.listener import (
 from trunkline.northbound.rpc import Tls
 from trunkline.northbound.schema import DATABASE
 from trunkline.server.cluster import Standing, standing
-from trunkline.server.datafile import is_standalone, prepare
+from trunkline.server.datafile import has_certificate, is_standalone, prepare
 from trunkline.server.tool import ToolError, executable, output, run
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ _ATTENDANCE_S = 0.1  # between two attempts to reach a server that does not take
 
 class ServerError(TrunklineError):
     """The northbound's server cannot be started or stopped, or does not run as it should."""
+
+
+_GIVE_FILES = "give `private_key`, `certificate` and `ca_cert`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ class Server:
 
         Detached, return when it answers. Otherwise the calling process becomes the server; if that is a
         member of a cluster, another process upgrades the cluster when it has a leader. *report* is called
-        with a line about what was dropped from a damaged file, and one about what the server waits for. If
-        this raises, no server is left running.
+        with a line about what was dropped from a damaged file, one about a certificate that is missing, and
+        one about what the server waits for. If this raises, no server is left running.
 
         Raises:
             ServerError: it already runs, or does not answer.
@@ -114,10 +117,16 @@ class Server:
         if serving.log_file is not None:
             footprint.make_log(serving.log_file)
         is_new = not self.db.exists()
+        joined = (serving.cluster_local or "", *serving.cluster_remotes) if is_new else ()
+        if not any(serving.tls) and any(place.startswith("ssl:") for place in (*serving.relayed, *joined)):
+            raise ServerError(f"the server has no certificate for ssl: links to other servers; {_GIVE_FILES}")
         if not serving.relayed:
             dropped = prepare(self.db, serving.cluster_local, serving.cluster_remotes)
             if dropped is not None:
                 report(dropped)
+        deaf = [listener for listener in listeners if listener.startswith("pssl:")]
+        if deaf and not any(serving.tls) and is_standalone(self.db) and not has_certificate(self.db):
+            report(f"nobody can connect to {', '.join(deaf)}: there is no certificate yet; {_GIVE_FILES}")
         arguments = self._arguments(listeners, serving)
         if not is_detached:
             if not serving.relayed and not is_standalone(self.db):
