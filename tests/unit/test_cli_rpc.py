@@ -75,7 +75,7 @@ def test_an_error_is_told_in_the_servers_words(peer: Peer) -> None:
 
 
 def test_no_answer_in_time_is_said_so(peer: Peer) -> None:
-    with pytest.raises(UnreachableError, match=r"no answer to 'list_dbs' within 0.05 s"):
+    with pytest.raises(UnreachableError, match=r"no answer within 0.05 s: its server is st"):
         peer.rpc.request("list_dbs", [], 0.05)
 
 
@@ -160,5 +160,5 @@ def test_of_a_write_whose_answer_is_lost_it_is_said_that_nobody_knows_whether_it
         match="it is unknown whether the change was made or still will be: check before you repeat it",
     ):
         member.transact(peer.rpc, "db", [{"op": verb}], 0.05)
-    with pytest.raises(UnreachableError, match=r"within 0.05 s$"):
+    with pytest.raises(UnreachableError, match=r"stopped, or very busy$"):
         member.transact(peer.rpc, "db", [{"op": "select"}], 0.05)

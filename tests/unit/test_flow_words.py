@@ -180,6 +180,17 @@ def test_a_name_in_a_remedy_cannot_be_taken_for_a_command() -> None:
     assert "parent='vm1; reboot'" in explained(tagged, names=names)[-1]
 
 
+def test_a_remedy_for_a_row_whose_name_is_not_known_leaves_the_name_to_the_reader() -> None:
+    (tagged,) = [flow for flow in of(PORT) if kind(flow).band is Band.TAGGED]
+    names = Names(port_by_key={42: PortName("vm1", 7)})
+    _, why, *_, remedy = explained(tagged, names=names)
+    assert why.endswith("made by app port_security from port vm1 (key 42)")
+    assert "network set NETWORK " in remedy
+    _, why, *_, remedy = explained(tagged, names=Names())
+    assert why.endswith("made by app port_security from the port with key 42")
+    assert "(`parent=PORT` " in remedy
+
+
 def test_a_flow_that_passes_frames_has_no_remedy() -> None:
     (vif,) = [flow for flow in of(PORT) if kind(flow).band is Band.VIF]
     assert len(explained(vif)) == 3

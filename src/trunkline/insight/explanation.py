@@ -134,24 +134,34 @@ def _row(parts: CookieParts, names: Names) -> str:
         case Subject.CHASSIS:
             return "no row: it holds for the whole chassis"
         case Subject.PORT | Subject.VIF:
+            known = names.port_by_key.get(parts.key)
             network = names.network_of(parts.key)
             inside = "" if network is None else f" of network {network}"
-            return f"port {names.port(parts.key)} (key {parts.key}){inside}"
+            return f"{_called('port', known and known.name, parts.key)}{inside}"
         case Subject.NETWORK:
-            return f"network {names.network(parts.key)} (key {parts.key})"
+            return _called("network", names.network_by_key.get(parts.key), parts.key)
         case Subject.MAC:
-            return f"the MACs that ports of network {names.network(parts.key)} (key {parts.key}) share"
+            network = _called("network", names.network_by_key.get(parts.key), parts.key)
+            return f"the MACs that ports of {network} share"
+
+
+def _called(kind: str, name: str | None, key: int) -> str:
+    return f"the {kind} with key {key}" if name is None else f"{kind} {name} (key {key})"
 
 
 def _remedy(template: str | None, parts: CookieParts, names: Names) -> str | None:
+    """Return what to do, with PORT and NETWORK for names that are not known: a key is no argument."""
     if template is None:
         return None
-    port, network = "PORT", "NETWORK"
+    port, network = None, None
     if parts.subject in (Subject.PORT, Subject.VIF):
-        port, network = names.port(parts.key), names.network_of(parts.key) or network
+        port, network = names.port_by_key.get(parts.key), names.network_of(parts.key)
     elif parts.subject in (Subject.NETWORK, Subject.MAC):
-        network = names.network(parts.key)
-    return "if these should pass: " + template.format(port=shlex.quote(port), network=shlex.quote(network))
+        network = names.network_by_key.get(parts.key)
+    return "if these should pass: " + template.format(
+        port="PORT" if port is None else shlex.quote(port.name),
+        network="NETWORK" if network is None else shlex.quote(network),
+    )
 
 
 def _counted(flow: InstalledFlow) -> str:

@@ -110,7 +110,7 @@ class Inquiry:
         """What is to be said of the names; None if they are the northbound's."""
         if self._why_no_names is None:
             return None
-        return f"local ports are named by their VIFs, all else by its key: {self._why_no_names}"
+        return f"local ports are named by their VIFs, everything else by its key: {self._why_no_names}"
 
     def _miss(self, error: TrunklineError) -> None:
         self._nb = None

@@ -51,9 +51,9 @@ class Names:
         return self.network_by_key.get(key, f"network {key}")
 
     def network_of(self, port_key: int) -> str | None:
-        """Return what the network of the port with *port_key* is called, None if that is not known."""
+        """Return the name of the network of the port with *port_key*, None if that is not known."""
         found = self.port_by_key.get(port_key)
-        return None if found is None or found.network_key is None else self.network(found.network_key)
+        return None if found is None else self.network_by_key.get(found.network_key or 0)
 
     def interface(self, ofport: int) -> str:
         """Return the name of the interface with *ofport*."""

@@ -116,7 +116,9 @@ class Rpc:
         while True:
             message = self._receive(deadline)
             if message is None:
-                raise UnreachableError(f"{self.remote}: no answer to {method!r} within {timeout_s:g} s")
+                raise UnreachableError(
+                    f"{self.remote}: no answer within {timeout_s:g} s: its server is stopped, or very busy"
+                )
             if message.get("id") == self._next_id and "method" not in message:
                 if message.get("error") is not None:
                     raise RequestError(_error_text(message["error"]))
