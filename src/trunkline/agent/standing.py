@@ -161,7 +161,8 @@ class Standing:
         if not (bindings or is_all_known or not nb.is_registered or heard is not None):
             return
         has_faults = is_all_known and (self.is_whole or not is_obeyed)
-        is_done = self._is_answer_due and reporter.is_done_by(bindings)
+        is_asked = nb.nb_cfg != nb.reported_nb_cfg
+        is_done = is_asked and self._is_answer_due and reporter.is_done_by(bindings)
         reporter.write(
             nb,
             bindings,

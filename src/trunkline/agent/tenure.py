@@ -62,13 +62,13 @@ class Tenure:
         if self._session != nb.session:
             # The holder needs time to connect again, too.
             self._session, self._asked_s, self._denied_s = nb.session, None, None
-        claims = nb.claims
+        written = claims = nb.claims
         for former in nb.former_hosts - {nb.host}:
             # That is this host, as it was known before its database was started anew.
             claims = claims.left(former)
         self.is_held = nb.is_ours
         wanted = self._as_holder(claims, now_s) if self.is_held else self._as_claimant(nb, claims, now_s)
-        if wanted != nb.claims and self._retry_s is None:
+        if wanted != written and self._retry_s is None:
             self.has_unwritten = nb.is_writing
             if not nb.is_writing:
                 nb.write_claims(wanted)

@@ -63,6 +63,7 @@ class NorthboundReplica(Replica):
         self.host = host
         self.former_hosts = set(former_hosts)
         self.row_faults: dict[str, str] = {}
+        self._own_row: ChassisRow | None = None
         self._restricted_session: int | None = None
         self._is_registered = False
         self._fault_name_by_id: dict[UUID, str] = {}
@@ -111,13 +112,13 @@ class NorthboundReplica(Replica):
     @property
     def reported_nb_cfg(self) -> int | None:
         """The number that this chassis reported last; None if it has no row."""
-        row = self._chassis_row()
+        row = self._own_row
         return None if row is None else one(row, ChassisRow.nb_cfg)
 
     @property
     def reported_nb_cfg_heard(self) -> int | None:
         """The number that this chassis reported last as heard; None if it has no row."""
-        row = self._chassis_row()
+        row = self._own_row
         return None if row is None else one(row, ChassisRow.nb_cfg_heard)
 
     @property
@@ -126,7 +127,7 @@ class NorthboundReplica(Replica):
 
         `sync` asks those chassis that have a row: see `trunkline.northbound.sync`.
         """
-        self._is_registered = self._is_registered or self._chassis_row() is not None
+        self._is_registered = self._is_registered or self._own_row is not None
         return self._is_registered
 
     def change_host(self, host: str) -> None:
@@ -137,13 +138,13 @@ class NorthboundReplica(Replica):
     @property
     def is_ours(self) -> bool:
         """Whether the row of this chassis belongs to this host or to none, or is not there."""
-        row = self._chassis_row()
+        row = self._own_row
         return row is None or one(row, ChassisRow.host) in {"", self.host, *self.former_hosts}
 
     @property
     def claims(self) -> Claims:
         """The claims of other hosts to be this chassis."""
-        row = self._chassis_row()
+        row = self._own_row
         return (
             Claims({}, frozenset())
             if row is None
@@ -153,10 +154,10 @@ class NorthboundReplica(Replica):
     @property
     def hostname(self) -> str:
         """The hostname in the row of this chassis: that of the host that the row belongs to."""
-        row = self._chassis_row()
+        row = self._own_row
         return "" if row is None else one(row, ChassisRow.hostname)
 
-    def _chassis_row(self) -> ChassisRow | None:
+    def _find_own_row(self) -> ChassisRow | None:
         for row in self.rows("Chassis").values():
             if one(row, ChassisRow.name) == self.chassis:
                 return row
@@ -227,6 +228,7 @@ class NorthboundReplica(Replica):
         # `request_rows` sets it again, if it is called.
         self._wake_ms = None
         touched = super().run()
+        self._own_row = self._find_own_row()
         if self.are_conditions_met:
             self.whole_physnets = self._interest.whole_physnets
         return touched
@@ -268,7 +270,7 @@ class NorthboundReplica(Replica):
             self._restricted_session = self._synced_session
             return Outcome.AGAIN
         # A row that the database refuses must not keep this chassis from its work.
-        is_refused = outcome is Outcome.FAILED and self._chassis_row() is None
+        is_refused = outcome is Outcome.FAILED and self._own_row is None
         self._is_registered = self._is_registered or is_refused
         return outcome
 
@@ -285,7 +287,7 @@ class NorthboundReplica(Replica):
         self.commit(transaction)
 
     def _write_report(self, transaction: Any, report: Report, now_ms: int) -> None:
-        row = self._chassis_row()
+        row = self._own_row
         if row is None:
             row = transaction.insert(self._idl.tables["Chassis"])
             row.name = self.chassis
@@ -317,7 +319,7 @@ class NorthboundReplica(Replica):
     def write_claims(self, claims: Claims) -> None:
         """Begin a write of *claims*; it ends with `Outcome.AGAIN` if another writer came first."""
         transaction = self.begin(f"trunkline agent of {self.chassis} on host {self.host}")
-        row = self._chassis_row()
+        row = self._own_row
         if row is not None:
             for column in ("host", "claims", "denied"):
                 row.verify(column)
@@ -341,7 +343,7 @@ class NorthboundReplica(Replica):
 
     def is_reported(self, report: Report) -> bool:
         """Return whether the `Chassis` row says what *report* says."""
-        row = self._chassis_row()
+        row = self._own_row
         return (
             row is not None
             and (one(row, ChassisRow.host) == self.host or self.lacks("Chassis", "host"))
@@ -364,6 +366,7 @@ class NorthboundReplica(Replica):
     def report_as(self, chassis: str) -> None:
         """Report as *chassis* from now on: its row is loaded in place of the present one."""
         self.chassis = chassis
+        self._own_row = self._find_own_row()
         self._restrict_to(chassis)
         self.ask()
 
@@ -385,7 +388,7 @@ class NorthboundReplica(Replica):
         transaction = self.begin(f"trunkline agent of {self.chassis} withdraws")
         if successor is not None:
             transaction.insert(self._idl.tables["Chassis"]).name = successor
-        row = self._chassis_row()
+        row = self._own_row
         if row is not None:
             row.delete()
         for answer in list(self.rows("Answer").values()):

@@ -252,8 +252,12 @@ class Replica:
     @property
     def are_conditions_met(self) -> bool:
         """Whether the server has sent all rows that the latest conditions ask for."""
-        states = (table.condition_state for table in self._idl.tables.values())
-        return self.is_connected and all(state.new is None and state.requested is None for state in states)
+        if not self.is_connected:
+            return False
+        for table in self._idl.tables.values():
+            if table.condition_state.new is not None or table.condition_state.requested is not None:
+                return False
+        return True
 
     def rows(self, table: str) -> Mapping[UUID, Any]:
         """Return the rows of *table* by id."""
