@@ -298,3 +298,21 @@ def test_a_file_that_is_wrong_is_told_with_its_line(chassis: DummyChassis, tmp_p
     assert "it is in no set" in refusal(trunkline("plan", "--with", str(file)), 1)
     assert "name them by --with" in refusal(trunkline("plan", "--prune"), 2)
     assert_nothing_to_do(chassis)
+
+
+def test_of_the_rows_of_a_file_those_count_that_the_agent_would_load(
+    chassis: DummyChassis, site: Site, tmp_path: Path
+) -> None:
+    """A remote port of a network that learns its remote ports is not loaded, whatever it lists."""
+    site.network("learned", 104, remote_ports="learned")
+    site.port("hub", "learned")
+    chassis.plug("hub")
+    site.await_up("hub")
+    site.sync()
+    far = "kind: Port\nname: far\nnetwork: learned\nmac: 02:00:00:00:0f:01\n"
+    far += f"allowed_address_pairs: ['{mac_of('hub')}']"
+    (tmp_path / "far.yaml").write_text(far)
+    assert asked("--with", str(tmp_path))["counts"] == {"add": 0, "change": 0, "delete": 0}
+    done = trunkline("apply", "-f", str(tmp_path), "--yes", "--wait", nb=site.served.remote)
+    assert done.code == 0, done
+    assert_nothing_to_do(chassis)

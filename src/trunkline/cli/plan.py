@@ -92,11 +92,13 @@ def plan(
     """
     from trunkline.cli.main import EXIT_NO
     from trunkline.manifest.complaint import ConflictError, ManifestError
+    from trunkline.northbound.transaction import no_collection
 
     if not files and (prunes or adopts or set_ != "default"):
         raise click.UsageError("--set, --prune and --adopt are about files; name them by --with")
     try:
-        found = _found(ctx, ovs_remote, _Files(files, set_, prunes, adopts))
+        with no_collection():
+            found = _found(ctx, ovs_remote, _Files(files, set_, prunes, adopts))
     except (ManifestError, ConflictError) as error:
         return complained(error)
     if output != "table":
