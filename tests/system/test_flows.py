@@ -214,6 +214,8 @@ def test_without_the_northbound_names_are_those_of_the_vifs_and_it_is_said(
         (("flows", "--table", "9"), 2, "there is no table '9'; the tables are 0 CLASSIFY"),
         (("flows", "--port", "a", "--network", "net1"), 2, "not from both; name one of them"),
         (("flows", "--watch", "0"), 2, "above 0"),
+        (("flows", "--watch", "soon"), 2, "'soon' is not a number of seconds"),
+        (("flows", "--raw", "-o", "json"), 2, "--raw and -o json are two formats"),
         (("flows", "--ovs", "nowhere"), 2, "write unix:PATH"),
         (("flows", "--ovs", "unix:/nowhere/db.sock"), 1, "cannot open /nowhere/db.sock: no such file"),
         (("explain", "vm1"), 2, "does not begin with a cookie"),

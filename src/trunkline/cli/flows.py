@@ -95,6 +95,8 @@ def flows(
 
     if watch_s == 0:
         raise click.UsageError("give a number of seconds above 0 to watch by")
+    if raw and output != "table":
+        raise click.UsageError(f"--raw and -o {output} are two formats; give one of them")
     with inquiry(ctx, ovs_remote) as asked:
         selection = asked.selection(_table(table_word), _owner(app), network, port)
         view = _View(asked, selection, drops, sort or ("packets" if drops else "table"), raw, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,7 +55,11 @@ class Seconds(click.FloatRange):
         Raises:
             click.BadParameter: it is not such a number.
         """
-        if str(value).strip().lower().lstrip("+-") == "nan":
+        try:
+            is_number = not math.isnan(float(value))
+        except ValueError:
+            is_number = False
+        if not is_number:
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
         return float(super().convert(value, param, ctx))
 
