@@ -101,6 +101,31 @@ def test_rule_7_of_section_6_fail_mode_changed_by_hand_is_repaired(
     assert chassis.receive("a", HELLO) == {NIC1: [ethernet(BROADCAST, A, 101)]}
 
 
+def test_a_vif_on_a_provider_bridge_is_a_fault_until_it_is_where_it_belongs(
+    site: Site,
+) -> None:
+    """It would have no port security there, and reach every VLAN."""
+    chassis = site.chassis()
+    site.network()
+    site.port("b")
+    vif = ("--", "set", "Interface", "stray", "type=dummy")
+    chassis.switch.vsctl("add-port", "br-phys1", "stray", *vif)
+    site.sync()
+    assert chassis.faults == {}
+    chassis.switch.vsctl("set", "Interface", "stray", "external_ids:iface-id=b")
+    site.sync()
+    chassis.agent.await_settled()
+    where = "stray is on the provider bridge br-phys1, past all flows"
+    assert chassis.faults == {"vif b": f"{where}; plug it into br-int, or remove its iface-id"}
+    until(lambda: site.nb.chassis("c1")["faults"] == chassis.faults, "reported")
+    assert not site.bindings()["b"][1]
+    chassis.switch.vsctl(
+        "del-port", "stray", "--", "add-port", "br-int", "stray", *vif, "external_ids:iface-id=b"
+    )
+    site.await_up("b")
+    assert chassis.faults == {}
+
+
 def test_foreign_ports_are_not_touched(site: Site, chassis: DummyChassis) -> None:
     switch = chassis.switch
     switch.vsctl("add-port", "br-phys1", "phy-other", "--", "set", "Interface", "phy-other", "type=patch",

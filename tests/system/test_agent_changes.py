@@ -275,3 +275,7 @@ def test_a_vif_on_another_bridge_is_none_of_ours(site: Site, chassis: DummyChass
     site.sync()
     assert site.bindings()["c"] == (None, False)
     assert chassis.agent.status()["vifs"] == 2
+    assert list(chassis.faults) == ["vif c"]
+    chassis.unplug("c")
+    site.sync()
+    assert chassis.faults == {}

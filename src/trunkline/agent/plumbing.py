@@ -50,6 +50,7 @@ class Plumbing:
         self.passing: dict[str, Vlans] = {}
         """The VLANs whose frames leave the provider bridge, by physnet: none if the mapping has a fault."""
         self._datapath_fault: str | None = None
+        self._misplaced_faults: dict[str, str] = {}
         self.is_due = False
         self._is_limited = False
         self.refusals = Trouble(
@@ -156,6 +157,15 @@ class Plumbing:
             mapping.physnet: wiring.trunks(self.switch, mapping)
             for mapping in settings.wiring.mappings
             if mapping.physnet in uplinks
+        }
+        self._misplaced_faults = {
+            subject: fault
+            for mapping in settings.wiring.mappings
+            # One cause is one fault: a NIC that has an iface-id is none.
+            if mapping.bridge != settings.wiring.bridge and mapping.physnet not in self.fault_by_physnet
+            for subject, fault in nic.misplaced_faults(
+                self.switch, mapping.bridge, settings.wiring.bridge
+            ).items()
         }
         self._width = None
         nics_by_physnet = {
@@ -294,12 +304,13 @@ class Plumbing:
 
     @property
     def faults(self) -> dict[str, str]:
-        """The faults of networks, mappings, the bridge, its tags and the contest over it, by subject."""
+        """The faults of networks, mappings, misplaced VIFs, the bridge and its contest, by subject."""
         networks = self._network_by_id
         faults = {f"network {networks[id_].name}": fault for id_, fault in self._fault_by_network.items()}
         faults |= {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
         if self._datapath_fault is not None:
             faults[f"setting {DATAPATH_TYPE}"] = self._datapath_fault
+        faults |= self._misplaced_faults
         return faults | wiring.limit_faults(self.switch) | self.contest.faults
 
     def carries(self, network: Network) -> bool:

@@ -57,6 +57,16 @@ def nics(switch: SwitchReplica, bridge: str) -> list[Nic]:
     return found[False] or found[True]
 
 
+def misplaced_faults(switch: SwitchReplica, bridge: str, integration_bridge: str) -> dict[str, str]:
+    """Return a fault, by subject, for each VIF that is plugged into the provider bridge of that name."""
+    return {
+        f"vif {iface_id}": f"{one(interface, InterfaceRow.name)} is on the provider bridge {bridge}, "
+        f"past all flows; plug it into {integration_bridge}, or remove its iface-id"
+        for _, interface in _interfaces(switch, bridge)
+        if (iface_id := pairs(interface, InterfaceRow.external_ids).get("iface-id"))
+    }
+
+
 def _interfaces(switch: SwitchReplica, bridge: str) -> Iterator[tuple[PortRow, InterfaceRow]]:
     """Yield the interfaces of the bridge of that name, each with its port, in the order of names."""
     pairs_ = []

@@ -326,9 +326,8 @@ class SwitchReplica(Replica):
         return {iface_id for iface_id in (old, new) if iface_id is not None}
 
     def _is_wiring(self, interface_id: UUID) -> bool:
-        """Whether the interface may belong to an uplink: that is anything but a VIF."""
-        row = self.rows("Interface").get(interface_id)
-        return row is None or "iface-id" not in pairs(row, InterfaceRow.external_ids)
+        """Whether the interface may belong to an uplink, or be a VIF in the wrong place."""
+        return interface_id not in self._iface_id_by_interface
 
     def _vifs(self, iface_id: str) -> tuple[Vif, ...]:
         """Return the VIFs with *iface_id*, first the one in use; that stays the same as long as it works."""
