@@ -292,7 +292,9 @@ def test_a_set_and_a_network_can_be_exported_alone(northbound: Northbound) -> No
     assert names() == ["blue", "red", "vm1", "vm2", "vm9"]
     assert names("--set", "default") == ["blue", "vm1", "vm2"]
     assert names("--network", "red") == ["red", "vm9"]
-    assert names("--set", "other") == []
+    done = trunkline("export", "--set", "defalt", nb=remote)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "trunkline: no row is in set 'defalt'; did you mean default?\n"
     done = trunkline("export", "--network", "x", nb=remote)
     assert (done.code, done.out) == (1, "")
     assert "no network is called 'x'" in done.err

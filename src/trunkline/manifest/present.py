@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trunkline.core.spelling import meant
 from trunkline.northbound.operation import select
-from trunkline.northbound.refusal import no_such
+from trunkline.northbound.refusal import NotFoundError, no_such
 from trunkline.northbound.schema import SET
 
 if TYPE_CHECKING:
@@ -49,11 +50,15 @@ def chosen(nb: Northbound, set_: str | None, network: str | None) -> Present:
     """Return the networks and ports of the set *set_*, and of the network *network*; all where None.
 
     Raises:
-        NotFoundError: there is no such network.
+        NotFoundError: there is no such network, or no row of that set.
     """
     there = _present(nb, [select("Port")], has_all_ports=True)
     if network is not None and network not in there.networks:
         raise no_such("Network", network)
+    sets = {set_of(row) for rows in (there.networks, there.ports) for row in rows.values()} - {None}
+    if set_ is not None and set_ not in sets:
+        hint = meant(set_, [str(each) for each in sets]) if sets else "no row is in any set"
+        raise NotFoundError(f"no row is in set {set_!r}; {hint}")
 
     def is_chosen(row: Row, of: str) -> bool:
         return set_ in (None, set_of(row)) and network in (None, of)
