@@ -21,7 +21,7 @@ import psutil
 import pytest
 from dummy_chassis import TIMEOUT_S, DummyChassis, Site
 
-from trunkline.agent import agent, northbound_feed, reporter, turn
+from trunkline.agent import agent, blackhole, northbound_feed, reporter, turn
 from trunkline.agent.agent import Agent
 from trunkline.bridge import early_start, forwarding, upkeep
 from trunkline.bridge.forwarding import Forwarding
@@ -52,8 +52,9 @@ class Resting:
             audit(asked)
 
         monkeypatch.setattr(Forwarding, "audit", noted_audit)
-        # What is asked every second may be due while the loop is looked at.
+        # What is asked every few seconds may be due while the loop is looked at.
         monkeypatch.setattr(upkeep, "INTERVAL_S", 3600.0)
+        monkeypatch.setattr(blackhole, "LEISURE_S", 3600.0)
 
         def noted_send(stream: Any, data: Any) -> Any:
             count = send(stream, data)
