@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 
@@ -40,6 +41,9 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def interrupt(self) -> None:
+        """Interrupt the program where it waits: between a question and the wait for its answer it hears nothing."""
+        while psutil.Process(self.process.pid).status() != psutil.STATUS_SLEEPING:
+            time.sleep(0)
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> int:

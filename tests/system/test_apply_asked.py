@@ -134,7 +134,7 @@ def test_an_interrupt_while_the_database_writes_waits_for_its_answer(
         terminal.interrupt()
         terminal.until("waiting for the database's answer; interrupt again to leave at once")
         relay.may_pass.set()
-        assert terminal.end() == 3
+        assert terminal.end() == 3, terminal.said
         assert terminal.said.rstrip().endswith("committed; not waited for")
     assert northbound.network("blue")["segmentation_id"] == 121
 
@@ -147,7 +147,7 @@ def test_a_second_interrupt_leaves_without_knowing(northbound: Northbound, nb: S
         terminal.interrupt()
         terminal.until("interrupt again to leave at once")
         terminal.interrupt()
-        assert terminal.end() == 3
+        assert terminal.end() == 3, terminal.said
         assert "it is unknown whether the change was made; run again to see" in terminal.said
         relay.may_pass.set()
 
