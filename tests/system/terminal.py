@@ -41,7 +41,7 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def interrupt(self) -> None:
-        """Interrupt the program where it waits: between a question and the wait for its answer it hears nothing."""
+        """Interrupt the program where it waits: between a question and the wait for its answer it is deaf."""
         while psutil.Process(self.process.pid).status() != psutil.STATUS_SLEEPING:
             time.sleep(0)
         self.process.send_signal(signal.SIGINT)
