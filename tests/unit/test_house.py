@@ -192,3 +192,9 @@ def test_architecture_says_where_every_module_is() -> None:
     nouns = {f"cli/{noun}.py" for noun in trunkline.list_commands(click.Context(trunkline))}
     modules = {name(path) for path in MODULES if path.parent.name != "lab"}
     assert modules - nouns - named == set()
+
+
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    """Of two files of one name pytest collects the first, and the run ends with an error."""
+    names = [path.name for path in (ROOT / "tests").glob("*/*.py") if path.name != "__init__.py"]
+    assert sorted({each for each in names if names.count(each) > 1}) == []
