@@ -30,7 +30,7 @@ BELOW = {
     "bridge": {"core", "apps", "runtime", "openflow"},
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
     "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge", "insight"},
-    "process": {"core", "runtime", "openflow", "host", "ovsdb", "bridge", "agent"},
+    "process": {"core", "runtime", "openflow", "host", "ovsdb", "bridge", "insight", "agent"},
     "lab": {"core"},
     "cli": {
         *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb", "insight", "process", "lab")

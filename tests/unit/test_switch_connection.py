@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from model.peer import Peer, says, served
 from trunkline.core.cookie import COOKIE_OURS
 from trunkline.core.flow import Field, Flow
 from trunkline.core.pipeline import Band
@@ -20,42 +17,6 @@ from trunkline.openflow import message
 
 HELLO = message.hello(1)
 ONLY_V10 = struct.pack(">BBHI", 1, message.HELLO, 8, 1)
-Peer = Callable[[socket.socket], None]
-
-
-@contextmanager
-def served(peer: Peer) -> Iterator[Path]:
-    """Let *peer* have the first connection to a socket, for the length of the block."""
-    with tempfile.TemporaryDirectory(prefix="tl-s-") as folder, socket.socket(socket.AF_UNIX) as listener:
-        path = Path(folder) / "br-int.mgmt"
-        listener.bind(str(path))
-        listener.listen()
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                peer(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield path
-        finally:
-            thread.join(20)
-            assert not thread.is_alive()
-
-
-def says(*messages: bytes) -> Peer:
-    """Return a peer that says *messages*, each after it has heard something, and then listens to the end."""
-
-    def speak(connection: socket.socket) -> None:
-        for each in messages:
-            connection.recv(1 << 16)
-            connection.sendall(each)
-        while connection.recv(1 << 16):
-            pass
-
-    return speak
 
 
 def statistics(xid: int, *flows: Flow, is_last: bool = True) -> bytes:
