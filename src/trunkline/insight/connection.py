@@ -18,17 +18,18 @@ from trunkline.core.error import TrunklineError
 from trunkline.host.unix_path import short
 from trunkline.openflow import message
 from trunkline.openflow.error import DecodeError
+from trunkline.openflow.inbox import Inbox
 from trunkline.openflow.reason import reason
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from trunkline.openflow.inbox import Received
     from trunkline.openflow.message import Counters
 
 _CHUNK_BYTES = 1 << 18
 _LONGEST_BLOCK_S = 1.0
 _CLOSED = "the switch closed the connection; see the log of ovs-vswitchd"
-_header = struct.Struct(">BBHI").unpack_from
 
 
 class SwitchError(TrunklineError):
@@ -74,7 +75,7 @@ class Connection:
         self._path = path
         self._timeout_s = timeout_s
         self._next_xid = 1
-        self._inbox = bytearray()
+        self._inbox = Inbox(path)
         self._socket = _opened(path)
         try:
             self._greet()
@@ -102,7 +103,7 @@ class Connection:
         deadline_s = time.monotonic() + self._timeout_s
         try:
             while True:
-                reply = self._reply(message.MULTIPART_REPLY, xid, deadline_s)
+                reply = self._reply(message.MULTIPART_REPLY, xid, deadline_s).data
                 message.flow_entries(reply, body_by_key)
                 counters |= message.counters(reply)
                 if message.is_last_part(reply):
@@ -113,7 +114,7 @@ class Connection:
     def _greet(self) -> None:
         self._send(message.hello(self._xid()))
         received = self._reply(message.HELLO, None, time.monotonic() + self._timeout_s)
-        offered = message.offered_versions(received[0], received[message.HEADER_BYTES :])
+        offered = message.offered_versions(received.version, received.data[message.HEADER_BYTES :])
         if message.VERSION not in offered:
             names = ", ".join(f"OpenFlow1{version - 1}" for version in sorted(offered)) or "none"
             raise SwitchError(
@@ -132,32 +133,26 @@ class Connection:
         except OSError as error:
             raise SwitchError(f"{self._path}: {_words(error)}") from error
 
-    def _reply(self, kind: int, xid: int | None, deadline_s: float) -> bytes:
+    def _reply(self, kind: int, xid: int | None, deadline_s: float) -> Received:
         """Return the next message of *kind* (with *xid*, if one is given); echo requests are answered."""
         while True:
             received = self._message(deadline_s)
-            its_kind, its_xid = received[1], int.from_bytes(received[4:8])
-            if its_kind == kind and xid in (None, its_xid):
+            payload = received.data[message.HEADER_BYTES :]
+            if received.kind == kind and xid in (None, received.xid):
                 return received
-            if its_kind == message.ECHO_REQUEST:
-                self._send(message.message(message.ECHO_REPLY, its_xid, received[message.HEADER_BYTES :]))
-            elif its_kind == message.ERROR and len(received) >= message.HEADER_BYTES + 4:
-                why = reason(*struct.unpack_from(">HH", received, message.HEADER_BYTES))
+            if received.kind == message.ECHO_REQUEST:
+                self._send(message.message(message.ECHO_REPLY, received.xid, payload))
+            elif received.kind == message.ERROR and len(payload) >= 4:
+                why = reason(*struct.unpack_from(">HH", payload))
                 raise SwitchError(f"{self._path}: the switch refused the question: {why}")
 
-    def _message(self, deadline_s: float) -> bytes:
-        while True:
-            if len(self._inbox) >= message.HEADER_BYTES:
-                length = _header(self._inbox)[2]
-                if length < message.HEADER_BYTES:
-                    raise SwitchError(
-                        f"{self._path} does not speak OpenFlow; name a bridge that Open vSwitch has"
-                    )
-                if len(self._inbox) >= length:
-                    received = bytes(self._inbox[:length])
-                    del self._inbox[:length]
-                    return received
-            self._inbox += self._received(deadline_s)
+    def _message(self, deadline_s: float) -> Received:
+        try:
+            while (received := self._inbox.take()) is None:
+                self._inbox.add(self._received(deadline_s))
+        except DecodeError as error:
+            raise SwitchError(str(error)) from error
+        return received
 
     def _received(self, deadline_s: float) -> bytes:
         """Return what comes next; a signal is seen at least once a second."""

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import ovs.poller
 import ovs.stream
 
-from trunkline.openflow.error import DecodeError
-from trunkline.openflow.message import HEADER_BYTES
+from trunkline.openflow.inbox import Inbox, Received
 
 _CHUNK_BYTES = 1 << 18
 # The most that one turn reads and writes: about 2,000 flows read (8 ms), 7,000 flows sent.
@@ -24,17 +22,6 @@ READ_BUDGET_BYTES = 1 << 18
 _WRITE_BUDGET_BYTES = 1 << 20
 
 _LAST_XID = 0xFFFFFFFF
-
-_header = struct.Struct(">BBHI").unpack_from
-
-
-class Received(NamedTuple):
-    """One message: the fields of its header, and all its bytes including the header."""
-
-    version: int
-    kind: int
-    xid: int
-    data: bytes
 
 
 class Channel:
@@ -114,7 +101,7 @@ class Channel:
             return 0, None
         if error or not data:
             return 0, _reason(error)
-        self._inbox += data
+        self._inbox.add(data)
         return len(data), None
 
     def messages(self) -> Iterator[Received]:
@@ -122,17 +109,8 @@ class Channel:
 
         Raises `DecodeError` if what was read is not OpenFlow.
         """
-        at, inbox = 0, self._inbox
-        while self.is_open and len(inbox) - at >= HEADER_BYTES:
-            version, kind, length, xid = _header(inbox, at)
-            if length < HEADER_BYTES:
-                raise DecodeError(f"{self._target} does not speak OpenFlow; give a bridge's .mgmt socket")
-            if len(inbox) - at < length:
-                break
-            data = bytes(inbox[at : at + length])
-            at += length
-            yield Received(version, kind, xid, data)
-        del inbox[:at]
+        while self.is_open and (received := self._inbox.take()) is not None:
+            yield received
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when there is something to read, room to send, or the connection is made."""
@@ -151,7 +129,7 @@ class Channel:
             self._stream.close()
         self._stream = None
         self.is_open = False
-        self._inbox = bytearray()
+        self._inbox = Inbox(self._target)
         self._outbox: deque[memoryview] = deque()
 
 
