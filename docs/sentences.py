@@ -80,6 +80,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "host that is not denied within 5 s takes the row.",
         "denied": "Those of `claims` that the present host has denied.",
         "bridge_mappings": "The bridge of each physical network, from its settings.",
+        "integration_bridge": "The name of its integration bridge.",
+        "datapath_type": "That of the integration bridge, such as `system` (the kernel's) or `netdev`.",
+        "iface_types": "The types of interfaces that its Open vSwitch knows.",
         "nb_cfg": "The last request of `sync` or `status` that it has applied.",
         "nb_cfg_heard": "The last request that its agent knows of, if it has not applied it within 0.5 s. "
         "Such a chassis is behind, and not silent.",

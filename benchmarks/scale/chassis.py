@@ -12,11 +12,13 @@ import ovs.timeval
 from load import PHYSNET
 from process import now_s
 
+import trunkline
 from trunkline.agent.reporter import Reporter
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Uplink, Vif
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import Touched
+from trunkline.ovsdb.report import Report
 
 BRIDGE_BY_PHYSNET = {PHYSNET: "br-phys"}
 Saw = Callable[[str], None]
@@ -127,11 +129,16 @@ class Chassis:
         self._reporter.write(
             nb,
             bindings,
-            hostname="host",
-            bridge_by_physnet=BRIDGE_BY_PHYSNET,
-            faults={},
-            nb_cfg_heard=None,
-            nb_cfg=nb.nb_cfg if self._reporter.is_done_by(bindings) else None,
+            Report(
+                hostname="host",
+                version=trunkline.__version__,
+                bridge_mappings=BRIDGE_BY_PHYSNET,
+                integration_bridge="br-int",
+                datapath_type="system",
+                iface_types=frozenset({"internal", "patch", "system"}),
+                faults={},
+                nb_cfg=nb.nb_cfg if self._reporter.is_done_by(bindings) else None,
+            ),
         )
 
     @property

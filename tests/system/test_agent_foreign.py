@@ -24,6 +24,7 @@ pytestmark = pytest.mark.system
 
 A = mac_of("a")
 HELLO = ethernet(BROADCAST, A)
+OF_THE_HOST = ("integration_bridge", "datapath_type", "iface_types")
 OUT = {"nic-br-phys1": [ethernet(BROADCAST, A, 101)]}
 
 Tables = dict[str, Any]
@@ -118,7 +119,7 @@ def first_schema() -> dict[str, Any]:
     old = copy.deepcopy(schema())
     old["version"] = "1.0.0"
     del old["tables"]["NB_Global"]["columns"]["identity"]
-    for name in ("silent_at", "host", "claims", "denied", "nb_cfg_heard"):
+    for name in ("silent_at", "host", "claims", "denied", "nb_cfg_heard", *OF_THE_HOST):
         del old["tables"]["Chassis"]["columns"][name]
     for name in ("Request", "Answer"):
         del old["tables"][name]

@@ -248,3 +248,11 @@ def test_the_hosts_name_is_that_of_the_switchs_database(site: Site, chassis: Dum
     chassis.set(hostname="compute-7.example")
     site.sync()
     assert site.nb.chassis("c1")["hostname"] == "compute-7.example"
+
+
+def test_what_the_chassis_is_made_of_is_reported(site: Site, chassis: DummyChassis) -> None:
+    row = site.nb.chassis("c1")
+    assert (row["integration_bridge"], row["datapath_type"]) == ("br-int", "dummy")
+    known = chassis.switch.vsctl("get", "Open_vSwitch", ".", "iface_types")
+    assert row["iface_types"] == sorted(known.strip("[]\n").replace('"', "").split(", "))
+    assert {"internal", "patch"} <= set(row["iface_types"])

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from uuid import UUID
 
-import trunkline
 from trunkline.core.inventory import Inventory
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
@@ -102,19 +101,8 @@ class Reporter:
         """Return whether every port is reported right once *bindings* are written."""
         return self._revision_by_port.keys() <= bindings.keys()
 
-    def write(
-        self,
-        nb: NorthboundReplica,
-        bindings: dict[UUID, Binding],
-        *,
-        hostname: str,
-        bridge_by_physnet: dict[str, str],
-        faults: dict[str, str] | None,
-        nb_cfg: int | None,
-        nb_cfg_heard: int | None,
-    ) -> None:
-        """Begin to write all that, unless the database says it already."""
-        report = Report(hostname, trunkline.__version__, bridge_by_physnet, faults, nb_cfg, nb_cfg_heard)
+    def write(self, nb: NorthboundReplica, bindings: dict[UUID, Binding], report: Report) -> None:
+        """Begin to write *bindings* and *report*, unless the database says all that already."""
         if not bindings and nb.is_reported(report):
             return
         log.each(

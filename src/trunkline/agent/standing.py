@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+import trunkline
 from trunkline.agent.hearing import Hearing
 from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
@@ -14,6 +15,7 @@ from trunkline.bridge.forwarding import Forwarding
 from trunkline.bridge.quarantine import Quarantine
 from trunkline.core.inventory import Inventory
 from trunkline.core.outcome import Outcomes, contradictions
+from trunkline.ovsdb.report import Report
 from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 
@@ -163,15 +165,19 @@ class Standing:
         has_faults = is_all_known and (self.is_whole or not is_obeyed)
         is_asked = nb.nb_cfg != nb.reported_nb_cfg
         is_done = is_asked and self._is_answer_due and reporter.is_done_by(bindings)
-        reporter.write(
-            nb,
-            bindings,
+        bridge = settings.wiring.bridge
+        report = Report(
             hostname=self.switch.hostname,
-            bridge_by_physnet=settings.bridge_by_physnet,
+            version=trunkline.__version__,
+            bridge_mappings=settings.bridge_by_physnet,
+            integration_bridge=bridge,
+            datapath_type=self.switch.datapath_type(bridge),
+            iface_types=self.switch.iface_types,
             faults=self.faults if has_faults else None,
             nb_cfg=nb.nb_cfg if is_done else None,
             nb_cfg_heard=None if is_done else heard,
         )
+        reporter.write(nb, bindings, report)
 
     @property
     def _is_answer_due(self) -> bool:

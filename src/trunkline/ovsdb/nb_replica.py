@@ -33,6 +33,7 @@ from trunkline.ovsdb.value import network_of, port_of
 _OPTIONAL = {
     ("NB_Global", "identity"),
     *(("Chassis", column) for column in ("host", "claims", "denied", "nb_cfg_heard")),
+    *(("Chassis", column) for column in ("integration_bridge", "datapath_type", "iface_types")),
     *(("Request", column) for column in columns(RequestRow)),
     *(("Answer", column) for column in columns(AnswerRow)),
 }
@@ -287,34 +288,29 @@ class NorthboundReplica(Replica):
         self.commit(transaction)
 
     def _write_report(self, transaction: Any, report: Report, now_ms: int) -> None:
+        differing = self._differing(report)
         row = self._own_row
+        is_new = row is None
         if row is None:
             row = transaction.insert(self._idl.tables["Chassis"])
             row.name = self.chassis
-            current: dict[str, Any] = {}
-        else:
-            current = {column: getattr(row, column) for column in columns(ChassisRow)}
-        wanted: dict[str, Any] = {
-            "host": self.host,
-            "hostname": report.hostname,
-            "version": report.version,
-            "bridge_mappings": report.bridge_mappings,
+        for column, value in differing.items():
+            setattr(row, column, sorted(value) if isinstance(value, frozenset) else value)
+        if "nb_cfg" in differing or is_new:
+            row.nb_cfg_timestamp = now_ms
+
+    def _differing(self, report: Report) -> dict[str, Any]:
+        """Return what the `Chassis` row has to say, by column, as far as it says something else now."""
+        wanted = {"host": self.host} | {
+            column: value for column, value in vars(report).items() if value is not None
         }
-        if report.faults is not None:
-            wanted |= {"faults": report.faults}
-        if report.nb_cfg is not None:
-            wanted |= {"nb_cfg": report.nb_cfg}
-        if report.nb_cfg_heard is not None:
-            wanted |= {"nb_cfg_heard": report.nb_cfg_heard}
-        differing = {
+        row = self._own_row
+        said = {} if row is None else _said(row)
+        return {
             column: value
             for column, value in wanted.items()
-            if current.get(column) != value and not self.lacks("Chassis", column)
+            if said.get(column) != value and not self.lacks("Chassis", column)
         }
-        for column, value in differing.items():
-            setattr(row, column, value)
-        if "nb_cfg" in differing or not current:
-            row.nb_cfg_timestamp = now_ms
 
     def write_claims(self, claims: Claims) -> None:
         """Begin a write of *claims*; it ends with `Outcome.AGAIN` if another writer came first."""
@@ -343,20 +339,7 @@ class NorthboundReplica(Replica):
 
     def is_reported(self, report: Report) -> bool:
         """Return whether the `Chassis` row says what *report* says."""
-        row = self._own_row
-        return (
-            row is not None
-            and (one(row, ChassisRow.host) == self.host or self.lacks("Chassis", "host"))
-            and one(row, ChassisRow.hostname) == report.hostname
-            and one(row, ChassisRow.version) == report.version
-            and pairs(row, ChassisRow.bridge_mappings) == report.bridge_mappings
-            and report.faults in (None, pairs(row, ChassisRow.faults))
-            and report.nb_cfg in (None, one(row, ChassisRow.nb_cfg))
-            and (
-                report.nb_cfg_heard in (None, one(row, ChassisRow.nb_cfg_heard))
-                or self.lacks("Chassis", "nb_cfg_heard")
-            )
-        )
+        return self._own_row is not None and not self._differing(report)
 
     def binding(self, port_id: UUID) -> Binding | None:
         """Return who holds the port according to the database; None if it has no such row."""
@@ -398,3 +381,18 @@ class NorthboundReplica(Replica):
             if held is not None and held.chassis == self.chassis:
                 self._write_binding(port_id, Binding(None, is_up=False))
         self.commit(transaction)
+
+
+def _said(row: ChassisRow) -> dict[str, Any]:
+    """Return what *row* says of its chassis, by column of `Report`."""
+    texts = (
+        ChassisRow.host,
+        ChassisRow.hostname,
+        ChassisRow.version,
+        ChassisRow.integration_bridge,
+        ChassisRow.datapath_type,
+    )
+    said: dict[str, Any] = {column: one(row, column) for column in texts}
+    said |= {column: one(row, column) for column in (ChassisRow.nb_cfg, ChassisRow.nb_cfg_heard)}
+    said |= {column: pairs(row, column) for column in (ChassisRow.bridge_mappings, ChassisRow.faults)}
+    return said | {"iface_types": every(row, ChassisRow.iface_types)}

@@ -63,6 +63,9 @@ class ChassisRow(Row):
     claims: Pairs
     denied: Many[str]
     bridge_mappings: Pairs
+    integration_bridge: One[str]
+    datapath_type: One[str]
+    iface_types: Many[str]
     nb_cfg: One[int]
     nb_cfg_heard: One[int]
     nb_cfg_timestamp: One[int]

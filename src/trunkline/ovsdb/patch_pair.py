@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from trunkline.ovsdb.datum import every, one, pairs
-from trunkline.ovsdb.switch_row import PHYSNET_MARK, BridgeRow, InterfaceRow, PortRow
+from trunkline.ovsdb.switch_row import PHYSNET_MARK, InterfaceRow, PortRow
 from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
 
 NO_VLAN = 4095
@@ -96,7 +96,7 @@ def pair_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> st
 
     Ends in different datapaths have ofports all the same, and sometimes one of them has an error.
     """
-    here, there = (_datapath_type(switch, name) for name in (bridge, mapping.bridge))
+    here, there = map(switch.datapath_type, (bridge, mapping.bridge))
     if here != there:
         return (
             f"{mapping.bridge} is in datapath {there} and {bridge} in {here}, and no patch "
@@ -109,12 +109,6 @@ def pair_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> st
         if end is not None and ofport_of(end) is None and switch.is_idle:
             return f"{name} has no OpenFlow port; see the log of ovs-vswitchd"
     return None
-
-
-def _datapath_type(switch: SwitchReplica, bridge: str) -> str:
-    """Return the datapath type of the bridge; the default is `system` (ovs-vswitchd.conf.db(5))."""
-    row = switch.row("Bridge", bridge)
-    return (one(row, BridgeRow.datapath_type) if row is not None else "") or "system"
 
 
 def is_fit(switch: SwitchReplica, end: End) -> bool:

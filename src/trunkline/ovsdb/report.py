@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
-    """What a chassis says of itself in its `Chassis` row.
+    """What a chassis says of itself in its `Chassis` row, by column.
 
     If *faults*, *nb_cfg* or *nb_cfg_heard* is None, that column stays as it is.
     """
@@ -15,7 +15,10 @@ class Report:
     hostname: str
     version: str
     bridge_mappings: dict[str, str]
-    faults: dict[str, str] | None
+    integration_bridge: str
+    datapath_type: str
+    iface_types: frozenset[str]
+    faults: dict[str, str] | None = None
     nb_cfg: int | None = None
     nb_cfg_heard: int | None = None
 

@@ -35,6 +35,7 @@ class RootRow(Row):
     other_config: Pairs
     next_cfg: One[int]
     cur_cfg: One[int]
+    iface_types: Many[str]
     ssl: Maybe[UUID]
 
 
@@ -147,6 +148,7 @@ SCHEMA: dict[str, Any] = {
                 "other_config": _MAP,
                 "next_cfg": {"type": "integer"},
                 "cur_cfg": {"type": "integer"},
+                "iface_types": _VALUES,
                 "ssl": {"type": {"key": {"type": "uuid", "refTable": "SSL"}, "min": 0, "max": 1}},
             },
         },

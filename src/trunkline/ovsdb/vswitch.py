@@ -103,6 +103,16 @@ class SwitchReplica(Replica):
         return self.external_ids.get("hostname") or socket.gethostname()
 
     @property
+    def iface_types(self) -> frozenset[str]:
+        """The types of interfaces that ovs-vswitchd knows; none before it has said so."""
+        return frozenset() if self.root is None else every(self.root, RootRow.iface_types)
+
+    def datapath_type(self, bridge: str) -> str:
+        """Return the datapath type of that bridge, by default `system` (ovs-vswitchd.conf.db(5))."""
+        row = self.row("Bridge", bridge)
+        return (one(row, BridgeRow.datapath_type) if row is not None else "") or "system"
+
+    @property
     def instance(self) -> str:
         """What tells this switch from a copy of it: the server of its database has a new one at each start.
 
