@@ -13,6 +13,7 @@ import pytest
 from trunkline.lab import CommandError, Lab, LabError, WaitError, demonstration, topology
 from trunkline.lab import lab as labs
 from trunkline.lab.interface import Interface
+from trunkline.lab.journal import Process
 from trunkline.lab.namespace import LinkEnd, Namespace, ip, veth
 
 if TYPE_CHECKING:
@@ -167,6 +168,36 @@ def test_a_host_that_tags_by_itself_is_reached_or_refused_with_the_reason(lab: L
             lab(tagged, agents=False)
 
 
+def test_the_physical_switch_carries_only_the_vlans_and_sizes_that_it_is_told(lab: LabFactory) -> None:
+    narrow = SMALL.replace(
+        "{name: c2, mappings: {p1: br-p1}}", "{name: c2, mappings: {p1: br-p1}, vlans: {p1: [8, 0]}}"
+    )
+    running = lab(narrow, agents=False)
+    use_normal_switching(running)
+    a, b, m = running.vm["a"], running.vm["b"], running.host["m"]
+    port = running.chassis["c2"].switch_port("p1")
+
+    def is_reached(vlans: list[int] | None) -> bool:
+        running.switch.carry(port, vlans)
+        running.wait_revalidated()
+        return a.ping(b.ip, count=2, timeout_s=0.3).lost == 0
+
+    assert demonstration.matrix(running).differing == []
+    assert not running.expected_reach()["a", "b"]
+    assert is_reached([7])
+    assert not is_reached([0, 8])
+    assert is_reached(None)
+    assert not is_reached([])
+    assert is_reached(None)
+    assert a.ping(m.ip, count=2).lost == 0
+    running.switch.set_mtu(port, 1400)
+    sized = ["ping", "-c1", "-W1", "-M", "do", "-s"]
+    a.run([*sized, "1372", b.ip])  # with 8 bytes of ICMP and 20 of IPv4: 1400
+    with pytest.raises(CommandError):
+        a.run([*sized, "1400", b.ip])
+    a.run([*sized, "1472", m.ip])
+
+
 def test_a_machine_that_moves_keeps_its_address_and_is_reached_again(lab: LabFactory) -> None:
     running = lab(SMALL, agents=False)
     use_normal_switching(running)
@@ -220,6 +251,20 @@ def test_nothing_of_a_lab_is_left_when_it_is_down(lab: LabFactory) -> None:
     assert not [found for found in os.listdir("/run/netns") if found.startswith(f"tl-{name}-")]
     assert not running.directory.exists()
     assert name not in _command_lines()
+
+
+def test_a_daemon_that_was_started_again_by_hand_is_ended_with_its_lab(lab: LabFactory) -> None:
+    """With `--pidfile` alone, as everybody types it: the path is not in the daemon's command line then."""
+    running = lab(SMALL, agents=False)
+    switch, name = running.chassis["c1"].switch, running.name
+    switch.stop_vswitchd()
+    argv = ["ovs-vswitchd", "--disable-system", "--pidfile", "--detach", "--no-chdir"]
+    running.chassis["c1"].namespace.run(argv, env=switch.env)
+    assert switch.vswitchd_pid is not None
+    restarted = Process.of(switch.vswitchd_pid)
+    running.close()
+    assert not restarted.is_running
+    assert not [found for found in os.listdir("/run/netns") if found.startswith(f"tl-{name}-")]
 
 
 def test_a_lab_whose_process_was_killed_is_taken_down_by_name(lab: LabFactory) -> None:

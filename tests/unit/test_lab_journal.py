@@ -12,7 +12,7 @@ import pytest
 
 from trunkline.lab import command
 from trunkline.lab.error import CommandError, WaitError
-from trunkline.lab.journal import Daemon, Journal, Process
+from trunkline.lab.journal import Daemon, Journal, Process, end_surely
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 READY = "import signal, sys; print('ready', flush=True); sys.stdin.read()"
 DEAF = READY.replace("print", "signal.signal(signal.SIGTERM, signal.SIG_IGN); print")
+LOCKING = "import fcntl, os; file = open('sleeper.pid', 'w'); fcntl.lockf(file, fcntl.LOCK_EX); "
+LOCKING += f"file.write(f'{{os.getpid()}}\\n'); file.flush(); {READY}"
 
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Yield a process whose command line names the pidfile that it is known by."""
-    pidfile = tmp_path / "sleeper.pid"
-    argv = [sys.executable, "-c", READY, f"--pidfile={pidfile}"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    """Yield a process that keeps its pidfile locked, as daemons of Open vSwitch do, and names it nowhere."""
+    argv = [sys.executable, "-c", LOCKING]
+    with subprocess.Popen(argv, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        pidfile.write_text(f"{process.pid}\n")
         yield process
         process.kill()
 
@@ -110,3 +110,12 @@ def test_a_program_that_does_not_end_is_given_up() -> None:
 def test_a_refusal_of_our_own_program_reads_as_it_is_typed() -> None:
     with pytest.raises(CommandError, match=r"^'trunkline no-such-noun' ended with exit code 2: "):
         command.run([*command.PROGRAM, "no-such-noun"])
+
+
+def test_what_is_deaf_to_the_first_signal_is_ended_by_the_second() -> None:
+    argv = [sys.executable, "-c", DEAF]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as deaf:
+        assert deaf.stdout is not None
+        assert deaf.stdout.readline() == b"ready\n"
+        end_surely(Process.of(deaf.pid))
+        assert deaf.wait(timeout=5) == -signal.SIGKILL

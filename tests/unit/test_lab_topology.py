@@ -147,3 +147,47 @@ def test_one_bridge_for_two_physnets_is_refused() -> None:
     text = "{name: x, physnets: [p1, p2], chassis: [{name: c1, mappings: {p1: br-p, p2: br-p}}]}"
     with pytest.raises(TopologyError, match="br-p has two physnets"):
         topology.parse(text, "x.yaml")
+
+
+TWO_SIDES = """
+name: sides
+physnets: [p1]
+networks: [{name: red, type: vlan, physical_network: p1, segment: 7}]
+chassis:
+  - {name: c1, mappings: {p1: br-p1}}
+  - {name: c2, mappings: {p1: br-p1}, vlans: {p1: [8, 0]}}
+vms:
+  - {name: a, chassis: c1, network: red, ip: 10.0.0.1/24}
+  - {name: b, chassis: c2, network: red, ip: 10.0.0.2/24}
+  - {name: c, chassis: c2, network: red, ip: 10.0.0.3/24}
+hosts: [{name: h, physnet: p1, vlan: 7, ip: 10.0.0.4/24}]
+"""
+
+
+def test_a_vlan_that_the_physical_switch_does_not_carry_parts_a_network() -> None:
+    found = topology.parse(TWO_SIDES, "sides.yaml")
+    reached = {frozenset(pair) for pair, does_reach in found.reach().items() if does_reach}
+    assert reached == {frozenset(pair) for pair in ("ah", "bc")}
+    whole = topology.parse(TWO_SIDES.replace("[8, 0]", "[8, 7]"), "sides.yaml")
+    assert all(whole.reach().values())
+    flat = topology.parse(TWO_SIDES.replace("type: vlan", "type: flat").replace(", segment: 7", ""), "s")
+    assert flat.reach()["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("vlans", "complaint"),
+    [
+        ("{p2: [7]}", "sides.yaml: chassis[1].vlans: no mapping 'p2' in mappings (p1)"),
+        ("[7]", "sides.yaml: chassis[1].vlans: give a mapping of physnet to a list of VLAN ids"),
+        ("{p1: 7}", "sides.yaml: chassis[1].vlans.p1: give a list"),
+        ("{p1: [4095]}", "sides.yaml: chassis[1].vlans.p1[0]: give a VLAN id of 1 to 4094"),
+        (
+            "{p1: [null]}",
+            "sides.yaml: chassis[1].vlans.p1[0]: give a VLAN id of 1 to 4094, or 0 for untagged",
+        ),
+        ("{p1: [false]}", "sides.yaml: chassis[1].vlans.p1[0]: give a VLAN id of 1 to 4094"),
+    ],
+)
+def test_what_no_port_can_carry_is_refused(vlans: str, complaint: str) -> None:
+    with pytest.raises(TopologyError, match=re.escape(complaint)):
+        topology.parse(TWO_SIDES.replace("{p1: [8, 0]}", vlans), "sides.yaml")

@@ -31,6 +31,7 @@ class Chassis:
         self.name = plan.name
         self.namespace = namespace
         self.bridge_by_physnet = dict(plan.mappings)
+        self._vlans_by_physnet = dict(plan.vlans)
         self.switch = Switchd(namespace, rundir, journal)
         self._journal = journal
         self._agent = Daemon(rundir / "trunkline-agent.pid")
@@ -55,13 +56,17 @@ class Chassis:
             self._journal.add_link(nic)
             ip([veth(nic, far_end)])
             ip([f"link set {nic.name} up"], self.namespace)
-            physical.add_trunk(physnet, far_end.name)
+            physical.add_trunk(physnet, far_end.name, self._vlans_by_physnet.get(physnet))
             self.add_provider_bridge(bridge, nic.name)
         self.configure(nb_remote)
 
     def nic(self, physnet: str) -> LinkEnd:
         """Return the NIC through which the chassis reaches *physnet*."""
         return LinkEnd(self.namespace, f"eth{list(self.bridge_by_physnet).index(physnet)}")
+
+    def switch_port(self, physnet: str) -> str:
+        """Return the port of the physical switch to which the NIC of *physnet* is wired."""
+        return self._far_end_by_physnet[physnet].name
 
     def wire(self, physnet: str) -> Interface:
         """Return the far end of the NIC of *physnet*.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,15 +70,12 @@ class Series:
 
 def series(topology: Topology) -> list[Series]:
     """Return up to two series from one chassis: to a VM on another chassis, and to a bare-metal host."""
-    wire = topology.wire_by_machine()
     chassis_by_vm = {vm.name: vm.chassis for vm in topology.vms}
     hosts = {host.name for host in topology.hosts}
     crossing = [
         Series(source, to, chassis_by_vm[source])
-        for source, to in permutations(wire, 2)
-        if source in chassis_by_vm
-        and wire[source] == wire[to]
-        and chassis_by_vm.get(to) != chassis_by_vm[source]
+        for (source, to), does_reach in topology.reach().items()
+        if does_reach and source in chassis_by_vm and chassis_by_vm.get(to) != chassis_by_vm[source]
     ]
     to_vm = [found for found in crossing if found.to not in hosts][:1]
     held = {found.chassis for found in to_vm}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trunkline.host import footprint
 from trunkline.lab.error import LabError, WaitError
 from trunkline.lab.namespace import LinkEnd, Namespace, ip
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Daemon:
-    """A detached program, known by its pidfile.
+    """A detached program, known by its pidfile, which it keeps locked as long as it lives.
 
-    A process counts as the daemon only if its command line has *pidfile* in it. So if the kernel has given
-    the process id to another program, that is never signalled.
+    So it is known however it was started, and if the kernel has given its process id to another program, that
+    is never signalled.
     """
 
     pidfile: Path
@@ -32,11 +33,9 @@ class Daemon:
     def pid(self) -> int | None:
         """The process id, or None if the daemon does not run."""
         try:
-            pid = int(self.pidfile.read_text())
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError):
-            return None  # no pidfile yet, or the process has just exited: it does not run
-        return pid if os.fsencode(self.pidfile) in words else None
+            return footprint.pid(self.pidfile)
+        except footprint.FootprintError:
+            return None  # what another program has locked is not the daemon's
 
     def end(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 10.0) -> None:
         """Send the signal *number* and return when it has exited; nothing if it does not run.
@@ -96,6 +95,16 @@ class Journal:
         """Note a process that was just started."""
         self._write(process=process.pid, start_ticks=process.start_ticks)
 
+    @property
+    def daemons(self) -> list[Daemon]:
+        """The daemons that were ever noted, oldest first."""
+        return [Daemon(Path(entry["daemon"])) for entry in self._entries() if "daemon" in entry]
+
+    @property
+    def namespaces(self) -> list[Namespace]:
+        """The namespaces that were ever noted, oldest first."""
+        return [Namespace(entry["namespace"]) for entry in self._entries() if "namespace" in entry]
+
     def undo(self) -> None:
         """End and remove all that is noted, newest first; what no longer exists is skipped.
 
@@ -152,13 +161,21 @@ def _end_all(started: Sequence[Daemon | Process]) -> list[str]:
 
 def _ended(thing: Daemon | Process) -> str:
     try:
+        end_surely(thing)
+    except WaitError as error:
+        return str(error)
+    return ""
+
+
+def end_surely(thing: Daemon | Process) -> None:
+    """End *thing* with SIGTERM, or with SIGKILL if that does not do it; nothing if it does not run.
+
+    Raises WaitError if it still runs after that.
+    """
+    try:
         thing.end(signal.SIGTERM, timeout_s=5.0)
     except WaitError:
-        try:
-            thing.end(signal.SIGKILL, timeout_s=5.0)
-        except WaitError as error:
-            return str(error)
-    return ""
+        thing.end(signal.SIGKILL, timeout_s=5.0)
 
 
 def _end(pid: int, number: signal.Signals, timeout_s: float) -> None:

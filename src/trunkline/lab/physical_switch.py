@@ -8,11 +8,14 @@ from trunkline.lab.namespace import ip
 from trunkline.lab.switchd import Switchd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from trunkline.lab.journal import Journal
     from trunkline.lab.namespace import Namespace
+
+_NO_VLAN = 4095
+"""A VLAN id that no frame has: IEEE 802.1Q reserves it."""
 
 
 class PhysicalSwitch:
@@ -36,9 +39,11 @@ class PhysicalSwitch:
         if words:
             self.switch.vsctl(*words)
 
-    def add_trunk(self, physnet: str, port: str) -> None:
-        """Connect *port*, an interface of the namespace, to *physnet*, with all tags and untagged frames."""
+    def add_trunk(self, physnet: str, port: str, vlans: Collection[int] | None = None) -> None:
+        """Connect *port*, an interface of the namespace, to *physnet*; it carries *vlans* as `carry` says."""
         self._add(physnet, port)
+        if vlans is not None:
+            self.carry(port, vlans)
 
     def add_access(self, physnet: str, port: str, vlan: int | None) -> None:
         """Connect *port* to VLAN *vlan* of *physnet*, without its tag; None stands for untagged frames."""
@@ -47,6 +52,25 @@ class PhysicalSwitch:
             self._add(physnet, port, "vlan_mode=trunk", "trunks=0")
         else:
             self._add(physnet, port, "vlan_mode=access", f"tag={vlan}")
+
+    def carry(self, port: str, vlans: Collection[int] | None) -> None:
+        """Have the trunk *port* carry only *vlans*, both ways, 0 for untagged frames; None: all, as at first.
+
+        For tests of a physical network that lacks a VLAN: `carry(chassis.switch_port("physnet1"), [102])`.
+        """
+        words = ["clear", "Port", port, "trunks", "vlan_mode"]
+        if vlans is not None:
+            # `trunks` without a VLAN in it would be every VLAN (ovs-vswitchd.conf.db(5)).
+            trunks = ",".join(map(str, sorted(vlans) or [_NO_VLAN]))
+            words += ["--", "set", "Port", port, "vlan_mode=trunk", f"trunks={trunks}"]
+        self.switch.vsctl(*words)
+
+    def set_mtu(self, port: str, mtu: int) -> None:
+        """Have *port* carry packets of at most *mtu* bytes, both ways; larger ones are lost without a word.
+
+        A tag does not count: the kernel lets 4 more bytes pass for it, also without one.
+        """
+        self.switch.vsctl("set", "Interface", port, f"mtu_request={mtu}")
 
     def add_tagged(self, physnet: str, port: str, vlan: int) -> None:
         """Connect *port* to VLAN *vlan* of *physnet* only, with its tag."""

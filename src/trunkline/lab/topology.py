@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from importlib import resources
 from ipaddress import IPv4Interface
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,21 @@ class Network:
 
 @dataclass(frozen=True)
 class ChassisPlan:
-    """A chassis and its bridge mappings, physnet to provider bridge, in the order of the file."""
+    """A chassis and its bridge mappings, physnet to provider bridge, in the order of the file.
+
+    *vlans* has the VLANs that its port at the physical switch carries, by physnet, 0 for untagged frames; a
+    port of a physnet that it does not name carries all.
+    """
 
     name: str
     mappings: tuple[tuple[str, str], ...]
+    vlans: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def is_on(self, wire: tuple[str, int | None]) -> bool:
+        """Return whether the physical network carries *wire*, a physnet and a VLAN id, to this chassis."""
+        physnet, vlan = wire
+        carried = dict(self.vlans).get(physnet)
+        return carried is None or (vlan or 0) in carried
 
 
 @dataclass(frozen=True)
@@ -98,10 +110,25 @@ class Topology:
         return replace(self, name=name)
 
     def wire_by_machine(self) -> dict[str, tuple[str, int | None]]:
-        """Return the wire of each VM and host, by its name: those on the same wire reach each other."""
+        """Return the wire of each VM and host, by its name."""
         wire_by_network = {network.name: network.wire for network in self.networks}
         found = {vm.name: wire_by_network[vm.network] for vm in self.vms}
         return found | {host.name: host.wire for host in self.hosts}
+
+    def reach(self) -> dict[tuple[str, str], bool]:
+        """Return for each ordered pair of machines whether the one should reach the other.
+
+        They should if they have the same wire, and are on one chassis or the physical switch carries it.
+        """
+        wire = self.wire_by_machine()
+        plan_by_chassis = {plan.name: plan for plan in self.chassis}
+        place = {vm.name: plan_by_chassis[vm.chassis] for vm in self.vms}
+        outside = {name for name, at in wire.items() if name not in place or place[name].is_on(at)}
+        return {
+            (one, other): wire[one] == wire[other]
+            and ({one, other} <= outside or (one in place and place[one] is place.get(other)))
+            for one, other in permutations(wire, 2)
+        }
 
 
 def check_name(name: str) -> None:
@@ -214,6 +241,14 @@ class _Item:
             raise self.refused(f"give a VLAN id of 1 to 4094; '{self.value}' is not that")
         return self.value
 
+    def vlan_or_untagged(self) -> int:
+        if self.value == 0 and not isinstance(self.value, bool):
+            return 0
+        found = self.vlan()
+        if found is None:
+            raise self.refused("give a VLAN id of 1 to 4094, or 0 for untagged frames; it is missing")
+        return found
+
     def ip(self) -> IPv4Interface:
         try:
             if "/" not in str(self.value):
@@ -245,7 +280,7 @@ def _network(item: _Item, physnets: tuple[str, ...]) -> Network:
 
 
 def _chassis(item: _Item, physnets: tuple[str, ...]) -> ChassisPlan:
-    item.only("name", "mappings")
+    item.only("name", "mappings", "vlans")
     mappings = item.get("mappings")
     if not isinstance(mappings.value, dict):
         raise mappings.refused("give a mapping of physnet to bridge, as {physnet1: br-phys1}")
@@ -257,7 +292,14 @@ def _chassis(item: _Item, physnets: tuple[str, ...]) -> ChassisPlan:
             raise bridge.refused(f"{bridge.value} is the bridge that the agent creates; give another")
         if list(mappings.value.values()).count(bridge.value) > 1:
             raise bridge.refused(f"{bridge.value} has two physnets; give each a bridge of its own")
-    return ChassisPlan(item.get("name").name(), tuple(mappings.value.items()))
+    vlans = item.get("vlans")
+    if vlans.value is not None and not isinstance(vlans.value, dict):
+        raise vlans.refused("give a mapping of physnet to a list of VLAN ids, as {physnet1: [101, 102]}")
+    carried = []
+    for physnet in vlans.value or {}:
+        _Item(item.origin, vlans.key, physnet).one_of(mappings.value, "mapping")
+        carried.append((physnet, tuple(each.vlan_or_untagged() for each in vlans.items(physnet))))
+    return ChassisPlan(item.get("name").name(), tuple(mappings.value.items()), tuple(carried))
 
 
 def _vm(item: _Item, chassis: tuple[str, ...], networks: tuple[str, ...]) -> VmPlan:
