@@ -91,6 +91,28 @@ class HeldRelay(Relay):
             to.sendall(data)
 
 
+class WriteRelay(Relay):
+    """Keeps back what the server says after the first update, until it may pass."""
+
+    def __init__(self, path: Path, real: Path) -> None:
+        self._is_held = threading.Event()
+        self.has_come = threading.Event()
+        self.may_pass = threading.Event()
+        super().__init__(path, real)
+
+    def carry(self, source: socket.socket, to: socket.socket, *, is_asking: bool) -> None:
+        """Carry what is said, but hold the answer that follows an update."""
+        while data := source.recv(1 << 16):
+            if is_asking and b'"op": "update"' in data:
+                self._is_held.set()
+                to.sendall(data)
+                self.has_come.set()
+                continue
+            if not is_asking and self._is_held.is_set():
+                self.may_pass.wait(60)
+            to.sendall(data)
+
+
 def end(each: socket.socket) -> None:
     """Close *each*, and wake anyone who waits for it."""
     with suppress(OSError):  # of one that was not connected any more

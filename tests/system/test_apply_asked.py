@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from applied import BLUE, applied
 from program import trunkline
-from relay import Relay
+from relay import WriteRelay
 from terminal import Terminal
 
 from trunkline.northbound.operation import insert, update
@@ -99,28 +97,6 @@ def test_an_interrupt_before_the_answer_changes_nothing(northbound: Northbound) 
     assert terminal.end() == 130
     assert terminal.said.rstrip().endswith("\nnothing was applied")
     assert northbound.network("blue")["segmentation_id"] == 101
-
-
-class WriteRelay(Relay):
-    """Keeps back what the server says after the first update, until it may pass."""
-
-    def __init__(self, path: Path, real: Path) -> None:
-        self._is_held = threading.Event()
-        self.has_come = threading.Event()
-        self.may_pass = threading.Event()
-        super().__init__(path, real)
-
-    def carry(self, source: socket.socket, to: socket.socket, *, is_asking: bool) -> None:
-        """Carry what is said, but hold the answer that follows an update."""
-        while data := source.recv(1 << 16):
-            if is_asking and b'"op": "update"' in data:
-                self._is_held.set()
-                to.sendall(data)
-                self.has_come.set()
-                continue
-            if not is_asking and self._is_held.is_set():
-                self.may_pass.wait(60)
-            to.sendall(data)
 
 
 def test_an_interrupt_while_the_database_writes_waits_for_its_answer(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from trunkline.cli.change import interrupted, waited
 from trunkline.cli.column import ARGUMENTS, in_options
 from trunkline.cli.commit import Commit
 from trunkline.cli.difference import data, lines, summary
-from trunkline.cli.option import NOT_EMPTY, Seconds, with_connection, with_northbound, with_output
+from trunkline.cli.option import NOT_EMPTY, with_connection, with_northbound, with_output, with_wait
 from trunkline.cli.output import print_data, printable
 
 if TYPE_CHECKING:
@@ -53,16 +53,7 @@ _NOTHING = "nothing was applied"
 @click.option("--dry-run", "is_dry", is_flag=True, help="Change nothing; exit code 4 if something would be.")
 @click.option("-y", "--yes", "is_agreed", is_flag=True, help="Do not ask.")
 @click.option("--full", "is_full", is_flag=True, help="Show every change, and whole values.")
-@click.option("--wait", "waits", is_flag=True, help="Return when every chassis has applied it.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=Seconds(),
-    default=30.0,
-    show_default=True,
-    metavar="S",
-    help="With --wait: how long to wait, in seconds; exit code 3 after that.",
-)
+@with_wait
 @with_output
 @with_connection
 def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: Any) -> int:
@@ -96,7 +87,7 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
         _say(_NOTHING)
         return code
     except (KeyboardInterrupt, click.Abort):
-        return _interrupted(commit)
+        return interrupted(commit, _NOTHING)
 
 
 class _Asked(NamedTuple):
@@ -108,8 +99,7 @@ class _Asked(NamedTuple):
     is_dry: bool
     is_agreed: bool
     is_full: bool
-    waits: bool
-    timeout_s: float
+    wait_s: float | None
     output: str
 
     @property
@@ -134,7 +124,7 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
             return EXIT_REFUSED
         _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
     _print(found, asked.output, is_applied=True)
-    return _waited(nb, asked.timeout_s, asked.output) if asked.waits else 0
+    return 0 if asked.wait_s is None else waited(nb, asked.wait_s, is_told=asked.output == "table")
 
 
 def _agreed(question: str) -> bool:
@@ -190,26 +180,6 @@ def _refuse(nb: Northbound, found: Difference, write: Callable[[], None]) -> Non
         raise refused(nb, found, error) from error
 
 
-def _waited(nb: Northbound, timeout_s: float, output: str) -> int:
-    """Return when every live chassis has applied what is committed, with the exit code."""
-    from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
-    from trunkline.cli.sync import report_unanswered
-    from trunkline.core.error import TrunklineError
-    from trunkline.northbound.sync import request, wait
-
-    started_s = time.monotonic()
-    try:
-        asked = request(nb)
-        silent = wait(nb, asked, timeout_s)
-    except TrunklineError as error:
-        _say(f"trunkline: committed; {error}")
-        return EXIT_TIMED_OUT
-    if output == "table":
-        count, all_ = len(asked.live), len(asked.live | asked.silent)
-        click.echo(f"applied by {count} of {all_} chassis after {time.monotonic() - started_s:.1f} s")
-    return EXIT_NO if report_unanswered(asked, silent) else 0
-
-
 def complained(error: ManifestError | ConflictError) -> int:
     """Print each complaint of *error* on a line, and return the exit code."""
     from trunkline.cli.main import EXIT_REFUSED, EXIT_USAGE
@@ -221,21 +191,6 @@ def complained(error: ManifestError | ConflictError) -> int:
     if others > 0:
         _say(f"trunkline: and {others:,} more")
     return EXIT_USAGE if isinstance(error, InvalidValueError) else EXIT_REFUSED
-
-
-def _interrupted(commit: Commit) -> int:
-    from trunkline.cli.main import EXIT_INTERRUPTED, EXIT_TIMED_OUT
-
-    if commit.is_under_way:
-        _say(
-            "ended before the database answered: it is unknown whether the change was made; run again to see"
-        )
-    elif commit.is_done:
-        _say("committed; not waited for")
-    else:
-        _say(_NOTHING)
-        return EXIT_INTERRUPTED
-    return EXIT_TIMED_OUT
 
 
 def _say(line: str) -> None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trunkline.cli.change import with_write
 from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
 from trunkline.cli.output import ago, print_list, print_one, printable
 
 if TYPE_CHECKING:
+    from trunkline.cli.change import Write
     from trunkline.northbound.client import Northbound
 
 _LISTED = {
@@ -117,13 +119,15 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
 
 @chassis.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@with_northbound
-def delete(nb: Northbound, names: tuple[str, ...]) -> None:
+@with_write
+def delete(write: Write, names: tuple[str, ...]) -> int:
     """Delete chassis that are gone for good. Their ports are then held by no chassis.
 
     If an agent still runs, it registers its chassis again.
     """
-    nb.delete_chassis(names)
+    from trunkline.northbound.client import Delete
+
+    return write([Delete("Chassis", name) for name in names])
 
 
 @chassis.command("accept-nb")

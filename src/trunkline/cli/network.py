@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import (
-    Clearable,
-    changes,
-    require_changes,
-    with_connection,
-    with_northbound,
-    with_output,
-)
+from trunkline.cli.change import with_write
+from trunkline.cli.option import Clearable, changes, require_changes, with_northbound, with_output
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trunkline.cli.change import Write
     from trunkline.northbound.client import Northbound
 
 _LISTED = {
@@ -92,17 +87,15 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     "--physical-network", required=True, metavar="PHYSNET", help="The physical network that carries it."
 )
 @_settings
-@with_connection
-def create(connect: Callable[[], Northbound], **options: Any) -> None:
+@with_write
+def create(write: Write, **options: Any) -> int:
     """Create the network NAME.
 
     A vlan network needs --segment; a flat one has none. A physical network has one flat network at most.
     """
-    from trunkline.northbound.client import NetworkSpec
+    from trunkline.northbound.client import Create, NetworkSpec
 
-    spec = NetworkSpec(**changes(**options))
-    with connect() as nb:
-        nb.create(networks=[spec])
+    return write([Create(NetworkSpec(**changes(**options)))])
 
 
 @network.command("list")
@@ -132,23 +125,27 @@ def show(nb: Northbound, name: str, output: str) -> None:
 @click.option("--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat clears the VLAN id.")
 @click.option("--physical-network", metavar="PHYSNET", help="The physical network that carries it.")
 @_settings
-@with_northbound
-def set_(nb: Northbound, name: str, **options: Any) -> None:
+@with_write
+def set_(write: Write, name: str, **options: Any) -> int:
     """Change the network NAME; what is not given stays as it is.
 
     '' clears a setting: with --mtu '' the MTU is no longer managed, and --unknown-unicast '' and
     --remote-ports '' return to the default. --type vlan needs --segment. The change takes effect while VMs
     run; each frame leaves with the old VLAN id or the new one.
     """
-    nb.set_network(name, require_changes(changes(**options)))
+    from trunkline.northbound.client import Change
+
+    return write([Change("Network", name, require_changes(changes(**options)))])
 
 
 @network.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@with_northbound
-def delete(nb: Northbound, names: tuple[str, ...]) -> None:
+@with_write
+def delete(write: Write, names: tuple[str, ...]) -> int:
     """Delete networks that have no ports; if one is refused, none is deleted."""
-    nb.delete_networks(names)
+    from trunkline.northbound.client import Delete
+
+    return write([Delete("Network", name) for name in names])
 
 
 def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -124,6 +125,30 @@ def with_northbound(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(northbound, *args, **kwargs)
 
     return with_connection(update_wrapper(connected, function))
+
+
+def with_wait(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--wait` and `--timeout`, and its function *wait_s*: how long to wait, None for not."""
+
+    def command(*args: Any, waits: bool, timeout_s: float, **kwargs: Any) -> Any:
+        source = click.get_current_context().get_parameter_source("timeout_s")
+        if not waits and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--timeout applies only to a wait; give --wait too")
+        return function(*args, wait_s=timeout_s if waits else None, **kwargs)
+
+    update_wrapper(command, function)
+    timeout = click.option(
+        "--timeout",
+        "timeout_s",
+        type=Seconds(),
+        default=30.0,
+        show_default=True,
+        metavar="S",
+        help="With --wait: how long to wait, in seconds; exit code 3 after that.",
+    )
+    wait = click.option("--wait", "waits", is_flag=True, help="Return when every chassis has applied it.")
+    wrapped: Callable[..., Any] = wait(timeout(command))
+    return wrapped
 
 
 def with_output(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import (
-    changes,
-    refuse_empty,
-    require_changes,
-    with_connection,
-    with_northbound,
-    with_output,
-)
+from trunkline.cli.change import with_write
+from trunkline.cli.option import changes, refuse_empty, require_changes, with_northbound, with_output
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trunkline.cli.change import Write
     from trunkline.northbound.client import Northbound
 
 _LISTED = {
@@ -126,20 +121,18 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--network", required=True, metavar="NETWORK", help="The network that it is in.")
 @click.option("--mac", required=True, metavar="MAC", help="Its MAC address.")
 @_settings
-@with_connection
-def create(connect: Callable[[], Northbound], **options: Any) -> None:
+@with_write
+def create(write: Write, **options: Any) -> int:
     """Create the port NAME.
 
     The interface with external_ids:iface-id=NAME is its VIF, on any chassis.
     """
-    from trunkline.northbound.client import PortSpec
+    from trunkline.northbound.client import Create, PortSpec
 
     refuse_empty(options)
     wanted = _with_options(changes(**options))
     wanted["options"] = {key: value for key, value in wanted.get("options", {}).items() if value}
-    spec = PortSpec(**wanted)
-    with connect() as nb:
-        nb.create(ports=[spec])
+    return write([Create(PortSpec(**wanted))])
 
 
 @port.command("list")
@@ -170,25 +163,32 @@ def show(nb: Northbound, name: str, output: str) -> None:
 @click.option("--network", metavar="NETWORK", help="Move it to this network.")
 @click.option("--mac", metavar="MAC", help="Its MAC address.")
 @_settings
-@with_northbound
-def set_(nb: Northbound, name: str, **options: Any) -> None:
+@with_write
+def set_(write: Write, name: str, **options: Any) -> int:
     """Change the port NAME; what is not given stays as it is.
 
     --ip and --allowed-address replace all present ones. '' clears a setting: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which clears the tag too.
     """
-    nb.set_port(name, _with_options(require_changes(changes(**options))))
+    from trunkline.northbound.client import Change, Merged
+
+    wanted = _with_options(require_changes(changes(**options)))
+    if "options" in wanted:
+        wanted["options"] = Merged(wanted["options"])
+    return write([Change("Port", name, wanted)])
 
 
 @port.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@with_northbound
-def delete(nb: Northbound, names: tuple[str, ...]) -> None:
+@with_write
+def delete(write: Write, names: tuple[str, ...]) -> int:
     """Delete ports; if one is refused, none is deleted.
 
     The sub-ports of a trunk have to be deleted with it, or before it.
     """
-    nb.delete_ports(names)
+    from trunkline.northbound.client import Delete
+
+    return write([Delete("Port", name) for name in names])
 
 
 def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trunkline.cli.option import Seconds, with_northbound
+from trunkline.cli.option import with_northbound, with_wait
 from trunkline.cli.output import printable
 
 if TYPE_CHECKING:
@@ -15,21 +15,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--wait", "waits", is_flag=True, help="Return when every chassis has applied it.")
 @click.option(
     "--live", "is_live_enough", is_flag=True, help="With --wait: exit with 0 despite silent chassis."
 )
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=Seconds(),
-    default=30.0,
-    show_default=True,
-    metavar="S",
-    help="How long to wait, in seconds; exit code 3 after that.",
-)
+@with_wait
 @with_northbound
-def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) -> int:
+def sync(nb: Northbound, is_live_enough: bool, wait_s: float | None) -> int:
     """Ask all chassis to acknowledge what is committed, and print the number of the request.
 
     With --wait, return when every chassis has done so: its switch forwards as the northbound says. If a
@@ -40,11 +31,11 @@ def sync(nb: Northbound, waits: bool, is_live_enough: bool, timeout_s: float) ->
     from trunkline.cli.main import EXIT_NO
     from trunkline.northbound.sync import request, wait
 
-    if is_live_enough and not waits:
+    if is_live_enough and wait_s is None:
         raise click.UsageError("--live applies only to a wait; give --wait too")
     asked = request(nb)
-    silent = wait(nb, asked, timeout_s) if waits else frozenset[str]()
-    is_complete = not (waits and report_unanswered(asked, silent))
+    silent = frozenset[str]() if wait_s is None else wait(nb, asked, wait_s)
+    is_complete = wait_s is None or not report_unanswered(asked, silent)
     click.echo(asked.nb_cfg)
     return 0 if is_complete or is_live_enough else EXIT_NO
 

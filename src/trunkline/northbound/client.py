@@ -25,7 +25,7 @@ from trunkline.core.error import InvalidValueError
 from trunkline.northbound import member, transaction
 from trunkline.northbound.certificate import common_name
 from trunkline.northbound.draft import Draft
-from trunkline.northbound.operation import decoded_rows, delete, select
+from trunkline.northbound.operation import decoded_rows, select
 from trunkline.northbound.refusal import ChangedError, NotFoundError, RefusedError, TransactionError, no_such
 from trunkline.northbound.rpc import UnreachableError, sensible
 from trunkline.northbound.schema import DATABASE
@@ -283,9 +283,7 @@ class Northbound:
 
         Answers that they have left are deleted, too.
         """
-        names = list(names)
         self.write(Delete("Chassis", name) for name in names)
-        self.transact([delete("Answer", ("chassis", "==", name)) for name in names])
 
     def _row(self, table: str, name: str) -> Row:
         (rows,) = self.read(select(table, ("name", "==", name)))

@@ -13,7 +13,7 @@ from trunkline.core.error import InvalidValueError, Place
 from trunkline.northbound import duplicate, trunk
 from trunkline.northbound.changed_row import ChangedRow, changed_network, changed_port, refuse_changed
 from trunkline.northbound.check import COUNT_CHANGE, COUNTED_COLUMNS, chassis_checks, deletion, physnet_checks
-from trunkline.northbound.operation import NamedUuid, expect, insert, select, update
+from trunkline.northbound.operation import NamedUuid, delete, expect, insert, select, update
 from trunkline.northbound.refusal import no_such, only_global
 from trunkline.northbound.spec import (
     NetworkSpec,
@@ -276,6 +276,7 @@ class Draft:
                 yield from deletion(table, name, known.id(table, name))
                 if table == "Chassis":
                     yield update("Port", ("chassis", "==", name), row={"chassis": None, "up": None})
+                    yield delete("Answer", ("chassis", "==", name))
 
 
 def _table(spec: object) -> str:

@@ -1,0 +1,85 @@
+"""A command that changes the northbound: its commit, and the wait for the chassis that `--wait` asks for."""
+
+from __future__ import annotations
+
+import time
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from trunkline.cli.column import in_options
+from trunkline.cli.commit import Commit
+from trunkline.cli.option import with_connection, with_wait
+from trunkline.cli.output import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.step import Step
+
+    Write: TypeAlias = Callable[[Iterable[Step]], int]
+    """Does steps in one transaction, waits if that was asked for, and returns the exit code."""
+
+
+def with_write(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--nb`, `--wait` and `--timeout`, and its function, as first argument, a `Write`."""
+
+    def command(connect: Callable[[], Northbound], *args: Any, wait_s: float | None, **kwargs: Any) -> Any:
+        return function(lambda steps: _written(connect, steps, wait_s), *args, **kwargs)
+
+    return with_wait(with_connection(update_wrapper(command, function)))
+
+
+def _written(connect: Callable[[], Northbound], steps: Iterable[Step], wait_s: float | None) -> int:
+    commit = Commit()
+    try:
+        with connect() as nb:
+            nb.write(steps, around=commit.guarded)
+            return 0 if wait_s is None else waited(nb, wait_s)
+    except (KeyboardInterrupt, click.Abort):
+        return interrupted(commit, "nothing was changed")
+
+
+def waited(nb: Northbound, timeout_s: float, *, is_told: bool = True) -> int:
+    """Return, when every live chassis has applied what is committed, the exit code.
+
+    If *is_told*, say how many have applied it. An error is printed, with the word that all is committed.
+    """
+    from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
+    from trunkline.cli.sync import report_unanswered
+    from trunkline.core.error import TrunklineError
+    from trunkline.northbound.sync import request, wait
+
+    started_s = time.monotonic()
+    try:
+        asked = request(nb)
+        silent = wait(nb, asked, timeout_s)
+    except TrunklineError as error:
+        _say(f"trunkline: committed; {error}")
+        return EXIT_TIMED_OUT
+    if is_told:
+        count, all_ = len(asked.live), len(asked.live | asked.silent)
+        click.echo(f"applied by {count} of {all_} chassis after {time.monotonic() - started_s:.1f} s")
+    return EXIT_NO if report_unanswered(asked, silent) else 0
+
+
+def interrupted(commit: Commit, nothing: str) -> int:
+    """Say what became of *commit*, *nothing* if it was not reached, and return the exit code."""
+    from trunkline.cli.main import EXIT_INTERRUPTED, EXIT_TIMED_OUT
+
+    if commit.is_under_way:
+        _say(
+            "ended before the database answered: it is unknown whether the change was made; run again to see"
+        )
+    elif commit.is_done:
+        _say("committed; not waited for")
+    else:
+        _say(nothing)
+        return EXIT_INTERRUPTED
+    return EXIT_TIMED_OUT
+
+
+def _say(line: str) -> None:
+    click.echo(printable(in_options(line)), err=True)
