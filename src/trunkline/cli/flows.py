@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
-from trunkline.cli.output import print_data, printable, table
+from trunkline.cli.output import print_data, print_table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,7 +197,7 @@ class _View:
             for count in shown
         ]
         columns = ["TABLE", "BAND", "FLOWS", "PACKETS", *_rate_column(rates), "FOR"]
-        click.echo(table(rows, columns))
+        print_table(rows, columns)
         click.echo(f"{len(found):,} flows on {self._asked.chassis.bridge}")
 
     def _show_lines(self, found: list[InstalledFlow], rates: Rates | None) -> None:
@@ -225,7 +225,10 @@ class _View:
             ]
             columns = ["TABLE", "BAND", "ROW", "MATCH", "DOES", "PACKETS", *_rate_column(rates)]
             columns += ["EXPLAIN"] if self._drops else []
-            click.echo(table(rows, columns) if rows else self._nothing())
+            if rows:
+                print_table(rows, columns)
+            else:
+                click.echo(self._nothing())
         self._tell_names()
 
     def _nothing(self) -> str:

@@ -1,11 +1,14 @@
 """How rows are printed: a table for a person, JSON or YAML for a program.
 
 Names and reasons in the database can hold any characters. In a table, those that are not printable are
-escaped, so none reaches the terminal as a command. JSON and YAML are in ASCII.
+escaped, so none reaches the terminal as a command. JSON and YAML are in ASCII. In a terminal, no line of a
+table is longer than the terminal is wide.
 """
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,12 +65,79 @@ def ago(age_s: float | None) -> str:
     return f"{age_s:.0f} s ago"
 
 
-def table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:
-    """Return a table of *rows* under *headers*."""
+def table(
+    rows: Sequence[Sequence[Any]],
+    headers: Sequence[str],
+    width: int | None = None,
+    *,
+    ends_in_prose: bool = False,
+) -> str:
+    """Return a table of *rows* under *headers*, no line longer than *width*: long text is cut.
+
+    If the table *ends_in_prose*, its last column is never cut, whatever its lines' length.
+    """
     from tabulate import tabulate
 
     cells = [[cell(value) for value in row] for row in rows]
+    if width is not None:
+        columns = len(headers) - ends_in_prose
+        widths = [_column_width(head, cells, n) for n, head in enumerate(headers[:columns])]
+        fitting = _fitting(widths, width - _GAP * (len(headers) - 1) - _LEGIBLE * ends_in_prose)
+        if fitting != widths:
+            heads = [_cut(head, most - _PADDING) for head, most in zip(headers, fitting, strict=False)]
+            headers = [*heads, *headers[columns:]]
+            cells = [[*map(_cut, row, fitting), *row[columns:]] for row in cells]
     return tabulate(cells, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+_GAP = 2
+"""Between two columns of a table."""
+
+_PADDING = 2
+"""By how much tabulate makes a column wider than its header."""
+
+_LEGIBLE = 8
+"""To what width the other columns of a table are cut before the first one, which says what a row is about."""
+
+
+def _column_width(head: str, cells: Sequence[Sequence[str]], column: int) -> int:
+    return max([_width(head) + _PADDING, *(_width(row[column]) for row in cells)])
+
+
+def _fitting(widths: Sequence[int], room: int) -> list[int]:
+    """Return *widths* of columns, the largest made smaller until all together need *room*."""
+    fitting = [*widths[:1], *_cut_widths(widths[1:], room - sum(widths[:1]), _LEGIBLE)]
+    return fitting if sum(fitting) <= room else _cut_widths(widths, room, 1 + _PADDING)
+
+
+def _cut_widths(widths: Sequence[int], room: int, least: int) -> list[int]:
+    """Return *widths* with the largest made smaller, not below *least*, until all together need *room*."""
+    most = max(widths, default=0)
+    while most > least and sum(min(width, most) for width in widths) > room:
+        most -= 1
+    return [min(width, most) for width in widths]
+
+
+def _width(text: str) -> int:
+    """Return how many cells of a terminal *text*, which is printable, takes."""
+    from wcwidth import wcswidth
+
+    return wcswidth(text)
+
+
+def _cut(text: str, width: int) -> str:
+    """Return *text*, or its beginning and "…" if it is wider than *width*."""
+    from wcwidth import clip
+
+    return text if _width(text) <= width else f"{clip(text, 0, width - 1).rstrip()}…"
+
+
+def print_table(
+    rows: Sequence[Sequence[Any]], headers: Sequence[str], *, ends_in_prose: bool = False
+) -> None:
+    """Print a table of *rows* under *headers*; in a terminal, no wider than that, as `table` has it."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(table(rows, headers, width, ends_in_prose=ends_in_prose))
 
 
 def print_list(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], output: str) -> None:
@@ -75,7 +145,7 @@ def print_list(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], ou
     if output != "table":
         print_data(list(map(dict, rows)), output)
         return
-    click.echo(table([[row[column] for column in columns] for row in rows], list(columns.values())))
+    print_table([[row[column] for column in columns] for row in rows], list(columns.values()))
 
 
 def print_one(row: Mapping[str, Any], output: str) -> None:

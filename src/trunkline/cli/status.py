@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.option import asked, with_asking, with_northbound, with_output
-from trunkline.cli.output import ago, print_data, printable, table
+from trunkline.cli.output import ago, print_data, print_table, printable
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
@@ -104,4 +104,4 @@ def _print(seen: dict[str, Any]) -> None:
         if seen[section]:
             click.echo()
             rows = [[row[column] for column in columns] for row in seen[section]]
-            click.echo(table(rows, list(columns.values())))
+            print_table(rows, list(columns.values()), ends_in_prose=section == "faults")
