@@ -17,7 +17,9 @@ Errors, all of them `TrunklineError`:
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import math
+import time
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ from trunkline.core.error import InvalidValueError
 from trunkline.northbound import member, transaction
 from trunkline.northbound.certificate import common_name
 from trunkline.northbound.draft import Draft
+from trunkline.northbound.lock import Lock
 from trunkline.northbound.operation import decoded_rows, select
 from trunkline.northbound.refusal import ChangedError, NotFoundError, RefusedError, TransactionError, no_such
 from trunkline.northbound.rpc import UnreachableError, sensible
@@ -34,7 +37,7 @@ from trunkline.northbound.step import Change, Create, Delete, Merged, Put
 from trunkline.northbound.watch import RowChange, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from trunkline.northbound.operation import Operation, Row
@@ -77,20 +80,30 @@ _OPERATION_TIMEOUT_S = 0.001
 class Northbound:
     """A connection to the northbound; a context manager that closes it."""
 
-    def __init__(self, connect: Callable[[float], Rpc], timeout_s: float, tls: Tls | None = None) -> None:
+    def __init__(self, connect: Callable[..., Rpc], timeout_s: float, tls: Tls | None = None) -> None:
         self._connect = connect
         self._tls = tls
         self._timeout_s = timeout_s
+        self._end_s = math.inf
         self._rpc: Rpc | None = connect(timeout_s)
 
     @classmethod
-    def connect(cls, remotes: str, timeout_s: float = 5, tls: Tls | None = None) -> Northbound:
+    def connect(
+        cls, remotes: str, timeout_s: float = 5, tls: Tls | None = None, *, prefers_leader: bool = False
+    ) -> Northbound:
         """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
+
+        If *prefers_leader*, it is to the leader of the cluster if that is among them: its writes then go
+        nowhere else.
 
         Raises:
             UnreachableError: none does within *timeout_s*; the text has a reason for each.
         """
-        return cls(lambda limit_s: member.connect(remotes, limit_s, tls), timeout_s, tls)
+
+        def connected(limit_s: float, end_s: float = math.inf) -> Rpc:
+            return member.connect(remotes, limit_s, tls, end_s=end_s, prefers_leader=prefers_leader)
+
+        return cls(connected, timeout_s, tls)
 
     @property
     def certificate_name(self) -> str | None:
@@ -107,8 +120,20 @@ class Northbound:
         if self._rpc is not None and self._rpc.has_ended():
             self.close()
         if self._rpc is None:
-            self._rpc = self._connect(self._timeout_s)
+            self._rpc = self._connect(self._timeout_s, self._end_s)
         return self._rpc
+
+    @contextmanager
+    def within(self, limit_s: float) -> Iterator[None]:
+        """Have the calls in the block take *limit_s* at most, all together, to connect included.
+
+        One that cannot raises UnreachableError; a write may then be done or not. Watches are not limited.
+        """
+        before_s, self._end_s = self._end_s, min(self._end_s, time.monotonic() + limit_s)
+        try:
+            yield
+        finally:
+            self._end_s = before_s
 
     def __enter__(self) -> Northbound:
         return self
@@ -133,8 +158,11 @@ class Northbound:
         """
         rpc = self.rpc
         timeout_s = _REQUEST_TIMEOUT_S + len(operations) * _OPERATION_TIMEOUT_S
+        left_s = self._end_s - time.monotonic()
+        if left_s <= 0:
+            raise UnreachableError(f"{rpc.remote}: no time was left to ask it")
         try:
-            results = member.transact(rpc, DATABASE, operations, timeout_s)
+            results = member.transact(rpc, DATABASE, operations, min(timeout_s, left_s))
         except UnreachableError:
             self.close()
             raise
@@ -155,6 +183,10 @@ class Northbound:
     def watch(self, *selects: Operation) -> Watch:
         """Return a watch of the rows that *selects* find, on a connection of its own, to the same remotes."""
         return Watch(self._connect, DATABASE, selects)
+
+    def lock(self, name: str) -> Lock:
+        """Return the lock *name* of the same servers' leader, wanted on a connection of its own."""
+        return Lock(self._connect, name)
 
     def schema_version(self) -> str:
         """Return the version of the schema that the server has."""

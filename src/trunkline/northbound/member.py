@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trunkline.northbound.fit import fit
@@ -11,7 +13,7 @@ from trunkline.northbound.rpc import RequestError, Rpc, UnreachableError, sensib
 from trunkline.northbound.schema import DATABASE, schema, version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from trunkline.northbound.operation import Operation
     from trunkline.northbound.rpc import Tls
@@ -21,23 +23,35 @@ _WRITES = frozenset({"insert", "update", "mutate", "delete"})
 _CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline nb status`"
 
 
-def connect(remotes: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
+def connect(
+    remotes: str,
+    timeout_s: float,
+    tls: Tls | None = None,
+    *,
+    end_s: float = math.inf,
+    prefers_leader: bool = False,
+) -> Rpc:
     """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
 
-    Any member of a cluster will do: a follower forwards writes to the leader. A member that is cut off from
-    its cluster is passed over. If there is no other, a leader may be about to be elected: they are all tried
-    again for *timeout_s*. Each attempt at a remote has *timeout_s* too.
+    Any member of a cluster will do: a follower forwards writes to the leader. If *prefers_leader*, the leader
+    is taken if it is among them. A member that is cut off from its cluster is passed over. If there is no
+    other, a leader may be about to be elected: they are all tried again for *timeout_s*. Each attempt at a
+    remote has *timeout_s* too, but none lasts beyond *end_s* (`time.monotonic`).
 
     Raises:
         InvalidValueError: one of *remotes* is not a remote.
         UnreachableError: none of them serves it; the text has a reason for each.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = min(time.monotonic() + timeout_s, end_s)
     while True:
         failures: list[str] = []
-        rpc = _first_fit(remotes, timeout_s, tls, failures)
-        if rpc is not None:
-            return rpc
+        found = [*islice(_fits(remotes, timeout_s, tls, end_s, failures), None if prefers_leader else 1)]
+        if found:
+            best = next((rpc for rpc, is_leader in found if is_leader), found[0][0])
+            for rpc, _ in found:
+                if rpc is not best:
+                    rpc.close()
+            return best
         if time.monotonic() >= deadline or not any(reason.endswith(_CUT_OFF) for reason in failures):
             break
         time.sleep(_ELECTION_PAUSE_S)
@@ -65,20 +79,44 @@ def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s
         return [None if result is None else dict(result) for result in results]
 
 
-def _first_fit(remotes: str, timeout_s: float, tls: Tls | None, failures: list[str]) -> Rpc | None:
-    """Return a connection to the first of *remotes* that fits; add to *failures* why the others do not."""
+def _fits(
+    remotes: str, timeout_s: float, tls: Tls | None, end_s: float, failures: list[str]
+) -> Iterator[tuple[Rpc, bool]]:
+    """Yield a connection to each of *remotes* that fits, and whether it is to the leader of a cluster.
+
+    Why the others do not fit is added to *failures*.
+    """
     for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
+        limit_s = min(timeout_s, end_s - time.monotonic())
+        if limit_s <= 0:
+            failures.append(f"{remote}: there was no time left to try it")
+            continue
         try:
-            rpc = Rpc.connect(remote, timeout_s, tls)
+            rpc = Rpc.connect(remote, limit_s, tls)
         except UnreachableError as error:
             failures.append(str(error))
             continue
-        reason = _unfit(rpc, timeout_s)
+        try:
+            reason, is_leader = _judged(rpc, min(timeout_s, end_s - time.monotonic()))
+        except UnreachableError as error:
+            reason, is_leader = str(error).removeprefix(f"{remote}: "), False
         if reason is None:
-            return rpc
-        rpc.close()
-        failures.append(f"{remote}: {reason}")
-    return None
+            yield rpc, is_leader
+        else:
+            rpc.close()
+            failures.append(f"{remote}: {reason}")
+
+
+def is_leader(rpc: Rpc, timeout_s: float) -> bool:
+    """Return whether the server is the leader of its cluster, or the only server.
+
+    Raises:
+        UnreachableError: it did not answer, or does not serve the northbound.
+    """
+    reason, leads = _judged(rpc, timeout_s)
+    if reason is not None:
+        raise UnreachableError(f"{rpc.remote}: {reason}")
+    return leads
 
 
 def is_alone(rpc: Rpc, timeout_s: float) -> bool:
@@ -94,18 +132,18 @@ def is_alone(rpc: Rpc, timeout_s: float) -> bool:
         return [row["model"] for row in results[0]["rows"]] == ["standalone"]
 
 
-def _unfit(rpc: Rpc, timeout_s: float) -> str | None:
-    """Return why the server at *rpc* cannot be used, None if it can.
+def _judged(rpc: Rpc, timeout_s: float) -> tuple[str | None, bool]:
+    """Return why the server at *rpc* cannot be used, None if it can, and whether it leads.
 
-    A server's database `_Server` says which databases it serves, and in what state (ovsdb-server(5)).
+    A server's database `_Server` says which databases it serves, and in what state (ovsdb-server(5)). One
+    that serves a file alone leads. Raises UnreachableError if it does not answer.
     """
-    known = {"op": "select", "table": "Database", "where": [], "columns": ["name", "connected", "schema"]}
-    try:
-        results = transact(rpc, "_Server", [known], timeout_s)
-        with sensible(rpc.remote):
-            return _misfit(results[0]["rows"])
-    except UnreachableError as error:
-        return str(error).removeprefix(f"{rpc.remote}: ")
+    columns = ["name", "connected", "schema", "leader"]
+    known = {"op": "select", "table": "Database", "where": [], "columns": columns}
+    results = transact(rpc, "_Server", [known], max(timeout_s, 0.001))
+    with sensible(rpc.remote):
+        rows = results[0]["rows"]
+        return _misfit(rows), any(row["leader"] for row in rows if row["name"] == DATABASE)
 
 
 def _misfit(rows: Sequence[Mapping[str, Any]]) -> str | None:
