@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from program import refusal, trunkline
 
+from trunkline.northbound import liveness, sync
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 from trunkline.northbound.operation import expect, insert, select, update
 from trunkline.northbound.schema import DATABASE
@@ -115,8 +116,6 @@ def state(remote: str, *options: str) -> str:
 
 def found_silent(northbound: Northbound, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the chassis that do not answer found silent, by a patience that ends at once."""
-    from trunkline.northbound import sync
-
     monkeypatch.setattr(sync, "PATIENCE_S", 0.1)
     with pytest.raises(sync.LaggingError):
         sync.wait(northbound, sync.request(northbound), 0.1)
@@ -159,6 +158,35 @@ def test_a_wait_of_less_than_10_s_finds_nobody_silent(northbound: Northbound) ->
     register(northbound, "c1")
     for _ in range(2):
         assert "c1;" in refusal(trunkline("sync", "--wait", "--timeout", "0.1", nb=northbound.rpc.remote), 3)
+
+
+def test_a_northbound_that_was_away_meanwhile_makes_nobody_silent(
+    nb: Served, northbound: Northbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(northbound, "c1")
+    is_restart_due = True
+
+    def restarting(*_: object) -> bool:
+        nonlocal is_restart_due
+        if is_restart_due:
+            is_restart_due = False
+            nb.stop()
+            nb.start()
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sync, "PATIENCE_S", 2.0)
+        patched.setattr(sync, "has_applied", restarting)
+        patched.setattr(sync, "has_heard", restarting)
+        with pytest.raises(sync.LaggingError):
+            sync.wait(northbound, sync.request(northbound), 2.0)
+        assert state(nb.remote, "--no-ask") == "behind"
+        # Nor does `status` call it so, which waits for less.
+        is_restart_due = True
+        asked = liveness.ask(northbound)
+        assert asked is not None
+        assert not asked.is_quiet
+    refusal(trunkline("sync", "--wait", "--timeout", "0.1", nb=nb.remote), 3)
 
 
 @pytest.mark.parametrize("clock_ms", [-15_000, 15_000], ids=["slow clock", "fast clock"])

@@ -157,7 +157,10 @@ def test_drops_are_shown_with_port_reason_and_remedy(chassis: DummyChassis) -> N
         if (flow["band"], flow["row"]["name"]) == ("ADDRESS_REFUSED", "a")
     ]
     assert shown["packets"] >= 2
-    assert shown["words"] == {"match": "from a, IPv4 or IPv6", "does": "DROP rule 13"}
+    assert shown["words"] == {
+        "match": "from a, IPv4 or IPv6 from another address, or unreadable",
+        "does": "DROP rule 13",
+    }
     place = f"{shown['cookie']},table=90,priority={shown['priority']}"
     assert place in trunkline("flows", "--drops").out
     explained = trunkline("explain", place)

@@ -53,9 +53,22 @@ def said(view: View, band: Band) -> list[str]:
         (PORT, Band.DELIVER, "for vm1 → out of tap0"),
         (REMOTE, Band.REMOTE, "for vm2 → eth_dst = 02:00:00:00:00:02, tag 101 on, out of int-br-ex"),
         (NETWORK, Band.UPLINK, "from int-br-ex, VLAN 101 → tag off, of blue, on to 50 L2_LOOKUP"),
-        (NETWORK, Band.FROM_WIRE, "from the wire, in blue → DROP rules 4 and 6"),
+        (NETWORK, Band.FROM_WIRE, "from the wire, in blue, for no port here → DROP rules 4 and 6"),
         (ChassisView((1,)), Band.NO_STATION, "from int-br-ex, a group's MAC → DROP rule 7"),
-        (ChassisView((1,)), Band.CONTROL_REFUSED, "a control frame → DROP rule 17"),
+        (
+            NETWORK,
+            Band.UNKNOWN,
+            "in blue, to any other MAC → for everybody, or an unknown MAC, on to 60 EGRESS",
+        ),
+        (NETWORK, Band.TO_WIRE, "in blue, for no port here → on to 70 EGRESS_EXTERNAL"),
+        (PORT, Band.MAC_REFUSED, "from vm1, any other source MAC → DROP rule 13"),
+        (ChassisView((1,)), Band.CONTROL_REFUSED, "a control frame, from any other port → DROP rule 17"),
+        (
+            ChassisView((1,)),
+            Band.INNER_MAC_FORGED,
+            "any other MAC inside → refused: ARP, RARP or neighbour discovery with a MAC or address of "
+            "another, on to 90 REFUSED",
+        ),
         (ChassisView((1,)), Band.SOURCE_FORGED, "anything else → DROP rule 13"),
         (
             PORT._replace(addresses=ADDRESSES),
@@ -145,6 +158,13 @@ def test_rates_are_what_came_since_the_last_reading() -> None:
     assert rates.rate([installed(tagged, 4)]) == 2.0
 
 
+def test_no_two_flows_of_one_table_are_said_to_match_the_same() -> None:
+    """But for what the tables before have left: a frame that one of them matches is another's too."""
+    views: list[View] = [PORT._replace(addresses=ADDRESSES), NETWORK, REMOTE, SHARED_MAC, ChassisView((1, 2))]
+    places = [(line.kind.table, line.matches) for view in views for line in lines(of(view), NAMES)]
+    assert {place for place in places if places.count(place) > 1} == set()
+
+
 @pytest.mark.parametrize("text", ["", "vm1", "table=10", "0x1ffffffffffffffff", "cookie=", "-1"])
 def test_what_begins_with_no_cookie_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="cookie"):
@@ -155,6 +175,9 @@ def test_a_line_of_ovs_ofctl_is_understood_as_it_is() -> None:
     line = " cookie=0x747202020000002a, duration=3.4s, table=10, n_packets=0, priority=300,reg6=0x2a"
     assert asked(line) == Asked(0x747202020000002A, 10, 300)
     assert str(asked("42,priority=7")) == "0x2a,priority=7"
+    # And a cookie that was copied without its 0x, with letters among its digits or not.
+    assert asked("747202020000002A,table=10") == asked("0x747202020000002a,table=10")
+    assert asked("cookie=7472010100000042").cookie == 0x7472010100000042
 
 
 def explained(*flows: InstalledFlow, **changed: Any) -> list[str]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from trunkline.insight.name import Names
 
 _FLOWS_SHOWN = 5
-_COOKIE = re.compile(r"(?:cookie=)?(0x[0-9a-f]{1,16}|[0-9]{1,20})", re.IGNORECASE)
+_COOKIE = re.compile(r"(?:cookie=)?(?:(?P<hex>0x[0-9a-f]{1,16}|[0-9a-f]{16})|(?P<decimal>[0-9]{1,20}))", re.I)
+"""16 digits are a cookie as Trunkline has it, copied without its 0x: as a decimal number it is nobody's."""
+
 _FIELD = re.compile(r"(table|priority)=([0-9]{1,5})")
 
 
@@ -51,12 +53,14 @@ def asked(text: str) -> Asked:
     Raises:
         InvalidValueError: there is no cookie, or one of more than 64 bits.
 
+    >>> asked("747202020000002a") == asked("0x747202020000002a")
+    True
     >>> asked("cookie=0xbad, duration=3.1s, table=10, n_packets=0, priority=300,reg6=0x2a")
     Asked(cookie=2989, table=10, priority=300)
     """
     words = [word for word in re.split(r"[,\s]+", text) if word]
     found = _COOKIE.fullmatch(words[0]) if words else None
-    cookie = int(found[1], 0) if found else None
+    cookie = None if found is None else int(found["hex"], 16) if found["hex"] else int(found["decimal"])
     if cookie is None or cookie >= 1 << 64:
         raise InvalidValueError(
             f"{text[:60]!r} does not begin with a cookie; write it as ovs-ofctl does, such as "

@@ -12,10 +12,14 @@ from trunkline.core.pipeline import Band
 
 
 class Meaning(NamedTuple):
-    """The frame rules of a band, by number, and the remedy if it drops what should pass."""
+    """The frame rules of a band, by number, and the remedy if it drops what should pass.
+
+    *rest* is what its flows match besides their fields: what flows of higher priority have left to them.
+    """
 
     rules: tuple[int, ...]
     remedy: str | None = None
+    rest: str | None = None
 
 
 _ONE_TAG = "have the sender put one tag on its frames: a switch takes only the first one off"
@@ -59,7 +63,9 @@ MEANING: dict[Band, Meaning] = {
     Band.NO_SENDER: Meaning((13,), _NO_MAC),
     Band.CONTROL_SENDER: Meaning((17,)),
     Band.CONTROL_REFUSED: Meaning(
-        (17,), "trunkline port set PORT `options:control-frames=true` `port_security=false`"
+        (17,),
+        "trunkline port set PORT `options:control-frames=true` `port_security=false`",
+        "from any other port",
     ),
     Band.OPEN: Meaning((13,)),
     Band.SOURCE_MAC: Meaning((13,)),
@@ -67,6 +73,7 @@ MEANING: dict[Band, Meaning] = {
         (13,),
         "give the VM the MAC of its port (trunkline port show {port}), or: "
         "trunkline port set {port} `allowed_address_pairs=MAC`",
+        "any other source MAC",
     ),
     Band.SOURCE_FORGED: Meaning((13,), "they cannot: they come from no port that is here"),
     # ND_DHCP_SECURITY
@@ -77,19 +84,19 @@ MEANING: dict[Band, Meaning] = {
     Band.ND_MALFORMED: Meaning((13,)),
     Band.ND_ANY: Meaning((13,)),
     Band.ND_TARGET: Meaning((13,)),
-    Band.ND_FORGED: Meaning((13,)),
+    Band.ND_FORGED: Meaning((13,), rest="about any other address"),
     Band.ASKING: Meaning((13,)),
     Band.NOT_ND: Meaning((13,)),
     # INNER_MAC_SECURITY
     Band.INNER_MAC: Meaning((13,)),
     Band.NO_INNER_MAC: Meaning((13,)),
-    Band.INNER_MAC_FORGED: Meaning((13,)),
+    Band.INNER_MAC_FORGED: Meaning((13,), rest="any other MAC inside"),
     # ADDRESS_SECURITY
     Band.ADDRESS_ANY: Meaning((13,)),
     Band.ADDRESS: Meaning((13,)),
     Band.QUERY: Meaning((13,)),
     Band.PROBE: Meaning((13,)),
-    Band.ADDRESS_FORGED: Meaning((13,)),
+    Band.ADDRESS_FORGED: Meaning((13,), rest="any other"),
     Band.NOT_IP: Meaning((13,)),
     # L2_LOOKUP
     Band.RESERVED_TAG: Meaning((3,), "use a VLAN id from 1 to 4094"),
@@ -97,13 +104,15 @@ MEANING: dict[Band, Meaning] = {
     Band.HIDDEN_TAG: Meaning((3, 11), "trunkline network set NETWORK `vlan_transparent=true`"),
     Band.CONTROL_MEMBER: Meaning((17,)),
     Band.CONTROL: Meaning(
-        (17,), "trunkline port set PORT `options:control-frames=true` `port_security=false`"
+        (17,),
+        "trunkline port set PORT `options:control-frames=true` `port_security=false`",
+        "in any other network",
     ),
     Band.BUM: Meaning((5, 10)),
     Band.LOCAL_MAC: Meaning((1, 8)),
     Band.SHARED_MAC: Meaning((15,), "enable a port that has this MAC, or lists it (`trunkline port list`)"),
     Band.REMOTE_MAC: Meaning((9,)),
-    Band.UNKNOWN: Meaning((6, 9, 15)),
+    Band.UNKNOWN: Meaning((6, 9, 15), rest="to any other MAC"),
     Band.NOWHERE: Meaning(
         (6, 9), "trunkline network set NETWORK `unknown_unicast=forward`, or a port with that MAC"
     ),
@@ -113,8 +122,9 @@ MEANING: dict[Band, Meaning] = {
         (4, 6),
         "broadcast and multicast have reached the local ports before this flow, and never go back to the "
         "wire; unicast for no port here goes nowhere",
+        "for no port here",
     ),
-    Band.TO_WIRE: Meaning((9, 10)),
+    Band.TO_WIRE: Meaning((9, 10), rest="for no port here"),
     Band.STAYS: Meaning((9,), _MAPPING),
     # EGRESS_EXTERNAL
     Band.REMOTE: Meaning((9,)),

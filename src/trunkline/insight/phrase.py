@@ -57,8 +57,8 @@ _ICMPV6 = {
 }
 _REASONS: dict[int, str] = {
     Reason.SERVER: "a DHCP answer, router advertisement or redirect",
-    Reason.NEIGHBOUR: "ARP, RARP or neighbour discovery",
-    Reason.ADDRESS: "IPv4 or IPv6",
+    Reason.NEIGHBOUR: "ARP, RARP or neighbour discovery with a MAC or address of another",
+    Reason.ADDRESS: "IPv4 or IPv6 from another address, or unreadable",
 }
 _FRAGMENTS = {0: "no fragment", 1: "a first fragment", 3: "a later fragment"}
 _PREFIXES = {
@@ -85,9 +85,9 @@ _IMPLIED = frozenset({Field.ICMPV6_CODE})
 _GENERIC = frozenset({"IPv4", "IPv6", "UDP", "ICMPv6"})
 
 
-def match_words(terms: Sequence[Term | Foreign], names: Names) -> str:
-    """Return what a flow with *terms* matches; `anything else` if it has none."""
-    words = list(_words(terms, names))
+def match_words(terms: Sequence[Term | Foreign], names: Names, rest: str | None = None) -> str:
+    """Return what a flow with *terms* matches, and of that the *rest* alone; `anything else` without."""
+    words = [*_words(terms, names), *([] if rest is None else [rest])]
     # "IPv6, ICMPv6, neighbour solicitation": the last says all of it.
     specific = [word for word in words if word in _ICMPV6.values()]
     if specific:

@@ -49,7 +49,7 @@ OTHER_NORTHBOUND = "northbound"
 class Asked(NamedTuple):
     """All chassis were asked by the request *nb_cfg*; those called *chassis* were waited for.
 
-    *is_quiet* says that no more answers were coming in.
+    *is_quiet* says that no more answers were coming in, from a northbound that was there all the time.
     """
 
     nb_cfg: int
@@ -77,7 +77,8 @@ def ask(nb: Northbound, of: Collection[str] | None = None, timeout_s: float = PA
         request = request._replace(live=request.live & frozenset(of), silent=request.silent & frozenset(of))
     missing = sync.unanswered(nb, request, timeout_s, sync.has_heard)
     is_any_heard = len(request.live) < MANY or not request.live <= missing.rows.keys()
-    return Asked(request.nb_cfg, request.live | request.silent, missing.quiet_s >= QUIET_S and is_any_heard)
+    is_quiet = missing.quiet_s >= QUIET_S and missing.asked_s >= timeout_s
+    return Asked(request.nb_cfg, request.live | request.silent, is_quiet and is_any_heard)
 
 
 def state(chassis: Mapping[str, Any], latest: int, asked: Asked | None) -> str:

@@ -6,9 +6,9 @@ to its `Chassis` row. A chassis creates its row before its switch gets a flow th
 northbound. So a chassis that has no row yet when a request is made will see all that was committed before.
 
 An agent that cannot apply a request soon writes that it has heard of it (`nb_cfg_heard`): it is *behind*. If
-a chassis does not even do that while somebody waits for `PATIENCE_S` or longer, it is *silent* until it
-answers a request: its row says so (`silent_at`). Clocks of other hosts are not used
-(docs/adr/0021-sync-compares-no-clocks.md).
+a chassis does not even do that while somebody waits for `PATIENCE_S` or longer, and the northbound is there
+all that time, it is *silent* until it answers a request: its row says so (`silent_at`). Clocks of other hosts
+are not used (docs/adr/0021-sync-compares-no-clocks.md).
 """
 
 from __future__ import annotations
@@ -121,12 +121,12 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
         LaggingError: a live chassis has not answered within *timeout_s*.
         UnreachableError: there is no connection when *timeout_s* is over.
     """
-    behind = unanswered(nb, asked, timeout_s, has_applied).rows
-    lagging = {name: row for name, row in behind.items() if name in asked.live}
-    silent = frozenset(behind) & asked.silent
+    missing = unanswered(nb, asked, timeout_s, has_applied)
+    lagging = {name: row for name, row in missing.rows.items() if name in asked.live}
+    silent = asked.silent & missing.rows.keys()
     if not lagging:
         return silent
-    if timeout_s >= PATIENCE_S:
+    if missing.asked_s >= PATIENCE_S:
         nb.transact(
             [
                 update(
@@ -143,10 +143,15 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
 
 
 class Unanswered(NamedTuple):
-    """The *rows* of the chassis that have not answered, by name; for *quiet_s* no answer has come."""
+    """The *rows* of the chassis that have not answered, by name; for *quiet_s* no answer has come.
+
+    For *asked_s* the request has been there for them to answer: less than was waited if the northbound was
+    away meanwhile.
+    """
 
     rows: dict[str, Mapping[str, Any]]
     quiet_s: float
+    asked_s: float
 
 
 def unanswered(
@@ -160,7 +165,7 @@ def unanswered(
     *has_answered* decides, by a row, the number of the request and that of the last one. Raises as `wait`
     does.
     """
-    heard_s = time.monotonic()
+    began_s = heard_s = time.monotonic()
 
     def missing(rows: Rows) -> dict[str, Mapping[str, Any]]:
         latest = max((row["nb_cfg"] for row in rows["NB_Global"].values()), default=0)
@@ -178,4 +183,5 @@ def unanswered(
     watched = select("Chassis", only=("name", *_ANSWERS)), select("NB_Global", only=("nb_cfg",))
     with nb.watch(*watched) as watch:
         watch.wait_until(is_over, timeout_s)
-        return Unanswered(missing(watch.rows), time.monotonic() - heard_s)
+        now_s = time.monotonic()
+        return Unanswered(missing(watch.rows), now_s - heard_s, now_s - (watch.resumed_s or began_s))

@@ -53,6 +53,8 @@ class Watch:
         self._requests = _requests(selects)
         self.rows: Rows = {table: {} for table in self._requests}
         """By table and UUID, as Python values (`trunkline.northbound.operation`). Do not write to them."""
+        self.resumed_s: float | None = None
+        """When a lost connection was last made again, by `time.monotonic`; None if none was lost."""
         self._connect = connect
         self._database = database
         self._monitor: Monitor | None = None
@@ -133,7 +135,10 @@ class Watch:
         """Connect, and return all rows, or what has changed since the last connection."""
         rpc = self._connect(CONNECT_TIMEOUT_S)
         self._monitor = Monitor(rpc, self._database, self._requests, self._point)
-        return self._monitor.start(CONNECT_TIMEOUT_S)
+        update = self._monitor.start(CONNECT_TIMEOUT_S)
+        if self._is_loaded:
+            self.resumed_s = time.monotonic()
+        return update
 
     def _taken(self, update: Update) -> list[RowChange]:
         """Apply *update* to the rows, and return the changes."""
