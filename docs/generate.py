@@ -190,7 +190,7 @@ def northbound_page() -> str:
         "# The northbound database",
         "",
         f'`{schema["name"]}`, version {schema["version"]}. Every row also has a `_uuid`. "0 or 1" is an '
-        "optional value; `trunkline -o json` shows an empty one as null, and a reference by name.",
+        "optional value; `-o json` shows an empty one as null, and a reference by name.",
         "",
     ]
     for name, table in tables.items():

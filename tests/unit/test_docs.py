@@ -14,11 +14,10 @@ from types import ModuleType
 import click
 import pytest
 
+from model.page import ELSEWHERE, PAGES, ROOT, commands
 from trunkline.cli.main import trunkline
 from trunkline.ovsdb import settings
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 
 
@@ -99,26 +98,43 @@ def test_the_operators_page_has_every_chassis_setting() -> None:
 
 
 def _commands(page: Path) -> Iterator[list[str]]:
-    """Yield the `trunkline` commands of the blocks of *page* that a shell would run, as words."""
-    blocks = re.findall(r"^ *```(?:sh|console)\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
-    for line in "".join(blocks).splitlines():
+    """Yield the `trunkline` commands of *page*, in its blocks and in its text, as words."""
+    text = page.read_text()
+    scripts = re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    scripts += [command.text for command in commands(text)]
+    scripts += re.findall(r"(?<!`)`(trunkline [^`\n]+)`(?!`)", text)
+    for line in "\n".join(scripts).splitlines():
         for command in re.split(r"&&|;|\|", line):
             words = shlex.split(command, comments=True)
             if words and words[0] == "trunkline":
-                yield words[1:]
+                is_cut_short = words[-1].startswith("--")  # as in "see `trunkline nb listen --role`"
+                yield words[1:] + ["…"] * is_cut_short
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if list(_commands(page))], ids=_name)
 def test_every_command_shown_is_one_that_the_program_has(page: Path) -> None:
     for words in _commands(page):
-        command: click.Command = trunkline
-        context = click.Context(command)
-        while isinstance(command, click.Group) and words:
-            inner = command.get_command(context, words[0])
-            assert inner is not None, words
-            command, words = inner, words[1:]
-            context = click.Context(command, context)
-        command.make_parser(context).parse_args(list(words))
+        _parse(words)
+
+
+def _parse(words: list[str]) -> None:
+    """Raise what click raises if the program has no such command, or the command no such option."""
+    command: click.Command = trunkline
+    context = click.Context(command)
+    while True:
+        _, words, _ = command.make_parser(context).parse_args(list(words))
+        if not isinstance(command, click.Group) or not words or words[0] == "…":
+            return
+        inner = command.get_command(context, words[0])
+        assert inner is not None, words
+        command, words = inner, words[1:]
+        context = click.Context(command, context)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_command_that_is_shown_elsewhere_is_on_its_page(name: str) -> None:
+    shown = [command.text for command in commands((ROOT / name).read_text())]
+    assert [start for start in ELSEWHERE[name] if not any(text.startswith(start) for text in shown)] == []
 
 
 def test_the_quickstart_is_the_only_page_whose_blocks_are_run_as_a_script() -> None:
