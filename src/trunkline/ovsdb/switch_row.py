@@ -46,6 +46,7 @@ class BridgeRow(Row):
     ports: References[PortRow]
     fail_mode: Maybe[str]
     controller: Many[UUID]
+    mirrors: Many[UUID]
     protocols: Many[str]
     stp_enable: One[bool]
     rstp_enable: One[bool]
@@ -158,6 +159,7 @@ SCHEMA: dict[str, Any] = {
                 "ports": _references("Port"),
                 "fail_mode": _optional("string"),
                 "controller": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
+                "mirrors": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
                 "protocols": _VALUES,
                 "stp_enable": _BOOLEAN,
                 "rstp_enable": _BOOLEAN,

@@ -21,6 +21,7 @@ from trunkline.core.setting import ANSWERS
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.process.checking import check
 from trunkline.process.state import state
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
@@ -48,7 +49,7 @@ def _state(agent: Agent, _: Mapping[str, str]) -> Work:
     return state(agent)
 
 
-KINDS: Mapping[str, Kind] = {"state": _state}
+KINDS: Mapping[str, Kind] = {"state": _state, "check": check}
 """What can be asked, by `Request:kind`."""
 
 

@@ -1,0 +1,194 @@
+"""An inspection: what a chassis sees of itself that no fault says, as findings.
+
+It is a function of what was read: the rows of both databases, and what the flows have counted. What keeps a
+port from working and needs no count is a fault already; `trunkline.insight.cause` makes findings of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from trunkline.core.address import mac_text, parse_mac
+from trunkline.core.error import TrunklineError
+from trunkline.insight import refused
+from trunkline.insight.finding import Finding
+from trunkline.ovsdb import nic
+from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.mtu_request import MTU_TYPES
+from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow, InterfaceRow
+
+if TYPE_CHECKING:
+    from trunkline.core.inventory import Inventory
+    from trunkline.core.model import Network, Port
+    from trunkline.insight.refused import PortCounts
+    from trunkline.ovsdb.settings import Settings
+    from trunkline.ovsdb.vswitch import SwitchReplica
+
+ATTACHED_MAC = "attached-mac"
+"""The key of a VIF's `external_ids` by which libvirt and Nova say which MAC the VM has."""
+
+
+class Scope(NamedTuple):
+    """What is inspected: a *port* or a *network* by its name, with all that it needs; None: everything."""
+
+    port: str | None = None
+    network: str | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was read of a chassis; *counts* is None if its flows were not. *faults* are those that it has."""
+
+    switch: SwitchReplica
+    settings: Settings
+    inventory: Inventory
+    counts: PortCounts | None
+    faults: Mapping[str, str]
+
+    @property
+    def chassis(self) -> str:
+        """The name of the chassis."""
+        return self.inventory.chassis
+
+    def finding(self, code: str, subject: str, text: str, remedy: str) -> Finding:
+        """Return the warning with that content."""
+        return Finding(code, "warning", subject, self.chassis, None, text, remedy)
+
+
+def findings(seen: Seen, scope: Scope) -> Iterator[Finding | None]:
+    """Yield what is found within *scope*; None after each step, where the rows may change."""
+    yield from _bridge(seen)
+    yield None
+    port_ids = _port_ids(seen.inventory, scope)
+    ports = [port for id_ in port_ids if (port := seen.inventory.ports.get(id_)) is not None]
+    yield None
+    network_ids = {port.network_id for port in ports}
+    networks = [each for id_ in network_ids if (each := seen.inventory.networks.get(id_)) is not None]
+    for physnet, bridge in seen.settings.bridge_by_physnet.items():
+        if scope == Scope() or any(network.physnet == physnet for network in networks):
+            yield from _nics(seen, physnet, bridge)
+            yield None
+    for port in ports:
+        network = seen.inventory.networks.get(port.network_id)
+        if network is not None:
+            yield from _vif(seen, port, network)
+            if seen.counts is not None:
+                yield from refused.findings(seen.chassis, port, network.name, seen.counts.of(port.key))
+        yield None
+
+
+def _port_ids(inventory: Inventory, scope: Scope) -> list[UUID]:
+    """Return the local ports of *scope*; with a sub-port, its parent, whose VIF it uses."""
+    if scope.port is not None:
+        port = inventory.port_named(scope.port)
+        ids = () if port is None else dict.fromkeys((port.id, inventory.carrier(port).id))
+        return [id_ for id_ in ids if inventory.is_local(id_)]
+    return [
+        id_
+        for id_ in inventory.local_ports()
+        if scope.network is None or _network_name(inventory, inventory.ports[id_]) == scope.network
+    ]
+
+
+def _network_name(inventory: Inventory, port: Port) -> str | None:
+    network = inventory.networks.get(port.network_id)
+    return None if network is None else network.name
+
+
+def _bridge(seen: Seen) -> Iterator[Finding]:
+    """Yield what is found of the switch and of the integration bridge."""
+    bridge = seen.settings.wiring.bridge
+    if seen.switch.waits_for_flows and "switch" not in seen.faults:
+        yield seen.finding(
+            "T402",
+            "switch",
+            f"{RESTORE_WAIT} is set: when ovs-vswitchd starts the next time, it forwards nothing",
+            f"ovs-vsctl remove Open_vSwitch . other_config {RESTORE_WAIT}",
+        )
+    row = seen.switch.row("Bridge", bridge)
+    mirrors = 0 if row is None else len(every(row, BridgeRow.mirrors))
+    if mirrors:
+        yield seen.finding(
+            "T406",
+            "switch",
+            f"{bridge} has {'a mirror' if mirrors == 1 else f'{mirrors} mirrors'}, "
+            "which sends copies of frames past all flows of ours",
+            f"see: ovs-vsctl list mirror; if nobody needs it: ovs-vsctl clear Bridge {bridge} mirrors",
+        )
+    for cookie, number in sorted(seen.counts.others.items()) if seen.counts is not None else ():
+        yield seen.finding(
+            "T405",
+            "switch",
+            f"another program has {number:,} {'flow' if number == 1 else 'flows'} on {bridge}, "
+            f"cookie {cookie:#x}; they may take frames before ours do",
+            "find the program; to remove them: "
+            f"ovs-ofctl -O OpenFlow14 del-flows {bridge} cookie={cookie:#x}/-1",
+        )
+
+
+def _nics(seen: Seen, physnet: str, bridge: str) -> Iterator[Finding]:
+    """Yield the NICs of *bridge* that do not work although another one does: else it is a fault."""
+    subject = f"mapping {physnet}"
+    if subject in seen.faults:
+        return
+    ways = nic.nics(seen.switch, bridge)
+    for way in ways:
+        if way.fault is not None and any(each.fault is None for each in ways):
+            text, _, remedy = way.fault.partition("; ")
+            yield seen.finding(
+                "T208",
+                subject,
+                f"{bridge} has {len(ways)} NICs, and {way.name} {text}",
+                remedy.removeprefix("run: ") or f"see: ovs-vsctl list interface {way.name}",
+            )
+
+
+def _vif(seen: Seen, port: Port, network: Network) -> Iterator[Finding]:
+    """Yield what is found of the VIF of *port*; a sub-port has none of its own."""
+    vifs = seen.inventory.vifs.get(port.name, ())
+    row = seen.switch.row("Interface", vifs[0].interface) if vifs else None
+    if row is None:
+        return
+    interface, subject = one(row, InterfaceRow.name), f"vif {port.name}"
+    attached = pairs(row, InterfaceRow.external_ids).get(ATTACHED_MAC)
+    if attached is not None and not _is_allowed(attached, port):
+        yield seen.finding(
+            "T306",
+            subject,
+            f"{interface} says that its VM has the MAC {attached[:40]}, "
+            f"and {port.name} has {mac_text(port.mac)}",
+            f"give the VM the MAC of its port, or: trunkline port set {port.name} `mac=MAC`",
+        )
+    mtu, wanted = one(row, InterfaceRow.mtu), seen.inventory.mtu_of(port.name)
+    if mtu is None or one(row, InterfaceRow.type) not in MTU_TYPES:
+        return
+    if wanted is not None and mtu != wanted:
+        yield seen.finding(
+            "T310",
+            subject,
+            f"{interface} has an MTU of {mtu}, and network {network.name} needs {wanted}: "
+            "large frames may be lost",
+            f"ip link set {interface} mtu {wanted}, and the same in the VM",
+        )
+        return
+    bridge = seen.settings.bridge_by_physnet.get(network.physnet)
+    available = None if bridge is None else nic.mtu(nic.nics(seen.switch, bridge), network.vlan_id)
+    if wanted is None and available is not None and mtu > available:
+        yield seen.finding(
+            "T310",
+            subject,
+            f"{interface} has an MTU of {mtu}, and the NIC of {bridge} only {available}: "
+            "large frames are lost",
+            f"trunkline network set {network.name} `mtu={available}`, or raise the MTU of the NIC",
+        )
+
+
+def _is_allowed(attached: str, port: Port) -> bool:
+    try:
+        mac = parse_mac(attached)
+    except TrunklineError:
+        return False
+    return mac == port.mac or any(pair.mac == mac for pair in port.allowed_pairs)

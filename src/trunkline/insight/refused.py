@@ -1,0 +1,232 @@
+"""What the switch refused to take from a port, and whether that keeps the port from working.
+
+A flow counts for each port and reason. A count alone says little, since an ordinary VM is refused now and
+then: it tries an IPv6 address of its own making when it starts, or a container in it has another address. So
+a count is compared with what the switch took from the same port:
+
+* If nothing was ever taken, what was refused is all that the port sends: an error.
+* If the last frame that was refused is newer than the last one that was taken, something has changed in the
+  VM: an error as well. Only OpenFlow 1.5 says when a flow last matched; without it, that is not known. IPv6
+  addresses are tried at any time, so addresses are left out here: a VM with another IPv4 address tells it
+  by ARP first.
+* If both go on, some of what the VM sends is refused: a warning, if it is more than a trifle.
+* Tags and what only servers send are never sent by accident, and do not keep other frames from passing: a
+  warning.
+* What was refused longer ago than `RECENT_S` is over, if anything was taken at all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum, auto
+from typing import NamedTuple
+
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
+from trunkline.core.frame import ARP
+from trunkline.core.model import Port
+from trunkline.core.pipeline import Band
+from trunkline.insight.finding import Finding, Severity
+from trunkline.insight.meaning import MEANING
+from trunkline.openflow import oxm
+from trunkline.openflow.tally import Count
+
+RECENT_S = 300.0
+"""How long ago the last frame that was refused may be, if others were taken."""
+
+SLACK_S = 2.0
+"""How much later than others a frame must have been refused: the switch counts about once a second."""
+
+FEW = 2
+"""How many frames may be refused without a word, if others were taken."""
+
+TRIFLE = 10
+"""A warning needs more than that many frames, and more than one in that many of those that were taken."""
+
+IPV4_VERSION = 4
+
+_SUBJECT_BITS = COOKIE_OURS_MASK | 0xFF << 32
+_OF_A_PORT = COOKIE_OURS | Subject.PORT << 32
+
+
+class Counted(NamedTuple):
+    """The frames of some flows; *idle_s* is the age of the last one, None if that is not known."""
+
+    packets: int = 0
+    idle_s: float | None = None
+
+
+class Kind(Enum):
+    """Frames of a port that are counted together."""
+
+    OWN_MAC = auto()
+    OWN_ARP = auto()
+    OWN_ADDRESS = auto()
+    OTHER_MAC = auto()
+    OTHER_ADDRESS = auto()
+    OTHER_NEIGHBOUR = auto()
+    TAGGED = auto()
+    SERVER = auto()
+    REFLECTED = auto()
+
+
+_KIND_BY_BAND = {
+    Band.SOURCE_MAC: Kind.OWN_MAC,
+    Band.OPEN: Kind.OWN_MAC,
+    Band.ADDRESS: Kind.OWN_ADDRESS,
+    Band.MAC_REFUSED: Kind.OTHER_MAC,
+    Band.ADDRESS_REFUSED: Kind.OTHER_ADDRESS,
+    Band.NEIGHBOUR_REFUSED: Kind.OTHER_NEIGHBOUR,
+    Band.TAGGED: Kind.TAGGED,
+    Band.SERVER_REFUSED: Kind.SERVER,
+    Band.REFLECTION: Kind.REFLECTED,
+}
+_KIND_BY_PLACE = {(band.table.value, band.priority): kind for band, kind in _KIND_BY_BAND.items()}
+
+Counts = Mapping[Kind, Counted]
+"""What was counted of one port; a kind of which there was nothing may be left out."""
+
+_NONE = Counted()
+
+
+class PortCounts:
+    """The counts of ports, by the keys of these; *others* has the number of foreign flows, by cookie."""
+
+    def __init__(self) -> None:
+        self.others: dict[int, int] = defaultdict(int)
+        self._by_port: dict[int, dict[Kind, Counted]] = defaultdict(dict)
+
+    def note(self, counts: Iterable[Count]) -> None:
+        """Take note of *counts*."""
+        for count in counts:
+            if count.cookie & COOKIE_OURS_MASK != COOKIE_OURS:
+                self.others[count.cookie] += 1
+                continue
+            kind = _KIND_BY_PLACE.get((count.table, count.priority))
+            if kind is None or not count.packets or count.cookie & _SUBJECT_BITS != _OF_A_PORT:
+                continue
+            if kind is Kind.OWN_ADDRESS and ARP in oxm.match_terms(count.match):
+                kind = Kind.OWN_ARP
+            by_kind = self._by_port[count.cookie & 0xFFFFFFFF]
+            by_kind[kind] = _sum(by_kind.get(kind, _NONE), Counted(count.packets, count.idle_s))
+
+    def of(self, port_key: int) -> Counts:
+        """Return what was counted of the port with that key."""
+        return self._by_port.get(port_key, {})
+
+
+class _Rule(NamedTuple):
+    """Frames that are refused, those of the same port that are taken if it is well, and what to say."""
+
+    code: str
+    refused: Kind
+    taken: tuple[Kind, ...]
+    sends: str
+    remedy: Band
+    tells_change: bool = False
+    """Whether something has changed in the VM if these frames are its last ones."""
+    is_beside: bool = False
+    """Whether the port works all the same, if anything else is taken from it."""
+
+
+_RULES = (
+    _Rule(
+        "T307",
+        Kind.OTHER_MAC,
+        (Kind.OWN_MAC,),
+        "from a MAC that its port may not use",
+        Band.MAC_REFUSED,
+        tells_change=True,
+    ),
+    _Rule(
+        "T309",
+        Kind.OTHER_NEIGHBOUR,
+        (Kind.OWN_ARP,),
+        "with ARP or neighbour discovery for an address or MAC that its port may not use",
+        Band.ADDRESS_REFUSED,
+        tells_change=True,
+    ),
+    _Rule(
+        "T308",
+        Kind.OTHER_ADDRESS,
+        (Kind.OWN_ADDRESS, Kind.OWN_ARP),
+        "from an address that its port may not use",
+        Band.ADDRESS_REFUSED,
+    ),
+    _Rule("T311", Kind.TAGGED, (Kind.OWN_MAC,), "with a VLAN tag of its own", Band.TAGGED, is_beside=True),
+    _Rule(
+        "T312",
+        Kind.SERVER,
+        (Kind.OWN_MAC,),
+        "that only a DHCP server or router sends",
+        Band.SERVER_REFUSED,
+        is_beside=True,
+    ),
+)
+
+
+def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator[Finding]:
+    """Yield what *counts* say of *port*, in the *network* of that name."""
+    names = port.name, network
+    is_neighbour_found = False
+    for rule in _RULES:
+        refused = counts.get(rule.refused, _NONE)
+        kinds = rule.taken
+        if kinds == (Kind.OWN_ARP,) and all(address.version != IPV4_VERSION for address in port.addresses):
+            kinds = (Kind.OWN_ADDRESS,)
+        taken = _sum(*(counts.get(kind, _NONE) for kind in kinds))
+        severity = _verdict(rule, refused, taken)
+        # A wrong address is one cause, whether ARP or IP tells it.
+        if severity is None or (rule.code == "T308" and is_neighbour_found):
+            continue
+        is_neighbour_found |= rule.code == "T309"
+        text = f"{port.name} sends frames {rule.sends}: {_number(refused, 'refused')}"
+        others = _number(taken, "taken", "other ") if taken.packets else "no other one was taken"
+        yield _finding(rule.code, severity, chassis, names, f"{text}; {others}", rule.remedy)
+    reflected = counts.get(Kind.REFLECTED, _NONE)
+    if reflected.packets > TRIFLE and _is_recent(reflected):
+        dropped = _number(reflected, "dropped")
+        text = f"frames with the MAC of {port.name} come from the physical network: {dropped}"
+        yield _finding("T326", "warning", chassis, names, text, Band.REFLECTION)
+
+
+def _verdict(rule: _Rule, refused: Counted, taken: Counted) -> Severity | None:
+    """Return how bad it is that frames of a port were *refused* while others were *taken*."""
+    if not refused.packets:
+        return None
+    if not taken.packets:
+        return "error"
+    if not _is_recent(refused):
+        return None
+    if rule.is_beside:
+        return "warning"
+    is_known = refused.idle_s is not None and taken.idle_s is not None
+    is_last = is_known and (taken.idle_s or 0) > (refused.idle_s or 0) + SLACK_S
+    if rule.tells_change and is_last and refused.packets > FEW:
+        return "error"
+    return "warning" if refused.packets > max(TRIFLE, taken.packets / TRIFLE) else None
+
+
+def _is_recent(counted: Counted) -> bool:
+    return counted.idle_s is None or counted.idle_s <= RECENT_S
+
+
+def _sum(*counted: Counted) -> Counted:
+    """Return the frames of all together; the last one is the last of any."""
+    some = [each for each in counted if each.packets]
+    ages = [each.idle_s for each in some if each.idle_s is not None]
+    return Counted(sum(each.packets for each in some), min(ages, default=None))
+
+
+def _number(counted: Counted, done: str, other: str = "") -> str:
+    what = f"{other}frame was" if counted.packets == 1 else f"{other}frames were"
+    age = "" if counted.idle_s is None else f" (the last one {counted.idle_s:,.0f} s ago)"
+    return f"{counted.packets:,} {what} {done}{age}"
+
+
+def _finding(
+    code: str, severity: Severity, chassis: str, names: tuple[str, str], text: str, remedy: Band
+) -> Finding:
+    port, network = names
+    words = (MEANING[remedy].remedy or "").format(port=port, network=network)
+    return Finding(code, severity, f"port {port}", chassis, None, text, words)

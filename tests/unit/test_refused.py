@@ -1,0 +1,121 @@
+"""When frames that were refused keep a port from working, and when they are ordinary."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from uuid import uuid4
+
+import pytest
+
+from trunkline.apps import port_security
+from trunkline.core.cookie import Subject, cookie
+from trunkline.core.model import Port
+from trunkline.core.pipeline import Band, Owner
+from trunkline.core.view import LocalPortView, Outlet
+from trunkline.insight.refused import RECENT_S, Counted, Counts, Kind, PortCounts, findings
+from trunkline.openflow.message import encode
+from trunkline.openflow.tally import Count
+
+VM = Port(uuid4(), "vm1", 42, uuid4(), 0x02_00_00_00_00_01, addresses=(IPv4Address("192.0.2.11"),))
+OF_V6 = VM._replace(addresses=(IPv6Address("2001:db8::1"),))
+
+
+def found(counts: Counts, port: Port = VM) -> dict[str, str]:
+    return {each.code: each.severity for each in findings("c1", port, "blue", counts)}
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({}, {}),
+        ({Kind.OWN_MAC: Counted(9, 1.0), Kind.OWN_ARP: Counted(9, 1.0)}, {}),
+        # Nothing else was taken.
+        ({Kind.OTHER_MAC: Counted(1, 900.0)}, {"T307": "error"}),
+        ({Kind.OTHER_NEIGHBOUR: Counted(1), Kind.OWN_MAC: Counted(1)}, {"T309": "error"}),
+        ({Kind.OTHER_ADDRESS: Counted(1), Kind.OWN_MAC: Counted(1)}, {"T308": "error"}),
+        # Since it was refused, nothing was taken.
+        ({Kind.OTHER_MAC: Counted(3, 1.0), Kind.OWN_MAC: Counted(900, 60.0)}, {"T307": "error"}),
+        ({Kind.OTHER_NEIGHBOUR: Counted(3, 1.0), Kind.OWN_ARP: Counted(900, 60.0)}, {"T309": "error"}),
+        # That was before it worked, or long ago, or once.
+        ({Kind.OTHER_MAC: Counted(3, 60.0), Kind.OWN_MAC: Counted(900, 1.0)}, {}),
+        ({Kind.OTHER_MAC: Counted(3, RECENT_S + 1), Kind.OWN_MAC: Counted(900, 900.0)}, {}),
+        ({Kind.OTHER_NEIGHBOUR: Counted(2, 1.0), Kind.OWN_ARP: Counted(900, 60.0)}, {}),
+        # A VM with only IPv4 tries IPv6 addresses of its own making at any time.
+        ({Kind.OTHER_ADDRESS: Counted(9, 1.0), Kind.OWN_ARP: Counted(5, 60.0)}, {}),
+        # Both go on, and it is no trifle: or nobody knows when.
+        ({Kind.OTHER_ADDRESS: Counted(11, 1.0), Kind.OWN_ADDRESS: Counted(90, 1.0)}, {"T308": "warning"}),
+        ({Kind.OTHER_ADDRESS: Counted(11, 1.0), Kind.OWN_ADDRESS: Counted(110, 1.0)}, {}),
+        ({Kind.OTHER_MAC: Counted(11), Kind.OWN_MAC: Counted(90)}, {"T307": "warning"}),
+        # A wrong address is one cause.
+        (
+            {
+                Kind.OTHER_ADDRESS: Counted(11, 1.0),
+                Kind.OTHER_NEIGHBOUR: Counted(3, 1.0),
+                Kind.OWN_ARP: Counted(9, 60.0),
+            },
+            {"T309": "error"},
+        ),
+        # What is never sent by accident.
+        ({Kind.TAGGED: Counted(1, 1.0), Kind.OWN_MAC: Counted(900, 1.0)}, {"T311": "warning"}),
+        ({Kind.SERVER: Counted(1, 1.0), Kind.OWN_MAC: Counted(900, 1.0)}, {"T312": "warning"}),
+        ({Kind.SERVER: Counted(1, RECENT_S + 1), Kind.OWN_MAC: Counted(900, 1.0)}, {}),
+        ({Kind.REFLECTED: Counted(11, 1.0)}, {"T326": "warning"}),
+        ({Kind.REFLECTED: Counted(10, 1.0)}, {}),
+    ],
+)
+def test_what_is_refused_is_compared_with_what_is_taken(counts: Counts, said: dict[str, str]) -> None:
+    assert found(counts) == said
+
+
+def test_a_port_without_ipv4_needs_no_arp_to_work() -> None:
+    counts = {Kind.OTHER_NEIGHBOUR: Counted(1, 9.0), Kind.OWN_ADDRESS: Counted(5, 1.0)}
+    assert found(counts, OF_V6) == {}
+    assert found(counts) == {"T309": "error"}
+
+
+def test_the_text_says_how_many_and_when_and_the_remedy_names_the_port() -> None:
+    (finding,) = findings("c1", VM, "blue", {Kind.OTHER_MAC: Counted(3, 1.2), Kind.OWN_MAC: Counted(1, 60)})
+    assert finding.text == (
+        "vm1 sends frames from a MAC that its port may not use: 3 frames were refused (the last one 1 s ago)"
+        "; 1 other frame was taken (the last one 60 s ago)"
+    )
+    assert finding.subject == "port vm1"
+    assert "trunkline port set vm1 `allowed_address_pairs=MAC`" in finding.remedy
+
+
+def test_the_flows_of_a_port_are_told_apart_by_what_they_count() -> None:
+    """Each flow that port security makes for a port, by the bytes that the switch has of it."""
+    view = LocalPortView(
+        key=42,
+        network_key=1,
+        mac=VM.mac,
+        outlet=Outlet(7, None),
+        wire=None,
+        has_own_mac=True,
+        is_transparent=False,
+        is_secured=True,
+        is_announced=True,
+        passes_control=False,
+        addresses=VM.addresses,
+        allowed_pairs=(),
+    )
+    counts = PortCounts()
+    for flow in port_security.flows(view):
+        encoded = encode(flow)
+        counts.note([Count(flow.band.table, flow.band.priority, flow.cookie, 1, 0.0, encoded.key[3:])])
+    assert {kind: each.packets for kind, each in counts.of(42).items()} == {
+        Kind.OWN_MAC: 1,
+        Kind.OWN_ARP: 1,
+        Kind.OWN_ADDRESS: 2,
+        **dict.fromkeys((Kind.OTHER_MAC, Kind.OTHER_ADDRESS, Kind.OTHER_NEIGHBOUR), 1),
+        **dict.fromkeys((Kind.TAGGED, Kind.SERVER), 1),
+    }
+
+
+def test_flows_of_others_are_counted_by_cookie_and_those_of_no_port_are_not() -> None:
+    counts = PortCounts()
+    place = Band.TAGGED.table, Band.TAGGED.priority
+    counts.note([Count(*place, 0xBAD, 5, None, b"")] * 2)
+    counts.note([Count(*place, cookie(Owner.PORT_SECURITY, Subject.NETWORK, 42), 5, None, b"")])
+    assert counts.others == {0xBAD: 2}
+    assert counts.of(42) == {}
