@@ -1,8 +1,10 @@
-"""Generate those pages of `docs/` that follow from the code; `scripts/docs` runs this.
+"""Generate those pages of `docs/`, and those scripts of `packaging/`, that follow from the code.
 
 `pipeline.md` comes from `trunkline.core.pipeline`, `northbound.md` from the schema, `cli.md` from the
-program's own help. Without arguments, the pages are written. With `--check`, nothing is written, and the exit
-code is 1 if a page is not current.
+program's own help, and the scripts by which a shell completes from `trunkline completion`.
+
+`scripts/docs` runs this. Without arguments, the pages are written. With `--check`, nothing is written, and
+the exit code is 1 if a page is not current.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from typing import Any
 import click
 from sentences import COLUMNS, TABLES
 
+from trunkline.cli.completion import SHELLS
 from trunkline.cli.main import trunkline
+from trunkline.cli.option import COMPLETE
 from trunkline.core import pipeline
 from trunkline.core.cookie import COOKIE_OURS, Subject
 from trunkline.core.flow import Field
@@ -29,7 +33,7 @@ from trunkline.insight.meaning import MEANING
 from trunkline.manifest.form import KIND, schema
 from trunkline.northbound.schema import SCHEMA_PATH
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 
 _HELP_WIDTH = 100
 
@@ -308,13 +312,21 @@ def manifest_schema() -> str:
     return json.dumps(shown, indent=2, ensure_ascii=False)
 
 
+def completion(shell: str) -> Callable[[], str]:
+    """Return what returns the script by which *shell* completes, as packages install it."""
+    return lambda: SHELLS[shell](trunkline, {}, "trunkline", COMPLETE).source()
+
+
 PAGES: dict[str, Callable[[], str]] = {
-    "pipeline.md": pipeline_page,
-    "northbound.md": northbound_page,
-    "cli.md": cli_page,
-    "manifest.schema.json": manifest_schema,
+    "docs/pipeline.md": pipeline_page,
+    "docs/northbound.md": northbound_page,
+    "docs/cli.md": cli_page,
+    "docs/manifest.schema.json": manifest_schema,
+    "packaging/completion/trunkline.bash": completion("bash"),
+    "packaging/completion/_trunkline": completion("zsh"),
+    "packaging/completion/trunkline.fish": completion("fish"),
 }
-"""The generated pages, by file name."""
+"""The generated pages and scripts, by path."""
 
 
 def page(name: str) -> str:
@@ -324,7 +336,7 @@ def page(name: str) -> str:
 
 def stale() -> list[str]:
     """Return the names of the pages that are not what they would be."""
-    return [name for name in PAGES if not (DOCS / name).exists() or (DOCS / name).read_text() != page(name)]
+    return [name for name in PAGES if not (ROOT / name).exists() or (ROOT / name).read_text() != page(name)]
 
 
 def main(arguments: list[str]) -> int:
@@ -335,12 +347,12 @@ def main(arguments: list[str]) -> int:
     names = stale()
     if arguments:
         if names:
-            pages = ", ".join(f"docs/{name}" for name in names)
-            print(f"scripts/docs: {pages} not current; run scripts/docs", file=sys.stderr)
+            print(f"scripts/docs: {', '.join(names)} not current; run scripts/docs", file=sys.stderr)
         return 1 if names else 0
     for name in names:
-        (DOCS / name).write_text(page(name))
-        print(f"docs/{name} written")
+        (ROOT / name).parent.mkdir(exist_ok=True)
+        (ROOT / name).write_text(page(name))
+        print(f"{name} written")
     return 0
 
 

@@ -43,9 +43,10 @@ def test_check_fails_with_one_line_that_names_a_stale_page(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in generate.PAGES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(generate.page(name))
-    (tmp_path / "pipeline.md").write_text("something else\n")
-    monkeypatch.setattr(generate, "DOCS", tmp_path)
+    (tmp_path / "docs/pipeline.md").write_text("something else\n")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
     assert generate.main(["--check"]) == 1
     assert capsys.readouterr().err == "scripts/docs: docs/pipeline.md not current; run scripts/docs\n"
     assert generate.main([]) == 0
@@ -58,7 +59,7 @@ def test_a_column_without_a_sentence_is_an_error(
     sentences = {column: text for column, text in generate.COLUMNS["Network"].items() if column != "mtu"}
     monkeypatch.setitem(generate.COLUMNS, "Network", sentences)
     with pytest.raises(KeyError, match="columns of Network mtu"):
-        generate.page("northbound.md")
+        generate.page("docs/northbound.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)

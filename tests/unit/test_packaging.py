@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -79,3 +80,17 @@ def test_the_log_rotation_reaches_the_control_sockets_of_the_units() -> None:
     (agent,) = commands(AGENT)
     assert agent[agent.index("--unixctl") + 1] in rotation
     assert str(Server.of(DEFAULT_DB).control) in rotation
+
+
+def test_the_wheel_brings_the_completion_of_each_shell_to_where_the_shell_looks() -> None:
+    """As bash-completion, zshmisc(1) and fish (`vendor_completions.d`) look below the `share` of a prefix."""
+    project = tomllib.loads((PACKAGING.parent / "pyproject.toml").read_text())
+    shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    assert {str(PACKAGING.parent / source) for source in shared} == set(
+        map(str, (PACKAGING / "completion").iterdir())
+    )
+    assert sorted(shared.values()) == [
+        "share/bash-completion/completions/trunkline",
+        "share/fish/vendor_completions.d/trunkline.fish",
+        "share/zsh/site-functions/_trunkline",
+    ]

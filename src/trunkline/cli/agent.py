@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from trunkline.cli.name import files
+
 
 @click.command()
 @click.option(
@@ -13,12 +15,18 @@ import click
     help="The switch's database, such as unix:PATH.  [default: unix:$OVS_RUNDIR/db.sock]",
 )
 @click.option("--detach", is_flag=True, help="Run in the background; return when the settings are read.")
-@click.option("--pidfile", metavar="FILE", help="Write the process id to FILE.")
+@click.option("--pidfile", metavar="FILE", shell_complete=files, help="Write the process id to FILE.")
 @click.option(
-    "--unixctl", metavar="FILE", help="The control socket.  [default: $OVS_RUNDIR/trunkline-agent.PID.ctl]"
+    "--unixctl",
+    metavar="FILE",
+    shell_complete=files,
+    help="The control socket.  [default: $OVS_RUNDIR/trunkline-agent.PID.ctl]",
 )
 @click.option(
-    "--log-file", metavar="FILE", help="Log to FILE.  [default: standard error, or no log with --detach]"
+    "--log-file",
+    metavar="FILE",
+    shell_complete=files,
+    help="Log to FILE.  [default: standard error, or no log with --detach]",
 )
 @click.option(
     "--cleanup",

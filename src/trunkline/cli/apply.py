@@ -13,6 +13,7 @@ from trunkline.cli.change import interrupted, waited
 from trunkline.cli.column import ARGUMENTS, in_options
 from trunkline.cli.commit import Commit
 from trunkline.cli.difference import data, lines, summary
+from trunkline.cli.name import NETWORKS, files
 from trunkline.cli.option import NOT_EMPTY, with_connection, with_northbound, with_output, with_wait
 from trunkline.cli.output import print_data, printable
 
@@ -37,6 +38,7 @@ _NOTHING = "nothing was applied"
     required=True,
     type=NOT_EMPTY,
     metavar="FILE|DIR|-",
+    shell_complete=files,
     help="What should be: a YAML file, a directory of them, or - for standard input; may be repeated.",
 )
 @click.option(
@@ -199,7 +201,13 @@ def _say(line: str) -> None:
 
 @click.command()
 @click.option("--set", "set_", type=NOT_EMPTY, metavar="NAME", help="Only the rows of this set.")
-@click.option("--network", type=NOT_EMPTY, metavar="NETWORK", help="Only this network, and its ports.")
+@click.option(
+    "--network",
+    type=NOT_EMPTY,
+    metavar="NETWORK",
+    shell_complete=NETWORKS,
+    help="Only this network, and its ports.",
+)
 @with_northbound
 def export(nb: Northbound, set_: str | None, network: str | None) -> None:
     """Print networks and ports as the documents that `trunkline apply` takes.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.change import with_write
+from trunkline.cli.name import CHASSIS
 from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
 from trunkline.cli.output import ago, print_list, print_one, printable
 
@@ -51,7 +52,7 @@ def list_(nb: Northbound, output: str, asks: bool) -> None:
 
 
 @chassis.command()
-@click.argument("name")
+@click.argument("name", shell_complete=CHASSIS)
 @with_asking
 @with_output
 @with_northbound
@@ -82,7 +83,7 @@ _STATE = {
 
 
 @chassis.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=CHASSIS)
 @click.option(
     "--timeout",
     "timeout_s",
@@ -118,7 +119,7 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
 
 
 @chassis.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=CHASSIS)
 @with_write
 def delete(write: Write, names: tuple[str, ...]) -> int:
     """Delete chassis that are gone for good. Their ports are then held by no chassis.

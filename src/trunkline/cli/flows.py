@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trunkline.cli.name import NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
 from trunkline.cli.output import print_data, print_table, printable
 
@@ -28,6 +29,12 @@ NAMES_PATIENCE_S = 2.0
 """How long the northbound is waited for: what it knows are names, and there are others."""
 
 
+def _tables() -> list[str]:
+    from trunkline.core.pipeline import Table
+
+    return [table.name.lower() for table in Table]
+
+
 def with_chassis(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--ovs`."""
     option = click.option(
@@ -42,9 +49,23 @@ def with_chassis(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.option("--table", "table_word", metavar="T", help="Flows of one table, by its number or name.")
-@click.option("--network", type=NOT_EMPTY, metavar="N", help="Flows that were made from one network.")
-@click.option("--port", type=NOT_EMPTY, metavar="P", help="Flows that were made from one port.")
+@click.option(
+    "--table",
+    "table_word",
+    metavar="T",
+    shell_complete=among(_tables),
+    help="Flows of one table, by its number or name.",
+)
+@click.option(
+    "--network",
+    type=NOT_EMPTY,
+    metavar="N",
+    shell_complete=NETWORKS,
+    help="Flows that were made from one network.",
+)
+@click.option(
+    "--port", type=NOT_EMPTY, metavar="P", shell_complete=PORTS, help="Flows that were made from one port."
+)
 @click.option("--app", type=click.Choice(APPS), help="Flows that one app made.")
 @click.option("--drops", is_flag=True, help="Flows that have dropped frames, those that dropped most first.")
 @click.option(

@@ -10,13 +10,17 @@ import os
 import sys
 import warnings
 from importlib import import_module
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
 from trunkline import __version__
-from trunkline.cli.option import NOT_EMPTY, Connection
+from trunkline.cli.name import files
+from trunkline.cli.option import COMPLETE, NOT_EMPTY, Connection
 from trunkline.core.error import InvalidValueError, TimedOutError, TrunklineError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -53,6 +57,9 @@ NOUNS = {
     "plan": Noun("trunkline.cli.plan", "plan", "What the agent would change on this chassis' switch now."),
     "flows": Noun("trunkline.cli.flows", "flows", "The flows of this chassis in words, and what they drop."),
     "explain": Noun("trunkline.cli.explain", "explain", "Why a flow is there, by its cookie."),
+    "completion": Noun(
+        "trunkline.cli.completion", "completion", "What makes bash, zsh or fish complete commands and names."
+    ),
     "lab": Noun(
         "trunkline.cli.lab", "lab", "Chassis, a physical switch and VMs on this machine: up, down, run."
     ),
@@ -74,6 +81,14 @@ class _Nouns(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the completions of *incomplete*; a command is completed without its module."""
+        from click.shell_completion import CompletionItem
+
+        found = (name for name in NOUNS if name.startswith(incomplete))
+        commands = [CompletionItem(name, help=NOUNS[name].help) for name in found]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, noun.help) for name, noun in NOUNS.items()])
@@ -92,6 +107,7 @@ class _Nouns(click.Group):
     "--private-key",
     type=NOT_EMPTY,
     metavar="FILE",
+    shell_complete=files,
     envvar="TRUNKLINE_PRIVATE_KEY",
     help="This client's key (PEM), for ssl:.",
 )
@@ -99,6 +115,7 @@ class _Nouns(click.Group):
     "--certificate",
     type=NOT_EMPTY,
     metavar="FILE",
+    shell_complete=files,
     envvar="TRUNKLINE_CERTIFICATE",
     help="Its certificate (PEM).",
 )
@@ -106,6 +123,7 @@ class _Nouns(click.Group):
     "--ca-cert",
     type=NOT_EMPTY,
     metavar="FILE",
+    shell_complete=files,
     envvar="TRUNKLINE_CA_CERT",
     help="The CA certificate (PEM) to verify the server with.",
 )
@@ -126,6 +144,10 @@ def main() -> NoReturn:
     if not sys.warnoptions:
         # Warnings of libraries are for their developers, and standard error is for operators.
         warnings.simplefilter("ignore")
+    if COMPLETE in os.environ:
+        from trunkline.cli.completion import answer
+
+        sys.exit(answer(trunkline))
     try:
         code = trunkline.main(prog_name="trunkline", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

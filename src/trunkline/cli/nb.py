@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from trunkline.cli.column import in_options
+from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY, Connection, with_northbound, with_output
 from trunkline.cli.output import print_one, printable
 
@@ -71,10 +72,15 @@ def _located(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="unix:PATH|tcp|ssl:IP:PORT",
     help="Have no file, and relay the northbound served there, which takes load off it; may be repeated.",
 )
-@click.option("--private-key", metavar="FILE", help="The server's key (PEM), for pssl: and ssl:.")
-@click.option("--certificate", metavar="FILE", help="Its certificate (PEM).")
 @click.option(
-    "--ca-cert", metavar="FILE", help="The CA certificate (PEM) to verify clients and members with."
+    "--private-key", metavar="FILE", shell_complete=files, help="The server's key (PEM), for pssl: and ssl:."
+)
+@click.option("--certificate", metavar="FILE", shell_complete=files, help="Its certificate (PEM).")
+@click.option(
+    "--ca-cert",
+    metavar="FILE",
+    shell_complete=files,
+    help="The CA certificate (PEM) to verify clients and members with.",
 )
 def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ...], **options: Any) -> None:
     """Start the server.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.change import with_write
+from trunkline.cli.name import NETWORKS
 from trunkline.cli.option import Clearable, changes, require_changes, with_northbound, with_output
 from trunkline.cli.output import print_list, print_one
 
@@ -108,7 +109,7 @@ def list_(nb: Northbound, output: str) -> None:
 
 
 @network.command()
-@click.argument("name")
+@click.argument("name", shell_complete=NETWORKS)
 @with_output
 @with_northbound
 def show(nb: Northbound, name: str, output: str) -> None:
@@ -121,7 +122,7 @@ def show(nb: Northbound, name: str, output: str) -> None:
 
 
 @network.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=NETWORKS)
 @click.option("--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat clears the VLAN id.")
 @click.option("--physical-network", metavar="PHYSNET", help="The physical network that carries it.")
 @_settings
@@ -139,7 +140,7 @@ def set_(write: Write, name: str, **options: Any) -> int:
 
 
 @network.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
 @with_write
 def delete(write: Write, names: tuple[str, ...]) -> int:
     """Delete networks that have no ports; if one is refused, none is deleted."""

@@ -13,6 +13,8 @@ from click.core import ParameterSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from click.shell_completion import CompletionItem
+
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.liveness import Asked
     from trunkline.northbound.rpc import Tls
@@ -23,6 +25,10 @@ else:
 
 _REQUIRED = frozenset({"name", "network_type", "physical_network", "network", "mac"})
 """Columns that are never empty: '' is passed on, and the client refuses it."""
+
+
+COMPLETE = "_TRUNKLINE_COMPLETE"
+"""The environment variable by which a shell asks for completions, such as bash_complete (click's name)."""
 
 
 class NotEmpty(_ParamType):
@@ -206,6 +212,12 @@ class Clearable(_ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return '' as it is, and anything else as the inner type converts it."""
         return value if value == "" else self.inner.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the completions of the inner type."""
+        return self.inner.shell_complete(ctx, param, incomplete)
 
 
 def changes(**values: Any) -> dict[str, Any]:

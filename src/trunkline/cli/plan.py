@@ -10,6 +10,7 @@ import click
 
 from trunkline.cli.apply import complained
 from trunkline.cli.flows import names_northbound, with_chassis
+from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY, Connection, with_output
 from trunkline.cli.output import print_data, printable
 
@@ -40,6 +41,7 @@ _SIGNS: dict[Verb, tuple[str, str]] = {
     multiple=True,
     type=NOT_EMPTY,
     metavar="FILE|DIR|-",
+    shell_complete=files,
     help="Plan as if `trunkline apply` had applied these files; may be repeated.",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.change import with_write
+from trunkline.cli.name import CHASSIS, NETWORKS, PORTS
 from trunkline.cli.option import changes, refuse_empty, require_changes, with_northbound, with_output
 from trunkline.cli.output import print_list, print_one
 
@@ -90,10 +91,14 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--requested-chassis",
                 metavar="CHASSIS[,CHASSIS]",
+                shell_complete=CHASSIS,
                 help="The chassis that is to hold it, and during a migration the next one.",
             ),
             click.option(
-                "--parent", metavar="PORT", help="For a sub-port of a trunk: the port whose VIF it shares."
+                "--parent",
+                metavar="PORT",
+                shell_complete=PORTS,
+                help="For a sub-port of a trunk: the port whose VIF it shares.",
             ),
             click.option(
                 "--parent-vlan",
@@ -118,7 +123,9 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @port.command()
 @click.argument("name")
-@click.option("--network", required=True, metavar="NETWORK", help="The network that it is in.")
+@click.option(
+    "--network", required=True, metavar="NETWORK", shell_complete=NETWORKS, help="The network that it is in."
+)
 @click.option("--mac", required=True, metavar="MAC", help="Its MAC address.")
 @_settings
 @with_write
@@ -136,7 +143,7 @@ def create(write: Write, **options: Any) -> int:
 
 
 @port.command("list")
-@click.option("--network", metavar="NETWORK", help="Only the ports of this network.")
+@click.option("--network", metavar="NETWORK", shell_complete=NETWORKS, help="Only the ports of this network.")
 @with_output
 @with_northbound
 def list_(nb: Northbound, network: str | None, output: str) -> None:
@@ -146,7 +153,7 @@ def list_(nb: Northbound, network: str | None, output: str) -> None:
 
 
 @port.command()
-@click.argument("name")
+@click.argument("name", shell_complete=PORTS)
 @with_output
 @with_northbound
 def show(nb: Northbound, name: str, output: str) -> None:
@@ -159,8 +166,8 @@ def show(nb: Northbound, name: str, output: str) -> None:
 
 
 @port.command("set")
-@click.argument("name")
-@click.option("--network", metavar="NETWORK", help="Move it to this network.")
+@click.argument("name", shell_complete=PORTS)
+@click.option("--network", metavar="NETWORK", shell_complete=NETWORKS, help="Move it to this network.")
 @click.option("--mac", metavar="MAC", help="Its MAC address.")
 @_settings
 @with_write
@@ -179,7 +186,7 @@ def set_(write: Write, name: str, **options: Any) -> int:
 
 
 @port.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
 @with_write
 def delete(write: Write, names: tuple[str, ...]) -> int:
     """Delete ports; if one is refused, none is deleted.
