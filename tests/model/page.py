@@ -80,6 +80,12 @@ Command(text='e', host='', said=None), Command(text='f  # g', host='', said=None
     return found
 
 
+def commands_in_text(text: str) -> list[str]:
+    """Return what stands between backticks in the text of a page, outside its blocks."""
+    outside = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", outside)
+
+
 def _prompted(lines: list[str]) -> list[Command]:
     found: list[Command] = []
     for line in lines:

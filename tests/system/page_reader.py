@@ -67,6 +67,11 @@ class Reader:
         assert until is None, f"the page has no command {until}"
         return printed
 
+    def type_from_text(self, host: Host, start: str, replace: Mapping[str, str] | None = None) -> str:
+        """Type the one command in the text of the page that begins with *start*; return what it printed."""
+        (found,) = {text for text in page.commands_in_text(self.text) if text.startswith(start)}
+        return self._type(Command(found), host, 0, replace or {}, ())
+
     def _type(
         self,
         command: Command,

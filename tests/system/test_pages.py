@@ -91,19 +91,25 @@ def apply(reader: Reader) -> None:
 
 
 def cluster(reader: Reader) -> None:
-    first, second, third = (reader.named(f"192.0.2.{number}") for number in (1, 2, 3))
+    first, second, third = members = [reader.named(f"192.0.2.{number}") for number in (1, 2, 3)]
     relay = reader.host("h4", "192.0.2.4")
     connect(first, second, third, relay)
     first.start_switch()
     reader.type(first, until="ovs-vsctl set Open_vSwitch . external_ids:trunkline-nb")
     first.do("trunkline network create blue --type vlan --physical-network physnet1 --segment 101")
-    state = json.loads(third.do("trunkline nb status --db /var/lib/trunkline/nb.db -o json"))
+    status = reader.type_from_text(third, "trunkline nb status --db")
+    lost = re.findall(r"^server_id +(\w+)", status, re.MULTILINE)[0]
     third.do("kill -9 $(cat /var/lib/trunkline/nb.pid)\nrm /var/lib/trunkline/nb.db")
-    lost = state["cluster"]["server_id"]
     reader.type(first, until="ovs-appctl", replace={"SERVER_ID": lost})
     joining = next(each.text for each in page.commands(reader.text) if each.host == third.address)
     third.do(joining)
     reader.type(relay, until="trunkline nb start --detach --relay")
+    status = "trunkline nb status --db /var/lib/trunkline/nb.db -o json"
+    (leader,) = [each for each in members if json.loads(each.do(status))["cluster"]["role"] == "leader"]
+    for upkeep in ("cluster/change-election-timer", "ovsdb-server/compact"):
+        reader.type_from_text(leader, f"ovs-appctl -t /var/lib/trunkline/nb.ctl {upkeep}", {" MS": " 1500"})
+    reader.type_from_text(first, "trunkline nb backup", {"FILE": "copy.db"})
+    reader.type_from_text(first, "ovsdb-client restore", {"FILE": "copy.db", "REMOTE": "tcp:127.0.0.1:6641"})
     for address in (third.address, relay.address):
         assert json.loads(second.do(f"trunkline --nb tcp:{address}:6641 network list -o json"))
     alone = reader.host()
@@ -118,10 +124,15 @@ def lab(reader: Reader) -> None:
     reader.type(host, until="trunkline lab down --name mylab")
     (topology,) = re.findall(r"```yaml\n(.*?)```", reader.text, re.DOTALL)
     host.write("tiny.yaml", topology)
-    host.do("trunkline lab up -f tiny.yaml --name mylab")
-    for export in re.findall(r"`(export [^`]*)`", reader.text):
-        host.do(export)
-    host.do("ovs-appctl -t trunkline-agent exit")
+    reader.type_from_text(host, "trunkline lab up -f", {"tiny.yaml": "tiny.yaml --name mylab"})
+    for variable in ("TRUNKLINE_NB", "OVS_RUNDIR"):
+        reader.type_from_text(host, f"export {variable}")
+    reader.type_from_text(host, "ip netns exec tl-mylab-vm1", {"COMMAND": "ping -c 1 10.0.0.12"})
+    reader.type_from_text(host, "kill -STOP")
+    code, said = host.run("trunkline status --check")
+    assert (code, "silent" in said) == (4, True), said
+    host.do("kill -CONT $(cat /run/trunkline-lab/mylab/c1/trunkline-agent.pid)")
+    reader.type_from_text(host, "ovs-appctl -t trunkline-agent exit")
     reader.type(host)
     host.do("trunkline sync --wait\ntrunkline status --check\ntrunkline lab down --name mylab")
 
@@ -147,6 +158,9 @@ def operations(reader: Reader) -> None:
     host.do("trunkline sync --wait")
     host.do(BLUE)
     host.do("trunkline port create fw1 --network blue --mac 02:00:00:00:00:0f")
+    for asked in ("status", "flows", "flows installed", "plan", "recompute", "vlog/list"):
+        assert f"`{asked}`" in reader.text
+        reader.type_from_text(host, "ovs-appctl -t trunkline-agent COMMAND", {"COMMAND": asked})
     reader.type(host, until="trunkline agent --cleanup")
     today = {"nb-2026-11-26.db": "nb-$(date +%F).db"}
     reader.type(host, until="trunkline nb start", replace=today)

@@ -14,7 +14,7 @@ from types import ModuleType
 import click
 import pytest
 
-from model.page import ELSEWHERE, PAGES, ROOT, commands
+from model.page import ELSEWHERE, PAGES, ROOT, commands, commands_in_text
 from trunkline.cli.main import trunkline
 from trunkline.ovsdb import settings
 
@@ -103,7 +103,7 @@ def _commands(page: Path) -> Iterator[list[str]]:
     text = page.read_text()
     scripts = re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     scripts += [command.text for command in commands(text)]
-    scripts += re.findall(r"(?<!`)`(trunkline [^`\n]+)`(?!`)", text)
+    scripts += [found for found in commands_in_text(text) if found.startswith("trunkline ")]
     for line in "\n".join(scripts).splitlines():
         for command in re.split(r"&&|;|\|", line):
             words = shlex.split(command, comments=True)
