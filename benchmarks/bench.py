@@ -67,7 +67,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where results.json and the plots go; no files without it")
     asked = parser.parse_args()
     results = Results()
-    for name in dict.fromkeys(ALIASES.get(name, name) for name in asked.names or NAMES):
+    names = list(dict.fromkeys(ALIASES.get(name, name) for name in asked.names or NAMES))
+    for number, name in enumerate(names, 1):
+        say(f"case {number} of {len(names)}: {name}")
         try:
             run(name, results, is_quick=asked.quick)
         finally:

@@ -1,4 +1,4 @@
-"""An `apply` at a terminal of its own, by which it asks, and is answered or interrupted."""
+"""A command at a terminal of its own, by which it asks, and is answered or interrupted."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import psutil
 import pytest
 
 
 class Terminal:
-    """An `apply` of `blue.yaml`, with a terminal for all that it reads and prints."""
+    """A `trunkline`, by default an `apply` of `blue.yaml`, with a terminal for all that it reads and prints.
 
-    def __init__(self, remote: str, *options: str) -> None:
+    The terminal does not say how wide it is.
+    """
+
+    def __init__(
+        self, remote: str, *options: str, command: Sequence[str] = ("apply", "-f", "blue.yaml")
+    ) -> None:
         self._master, slave = pty.openpty()
         # Where the tests themselves run in the background, their children would ignore SIGINT.
         program = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline", "--nb", remote]
         self.process = subprocess.Popen(
-            [*program, "apply", "-f", "blue.yaml", *options], stdin=slave, stdout=slave, stderr=slave
+            [*program, *command, *options], stdin=slave, stdout=slave, stderr=slave
         )
         os.close(slave)
         self.said = ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from program import refusal, trunkline
+from terminal import Terminal
 
 from trunkline.northbound import liveness, sync
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
@@ -78,6 +79,20 @@ def test_wait_returns_once_the_last_live_chassis_has_answered(northbound: Northb
     answer(northbound, "c2", 1)
     assert process.communicate(timeout=20)[0] == "1\n"
     assert process.returncode == 0
+
+
+def test_a_terminal_shows_how_many_chassis_have_applied_it_and_nothing_of_that_stays(
+    northbound: Northbound,
+) -> None:
+    register(northbound, "c1")
+    register(northbound, "c2")
+    terminal = Terminal(northbound.rpc.remote, command=("sync", "--wait"))
+    terminal.until("[....................] 0 of 2 chassis have applied it, ")
+    answer(northbound, "c1", 1)
+    terminal.until("[##########..........] 1 of 2 chassis have applied it, ")
+    answer(northbound, "c2", 1)
+    assert terminal.end() == 0
+    assert terminal.said.rpartition("\r\x1b[K")[2] == "1\r\n"
 
 
 def test_a_wait_outlives_the_northbounds_server(nb: Served, northbound: Northbound) -> None:

@@ -285,6 +285,22 @@ def test_a_lab_whose_process_was_killed_is_taken_down_by_name(lab: LabFactory) -
     assert not labs.down(name)
 
 
+def test_what_a_lab_is_at_is_said_before_each_step_and_how_many_daemons_have_ended(lab: LabFactory) -> None:
+    wanted = topology.parse(f"name: s{os.getpid():06x}\n{SMALL}", "small")
+    said: list[str] = []
+    ended: list[tuple[int, int]] = []
+    try:
+        Lab.up(wanted, agents=False, report=said.append, begin=said.append)
+    finally:
+        labs.down(wanted.name, lambda done, total: ended.append((done, total)))
+    assert said[:2] == ["starting the physical switch", "physical switch: p1"]
+    assert said[4] == "starting chassis c2, 2 of 2"
+    assert said[5].startswith("chassis c2: ")
+    assert said[-2] == "starting VM b, 2 of 2"
+    # Of the northbound, the physical switch and two chassis, whether started or not.
+    assert ended == [(number, 9) for number in range(1, 10)]
+
+
 def test_a_step_that_fails_leaves_nothing_behind(lab: LabFactory) -> None:
     broken = topology.parse(f"name: b{os.getpid():06x}\n{SMALL}", "small")
     with pytest.raises(LabError, match="wrong"):

@@ -16,6 +16,7 @@ from trunkline.cli.difference import data, lines, summary
 from trunkline.cli.name import NETWORKS, files
 from trunkline.cli.option import NOT_EMPTY, with_connection, with_northbound, with_output, with_wait
 from trunkline.cli.output import print_data, printable
+from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,14 +74,15 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
     from trunkline.manifest.wanted import read
     from trunkline.northbound.transaction import no_collection
 
-    asked, commit = _Asked(**options), Commit()
+    asked, progress = _Asked(**options), Progress()
+    commit = Commit(progress)
     check_name("set", asked.set_)
     if asked.is_question and (asked.output != "table" or not sys.stdin.isatty()):
         is_data = asked.output != "table"
         why = f"-o {asked.output} is for programs" if is_data else "standard input is not a terminal"
         raise click.UsageError(f"{why}, so apply cannot ask; give --yes, or --dry-run to look only")
     try:
-        with no_collection():
+        with no_collection(), progress.phase("reading and checking the files"):
             manifest = read(files)
         with connect() as nb, no_collection():
             return _apply(nb, manifest, asked, commit)
@@ -114,9 +116,10 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
     """Make the northbound as *manifest* has it, and return the exit code."""
     from trunkline.cli.main import EXIT_NO, EXIT_REFUSED
 
-    found = _shown(nb, manifest, asked)
+    found = _shown(nb, manifest, asked, commit.progress)
     if found.changes and (asked.is_dry or asked.is_question):
-        _refuse(nb, found, lambda: nb.rehearse(found.steps))
+        with commit.progress.phase(f"checking {_rows(found)} with the northbound"):
+            _refuse(nb, found, lambda: nb.rehearse(found.steps))
     if asked.is_dry:
         _print(found, asked.output, is_applied=False)
         return EXIT_NO if found.changes else 0
@@ -124,9 +127,12 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
         if asked.is_question and not _agreed(f"{summary(found)}  Apply?"):
             _say(_NOTHING)
             return EXIT_REFUSED
-        _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
+        with commit.progress.phase(f"committing {_rows(found)}"):
+            _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
     _print(found, asked.output, is_applied=True)
-    return 0 if asked.wait_s is None else waited(nb, asked.wait_s, is_told=asked.output == "table")
+    if asked.wait_s is None:
+        return 0
+    return waited(nb, asked.wait_s, commit.progress, is_told=asked.output == "table")
 
 
 def _agreed(question: str) -> bool:
@@ -138,15 +144,16 @@ def _agreed(question: str) -> bool:
         raise
 
 
-def _shown(nb: Northbound, manifest: Manifest, asked: _Asked) -> Difference:
+def _shown(nb: Northbound, manifest: Manifest, asked: _Asked, progress: Progress) -> Difference:
     """Return the difference between *manifest* and the northbound; a person sees it."""
     from trunkline.manifest.consequence import consequences
     from trunkline.manifest.difference import difference
     from trunkline.manifest.present import present
 
-    there = present(nb, manifest.rows, asked.set_ if asked.prunes else None)
-    found = difference(manifest.rows, there, asked.set_, prunes=asked.prunes, adopts=asked.adopts)
-    notes = consequences(nb, found, there)
+    with progress.phase(f"comparing {len(manifest.rows):,} documents with the northbound"):
+        there = present(nb, manifest.rows, asked.set_ if asked.prunes else None)
+        found = difference(manifest.rows, there, asked.set_, prunes=asked.prunes, adopts=asked.adopts)
+        notes = consequences(nb, found, there)
     if asked.output != "table":
         return found
     kinds = Counter(row.table.lower() for row in manifest.rows)
@@ -167,7 +174,11 @@ def _print(found: Difference, output: str, *, is_applied: bool) -> None:
     elif not found.changes:
         click.echo("nothing to do")
     elif is_applied:
-        click.echo(f"done: transaction of {len(found.changes):,} row{'s' if found.changes[1:] else ''}")
+        click.echo(f"done: transaction of {_rows(found)}")
+
+
+def _rows(found: Difference) -> str:
+    return f"{len(found.changes):,} row{'s' if found.changes[1:] else ''}"
 
 
 def _refuse(nb: Northbound, found: Difference, write: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from trunkline.cli.column import in_options
 from trunkline.cli.commit import Commit
 from trunkline.cli.option import with_connection, with_wait
 from trunkline.cli.output import printable
+from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,29 +34,30 @@ def with_write(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _written(connect: Callable[[], Northbound], steps: Iterable[Step], wait_s: float | None) -> int:
-    commit = Commit()
+    commit = Commit(Progress())
     try:
         with connect() as nb:
-            nb.write(steps, around=commit.guarded)
-            return 0 if wait_s is None else waited(nb, wait_s)
+            with commit.progress.phase("committing"):
+                nb.write(steps, around=commit.guarded)
+            return 0 if wait_s is None else waited(nb, wait_s, commit.progress)
     except (KeyboardInterrupt, click.Abort):
         return interrupted(commit, "nothing was changed")
 
 
-def waited(nb: Northbound, timeout_s: float, *, is_told: bool = True) -> int:
+def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: bool = True) -> int:
     """Return, when every live chassis has applied what is committed, the exit code.
 
     If *is_told*, say how many have applied it. An error is printed, with the word that all is committed.
     """
     from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
-    from trunkline.cli.sync import report_unanswered
+    from trunkline.cli.sync import awaited, report_unanswered
     from trunkline.core.error import TrunklineError
-    from trunkline.northbound.sync import request, wait
+    from trunkline.northbound.sync import request
 
     started_s = time.monotonic()
     try:
         asked = request(nb)
-        silent = wait(nb, asked, timeout_s)
+        silent = awaited(nb, asked, timeout_s, progress)
     except TrunklineError as error:
         _say(f"trunkline: committed; {error}")
         return EXIT_TIMED_OUT

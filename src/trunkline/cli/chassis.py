@@ -102,9 +102,11 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
     `ovs-appctl -t trunkline-agent status` shows on the chassis itself.
     """
     from trunkline.cli.main import EXIT_TIMED_OUT
+    from trunkline.cli.progress import Progress
     from trunkline.northbound.question import DONE, ask
 
-    answers = ask(nb, "state", names or None, timeout_s=timeout_s)
+    with Progress().phase("asking the chassis"):
+        answers = ask(nb, "state", names or None, timeout_s=timeout_s)
     rows: list[dict[str, Any]] = []
     complaints = dict.fromkeys(answers.missing, f"has not answered within {timeout_s:g} s")
     for name, answer in sorted(answers.by_chassis.items()):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from trunkline.cli.progress import Progress
+
 
 class Commit:
     """The one moment at which an interrupt must not end the program: while the transaction is under way.
@@ -19,7 +21,8 @@ class Commit:
     The first interrupt is kept until the database has answered; a second one ends the wait for that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
         self.is_under_way = False
         self.is_done = False
         self._is_interrupted = False
@@ -49,4 +52,6 @@ class Commit:
         if self._is_interrupted:
             signal.default_int_handler(number, frame)
         self._is_interrupted = True
-        click.echo("trunkline: waiting for the database's answer; interrupt again to leave at once", err=True)
+        said = "trunkline: waiting for the database's answer; interrupt again to leave at once"
+        with self.progress.hidden():
+            click.echo(said, err=True)

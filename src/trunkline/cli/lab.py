@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trunkline.cli.option import NOT_EMPTY
+from trunkline.cli.progress import Progress
 from trunkline.lab import demonstration, topology
 from trunkline.lab.error import LabError
 from trunkline.lab.lab import Lab, down, names
@@ -55,8 +56,7 @@ def up(path: Path | None, name: str | None) -> None:
     _check_machine()
     wanted = _topology(path, name)
     _say_heading(f"Bringing up lab '{wanted.name}'")
-    running = Lab.up(wanted, report=_Progress())
-    _say_next(running)
+    _say_next(_bring_up(wanted, Progress()))
 
 
 @lab.command("down")
@@ -71,7 +71,7 @@ def take_down(name: str | None) -> None:
             raise LabError(f"which lab? There are: {', '.join(present)}; give --name")
         click.echo("there is no lab")
         return
-    if not down(chosen):
+    if not _take_down(chosen, Progress()):
         raise LabError(f"there is no lab '{chosen}'; there are: {', '.join(present) or 'none'}")
     click.echo(f"lab '{chosen}' is down")
 
@@ -89,29 +89,37 @@ def run(path: Path | None, name: str | None, keep: bool) -> None:
     began = time.monotonic()
     wanted = _topology(path, name)
     _say_heading(f"Bringing up lab '{wanted.name}'")
-    running = Lab.up(wanted, report=_Progress())
+    progress = Progress()
+    running = _bring_up(wanted, progress)
     try:
-        complaints = running.nb.faults() + _show_reach(running) + _show_restart(running)
+        complaints = running.nb.faults() + _show_reach(running, progress) + _show_restart(running, progress)
         _say_summary(running, complaints, time.monotonic() - began)
         if keep:
             _say_next(running)
     finally:
         if not keep:
-            running.close()
+            _take_down(running.name, progress)
     if not keep:
         click.echo("\nThe lab is down again. 'scripts/demo --keep' leaves it running, to look around in.")
     if complaints:
         sys.exit(1)
 
 
-class _Progress:
-    """Prints each step with the seconds since the start."""
+def _bring_up(wanted: Topology, progress: Progress) -> Lab:
+    """Bring *wanted* up, and print each step with the seconds since the start."""
+    began_s = time.monotonic()
 
-    def __init__(self) -> None:
-        self._began = time.monotonic()
+    def report(line: str) -> None:
+        with progress.hidden():
+            click.echo(f"  {time.monotonic() - began_s:5.1f} s  {line}")
 
-    def __call__(self, line: str) -> None:
-        click.echo(f"  {time.monotonic() - self._began:5.1f} s  {line}")
+    with progress.phase("starting"):
+        return Lab.up(wanted, report=report, begin=progress.say)
+
+
+def _take_down(name: str, progress: Progress) -> bool:
+    with progress.phase(f"taking down lab '{name}'"):
+        return down(name, progress.counting("daemons have ended"))
 
 
 def _check_root() -> None:
@@ -137,9 +145,10 @@ def _topology(path: Path | None, name: str | None) -> Topology:
     return found if name is None else found.named(name)
 
 
-def _show_reach(running: Lab) -> list[str]:
+def _show_reach(running: Lab, progress: Progress) -> list[str]:
     _say_heading("Who reaches whom: every machine pings every other")
-    matrix = demonstration.matrix(running)
+    with progress.phase(f"{len(running.expected_reach())} pings are under way"):
+        matrix = demonstration.matrix(running)
     for line in matrix.lines():
         click.echo(f"  {line}")
     click.echo("\n  ● reached and · not reached, both as expected;  ! not as expected")
@@ -149,13 +158,15 @@ def _show_reach(running: Lab) -> list[str]:
     ]
 
 
-def _show_restart(running: Lab) -> list[str]:
+def _show_restart(running: Lab, progress: Progress) -> list[str]:
     wanted = demonstration.series(running.topology)
     complaints = []
     for chassis in dict.fromkeys(each.chassis for each in wanted):
         _say_heading(f"Killing the agent of {chassis} with SIGKILL and starting it again, while pings run")
         of_chassis = [each for each in wanted if each.chassis == chassis]
-        for each, result in demonstration.restart(running, chassis, of_chassis):
+        with progress.phase(f"pinging while the agent of {chassis} starts"):
+            results = demonstration.restart(running, chassis, of_chassis)
+        for each, result in results:
             line = f"{each.source} to {each.to}: {result.sent} sent, {result.lost} lost"
             click.echo(f"  {line} (one every {demonstration.SERIES_INTERVAL_S * 1000:.0f} ms)")
             if result.lost:

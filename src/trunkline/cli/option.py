@@ -190,9 +190,13 @@ def asked(nb: Northbound, asks: bool, of: Collection[str] | None = None) -> Aske
 
     If this connection has no permission to ask, print that to standard error, and return None.
     """
-    from trunkline.northbound.liveness import ask
+    from trunkline.cli.progress import Progress
+    from trunkline.northbound.liveness import PATIENCE_S, ask
 
-    found = ask(nb, of) if asks else None
+    progress, found = Progress(), None
+    if asks:
+        with progress.phase("asking the chassis"):
+            found = ask(nb, of, PATIENCE_S, progress.counting("chassis have answered"))
     if asks and found is None:
         click.echo(
             "trunkline: the chassis were not asked, as this connection may not write `nb_cfg` (it has a "

@@ -93,13 +93,14 @@ def plan(
       trunkline plan --with blue.yaml what these networks and ports would change here
     """
     from trunkline.cli.main import EXIT_NO
+    from trunkline.cli.progress import Progress
     from trunkline.manifest.complaint import ConflictError, ManifestError
     from trunkline.northbound.transaction import no_collection
 
     if not files and (prunes or adopts or set_ != "default"):
         raise click.UsageError("--set, --prune and --adopt are about files; name them by --with")
     try:
-        with no_collection():
+        with no_collection(), Progress().phase("reading both databases and the flows, and computing"):
             found = _found(ctx, ovs_remote, _Files(files, set_, prunes, adopts))
     except (ManifestError, ConflictError) as error:
         return complained(error)

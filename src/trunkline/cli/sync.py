@@ -10,6 +10,7 @@ from trunkline.cli.option import with_northbound, with_wait
 from trunkline.cli.output import printable
 
 if TYPE_CHECKING:
+    from trunkline.cli.progress import Progress
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.sync import Request
 
@@ -29,15 +30,24 @@ def sync(nb: Northbound, is_live_enough: bool, wait_s: float | None) -> int:
     what it applied before.
     """
     from trunkline.cli.main import EXIT_NO
-    from trunkline.northbound.sync import request, wait
+    from trunkline.cli.progress import Progress
+    from trunkline.northbound.sync import request
 
     if is_live_enough and wait_s is None:
         raise click.UsageError("--live applies only to a wait; give --wait too")
     asked = request(nb)
-    silent = frozenset[str]() if wait_s is None else wait(nb, asked, wait_s)
+    silent = frozenset[str]() if wait_s is None else awaited(nb, asked, wait_s, Progress())
     is_complete = wait_s is None or not report_unanswered(asked, silent)
     click.echo(asked.nb_cfg)
     return 0 if is_complete or is_live_enough else EXIT_NO
+
+
+def awaited(nb: Northbound, asked: Request, timeout_s: float, progress: Progress) -> frozenset[str]:
+    """Wait as `northbound.sync.wait` does, with *progress*."""
+    from trunkline.northbound.sync import wait
+
+    with progress.phase("waiting for the chassis"):
+        return wait(nb, asked, timeout_s, progress.counting("chassis have applied it"))
 
 
 def report_unanswered(asked: Request, silent: frozenset[str]) -> bool:

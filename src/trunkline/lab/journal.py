@@ -16,7 +16,7 @@ from trunkline.lab.error import LabError, WaitError
 from trunkline.lab.namespace import LinkEnd, Namespace, ip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,10 @@ class Journal:
         """The namespaces that were ever noted, oldest first."""
         return [Namespace(entry["namespace"]) for entry in self._entries() if "namespace" in entry]
 
-    def undo(self) -> None:
+    def undo(self, report: Callable[[int, int], None] = lambda done, total: None) -> None:
         """End and remove all that is noted, newest first; what no longer exists is skipped.
+
+        *report* is told how many daemons and processes have ended, of how many.
 
         Raises LabError when all else is done, with the names of what could not be removed.
         """
@@ -124,7 +126,7 @@ class Journal:
                     links.append(LinkEnd(Namespace(within), name))
                 case {"namespace": str(name)}:
                     namespaces.append(Namespace(name))
-        stuck += _end_all(started)
+        stuck += _end_all(started, report)
         # While a shell is in a namespace, the namespace stays, with its links, even without a name. So links
         # are deleted first.
         for namespace in namespaces:
@@ -153,10 +155,14 @@ class Journal:
                 continue  # the lab was killed while it wrote its last line: nothing was created after that
 
 
-def _end_all(started: Sequence[Daemon | Process]) -> list[str]:
+def _end_all(started: Sequence[Daemon | Process], report: Callable[[int, int], None]) -> list[str]:
     """End all of *started* in parallel, if necessary with SIGKILL; return what still runs then."""
+    stuck = []
     with ThreadPoolExecutor(max_workers=16) as pool:
-        return [complaint for complaint in pool.map(_ended, started) if complaint]
+        for number, complaint in enumerate(pool.map(_ended, started), 1):
+            stuck += [complaint] if complaint else []
+            report(number - len(stuck), len(started))
+    return stuck
 
 
 def _ended(thing: Daemon | Process) -> str:

@@ -62,9 +62,16 @@ class Lab:
 
     @classmethod
     def up(
-        cls, topology: Topology, *, agents: bool = True, report: Callable[[str], None] = lambda _: None
+        cls,
+        topology: Topology,
+        *,
+        agents: bool = True,
+        report: Callable[[str], None] = lambda _: None,
+        begin: Callable[[str], None] = lambda _: None,
     ) -> Self:
-        """Bring *topology* up, and return when every VM's port is up; *report* gets a line for each step.
+        """Bring *topology* up, and return when every VM's port is up.
+
+        *begin* gets a line before each step, *report* one after it.
 
         Without *agents* there is neither agent nor northbound, and VMs are plugged into an integration bridge
         without flows. Raises LabError if a lab of that name exists; or if a step fails, after what was
@@ -78,7 +85,7 @@ class Lab:
         directory.mkdir(parents=True)
         lab = cls(topology)
         try:
-            lab._raise(agents, report)
+            lab._raise(agents, report, begin)
         except BaseException:
             lab.close()
             raise
@@ -125,14 +132,17 @@ class Lab:
     def _namespace(self, part: str) -> Namespace:
         return Namespace(f"tl-{self.name}-{part}")
 
-    def _raise(self, agents: bool, report: Callable[[str], None]) -> None:
+    def _raise(self, agents: bool, report: Callable[[str], None], begin: Callable[[str], None]) -> None:
+        begin("starting the physical switch")
         self.switch.start()
         report(f"physical switch: {', '.join(self.topology.physnets)}")
         if agents:
+            begin("starting the northbound, and creating its rows")
             self.nb.start()
             report(f"northbound: {self.nb.remote}")
             self._create_rows(report)
-        for name, chassis in self.chassis.items():
+        for number, (name, chassis) in enumerate(self.chassis.items(), 1):
+            begin(f"starting chassis {name}, {number} of {len(self.chassis)}")
             chassis.start(self.switch, self.nb.remote)
             if agents:
                 chassis.start_agent()
@@ -141,17 +151,20 @@ class Lab:
             report(
                 f"chassis {name}: {', '.join(f'{p} on {b}' for p, b in chassis.bridge_by_physnet.items())}"
             )
-        for host in self.host.values():
+        for number, host in enumerate(self.host.values(), 1):
+            begin(f"starting bare-metal host {host.name}, {number} of {len(self.host)}")
             host.wire(self.switch)
             on = "untagged" if host.plan.vlan is None else f"VLAN {host.plan.vlan}"
             report(f"bare-metal host {host.name}: {host.ip}, {on} on {host.plan.physnet}")
-        for vm in self.vm.values():
+        for number, vm in enumerate(self.vm.values(), 1):
+            begin(f"starting VM {vm.name}, {number} of {len(self.vm)}")
             vm.boot()
             if agents:
                 vm.chassis.wait_integration_bridge()
             vm.plug()
             report(f"VM {vm.name}: {vm.ip}, {vm.mac}, network {vm.network}, on {vm.chassis.name}")
         if agents:
+            begin(f"waiting until the ports of {len(self.vm)} VMs are up")
             self.nb.wait_up(self.vm)
             self.nb.sync()
             self.wait_revalidated()
@@ -165,8 +178,10 @@ class Lab:
         report(f"{len(self.topology.networks)} networks and {len(self.topology.vms)} ports created")
 
 
-def down(name: str) -> bool:
+def down(name: str, report: Callable[[int, int], None] = lambda done, total: None) -> bool:
     """Take down the lab *name*, even if its process crashed; return whether there was one.
+
+    *report* is told how many daemons and processes have ended, of how many.
 
     Raises LabError if *name* is not a name of a lab, if its directory was not created by a lab, or if a part
     of it could not be removed; then this can be called again.
@@ -178,7 +193,7 @@ def down(name: str) -> bool:
     if not journal.path.is_file():
         _remove_empty(directory)
         return True
-    journal.undo()
+    journal.undo(report)
     shutil.rmtree(directory)
     return True
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from trunkline.northbound.client import Northbound
+    from trunkline.northbound.sync import Report
 
 PATIENCE_S = 2.0
 """How long to wait for chassis: four times as long as one that is behind takes to answer."""
@@ -57,10 +58,16 @@ class Asked(NamedTuple):
     is_quiet: bool
 
 
-def ask(nb: Northbound, of: Collection[str] | None = None, timeout_s: float = PATIENCE_S) -> Asked | None:
+def ask(
+    nb: Northbound,
+    of: Collection[str] | None = None,
+    timeout_s: float = PATIENCE_S,
+    report: Report = sync.unheard,
+) -> Asked | None:
     """Ask all chassis whether they live, and wait for those called *of*; None if that is not permitted.
 
-    Ends when each has answered, but for those known to be silent, or after *timeout_s*.
+    Ends when each has answered, but for those known to be silent, or after *timeout_s*. *report* is told how
+    many have, out of how many, when that changes.
 
     Raises:
         RefusedError: the database has no `NB_Global` row, or several.
@@ -75,7 +82,7 @@ def ask(nb: Northbound, of: Collection[str] | None = None, timeout_s: float = PA
         raise
     if of is not None:
         request = request._replace(live=request.live & frozenset(of), silent=request.silent & frozenset(of))
-    missing = sync.unanswered(nb, request, timeout_s, sync.has_heard)
+    missing = sync.unanswered(nb, request, timeout_s, sync.has_heard, report)
     is_any_heard = len(request.live) < MANY or not request.live <= missing.rows.keys()
     is_quiet = missing.quiet_s >= QUIET_S and missing.asked_s >= timeout_s
     return Asked(request.nb_cfg, request.live | request.silent, is_quiet and is_any_heard)

@@ -22,16 +22,23 @@ from trunkline.northbound.refusal import only_global
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.watch import Rows
+
+    Report: TypeAlias = Callable[[int, int], None]
+    """Takes how many of how many have answered."""
 
 PATIENCE_S = 10.0
 """How long a chassis must leave a request unanswered to be silent, by the clock of the waiting program."""
 
 _ANSWERS = ("nb_cfg", "nb_cfg_heard")
 """The columns by which a chassis answers."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Take a report that nobody wants."""
 
 
 class LaggingError(TimedOutError):
@@ -111,8 +118,10 @@ def request(nb: Northbound) -> Request:
     return Request(nb_cfg, live, silent, tuple(rivals))
 
 
-def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
+def wait(nb: Northbound, asked: Request, timeout_s: float, report: Report = unheard) -> frozenset[str]:
     """Wait until every live chassis of *asked* has answered or was deleted.
+
+    *report* is told how many of the live ones have, out of how many, when that changes.
 
     Return the silent ones that have not answered. If the connection is lost, the wait goes on when the server
     is back, or with another member of the cluster.
@@ -121,7 +130,7 @@ def wait(nb: Northbound, asked: Request, timeout_s: float) -> frozenset[str]:
         LaggingError: a live chassis has not answered within *timeout_s*.
         UnreachableError: there is no connection when *timeout_s* is over.
     """
-    missing = unanswered(nb, asked, timeout_s, has_applied)
+    missing = unanswered(nb, asked, timeout_s, has_applied, report)
     lagging = {name: row for name, row in missing.rows.items() if name in asked.live}
     silent = asked.silent & missing.rows.keys()
     if not lagging:
@@ -159,11 +168,12 @@ def unanswered(
     asked: Request,
     timeout_s: float,
     has_answered: Callable[[Mapping[str, Any], int, int], bool],
+    report: Report = unheard,
 ) -> Unanswered:
     """Wait until all live chassis have answered *asked*, or for *timeout_s*; return those that have not.
 
-    *has_answered* decides, by a row, the number of the request and that of the last one. Raises as `wait`
-    does.
+    *has_answered* decides, by a row, the number of the request and that of the last one. Reports and raises
+    as `wait` does.
     """
     began_s = heard_s = time.monotonic()
 
@@ -178,7 +188,9 @@ def unanswered(
     def is_over(rows: Rows) -> bool:
         nonlocal heard_s
         heard_s = time.monotonic()
-        return asked.live.isdisjoint(missing(rows))
+        awaited = asked.live & missing(rows).keys()
+        report(len(asked.live) - len(awaited), len(asked.live))
+        return not awaited
 
     watched = select("Chassis", only=("name", *_ANSWERS)), select("NB_Global", only=("nb_cfg",))
     with nb.watch(*watched) as watch:
