@@ -223,10 +223,20 @@ def troubleshooting(reader: Reader) -> None:
     reader.type(host)
 
 
+def checks(reader: Reader) -> None:
+    host = reader.host()
+    host.start_switch()
+    host.do(CHASSIS)
+    numbers = ["54", "52"]
+    reader.type(host, until="trunkline check", numbers=numbers)
+    reader.type(host, codes={"trunkline check --port": 4}, numbers=numbers)
+
+
 STORIES: dict[str, Callable[[Reader], None]] = {
     "README.md": readme,
     "docs/access.md": access,
     "docs/apply.md": apply,
+    "docs/checks.md": checks,
     "docs/cluster.md": cluster,
     "docs/lab.md": lab,
     "docs/operations.md": operations,

@@ -54,6 +54,9 @@ NOUNS = {
     "export": Noun("trunkline.cli.apply", "export", "Print networks and ports as such files."),
     "sync": Noun("trunkline.cli.sync", "sync", "Wait until every chassis has applied what is committed."),
     "status": Noun("trunkline.cli.status", "status", "Chassis, networks, ports and faults at a glance."),
+    "check": Noun(
+        "trunkline.cli.check", "check", "What is wrong, why, and what to do: of all, or of a port."
+    ),
     "plan": Noun("trunkline.cli.plan", "plan", "What the agent would change on this chassis' switch now."),
     "flows": Noun("trunkline.cli.flows", "flows", "The flows of this chassis in words, and what they drop."),
     "explain": Noun("trunkline.cli.explain", "explain", "Why a flow is there, by its cookie."),

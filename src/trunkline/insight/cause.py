@@ -25,7 +25,7 @@ UNKNOWN = "T599"
 MOST_CHARACTERS = 2000
 """How much of a reason is read: a chassis in wrong hands may write any text."""
 
-WARNINGS = frozenset({"T206", "T321", "T325", "T409"})
+WARNINGS = frozenset({"T206", "T321", "T325", "T408", "T409"})
 """The codes of faults that need not keep a frame from passing."""
 
 

@@ -1,0 +1,283 @@
+"""`trunkline check`: what is wrong, why, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from trunkline.cli.option import NOT_EMPTY, Connection, asked, with_connection, with_output
+from trunkline.cli.output import print_data, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from trunkline.insight.check import Verdict
+    from trunkline.insight.finding import Finding
+    from trunkline.insight.fleet import Fleet
+    from trunkline.northbound.client import Northbound
+
+_MOST_LINES = 10
+"""How many lines of one code are shown without `--only`."""
+
+_AREAS = {"1": "northbound", "2": "wire", "3": "port", "4": "switch", "5": "chassis"}
+
+
+@click.command()
+@click.option(
+    "--chassis", type=NOT_EMPTY, metavar="NAME", help="Only what concerns this chassis; it is asked."
+)
+@click.option("--port", type=NOT_EMPTY, metavar="NAME", help="Whether this port works; its chassis is asked.")
+@click.option("--network", type=NOT_EMPTY, metavar="NAME", help="Only what concerns this network.")
+@click.option(
+    "--only", "codes", multiple=True, metavar="CODE", help="Only this code, such as T202. May be repeated."
+)
+@click.option("--deep", is_flag=True, help="Ask each chassis what it finds at itself, and wait up to 5 s.")
+@with_output
+@with_connection
+def check(
+    connect: Callable[[], Northbound],
+    output: str,
+    chassis: str | None,
+    port: str | None,
+    network: str | None,
+    codes: tuple[str, ...],
+    deep: bool,
+) -> int:
+    """Find what keeps ports from working, each cause on one line with its remedy.
+
+    Without an option, all is checked that the northbound knows: the faults that chassis report, and what is
+    wrong with networks, ports, chassis and the northbound itself. An error keeps frames from passing; a
+    warning may. docs/checks.md explains each code.
+
+    The exit code is 0 if nothing was found, 4 if something was, be it an error or a warning, and 3 if all
+    that was found is that a chassis is behind or has not answered yet.
+    """
+    scope = _Scope(chassis, port, network)
+    if sum(map(bool, scope)) > 1:
+        raise click.UsageError("give only one of --chassis, --port and --network")
+    wanted = _known(codes)
+    with connect() as nb:
+        seen = _seen(nb, scope, is_deep=deep)
+    if wanted:
+        seen = seen._replace(found=[each for each in seen.found if each.code in wanted])
+    if output != "table":
+        print_data([each.data() for each in seen.found], output)
+    else:
+        _print(seen, shows_all=bool(wanted))
+    return _exit_code(seen.found)
+
+
+class _Scope(NamedTuple):
+    """The one thing that is asked about, if any."""
+
+    chassis: str | None
+    port: str | None
+    network: str | None
+
+
+class _Seen(NamedTuple):
+    """What was *found*, under a *title*; *checks* counts what was looked for."""
+
+    title: str
+    found: Sequence[Finding]
+    checks: int
+
+
+def _known(codes: Collection[str]) -> frozenset[str]:
+    """Return *codes* as they are written; raise a usage error if one does not exist."""
+    from trunkline.core.spelling import meant
+    from trunkline.insight.finding import CODES
+
+    wanted = frozenset(code.upper() for code in codes)
+    for code in sorted(wanted - CODES.keys()):
+        raise click.BadParameter(
+            f"there is no code {code[:20]!r}; {meant(code, CODES)} (docs/checks.md has all)",
+            param_hint="--only",
+        )
+    return wanted
+
+
+# -- what is looked at ---------------------------------------------------------------------------------
+
+
+def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
+    from trunkline.insight import check as checks
+    from trunkline.insight.answer import SILENT, asked_findings
+    from trunkline.insight.finding import CODES
+
+    fleet = _fleet(nb, scope)
+    asks = _asked_too(fleet, scope, is_deep=is_deep)
+    live = sorted(name for name in asks if fleet.state_by_chassis[name] not in ("silent", "disobeys"))
+    parameters = {name: value for name, value in scope._asdict().items() if value and name != "chassis"}
+    if is_deep and scope.port is not None:
+        network = fleet.network_by_id[fleet.port_by_name[scope.port]["network"]]
+        parameters = {"network": network["name"]}
+    own = asked_findings(nb, live, parameters)
+    found = checks.merged([*own, *_servers(), *checks.findings(fleet)])
+    is_asked = bool(live) and not any(each.code == SILENT for each in own)
+    looked_for = CODES.keys() if is_asked else checks.FROM_ROWS
+    if scope.port is not None:
+        verdict = checks.of_port(found, fleet, scope.port)
+        return _Seen(_verdict(verdict), verdict.reasons, len(looked_for))
+    if scope.chassis is not None:
+        found, title = checks.of_chassis(found, fleet, scope.chassis), f"chassis {scope.chassis}"
+    elif scope.network is not None:
+        found, title = checks.of_network(found, fleet, scope.network), f"network {scope.network}"
+    else:
+        title = _size(fleet)
+    return _Seen(f"{title}: {_count(found)}", found, len(looked_for))
+
+
+def _servers() -> list[Finding]:
+    """Return what is wrong with the servers of the northbound, if several are named."""
+    from trunkline.insight.cluster import findings, members
+
+    context = click.get_current_context()
+    connection = context.find_object(Connection) or Connection()
+    remotes = connection.names(context.params.get("nb"))
+    return list(findings(members(remotes, connection.tls))) if remotes and "," in remotes else []
+
+
+def _fleet(nb: Northbound, scope: _Scope) -> Fleet:
+    """Return the rows that *scope* needs, after the chassis in it were asked whether they live."""
+    from trunkline.insight.fleet import Times, read
+
+    of: frozenset[str] | None = None
+    if scope.chassis is not None:
+        nb.chassis(scope.chassis)
+        of = frozenset({scope.chassis})
+    elif scope.port is not None or scope.network is not None:
+        before = read(nb, network=scope.network, port=scope.port)
+        of = frozenset(name for names in before.chassis_by_network.values() for name in names)
+    asked_ms = time.time_ns() // 1_000_000
+    request = asked(nb, True, of)
+    times = Times(asked_ms, time.time_ns() // 1_000_000)
+    return read(nb, request, times, network=scope.network, port=scope.port)
+
+
+def _asked_too(fleet: Fleet, scope: _Scope, *, is_deep: bool) -> Collection[str]:
+    """Return the names of the chassis that are asked for what they find at themselves."""
+    if scope.chassis is not None:
+        return {scope.chassis}
+    if scope.port is not None and not is_deep:
+        holder = fleet.port_by_name[scope.port]["chassis"]
+        return [holder] if holder in fleet.chassis_by_name else []
+    if not is_deep:
+        return ()
+    if scope.port is not None or scope.network is not None:
+        held = {name for names in fleet.chassis_by_network.values() for name in names}
+        return held & fleet.chassis_by_name.keys()
+    return fleet.chassis_by_name.keys()
+
+
+# -- how it is shown -----------------------------------------------------------------------------------
+
+
+def _size(fleet: Fleet) -> str:
+    from trunkline.northbound.refusal import counted
+
+    networks, ports = counted(len(fleet.networks), "network"), counted(len(fleet.ports), "port")
+    return f"{len(fleet.chassis)} chassis, {networks}, {ports}"
+
+
+def _count(found: Collection[Finding]) -> str:
+    """Return how many errors and warnings there are."""
+    from trunkline.northbound.refusal import counted
+
+    errors = sum(each.severity == "error" for each in found)
+    counts = {"error": errors, "warning": len(found) - errors}
+    return ", ".join(counted(count, noun) for noun, count in counts.items() if count) or "nothing found"
+
+
+def _verdict(verdict: Verdict) -> str:
+    from trunkline.northbound.refusal import counted
+
+    count = len(verdict.reasons)
+    if not count:
+        return f"{verdict.port} works"
+    if verdict.works:
+        return f"{verdict.port} works, with {counted(count, 'warning')}"
+    if not verdict.is_known:
+        return f"{verdict.port} is not known to work, for {counted(count, 'reason')}"
+    return f"{verdict.port} does not work, for {counted(count, 'reason')}"
+
+
+def _exit_code(found: Collection[Finding]) -> int:
+    from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
+    from trunkline.insight.check import UNSETTLED
+
+    codes = {each.code for each in found}
+    if codes - UNSETTLED:
+        return EXIT_NO
+    return EXIT_TIMED_OUT if codes else 0
+
+
+class _Marks(NamedTuple):
+    """The signs before each line."""
+
+    error: str = "✗"
+    warning: str = "!"
+    fine: str = "✓"
+    remedy: str = "→"
+
+    @classmethod
+    def shown(cls) -> _Marks:
+        """Return those that standard output can show."""
+        try:
+            "".join(cls()).encode(sys.stdout.encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return cls("x", "!", "+", "->")
+        return cls()
+
+
+def _print(seen: _Seen, *, shows_all: bool) -> None:
+    from trunkline.insight.group import groups
+
+    marks = _Marks.shown()
+    found = groups(seen.found)
+    _echo(f"{seen.title}{':' if found else ''}")
+    shown: dict[str, int] = {}
+    for group in found:
+        first = group.first
+        shown[first.code] = shown.get(first.code, 0) + 1
+        if shown[first.code] > _MOST_LINES and not shows_all:
+            continue
+        mark = marks.error if first.severity == "error" else marks.warning
+        since = f"   since {_clock(first.since)}" if first.since else ""
+        _echo(f" {mark} {first.code} {group.where}: {first.text}{since}")
+        _echo(f"        {marks.remedy} {first.remedy}")
+    for code, count in shown.items():
+        if count > _MOST_LINES and not shows_all:
+            _echo(f"   {code} {count - _MOST_LINES:,} more: trunkline check --only {code}")
+    if not shows_all:
+        _print_rest(seen, marks)
+
+
+def _print_rest(seen: _Seen, marks: _Marks) -> None:
+    """Print where nothing was found, and how much was looked for."""
+    codes = {each.code for each in seen.found}
+    fine = [area for digit, area in _AREAS.items() if not any(code[1] == digit for code in codes)]
+    if fine:
+        _echo(f" {marks.fine} {', '.join(fine)}: {seen.checks - len(codes)} checks")
+
+
+def _clock(since: str) -> str:
+    """Return the ISO time *since* in the time zone here: of today, the time alone."""
+    try:
+        at = datetime.fromisoformat(since).astimezone()
+    except ValueError:
+        return since
+    is_today = at.date() == datetime.now().astimezone().date()
+    return at.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
+
+
+def _echo(line: str) -> None:
+    from trunkline.cli.column import in_options
+
+    encoding = sys.stdout.encoding or "ascii"
+    text = printable(in_options(line)).encode(encoding, "backslashreplace").decode(encoding)
+    click.echo(text)

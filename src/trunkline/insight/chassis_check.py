@@ -1,0 +1,237 @@
+"""What is wrong with chassis, and with the mappings of networks, by the rows of the northbound alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from trunkline.core.spelling import meant
+from trunkline.insight import cause
+from trunkline.insight.finding import Finding
+from trunkline.insight.group import some
+from trunkline.northbound.schema import SET
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from trunkline.insight.fleet import Fleet
+    from trunkline.northbound.operation import Row
+
+CLOCK_SLACK_MS = 3000
+"""How far the clock of a chassis may be from that of this machine: the log lines of two can be compared."""
+
+SIMILAR = 0.8
+"""How similar two names are that are probably meant to be the same (`difflib`)."""
+
+
+def chassis_findings(fleet: Fleet) -> Iterator[Finding]:
+    """Yield what each chassis reports as a fault, and what is wrong with the chassis themselves."""
+    for row in fleet.chassis:
+        for subject, reason in row["faults"].items():
+            yield cause.finding(row["name"], subject, reason)
+        yield from _state_findings(fleet, row)
+        yield from key_findings(f"chassis {row['name']}", row["name"], row)
+    yield from _version_findings(fleet)
+    yield from _clock_findings(fleet)
+
+
+def _state_findings(fleet: Fleet, row: Row) -> Iterator[Finding]:
+    """Yield why a chassis has not applied what is committed; a fault that says so is enough."""
+    name = row["name"]
+    match fleet.state_by_chassis[name]:
+        case "silent":
+            yield Finding(
+                "T501",
+                "error",
+                f"chassis {name}",
+                name,
+                _moment(row["nb_cfg_timestamp"]),
+                "it does not answer: its agent is dead, stopped or cut off, and it applies no change",
+                "there, run: systemctl status trunkline-agent; if the host is gone for good: "
+                f"trunkline chassis delete {name}",
+            )
+        case "behind":
+            yield Finding(
+                "T502",
+                "warning",
+                f"chassis {name}",
+                name,
+                None,
+                "it answers, and has not applied all that is committed yet",
+                "run this again; if it stays, see the log of its agent",
+            )
+        case "unknown":
+            yield Finding(
+                "T503",
+                "warning",
+                f"chassis {name}",
+                name,
+                None,
+                "it has not answered in time, and the northbound was still busy with the answers of others",
+                "run this again, or: trunkline sync",
+            )
+
+
+def _moment(at_ms: int) -> str | None:
+    """Return the time *at_ms* as ISO 8601, None if it is 0."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds") if at_ms else None
+
+
+def _version_findings(fleet: Fleet) -> Iterator[Finding]:
+    """Yield the chassis that do not run the version that most of them run."""
+    counts = Counter(row["version"] for row in fleet.chassis)
+    if len(counts) < 2:
+        return
+    usual = max(counts, key=lambda version: (counts[version], version))
+    for row in fleet.chassis:
+        if row["version"] != usual:
+            yield Finding(
+                "T504",
+                "warning",
+                f"chassis {row['name']}",
+                row["name"],
+                None,
+                f"it runs Trunkline {row['version']}, and most chassis run {usual}",
+                f"upgrade the older ones, {min(row['version'], usual)}, soon",
+            )
+
+
+def _clock_findings(fleet: Fleet) -> Iterator[Finding]:
+    """Yield the chassis whose clock differs from the one here: those that have just applied the request.
+
+    The time that they wrote must lie between the request and the reading of their answers.
+    """
+    if fleet.asked is None or fleet.times is None:
+        return
+    for row in fleet.chassis:
+        if not fleet.asked.nb_cfg <= row["nb_cfg"] <= fleet.latest:
+            continue
+        wrote_ms = row["nb_cfg_timestamp"]
+        off_ms = max(fleet.times.asked_ms - wrote_ms, wrote_ms - fleet.times.read_ms)
+        if off_ms > CLOCK_SLACK_MS:
+            side = "behind" if wrote_ms < fleet.times.asked_ms else "ahead of"
+            yield Finding(
+                "T107",
+                "warning",
+                f"chassis {row['name']}",
+                row["name"],
+                None,
+                f"its clock is {off_ms / 1000:.0f} s {side} the clock of this machine",
+                "set the clocks right, by NTP: log lines of several machines cannot be compared otherwise",
+            )
+
+
+def network_findings(fleet: Fleet) -> Iterator[Finding]:
+    """Yield the networks that do not reach their physical network on a chassis that needs it."""
+    mapped = {physnet for row in fleet.chassis for physnet in row["bridge_mappings"]}
+    for row in fleet.networks:
+        yield from key_findings(f"network {row['name']}", None, row)
+        physnet = row["physical_network"]
+        if not fleet.chassis:
+            continue
+        if physnet not in mapped:
+            yield _mapped_nowhere(fleet, row, mapped)
+            continue
+        for name in sorted(fleet.chassis_by_network.get(row["_uuid"], ())):
+            chassis = fleet.chassis_by_name.get(name)
+            if chassis is not None and physnet not in chassis["bridge_mappings"]:
+                yield Finding(
+                    "T202",
+                    "error",
+                    f"network {row['name']}",
+                    name,
+                    None,
+                    f"physical network {physnet} is not mapped to a bridge here",
+                    f"there, add {physnet}:BRIDGE to trunkline-bridge-mappings"
+                    + _hint(physnet, chassis["bridge_mappings"]),
+                )
+    yield from _idle_mappings(fleet)
+
+
+def _mapped_nowhere(fleet: Fleet, network: Row, mapped: Collection[str]) -> Finding:
+    physnet = network["physical_network"]
+    has_ports = bool(fleet.chassis_by_network.get(network["_uuid"]))
+    return Finding(
+        "T204",
+        "error" if has_ports else "warning",
+        f"network {network['name']}",
+        None,
+        None,
+        f"no chassis maps its physical network {physnet}",
+        f"add {physnet}:BRIDGE to trunkline-bridge-mappings of each chassis that needs it, or correct "
+        "`physical_network` of the network" + _hint(physnet, mapped),
+    )
+
+
+def _hint(physnet: str, mapped: Collection[str]) -> str:
+    """Return which of the names that are *mapped* is probably a misspelt *physnet*, or what they are.
+
+    >>> _hint("physnet1", ["physnet2", "phsynet1"]), _hint("physnet1", ["physnet2"]), _hint("physnet1", [])
+    (' (is phsynet1, which is mapped, misspelt?)', ' (mapped: physnet2)', '')
+    """
+    close = next((name for name in sorted(mapped) if _is_similar(name, physnet)), None)
+    if close is not None:
+        return f" (is {close}, which is mapped, misspelt?)"
+    return f" (mapped: {some(mapped)})" if mapped else ""
+
+
+def _idle_mappings(fleet: Fleet) -> Iterator[Finding]:
+    """Yield mappings that are probably misspelt, on chassis where no port needs them yet.
+
+    No network uses their name, which is similar to one that networks use and other chassis map.
+    """
+    used = {row["physical_network"] for row in fleet.networks}
+    somewhere = {physnet for row in fleet.chassis for physnet in row["bridge_mappings"]}
+    for row in fleet.chassis:
+        mapped = row["bridge_mappings"]
+        for physnet in sorted(mapped.keys() - used):
+            missing = used & somewhere - mapped.keys()
+            wanted = sorted(name for name in missing if _is_similar(physnet, name))
+            if wanted and not any(_needs(fleet, row["name"], name) for name in wanted):
+                yield Finding(
+                    "T210",
+                    "warning",
+                    f"mapping {physnet}",
+                    row["name"],
+                    None,
+                    f"no network uses {physnet}, and {wanted[0]}, which networks use, is not mapped here",
+                    "is it misspelt? There, correct trunkline-bridge-mappings: "
+                    f"{wanted[0]}:{mapped[physnet]}",
+                )
+
+
+def _needs(fleet: Fleet, chassis: str, physnet: str) -> bool:
+    """Return whether the chassis has ports in networks on *physnet*: then that it is not mapped is found."""
+    return any(
+        network["physical_network"] == physnet
+        and chassis in fleet.chassis_by_network.get(network["_uuid"], ())
+        for network in fleet.networks
+    )
+
+
+def _is_similar(one: str, other: str) -> bool:
+    """Return whether the names are similar, and differ in more than numbers.
+
+    >>> _is_similar("phsynet1", "physnet1"), _is_similar("physnet1", "physnet2")
+    (True, False)
+    """
+    bare = ["".join(char for char in name.lower() if not char.isdigit()) for name in (one, other)]
+    is_close = SequenceMatcher(None, one.lower()[:80], other.lower()[:80]).ratio() >= SIMILAR
+    return is_close and (bare[0] != bare[1] or one.lower() == other.lower())
+
+
+def key_findings(subject: str, chassis: str | None, row: Row) -> Iterator[Finding]:
+    """Yield the keys of `external_ids` that look like one of Trunkline's and are not."""
+    for key in row["external_ids"]:
+        if key.startswith("trunkline-") and key != SET:
+            yield Finding(
+                "T321",
+                "warning",
+                subject,
+                chassis,
+                None,
+                f"its external_ids has the key {key[:80]}, which means nothing",
+                f"remove it; {meant(key, [SET])}",
+            )

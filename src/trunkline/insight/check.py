@@ -1,0 +1,168 @@
+"""A check: all that can be found from the northbound, what a chassis adds to it, and what of it is asked for.
+
+Everything here is a function of rows that were read (`trunkline.insight.fleet`) and of findings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from trunkline.insight import cause
+from trunkline.insight.chassis_check import chassis_findings, network_findings
+from trunkline.insight.port_check import disabled_finding, down_findings, port_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trunkline.insight.finding import Finding
+    from trunkline.insight.fleet import Fleet
+    from trunkline.northbound.operation import Row
+
+FROM_ROWS = frozenset(
+    {
+        *("T105", "T106", "T107", "T202", "T204", "T210", "T301", "T313", "T316", "T317", "T318", "T319"),
+        *("T320", "T321", "T322", "T323", "T501", "T502", "T503", "T504", "T506", cause.UNKNOWN),
+        *(each.code for each in cause.CAUSES),
+    }
+)
+"""The codes that need no chassis to be asked."""
+
+UNSETTLED = frozenset({"T502", "T503", "T506"})
+"""The codes of what may pass by itself, and says that not all was seen."""
+
+_OF_ROWS = frozenset({"port", "vif", "network", "mapping", "MAC"})
+"""The first words of subjects that are not about a chassis as a whole."""
+
+_OF_NO_PORT = frozenset({"T504", "T107"})
+"""The codes of what concerns people, and no port."""
+
+_MOST_CANDIDATES = 5
+
+
+def findings(fleet: Fleet) -> list[Finding]:
+    """Return all that the rows of *fleet* show; one cause at a chassis is one finding."""
+    found = merged(chain(network_findings(fleet), port_findings(fleet), chassis_findings(fleet)))
+    return merged(chain(found, down_findings(fleet, found)))
+
+
+def merged(found: Iterable[Finding]) -> list[Finding]:
+    """Return *found* without those that say the same of the same as an earlier one."""
+    first: dict[tuple[str, str, str | None], Finding] = {}
+    for each in found:
+        first.setdefault((each.code, each.subject, each.chassis), each)
+    nowhere = {each.subject for each in first.values() if each.code == "T204"}
+    return [each for each in first.values() if not (each.code == "T202" and each.subject in nowhere)]
+
+
+# -- one chassis, one network --------------------------------------------------------------------------
+
+
+def of_chassis(found: Iterable[Finding], fleet: Fleet, name: str) -> list[Finding]:
+    """Return what of *found* concerns the chassis called *name*, or a network that has ports there."""
+    names = {
+        fleet.network_by_id[id_]["name"]
+        for id_, chassis in fleet.chassis_by_network.items()
+        if name in chassis and id_ in fleet.network_by_id
+    }
+    subjects = {f"network {network}" for network in names}
+    return [
+        each for each in found if each.chassis == name or (each.chassis is None and each.subject in subjects)
+    ]
+
+
+def of_network(found: Iterable[Finding], fleet: Fleet, name: str) -> list[Finding]:
+    """Return what of *found* concerns the network called *name*, its ports and the chassis that hold them."""
+    (network,) = [row for row in fleet.networks if row["name"] == name]
+    holders = fleet.chassis_by_network.get(network["_uuid"], frozenset())
+    ports = fleet.ports_by_network.get(network["_uuid"], ())
+    subjects = {f"network {name}", f"mapping {network['physical_network']}"}
+    subjects |= {f"{noun} {row['name']}" for row in ports for noun in ("port", "vif")}
+    return [
+        each
+        for each in found
+        if each.subject in subjects or (each.chassis in holders and _is_whole(each, name))
+    ]
+
+
+# -- one port ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the port called *port* works: *reasons* are errors and warnings, errors first.
+
+    `is_known` is False if it is up as far as is known, and its chassis does not answer.
+    """
+
+    port: str
+    reasons: tuple[Finding, ...]
+
+    @property
+    def works(self) -> bool:
+        """Whether nothing keeps its frames from passing."""
+        return not any(each.severity == "error" for each in self.reasons)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether that is more than what a chassis said last that does not answer now."""
+        errors = {each.code for each in self.reasons if each.severity == "error"}
+        return errors != {"T501"}
+
+
+def of_port(found: Iterable[Finding], fleet: Fleet, name: str) -> Verdict:
+    """Return what of *found* concerns the port called *name*.
+
+    That is what is wrong with it and its VIF, with its network and chassis, and, as warnings, with the
+    chassis of its peers, which it cannot reach then. If no chassis holds it, the VIFs without a port are
+    warnings: one of them may be meant for it.
+    """
+    port = fleet.port_by_name[name]
+    network = fleet.network_by_id[port["network"]]
+    wire = {f"network {network['name']}", f"mapping {network['physical_network']}"}
+    own = {f"{noun} {each}" for each in (name, port["parent"]) if each for noun in ("port", "vif")}
+    peers = fleet.chassis_by_network.get(port["network"], frozenset()) - {port["chassis"]}
+    reasons = [disabled_finding(port)] if port["enabled"] is False else []
+    for each in found:
+        is_here = each.chassis in (port["chassis"], None)
+        concerns = each.subject in wire or _concerns(each, port, network)
+        if each.subject in own:
+            # A port that nobody has started yet is no error of the fleet. But it does not work.
+            reasons.append(replace(each, severity="error") if each.code == "T301" else each)
+        elif is_here and concerns:
+            reasons.append(each)
+        elif each.chassis in peers and each.severity == "error" and concerns:
+            reasons.append(replace(each, severity="warning"))
+    if port["chassis"] is None and port["parent"] is None:
+        reasons += _candidates(found, port)
+    return Verdict(name, tuple(sorted(reasons, key=lambda each: (each.severity, each.code))))
+
+
+def _concerns(finding: Finding, port: Row, network: Row) -> bool:
+    """Return whether *finding* is about the whole chassis of *port*, or about what all chassis share."""
+    if finding.code in _OF_NO_PORT:
+        return False
+    if finding.chassis is None:
+        return finding.subject.startswith("northbound") and not port["up"]
+    return _is_whole(finding, network["name"])
+
+
+def _is_whole(finding: Finding, network: str) -> bool:
+    """Return whether *finding* is about a chassis as a whole, or a MAC of *network*."""
+    noun = finding.subject.partition(" ")[0]
+    return noun not in _OF_ROWS or (noun == "MAC" and finding.subject.endswith(f" of network {network}"))
+
+
+def _candidates(found: Iterable[Finding], port: Row) -> list[Finding]:
+    """Return the findings about VIFs without a port, where *port* is requested if it is: one may be its."""
+    import difflib
+
+    wanted = port["requested_chassis"] or ""
+    nameless = {
+        each.subject.removeprefix("vif "): each
+        for each in found
+        if each.code == "T302" and (not wanted or each.chassis in wanted.split(","))
+    }
+    close = difflib.get_close_matches(port["name"], nameless, n=_MOST_CANDIDATES, cutoff=0.0)
+    return [replace(nameless[name], severity="warning") for name in close]

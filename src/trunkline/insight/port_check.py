@@ -1,0 +1,161 @@
+"""What keeps ports from working, by the rows of the northbound alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from trunkline.insight.chassis_check import key_findings
+from trunkline.insight.finding import Finding
+from trunkline.insight.fleet import requested
+from trunkline.northbound.duplicate import allows_duplicates
+from trunkline.northbound.port_option import option_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from trunkline.insight.finding import Severity
+    from trunkline.insight.fleet import Fleet
+    from trunkline.northbound.operation import Row
+
+
+def port_findings(fleet: Fleet) -> Iterator[Finding]:
+    """Yield what is wrong with each enabled port; `down_findings` are those that nothing explains."""
+    yield from _duplicates(fleet)
+    for row in fleet.ports:
+        if row["enabled"] is not False:
+            yield from _place_findings(fleet, row)
+            yield from _trunk_findings(fleet, row)
+        yield from _option_findings(row)
+        yield from key_findings(f"port {row['name']}", row["chassis"], row)
+
+
+def disabled_finding(port: Row) -> Finding:
+    """Return the finding about a port that somebody has disabled; for anyone who asks about it."""
+    return _finding("T316", "error", port, "it is disabled", "enable it: `enabled=true`")
+
+
+def _finding(code: str, severity: Severity, port: Row, text: str, remedy: str) -> Finding:
+    return Finding(code, severity, f"port {port['name']}", port["chassis"], None, text, remedy)
+
+
+def _place_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
+    """Yield what is wrong with where the port is, and where it should be."""
+    wanted, holder = requested(port), port["chassis"]
+    if port["parent"] is None:
+        if holder is None:
+            where = f" on {wanted[0]}, where it is requested" if wanted else ""
+            yield _finding(
+                "T301",
+                "error" if wanted else "warning",
+                port,
+                f"no chassis holds it: there is no VIF with its name as iface-id{where}",
+                "start its VM, or set external_ids:iface-id of the VM's interface to the port's name",
+            )
+        elif wanted and holder not in wanted:
+            yield _finding(
+                "T313",
+                "error",
+                port,
+                f"{holder} holds it, and it is requested on {' and '.join(wanted)}",
+                "move its VM, or correct `requested_chassis`",
+            )
+    for name in {*wanted, *([holder] if holder else [])} - fleet.chassis_by_name.keys():
+        how = "is held by" if name == holder else "is requested on"
+        yield _finding(
+            "T317",
+            "error",
+            port,
+            f"it {how} {name}, and there is no such chassis",
+            "correct `requested_chassis`, or start the agent of that chassis",
+        )
+
+
+def _trunk_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
+    """Yield what is wrong with a sub-port and its parent."""
+    if port["parent"] is None:
+        return
+    parent = fleet.port_by_name.get(port["parent"])
+    if parent is None:
+        text = f"its parent {port['parent']} does not exist"
+        yield _finding("T320", "error", port, text, "create it, or correct `parent`")
+        return
+    mtu, most = (fleet.network_by_id.get(row["network"], {}).get("mtu") for row in (port, parent))
+    if most is not None and mtu is not None and mtu > most:
+        yield _finding(
+            "T323",
+            "warning",
+            port,
+            f"the MTU of its network is {mtu}, and that of its parent's network {most}, which the VIF has",
+            "raise `mtu` of the parent's network, or lower that of this one",
+        )
+
+
+def _option_findings(port: Row) -> Iterator[Finding]:
+    fault = option_fault(port["options"]) if port["options"] else None
+    if fault is not None:
+        text, _, remedy = fault.partition("; ")
+        yield _finding("T321", "warning", port, text, remedy)
+
+
+def _duplicates(fleet: Fleet) -> Iterator[Finding]:
+    """Yield the ports that have an IP address or a MAC of another port of their network."""
+    for ports in fleet.ports_by_network.values():
+        holders: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in ports:
+            if row["enabled"] is not False:
+                holders["T319", row["mac"].lower()].append(row)
+                for address in row["addresses"]:
+                    holders["T318", address.lower()].append(row)
+        for (code, value), rows in holders.items():
+            if len(rows) > 1:
+                yield from _shared(code, value, rows)
+
+
+def _shared(code: str, value: str, rows: Collection[Row]) -> Iterator[Finding]:
+    what, column = ("IP address", "addresses") if code == "T318" else ("MAC", "mac")
+    names = sorted(row["name"] for row in rows)
+    for row in rows:
+        if code == "T318" and allows_duplicates(row):
+            continue
+        other = next(name for name in names if name != row["name"])
+        remedy = f"change `{column}` of one of them"
+        if code == "T318":
+            remedy += ", or set `options:allow-duplicate-ip=true`"
+        yield _finding(code, "error", row, f"port {other} also has its {what} {value}", remedy)
+
+
+def down_findings(fleet: Fleet, found: Collection[Finding]) -> Iterator[Finding]:
+    """Yield the ports that are held and down, without anything in *found* that explains it."""
+    explained = {(each.subject, each.chassis) for each in found if each.severity == "error"}
+    stopped = {each.chassis for each in found if each.severity == "error" and _is_of_chassis(each)}
+    for row in fleet.ports:
+        holder = row["chassis"]
+        if row["enabled"] is False or holder is None or row["up"] or holder in stopped:
+            continue
+        if not explained.isdisjoint(_grounds(fleet, row, holder)):
+            continue
+        yield _finding(
+            "T322",
+            "error",
+            row,
+            f"{holder} holds it, and it is down",
+            "run this again; if it stays: trunkline chassis show, and the log of that chassis' agent",
+        )
+
+
+def _grounds(fleet: Fleet, port: Row, holder: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the subjects of findings that explain why *port* is down, each with its chassis."""
+    network: Mapping[str, Any] = fleet.network_by_id.get(port["network"], {})
+    names = [port["name"], *([port["parent"]] if port["parent"] else [])]
+    for chassis in (holder, None):
+        for name in names:
+            yield f"port {name}", chassis
+            yield f"vif {name}", chassis
+        yield f"network {network.get('name')}", chassis
+        yield f"mapping {network.get('physical_network')}", chassis
+
+
+def _is_of_chassis(finding: Finding) -> bool:
+    """Return whether *finding* is about the chassis as a whole."""
+    return finding.subject.partition(" ")[0] in ("chassis", "switch", "pipeline", "northbound", "system-id")

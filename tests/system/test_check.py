@@ -1,0 +1,177 @@
+"""`trunkline check` as it is typed, on real agents and switches that are harmed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dummy_chassis import DummyChassis, Site, opened
+from program import Done, refusal, trunkline
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    """A site with port a on c1 and port b on c2, in one network; each test leaves it so."""
+    with opened() as site:
+        site.network(mtu=1500)
+        for port, name in (("a", "c1"), ("b", "c2")):
+            site.port(port)
+            site.chassis(name).plug(port)
+        site.await_up("a", "b")
+        site.sync()
+        yield site
+
+
+@pytest.fixture
+def first(shared: Site) -> DummyChassis:
+    return shared.all[0]
+
+
+def check(site: Site, *options: str) -> Done:
+    return trunkline("check", *options, nb=site.served.remote)
+
+
+def found(site: Site, *options: str) -> list[tuple[str, str, str | None]]:
+    """Return code, subject and chassis of each finding."""
+    listed: list[dict[str, Any]] = json.loads(check(site, *options, "-o", "json").out)
+    return [(each["code"], each["subject"], each["chassis"]) for each in listed]
+
+
+def test_a_healthy_site_gives_no_finding_in_any_way_of_asking(shared: Site) -> None:
+    for options in (
+        (),
+        ("--deep",),
+        ("--chassis", "c1"),
+        ("--network", "net1"),
+        ("--network", "net1", "--deep"),
+    ):
+        done = check(shared, *options)
+        assert (done.code, done.err) == (0, ""), done
+        assert "nothing found" in done.out
+    done = check(shared, "--port", "a")
+    assert (done.code, done.out.splitlines()[0], done.err) == (0, "a works", "")
+    assert check(shared, "-o", "json").out.strip() == "[]"
+
+
+def test_a_port_without_a_vif_is_found_and_the_vif_with_a_wrong_name_too(
+    shared: Site, first: DummyChassis
+) -> None:
+    shared.port("web1")
+    first.plug("wbe1", "tap1")
+    shared.sync()
+    try:
+        assert found(shared) == [("T301", "port web1", None), ("T302", "vif wbe1", "c1")]
+        done = check(shared, "--port", "web1")
+        assert done.code == 4
+        assert done.out.startswith("web1 does not work, for 2 reasons:\n ✗ T301 port web1: ")
+        assert " ! T302 vif wbe1 on c1: no port is named wbe1" in done.out
+        assert "iface-id of tap1" in done.out
+        assert check(shared, "--port", "a").code == 0
+        assert found(shared, "--only", "T302", "--only", "t203") == [("T302", "vif wbe1", "c1")]
+        assert check(shared, "--only", "T203").code == 0
+    finally:
+        first.unplug("tap1")
+        shared.nb.delete_ports(["web1"])
+        shared.sync()
+
+
+def test_a_killed_agent_is_found_by_the_port_that_it_holds(shared: Site, first: DummyChassis) -> None:
+    first.agent.end(signal.SIGKILL)
+    try:
+        done = check(shared, "--port", "a")
+        assert done.code == 4
+        assert done.out.splitlines()[0] == "a is not known to work, for 1 reason:"
+        assert "T501 chassis c1" in done.out
+        assert "systemctl status trunkline-agent" in done.out
+        # One chassis that does not answer is a finding, and the other one is asked all the same.
+        assert found(shared, "--deep") == [("T501", "chassis c1", "c1")]
+        assert found(shared, "--port", "b") == [("T501", "chassis c1", "c1")]
+    finally:
+        first.start_agent()
+        shared.sync()
+
+
+def test_a_mapping_that_is_gone_is_one_line_for_all_chassis(shared: Site) -> None:
+    for chassis in shared.all:
+        chassis.set(**{"trunkline-bridge-mappings": "physnet9:br-phys1"})
+    shared.sync()
+    try:
+        assert found(shared) == [("T204", "network net1", None)]
+        shared.all[1].set(**{"trunkline-bridge-mappings": "physnet1:br-phys1"})
+        shared.sync()
+        assert found(shared) == [("T202", "network net1", "c1")]
+        done = check(shared, "--port", "a")
+        assert done.code == 4
+        assert done.out.startswith("a does not work, for 1 reason:\n ✗ T202 network net1 on c1: ")
+        assert check(shared, "--port", "b").out.startswith(
+            "b works, with 1 warning:\n ! T202 network net1 on c1"
+        )
+    finally:
+        for chassis in shared.all:
+            chassis.set(**{"trunkline-bridge-mappings": "physnet1:br-phys1"})
+        shared.await_up("a", "b")
+        shared.sync()
+
+
+def test_what_only_the_chassis_sees_is_found_for_its_port_without_more_words(
+    shared: Site, first: DummyChassis
+) -> None:
+    mirror = (
+        "--",
+        "--id=@m",
+        "create",
+        "Mirror",
+        "name=m",
+        "select_all=true",
+        "--",
+        "set",
+        "Bridge",
+        "br-int",
+    )
+    first.switch.vsctl(*mirror[1:], "mirrors=@m")
+    shared.sync()
+    try:
+        assert found(shared) == []
+        assert found(shared, "--port", "a") == found(shared, "--deep") == [("T406", "switch", "c1")]
+        assert check(shared, "--port", "a").out.startswith("a works, with 1 warning:\n ! T406 switch on c1: ")
+    finally:
+        first.switch.vsctl("clear", "Bridge", "br-int", "mirrors")
+        shared.sync()
+
+
+def test_a_chassis_that_answers_no_questions_is_a_finding_and_the_answer_incomplete(
+    shared: Site, first: DummyChassis
+) -> None:
+    first.set(**{"trunkline-answers": "false"})
+    shared.sync()
+    try:
+        done = check(shared, "--deep")
+        assert done.code == 3
+        assert "T506 chassis c1" in done.out
+        assert "trunkline-answers=false" in done.out
+        assert check(shared).code == 0
+    finally:
+        first.set(**{"trunkline-answers": None})
+        shared.sync()
+
+
+def test_bad_input_is_one_line_and_says_what_to_do(shared: Site) -> None:
+    assert "there is no code 'T20'; did you mean T" in refusal(check(shared, "--only", "T20"), 2)
+    assert "no port is called 'nope'; see `trunkline port list`" in refusal(
+        check(shared, "--port", "nope"), 1
+    )
+    assert "no network is called 'nope'" in refusal(check(shared, "--network", "nope"), 1)
+    assert "no chassis is called 'nope'" in refusal(check(shared, "--chassis", "nope"), 1)
+    assert "only one of" in refusal(check(shared, "--port", "a", "--chassis", "c1"), 2)
+    assert "unix:/nowhere" in refusal(trunkline("check", nb="unix:/nowhere"), 1)
+
+
+def test_a_member_that_is_away_is_a_finding(shared: Site) -> None:
+    done = trunkline("check", "-o", "json", nb=f"{shared.served.remote},unix:/nowhere")
+    (each,) = json.loads(done.out)
+    assert (done.code, each["code"], each["subject"]) == (4, "T105", "northbound unix:/nowhere")
