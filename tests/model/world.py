@@ -214,7 +214,9 @@ def _pair(random: Random) -> AllowedPair:
 
 def _vifs(random: Random, name: str) -> tuple[Vif, ...]:
     ofport = random.choice((10, 10, 10, 10, 10, 20, 20, None))
-    vif = Vif(name, f"tap-{name}", None if ofport is None else ofport + NAMES.index(name))
+    attached_mac = random.choice((None, *MACS))
+    ofport = None if ofport is None else ofport + NAMES.index(name)
+    vif = Vif(name, f"tap-{name}", ofport, attached_mac=attached_mac)
     return (vif, Vif(name, f"old-{name}", 30 + NAMES.index(name))) if random.random() < 0.1 else (vif,)
 
 

@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "trunkline"
 WRITERS = (
     *("core/address.py", "core/outcome.py", "core/seat.py", "northbound/port_option.py"),
     *("ovsdb/integration_bridge.py", "ovsdb/nic.py", "ovsdb/patch_pair.py", "ovsdb/settings.py"),
-    *("ovsdb/value.py", "ovsdb/vswitch.py", "ovsdb/wiring.py", "ovsdb/active_settings.py"),
+    *("ovsdb/value.py", "ovsdb/interface.py", "ovsdb/wiring.py", "ovsdb/active_settings.py"),
     *("agent/allegiance.py", "agent/northbound_feed.py", "agent/passage.py", "agent/plumbing.py"),
     *("agent/reporter.py", "agent/standing.py", "agent/tenure.py", "agent/wiring_contest.py"),
     *("bridge/drift.py", "bridge/forwarding.py", "bridge/quarantine.py"),
@@ -141,6 +141,8 @@ def test_each_cause_fits_what_some_module_writes() -> None:
         for part in PARTS
         if part.startswith(("is set down", "has no", "cannot"))
     ]
+    bond = [nic.Nic("X", None, bond="X"), nic.Nic("Y", None, fault="has no link; check it", bond="X")]
+    nics += nic.bond_faults("X", bond).values()
     used = {cause for name, text in written() for cause in causes_of(name, text)}
     used |= {cause for text in nics for cause in causes_of("ovsdb/nic.py", str(text))}
     used |= {cause for cause in CAUSES if not letters(cause)}

@@ -10,9 +10,10 @@ import ovs.poller
 
 from trunkline.openflow.census import Census
 from trunkline.ovsdb.datum import every, one
+from trunkline.ovsdb.interface import ofport_of
 from trunkline.ovsdb.patch_pair import BridgeMapping
 from trunkline.ovsdb.switch_row import BridgeRow
-from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
+from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.runtime.log import Log
 
 log = Log("blackhole")

@@ -51,6 +51,7 @@ class Plumbing:
         """The VLANs whose frames leave the provider bridge, by physnet: none if the mapping has a fault."""
         self._datapath_fault: str | None = None
         self._misplaced_faults: dict[str, str] = {}
+        self._bond_faults: dict[str, str] = {}
         self.is_due = False
         self._is_limited = False
         self.refusals = Trouble(
@@ -172,6 +173,13 @@ class Plumbing:
             mapping.physnet: nic.nics(self.switch, mapping.bridge) for mapping in settings.wiring.mappings
         }
         self._nics_by_physnet, self._bridge_by_physnet = nics_by_physnet, settings.bridge_by_physnet
+        self._bond_faults = {
+            subject: fault
+            for physnet, ways in nics_by_physnet.items()
+            # One cause is one fault: if nothing gets out at all, that is of the mapping.
+            if physnet not in self.fault_by_physnet
+            for subject, fault in nic.bond_faults(settings.bridge_by_physnet[physnet], ways).items()
+        }
         self.passing = dict.fromkeys(self.fault_by_physnet, frozenset()) | {
             physnet: nic.passing(self._nics_by_physnet[physnet])
             for physnet in uplinks
@@ -304,13 +312,13 @@ class Plumbing:
 
     @property
     def faults(self) -> dict[str, str]:
-        """The faults of networks, mappings, misplaced VIFs, the bridge and its contest, by subject."""
+        """The faults of networks, mappings, NICs, misplaced VIFs, the bridge and its contest, by subject."""
         networks = self._network_by_id
         faults = {f"network {networks[id_].name}": fault for id_, fault in self._fault_by_network.items()}
         faults |= {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
         if self._datapath_fault is not None:
             faults[f"setting {DATAPATH_TYPE}"] = self._datapath_fault
-        faults |= self._misplaced_faults
+        faults |= self._misplaced_faults | self._bond_faults
         return faults | wiring.limit_faults(self.switch) | self.contest.faults
 
     def carries(self, network: Network) -> bool:

@@ -320,7 +320,8 @@ def _receipt(port: Port) -> tuple[bool, ...]:
 
 def _cargo(port: Port) -> tuple[object, ...]:
     """Return the parts of *port* that matter to the VIF that carries it."""
-    return port.name, port.parent, port.network_id, port.key, port.mac
+    macs = port.mac, port.allowed_pairs, port.takes_unknown_macs
+    return port.name, port.parent, port.network_id, port.key, macs
 
 
 def _carriage(port: Port) -> tuple[object, ...]:

@@ -87,7 +87,8 @@ class Vif(NamedTuple):
     """An interface of the integration bridge that names a port; *iface_id* is the port's name.
 
     *ofport* is None while the switch has not assigned one; *error* is the reason that the switch gives.
-    *link_fault* says why no frames pass although there is an ofport.
+    *link_fault* says why no frames pass although there is an ofport. *attached_mac* is the MAC that the VM
+    has, if whoever attached it (libvirt, Nova) says so.
     """
 
     iface_id: str
@@ -95,6 +96,7 @@ class Vif(NamedTuple):
     ofport: int | None
     error: str | None = None
     link_fault: str | None = None
+    attached_mac: int | None = None
 
 
 class Uplink(NamedTuple):

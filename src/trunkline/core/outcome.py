@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from trunkline.core.address import mac_text
 from trunkline.core.inventory import Inventory
-from trunkline.core.model import Network, Port
+from trunkline.core.model import Network, Port, Vif
 from trunkline.core.relation import AddressId
 from trunkline.core.seat import Seat
 from trunkline.core.subject import MacSubject, NetworkSubject, PortSubject, SubjectId, VifSubject
@@ -167,7 +167,20 @@ def _vif_fault(inventory: Inventory, iface_id: str) -> str | None:
     if len(vifs) > 1:
         others = ", ".join(vif.interface for vif in vifs[1:])
         return f"{others} also has this iface-id; {used.interface} is in use; remove the wrong one"
-    return f"{used.interface}: {used.error}" if used.error else None
+    return f"{used.interface}: {used.error}" if used.error else _attachment_fault(port, used)
+
+
+def _attachment_fault(port: Port, vif: Vif) -> str | None:
+    """Return the fault of *vif* if its VM has a MAC with which *port* does not work."""
+    mac = vif.attached_mac
+    if mac is None or mac == port.mac or port.takes_unknown_macs:
+        return None
+    if any(pair.mac == mac for pair in port.allowed_pairs):
+        return None
+    return (
+        f"{vif.interface} is attached to a VM with MAC {mac_text(mac)}, and its port has "
+        f"{mac_text(port.mac)}; give the VM the MAC of its port, or change `mac`"
+    )
 
 
 def _sleeping_view(inventory: Inventory, iface_id: str) -> SleepingVifView | None:

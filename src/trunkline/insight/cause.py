@@ -25,7 +25,7 @@ UNKNOWN = "T599"
 MOST_CHARACTERS = 2000
 """How much of a reason is read: a chassis in wrong hands may write any text."""
 
-WARNINGS = frozenset({"T206", "T321", "T325", "T408", "T409"})
+WARNINGS = frozenset({"T206", "T208", "T306", "T321", "T325", "T408", "T409"})
 """The codes of faults that need not keep a frame from passing."""
 
 
@@ -83,6 +83,8 @@ CAUSES = (
         "bring the NIC back; see: ovs-vsctl list interface {1}",
     ),
     Cause("T203", "mapping", "nothing gets out of {0}: {}", "see: ovs-vsctl list-ports {0}"),
+    Cause("T208", "nic", "bond {} of {} works without it: {}|; {}"),
+    Cause("T208", "nic", "bond {} of {} works without it: {}", "see: ovs-vsctl list interface {subject}"),
     Cause("T205", "mapping", "{} is secure and has no flows, so it drops every frame|; {}"),
     Cause("T205", "mapping", "{} has no flows, so it drops every frame|; {}"),
     Cause("T209", "mapping", "{0}: {}", "see: ovs-vsctl list interface {0}"),
@@ -135,6 +137,12 @@ CAUSES = (
     Cause("T304", "vif", "{} has no link|; check its other end"),
     Cause("T303", "vif", "{} also has this iface-id; {} is in use|; remove the wrong one"),
     Cause("T314", "vif", "{} is on the provider bridge {}, past all flows|; {}"),
+    Cause(
+        "T306",
+        "vif",
+        "{} is attached to a VM with MAC {}, and its port has {}|; {}",
+        "give the VM the MAC of its port, or: trunkline port set {subject} `mac=MAC`",
+    ),
     Cause("T305", "vif", "{0}: {}", "see: ovs-vsctl list interface {0}"),
     # -- the switch
     Cause(

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from trunkline.core.address import mac_text, parse_mac
-from trunkline.core.error import TrunklineError
 from trunkline.insight import refused
 from trunkline.insight.finding import Finding
 from trunkline.ovsdb import nic
-from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.datum import every, one
 from trunkline.ovsdb.mtu_request import MTU_TYPES
 from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow, InterfaceRow
 
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
     from trunkline.insight.refused import PortCounts
     from trunkline.ovsdb.settings import Settings
     from trunkline.ovsdb.vswitch import SwitchReplica
-
-ATTACHED_MAC = "attached-mac"
-"""The key of a VIF's `external_ids` by which libvirt and Nova say which MAC the VM has."""
 
 
 class Scope(NamedTuple):
@@ -130,13 +125,13 @@ def _bridge(seen: Seen) -> Iterator[Finding]:
 
 
 def _nics(seen: Seen, physnet: str, bridge: str) -> Iterator[Finding]:
-    """Yield the NICs of *bridge* that do not work although another one does: else it is a fault."""
+    """Yield the NICs of *bridge* that do not work although another one does; of a bond, that is a fault."""
     subject = f"mapping {physnet}"
     if subject in seen.faults:
         return
     ways = nic.nics(seen.switch, bridge)
     for way in ways:
-        if way.fault is not None and any(each.fault is None for each in ways):
+        if way.fault is not None and f"nic {way.name}" not in seen.faults:
             text, _, remedy = way.fault.partition("; ")
             yield seen.finding(
                 "T208",
@@ -153,15 +148,6 @@ def _vif(seen: Seen, port: Port, network: Network) -> Iterator[Finding]:
     if row is None:
         return
     interface, subject = one(row, InterfaceRow.name), f"vif {port.name}"
-    attached = pairs(row, InterfaceRow.external_ids).get(ATTACHED_MAC)
-    if attached is not None and not _is_allowed(attached, port):
-        yield seen.finding(
-            "T306",
-            subject,
-            f"{interface} says that its VM has the MAC {attached[:40]}, "
-            f"and {port.name} has {mac_text(port.mac)}",
-            f"give the VM the MAC of its port, or: trunkline port set {port.name} `mac=MAC`",
-        )
     mtu, wanted = one(row, InterfaceRow.mtu), seen.inventory.mtu_of(port.name)
     if mtu is None or one(row, InterfaceRow.type) not in MTU_TYPES:
         return
@@ -184,11 +170,3 @@ def _vif(seen: Seen, port: Port, network: Network) -> Iterator[Finding]:
             "large frames are lost",
             f"trunkline network set {network.name} `mtu={available}`, or raise the MTU of the NIC",
         )
-
-
-def _is_allowed(attached: str, port: Port) -> bool:
-    try:
-        mac = parse_mac(attached)
-    except TrunklineError:
-        return False
-    return mac == port.mac or any(pair.mac == mac for pair in port.allowed_pairs)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.interface import link_fault, ofport_of
 from trunkline.ovsdb.switch_row import PHYSNET_MARK, InterfaceRow, PortRow
-from trunkline.ovsdb.vswitch import SwitchReplica, link_fault, ofport_of
+from trunkline.ovsdb.vswitch import SwitchReplica
 
 GUEST_TYPES = frozenset({"internal", "tap", "dpdkvhostuser", "dpdkvhostuserclient"})
 """The types of interfaces that lead to this host itself, or to a VM (ovs-vswitchd.conf.db(5), `type`)."""
@@ -20,13 +21,14 @@ class Nic(NamedTuple):
     """A way out of a provider bridge; *fault* says why no frame passes it.
 
     *vlan_ids* are the VLANs that its port carries, 0 for untagged frames (None: all), if the bridge works as
-    a plain switch. *mtu* is None if it has none, like a tunnel.
+    a plain switch. *mtu* is None if it has none, like a tunnel. *bond* is the port that it is a part of.
     """
 
     name: str
     mtu: int | None
     vlan_ids: frozenset[int] | None = None
     fault: str | None = None
+    bond: str | None = None
 
     def carries(self, vlan_id: int | None) -> bool:
         """Return whether a frame with that tag (None: without) leaves by it."""
@@ -85,7 +87,13 @@ def _nic(switch: SwitchReplica, port: PortRow, interface: InterfaceRow) -> Nic:
     fault = link_fault(interface) or _lacp_fault(port, interface)
     if ofport_of(interface) is None and (one(interface, InterfaceRow.ofport) is not None or switch.is_idle):
         fault = f"cannot be used: {one(interface, InterfaceRow.error) or 'it has no OpenFlow port'}"
-    return Nic(one(interface, InterfaceRow.name), one(interface, InterfaceRow.mtu), _vlan_ids(port), fault)
+    return Nic(
+        one(interface, InterfaceRow.name),
+        one(interface, InterfaceRow.mtu),
+        _vlan_ids(port),
+        fault,
+        one(port, PortRow.name) if len(every(port, PortRow.interfaces)) > 1 else None,
+    )
 
 
 def _lacp_fault(port: PortRow, interface: InterfaceRow) -> str | None:
@@ -121,6 +129,23 @@ def fault(bridge: str, ways: list[Nic]) -> str | None:
     if any(nic.fault is None for nic in ways):
         return None
     return f"nothing gets out of {bridge}: " + "; ".join(f"{nic.name} {nic.fault}" for nic in ways)
+
+
+def bond_faults(bridge: str, ways: list[Nic]) -> dict[str, str]:
+    """Return a fault, by subject, for each of *ways* that its bond works without.
+
+    Traffic goes on, and ends with the next one that fails. Of NICs without a bond nobody knows which ones
+    are needed.
+
+    >>> bond_faults("br-ex", [Nic("eth1", 1500, bond="b"), Nic("eth2", 1500, fault="has no link", bond="b")])
+    {'nic eth2': 'bond b of br-ex works without it: eth2 has no link'}
+    """
+    working = {way.bond for way in ways if way.fault is None}
+    return {
+        f"nic {way.name}": f"bond {way.bond} of {bridge} works without it: {way.name} {way.fault}"
+        for way in ways
+        if way.fault is not None and way.bond is not None and way.bond in working
+    }
 
 
 def passing(ways: list[Nic]) -> frozenset[int] | None:

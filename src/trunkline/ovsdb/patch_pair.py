@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.interface import ofport_of
 from trunkline.ovsdb.switch_row import PHYSNET_MARK, InterfaceRow, PortRow
-from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
+from trunkline.ovsdb.vswitch import SwitchReplica
 
 NO_VLAN = 4095
 """The only VLAN id in `trunks` if nothing is let through: an empty column would mean every VLAN."""

@@ -11,6 +11,7 @@ from trunkline.core.index import Index
 from trunkline.core.model import Vif
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.interface import ofport_of, vif_of
 from trunkline.ovsdb.replica import Outcome, Replica, Touched
 from trunkline.ovsdb.row import columns
 from trunkline.ovsdb.switch_row import (
@@ -32,13 +33,6 @@ LOCK = "trunkline_agent"
 """The lock of the switch's database, held by the agent that works on the switch: one at a time.
 
 Its name has to be an identifier (RFC 7047 section 3.1, `<id>`).
-"""
-
-LINKLESS_TYPES = frozenset({"internal", "tap", "patch", "dpdkvhostuser", "dpdkvhostuserclient"})
-"""The types of interfaces whose link state does not say whether frames pass.
-
-An internal one that is moved to another namespace is shown as down. A vhost-user one has a link only once the
-driver in the guest runs, and Nova starts the guest only when the port is up.
 """
 
 
@@ -342,16 +336,7 @@ class SwitchReplica(Replica):
     def _vifs(self, iface_id: str) -> tuple[Vif, ...]:
         """Return the VIFs with *iface_id*, first the one in use; that stays the same as long as it works."""
         used_id = self._used_by_iface_id.get(iface_id)
-        vif_by_id = {
-            row.uuid: Vif(
-                iface_id,
-                one(row, InterfaceRow.name),
-                ofport_of(row),
-                one(row, InterfaceRow.error),
-                link_fault(row),
-            )
-            for row in self.vif_rows(iface_id)
-        }
+        vif_by_id = {row.uuid: vif_of(iface_id, row) for row in self.vif_rows(iface_id)}
 
         def rank(interface_id: UUID) -> tuple[bool, bool, bool, int, str]:
             vif = vif_by_id[interface_id]
@@ -372,20 +357,3 @@ class SwitchReplica(Replica):
             if ofport_of(row) == ofport:
                 self._used_by_iface_id[iface_id] = row.uuid
         return SwitchChanges(vifs={iface_id: self._vifs(iface_id)})
-
-
-def ofport_of(interface: InterfaceRow) -> int | None:
-    """Return the OpenFlow port of the interface; None if it has none yet, or the switch could not add it."""
-    ofport = one(interface, InterfaceRow.ofport)
-    return ofport if ofport is not None and ofport > 0 else None
-
-
-def link_fault(interface: InterfaceRow) -> str | None:
-    """Return why no frame passes the interface although the switch has it; None if it has a link."""
-    if one(interface, InterfaceRow.type) in LINKLESS_TYPES:
-        return None
-    if one(interface, InterfaceRow.admin_state) == "down":
-        return f"is set down, or gone; run: ip link set {one(interface, InterfaceRow.name)} up"
-    if one(interface, InterfaceRow.link_state) == "down":
-        return "has no link; check its other end"
-    return None

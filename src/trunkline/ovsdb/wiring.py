@@ -10,6 +10,7 @@ from trunkline.core.model import Uplink
 from trunkline.ovsdb import integration_bridge, mtu_request, nic, patch_pair
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.integration_bridge import BRIDGE_MARK
+from trunkline.ovsdb.interface import ofport_of
 from trunkline.ovsdb.patch_pair import NO_VLAN, BridgeMapping, End
 from trunkline.ovsdb.switch_row import (
     NB_IDENTITY,
@@ -18,7 +19,7 @@ from trunkline.ovsdb.switch_row import (
     PortRow,
     RootRow,
 )
-from trunkline.ovsdb.vswitch import SwitchReplica, ofport_of
+from trunkline.ovsdb.vswitch import SwitchReplica
 
 VLAN_LIMIT = "1"
 """How many tags of a frame Open vSwitch may parse: docs/adr/0015-vlan-limit-is-one.md says why."""
