@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
 
@@ -17,11 +17,38 @@ from trunkline.cli.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
     from trunkline.northbound.step import Step
 
     Write: TypeAlias = Callable[[Iterable[Step]], int]
     """Does steps in one transaction, waits if that was asked for, and returns the exit code."""
+
+
+with_may_exist = click.option(
+    "--may-exist",
+    is_flag=True,
+    help="If it exists as it is given here, change nothing; if it is otherwise, refuse.",
+)
+"""Gives a command `--may-exist`, and its function the argument *may_exist*, for `creation`."""
+
+with_if_exists = click.option("--if-exists", is_flag=True, help="Pass over names that nothing is called.")
+"""Gives a command `--if-exists`, and its function the argument *if_exists*, for `deletions`."""
+
+
+def creation(spec: NetworkSpec | PortSpec, given: Iterable[str], *, may_exist: bool) -> Step:
+    """Return the step that creates the row of *spec*, of which the columns *given* are given."""
+    from trunkline.northbound.client import Create, Ensure
+
+    return Ensure(spec, [column for column in given if column != "name"]) if may_exist else Create(spec)
+
+
+def deletions(
+    table: Literal["Network", "Port", "Chassis"], names: Iterable[str], *, if_exists: bool
+) -> list[Step]:
+    """Return the steps that delete the rows of *table* called *names*."""
+    from trunkline.northbound.client import Delete
+
+    return [Delete(table, name, may_be_gone=if_exists) for name in dict.fromkeys(names)]
 
 
 def with_write(function: Callable[..., Any]) -> Callable[..., Any]:

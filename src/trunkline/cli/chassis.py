@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.change import with_write
+from trunkline.cli.change import deletions, with_if_exists, with_write
 from trunkline.cli.name import CHASSIS
 from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
 from trunkline.cli.output import ago, print_list, print_one, printable
@@ -122,15 +122,14 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
 
 @chassis.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=CHASSIS)
+@with_if_exists
 @with_write
-def delete(write: Write, names: tuple[str, ...]) -> int:
+def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
     """Delete chassis that are gone for good. Their ports are then held by no chassis.
 
     If an agent still runs, it registers its chassis again.
     """
-    from trunkline.northbound.client import Delete
-
-    return write([Delete("Chassis", name) for name in names])
+    return write(deletions("Chassis", names, if_exists=if_exists))
 
 
 @chassis.command("accept-nb")

@@ -33,6 +33,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "parent": "--parent",
         "parent_vlan": "--parent-vlan",
         "options": "--option",
+        "external_ids": "--external-id",
         "options:allow-duplicate-ip": "--allow-duplicate-ip/--no-allow-duplicate-ip",
         "db": "--db",
         "pidfile": "--pidfile",

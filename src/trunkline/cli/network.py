@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.change import with_write
+from trunkline.cli.change import creation, deletions, with_if_exists, with_may_exist, with_write
 from trunkline.cli.name import NETWORKS
-from trunkline.cli.option import Clearable, changes, require_changes, with_northbound, with_output
+from trunkline.cli.option import (
+    Clearable,
+    changes,
+    created,
+    merged,
+    require_changes,
+    with_external_ids,
+    with_northbound,
+    with_output,
+)
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
@@ -69,6 +78,7 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 default=None,
                 help="Whether VMs may send VLAN tags inside the network. Default: no.",
             ),
+            with_external_ids,
         ]
     ):
         function = option(function)
@@ -88,15 +98,17 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     "--physical-network", required=True, metavar="PHYSNET", help="The physical network that carries it."
 )
 @_settings
+@with_may_exist
 @with_write
-def create(write: Write, **options: Any) -> int:
+def create(write: Write, may_exist: bool, **options: Any) -> int:
     """Create the network NAME.
 
     A vlan network needs --segment; a flat one has none. A physical network has one flat network at most.
     """
-    from trunkline.northbound.client import Create, NetworkSpec
+    from trunkline.northbound.client import NetworkSpec
 
-    return write([Create(NetworkSpec(**changes(**options)))])
+    wanted = created(changes(**options))
+    return write([creation(NetworkSpec(**wanted), wanted, may_exist=may_exist)])
 
 
 @network.command("list")
@@ -136,17 +148,16 @@ def set_(write: Write, name: str, **options: Any) -> int:
     """
     from trunkline.northbound.client import Change
 
-    return write([Change("Network", name, require_changes(changes(**options)))])
+    return write([Change("Network", name, merged(require_changes(changes(**options))))])
 
 
 @network.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
+@with_if_exists
 @with_write
-def delete(write: Write, names: tuple[str, ...]) -> int:
+def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
     """Delete networks that have no ports; if one is refused, none is deleted."""
-    from trunkline.northbound.client import Delete
-
-    return write([Delete("Network", name) for name in names])
+    return write(deletions("Network", names, if_exists=if_exists))
 
 
 def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:

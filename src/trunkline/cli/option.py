@@ -26,6 +26,9 @@ else:
 _REQUIRED = frozenset({"name", "network_type", "physical_network", "network", "mac"})
 """Columns that are never empty: '' is passed on, and the client refuses it."""
 
+_OURS = "trunkline-"
+"""How the keys of `external_ids` begin that Trunkline itself writes."""
+
 
 COMPLETE = "_TRUNKLINE_COMPLETE"
 """The environment variable by which a shell asks for completions, such as bash_complete (click's name)."""
@@ -222,6 +225,57 @@ class Clearable(_ParamType):
     ) -> list[CompletionItem]:
         """Return the completions of the inner type."""
         return self.inner.shell_complete(ctx, param, incomplete)
+
+
+def items(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
+    """Return what is *given* as KEY=VALUE, None if nothing is; raises a usage error."""
+    wrong = [text for text in given if not text.partition("=")[0] or "=" not in text]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param=option)
+    return dict(text.split("=", 1) for text in given) or None
+
+
+def _notes(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
+    """Return `external_ids` that are *given* as KEY=VALUE, None if none is; raises a usage error."""
+    notes = items(context, option, given)
+    for key in notes or ():
+        if key.startswith(_OURS):
+            raise click.BadParameter(
+                f"{key!r} is not yours to set: keys that begin with {_OURS} are Trunkline's own; "
+                "`trunkline apply --set NAME --adopt` says of which set a row is",
+                param=option,
+            )
+    return notes
+
+
+with_external_ids = click.option(
+    "--external-id",
+    "external_ids",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_notes,
+    help="A note of yours or of another program; an empty VALUE removes KEY; may be repeated.",
+)
+"""Gives a command `--external-id`, and its function the argument *external_ids*, None if none is given."""
+
+
+def created(values: dict[str, Any]) -> dict[str, Any]:
+    """Return *values* of a row that is created: there is no item of a map to remove.
+
+    >>> created({"name": "vm1", "external_ids": {"owner": "ops", "ticket": ""}})
+    {'name': 'vm1', 'external_ids': {'owner': 'ops'}}
+    """
+    return {
+        column: {key: item for key, item in value.items() if item} if isinstance(value, dict) else value
+        for column, value in values.items()
+    }
+
+
+def merged(values: dict[str, Any]) -> dict[str, Any]:
+    """Return *values* of a row that is changed: the items of its maps that are not given stay."""
+    from trunkline.northbound.client import Merged
+
+    return {column: Merged(value) if isinstance(value, dict) else value for column, value in values.items()}
 
 
 def changes(**values: Any) -> dict[str, Any]:

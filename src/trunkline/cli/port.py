@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.change import with_write
+from trunkline.cli.change import creation, deletions, with_if_exists, with_may_exist, with_write
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS
-from trunkline.cli.option import changes, refuse_empty, require_changes, with_northbound, with_output
+from trunkline.cli.option import (
+    changes,
+    created,
+    items,
+    merged,
+    refuse_empty,
+    require_changes,
+    with_external_ids,
+    with_northbound,
+    with_output,
+)
 from trunkline.cli.output import print_list, print_one
 
 if TYPE_CHECKING:
@@ -34,14 +44,6 @@ _DEFAULTS = {"up": False, "enabled": True, "port_security": True}
 @click.group()
 def port() -> None:
     """The ports: each is an interface of a VM, whose VIF has the port's name as external_ids:iface-id."""
-
-
-def _options(_: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
-    """Return the options *given* as KEY=VALUE, None if none is; raises a usage error."""
-    wrong = [text for text in given if not text.partition("=")[0] or "=" not in text]
-    if wrong:
-        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE", param=option)
-    return dict(text.split("=", 1) for text in given) or None
 
 
 def _with_options(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -111,10 +113,11 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
                 "options",
                 multiple=True,
                 metavar="KEY=VALUE",
-                callback=_options,
+                callback=items,
                 help="announce=false: do not announce it; control-frames=true: let spanning tree, LLDP and "
                 "such pass; an empty VALUE removes KEY; may be repeated.",
             ),
+            with_external_ids,
         ]
     ):
         function = option(function)
@@ -128,18 +131,18 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--mac", required=True, metavar="MAC", help="Its MAC address.")
 @_settings
+@with_may_exist
 @with_write
-def create(write: Write, **options: Any) -> int:
+def create(write: Write, may_exist: bool, **options: Any) -> int:
     """Create the port NAME.
 
     The interface with external_ids:iface-id=NAME is its VIF, on any chassis.
     """
-    from trunkline.northbound.client import Create, PortSpec
+    from trunkline.northbound.client import PortSpec
 
     refuse_empty(options)
-    wanted = _with_options(changes(**options))
-    wanted["options"] = {key: value for key, value in wanted.get("options", {}).items() if value}
-    return write([Create(PortSpec(**wanted))])
+    wanted = created(_with_options(changes(**options)))
+    return write([creation(PortSpec(**wanted), wanted, may_exist=may_exist)])
 
 
 @port.command("list")
@@ -177,25 +180,21 @@ def set_(write: Write, name: str, **options: Any) -> int:
     --ip and --allowed-address replace all present ones. '' clears a setting: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which clears the tag too.
     """
-    from trunkline.northbound.client import Change, Merged
+    from trunkline.northbound.client import Change
 
-    wanted = _with_options(require_changes(changes(**options)))
-    if "options" in wanted:
-        wanted["options"] = Merged(wanted["options"])
-    return write([Change("Port", name, wanted)])
+    return write([Change("Port", name, merged(_with_options(require_changes(changes(**options)))))])
 
 
 @port.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
+@with_if_exists
 @with_write
-def delete(write: Write, names: tuple[str, ...]) -> int:
+def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
     """Delete ports; if one is refused, none is deleted.
 
     The sub-ports of a trunk have to be deleted with it, or before it.
     """
-    from trunkline.northbound.client import Delete
-
-    return write([Delete("Port", name) for name in names])
+    return write(deletions("Port", names, if_exists=if_exists))
 
 
 def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import Place
-from trunkline.northbound.refusal import ChangedError
+from trunkline.northbound.refusal import ChangedError, RefusedError
 from trunkline.northbound.schema import FIRST_CHASSIS
 from trunkline.northbound.spec import (
     canonical_port,
@@ -18,8 +19,6 @@ from trunkline.northbound.spec import (
 from trunkline.northbound.step import Merged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from trunkline.northbound.operation import Row
     from trunkline.northbound.step import Change
 
@@ -77,6 +76,37 @@ def changed_port(old: Row, change: Change) -> ChangedRow:
         columns["options"] = Merged({FIRST_CHASSIS: first or ""}).into(options)
     check_port(old | columns)
     return ChangedRow(old, old | columns, columns, _rests_on(change))
+
+
+def refuse_other(table: str, row: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise RefusedError unless *row* of *table* has the columns *asked*; of a map, the items of it."""
+    for column, value in asked.items():
+        there = row[column]
+        if isinstance(value, Mapping):
+            there = {key: there[key] for key in value if key in there}
+        if there != value:
+            what = f"its `{column}` is {_said(there)} and not {_said(value)}"
+            if column == "network":
+                what = "it is in another network"
+            raise RefusedError(
+                f"{table.lower()} {row['name']!r} exists already, and {what}; change it by `set`, or pick "
+                "another name",
+                Place(table, row["name"], column),
+            )
+
+
+def _said(value: Any) -> str:
+    match value:
+        case None:
+            return "empty"
+        case list():
+            return ", ".join(value) or "empty"
+        case Mapping():
+            return ", ".join(f"{key}={item}" for key, item in value.items()) or "empty"
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
 
 
 def refuse_changed(table: str, row: Mapping[str, Any], given: Mapping[str, Any]) -> None:

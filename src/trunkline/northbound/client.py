@@ -33,7 +33,7 @@ from trunkline.northbound.refusal import ChangedError, NotFoundError, RefusedErr
 from trunkline.northbound.rpc import UnreachableError, sensible
 from trunkline.northbound.schema import DATABASE
 from trunkline.northbound.spec import NetworkSpec, PortSpec
-from trunkline.northbound.step import Change, Create, Delete, Merged, Put
+from trunkline.northbound.step import Change, Create, Delete, Ensure, Merged, Put
 from trunkline.northbound.watch import RowChange, Watch
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ __all__ = [
     "ChangedError",
     "Create",
     "Delete",
+    "Ensure",
     "InvalidValueError",
     "Merged",
     "NetworkSpec",

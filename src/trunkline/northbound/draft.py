@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError, Place
 from trunkline.northbound import duplicate, trunk
-from trunkline.northbound.changed_row import ChangedRow, changed_network, changed_port, refuse_changed
+from trunkline.northbound.changed_row import (
+    ChangedRow,
+    changed_network,
+    changed_port,
+    refuse_changed,
+    refuse_other,
+)
 from trunkline.northbound.check import COUNT_CHANGE, COUNTED_COLUMNS, chassis_checks, deletion, physnet_checks
 from trunkline.northbound.operation import NamedUuid, delete, expect, insert, select, update
 from trunkline.northbound.refusal import no_such, only_global
@@ -20,11 +26,11 @@ from trunkline.northbound.spec import (
     no_network,
     refuse_duplicates,
 )
-from trunkline.northbound.step import Change, Create, Delete, Put
+from trunkline.northbound.step import Change, Create, Delete, Ensure, Put
 from trunkline.northbound.transaction import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from trunkline.northbound.operation import Operation, Row
     from trunkline.northbound.step import Step
@@ -83,6 +89,13 @@ class _Outcome(NamedTuple):
         yield from (each.new for each in self.changed)
 
 
+class _Ensured(NamedTuple):
+    """A row that is created unless it exists, and the columns that are as asked for then."""
+
+    row: Row
+    columns: Collection[str]
+
+
 class Draft:
     """The transaction of *steps*. What is wrong with the steps alone is found when it is constructed.
 
@@ -93,8 +106,10 @@ class Draft:
     def __init__(self, steps: Iterable[Step]) -> None:
         self._created: dict[str, list[Row]] = {"Network": [], "Port": []}
         self._put: dict[str, list[Row]] = {"Network": [], "Port": []}
+        self._ensured: dict[str, list[_Ensured]] = {"Network": [], "Port": []}
         self._changes: list[Change] = []
         self._gone: dict[str, dict[str, Mapping[str, Any]]] = {"Port": {}, "Network": {}, "Chassis": {}}
+        self._may_be_gone: set[tuple[str, str]] = set()
         for step in steps:
             match step:
                 case Create(spec):
@@ -103,18 +118,26 @@ class Draft:
                     self._put[_table(spec)].append(spec.row())
                 case Change():
                     self._changes.append(step)
-                case Delete(table, name, given):
+                case Ensure(spec, columns):
+                    self._ensured[_table(spec)].append(_Ensured(spec.row(), columns))
+                case Delete(table, name, given, may_be_gone):
                     self._gone[table][name] = given
-        refuse_duplicates(*(self._created[table] + self._put[table] for table in ("Network", "Port")))
+                    if may_be_gone:
+                        self._may_be_gone.add((table, name))
+        refuse_duplicates(*(self._created[table] + self._asked(table) for table in ("Network", "Port")))
         self._refuse_second_steps()
 
+    def _asked(self, table: str) -> list[Row]:
+        """Return the rows of *table* that are created unless they exist."""
+        return self._put[table] + [each.row for each in self._ensured[table]]
+
     def _refuse_second_steps(self) -> None:
-        """Raise InvalidValueError if a row that is put or changed has another step too."""
-        if not self._changes and not any(self._put.values()):
+        """Raise InvalidValueError if a row that is put, ensured or changed has another step too."""
+        others = [(table, row["name"]) for table in self._put for row in self._asked(table)]
+        if not self._changes and not others:
             return
         seen = {(table, row["name"]) for table, rows in self._created.items() for row in rows}
         seen |= {(table, name) for table, names in self._gone.items() for name in names}
-        others = [(table, row["name"]) for table, rows in self._put.items() for row in rows]
         for table, name in [*others, *((change.table, change.name) for change in self._changes)]:
             if (table, name) in seen:
                 raise InvalidValueError(f"{table.lower()} {name!r} is asked for twice", Place(table, name))
@@ -132,12 +155,13 @@ class Draft:
         ports = self._ports(known, ids)
         checks, rests_on_ports = self._checked_against_others(read, networks, ports, ids)
         is_any_created = bool(networks.created or ports.created)
+        is_any_port_gone = any(self._is_deleted(known, "Port", name) for name in self._gone["Port"])
         changed = [
             *(("Network", network) for network in networks.changed),
             *(("Port", port) for port in ports.changed),
         ]
         parts: list[Part] = []
-        if is_any_created or rests_on_ports or self._gone["Port"]:
+        if is_any_created or rests_on_ports or is_any_port_gone:
             parts.append(_as_read(known))
         parts += [_guard(table, each) for table, each in changed]
         if is_any_created:
@@ -145,7 +169,7 @@ class Draft:
         parts += [
             update(table, ("_uuid", "==", each.old["_uuid"]), row=each.columns) for table, each in changed
         ]
-        if self._gone["Port"] or any(port.writes(COUNTED_COLUMNS) for port in ports.changed):
+        if is_any_port_gone or any(port.writes(COUNTED_COLUMNS) for port in ports.changed):
             parts.append(COUNT_CHANGE)
         return [*parts, *self._deletions(known), *checks]
 
@@ -153,14 +177,14 @@ class Draft:
 
     def _known(self, read: Read) -> _Known:
         """Read what the steps name: rows to change, the networks of ports, and rows to delete."""
-        put = {(table, row["name"]): None for table, rows in self._put.items() for row in rows}
-        whole = put | {(change.table, change.name): None for change in self._changes}
+        asked = {(table, row["name"]): None for table in self._put for row in self._asked(table)}
+        whole = asked | {(change.table, change.name): None for change in self._changes}
         gone = {(table, name): given for table, rows in self._gone.items() for name, given in rows.items()}
         whole |= {row: None for row, given in gone.items() if given}
         named: dict[tuple[str, str], None] = {}
         created = {row["name"] for row in self._created["Network"]}
         seen = (*(each.given for each in self._changes), *gone.values())
-        new = (*self._created["Port"], *self._put["Port"], *(each.columns for each in self._changes))
+        new = (*self._created["Port"], *self._asked("Port"), *(each.columns for each in self._changes))
         for row in (*new, *seen):
             # The database refuses a condition on a name that the schema does not allow, such as "".
             if row.get("network") and row["network"] not in created:
@@ -191,7 +215,8 @@ class Draft:
     # --- the rows that there will be ---
 
     def _networks(self, known: _Known) -> _Outcome:
-        outcome = _put(known, "Network", self._created["Network"], self._put["Network"])
+        ensured = _missing(known, "Network", self._ensured["Network"])
+        outcome = _put(known, "Network", self._created["Network"] + ensured, self._put["Network"])
         for change in self._changes:
             if change.table == "Network":
                 outcome.changed.append(changed_network(known.row("Network", change.name), change))
@@ -202,9 +227,9 @@ class Draft:
             name = row["network"]
             return {**row, "network": created.get(name) or known.id("Network", name)}
 
-        outcome = _put(
-            known, "Port", map(referring, self._created["Port"]), map(referring, self._put["Port"])
-        )
+        ensured = [each._replace(row=referring(each.row)) for each in self._ensured["Port"]]
+        created_ports = [*map(referring, self._created["Port"]), *_missing(known, "Port", ensured)]
+        outcome = _put(known, "Port", created_ports, map(referring, self._put["Port"]))
         for change in self._changes:
             if change.table == "Port":
                 old, columns = known.row("Port", change.name), change.columns
@@ -265,15 +290,23 @@ class Draft:
         checks = [*physnet_checks(moves), *duplicate.checks(wants), *chassis_checks(requested)]
         return list(checks), bool(moved) or not duplicate.are_few(wants)
 
+    def _is_deleted(self, known: _Known, table: str, name: str) -> bool:
+        return (table, name) in known.ids or (table, name) not in self._may_be_gone
+
     def _deletions(self, known: _Known) -> Iterator[Part]:
         for table, rows in self._gone.items():
             for name, seen in rows.items():
+                if not self._is_deleted(known, table, name):
+                    continue
                 if seen:
                     given = known.referring(seen)
                     refuse_changed(table, known.row(table, name), given)
                     same = ("_uuid", "==", known.id(table, name))
                     yield Guard(expect(table, same, rows=[given], only=tuple(given)))
-                yield from deletion(table, name, known.id(table, name))
+                if (table, name) in self._may_be_gone:
+                    yield delete(table, ("_uuid", "==", known.id(table, name)))
+                else:
+                    yield from deletion(table, name, known.id(table, name))
                 if table == "Chassis":
                     yield update("Port", ("chassis", "==", name), row={"chassis": None, "up": None})
                     yield delete("Answer", ("chassis", "==", name))
@@ -315,6 +348,18 @@ def _insertions(
             # Empty columns need not be written, and most columns of most rows are empty.
             said = {column: value for column, value in row.items() if value or value is False}
             yield insert(table, said | {"unique_key": unique_key}, uuid_name)
+
+
+def _missing(known: _Known, table: str, ensured: Iterable[_Ensured]) -> list[Row]:
+    """Return the rows of *ensured* that do not exist; raise RefusedError if one is other than asked for."""
+    missing = []
+    for row, columns in ensured:
+        old = known.rows.get((table, row["name"]))
+        if old is None:
+            missing.append(row)
+        else:
+            refuse_other(table, old, {column: row[column] for column in columns})
+    return missing
 
 
 def _put(known: _Known, table: str, created: Iterable[Row], put: Iterable[Row]) -> _Outcome:

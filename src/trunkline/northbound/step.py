@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from trunkline.northbound.spec import NetworkSpec, PortSpec
 
@@ -17,6 +17,16 @@ class Create(NamedTuple):
     """Create the row of *spec*; refused if there is one of the same name."""
 
     spec: NetworkSpec | PortSpec
+
+
+class Ensure(NamedTuple):
+    """Create the row of *spec*; if it exists, change nothing, and refuse unless *columns* are as in *spec*.
+
+    Of a map, the items of *spec* are compared.
+    """
+
+    spec: NetworkSpec | PortSpec
+    columns: Collection[str]
 
 
 class Put(NamedTuple):
@@ -39,14 +49,18 @@ class Change(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """Delete the row called *name* of `Network`, `Port` or `Chassis`; *given* is as in a `Change`."""
+    """Delete the row called *name* of `Network`, `Port` or `Chassis`; *given* is as in a `Change`.
+
+    If there is no such row, the step is refused, unless the row *may_be_gone*.
+    """
 
     table: Literal["Network", "Port", "Chassis"]
     name: str
     given: Mapping[str, Any] = {}
+    may_be_gone: bool = False
 
 
-Step: TypeAlias = Create | Put | Change | Delete
+Step: TypeAlias = Create | Ensure | Put | Change | Delete
 
 
 class Merged(dict[str, str]):
