@@ -41,6 +41,9 @@ ELSEWHERE = {
 """Commands that no test of pages can run, by page: how each begins, and what shows it instead."""
 
 
+_EXAMPLES = r"^ *Examples:\n((?: +trunkline .*\n)+)"
+
+
 @dataclass(frozen=True)
 class Command:
     """A command as a page shows it: where it is typed, and what the page says that it prints.
@@ -64,7 +67,7 @@ def name(page: Path) -> str:
 
 
 def commands(text: str) -> list[Command]:
-    """Return the commands of the `console` blocks of a page, in order.
+    """Return the commands of the `console` blocks of a page, in order, after the examples of `--help` texts.
 
     >>> block = "```console\\n{}\\n```\\n".format
     >>> commands(block("$ a | b\\nsaid\\nh1$ c"))
@@ -73,11 +76,20 @@ def commands(text: str) -> list[Command]:
     [Command(text='for x in y; do\\n  d\\ndone', host='', said=None), \
 Command(text='e', host='', said=None), Command(text='f  # g', host='', said=None)]
     """
-    found: list[Command] = []
+    found = [Command(line) for each in re.findall(_EXAMPLES, text, re.MULTILINE) for line in _examples(each)]
     for indent, block in re.findall(r"^( *)```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         lines = [line.removeprefix(indent) for line in block.splitlines()]
         found += _prompted(lines) if re.match(r"[\w.]*\$ ", lines[0]) else typed(lines)
     return found
+
+
+def _examples(lines: str) -> list[str]:
+    """Return the commands of examples; what an example is for stands after two spaces.
+
+    >>> _examples("  trunkline plan  what the agent would do\\n  trunkline flows\\n")
+    ['trunkline plan', 'trunkline flows']
+    """
+    return [line.strip().partition("  ")[0] for line in lines.splitlines()]
 
 
 def commands_in_text(text: str) -> list[str]:

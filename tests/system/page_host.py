@@ -1,8 +1,8 @@
-"""A host for the commands of a page, which are typed as they are: with its own /etc, /var, /run and network.
+"""A host for the commands of a page, which are typed as they are: with its own files and network.
 
 The host is a shell in namespaces of its own. It sees the files of this machine, but what it writes below
-/etc, /var and /run goes to memory. So `trunkline nb start` and Open vSwitch run at their usual places there,
-and touch nothing here. When the shell ends, the kernel ends all that it has started.
+/etc, /opt, /run, /usr and /var goes to memory. So `trunkline nb start` and Open vSwitch run at their usual
+places there, and touch nothing here. When the shell ends, the kernel ends all that it has started.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from trunkline.lab.command import PROGRAM
 _TIMEOUT_S = 60.0
 
 _SETUP = """
-mkdir {folder}/etc {folder}/var {folder}/work {folder}/work/etc {folder}/work/var {folder}/bin {folder}/home
-for place in etc var; do
+mkdir {folder}/bin {folder}/home
+for place in etc opt usr var; do
+    mkdir -p {folder}/$place {folder}/work/$place
     mount -t overlay none -o lowerdir=/$place,upperdir={folder}/$place,workdir={folder}/work/$place /$place
 done
 mount -t tmpfs none /run

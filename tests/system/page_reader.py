@@ -47,19 +47,25 @@ class Reader:
         host: Host | None = None,
         *,
         until: str | None = None,
+        before: Mapping[str, str] | None = None,
         codes: Mapping[str, int] | None = None,
         replace: Mapping[str, str] | None = None,
         numbers: Iterable[str] = (),
     ) -> list[str]:
         """Type the commands up to and with the one that begins with *until*, or all that are left.
 
-        All are typed at *host*, but for those that the page shows at a host of their own. *codes* are the
-        exit codes other than 0, by how the command begins. *replace* has what the reader writes for
-        placeholders. *numbers* are those in the output that differ each time. Return what each one printed.
+        All are typed at *host*, but for those that the page shows at a host of their own. *before* is what
+        happens before a command, and *codes* are the exit codes other than 0, both by how the command begins.
+        *replace* has what the reader writes for placeholders. *numbers* are those in the output that differ
+        each time. Return what each one printed.
         """
         printed = []
         while self._waiting:
             command = self._waiting.pop(0)
+            for start, script in (before or {}).items():
+                if command.text.startswith(start):
+                    assert host is not None
+                    host.do(script)
             code = next((c for start, c in (codes or {}).items() if command.text.startswith(start)), 0)
             printed.append(self._type(command, host, code, replace or {}, numbers))
             if until is not None and command.text.startswith(until):

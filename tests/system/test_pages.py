@@ -40,6 +40,10 @@ trunkline sync --wait
 """
 CHASSIS = f"{NB}\n{BRIDGE}\n{SETTINGS}\n{AGENT}\n{BLUE}\ntrunkline sync --wait\n{VIFS}"
 """A chassis with the VIFs of vm1 and vm2, in blue."""
+_KEYS = '{"op":"mutate","table":"NB_Global","where":[],"mutations":[["next_port_key","+=",41]]}'
+_TRANSACT = f"ovsdb-client transact tcp:192.0.2.1:6641 '[\"Trunkline_Northbound\",{_KEYS}]'"
+WITH_KEY_42 = CHASSIS.replace(BLUE, f"{_TRANSACT}\n{BLUE}")
+"""The same, and the port of vm1 has the key 42, as in the cookie of the flow that pages explain."""
 
 
 def send(host: Host, interface: str, source: str, to: str, vlan_id: int | None = None) -> None:
@@ -212,10 +216,7 @@ def leave_as_neutron_does(host: Host) -> None:
 def troubleshooting(reader: Reader) -> None:
     host = reader.host()
     host.start_switch()
-    # The page explains a flow of the port with the key 42.
-    key = '{"op":"mutate","table":"NB_Global","where":[],"mutations":[["next_port_key","+=",41]]}'
-    transact = f"ovsdb-client transact tcp:192.0.2.1:6641 '[\"Trunkline_Northbound\",{key}]'"
-    host.do(CHASSIS.replace(BLUE, f"{transact}\n{BLUE}"))
+    host.do(WITH_KEY_42)
     send(host, "tap1", "02:00:00:00:00:01", "02:00:00:00:00:02", vlan_id=7)
     reader.type(host, until="trunkline flows --drops")
     (explained,) = reader.type(host, until="trunkline explain")[-1:]
@@ -232,11 +233,22 @@ def checks(reader: Reader) -> None:
     reader.type(host, codes={"trunkline check --port": 4}, numbers=numbers)
 
 
+def cli(reader: Reader) -> None:
+    """The examples of the help texts: a chassis with vm1 and vm2, in blue, and the file blue.yaml."""
+    host = reader.host()
+    host.start_switch()
+    host.do(WITH_KEY_42)
+    host.do("trunkline export >blue.yaml\ntrunkline apply -f blue.yaml --adopt --yes")
+    host.do("mkdir -p /etc/bash_completion.d /usr/local/share/zsh/site-functions /etc/fish/completions")
+    reader.type(host)
+
+
 STORIES: dict[str, Callable[[Reader], None]] = {
     "README.md": readme,
     "docs/access.md": access,
     "docs/apply.md": apply,
     "docs/checks.md": checks,
+    "docs/cli.md": cli,
     "docs/cluster.md": cluster,
     "docs/lab.md": lab,
     "docs/operations.md": operations,

@@ -88,9 +88,9 @@ def plan(
 
     \b
     Examples:
-      trunkline plan                  what the agent would do now
-      trunkline plan --exit-code      for monitoring: 4 if the switch is not as it should be
-      trunkline plan --with blue.yaml what these networks and ports would change here
+      trunkline plan                   what the agent would do now
+      trunkline plan --exit-code       for monitoring: 4 if the switch is not as it should be
+      trunkline plan --with blue.yaml  what these networks and ports would change here
     """
     from trunkline.cli.main import EXIT_NO
     from trunkline.cli.progress import Progress
