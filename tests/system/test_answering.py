@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import select
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,42 +15,44 @@ from dummy_chassis import TIMEOUT_S, Site
 
 from trunkline.agent.agent import Agent
 from trunkline.core.error import InvalidValueError
-from trunkline.northbound.operation import Uuid, delete, insert, select
+from trunkline.insight.waiting import Wait, Work
+from trunkline.northbound.operation import Uuid, delete, insert
+from trunkline.northbound.operation import select as rows_of
 from trunkline.process import answering
-from trunkline.process.answering import Answering, Kind, Work
+from trunkline.process.answering import Answering, Kind
 
 pytestmark = pytest.mark.system
 
 
-def _raises(agent: Agent, parameters: Mapping[str, str]) -> Work:
-    yield
+def _raises(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    yield None
     raise ZeroDivisionError(parameters["why"])
 
 
-def _complains(agent: Agent, parameters: Mapping[str, str]) -> Work:
-    yield
+def _complains(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    yield None
     raise InvalidValueError(f"{parameters['why']!r} is no port; name one")
 
 
-def _is_huge(agent: Agent, parameters: Mapping[str, str]) -> Work:
-    yield
+def _is_huge(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    yield None
     return "x" * answering.MOST_BYTES
 
 
-def _is_no_json(agent: Agent, parameters: Mapping[str, str]) -> Work:
-    yield
+def _is_no_json(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    yield None
     return {"agent": agent}
 
 
-def _never_ends(agent: Agent, parameters: Mapping[str, str]) -> Work:
+def _never_ends(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
     while True:
-        yield
+        yield None
 
 
-def _will_not_be_closed(agent: Agent, parameters: Mapping[str, str]) -> Work:
+def _will_not_be_closed(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
     while True:
         try:
-            yield
+            yield None
         except GeneratorExit:
             continue
 
@@ -57,12 +61,21 @@ def _is_no_generator(agent: Agent, parameters: Mapping[str, str]) -> Any:
     return None
 
 
-def _echoes(agent: Agent, parameters: Mapping[str, str]) -> Work:
-    yield
+def _echoes(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    yield None
     return dict(parameters)
 
 
+PEER, ITS_PEER = socket.socketpair()
+
+
+def _waits(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    yield Wait(PEER.fileno(), select.POLLIN, time.monotonic() + TIMEOUT_S)
+    return PEER.recv(10, socket.MSG_DONTWAIT).decode()
+
+
 KINDS: dict[str, Kind] = {
+    "waits": _waits,
     "raises": _raises,
     "complains": _complains,
     "is huge": _is_huge,
@@ -102,7 +115,7 @@ class Loop:
         return Uuid(self.site.nb.transact([insert("Request", row)])[0]["uuid"][1])
 
     def answers(self, asked: Uuid) -> list[dict[str, Any]]:
-        return self.site.nb.read(select("Answer", ("request", "includes", asked)))[0]
+        return self.site.nb.read(rows_of("Answer", ("request", "includes", asked)))[0]
 
     def answer(self, asked: Uuid) -> tuple[str, Any]:
         """Run until the question is answered; return state and body."""
@@ -160,7 +173,22 @@ def test_a_question_takes_no_longer_turn_than_other_work_and_one_is_answered_aft
         site.nb.transact([delete("Request", ("_uuid", "==", endless))])
         assert loop.answer(second) == ("done", {"why": "the reason"})
         site.nb.transact([delete("Request")])
-        loop.until(lambda: site.nb.read(select("Answer"))[0] == [], "nothing left")
+        loop.until(lambda: site.nb.read(rows_of("Answer"))[0] == [], "nothing left")
+    finally:
+        loop.agent.close()
+
+
+def test_an_answer_that_waits_for_somebody_keeps_the_loop_at_rest_until_he_answers(site: Site) -> None:
+    loop = Loop(site)
+    try:
+        asked = loop.ask("waits")
+        loop.until(lambda: loop.answering._current is not None, "begun")
+        poller = ovs.poller.Poller()
+        loop.answering.wait(poller)
+        assert poller.timeout > 1000
+        ITS_PEER.send(b"hello")
+        poller.block()
+        assert loop.answer(asked) == ("done", "hello")
     finally:
         loop.agent.close()
 
@@ -177,7 +205,7 @@ def test_what_is_at_rest_wakes_for_no_question(site: Site) -> None:
         # Not before the time of the question is over.
         assert poller.timeout > 10_000
         site.nb.transact([delete("Request")])
-        loop.until(lambda: site.nb.read(select("Answer"))[0] == [], "nothing left")
+        loop.until(lambda: site.nb.read(rows_of("Answer"))[0] == [], "nothing left")
         loop.answering.run()
         poller = ovs.poller.Poller()
         loop.answering.wait(poller)

@@ -96,7 +96,10 @@ def test_an_unknown_kind_is_refused_with_the_kinds_that_there_are(site: Site) ->
     site.chassis("c1")
     answers = question.ask(site.nb, "no such kind\x1b[2J", ["c1"], timeout_s=20)
     assert answers.by_chassis["c1"].state == "refused"
-    assert "knows no kind 'no such kind\\x1b[2J'; it knows: state" in answers.by_chassis["c1"].reason
+    assert (
+        "knows no kind 'no such kind\\x1b[2J'; it knows: check, flows, state"
+        in answers.by_chassis["c1"].reason
+    )
 
 
 def test_a_question_that_nobody_deletes_is_answered_once_and_its_answer_goes(site: Site) -> None:

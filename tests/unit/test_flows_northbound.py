@@ -40,4 +40,4 @@ def test_the_northbound_of_the_chassis_is_asked_unless_another_one_is_given() ->
 
 def test_no_question_is_put_to_a_database_that_is_not_there() -> None:
     with pytest.raises(InvalidValueError, match="write unix:PATH"):
-        inquiry(context(None), "nowhere")
+        inquiry(context(None), "nowhere", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from trunkline.cli.flows import inquiry, with_chassis
+from trunkline.cli.flows import inquiry, with_afar, with_chassis
 from trunkline.cli.option import with_output
 from trunkline.cli.output import print_data, printable
 
@@ -12,9 +12,10 @@ from trunkline.cli.output import print_data, printable
 @click.command()
 @click.argument("flow", metavar="COOKIE[,table=T][,priority=P]")
 @with_chassis
+@with_afar
 @with_output
 @click.pass_context
-def explain(ctx: click.Context, flow: str, ovs_remote: str | None, output: str) -> None:
+def explain(ctx: click.Context, flow: str, ovs_remote: str | None, afar: str | None, output: str) -> None:
     """Say why a flow is on this chassis' switch: its rule, the row that it was made from, what to do.
 
     A cookie says which app made a flow, and from which row; a row has several flows. Table and priority say
@@ -30,7 +31,7 @@ def explain(ctx: click.Context, flow: str, ovs_remote: str | None, output: str) 
     from trunkline.insight.explanation import asked, data, explanations
 
     wanted = asked(flow)
-    with inquiry(ctx, ovs_remote) as question:
+    with inquiry(ctx, ovs_remote, afar) as question:
         found = [each for each in question.flows_of(wanted.cookie) if wanted.has(each)]
         if not found:
             raise TrunklineError(

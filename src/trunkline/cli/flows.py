@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.name import NETWORKS, PORTS, among
+from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
 from trunkline.cli.output import print_data, print_table, printable
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trunkline.core.pipeline import Owner, Table
     from trunkline.insight.chassis import Chassis
     from trunkline.insight.connection import InstalledFlow
-    from trunkline.insight.flow import Rates, Selection
+    from trunkline.insight.flow import Count, Rates, Selection
     from trunkline.insight.inquiry import Inquiry
     from trunkline.northbound.client import Northbound
 
@@ -33,6 +33,20 @@ def _tables() -> list[str]:
     from trunkline.core.pipeline import Table
 
     return [table.name.lower() for table in Table]
+
+
+def with_afar(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--chassis`, and its function the argument *afar*, the name of another chassis."""
+    option = click.option(
+        "--chassis",
+        "afar",
+        type=NOT_EMPTY,
+        metavar="C",
+        shell_complete=CHASSIS,
+        help="Ask the agent of chassis C through the northbound, and not this machine.",
+    )
+    wrapped: Callable[..., Any] = option(function)
+    return wrapped
 
 
 def with_chassis(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,6 +98,7 @@ def with_chassis(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--raw", is_flag=True, help="As ovs-ofctl spells them, for other programs.")
 @with_chassis
+@with_afar
 @with_output
 @click.pass_context
 def flows(
@@ -97,6 +112,7 @@ def flows(
     watch_s: float | None,
     raw: bool,
     ovs_remote: str | None,
+    afar: str | None,
     output: str,
 ) -> None:
     """Show the flows on this chassis' switch, in words, and what they counted.
@@ -104,13 +120,15 @@ def flows(
     Without a filter: one line for each band. A band is a kind of flow; docs/pipeline.md lists them. With one:
     one line for each flow. A flow that Trunkline did not make is shown as FOREIGN.
 
-    The switch is asked directly, so the agent may be busy, or down.
+    The switch is asked directly, so the agent may be busy, or down. With --chassis, the agent of another
+    chassis asks its switch. Its answer has room for some thousand flows: choose some.
 
     \b
     Examples:
       trunkline flows                        what there is, by band
       trunkline flows --drops                which frames are dropped, of whom, and by which rule
       trunkline flows --port vm1 --watch     what happens with one VM's frames just now
+      trunkline flows --chassis c2 --drops   which frames another chassis drops
     """
     from trunkline.insight.flow import Rates
 
@@ -118,7 +136,11 @@ def flows(
         raise click.UsageError("give a number of seconds above 0 to watch by")
     if raw and output != "table":
         raise click.UsageError(f"--raw and -o {output} are two formats; give one of them")
-    with inquiry(ctx, ovs_remote) as asked:
+    if watch_s is not None and afar is not None:
+        raise click.UsageError(
+            "each question to another chassis is written to the northbound: watch on the chassis itself"
+        )
+    with inquiry(ctx, ovs_remote, afar) as asked:
         selection = asked.selection(_table(table_word), _owner(app), network, port)
         view = _View(asked, selection, drops, sort or ("packets" if drops else "table"), raw, output)
         if watch_s is None:
@@ -134,13 +156,27 @@ def flows(
             return
 
 
-def inquiry(ctx: click.Context, ovs_remote: str | None) -> Inquiry:
-    """Return an inquiry of the chassis whose database is at *ovs_remote*, None for that of this machine."""
+def inquiry(ctx: click.Context, ovs_remote: str | None, afar: str | None) -> Inquiry:
+    """Return an inquiry of the chassis called *afar*, else of the one with its database at *ovs_remote*."""
     from trunkline.insight import chassis
-    from trunkline.insight.inquiry import Inquiry
+    from trunkline.insight.inquiry import Here, Inquiry
 
+    if afar is not None:
+        from trunkline.insight.afar import Afar
+
+        northbound = asked_northbound(ctx, ovs_remote)
+        return Inquiry(Afar(northbound, afar), lambda: northbound)
     found = chassis.read(ovs_remote)
-    return Inquiry(found, lambda: names_northbound(ctx, found))
+    return Inquiry(Here(found), lambda: names_northbound(ctx, found))
+
+
+def asked_northbound(ctx: click.Context, ovs_remote: str | None) -> Northbound:
+    """Return a connection to the northbound, through which another chassis is asked."""
+    if ovs_remote is not None:
+        raise click.UsageError(
+            "--ovs is a chassis' own database, and --chassis another one; give one of them"
+        )
+    return (ctx.find_object(Connection) or Connection()).open()
 
 
 def names_northbound(ctx: click.Context, chassis: Chassis) -> Northbound:
@@ -177,32 +213,32 @@ class _View:
 
     def show(self, rates: Rates | None) -> None:
         """Read the flows, and show them."""
-        found = self._asked.flows(self._selection)
-        if rates is not None:
-            rates.note(found, time.monotonic())
-            if self._output == "table" and sys.stdout.isatty():
-                click.clear()
-        if self._drops:
-            found = [flow for flow in found if flow.is_drop and flow.counters.packet_count]
-        if self._raw:
-            self._show_raw(found)
-        elif self._selection.is_all and not self._drops and not self._by_packets:
-            self._show_counts(found, rates)
+        if self._selection.is_all and not (self._drops or self._by_packets or self._raw):
+            counts = self._asked.counts(rates)
+            self._clear(rates)
+            self._show_counts(counts, rates)
         else:
-            self._show_lines(found, rates)
+            found = self._asked.flows(self._selection, are_drops=self._drops)
+            if rates is not None:
+                rates.note(found, time.monotonic())
+            self._clear(rates)
+            (self._show_raw if self._raw else self._show_lines)(found, rates)
         sys.stdout.flush()
 
-    def _show_raw(self, found: list[InstalledFlow]) -> None:
+    def _clear(self, rates: Rates | None) -> None:
+        if rates is not None and self._output == "table" and sys.stdout.isatty():
+            click.clear()
+
+    def _show_raw(self, found: list[InstalledFlow], _: Rates | None) -> None:
         from trunkline.insight.flow import in_order
         from trunkline.insight.raw import line
 
         for flow in in_order(found, by_packets=self._by_packets):
             click.echo(line(flow))
 
-    def _show_counts(self, found: list[InstalledFlow], rates: Rates | None) -> None:
-        from trunkline.insight.flow import counts, document
+    def _show_counts(self, shown: list[Count], rates: Rates | None) -> None:
+        from trunkline.insight.flow import document
 
-        shown = counts(found, rates)
         if self._output != "table":
             self._print(document("bands", shown, self._asked.chassis.bridge, None), rates)
             return
@@ -219,7 +255,9 @@ class _View:
         ]
         columns = ["TABLE", "BAND", "FLOWS", "PACKETS", *_rate_column(rates), "FOR"]
         print_table(rows, columns)
-        click.echo(f"{len(found):,} flows on {self._asked.chassis.bridge}")
+        click.echo(
+            printable(f"{sum(count.flows for count in shown):,} flows on {self._asked.chassis.bridge}")
+        )
 
     def _show_lines(self, found: list[InstalledFlow], rates: Rates | None) -> None:
         from trunkline.insight.flow import document, in_order, lines

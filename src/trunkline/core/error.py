@@ -5,7 +5,8 @@ TrunklineError              refused or failed: exit code 1
 │   ├── AddressError        a text is not a valid address
 │   └── ManifestError       documents are wrong, whatever the northbound holds
 ├── TimedOutError           not done in time: exit code 3
-│   └── LaggingError        chassis have not applied what is committed
+│   ├── LaggingError        chassis have not applied what is committed
+│   └── NoAnswerError       a chassis has not answered a question
 ├── SettingsError           a chassis setting is missing or invalid
 ├── PackageError            the agent cannot work with the installed `ovs` package
 ├── DaemonError             the agent cannot start
@@ -26,6 +27,8 @@ TrunklineError              refused or failed: exit code 1
 ├── FootprintError          a file that a daemon would create belongs to another program, or cannot be created
 ├── DatafileError           the northbound's file cannot be used
 ├── SwitchError             the switch of a chassis cannot be asked
+├── FullError               more was asked for than one answer has room for
+├── UnreadableError         the answer of another chassis cannot be understood
 ├── ToolError               a program of Open vSwitch failed
 ├── OpenFlowError           an error of OpenFlow
 │   ├── EncodeError         a flow that OpenFlow cannot carry; its network is quarantined

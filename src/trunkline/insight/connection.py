@@ -1,13 +1,15 @@
 """One OpenFlow connection to a bridge on which flows are asked for and awaited; it changes nothing.
 
 The agent's session is never asked for this: it does other work, and may be down. A command asks once or
-now and then and exits, so start-up time is what counts, as in `northbound/rpc.py`.
+now and then and exits, so start-up time is what counts, as in `northbound/rpc.py`. An agent that is asked
+from afar makes such a connection too, and goes on with it as `trunkline.insight.waiting` says.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import struct
 import time
@@ -16,19 +18,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.error import TrunklineError
 from trunkline.host.unix_path import short
+from trunkline.insight.waiting import Wait, Work, finished
 from trunkline.openflow import message
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.inbox import Inbox
 from trunkline.openflow.reason import reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from trunkline.openflow.inbox import Received
     from trunkline.openflow.message import Counters
 
 _CHUNK_BYTES = 1 << 18
-_LONGEST_BLOCK_S = 1.0
 _CLOSED = "the switch closed the connection; see the log of ovs-vswitchd"
 
 
@@ -63,9 +66,14 @@ class InstalledFlow(NamedTuple):
         """Whether the flow does nothing, and so drops what matches it."""
         return len(self.body) == 8
 
+    @property
+    def has_dropped(self) -> bool:
+        """Whether frames were dropped by it."""
+        return self.is_drop and self.counters.packet_count > 0
+
 
 class Connection:
-    """A connection to the bridge whose management socket is *path*; a context manager that closes it.
+    """A connection to the bridge whose management socket is *path*; a context manager opens and closes it.
 
     Raises:
         SwitchError: the socket cannot be opened, or what answers does not speak OpenFlow 1.4.
@@ -76,11 +84,12 @@ class Connection:
         self._timeout_s = timeout_s
         self._next_xid = 1
         self._inbox = Inbox(path)
+        self._is_greeted = False
         self._socket = _opened(path)
         try:
-            self._greet()
+            self._send(message.hello(self._xid()))
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def __enter__(self) -> Connection:
@@ -89,6 +98,10 @@ class Connection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._socket.close()
 
     def flows(self, cookie: int = 0, cookie_mask: int = 0, table: int | None = None) -> list[InstalledFlow]:
@@ -96,24 +109,46 @@ class Connection:
 
         The switch does the choosing. Raises `SwitchError` if it does not answer in time, or not with sense.
         """
+        return finished(self.reading(cookie, cookie_mask, table))
+
+    def reading(
+        self, cookie: int = 0, cookie_mask: int = 0, table: int | None = None
+    ) -> Work[list[InstalledFlow]]:
+        """Do what `flows` does, and yield what is waited for instead of waiting."""
+        found: list[InstalledFlow] = []
+        yield from self.read(found.extend, cookie, cookie_mask, table)
+        return found
+
+    def read(
+        self,
+        take: Callable[[list[InstalledFlow]], None],
+        cookie: int = 0,
+        cookie_mask: int = 0,
+        table: int | None = None,
+    ) -> Work[None]:
+        """Have *take* the flows that `flows` returns, some hundreds at a time, and yield between them."""
+        end_s = time.monotonic() + self._timeout_s
+        yield from self._greet(end_s)
         xid = self._xid()
         self._send(message.flow_stats_request(xid, cookie, cookie_mask, table))
-        body_by_key: dict[bytes, bytes] = {}
-        counters: dict[bytes, Counters] = {}
-        deadline_s = time.monotonic() + self._timeout_s
         try:
             while True:
-                reply = self._reply(message.MULTIPART_REPLY, xid, deadline_s).data
+                reply = (yield from self._reply(message.MULTIPART_REPLY, xid, end_s)).data
+                body_by_key: dict[bytes, bytes] = {}
                 message.flow_entries(reply, body_by_key)
-                counters |= message.counters(reply)
+                counters = message.counters(reply)
+                take([InstalledFlow(key, body, counters[key]) for key, body in body_by_key.items()])
                 if message.is_last_part(reply):
-                    return [InstalledFlow(key, body, counters[key]) for key, body in body_by_key.items()]
+                    return
+                yield None
         except DecodeError as error:
             raise SwitchError(f"{self._path}: {error}") from error
 
-    def _greet(self) -> None:
-        self._send(message.hello(self._xid()))
-        received = self._reply(message.HELLO, None, time.monotonic() + self._timeout_s)
+    def _greet(self, end_s: float) -> Work[None]:
+        """See once that the switch speaks the version that is needed."""
+        if self._is_greeted:
+            return
+        received = yield from self._reply(message.HELLO, None, end_s)
         offered = message.offered_versions(received.version, received.data[message.HEADER_BYTES :])
         if message.VERSION not in offered:
             names = ", ".join(f"OpenFlow1{version - 1}" for version in sorted(offered)) or "none"
@@ -121,22 +156,23 @@ class Connection:
                 f"{self._path} does not allow OpenFlow14 (it offers {names}); "
                 "add it to the bridge's protocols"
             )
+        self._is_greeted = True
 
     def _xid(self) -> int:
         self._next_xid += 1
         return self._next_xid
 
     def _send(self, data: bytes) -> None:
+        """Send *data*, a question that the socket's buffer takes whole."""
         try:
-            self._socket.settimeout(self._timeout_s)
             self._socket.sendall(data)
         except OSError as error:
             raise SwitchError(f"{self._path}: {_words(error)}") from error
 
-    def _reply(self, kind: int, xid: int | None, deadline_s: float) -> Received:
+    def _reply(self, kind: int, xid: int | None, end_s: float) -> Work[Received]:
         """Return the next message of *kind* (with *xid*, if one is given); echo requests are answered."""
         while True:
-            received = self._message(deadline_s)
+            received = yield from self._message(end_s)
             payload = received.data[message.HEADER_BYTES :]
             if received.kind == kind and xid in (None, received.xid):
                 return received
@@ -145,35 +181,42 @@ class Connection:
             elif received.kind == message.ERROR and len(payload) >= 4:
                 why = reason(*struct.unpack_from(">HH", payload))
                 raise SwitchError(f"{self._path}: the switch refused the question: {why}")
+            yield None
 
-    def _message(self, deadline_s: float) -> Received:
+    def _message(self, end_s: float) -> Work[Received]:
         try:
             while (received := self._inbox.take()) is None:
-                self._inbox.add(self._received(deadline_s))
+                self._inbox.add((yield from self._received(end_s)))
         except DecodeError as error:
             raise SwitchError(str(error)) from error
+        if time.monotonic() >= end_s:
+            raise self._late()
         return received
 
-    def _received(self, deadline_s: float) -> bytes:
-        """Return what comes next; a signal is seen at least once a second."""
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            self._socket.settimeout(min(left_s, _LONGEST_BLOCK_S))
+    def _received(self, end_s: float) -> Work[bytes]:
+        """Return what comes next."""
+        while time.monotonic() < end_s:
             try:
                 data = self._socket.recv(_CHUNK_BYTES)
-            except TimeoutError:
+            except BlockingIOError:
+                yield Wait(self._socket.fileno(), select.POLLIN, end_s)
                 continue
             except OSError as error:
                 raise SwitchError(f"{self._path}: {_words(error)}") from error
             if not data:
                 raise SwitchError(f"{self._path}: {_CLOSED}")
             return data
-        raise SwitchError(
+        raise self._late()
+
+    def _late(self) -> SwitchError:
+        return SwitchError(
             f"{self._path}: no answer within {self._timeout_s:g} s; is ovs-vswitchd stopped or very busy?"
         )
 
 
 def _opened(path: Path) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX)
+    stream.setblocking(False)
     try:
         with short(path) as place:
             stream.connect(place)
@@ -190,6 +233,8 @@ def _words(error: OSError) -> str:
         return "there is no such socket; is the bridge there (ovs-vsctl list-br), and ovs-vswitchd running?"
     if error.errno == errno.ECONNREFUSED:
         return "nobody listens there; is ovs-vswitchd running?"
+    if error.errno == errno.EAGAIN:
+        return "it takes no more questions; is ovs-vswitchd stopped or very busy?"
     if error.errno in (errno.ECONNRESET, errno.EPIPE):
         return _CLOSED
     return os.strerror(error.errno) if error.errno else str(error)

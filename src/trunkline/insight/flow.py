@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, CookieParts, Subject, cookie_parts
 from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.insight.meaning import BAND_BY_PLACE, MEANING, rule_words
+from trunkline.insight.parcel import UnreadableError
 from trunkline.insight.phrase import action_words, match_words
 from trunkline.openflow import message
 from trunkline.openflow.text import encoded_text
@@ -17,6 +18,13 @@ from trunkline.openflow.text import encoded_text
 if TYPE_CHECKING:
     from trunkline.insight.connection import InstalledFlow
     from trunkline.insight.name import Names
+
+MOST_FOREIGN = 20
+"""How many kinds of flows that are of no band are told apart. Programs that learn flows may give each of them
+a cookie of its own."""
+
+OTHERS = -1
+"""The cookie of all further ones, together, and their priority."""
 
 VERSION = 1
 """The version of what is answered as JSON; it grows, and nothing of it changes its meaning."""
@@ -57,7 +65,7 @@ class Selection(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What a flow is: of which band, or *foreign*, the cookie of somebody else's."""
+    """What a flow is: of which band, or *foreign*, the cookie of somebody else's; `OTHERS` are several."""
 
     table: int
     priority: int
@@ -67,6 +75,8 @@ class Kind(NamedTuple):
     @property
     def name(self) -> str:
         """What it is called."""
+        if self.foreign == OTHERS:
+            return "FOREIGN, others"
         if self.foreign is not None:
             return f"FOREIGN cookie {self.foreign:#x}"
         return self.band.name if self.band is not None else f"priority {self.priority} of no band"
@@ -89,12 +99,22 @@ class Count:
     bytes: int
     rate: float | None = None
 
+    def plus(self, other: Count) -> Count:
+        """Return the count of both."""
+        rate = None if self.rate is None and other.rate is None else (self.rate or 0.0) + (other.rate or 0.0)
+        flows, packets, octets = (
+            self.flows + other.flows,
+            self.packets + other.packets,
+            self.bytes + other.bytes,
+        )
+        return Count(self.kind, flows, packets, octets, rate)
+
     def data(self) -> dict[str, Any]:
         """Return it as JSON."""
         band = self.kind.band
         found = {
             "table": self.kind.table,
-            "priority": self.kind.priority,
+            "priority": None if self.kind.priority == OTHERS else self.kind.priority,
             "band": self.kind.name,
             "app": None if band is None else band.owner.name.lower(),
             "purpose": None if band is None else band.purpose,
@@ -104,6 +124,22 @@ class Count:
             "bytes": self.bytes,
         }
         return found if self.rate is None else found | {"packets_per_s": round(self.rate, 1)}
+
+
+def count_item(count: Count) -> list[int | None]:
+    """Return *count* as an item of a parcel."""
+    what = count.kind
+    return [what.table, what.priority, what.foreign, count.flows, count.packets, count.bytes]
+
+
+def count(item: Sequence[Any]) -> Count:
+    """Return the count that `count_item` made *item* of; raise one of `parcel.UNREADABLE` if it is none."""
+    table, priority, foreign, *numbers = (None if each is None else int(each) for each in item)
+    flows, packets, octets = (int(each or 0) for each in numbers)
+    if table is None or priority is None:
+        raise UnreadableError("a count has no place")
+    band = BAND_BY_PLACE.get((table, priority)) if foreign is None else None
+    return Count(Kind(table, priority, band, foreign), flows, packets, octets)
 
 
 class Rates:
@@ -147,7 +183,7 @@ def counts(flows: Iterable[InstalledFlow], rates: Rates | None = None) -> list[C
         if found is None:
             found = kinds[place] = kind(flow)
         by_kind[found].append(flow)
-    return [
+    return merged(
         Count(
             each,
             len(some),
@@ -155,8 +191,29 @@ def counts(flows: Iterable[InstalledFlow], rates: Rates | None = None) -> list[C
             sum(flow.counters.byte_count for flow in some),
             None if rates is None else rates.rate(some),
         )
-        for each, some in sorted(by_kind.items(), key=lambda item: _place(item[0]))
-    ]
+        for each, some in by_kind.items()
+    )
+
+
+def merged(counted: Iterable[Count]) -> list[Count]:
+    """Return *counted* with one count for each kind, as a frame meets them, and few of no band."""
+    by_kind = _by_kind(counted)
+    strange = [each for each in by_kind.values() if each.kind.band is None and each.kind.foreign != OTHERS]
+    rest = sorted(strange, key=lambda each: each.flows)[:-MOST_FOREIGN]
+    if rest:
+        gone = {each.kind for each in rest}
+        kept = [each for each in by_kind.values() if each.kind not in gone]
+        others = [replace(each, kind=Kind(each.kind.table, OTHERS, None, OTHERS)) for each in rest]
+        by_kind = _by_kind([*kept, *others])
+    return sorted(by_kind.values(), key=lambda each: _place(each.kind))
+
+
+def _by_kind(counted: Iterable[Count]) -> dict[Kind, Count]:
+    found: dict[Kind, Count] = {}
+    for each in counted:
+        known = found.get(each.kind)
+        found[each.kind] = each if known is None else known.plus(each)
+    return found
 
 
 _OURS = (COOKIE_OURS >> 48).to_bytes(2)

@@ -1,20 +1,21 @@
 """An inquiry: one chassis' flows and the names of its rows, read as far as somebody asks for them.
 
-The flows come over a connection of its own, so that neither a busy agent nor one that is down is in the way.
 Names come from the northbound; from the VIFs if that does not answer, and then *note* says so.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.error import InvalidValueError, TrunklineError
 from trunkline.core.pipeline import Owner, Table
 from trunkline.insight import name
 from trunkline.insight.connection import Connection, InstalledFlow
-from trunkline.insight.flow import Selection, port_keys
+from trunkline.insight.flow import Selection, counts, port_keys
+from trunkline.insight.flow_question import FlowQuestion
 from trunkline.insight.name import Names
 from trunkline.northbound.refusal import NotFoundError
 from trunkline.northbound.rpc import UnreachableError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from trunkline.insight.chassis import Chassis
+    from trunkline.insight.flow import Count, Rates
     from trunkline.northbound.client import Northbound
 
 _OF_A_PORT = (
@@ -31,20 +33,67 @@ _OF_A_PORT = (
 )
 
 
-class Inquiry:
-    """What is asked of *chassis*; a context manager that closes its connections.
+class Switch(Protocol):
+    """The switch that is asked: `Here`, or one that is `Afar` (`trunkline.insight.afar`)."""
 
-    *connect* makes a connection to the northbound that the chassis, or somebody, names. Raises `SwitchError`
-    if the bridge cannot be asked.
+    @property
+    def chassis(self) -> Chassis:
+        """What is known of its chassis."""
+
+    def flows(self, asked: FlowQuestion) -> list[InstalledFlow]:
+        """Return the flows that are *asked* for."""
+
+    def counts(self, rates: Rates | None = None) -> list[Count]:
+        """Return how many flows there are of each kind, with *rates* if these are given."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+class Here:
+    """The switch of this machine's *chassis*, asked directly: its agent may be busy, or down.
+
+    Raises `SwitchError` if the bridge cannot be asked.
     """
 
-    def __init__(self, chassis: Chassis, connect: Callable[[], Northbound]) -> None:
+    def __init__(self, chassis: Chassis) -> None:
         self.chassis = chassis
+        self._connection = Connection(chassis.management_socket)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+    def flows(self, asked: FlowQuestion) -> list[InstalledFlow]:
+        """Return the flows that are *asked* for; the switch does the choosing."""
+        found = self._connection.flows(asked.cookie, asked.cookie_mask, asked.table_id)
+        return [flow for flow in found if flow.has_dropped] if asked.is_of_drops else found
+
+    def counts(self, rates: Rates | None = None) -> list[Count]:
+        """Return how many flows there are of each kind, with *rates* if these are given."""
+        found = self._connection.flows()
+        if rates is not None:
+            rates.note(found, time.monotonic())
+        return counts(found, rates)
+
+
+class Inquiry:
+    """What is asked of *switch*; a context manager that closes the connections.
+
+    *connect* makes a connection to the northbound that the chassis, or somebody, names.
+    """
+
+    def __init__(self, switch: Switch, connect: Callable[[], Northbound]) -> None:
+        self._switch = switch
         self._why_no_names: str | None = None
         self._connect = connect
         self._nb: Northbound | None = None
         self._is_nb_tried = False
-        self._connection = Connection(chassis.management_socket)
+
+    @property
+    def chassis(self) -> Chassis:
+        """The chassis, as far as it is known."""
+        return self._switch.chassis
 
     def __enter__(self) -> Inquiry:
         return self
@@ -52,7 +101,7 @@ class Inquiry:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.__exit__(kind, error, trace)
+        self._switch.close()
         if self._nb is not None:
             self._nb.close()
 
@@ -76,15 +125,18 @@ class Inquiry:
             port_key = self._port_key(port)
         return Selection(table, owner, network_key, port_key)
 
-    def flows(self, selection: Selection) -> list[InstalledFlow]:
-        """Return the flows that the switch has of *selection*; the switch does the choosing."""
-        return self._connection.flows(
-            *selection.cookie, None if selection.table is None else selection.table.value
-        )
+    def flows(self, selection: Selection, *, are_drops: bool = False) -> list[InstalledFlow]:
+        """Return the flows that the switch has of *selection*; if *are_drops*, those that dropped frames."""
+        table_id = None if selection.table is None else selection.table.value
+        return self._switch.flows(FlowQuestion(*selection.cookie, table_id, are_drops))
+
+    def counts(self, rates: Rates | None) -> list[Count]:
+        """Return how many flows there are of each kind, with *rates* if these are given."""
+        return self._switch.counts(rates)
 
     def flows_of(self, cookie: int) -> list[InstalledFlow]:
         """Return the flows with *cookie*."""
-        return self._connection.flows(cookie, (1 << 64) - 1)
+        return self._switch.flows(FlowQuestion(cookie, (1 << 64) - 1))
 
     def names(self, flows: Iterable[InstalledFlow]) -> Names:
         """Return the names of the rows that *flows* speak of, as far as they are to be had."""
@@ -117,7 +169,8 @@ class Inquiry:
         self._why_no_names = f"the northbound does not answer ({error})"
 
     def _vif_names(self) -> Names:
-        return name.from_vifs(self.chassis, self._connection.flows(*_OF_A_PORT, Table.CLASSIFY.value))
+        classifying = self._switch.flows(FlowQuestion(*_OF_A_PORT, Table.CLASSIFY.value))
+        return name.from_vifs(self.chassis, classifying)
 
     def _network_key(self, network: str) -> int:
         northbound = self._northbound()

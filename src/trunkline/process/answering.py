@@ -1,14 +1,15 @@
 """Answering: what a chassis says to the questions that others ask of it by rows of `Request`.
 
 `KINDS` is all that can be asked: one function for each kind. It is given the agent and the parameters, yields
-every few milliseconds, and returns what JSON can say. It changes nothing that is forwarded.
+every few milliseconds, or what it waits for, and returns what JSON can say. It changes nothing that is
+forwarded.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -18,20 +19,21 @@ import trunkline
 from trunkline.agent.agent import Agent
 from trunkline.core.error import TrunklineError
 from trunkline.core.setting import ANSWERS
+from trunkline.insight import flow_question
+from trunkline.insight.waiting import Work
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.process import flow_answer
 from trunkline.process.checking import check
+from trunkline.process.job import Job
 from trunkline.process.state import state
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
 
 log = Log("answering")
 
-Work: TypeAlias = Generator[None, None, Any]
-"""An answer that is being made."""
-
-Kind: TypeAlias = Callable[[Agent, Mapping[str, str]], Work]
+Kind: TypeAlias = Callable[[Agent, Mapping[str, str]], Work[Any]]
 """What makes the answers to one kind of question, of the agent and the question's parameters."""
 
 MOST_BYTES = 65536
@@ -44,12 +46,16 @@ PAUSE_S = 0.2
 """How long a chassis pauses after an answer: whoever asks without end makes it write that often, no more."""
 
 
-def _state(agent: Agent, _: Mapping[str, str]) -> Work:
+def _state(agent: Agent, _: Mapping[str, str]) -> Work[Any]:
     yield from ()
     return state(agent)
 
 
-KINDS: Mapping[str, Kind] = {"state": _state, "check": check}
+KINDS: Mapping[str, Kind] = {
+    "state": _state,
+    "check": check,
+    flow_question.KIND: flow_answer.answer,
+}
 """What can be asked, by `Request:kind`."""
 
 
@@ -57,7 +63,7 @@ class _Current(NamedTuple):
     """The question that is being answered; *end_s* is when that is given up."""
 
     question_id: UUID
-    work: Work
+    job: Job[Any]
     end_s: float
 
 
@@ -114,11 +120,13 @@ class Answering:
         self._wake_at(*(self._heard_s[id_] + each.ttl_s for id_, each in open_.items()))
         if unanswered:
             self._wake_at(self._pause_end_s)
+        if self._current is not None:
+            self._wake_at(self._current.end_s)
 
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
         if self._current is not None:
-            poller.immediate_wake()
+            self._current.job.wait(poller)
         if self._mailbox is not None:
             self._mailbox.wait(poller)
         self._refusals.wait(poller)
@@ -142,7 +150,7 @@ class Answering:
         current, self._current = self._current, None
         try:
             if current is not None:
-                current.work.close()
+                current.job.close()
         except Exception as error:
             log.error("a question met a defect", error=repr(error))
 
@@ -162,16 +170,17 @@ class Answering:
         else:
             log.debug("question", kind=question.kind, by=question.by)
             work = _work(kind, self._agent, question.parameters)
-            self._current = _Current(question_id, work, self._clock() + MOST_S)
+            self._current = _Current(question_id, Job(work), self._clock() + MOST_S)
 
     def _work(self) -> None:
         """Go on with the answer that is being made."""
         while self._current is not None and self._agent.turn.grants("answer"):
-            question_id, work, end_s = self._current
+            question_id, job, end_s = self._current
             try:
                 if self._clock() >= end_s:
                     raise TimeoutError(f"there was no answer within {MOST_S:g} s of work")
-                next(work)
+                if not job.advance():
+                    return
             except StopIteration as done:
                 self._current, self._made = None, _answer(question_id, done.value)
             except Exception as error:
@@ -198,7 +207,7 @@ class Answering:
             self._made, self._pause_end_s = None, self._clock() + PAUSE_S
 
 
-def _work(kind: Kind, agent: Agent, parameters: Mapping[str, str]) -> Work:
+def _work(kind: Kind, agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
     """Yield as *kind* does, and return what it returns; whatever it does wrong, it does in here."""
     return (yield from kind(agent, parameters))
 
