@@ -194,7 +194,8 @@ def northbound_page() -> str:
         "# The northbound database",
         "",
         f'`{schema["name"]}`, version {schema["version"]}. Every row also has a `_uuid`. "0 or 1" is an '
-        "optional value; `-o json` shows an empty one as null, and a reference by name.",
+        "optional value. `-o json` shows the default in place of an empty value, null if there is no "
+        "default or with `--raw`, and a reference by name.",
         "",
     ]
     for name, table in tables.items():

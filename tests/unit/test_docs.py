@@ -16,6 +16,7 @@ import pytest
 
 from model.page import ELSEWHERE, PAGES, ROOT, commands, commands_in_text
 from trunkline.cli.main import trunkline
+from trunkline.northbound.default import DEFAULTS
 from trunkline.ovsdb import settings
 
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
@@ -144,3 +145,21 @@ def test_the_quickstart_is_the_only_page_whose_blocks_are_run_as_a_script() -> N
 
 def test_scripts_docs_is_a_shell_script_without_errors() -> None:
     subprocess.run(["bash", "-n", str(ROOT / "scripts" / "docs")], check=True)
+
+
+STANDS_FOR = {"Empty: yes.": True, "Empty: `forward`.": "forward", "Empty: `explicit`.": "explicit"}
+
+
+def test_the_defaults_of_empty_columns_are_those_that_the_page_names(generate: ModuleType) -> None:
+    named = {
+        (table, name, value)
+        for table, sentences in generate.COLUMNS.items()
+        for name, sentence in sentences.items()
+        for words, value in STANDS_FOR.items()
+        if words in sentence
+    }
+    # Of `up`, nobody has to know that an empty value is one.
+    known = {
+        (table, name, value) for table, each in DEFAULTS.items() for name, value in each.items() if value
+    }
+    assert named == known

@@ -9,9 +9,11 @@ import click
 from trunkline.cli.change import deletions, with_if_exists, with_write
 from trunkline.cli.name import CHASSIS
 from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
-from trunkline.cli.output import ago, print_list, print_one, printable
+from trunkline.cli.output import ago, print_each, print_list, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trunkline.cli.change import Write
     from trunkline.northbound.client import Northbound
 
@@ -52,22 +54,32 @@ def list_(nb: Northbound, output: str, asks: bool) -> None:
 
 
 @chassis.command()
-@click.argument("name", shell_complete=CHASSIS)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=CHASSIS)
 @with_asking
 @with_output
 @with_northbound
-def show(nb: Northbound, name: str, output: str, asks: bool) -> None:
-    """Show the chassis NAME, and its faults with their reasons."""
-    from trunkline.cli.column import in_options
-    from trunkline.northbound.status import one_chassis
+def show(nb: Northbound, names: tuple[str, ...], output: str, asks: bool) -> None:
+    """Show the chassis called NAME, and their faults with the reasons.
 
-    nb.chassis(name)
-    row = one_chassis(nb, name, asked(nb, asks, of=[name]))
-    if output == "table":
-        row = {"answered": ago(row.pop("answer_age_s"))} | row
-        row = {column: row[column] for column in ("name", "state", *row)}
-        row["faults"] = {subject: in_options(reason) for subject, reason in row["faults"].items()}
-    print_one(row, output)
+    JSON and YAML have an object for one name, and an array for several.
+    """
+    from trunkline.northbound.listing import named
+    from trunkline.northbound.status import chassis_named
+
+    named(nb, "Chassis", names)
+    rows = chassis_named(nb, names, asked(nb, asks, of=names))
+    print_each(
+        [_in_words(row) for row in rows] if output == "table" else rows, output, is_one=len(names) == 1
+    )
+
+
+def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row*, a chassis, for a person: what matters comes first, and faults name options."""
+    from trunkline.cli.column import in_options
+
+    words = {"name": row["name"], "state": row["state"], "answered": ago(row["answer_age_s"]), **row}
+    del words["answer_age_s"]
+    return words | {"faults": {subject: in_options(reason) for subject, reason in row["faults"].items()}}
 
 
 _STATE = {

@@ -17,8 +17,9 @@ from trunkline.cli.option import (
     with_external_ids,
     with_northbound,
     with_output,
+    with_raw,
 )
-from trunkline.cli.output import print_list, print_one
+from trunkline.cli.output import print_each, print_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,6 @@ _LISTED = {
     "vlan_transparent": "TRANSPARENT",
     "unique_key": "KEY",
 }
-_DEFAULTS = {"unknown_unicast": "forward", "remote_ports": "explicit"}
 
 
 @click.group()
@@ -112,35 +112,43 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
 
 
 @network.command("list")
+@with_raw
 @with_output
 @with_northbound
-def list_(nb: Northbound, output: str) -> None:
+def list_(nb: Northbound, output: str, is_raw: bool) -> None:
     """List the networks, by name."""
+    from trunkline.northbound.default import effective
+
     rows = nb.networks()
-    print_list([_with_defaults(row) for row in rows] if output == "table" else rows, _LISTED, output)
+    print_list(rows if is_raw else [effective("Network", row) for row in rows], _LISTED, output)
 
 
 @network.command()
-@click.argument("name", shell_complete=NETWORKS)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
+@with_raw
 @with_output
 @with_northbound
-def show(nb: Northbound, name: str, output: str) -> None:
-    """Show the network NAME.
+def show(nb: Northbound, names: tuple[str, ...], output: str, is_raw: bool) -> None:
+    """Show the networks called NAME.
 
-    If a column is empty, its default applies; the table shows that.
+    JSON and YAML have an object for one name, and an array for several.
     """
-    row = nb.network(name)
-    print_one(_with_defaults(row) if output == "table" else row, output)
+    from trunkline.northbound.default import effective
+    from trunkline.northbound.listing import named
+
+    rows = named(nb, "Network", names)
+    rows = rows if is_raw else [effective("Network", row) for row in rows]
+    print_each(rows, output, is_one=len(names) == 1)
 
 
 @network.command("set")
-@click.argument("name", shell_complete=NETWORKS)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
 @click.option("--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat clears the VLAN id.")
 @click.option("--physical-network", metavar="PHYSNET", help="The physical network that carries it.")
 @_settings
 @with_write
-def set_(write: Write, name: str, **options: Any) -> int:
-    """Change the network NAME; what is not given stays as it is.
+def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
+    """Change the networks called NAME; what is not given stays as it is. If one is refused, none is changed.
 
     '' clears a setting: with --mtu '' the MTU is no longer managed, and --unknown-unicast '' and
     --remote-ports '' return to the default. --type vlan needs --segment. The change takes effect while VMs
@@ -148,7 +156,8 @@ def set_(write: Write, name: str, **options: Any) -> int:
     """
     from trunkline.northbound.client import Change
 
-    return write([Change("Network", name, merged(require_changes(changes(**options))))])
+    wanted = merged(require_changes(changes(**options)))
+    return write([Change("Network", name, wanted) for name in names])
 
 
 @network.command()
@@ -158,7 +167,3 @@ def set_(write: Write, name: str, **options: Any) -> int:
 def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
     """Delete networks that have no ports; if one is refused, none is deleted."""
     return write(deletions("Network", names, if_exists=if_exists))
-
-
-def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {column: row[column] or default for column, default in _DEFAULTS.items()}

@@ -174,6 +174,18 @@ def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def with_raw(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--raw`, and its function the argument *is_raw*."""
+    option = click.option(
+        "--raw",
+        "is_raw",
+        is_flag=True,
+        help="Show the rows as the database has them: empty if a default applies.",
+    )
+    wrapped: Callable[..., Any] = option(function)
+    return wrapped
+
+
 def with_asking(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--no-ask`, and its function the argument *asks*, for `asked`."""
     option = click.option(

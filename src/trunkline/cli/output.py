@@ -148,6 +148,17 @@ def print_list(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], ou
     print_table([[row[column] for column in columns] for row in rows], list(columns.values()))
 
 
+def print_each(rows: Sequence[Mapping[str, Any]], output: str, *, is_one: bool) -> None:
+    """Print *rows* whole, each as `print_one` does. For a program they are an array unless *is_one*."""
+    if output != "table" and not is_one:
+        print_data(list(map(dict, rows)), output)
+        return
+    for number, row in enumerate(rows):
+        if number:
+            click.echo()
+        print_one(row, output)
+
+
 def print_one(row: Mapping[str, Any], output: str) -> None:
     """Print *row*: as a table a line for each column, a line for each item of a map, else one object."""
     if output != "table":

@@ -18,11 +18,12 @@ from trunkline.cli.option import (
     with_external_ids,
     with_northbound,
     with_output,
+    with_raw,
 )
-from trunkline.cli.output import print_list, print_one
+from trunkline.cli.output import print_each, print_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from trunkline.cli.change import Write
     from trunkline.northbound.client import Northbound
@@ -38,7 +39,6 @@ _LISTED = {
     "port_security": "SECURITY",
     "unique_key": "KEY",
 }
-_DEFAULTS = {"up": False, "enabled": True, "port_security": True}
 
 
 @click.group()
@@ -147,42 +147,65 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
 
 @port.command("list")
 @click.option("--network", metavar="NETWORK", shell_complete=NETWORKS, help="Only the ports of this network.")
+@with_raw
 @with_output
 @with_northbound
-def list_(nb: Northbound, network: str | None, output: str) -> None:
+def list_(nb: Northbound, network: str | None, output: str, is_raw: bool) -> None:
     """List the ports, by name."""
+    from trunkline.northbound.default import effective
+
     rows = nb.ports(network)
-    print_list([_with_defaults(row) for row in rows] if output == "table" else rows, _LISTED, output)
+    print_list(rows if is_raw else [effective("Port", row) for row in rows], _LISTED, output)
 
 
 @port.command()
-@click.argument("name", shell_complete=PORTS)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
+@with_raw
 @with_output
 @with_northbound
-def show(nb: Northbound, name: str, output: str) -> None:
-    """Show the port NAME.
+def show(nb: Northbound, names: tuple[str, ...], output: str, is_raw: bool) -> None:
+    """Show the ports called NAME, and the sub-ports of a trunk.
 
-    If a column is empty, its default applies; the table shows that.
+    JSON and YAML have an object for one name, and an array for several.
     """
-    row = nb.port(name)
-    print_one(_with_defaults(row) if output == "table" else row, output)
+    from trunkline.northbound.default import effective
+    from trunkline.northbound.listing import named
+
+    rows = named(nb, "Port", names)
+    if is_raw:
+        rows = [{column: value for column, value in row.items() if column != "sub_ports"} for row in rows]
+    else:
+        rows = [effective("Port", row) for row in rows]
+    print_each(
+        [_in_words(row) for row in rows] if output == "table" else rows, output, is_one=len(names) == 1
+    )
+
+
+def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row*, a port, for a person: its sub-ports, if they are there, are words."""
+    words = {
+        each["name"]: f"VLAN {each['parent_vlan']}, network {each['network']}"
+        for each in row.get("sub_ports", ())
+    }
+    return {column: words if column == "sub_ports" else value for column, value in row.items()}
 
 
 @port.command("set")
-@click.argument("name", shell_complete=PORTS)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
 @click.option("--network", metavar="NETWORK", shell_complete=NETWORKS, help="Move it to this network.")
 @click.option("--mac", metavar="MAC", help="Its MAC address.")
 @_settings
 @with_write
-def set_(write: Write, name: str, **options: Any) -> int:
-    """Change the port NAME; what is not given stays as it is.
+def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
+    """Change the ports called NAME; what is not given stays as it is. If one is refused, none is changed.
 
     --ip and --allowed-address replace all present ones. '' clears a setting: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which clears the tag too.
     """
     from trunkline.northbound.client import Change
 
-    return write([Change("Port", name, merged(_with_options(require_changes(changes(**options)))))])
+    wanted = merged(_with_options(require_changes(changes(**options))))
+    return write([Change("Port", name, wanted) for name in names])
 
 
 @port.command()
@@ -195,9 +218,3 @@ def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
     The sub-ports of a trunk have to be deleted with it, or before it.
     """
     return write(deletions("Port", names, if_exists=if_exists))
-
-
-def _with_defaults(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {
-        column: default if row[column] is None else row[column] for column, default in _DEFAULTS.items()
-    }

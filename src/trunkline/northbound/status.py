@@ -10,7 +10,7 @@ from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such, only_global
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.liveness import Asked
@@ -85,17 +85,18 @@ def all_chassis(nb: Northbound, asked: Asked | None = None) -> list[Row]:
     ]
 
 
-def one_chassis(nb: Northbound, name: str, asked: Asked | None = None) -> Row:
-    """Return the row of the chassis called *name*, as `all_chassis` has it.
+def chassis_named(nb: Northbound, names: Collection[str], asked: Asked | None = None) -> list[Row]:
+    """Return the rows of the chassis called *names*, each once, in that order, as `all_chassis` has them.
 
     Raises:
         RefusedError: the database has no `NB_Global` row, or several.
-        NotFoundError: there is no such chassis.
+        NotFoundError: there is no chassis of one of these names.
     """
-    for row in all_chassis(nb, asked):
-        if row["name"] == name:
-            return row
-    raise no_such("Chassis", name)
+    found = {row["name"]: row for row in all_chassis(nb, asked)}
+    for name in names:
+        if name not in found:
+            raise no_such("Chassis", name)
+    return [found[name] for name in dict.fromkeys(names)]
 
 
 def _liveness(row: Row, latest: int, asked: Asked | None) -> dict[str, Any]:
