@@ -162,13 +162,21 @@ def with_wait(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `-o table|json|yaml`, and its function the argument *output*."""
+    return _with_output(function, ["table", "json", "yaml"], "How to print.")
+
+
+def with_picture(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `-o table|json|yaml|svg|dot`, and its function the argument *output*."""
+    help_ = "How to print. With --topology also as a picture: svg, or dot for graphviz."
+    return _with_output(function, ["table", "json", "yaml", *PICTURES], help_)
+
+
+PICTURES = ("svg", "dot")
+
+
+def _with_output(function: Callable[..., Any], choices: list[str], help_: str) -> Callable[..., Any]:
     option = click.option(
-        "-o",
-        "--output",
-        type=click.Choice(["table", "json", "yaml"]),
-        default="table",
-        show_default=True,
-        help="How to print.",
+        "-o", "--output", type=click.Choice(choices), default="table", show_default=True, help=help_
     )
     wrapped: Callable[..., Any] = option(function)
     return wrapped

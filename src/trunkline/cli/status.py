@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import asked, with_asking, with_northbound, with_output
+from trunkline.cli.option import PICTURES, asked, with_asking, with_northbound, with_picture
 from trunkline.cli.output import ago, print_data, print_table, printable
 
 if TYPE_CHECKING:
@@ -22,10 +22,16 @@ if TYPE_CHECKING:
     help="For monitoring: print one line. The exit code is 4 if there is a fault or a silent chassis, else 3 "
     "if a chassis is behind or unknown.",
 )
+@click.option(
+    "--topology",
+    "is_topology",
+    is_flag=True,
+    help="Show which networks each physical network carries, and which chassis have ports of them.",
+)
 @with_asking
-@with_output
+@with_picture
 @with_northbound
-def status(nb: Northbound, output: str, asks: bool, checks: bool) -> int:
+def status(nb: Northbound, output: str, asks: bool, checks: bool, is_topology: bool) -> int:
     """Show chassis, networks, ports and faults at a glance. A fault is what a chassis cannot honour, and why.
 
     All chassis are asked, and have 2 s to answer. STATE of a chassis: "live" has applied what is committed;
@@ -33,9 +39,26 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool) -> int:
     cut off; "no switch": its agent answers, and its switch does not forward; "disobeys": it obeys another
     northbound; "unknown": the northbound seems to be too busy to tell. With --no-ask, "current"
     had applied the last request. ANSWERED is "now", or how long ago, by that chassis' own clock.
+
+    With --topology, a network's line has its chassis, with the number of ports that are up, and of all that
+    are not disabled: "c2 4/5 !", or a cross if none is up. Of more than 40 chassis or networks, those that
+    are well are counted and not named.
+
+    \b
+    Examples:
+      trunkline status --check                 for monitoring
+      trunkline status --topology              the whole site as text
+      trunkline status --topology -o svg >site.svg
     """
     from trunkline.northbound.status import overview
 
+    if checks and is_topology:
+        raise click.UsageError("--check prints one line, and --topology a picture; give one of them")
+    if output in PICTURES and not is_topology:
+        raise click.UsageError(f"-o {output} is a picture; give --topology too")
+    if is_topology:
+        _show_topology(nb, output, asks)
+        return 0
     seen = overview(nb, asked(nb, asks))
     if output != "table":
         print_data(seen, output)
@@ -44,6 +67,19 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool) -> int:
     else:
         _print(seen)
     return _exit_code(seen) if checks else 0
+
+
+def _show_topology(nb: Northbound, output: str, asks: bool) -> None:
+    from trunkline.cli import dot, svg, tree
+    from trunkline.cli.drawing import drawing
+    from trunkline.northbound.topology import topology
+
+    found = topology(nb, asked(nb, asks))
+    if output not in ("table", *PICTURES):
+        print_data({"version": 1} | found, output)
+        return
+    lines = {"table": tree.lines, "svg": svg.lines, "dot": dot.lines}[output](drawing(found))
+    click.echo("\n".join(lines) or "there is no chassis, and no network")
 
 
 def _exit_code(seen: dict[str, Any]) -> int:
