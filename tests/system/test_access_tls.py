@@ -214,6 +214,25 @@ def test_the_servers_refusal_of_a_certificate_is_told_each_time(
         assert "roken pipe" not in str(caught.value).partition(";")[0]
 
 
+def test_a_remote_of_the_wrong_kind_is_said_so(cluster: Cluster, authority: Authority) -> None:
+    """The server itself just closes the connection."""
+    plain, port = free_port(), free_port()
+    listeners = [f"ptcp:{plain}:127.0.0.1", f"pssl:{port}:127.0.0.1"]
+    options = [word for listener in listeners for word in ("--remote", listener)]
+    cluster.server("nb", *options, *authority.issue("nb").options).start()
+    line = refusal(trunkline("network", "list", nb=f"tcp:127.0.0.1:{port}"), 1)
+    assert line == (
+        f"trunkline: tcp:127.0.0.1:{port}: the server there speaks TLS; use --nb ssl:127.0.0.1:{port}, "
+        "with a certificate"
+    )
+    files = authority.issue("operator").options
+    line = refusal(trunkline(*files, "network", "list", nb=f"ssl:127.0.0.1:{plain}"), 1)
+    assert line == (
+        f"trunkline: ssl:127.0.0.1:{plain}: the server does not answer in TLS; does it listen without it, at "
+        "tcp:HOST:PORT?"
+    )
+
+
 def test_files_that_are_not_what_tls_needs_are_named(cluster: Cluster, authority: Authority) -> None:
     _, remote = serve(cluster, authority.issue("nb"))
     files, other = authority.issue("operator"), authority.issue("other")

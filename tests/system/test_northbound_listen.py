@@ -191,7 +191,7 @@ def test_status_is_of_the_northbound_that_is_named(folder: Path) -> None:
     assert (told["remote"], told["model"]) == (nb, "standalone")
     assert told["rows"] == {"Network": 0, "Port": 0, "Chassis": 0}
     assert json.loads(trunkline("nb", "status", "--nb", nb, "-o", "json").out) == told
-    assert "no such socket" in refusal(trunkline("nb", "status", nb=f"unix:{folder}/gone"), 1)
+    assert "nobody listens there" in refusal(trunkline("nb", "status", nb=f"unix:{folder}/gone"), 1)
     # A file that is named is a server of this machine's, whatever the environment says.
     local = trunkline("nb", "status", "--db", str(folder / "nb.db"), "-o", "json", nb=f"unix:{folder}/gone")
     assert json.loads(local.out)["running"]

@@ -51,7 +51,7 @@ def test_an_existing_file_is_used_as_it_is(folder: Path) -> None:
     trunkline(*start(folder))
     typed("network create web --type flat --physical-network p", nb)
     assert trunkline("nb", "stop", "--db", str(folder / "nb.db")) == (0, "", "")
-    assert "no such socket" in refusal(trunkline("network", "list", nb=nb), 1)
+    assert "nobody listens there" in refusal(trunkline("network", "list", nb=nb), 1)
     trunkline(*start(folder))
     assert json.loads(trunkline("network", "show", "web", "-o", "json", nb=nb).out)["unique_key"] == 1
 

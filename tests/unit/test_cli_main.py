@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -131,7 +132,7 @@ def test_a_socket_that_does_not_exist_is_said_so_with_exit_code_1() -> None:
     assert run(*NOWHERE, "network", "list") == (
         1,
         "",
-        "trunkline: unix:/nonexistent/nb.sock: no such socket; is the northbound running "
+        "trunkline: unix:/nonexistent/nb.sock: nobody listens there; is the northbound running "
         "(`trunkline nb start`), or is it elsewhere (--nb)?\n",
     )
 
@@ -206,12 +207,31 @@ def test_the_choices_of_an_option_that_is_missing_stand_in_one_line() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["lab up -f /nonexistent/x.yaml", "nb backup /nonexistent/copy"])
-def test_a_file_that_is_not_there_is_said_so_without_the_systems_number(command: str) -> None:
-    code, out, err = run(*NOWHERE, *command.split())
-    assert (code, out) in ((1, ""), (2, ""))
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("lab up -f /nonexistent/x.yaml", 2),
+        ("apply --yes -f /nonexistent/x.yaml", 2),
+        ("nb backup /nonexistent/copy", 1),
+    ],
+)
+def test_a_file_that_is_not_there_is_said_so_without_the_systems_number(command: str, code: int) -> None:
+    """A file that says what should be is part of the question, and so its fault is one of usage."""
+    done, out, err = run(*NOWHERE, *command.split())
+    assert (done, out) == (code, "")
     assert "Errno" not in err
-    assert err.count("\n") == 1
+    assert err.splitlines()[1:] in ([], ["nothing was applied"])
+
+
+@pytest.mark.parametrize("command", ["lab up -f", "lab run -f", "apply --yes -f"])
+@pytest.mark.parametrize("text", ["[", "frob: 1", "\xff"], ids=["not YAML", "another form", "not UTF-8"])
+def test_a_file_that_is_wrong_is_a_usage_error_whatever_it_is_of(
+    tmp_path: Path, command: str, text: str
+) -> None:
+    (tmp_path / "x.yaml").write_bytes(text.encode("latin-1"))
+    code, out, err = run(*NOWHERE, *command.split(), str(tmp_path / "x.yaml"))
+    assert (code, out) == (2, "")
+    assert f"{tmp_path}/x.yaml" in err
 
 
 def test_the_switch_is_looked_for_where_a_distribution_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

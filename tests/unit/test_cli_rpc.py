@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
 import tempfile
 import threading
@@ -85,6 +87,27 @@ def test_a_server_that_hangs_up_is_said_so(peer: Peer) -> None:
         peer.rpc.request("list_dbs", [], 10)
 
 
+@pytest.mark.parametrize("code", [errno.ECONNRESET, errno.EPIPE])
+def test_a_server_that_hangs_up_is_spoken_of_alike_however_the_system_puts_it(code: int) -> None:
+    class Ended(socket.socket):
+        def sendall(self, *_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+    with Ended(socket.AF_UNIX) as ended:
+        rpc = Rpc("unix:peer", ended)
+        with pytest.raises(UnreachableError, match=r"^unix:peer: the database server closed the connection$"):
+            rpc.request("list_dbs", [], 10)
+
+
+def test_a_server_that_ends_the_connection_in_tls_is_said_to_speak_it() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+        with pytest.raises(UnreachableError, match=r"speaks TLS; use `remotes=ssl:192\.0\.2\.1:6641`"):
+            Rpc("tcp:192.0.2.1:6641", ours).request("list_dbs", [], 10)
+    ours.close()
+
+
 def test_a_server_that_is_no_database_is_said_so(peer: Peer) -> None:
     peer.socket.sendall(b"SSH-2.0-x\r\n")
     with pytest.raises(UnreachableError, match="is this a database server"):
@@ -96,7 +119,7 @@ def test_a_socket_that_nobody_listens_on_is_said_so() -> None:
         path = Path(folder) / "nb.sock"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
-        with pytest.raises(UnreachableError, match="connection refused; is the northbound running"):
+        with pytest.raises(UnreachableError, match="nobody listens there; is the northbound running"):
             Northbound.connect(f"unix:{path}")
 
 

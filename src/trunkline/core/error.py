@@ -3,6 +3,7 @@
 TrunklineError              refused or failed: exit code 1
 ├── InvalidValueError       wrong in any case, whatever the databases hold: exit code 2, usage
 │   ├── AddressError        a text is not a valid address
+│   ├── TopologyError       the topology of a lab is invalid; it is a LabError, too
 │   └── ManifestError       documents are wrong, whatever the northbound holds
 ├── TimedOutError           not done in time: exit code 3
 │   ├── LaggingError        chassis have not applied what is committed
@@ -36,7 +37,6 @@ TrunklineError              refused or failed: exit code 1
 │   ├── DecodeError         bytes that are not OpenFlow 1.4
 │   └── NotReady            there is no connected switch at present
 └── LabError                a lab cannot go up, do its work, or go down
-    ├── TopologyError       its topology is invalid
     ├── CommandError        a program that it needs failed
     └── WaitError           what it waited for did not happen
 """

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from trunkline.core.error import TrunklineError
+from trunkline.core.error import InvalidValueError, TrunklineError
 
 
 class LabError(TrunklineError):
     """The lab cannot continue; the text is one line that says why and what to do."""
 
 
-class TopologyError(LabError):
+class TopologyError(InvalidValueError, LabError):
     """A topology is wrong; the text names the file and the key."""
 
 

@@ -205,11 +205,15 @@ class Rpc:
 
     def _lost(self, error: OSError | None) -> UnreachableError:
         """Return the error that says why the connection ended: by *error*, or closed by the server (None)."""
-        reason = "the database server closed the connection" if error is None else _reason(error, "")
-        if isinstance(self._socket, ssl.SSLSocket) and not self._has_read:
-            # In TLS 1.3 the server checks the client's certificate after the client's handshake is over: the
-            # alert may come after a broken pipe, or be lost with it.
-            reason = _tls_reason(error) if _is_alert(error) else _alert(self._socket)
+        reason = _CLOSED if error is None else _reason(error, "")
+        if not self._has_read:
+            kind, place, port = parse(self.remote)
+            if kind == "ssl":
+                # In TLS 1.3 the server checks the client's certificate after the client's handshake is over:
+                # the alert may come after a broken pipe, or be lost with it.
+                reason = _tls_reason(error) if _is_alert(error) else _alert(self._socket)
+            elif kind == "tcp" and reason == _CLOSED and _speaks_tls(place, port):
+                reason = _SPEAKS_TLS.format(f"ssl:{self.remote.partition(':')[2]}")
         return UnreachableError(f"{self.remote}: {reason}")
 
     def _parsed(self) -> dict[str, Any] | None:
@@ -218,6 +222,9 @@ class Rpc:
         A message of RFC 7047 does not say how long it is. It ends in a brace, so the input is parsed only if
         it ends in one.
         """
+        if self._input.startswith(_TLS_ALERT):
+            remote = f"ssl:{self.remote.partition(':')[2]}"
+            raise UnreachableError(f"{self.remote}: {_SPEAKS_TLS.format(remote)}")
         if self._input and not self._input.startswith(b"{"):
             raise UnreachableError(f"{self.remote}: the answer is not JSON-RPC; is this a database server?")
         if not self._input.endswith((b"}", b"}\n")):
@@ -232,7 +239,30 @@ class Rpc:
         return message if isinstance(message, dict) else {}
 
 
-def _alert(stream: ssl.SSLSocket) -> str:
+_CLOSED = "the database server closed the connection"
+
+_SPEAKS_TLS = "the server there speaks TLS; use `remotes={}`, with a certificate"
+
+_TLS_ALERT = b"\x15\x03"
+"""How the alert begins with which a server of TLS may answer what is not TLS (RFC 8446 section 5.1)."""
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    """Return whether the server at *host* and *port* takes part in a handshake of TLS, or ends it in TLS.
+
+    A database server that listens for TLS closes the connection of a client that does not begin with it, and
+    says nothing.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((host, port), _LONGEST_BLOCK_S) as stream, context.wrap_socket(stream):
+            return True
+    except OSError as error:
+        return _is_alert(error)
+
+
+def _alert(stream: socket.socket) -> str:
     """Return why the server closed *stream*, by the alert that it sent before, if that can still be read."""
     try:
         stream.settimeout(_LONGEST_BLOCK_S)
@@ -327,6 +357,8 @@ def _tls_reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {error.verify_message}; is it from the given CA?"
     word = error.reason or str(error)
+    if isinstance(error, ssl.SSLEOFError) or word in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return "the server does not answer in TLS; does it listen without it, at tcp:HOST:PORT?"
     alert = next((text for name, text in _ALERTS.items() if word.endswith(f"ALERT_{name}")), None)
     return f"TLS failed: {alert or word}"
 
@@ -336,11 +368,11 @@ def _reason(error: OSError, kind: str) -> str:
         return _tls_reason(error)
     if isinstance(error, TimeoutError):
         return "no answer in time; is the address right, and does a firewall let it through?"
-    if kind == "unix" and error.errno == errno.ENOENT:
+    if error.errno in (errno.ECONNREFUSED, errno.ENOENT):
         running = "is the northbound running (`trunkline nb start`)"
-        return f"no such socket; {running}, or is it elsewhere (`remotes`)?"
-    if error.errno == errno.ECONNREFUSED:
-        return "connection refused; is the northbound running (`trunkline nb status`)?"
+        return f"nobody listens there; {running}, or is it elsewhere (`remotes`)?"
+    if error.errno in (errno.ECONNRESET, errno.EPIPE):
+        return _CLOSED
     if error.errno == errno.EACCES:
         return "permission denied; run as a user who may open the socket"
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
