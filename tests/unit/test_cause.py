@@ -18,7 +18,13 @@ SOURCE = Path(__file__).parents[2] / "src" / "trunkline"
 WRITERS = (
     *("core/address.py", "core/outcome.py", "core/seat.py", "northbound/port_option.py"),
     *("ovsdb/integration_bridge.py", "ovsdb/nic.py", "ovsdb/patch_pair.py", "ovsdb/settings.py"),
-    *("ovsdb/value.py", "ovsdb/interface.py", "ovsdb/wiring.py", "ovsdb/active_settings.py"),
+    *(
+        "ovsdb/value.py",
+        "ovsdb/interface.py",
+        "ovsdb/way_out.py",
+        "ovsdb/wiring.py",
+        "ovsdb/active_settings.py",
+    ),
     *("agent/allegiance.py", "agent/northbound_feed.py", "agent/passage.py", "agent/plumbing.py"),
     *("agent/reporter.py", "agent/standing.py", "agent/tenure.py", "agent/wiring_contest.py"),
     *("bridge/drift.py", "bridge/forwarding.py", "bridge/quarantine.py"),

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from trunkline.agent.pruning import AllowedVlans, Vlans
+from trunkline.agent.pruning import AllowedVlans
 from trunkline.core.model import Network
+from trunkline.ovsdb.nic import Vlans
 
 P1, P2 = "physnet1", "physnet2"
 

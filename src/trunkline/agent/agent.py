@@ -229,7 +229,7 @@ class Agent:
         """Read how the switch is wired, and which uplinks work now."""
         if self.settings is None:
             return
-        was_passing = self.plumbing.passing
+        was_passing = self.plumbing.ways_out.passing
         uplinks = self.plumbing.read(self.settings)
         self.audience.report_uplinks(was_passing, self.inventory)
         if uplinks is None or uplinks == self.inventory.uplinks:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from trunkline.agent.plumbing import Plumbing
-from trunkline.agent.pruning import Vlans, lets_through
 from trunkline.agent.reporter import Reporter
 from trunkline.bridge.announcer import Announcer
 from trunkline.core.inventory import Inventory
 from trunkline.core.subject import NetworkSubject, PortSubject, SubjectId, VifSubject
 from trunkline.core.view import LocalPortView, NetworkView, View
+from trunkline.ovsdb.nic import Vlans, lets_through
 
 
 class Audience:
@@ -55,14 +55,14 @@ class Audience:
 
     def report_uplinks(self, before: Mapping[str, Vlans], inventory: Inventory) -> None:
         """Report ports whose frames left by the uplink *before* and no longer do, or the other way round."""
-        after = self._plumbing.passing
+        after = self._plumbing.ways_out.passing
         if before == after:
             return
         moved = [id_ for id_ in before.keys() | after.keys() if before.get(id_) != after.get(id_)]
         ports_by_passage: dict[bool, list[UUID]] = {False: [], True: []}
         for port_id in inventory.local_ports(moved):
             network = inventory.networks[inventory.ports[port_id].network_id]
-            passes = self._plumbing.carries(network)
+            passes = self._plumbing.ways_out.carries(network)
             if passes != lets_through(before.get(network.physnet), network.vlan_id):
                 ports_by_passage[passes].append(port_id)
         for passes, port_ids in ports_by_passage.items():

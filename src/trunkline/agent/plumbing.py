@@ -7,14 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from trunkline.agent.pruning import AllowedVlans, Vlans, lets_through
+from trunkline.agent.pruning import AllowedVlans
 from trunkline.agent.wiring_contest import WiringContest
 from trunkline.core.inventory import Inventory
 from trunkline.core.model import Network, Uplink
-from trunkline.core.name import is_mappable
 from trunkline.core.setting import DATAPATH_TYPE
-from trunkline.ovsdb import integration_bridge, nic, wiring
-from trunkline.ovsdb.nic import Nic
+from trunkline.ovsdb import integration_bridge, way_out, wiring
+from trunkline.ovsdb.nic import Vlans
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchReplica
@@ -23,12 +22,6 @@ from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
 
 log = Log("plumbing")
-
-TAG_BYTES = 4
-"""What a second tag adds to a frame; the first one does not count in an MTU (IEEE 802.3 clause 3.2.7)."""
-
-DEFAULT_MTU = 1500
-"""The MTU of a VM if nothing else is set (IEEE 802.3)."""
 
 
 class _Width(NamedTuple):
@@ -46,12 +39,8 @@ class Plumbing:
 
     def __init__(self, switch: SwitchReplica) -> None:
         self.switch = switch
-        self.fault_by_physnet: dict[str, str] = {}
-        self.passing: dict[str, Vlans] = {}
-        """The VLANs whose frames leave the provider bridge, by physnet: none if the mapping has a fault."""
+        self.ways_out = way_out.UNKNOWN
         self._datapath_fault: str | None = None
-        self._misplaced_faults: dict[str, str] = {}
-        self._bond_faults: dict[str, str] = {}
         self.is_due = False
         self._is_limited = False
         self.refusals = Trouble(
@@ -71,8 +60,6 @@ class Plumbing:
         self._width: _Width | None = None
         self._mtu_by_iface_id: dict[str, int | None] = {}
         self._nb_identity: str | None = None
-        self._nics_by_physnet: dict[str, list[Nic]] = {}
-        self._bridge_by_physnet: dict[str, str] = {}
         self._network_by_id: dict[UUID, Network] = {}
         self._fault_by_network: dict[UUID, str] = {}
 
@@ -100,7 +87,7 @@ class Plumbing:
             self.set_network(network_id, None, None)
 
     def _check_network(self, network_id: UUID, network: Network | None) -> None:
-        fault = self.network_fault(network) if network is not None else None
+        fault = self.ways_out.network_fault(network) if network is not None else None
         if fault is None:
             self._fault_by_network.pop(network_id, None)
         else:
@@ -146,8 +133,8 @@ class Plumbing:
         self._is_limited = wiring.is_limited(self.switch) and (self._is_limited or self.switch.is_realized)
         if not self.is_due or not self.switch.is_connected:
             return None
-        before = self._ways_out
-        uplinks, self.fault_by_physnet = wiring.uplinks(self.switch, settings.wiring, self._black_holes)
+        before = self.ways_out
+        uplinks, fault_by_physnet = wiring.uplinks(self.switch, settings.wiring, self._black_holes)
         bridge = self.switch.row("Bridge", settings.wiring.bridge)
         self._datapath_fault = (
             None
@@ -159,41 +146,12 @@ class Plumbing:
             for mapping in settings.wiring.mappings
             if mapping.physnet in uplinks
         }
-        self._misplaced_faults = {
-            subject: fault
-            for mapping in settings.wiring.mappings
-            # One cause is one fault: a NIC that has an iface-id is none.
-            if mapping.bridge != settings.wiring.bridge and mapping.physnet not in self.fault_by_physnet
-            for subject, fault in nic.misplaced_faults(
-                self.switch, mapping.bridge, settings.wiring.bridge
-            ).items()
-        }
         self._width = None
-        nics_by_physnet = {
-            mapping.physnet: nic.nics(self.switch, mapping.bridge) for mapping in settings.wiring.mappings
-        }
-        self._nics_by_physnet, self._bridge_by_physnet = nics_by_physnet, settings.bridge_by_physnet
-        self._bond_faults = {
-            subject: fault
-            for physnet, ways in nics_by_physnet.items()
-            # One cause is one fault: if nothing gets out at all, that is of the mapping.
-            if physnet not in self.fault_by_physnet
-            for subject, fault in nic.bond_faults(settings.bridge_by_physnet[physnet], ways).items()
-        }
-        self.passing = dict.fromkeys(self.fault_by_physnet, frozenset()) | {
-            physnet: nic.passing(self._nics_by_physnet[physnet])
-            for physnet in uplinks
-            if physnet not in self.fault_by_physnet
-        }
-        if self._ways_out != before:
+        self.ways_out = way_out.ways_out(self.switch, settings, uplinks, fault_by_physnet)
+        if self.ways_out != before:
             for network_id, network in self._network_by_id.items():
                 self._check_network(network_id, network)
         return uplinks
-
-    @property
-    def _ways_out(self) -> tuple[object, ...]:
-        """Whether and how networks reach their physical networks."""
-        return self._nics_by_physnet, self._bridge_by_physnet, self.passing, self.fault_by_physnet
 
     def write(self, settings: Settings, *, are_flows_applied: bool) -> None:
         """Write what differs between *settings* with all that is needed, and what was read last.
@@ -237,7 +195,7 @@ class Plumbing:
     def _lasting(self, target: Wiring) -> tuple[Wiring, frozenset[str]]:
         """Return the part of *target* that only settings, networks and provider bridges change."""
         return dataclasses.replace(target, mtu_by_iface_id={}, nb_identity=None), frozenset(
-            self.fault_by_physnet
+            self.ways_out.fault_by_physnet
         )
 
     def narrow_uplinks(self, settings: Settings) -> None:
@@ -273,7 +231,7 @@ class Plumbing:
     def are_uplinks_known(self, settings: Settings, uplinks: Mapping[str, Uplink]) -> bool:
         """Return whether each mapping has an uplink in *uplinks*, or a fault."""
         return all(
-            mapping.physnet in uplinks or mapping.physnet in self.fault_by_physnet
+            mapping.physnet in uplinks or mapping.physnet in self.ways_out.fault_by_physnet
             for mapping in settings.wiring.mappings
         )
 
@@ -315,53 +273,7 @@ class Plumbing:
         """The faults of networks, mappings, NICs, misplaced VIFs, the bridge and its contest, by subject."""
         networks = self._network_by_id
         faults = {f"network {networks[id_].name}": fault for id_, fault in self._fault_by_network.items()}
-        faults |= {f"mapping {physnet}": fault for physnet, fault in self.fault_by_physnet.items()}
+        faults |= self.ways_out.faults
         if self._datapath_fault is not None:
             faults[f"setting {DATAPATH_TYPE}"] = self._datapath_fault
-        faults |= self._misplaced_faults | self._bond_faults
         return faults | wiring.limit_faults(self.switch) | self.contest.faults
-
-    def carries(self, network: Network) -> bool:
-        """Return whether frames of *network* leave its provider bridge."""
-        return lets_through(self.passing.get(network.physnet), network.vlan_id)
-
-    def network_fault(self, network: Network) -> str | None:
-        """Return why *network* does not reach its physical network as it should, None if it does.
-
-        If its mapping does not work, that is a fault of the mapping, once for all of its networks.
-        """
-        if not is_mappable(network.physnet):
-            return (
-                f"physical network {network.physnet!r} cannot be mapped on any chassis: a name with a comma, "
-                "a colon or outer blanks does not fit into the list of mappings; "
-                "set another `physical_network`"
-            )
-        if network.physnet not in self._bridge_by_physnet:
-            return (
-                f"physical network {network.physnet} is not mapped to a bridge here; "
-                f"add {network.physnet}:BRIDGE to trunkline-bridge-mappings"
-            )
-        if network.physnet not in self.fault_by_physnet and not self.carries(network):
-            bridge = self._bridge_by_physnet[network.physnet]
-            return nic.vlan_fault(bridge, self._nics_by_physnet[network.physnet], network.vlan_id)
-        return self._mtu_fault(network)
-
-    def _mtu_fault(self, network: Network) -> str | None:
-        """Return why the largest frames of *network* do not fit through its uplink, None if they do."""
-        available = nic.mtu(self._nics_by_physnet.get(network.physnet, []), network.vlan_id)
-        has_second_tag = network.is_transparent and network.vlan_id is not None
-        if available is None or (network.mtu is None and not has_second_tag):
-            return None
-        mtu = DEFAULT_MTU if network.mtu is None else network.mtu
-        needed = mtu + (TAG_BYTES if has_second_tag else 0)
-        if needed <= available:
-            return None
-        if network.mtu is None:
-            largest = available - TAG_BYTES
-            what, lower = f"an MTU of {mtu}, the default of VMs,", f"set `mtu` to {largest} or less"
-        else:
-            what, lower = f"its MTU {mtu}", "lower `mtu`"
-        return (
-            f"{what} needs an uplink with an MTU of {needed}, and this one has {available}; "
-            f"raise that, or {lower}"
-        )

@@ -7,16 +7,12 @@ port, even in VLANs that did not change (bundle_set in ofproto/ofproto-dpif.c).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.core.index import Index
 from trunkline.core.model import Network
-
-Vlans: TypeAlias = frozenset[int] | None
-"""VLAN ids, with 0 for untagged frames; None is every VLAN."""
-
-UNTAGGED = 0
+from trunkline.ovsdb.nic import UNTAGGED, Vlans
 
 
 class _Use(NamedTuple):
@@ -65,11 +61,6 @@ class AllowedVlans:
     def are_covered(self, live: Mapping[str, Vlans]) -> bool:
         """Return whether *live* lets through all VLANs in use on its physical networks."""
         return all(_union(vlans, self.wanted(physnet)) == vlans for physnet, vlans in live.items())
-
-
-def lets_through(vlans: Vlans, vlan_id: int | None) -> bool:
-    """Return whether *vlans* let frames with that tag through (None: untagged ones)."""
-    return vlans is None or (UNTAGGED if vlan_id is None else vlan_id) in vlans
 
 
 def _union(one: Vlans, other: Vlans) -> Vlans:

@@ -105,7 +105,7 @@ class Standing:
             and network_id not in self.quarantine.reason_by_network
             and self.passage.fault is None
             and network.physnet in self.inventory.uplinks
-            and self.plumbing.carries(network)
+            and self.plumbing.ways_out.carries(network)
         )
 
     # -- what is not -------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interface import link_fault, ofport_of
@@ -17,6 +17,17 @@ GUEST_DRIVERS = frozenset({"tun"})
 """The Linux driver of a VM's tap; Open vSwitch shows it as `status:driver_name` of the interface."""
 
 
+Vlans: TypeAlias = frozenset[int] | None
+"""VLAN ids, with 0 for untagged frames; None is every VLAN."""
+
+UNTAGGED = 0
+
+
+def lets_through(vlans: Vlans, vlan_id: int | None) -> bool:
+    """Return whether *vlans* let frames with that tag through (None: untagged ones)."""
+    return vlans is None or (UNTAGGED if vlan_id is None else vlan_id) in vlans
+
+
 class Nic(NamedTuple):
     """A way out of a provider bridge; *fault* says why no frame passes it.
 
@@ -26,13 +37,13 @@ class Nic(NamedTuple):
 
     name: str
     mtu: int | None
-    vlan_ids: frozenset[int] | None = None
+    vlan_ids: Vlans = None
     fault: str | None = None
     bond: str | None = None
 
     def carries(self, vlan_id: int | None) -> bool:
         """Return whether a frame with that tag (None: without) leaves by it."""
-        return self.vlan_ids is None or (vlan_id or 0) in self.vlan_ids
+        return lets_through(self.vlan_ids, vlan_id)
 
 
 def nics(switch: SwitchReplica, bridge: str) -> list[Nic]:
@@ -107,7 +118,7 @@ def _lacp_fault(port: PortRow, interface: InterfaceRow) -> str | None:
     return "has no LACP partner; check the switch port at its other end"
 
 
-def _vlan_ids(port: PortRow) -> frozenset[int] | None:
+def _vlan_ids(port: PortRow) -> Vlans:
     """Return the VLANs that the port carries (ovs-vswitchd.conf.db(5), `vlan_mode`)."""
     tag, trunks, mode = one(port, PortRow.tag), every(port, PortRow.trunks), one(port, PortRow.vlan_mode)
     if mode in ("access", "dot1q-tunnel") or (mode is None and tag is not None):
@@ -148,7 +159,7 @@ def bond_faults(bridge: str, ways: list[Nic]) -> dict[str, str]:
     }
 
 
-def passing(ways: list[Nic]) -> frozenset[int] | None:
+def passing(ways: list[Nic]) -> Vlans:
     """Return the VLANs whose frames get out by one of the *ways*, 0 for untagged; None: every one.
 
     >>> passing([Nic("eth1", 1500, frozenset({7})), Nic("eth2", 1500, fault="has no link")])
