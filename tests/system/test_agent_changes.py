@@ -203,7 +203,8 @@ def test_two_interfaces_of_one_iface_id_the_one_in_use_keeps_the_port(
     # Its name sorts first, and so does its ofport.
     chassis.plug("a", "0-late", ofport_request="1")
     site.sync()
-    fault = "0-late also has this iface-id; a is in use; remove the wrong one"
+    fault = "0-late also has this iface-id; a is in use; unplug the one that is not the VM's, "
+    fault += "such as: ovs-vsctl del-port 0-late"
     assert site.nb.chassis("c1")["faults"] == {"vif a": fault}
     reach(chassis)
     assert chassis.receive("0-late", HELLO) == {}

@@ -166,7 +166,10 @@ def _vif_fault(inventory: Inventory, iface_id: str) -> str | None:
         return f"{used.interface} {used.link_fault}"
     if len(vifs) > 1:
         others = ", ".join(vif.interface for vif in vifs[1:])
-        return f"{others} also has this iface-id; {used.interface} is in use; remove the wrong one"
+        return (
+            f"{others} also has this iface-id; {used.interface} is in use; "
+            f"unplug the one that is not the VM's, such as: ovs-vsctl del-port {vifs[1].interface}"
+        )
     return f"{used.interface}: {used.error}" if used.error else _attachment_fault(port, used)
 
 

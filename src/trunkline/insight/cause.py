@@ -25,7 +25,7 @@ UNKNOWN = "T599"
 MOST_CHARACTERS = 2000
 """How much of a reason is read: a chassis in wrong hands may write any text."""
 
-WARNINGS = frozenset({"T206", "T208", "T306", "T321", "T325", "T408", "T409"})
+WARNINGS = frozenset({"T206", "T208", "T303", "T306", "T321", "T325", "T408", "T409"})
 """The codes of faults that need not keep a frame from passing."""
 
 
@@ -135,7 +135,11 @@ CAUSES = (
     Cause("T320", "vif", "{} is a sub-port of {} and uses its VIF|; {}"),
     Cause("T304", "vif", "{} is set down, or gone|; {}"),
     Cause("T304", "vif", "{} has no link|; check its other end"),
-    Cause("T303", "vif", "{} also has this iface-id; {} is in use|; remove the wrong one"),
+    Cause(
+        "T303",
+        "vif",
+        "{} also has this iface-id; {} is in use|; unplug the one that is not the VM's, such as: {}",
+    ),
     Cause("T314", "vif", "{} is on the provider bridge {}, past all flows|; {}"),
     Cause(
         "T306",
