@@ -56,11 +56,13 @@ def check(
     The exit code is 0 if nothing was found, 4 if something was, be it an error or a warning, and 3 if all
     that was found is that a chassis is behind or has not answered yet.
     """
+    from trunkline.northbound.transaction import no_collection
+
     scope = _Scope(chassis, port, network)
     if sum(map(bool, scope)) > 1:
         raise click.UsageError("give only one of --chassis, --port and --network")
     wanted = _known(codes)
-    with connect() as nb:
+    with no_collection(), connect() as nb:
         seen = _seen(nb, scope, is_deep=deep)
     if wanted:
         seen = seen._replace(found=[each for each in seen.found if each.code in wanted])

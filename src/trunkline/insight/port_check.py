@@ -60,7 +60,9 @@ def _place_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
                 f"{holder} holds it, and it is requested on {' and '.join(wanted)}",
                 "move its VM, or correct `requested_chassis`",
             )
-    for name in {*wanted, *([holder] if holder else [])} - fleet.chassis_by_name.keys():
+    for name in dict.fromkeys((holder, *wanted)):
+        if name is None or name in fleet.chassis_by_name:
+            continue
         how = "is held by" if name == holder else "is requested on"
         yield _finding(
             "T317",
