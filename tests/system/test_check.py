@@ -160,6 +160,30 @@ def test_a_chassis_that_answers_no_questions_is_a_finding_and_the_answer_incompl
         shared.sync()
 
 
+def local(nb: str | None = None) -> list[tuple[str, str, str | None]]:
+    """Return what the chassis of $OVS_RUNDIR itself finds: code, subject and chassis of each finding."""
+    done = trunkline("check", "--local", "-o", "json", nb=nb)
+    assert done.err == ""
+    return [(each["code"], each["subject"], each["chassis"]) for each in json.loads(done.out)]
+
+
+def test_a_chassis_looks_at_itself_whether_its_agent_runs_or_not(
+    shared: Site, first: DummyChassis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVS_RUNDIR", str(first.switch.rundir))
+    assert local() == []
+    first.agent.end(signal.SIGKILL)
+    try:
+        assert local() == [("T407", "agent", "c1")]
+        first.switch.ofctl("-O", "OpenFlow14", "del-flows", "br-int", "table=80")
+        assert local() == [("T404", "flows", "c1"), ("T407", "agent", "c1")]
+        assert local(nb="unix:/nowhere") == [("T104", "northbound", "c1"), ("T407", "agent", "c1")]
+    finally:
+        first.start_agent()
+        shared.sync()
+    assert local() == []
+
+
 def test_bad_input_is_one_line_and_says_what_to_do(shared: Site) -> None:
     assert "there is no code 'T20'; did you mean T" in refusal(check(shared, "--only", "T20"), 2)
     assert "no port is called 'nope'; see `trunkline port list`" in refusal(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from trunkline.cli.flows import with_chassis
+from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, asked, with_connection, with_output
 from trunkline.cli.output import print_data, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from trunkline.insight.check import Verdict
     from trunkline.insight.finding import Finding
@@ -26,16 +28,47 @@ _MOST_LINES = 10
 _AREAS = {"1": "northbound", "2": "wire", "3": "port", "4": "switch", "5": "chassis"}
 
 
+def _codes() -> Iterable[str]:
+    from trunkline.insight.finding import CODES
+
+    return CODES
+
+
 @click.command()
 @click.option(
-    "--chassis", type=NOT_EMPTY, metavar="NAME", help="Only what concerns this chassis; it is asked."
+    "--chassis",
+    type=NOT_EMPTY,
+    metavar="NAME",
+    shell_complete=CHASSIS,
+    help="Only what concerns this chassis; it is asked.",
 )
-@click.option("--port", type=NOT_EMPTY, metavar="NAME", help="Whether this port works; its chassis is asked.")
-@click.option("--network", type=NOT_EMPTY, metavar="NAME", help="Only what concerns this network.")
 @click.option(
-    "--only", "codes", multiple=True, metavar="CODE", help="Only this code, such as T202. May be repeated."
+    "--port",
+    type=NOT_EMPTY,
+    metavar="NAME",
+    shell_complete=PORTS,
+    help="Whether this port works; its chassis is asked.",
+)
+@click.option(
+    "--network",
+    type=NOT_EMPTY,
+    metavar="NAME",
+    shell_complete=NETWORKS,
+    help="Only what concerns this network.",
+)
+@click.option(
+    "--only",
+    "codes",
+    multiple=True,
+    metavar="CODE",
+    shell_complete=among(_codes),
+    help="Only this code, such as T202. May be repeated.",
+)
+@click.option(
+    "--local", "is_local", is_flag=True, help="Look at the chassis of this machine itself, agent up or not."
 )
 @click.option("--deep", is_flag=True, help="Ask each chassis what it finds at itself, and wait up to 5 s.")
+@with_chassis
 @with_output
 @with_connection
 def check(
@@ -45,7 +78,9 @@ def check(
     port: str | None,
     network: str | None,
     codes: tuple[str, ...],
+    is_local: bool,
     deep: bool,
+    ovs_remote: str | None,
 ) -> int:
     """Find what keeps ports from working, each cause on one line with its remedy.
 
@@ -59,11 +94,16 @@ def check(
     from trunkline.northbound.transaction import no_collection
 
     scope = _Scope(chassis, port, network)
-    if sum(map(bool, scope)) > 1:
-        raise click.UsageError("give only one of --chassis, --port and --network")
+    if sum(map(bool, (*scope, is_local))) > 1:
+        raise click.UsageError("give only one of --chassis, --port, --network and --local")
     wanted = _known(codes)
-    with no_collection(), connect() as nb:
-        seen = _seen(nb, scope, is_deep=deep)
+    if ovs_remote is not None and not is_local:
+        raise click.UsageError("--ovs says where the chassis of --local is; give both")
+    if is_local:
+        seen = _own(ovs_remote)
+    else:
+        with no_collection(), connect() as nb:
+            seen = _seen(nb, scope, is_deep=deep)
     if wanted:
         seen = seen._replace(found=[each for each in seen.found if each.code in wanted])
     if output != "table":
@@ -134,14 +174,36 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
     return _Seen(f"{title}: {_count(found)}", found, len(looked_for))
 
 
+def _own(ovs_remote: str | None) -> _Seen:
+    """Return what is wrong with the chassis whose database is at *ovs_remote*, by default this machine."""
+    from trunkline.insight import chassis
+    from trunkline.insight.finding import CODES
+    from trunkline.insight.own_check import own_findings
+
+    there = chassis.read(ovs_remote)
+    connection = _connection()
+    files = connection.tls if connection.ca_cert else there.nb_tls
+    name, found = own_findings(there, _remotes(), files)
+    return _Seen(f"chassis {name}: {_count(found)}", found, len(CODES))
+
+
+def _connection() -> Connection:
+    return click.get_current_context().find_object(Connection) or Connection()
+
+
+def _remotes() -> str | None:
+    """Return the remotes of the northbound that are named, None if none are."""
+    return _connection().names(click.get_current_context().params.get("nb"))
+
+
 def _servers() -> list[Finding]:
     """Return what is wrong with the servers of the northbound, if several are named."""
     from trunkline.insight.cluster import findings, members
 
-    context = click.get_current_context()
-    connection = context.find_object(Connection) or Connection()
-    remotes = connection.names(context.params.get("nb"))
-    return list(findings(members(remotes, connection.tls))) if remotes and "," in remotes else []
+    remotes = _remotes()
+    if remotes is None or "," not in remotes:
+        return []
+    return list(findings(members(remotes, _connection().tls)))
 
 
 def _fleet(nb: Northbound, scope: _Scope) -> Fleet:

@@ -39,8 +39,12 @@ def ask(rundir: str, *words: str, timeout_s: float = PATIENCE_S) -> str:
 
 def answer(rundir: str, *words: str, timeout_s: float = PATIENCE_S) -> Work[str]:
     """Do what `ask` does, and yield what is waited for instead of waiting."""
+    return (yield from answer_at(_path(rundir), *words, timeout_s=timeout_s))
+
+
+def answer_at(path: Path, *words: str, timeout_s: float = PATIENCE_S) -> Work[str]:
+    """Do what `answer` does, of the daemon with the control socket *path*: our agent speaks the same."""
     end_s = time.monotonic() + timeout_s
-    path = _path(rundir)
     with socket.socket(socket.AF_UNIX) as stream:
         stream.setblocking(False)
         try:

@@ -55,6 +55,16 @@ class Reading:
         assert self._active.settings is not None
         return self._active.settings
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether there are settings: they can be there although the northbound cannot be read."""
+        return self._active.settings is not None
+
+    @property
+    def switch(self) -> SwitchReplica:
+        """The switch's own database."""
+        return self._switch
+
     def read(self) -> None:
         """Return when *inventory* has all that was committed to both databases when this was called.
 

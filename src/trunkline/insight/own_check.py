@@ -1,0 +1,141 @@
+"""What is wrong with the chassis of this machine, found on it, whether its agent runs or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from trunkline.core.error import TrunklineError
+from trunkline.core.outcome import name, outcome
+from trunkline.core.subject import NetworkSubject, PortSubject, VifSubject
+from trunkline.insight import cause, inspection, own_agent
+from trunkline.insight.check import merged
+from trunkline.insight.connection import Connection, SwitchError
+from trunkline.insight.finding import Finding
+from trunkline.insight.inspection import Scope, Seen
+from trunkline.insight.name import Names
+from trunkline.insight.plan import flow_plan
+from trunkline.insight.refused import PortCounts
+from trunkline.northbound.rpc import UnreachableError
+from trunkline.openflow.tally import Tally, await_all
+from trunkline.ovsdb import nic, wiring
+from trunkline.ovsdb.reading import Reading
+from trunkline.ovsdb.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from trunkline.core.subject import SubjectId
+    from trunkline.insight.chassis import Chassis
+    from trunkline.northbound.rpc import Tls
+
+
+def own_findings(
+    there: Chassis, remotes: str | None = None, files: Tls | None = None
+) -> tuple[str, list[Finding]]:
+    """Return the name of *there*, the chassis of this machine, and what is wrong with it.
+
+    *remotes* and *files* are used in place of the northbound that its settings name. What cannot be read is
+    a finding, and the rest is looked at all the same.
+
+    Raises:
+        UnreachableError: the switch's own database does not answer.
+    """
+    is_running, said = own_agent.runs(there.remote), own_agent.state()
+    reading = Reading(there.remote, remotes, files)
+    try:
+        found = list(_read(there, reading, said))
+        codes = {each.code for each in found}
+        if not is_running:
+            found.append(_NO_AGENT)
+        chassis = reading.settings.chassis if reading.has_settings else "here"
+        faults: Mapping[str, str] = (
+            said["faults"] if said is not None else _faults(reading, is_whole=not codes & _UNREAD)
+        )
+        found += [cause.finding(chassis, subject, str(reason)) for subject, reason in faults.items()]
+        if reading.has_settings:
+            found += _inspected(there, reading, faults)
+        return chassis, merged(replace(each, chassis=chassis) for each in found)
+    finally:
+        reading.close()
+
+
+_UNREAD = frozenset({"T102", "T104", "T408"})
+"""The codes that say that the northbound was not read."""
+
+
+def _finding(code: str, subject: str, text: str, remedy: str) -> Finding:
+    return Finding(code, "error", subject, None, None, text, remedy)
+
+
+_NO_AGENT = _finding(
+    "T407",
+    "agent",
+    "no agent runs here, so no change is applied; the switch goes on forwarding what it has",
+    "systemctl start trunkline-agent",
+)
+
+
+def _read(there: Chassis, reading: Reading, said: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Read both databases and the flows; yield why that fails, or that the flows are not right."""
+    try:
+        with Connection(there.management_socket) as bridge:
+            plan = flow_plan(reading, bridge, Names())
+    except SwitchError as error:
+        yield _told("T401", "switch", error)
+    except SettingsError as error:
+        yield _told("T408", "settings", error)
+    except UnreachableError as error:
+        yield _told("T104", "northbound", error)
+    except TrunklineError as error:
+        yield _told("T102", "northbound", error)
+    else:
+        is_busy = said is not None and not (said.get("settled") and plan.is_steady)
+        is_held_back = said is not None and any("refused" in str(each) for each in said["faults"].values())
+        if plan.changes and not is_busy and not is_held_back:
+            counts = ", ".join(f"{count:,} to {verb}" for verb, count in plan.counts.items() if count)
+            yield _finding(
+                "T404",
+                "flows",
+                f"the switch does not hold the flows that it should: {counts}",
+                "trunkline plan shows which; the agent puts them right, so start it if it does not run",
+            )
+
+
+def _told(code: str, subject: str, error: TrunklineError) -> Finding:
+    text, _, remedy = str(error).partition("; ")
+    return _finding(code, subject, text, remedy or "correct what it names")
+
+
+def _faults(reading: Reading, *, is_whole: bool) -> dict[str, str]:
+    """Return the faults that an agent would report by the rows alone, by subject.
+
+    If the northbound was not read, so that the rows are not *is_whole*, they say nothing of ports.
+    """
+    if not reading.has_settings:
+        return {}
+    settings, switch, inventory = reading.settings, reading.switch, reading.inventory
+    _, by_physnet = wiring.uplinks(switch, settings.wiring)
+    faults = {**settings.faults, **{f"mapping {physnet}": reason for physnet, reason in by_physnet.items()}}
+    for bridge in settings.bridge_by_physnet.values():
+        faults |= nic.misplaced_faults(switch, bridge, settings.wiring.bridge)
+    faults |= wiring.limit_faults(switch)
+    if not is_whole:
+        return faults
+    subjects: list[SubjectId] = [NetworkSubject(id_) for id_ in inventory.networks]
+    subjects += [PortSubject(id_) for id_ in inventory.ports]
+    subjects += [VifSubject(iface_id) for iface_id in inventory.vifs]
+    found = ((subject, outcome(inventory, subject)[1]) for subject in subjects)
+    return faults | {name(inventory, subject): fault for subject, fault in found if fault is not None}
+
+
+def _inspected(there: Chassis, reading: Reading, faults: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what no fault says, by the rows and by what the flows have counted."""
+    tally = Tally(f"unix:{there.management_socket}")
+    await_all(tally)
+    counts = None
+    if tally.failure is None:
+        counts = PortCounts()
+        counts.note(tally.counts)
+    seen = Seen(reading.switch, reading.settings, reading.inventory, counts, faults)
+    yield from (each for each in inspection.findings(seen, Scope()) if each is not None)
