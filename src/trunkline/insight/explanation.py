@@ -14,6 +14,7 @@ from trunkline.insight.flow import VERSION, Kind, in_order, kind, lines
 from trunkline.insight.meaning import MEANING, rule_words
 
 if TYPE_CHECKING:
+    from trunkline.core.pipeline import Band
     from trunkline.insight.connection import InstalledFlow
     from trunkline.insight.name import Names
 
@@ -129,8 +130,9 @@ def _explanation(what: Kind, flows: list[InstalledFlow], names: Names, bridge: s
     head = f"table {band.table.value} {band.table.name}, band {band.name}: {band.purpose}"
     made = f"made by app {band.owner.name.lower()} from {_row(parts, names)}"
     why = f"{rule_words(rules)} of docs/frames.md; {made}"
-    remedy = _remedy(MEANING[band].remedy, parts, names) if any(flow.is_drop for flow in flows) else None
-    return Explanation(what, rules, (head, why, *shown), remedy)
+    act = remedy(band, parts, names) if any(flow.is_drop for flow in flows) else None
+    passing = None if act is None else f"if these should pass: {act}"
+    return Explanation(what, rules, (head, why, *shown), passing)
 
 
 def _row(parts: CookieParts, names: Names) -> str:
@@ -153,8 +155,12 @@ def _called(kind: str, name: str | None, key: int) -> str:
     return f"the {kind} with key {key}" if name is None else f"{kind} {name} (key {key})"
 
 
-def _remedy(template: str | None, parts: CookieParts, names: Names) -> str | None:
-    """Return what to do, with PORT and NETWORK for names that are not known: a key is no argument."""
+def remedy(band: Band, parts: CookieParts, names: Names) -> str | None:
+    """Return what to do if frames that flows of *band* drop should pass; None if there is nothing.
+
+    PORT and NETWORK stand for names that are not known: a key is no argument.
+    """
+    template = MEANING[band].remedy
     if template is None:
         return None
     port, network = None, None
@@ -162,7 +168,7 @@ def _remedy(template: str | None, parts: CookieParts, names: Names) -> str | Non
         port, network = names.port_by_key.get(parts.key), names.network_of(parts.key)
     elif parts.subject in (Subject.NETWORK, Subject.MAC):
         network = names.network_by_key.get(parts.key)
-    return "if these should pass: " + template.format(
+    return template.format(
         port="PORT" if port is None else shlex.quote(port.name),
         network="NETWORK" if network is None else shlex.quote(network),
     )

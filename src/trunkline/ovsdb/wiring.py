@@ -75,13 +75,14 @@ def uplinks(
             ways = nic.nics(switch, mapping.bridge)
             fault = patch_pair.pair_fault(switch, wiring.bridge, mapping) or nic.fault(mapping.bridge, ways)
             if fault is None and mapping.bridge in dropping:
-                fault = _empty_fault(switch, mapping.bridge)
+                fault = empty_fault(switch, mapping.bridge)
         if fault is not None:
             faults[mapping.physnet] = fault
     return uplink_by_physnet, faults
 
 
-def _empty_fault(switch: SwitchReplica, bridge: str) -> str:
+def empty_fault(switch: SwitchReplica, bridge: str) -> str:
+    """Return why *bridge*, which has no flows, drops every frame, and what to do."""
     row = switch.row("Bridge", bridge)
     if row is not None and one(row, BridgeRow.fail_mode) == "secure":
         return (

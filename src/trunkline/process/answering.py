@@ -24,7 +24,7 @@ from trunkline.insight.waiting import Work
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
-from trunkline.process import flow_answer
+from trunkline.process import flow_answer, tracing
 from trunkline.process.checking import check
 from trunkline.process.job import Job
 from trunkline.process.state import state
@@ -54,6 +54,7 @@ def _state(agent: Agent, _: Mapping[str, str]) -> Work[Any]:
 KINDS: Mapping[str, Kind] = {
     "state": _state,
     "check": check,
+    "trace": tracing.hops,
     flow_question.KIND: flow_answer.answer,
 }
 """What can be asked, by `Request:kind`."""

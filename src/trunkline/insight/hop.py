@@ -1,0 +1,327 @@
+"""A hop of a trace: what one chassis would do with a frame, as its own switch says.
+
+Nothing is sent, and nothing is changed. The switch is asked by the agent for somebody elsewhere, or by a
+command on the chassis itself; nobody needs to wait in here (`trunkline.insight.waiting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.core.address import mac_text
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie_parts
+from trunkline.core.error import InvalidValueError
+from trunkline.core.pipeline import Band
+from trunkline.insight import vswitchd
+from trunkline.insight.connection import Connection, InstalledFlow
+from trunkline.insight.explanation import remedy
+from trunkline.insight.flow import kind
+from trunkline.insight.meaning import MEANING
+from trunkline.insight.sample import MOST_BYTES, source_words, tags
+from trunkline.insight.step import REFUSES, Step, band_of, step
+from trunkline.insight.translation import Output, Translation, translation
+from trunkline.ovsdb import nic, wiring
+from trunkline.ovsdb.datum import one, pairs
+from trunkline.ovsdb.switch_row import BridgeRow, InterfaceRow
+from trunkline.ovsdb.vswitch import link_fault, ofport_of
+
+if TYPE_CHECKING:
+    from trunkline.insight.name import Names
+    from trunkline.insight.waiting import Work
+    from trunkline.ovsdb.settings import Settings
+    from trunkline.ovsdb.vswitch import SwitchReplica
+
+_PART = 1000
+"""How many hex digits of a frame one parameter of a question has; the column takes 1024."""
+
+_MOST_WAYS = 8
+"""By how many ways into a provider bridge it is tried to let a frame arrive."""
+
+_MOST_OUT = 300
+"""How many VIFs that a frame reaches are named; of the others there is the number."""
+
+_MOST_RAW = 20_000
+"""How much of what ovs-vswitchd says is passed on word by word."""
+
+_WHOLE = 0xFFFF_FFFF_FFFF_FFFF
+_OF_A_PORT = COOKIE_OURS | Subject.PORT << 32
+_OF_A_PORT_MASK = COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
+
+
+class Entry(NamedTuple):
+    """How a frame comes to a chassis: from the VIF with *iface_id*, or from *physnet* with its tag there."""
+
+    frame: bytes
+    iface_id: str | None = None
+    physnet: str | None = None
+    is_raw: bool = False
+
+    def parameters(self) -> dict[str, str]:
+        """Return it as the parameters of a question."""
+        head = self.frame.rstrip(b"\0").hex()
+        parts = {f"frame{at // _PART}": head[at : at + _PART] for at in range(0, len(head), _PART)}
+        named = {"iface_id": self.iface_id, "physnet": self.physnet}
+        return {
+            **parts,
+            "bytes": str(len(self.frame)),
+            **({"raw": "true"} if self.is_raw else {}),
+            **{key: value for key, value in named.items() if value is not None},
+        }
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, str]) -> Entry:
+        """Return the entry that *parameters* are.
+
+        Raises:
+            InvalidValueError: they are none.
+        """
+        parts = sorted(
+            (key for key in parameters if key.startswith("frame")), key=lambda key: (len(key), key)
+        )
+        try:
+            head, length = bytes.fromhex("".join(parameters[key] for key in parts)), int(parameters["bytes"])
+        except (ValueError, KeyError):
+            raise InvalidValueError("there is no frame in the question; give it in hex digits") from None
+        if not 14 <= max(length, len(head)) <= MOST_BYTES + 64:
+            raise InvalidValueError(f"a frame has 14 to {MOST_BYTES} bytes, not {length}")
+        entry = cls(
+            head.ljust(length, b"\0"),
+            parameters.get("iface_id"),
+            parameters.get("physnet"),
+            parameters.get("raw") == "true",
+        )
+        if (entry.iface_id is None) == (entry.physnet is None):
+            raise InvalidValueError("a frame comes from a VIF or from a physical network; name one of them")
+        return entry
+
+
+@dataclass(frozen=True)
+class Place:
+    """A chassis as a frame meets it: its database, its settings, and where its sockets are.
+
+    *names* returns the names of the rows that flows speak of.
+    """
+
+    switch: SwitchReplica
+    settings: Settings
+    rundir: str
+    names: Callable[[Collection[InstalledFlow]], Names]
+
+    @property
+    def bridge(self) -> str:
+        """The integration bridge."""
+        return self.settings.wiring.bridge
+
+
+class Way(NamedTuple):
+    """A port of a bridge by which the frame can come."""
+
+    bridge: str
+    interface: InterfaceRow
+
+    @property
+    def name(self) -> str:
+        """The name of its interface."""
+        return one(self.interface, InterfaceRow.name)
+
+
+def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
+    """Return, as JSON, what the chassis *place* does with the frame of *entry*.
+
+    Raises:
+        SwitchError: the switch cannot be asked.
+        TranslationError: its answer cannot be read.
+    """
+    found: dict[str, Any] = {
+        "chassis": place.settings.chassis,
+        "in": None,
+        "mtu": None,
+        "fault": None,
+        "steps": [],
+        "out": [],
+        "more": 0,
+        "drop": None,
+        "dropped": [],
+        "counters": {},
+    }
+    ways, found["fault"] = _from_vif(place, entry) if entry.iface_id is not None else _from_wire(place, entry)
+    if not ways:
+        return found
+    said, text = Translation(), ""
+    for way in ways[:_MOST_WAYS]:
+        found["in"], found["mtu"] = way.name, one(way.interface, InterfaceRow.mtu)
+        words = (
+            "ofproto/trace",
+            "--names",
+            way.bridge,
+            f"in_port={ofport_of(way.interface)}",
+            entry.frame.hex(),
+        )
+        text = yield from vswitchd.answer(place.rundir, *words)
+        said = translation(text, entry.frame)
+        if any(rule.bridge == place.bridge for rule in said.rules):
+            break
+    flows = yield from _flows(place, said)
+    names = place.names(flows)
+    steps = [step(rule, flows, names) for rule in said.rules]
+    found["steps"] = [each.data() for each in steps]
+    found["out"], found["more"] = _out(place, said, entry)
+    found["drop"] = None if found["out"] else _drop(place, steps, said, entry)
+    found["dropped"] = (
+        [each for each in _dropped(flows, names) if each["packets"]] if entry.iface_id is not None else []
+    )
+    found["counters"] = _counters(steps, flows)
+    if entry.is_raw:
+        found["raw"] = text[:_MOST_RAW]
+    return found
+
+
+def _from_vif(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
+    """Return the VIF that the frame comes from, and why no frame comes from it, if so."""
+    assert entry.iface_id is not None
+    rows = place.switch.vif_rows(entry.iface_id)
+    plugged = [row for row in rows if ofport_of(row) is not None]
+    if not plugged:
+        reasons = [f"{one(row, InterfaceRow.name)}: {one(row, InterfaceRow.error)}" for row in rows]
+        why = f": {'; '.join(reasons)}" if reasons else ""
+        return [], f"no interface of {place.bridge} that works has the iface-id {entry.iface_id}{why}"
+    best = min(plugged, key=lambda row: (link_fault(row) is not None, ofport_of(row)))
+    fault = link_fault(best)
+    return [Way(place.bridge, best)], None if fault is None else f"{one(best, InterfaceRow.name)} {fault}"
+
+
+def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
+    """Return the ways into the provider bridge, and why no frame comes in, if so."""
+    physnet = entry.physnet
+    assert physnet is not None
+    bridge = place.settings.bridge_by_physnet.get(physnet)
+    if bridge is None:
+        return [], (
+            f"{place.settings.chassis} does not map {physnet}; map it there: "
+            f"ovs-vsctl set Open_vSwitch . external_ids:trunkline-bridge-mappings={physnet}:BRIDGE"
+        )
+    _, faults = wiring.uplinks(place.switch, place.settings.wiring)
+    vlan_id = next(iter(tags(entry.frame)), None)
+    ways = nic.nics(place.switch, bridge)
+    fault = faults.get(physnet) or nic.vlan_fault(bridge, ways, vlan_id)
+    rows = (place.switch.row("Interface", way.name) for way in ways if way.fault is None)
+    return [Way(bridge, row) for row in rows if row is not None and ofport_of(row) is not None], fault
+
+
+def _flows(place: Place, said: Translation) -> Work[list[InstalledFlow]]:
+    """Return the flows with the cookies of those that the frame met, and all those of its sender."""
+    cookies = {(rule.cookie, _WHOLE) for rule in said.rules if band_of(rule) is not None}
+    for rule in said.rules:
+        if band_of(rule) in (Band.VIF, Band.SUBPORT):
+            cookies.add((_OF_A_PORT | rule.cookie & 0xFFFFFFFF, _OF_A_PORT_MASK))
+    by_key: dict[bytes, InstalledFlow] = {}
+    with Connection(Path(place.rundir) / f"{place.bridge}.mgmt", vswitchd.PATIENCE_S) as connection:
+        for cookie, mask in sorted(cookies):
+            some = yield from connection.reading(cookie, mask)
+            by_key |= {flow.key: flow for flow in some}
+            yield None
+    return list(by_key.values())
+
+
+def _out(place: Place, said: Translation, entry: Entry) -> tuple[list[dict[str, Any]], int]:
+    """Return by what the frame leaves, and by how many VIFs more."""
+    found = [each for output in said.outputs if (each := _leaves(place, output, said)) is not None]
+    vifs = [each for each in found if each["kind"] == "vif" and each["fault"] is None]
+    left_out = vifs[_MOST_OUT:]
+    return [each for each in found if each not in left_out] if left_out else found, len(left_out)
+
+
+def _leaves(place: Place, output: Output, said: Translation) -> dict[str, Any] | None:
+    """Return where the frame leaves by *output*: to a VIF, or to a physical network; None if to neither."""
+    row = place.switch.row("Interface", output.device)
+    port_id = None if row is None else place.switch.port_id_of(row.uuid)
+    bridge = None if port_id is None else place.switch.bridge_of(port_id)
+    if row is None or bridge is None:
+        return {"kind": "other", "interface": output.device, "vlans": list(output.vlan_ids), "fault": None}
+    name = one(bridge, BridgeRow.name)
+    found = {
+        "interface": output.device,
+        "vlans": list(output.vlan_ids),
+        "mtu": one(row, InterfaceRow.mtu),
+    }
+    fault = link_fault(row)
+    if name == place.bridge:
+        iface_id = pairs(row, InterfaceRow.external_ids).get("iface-id")
+        return {**found, "kind": "vif", "port": iface_id, "fault": fault and f"{output.device} {fault}"}
+    ways = {way.name: way for way in nic.nics(place.switch, name)}
+    if output.device not in ways:
+        # The host itself, behind the provider bridge.
+        return None
+    fault = ways[output.device].fault
+    physnet = _physnet(place, name, said)
+    return {**found, "kind": "wire", "physnet": physnet, "fault": fault and f"{output.device} {fault}"}
+
+
+def _physnet(place: Place, bridge: str, said: Translation) -> str | None:
+    """Return the physical network that is reached by *bridge*, or by a bridge on the way to it."""
+    physnets = place.settings.wiring.physnet_by_bridge
+    passed = [rule.bridge for rule in said.rules if rule.bridge in physnets]
+    return physnets.get(bridge) or (physnets[passed[-1]] if passed else None)
+
+
+def _drop(place: Place, steps: list[Step], said: Translation, entry: Entry) -> dict[str, Any]:
+    """Return where and why the frame ends."""
+    last = next((each for each in reversed(steps) if each.is_drop), steps[-1] if steps else None)
+    if last is None or said.failure is not None:
+        text = said.failure or "the switch says nothing about it"
+        return {"table": None, "band": None, "rules": [], "text": text, "remedy": None, "bridge": None}
+    found = {key: last.data()[key] for key in ("table", "band", "rules", "text", "bridge")}
+    act = last.remedy and last.remedy.replace("MAC,IP", source_words(entry.frame))
+    if act and last.band is Band.MAC_REFUSED:
+        act = act.replace("=MAC`", f"={mac_text(int.from_bytes(entry.frame[6:12]))}`")
+    if last.rule.bridge == place.bridge:
+        return {**found, "remedy": act}
+    if (
+        last.rule.bridge in place.settings.wiring.physnet_by_bridge
+        and not last.rule.cookie
+        and (last.text.startswith("no flow takes it"))
+    ):
+        text, _, command = wiring.empty_fault(place.switch, last.rule.bridge).partition("; run: ")
+        return {**found, "text": text, "remedy": command or None}
+    return {
+        **found,
+        "text": f"the bridge {last.rule.bridge} drops it: {last.text}",
+        "remedy": f"see its flows: ovs-ofctl dump-flows {last.rule.bridge}",
+    }
+
+
+def _dropped(flows: Iterable[InstalledFlow], names: Names) -> Iterator[dict[str, Any]]:
+    """Yield what frames of the sender were dropped, by band: other ones than the frame of this trace."""
+    for flow in flows:
+        band, parts = kind(flow).band, cookie_parts(flow.cookie)
+        if band in REFUSES and parts is not None and parts.subject is Subject.PORT and flow.is_drop:
+            yield {
+                "band": band.name,
+                "packets": flow.counters.packet_count,
+                "text": REFUSES[band],
+                "rules": list(MEANING[band].rules),
+                "remedy": remedy(band, parts, names),
+            }
+
+
+def _counters(steps: Iterable[Step], flows: Iterable[InstalledFlow]) -> dict[str, dict[str, Any]]:
+    """Return what was counted of the network's frames on the wire, and of the sender's, by what they did."""
+    named = {Band.BUM_OUT: "sent", Band.UPLINK: "received", Band.VIF: "sender"}
+    cookies = {each.rule.cookie for each in steps if each.band in (Band.TO_WIRE, Band.UPLINK, Band.VIF)}
+    counted = [
+        (named[band], flow) for flow in flows if (band := kind(flow).band) in named and flow.cookie in cookies
+    ]
+    counted += [
+        ("sent_there", each.flow) for each in steps if each.band is Band.REMOTE and each.flow is not None
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    for what, flow in counted:
+        before = found.get(what, {"packets": 0, "age_s": 0.0})
+        found[what] = {
+            "packets": before["packets"] + flow.counters.packet_count,
+            "age_s": max(before["age_s"], round(flow.counters.duration_s, 3)),
+        }
+    return found

@@ -1,0 +1,38 @@
+"""Tracing: what the agent answers to somebody elsewhere who asks where a frame goes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from trunkline.agent.agent import Agent
+from trunkline.core.error import TrunklineError
+from trunkline.insight.connection import InstalledFlow
+from trunkline.insight.flow import port_keys
+from trunkline.insight.hop import Entry, Place, hop
+from trunkline.insight.name import Names, PortName
+from trunkline.insight.waiting import Work
+
+
+def hops(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    """Return what this chassis does with the frame that *parameters* are."""
+    entry = Entry.of(parameters)
+    settings = agent.settings
+    if settings is None:
+        raise TrunklineError("the settings of this chassis are not read yet; ask again")
+
+    def names(flows: Collection[InstalledFlow]) -> Names:
+        keys, networks = port_keys(flows), agent.inventory.networks
+        return Names(
+            port_by_key={
+                port.key: PortName(
+                    port.name, networks[port.network_id].key if port.network_id in networks else None
+                )
+                for port in agent.inventory.ports.values()
+                if port.key in keys
+            },
+            network_by_key={network.key: network.name for network in networks.values()},
+        )
+
+    found = yield from hop(Place(agent.switch, settings, agent.rundir, names), entry)
+    return found
