@@ -59,6 +59,7 @@ NOUNS = {
     ),
     "plan": Noun("trunkline.cli.plan", "plan", "What the agent would change on this chassis' switch now."),
     "flows": Noun("trunkline.cli.flows", "flows", "The flows of this chassis in words, and what they drop."),
+    "trace": Noun("trunkline.cli.trace", "trace", "Where a frame goes, across chassis, and why it is lost."),
     "explain": Noun("trunkline.cli.explain", "explain", "Why a flow is there, by its cookie."),
     "completion": Noun(
         "trunkline.cli.completion", "completion", "What makes bash, zsh or fish complete commands and names."

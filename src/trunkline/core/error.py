@@ -30,6 +30,8 @@ TrunklineError              refused or failed: exit code 1
 ├── SwitchError             the switch of a chassis cannot be asked
 ├── FullError               more was asked for than one answer has room for
 ├── UnreadableError         the answer of another chassis cannot be understood
+├── TranslationError        the switch did not say where a frame goes
+├── UnboundError            a port has no VIF, so no chassis can be asked about it
 ├── ToolError               a program of Open vSwitch failed
 ├── OpenFlowError           an error of OpenFlow
 │   ├── EncodeError         a flow that OpenFlow cannot carry; its network is quarantined

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError
-from trunkline.core.setting import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB
+from trunkline.core.setting import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
 from trunkline.host.rundir import rundir
 from trunkline.host.unix_path import short
 from trunkline.insight.connection import SwitchError, permission_remedy
@@ -40,6 +40,7 @@ class Chassis:
     nb_remotes: str | None = None
     nb_tls: Tls | None = None
     interface_by_ofport: Mapping[int, Interface] = field(default_factory=dict)
+    name: str | None = None
 
     @property
     def management_socket(self) -> Path:
@@ -112,6 +113,7 @@ def _chassis(
         bridge=bridge,
         nb_remotes=external_ids.get(NB, "").strip() or None,
         nb_tls=tls[0] if tls else None,
+        name=external_ids.get(SYSTEM_ID, "").strip() or None,
         interface_by_ofport={
             ofport: Interface(str(row["name"]), _map(row["external_ids"]).get("iface-id"))
             for row in interfaces

@@ -21,12 +21,12 @@ from trunkline.insight.explanation import remedy
 from trunkline.insight.flow import kind
 from trunkline.insight.meaning import MEANING
 from trunkline.insight.sample import MOST_BYTES, source_words, tags
-from trunkline.insight.step import REFUSES, Step, band_of, step
+from trunkline.insight.step import MISSED, REFUSES, Step, band_of, step
 from trunkline.insight.translation import Output, Translation, translation
 from trunkline.ovsdb import nic, wiring
 from trunkline.ovsdb.datum import one, pairs
+from trunkline.ovsdb.interface import link_fault, ofport_of
 from trunkline.ovsdb.switch_row import BridgeRow, InterfaceRow
-from trunkline.ovsdb.vswitch import link_fault, ofport_of
 
 if TYPE_CHECKING:
     from trunkline.insight.name import Names
@@ -279,13 +279,12 @@ def _drop(place: Place, steps: list[Step], said: Translation, entry: Entry) -> d
         act = act.replace("=MAC`", f"={mac_text(int.from_bytes(entry.frame[6:12]))}`")
     if last.rule.bridge == place.bridge:
         return {**found, "remedy": act}
-    if (
-        last.rule.bridge in place.settings.wiring.physnet_by_bridge
-        and not last.rule.cookie
-        and (last.text.startswith("no flow takes it"))
-    ):
-        text, _, command = wiring.empty_fault(place.switch, last.rule.bridge).partition("; run: ")
-        return {**found, "text": text, "remedy": command or None}
+    physnet = place.settings.wiring.physnet_by_bridge.get(last.rule.bridge)
+    empty = {last.rule.bridge} if last.text == MISSED else ()
+    fault = wiring.uplinks(place.switch, place.settings.wiring, empty)[1].get(physnet or "")
+    if fault is not None:
+        text, _, act = fault.rpartition("; ")
+        return {**found, "text": text, "remedy": act.removeprefix("run: ")}
     return {
         **found,
         "text": f"the bridge {last.rule.bridge} drops it: {last.text}",

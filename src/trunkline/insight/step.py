@@ -56,6 +56,9 @@ SAYS: dict[Band, str] = {
 }
 """What a flow of a band means for the frame that meets it; if a band is not here, its purpose says it."""
 
+MISSED = "no flow takes it: drop"
+"""What is said of a bridge of others that has no flow for the frame."""
+
 REFUSES: dict[Band, str] = {
     Band.TAGGED: "with a VLAN tag of their own",
     Band.NO_SENDER: "from a MAC that no station can have",
@@ -124,7 +127,7 @@ def _foreign(rule: Rule) -> str:
     """Return what is said of a flow that another program made."""
     if rule.priority is None or (rule.match.startswith("reg0=") and not rule.priority):
         # What ovs-vswitchd itself holds ready for a miss shows as a match on a register.
-        return "no flow takes it: drop"
+        return MISSED
     does = ", ".join(rule.does) or "drop"
     notes = f" ({'; '.join(rule.notes)})" if rule.notes else ""
     return f"{rule.match or 'anything else'}: {does}{notes}"

@@ -22,6 +22,35 @@ PATIENCE_S = 10.0
 """How long both databases may take to answer. The rows of 10,000 ports take a second."""
 
 
+def read_switch(ovs_remote: str) -> tuple[SwitchReplica, Settings]:
+    """Return the `Open_vSwitch` database at *ovs_remote* as it is now, and the settings in force; close it.
+
+    Raises:
+        SettingsError: a setting of the chassis is missing, or invalid.
+        UnreachableError: the database does not answer.
+    """
+    switch = SwitchReplica(ovs_remote, lock=None)
+    active = ActiveSettings(switch)
+    end_ms = ovs.timeval.msec() + int(PATIENCE_S * 1000)
+    try:
+        while active.settings is None:
+            changes = switch.changes(switch.run())
+            if switch.is_synced:
+                active.read(changes)
+            elif ovs.timeval.msec() >= end_ms:
+                raise UnreachableError(f"{switch.remotes}: no answer within {PATIENCE_S:g} s")
+            else:
+                poller = ovs.poller.Poller()
+                switch.wait(poller)
+                poller.timer_wait_until(end_ms)
+                poller.block()
+    except BaseException:
+        switch.close()
+        raise
+    switch.watch(active.settings.wiring.bridge)
+    return switch, active.settings
+
+
 class Reading:
     """What the chassis whose `Open_vSwitch` database is at *ovs_remote* knows now: see *inventory*.
 

@@ -75,14 +75,13 @@ def uplinks(
             ways = nic.nics(switch, mapping.bridge)
             fault = patch_pair.pair_fault(switch, wiring.bridge, mapping) or nic.fault(mapping.bridge, ways)
             if fault is None and mapping.bridge in dropping:
-                fault = empty_fault(switch, mapping.bridge)
+                fault = _empty_fault(switch, mapping.bridge)
         if fault is not None:
             faults[mapping.physnet] = fault
     return uplink_by_physnet, faults
 
 
-def empty_fault(switch: SwitchReplica, bridge: str) -> str:
-    """Return why *bridge*, which has no flows, drops every frame, and what to do."""
+def _empty_fault(switch: SwitchReplica, bridge: str) -> str:
     row = switch.row("Bridge", bridge)
     if row is not None and one(row, BridgeRow.fail_mode) == "secure":
         return (

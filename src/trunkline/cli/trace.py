@@ -1,0 +1,220 @@
+"""`trunkline trace`: where a frame goes, through every chassis that it comes to, and how it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trunkline.cli.flows import with_chassis
+from trunkline.cli.option import NOT_EMPTY, with_northbound, with_output
+from trunkline.cli.output import print_data, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from trunkline.insight.chassis import Chassis
+    from trunkline.insight.hop import Entry
+    from trunkline.insight.trace import Ask, Silence, Trace
+    from trunkline.northbound.client import Northbound
+
+ANSWER_S = 10.0
+"""How long the chassis are waited for."""
+
+_MOST_HOPS = 4
+"""Up to so many chassis are shown step by step; of more, those that do not deliver."""
+
+_MOST_PORTS = 20
+"""So many ports that a frame does not reach are named."""
+
+
+@click.command()
+@click.option("--from", "from_", required=True, type=NOT_EMPTY, metavar="PORT|PHYSNET", help="Who sends it.")
+@click.option(
+    "--vlan",
+    "vlan_id",
+    type=click.IntRange(0, 4095),
+    metavar="N",
+    help="With PHYSNET: its tag there, else it is untagged. With PORT: a tag that the VM itself puts on.",
+)
+@click.option(
+    "--to", "to", type=NOT_EMPTY, metavar="PORT|MAC|IP", help="Whom it is for; may be a group, or broadcast."
+)
+@click.option("--arp", "kind", flag_value="ARP", help="ARP, or neighbour discovery for IPv6.")
+@click.option("--icmp", "kind", flag_value="ICMP", help="A ping.  [default, between addresses]")
+@click.option("--tcp", "tcp_port", type=click.IntRange(1, 65535), metavar="N", help="TCP to port N.")
+@click.option("--udp", "udp_port", type=click.IntRange(1, 65535), metavar="N", help="UDP to port N.")
+@click.option("--dhcp", "kind", flag_value="DHCP", help="A DHCP discovery, to everybody.")
+@click.option("--frame", "hex_", type=NOT_EMPTY, metavar="HEX", help="This very frame, in hex digits.")
+@click.option(
+    "--size", type=click.IntRange(1, 9728), metavar="N", help="Its packet has N bytes, as an MTU counts them."
+)
+@click.option("--both", is_flag=True, help="Also the way of the answer.")
+@click.option("--raw", is_flag=True, help="Also what each ovs-vswitchd says, word by word.")
+@with_chassis
+@with_output
+@with_northbound
+def trace(
+    nb: Northbound,
+    from_: str,
+    vlan_id: int | None,
+    to: str | None,
+    kind: str | None,
+    tcp_port: int | None,
+    udp_port: int | None,
+    hex_: str | None,
+    size: int | None,
+    both: bool,
+    raw: bool,
+    ovs_remote: str | None,
+    output: str,
+) -> int:
+    """Show where a frame goes, through every chassis that it comes to, and why it is lost.
+
+    Nothing is sent. Each chassis is asked what its switch would do with the frame: the sender's, then those
+    of the receivers, as the frame arrives there from the wire. Of the physical network in between only the
+    counters of flows are known. If the command runs on one of these chassis, it asks that one's switch
+    itself, so the agent there may be down.
+
+    Exit codes: 0 delivered; 1 could not, such as a port that has no VIF; 3 a chassis has not answered; 4 not
+    delivered, with the reason and what to do.
+
+    \b
+    Examples:
+      trunkline trace --from vm1 --to vm2
+      trunkline trace --from vm1 --to 192.0.2.12 --tcp 80 --both
+      trunkline trace --from vm1 --to ff:ff:ff:ff:ff:ff
+      trunkline trace --from physnet1 --vlan 101 --to vm2
+    """
+    from trunkline.insight.asking import Wanted, traced
+
+    ports = [each for each in (tcp_port, udp_port) if each is not None]
+    if len(ports) + (kind is not None) + (hex_ is not None) > 1:
+        raise click.UsageError("give one of --arp, --icmp, --tcp, --udp, --dhcp and --frame")
+    if to is None and kind != "DHCP" and hex_ is None:
+        raise click.UsageError("say whom the frame is for, by --to")
+    if hex_ is not None and both:
+        raise click.UsageError("nobody knows the answer to a frame in hex digits; leave out --both")
+    if hex_ is not None and (size is not None or vlan_id is not None):
+        raise click.UsageError("a frame in hex digits is as it is; leave out --size and --vlan")
+    chosen = "TCP" if tcp_port is not None else "UDP" if udp_port is not None else kind
+    wanted = Wanted(from_, to, chosen, ports[0] if ports else 0, vlan_id, size, hex_, raw)
+    there, *back = traced(nb, wanted, _asker(nb, ovs_remote), both=both)
+    if output != "table":
+        data = there.data()
+        print_data(_in_options(data | {"back": back[0].data()} if back else data), output)
+    else:
+        for way in (there, *back):
+            for line in lines(way):
+                click.echo(line)
+    return _code([there.verdict, *(way.verdict for way in back)])
+
+
+def _code(verdicts: Sequence[str]) -> int:
+    """Return the exit code of the ways that end with *verdicts*: of the worst one."""
+    from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
+    from trunkline.insight.trace import DELIVERED, INCOMPLETE
+
+    wrong = [each for each in verdicts if each != DELIVERED]
+    return 0 if not wrong else EXIT_TIMED_OUT if set(wrong) == {INCOMPLETE} else EXIT_NO
+
+
+def _asker(nb: Northbound, ovs_remote: str | None) -> Ask:
+    """Return what asks chassis: the one of this machine directly, all others by the northbound."""
+    from trunkline.insight import chassis
+    from trunkline.insight.connection import SwitchError
+
+    here: Chassis | None = None
+    try:
+        here = chassis.read(ovs_remote)
+    except SwitchError:
+        # No Open vSwitch is here, or not for this user: whoever is asked, is asked by the northbound.
+        if ovs_remote is not None:
+            raise
+
+    def ask(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:
+        others = [name for name in names if here is None or name != here.name]
+        found = _asked(nb, others, entry) if others else {}
+        if here is not None and here.name is not None and here.name in names:
+            from trunkline.insight.local import local_hop
+
+            found[here.name] = local_hop(here, nb, entry)
+        return found
+
+    return ask
+
+
+def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict[str, Any] | Silence]:
+    """Return what the chassis called *names* answer."""
+    from trunkline.insight.trace import Silence
+    from trunkline.northbound import question
+
+    answers = question.ask(nb, "trace", names, entry.parameters(), timeout_s=ANSWER_S)
+    found: dict[str, dict[str, Any] | Silence] = {}
+    for name in names:
+        answer = answers.by_chassis.get(name)
+        if answer is None:
+            found[name] = Silence(f"{name} has not answered for {ANSWER_S:g} s")
+        elif answer.state != question.DONE:
+            found[name] = Silence(f"{name} cannot say: {answer.reason}")
+        else:
+            found[name] = answer.body
+    return found
+
+
+def _in_options(value: Any) -> Any:
+    """Return *value* with the options of this program in its texts."""
+    from trunkline.cli.column import in_options
+
+    if isinstance(value, dict):
+        return {key: _in_options(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_options(item) for item in value]
+    return in_options(value) if isinstance(value, str) else value
+
+
+def lines(way: Trace) -> Iterator[str]:
+    """Yield the lines that show *way* to a person."""
+    from trunkline.cli.column import in_options
+
+    said = printable(way.title)
+    for number, hop in enumerate(_shown(way)):
+        if hop.get("wire"):
+            yield f"──  {printable(hop['wire'])}"
+        begins = printable(f"from {hop['enters']}") if number else said
+        yield f"{printable(hop['chassis'])}  {begins}"
+        yield from _steps(hop)
+    yield f"{way.verdict} {printable(way.text)}"
+    wrong = [each for each in way.outcomes if not each.is_delivered]
+    if wrong and way.text != wrong[0].text:
+        for each in wrong[:_MOST_PORTS]:
+            yield f"    {printable(each.port)}: {printable(each.text)}"
+        if wrong[_MOST_PORTS:]:
+            yield f"    and {len(wrong) - _MOST_PORTS:,} more ports"
+    for remedy in dict.fromkeys(each.remedy for each in wrong if each.remedy):
+        yield f"    → {printable(in_options(remedy))}"
+    for text, act in way.notes:
+        yield f"    {printable(text)}"
+        if act is not None:
+            yield f"    → {printable(in_options(act))}"
+
+
+def _shown(way: Trace) -> list[dict[str, Any]]:
+    """Return the hops that are shown step by step."""
+    if len(way.hops) <= _MOST_HOPS:
+        return way.hops
+    bad = {each.chassis for each in way.outcomes if not each.is_delivered}
+    return [way.hops[0], *[hop for hop in way.hops[1:] if hop["chassis"] in bad][:_MOST_HOPS]]
+
+
+def _steps(hop: Mapping[str, Any]) -> Iterator[str]:
+    for step in hop["steps"]:
+        place = (
+            f"{step['table']:>3}"
+            if step["band"] is not None
+            else f"{printable(step['bridge'])} {step['table']}"
+        )
+        seen = "" if step["packets"] is None else f"seen {step['packets']:,}"
+        yield f"    {place}  {printable(step['text']):60}  {seen}".rstrip()
+    for text in str(hop.get("raw", "")).splitlines():
+        yield f"    | {printable(text)}".rstrip()

@@ -1,0 +1,191 @@
+"""What a trace is asked for, as a frame: whatever is left open is what the sender would really send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+from trunkline.core.address import mac_text
+from trunkline.core.error import InvalidValueError
+from trunkline.core.model import IPAddress
+from trunkline.insight import endpoint
+from trunkline.insight.endpoint import End, Source, Target
+from trunkline.insight.sample import BROADCAST, MOST_BYTES, Kind, Sample, group_mac, solicited
+from trunkline.insight.trace import Outcome, Trace, trace
+
+if TYPE_CHECKING:
+    from trunkline.insight.trace import Ask
+    from trunkline.northbound.client import Northbound
+
+_STRANGER_MAC = 0x02_54_52_00_00_01
+"""The sender of a frame from a physical network: locally administered, and of no port."""
+
+_SOMEBODY: dict[int, IPAddress] = {4: IPv4Address("192.0.2.254"), 6: IPv6Address("2001:db8::fe")}
+"""The address of somebody whose address is not known: for documentation (RFC 5737, RFC 3849)."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; *kind* names a `Kind`, None for what goes without saying."""
+
+    source: str
+    target: str | None
+    kind: str | None = None
+    port: int = 0
+    vlan_id: int | None = None
+    size: int | None = None
+    frame: str | None = None
+    is_raw: bool = False
+
+
+def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> list[Trace]:
+    """Return the way that is asked for and, for *both*, that of the answer.
+
+    Raises:
+        NotFoundError: there is no such port or physical network.
+        UnboundError: the sender has no VIF.
+        InvalidValueError: there is no such frame.
+    """
+    here = endpoint.source(nb, wanted.source, wanted.vlan_id)
+    if wanted.frame is not None:
+        frame = _bytes(wanted.frame)
+        to = endpoint.target(nb, wanted.target or mac_text(int.from_bytes(frame[:6])), here)
+        return [trace(here, to, frame, f"{len(frame)} bytes as given", ask, is_raw=wanted.is_raw)]
+    to = endpoint.target(nb, wanted.target or mac_text(BROADCAST), here)
+    if to.stranger is not None:
+        return [_strange(here, to, wanted)]
+    sample = _sample(here, to, wanted)
+    ways = [_way(here, to, sample, ask, wanted)]
+    if to.is_unknown and to.address is not None:
+        note = f"{to.address} is of no port: unknown; resolved as what its ARP would find, which is shown"
+        ways[0].notes.insert(0, (note, None))
+    if both:
+        ways.append(_back(nb, here, to, sample, ask, wanted))
+    return ways
+
+
+def _way(here: Source, to: Target, sample: Sample, ask: Ask, wanted: Wanted) -> Trace:
+    return trace(here, to, sample.encode(), words(sample, here), ask, is_raw=wanted.is_raw)
+
+
+def _back(nb: Northbound, here: Source, to: Target, sample: Sample, ask: Ask, wanted: Wanted) -> Trace:
+    """Return the way of the answer to *sample*: from its receiver, who has to be one port."""
+    if len(to.ends) != 1 or to.is_group:
+        raise InvalidValueError("only one port can answer; name one as the target, or ask for one way")
+    answerer = to.ends[0]
+    there = endpoint.source(nb, answerer.name, None)
+    sender = () if here.port is None else (here.port,)
+    return _way(
+        there, Target(here.port.mac if here.port else _STRANGER_MAC, sender), sample.answered(), ask, wanted
+    )
+
+
+def _strange(here: Source, to: Target, wanted: Wanted) -> Trace:
+    """Return that no frame goes to a port of another network."""
+    name = here.port.name if here.port is not None else here.wire.physnet
+    text = (
+        f"{wanted.target} is in network {to.stranger}, {name} in {here.wire.name}: no frame crosses networks"
+    )
+    found = Trace("")
+    found.outcomes = [
+        Outcome(
+            str(wanted.target),
+            None,
+            False,
+            text,
+            "put both into one network, or let a router connect them",
+            (4,),
+        )
+    ]
+    return found
+
+
+def words(sample: Sample, here: Source) -> str:
+    """Return *sample* in words."""
+    who = here.port.name if here.port is not None else f"somebody on {here.wire}"
+    addresses = (
+        f" {sample.src} → {sample.dst}," if sample.src is not None and sample.kind is not Kind.BARE else ""
+    )
+    number = f" {sample.port}" if sample.port else ""
+    answer = " answer" if sample.is_answer else ""
+    return (
+        f"{who} sends {sample.kind.value}{number}{answer}{addresses} "
+        f"{mac_text(sample.src_mac)} → {mac_text(sample.dst_mac)}"
+    )
+
+
+def _sample(here: Source, to: Target, wanted: Wanted) -> Sample:
+    """Return the frame of *wanted*, with what it leaves open."""
+    port = here.port
+    src_mac = _STRANGER_MAC if port is None else port.mac
+    tag = wanted.vlan_id if port is not None else here.wire.vlan_id
+    if port is not None and port.tag is not None:
+        tag = port.tag
+    version = _version(port, to, wanted)
+    src = _address(() if port is None else port.addresses, version)
+    kind = _kind(to, wanted)
+    port_number = wanted.port if kind in (Kind.TCP, Kind.UDP) else 0
+    sample = Sample(kind, src_mac, to.mac, src, None, port_number, wanted.size, tag)
+    if kind is Kind.DHCP:
+        return replace(sample, dst_mac=BROADCAST, src=IPv4Address(0), dst=IPv4Address("255.255.255.255"))
+    if kind is Kind.BARE:
+        return replace(sample, src=None)
+    dst = to.address or (_address(to.ends[0].addresses, version) if not to.is_group and to.ends else None)
+    if dst is None:
+        dst = _group_address(to.mac, version) or _SOMEBODY[version]
+    if kind is Kind.ARP and isinstance(dst, IPv6Address):
+        return replace(sample, dst=dst, dst_mac=group_mac(solicited(dst)) or BROADCAST)
+    # A VM asks everybody where an address is.
+    is_asking = kind is Kind.ARP and not to.is_group and (wanted.target or "") != mac_text(to.mac)
+    return replace(sample, dst=dst, dst_mac=BROADCAST if is_asking else to.mac)
+
+
+def _kind(to: Target, wanted: Wanted) -> Kind:
+    if wanted.kind is not None:
+        chosen = Kind[wanted.kind]
+        return Kind.ARP if to.is_unknown and to.address is not None and chosen is not Kind.DHCP else chosen
+    if to.is_unknown and to.address is not None:
+        return Kind.ARP
+    if to.mac == BROADCAST:
+        return Kind.ARP
+    if to.is_group and _group_address(to.mac, 4) is None and _group_address(to.mac, 6) is None:
+        return Kind.BARE
+    return Kind.ICMP
+
+
+def _version(port: End | None, to: Target, wanted: Wanted) -> int:
+    """Return the version of IP that the frame has: one that both have, IPv4 rather."""
+    if to.address is not None and not (to.ends and to.address == endpoint.first(to.ends[0].addresses)):
+        return to.address.version
+    if _group_address(to.mac, 6) is not None:
+        return 6
+    theirs = {each.version for end in to.ends[:1] for each in end.addresses} or {4, 6}
+    ours = {each.version for each in port.addresses} if port is not None and port.addresses else {4, 6}
+    return min(theirs & ours or theirs)
+
+
+def _address(addresses: tuple[IPAddress, ...], version: int) -> IPAddress:
+    return next((each for each in addresses if each.version == version), _SOMEBODY[version])
+
+
+def _group_address(mac: int, version: int) -> IPAddress | None:
+    """Return an address whose frames go to the group *mac*; None if there is none."""
+    if version == 4 and mac >> 23 == 0x01005E000000 >> 23:
+        return IPv4Address(0xE0000000 | mac & 0x7FFFFF)
+    if version == 6 and mac >> 32 == 0x3333:
+        return IPv6Address(0xFF020000_00000000_00000000_00000000 | mac & 0xFFFFFFFF)
+    return None
+
+
+def _bytes(text: str) -> bytes:
+    """Return the frame that *text* is in hex digits."""
+    try:
+        found = bytes.fromhex(text.removeprefix("0x").replace(":", ""))
+    except ValueError:
+        raise InvalidValueError(
+            f"{text[:40]!r} is not a frame in hex digits; copy it from a capture"
+        ) from None
+    if not 14 <= len(found) <= MOST_BYTES:
+        raise InvalidValueError(f"a frame has 14 to {MOST_BYTES} bytes, not {len(found)}")
+    return found
