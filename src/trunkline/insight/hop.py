@@ -6,22 +6,19 @@ command on the chassis itself; nobody needs to wait in here (`trunkline.insight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.address import mac_text
-from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie_parts
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.error import InvalidValueError
 from trunkline.core.pipeline import Band
 from trunkline.insight import vswitchd
-from trunkline.insight.connection import Connection, InstalledFlow
-from trunkline.insight.explanation import remedy
-from trunkline.insight.flow import kind
-from trunkline.insight.meaning import MEANING
+from trunkline.insight.counter import read
 from trunkline.insight.sample import MOST_BYTES, source_words, tags
-from trunkline.insight.step import MISSED, REFUSES, Step, band_of, step
+from trunkline.insight.step import MISSED, Step, band_of, step
 from trunkline.insight.translation import Output, Translation, translation
 from trunkline.ovsdb import nic, wiring
 from trunkline.ovsdb.datum import one, pairs
@@ -29,6 +26,7 @@ from trunkline.ovsdb.interface import link_fault, ofport_of
 from trunkline.ovsdb.switch_row import BridgeRow, InterfaceRow
 
 if TYPE_CHECKING:
+    from trunkline.insight.connection import InstalledFlow
     from trunkline.insight.name import Names
     from trunkline.insight.waiting import Work
     from trunkline.ovsdb.settings import Settings
@@ -164,16 +162,14 @@ def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
         said = translation(text, entry.frame)
         if any(rule.bridge == place.bridge for rule in said.rules):
             break
-    flows = yield from _flows(place, said)
-    names = place.names(flows)
-    steps = [step(rule, flows, names) for rule in said.rules]
+    counters = yield from read(Path(place.rundir) / f"{place.bridge}.mgmt", _cookies(said))
+    names = place.names(counters.flows)
+    steps = [step(rule, counters.flows, names) for rule in said.rules]
     found["steps"] = [each.data() for each in steps]
     found["out"], found["more"] = _out(place, said, entry)
     found["drop"] = None if found["out"] else _drop(place, steps, said, entry)
-    found["dropped"] = (
-        [each for each in _dropped(flows, names) if each["packets"]] if entry.iface_id is not None else []
-    )
-    found["counters"] = _counters(steps, flows)
+    found["dropped"] = list(counters.refused(names)) if entry.iface_id is not None else []
+    found["counters"] = counters.wires(steps)
     if entry.is_raw:
         found["raw"] = text[:_MOST_RAW]
     return found
@@ -211,19 +207,13 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     return [Way(bridge, row) for row in rows if row is not None and ofport_of(row) is not None], fault
 
 
-def _flows(place: Place, said: Translation) -> Work[list[InstalledFlow]]:
-    """Return the flows with the cookies of those that the frame met, and all those of its sender."""
+def _cookies(said: Translation) -> set[tuple[int, int]]:
+    """Return the cookies, each with its mask, of the flows that the frame met, and of all of its sender."""
     cookies = {(rule.cookie, _WHOLE) for rule in said.rules if band_of(rule) is not None}
     for rule in said.rules:
         if band_of(rule) in (Band.VIF, Band.SUBPORT):
             cookies.add((_OF_A_PORT | rule.cookie & 0xFFFFFFFF, _OF_A_PORT_MASK))
-    by_key: dict[bytes, InstalledFlow] = {}
-    with Connection(Path(place.rundir) / f"{place.bridge}.mgmt", vswitchd.PATIENCE_S) as connection:
-        for cookie, mask in sorted(cookies):
-            some = yield from connection.reading(cookie, mask)
-            by_key |= {flow.key: flow for flow in some}
-            yield None
-    return list(by_key.values())
+    return cookies
 
 
 def _out(place: Place, said: Translation, entry: Entry) -> tuple[list[dict[str, Any]], int]:
@@ -290,37 +280,3 @@ def _drop(place: Place, steps: list[Step], said: Translation, entry: Entry) -> d
         "text": f"the bridge {last.rule.bridge} drops it: {last.text}",
         "remedy": f"see its flows: ovs-ofctl dump-flows {last.rule.bridge}",
     }
-
-
-def _dropped(flows: Iterable[InstalledFlow], names: Names) -> Iterator[dict[str, Any]]:
-    """Yield what frames of the sender were dropped, by band: other ones than the frame of this trace."""
-    for flow in flows:
-        band, parts = kind(flow).band, cookie_parts(flow.cookie)
-        if band in REFUSES and parts is not None and parts.subject is Subject.PORT and flow.is_drop:
-            yield {
-                "band": band.name,
-                "packets": flow.counters.packet_count,
-                "text": REFUSES[band],
-                "rules": list(MEANING[band].rules),
-                "remedy": remedy(band, parts, names),
-            }
-
-
-def _counters(steps: Iterable[Step], flows: Iterable[InstalledFlow]) -> dict[str, dict[str, Any]]:
-    """Return what was counted of the network's frames on the wire, and of the sender's, by what they did."""
-    named = {Band.BUM_OUT: "sent", Band.UPLINK: "received", Band.VIF: "sender"}
-    cookies = {each.rule.cookie for each in steps if each.band in (Band.TO_WIRE, Band.UPLINK, Band.VIF)}
-    counted = [
-        (named[band], flow) for flow in flows if (band := kind(flow).band) in named and flow.cookie in cookies
-    ]
-    counted += [
-        ("sent_there", each.flow) for each in steps if each.band is Band.REMOTE and each.flow is not None
-    ]
-    found: dict[str, dict[str, Any]] = {}
-    for what, flow in counted:
-        before = found.get(what, {"packets": 0, "age_s": 0.0})
-        found[what] = {
-            "packets": before["packets"] + flow.counters.packet_count,
-            "age_s": max(before["age_s"], round(flow.counters.duration_s, 3)),
-        }
-    return found

@@ -164,6 +164,11 @@ _RULES = (
     ),
 )
 
+SENDS: Mapping[Band, str] = {
+    band: rule.sends for rule in _RULES for band, kind in _KIND_BY_BAND.items() if kind is rule.refused
+}
+"""Which frames of a port the bands refuse that count them for that port alone."""
+
 
 def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator[Finding]:
     """Yield what *counts* say of *port*, in the *network* of that name."""

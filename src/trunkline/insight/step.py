@@ -59,16 +59,6 @@ SAYS: dict[Band, str] = {
 MISSED = "no flow takes it: drop"
 """What is said of a bridge of others that has no flow for the frame."""
 
-REFUSES: dict[Band, str] = {
-    Band.TAGGED: "with a VLAN tag of their own",
-    Band.NO_SENDER: "from a MAC that no station can have",
-    Band.MAC_REFUSED: "from another MAC than the port may use",
-    Band.NEIGHBOUR_REFUSED: "of ARP or neighbour discovery that name another MAC or address",
-    Band.ADDRESS_REFUSED: "from another address than the port may use",
-    Band.SERVER_REFUSED: "that only a DHCP server or router sends",
-}
-"""Which frames of a port are dropped by the bands that count them for that port alone."""
-
 
 @dataclass(frozen=True)
 class Step:

@@ -205,12 +205,12 @@ def _names(to: Target) -> list[str]:
 def _notes(port: End, first: Hop) -> Iterator[tuple[str, str | None]]:
     """Yield what is to be said of other frames of the sender."""
     for each in first["dropped"]:
-        count = f"{each['packets']:,} frame{'' if each['packets'] == 1 else 's'}"
-        yield (
-            f"but {count} of {port.name} {'was' if each['packets'] == 1 else 'were'} dropped "
-            f"({rule_words(tuple(each['rules']))}): {each['text']}",
-            each["remedy"],
-        )
+        frames = "1 frame" if each["packets"] == 1 else f"{each['packets']:,} frames"
+        were = "was" if each["packets"] == 1 else "were"
+        last = "" if each["idle_s"] is None else f", the last one {each['idle_s']:,.0f} s ago"
+        cited = rule_words(tuple(each["rules"]))
+        text = f"but {frames} of {port.name} {were} dropped ({cited}{last}), {each['text']}"
+        yield text, each["remedy"]
     sender = first["counters"].get("sender")
     if sender is not None and not sender["packets"] and not first["dropped"]:
         yield f"the switch has received no frame of {port.name} in the last {sender['age_s']:.0f} s", None
