@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -91,6 +93,48 @@ def test_an_agent_that_is_gone_is_missed_by_nobody_until_something_changes(lab: 
     running.nb.sync()
     (fault,) = running.nb.faults()
     assert fault.startswith(f"{chassis.name}: mapping nonsense: it is not of the form")
+
+
+def test_a_chassis_is_restarted_and_the_list_says_what_does_not_run(lab: LabFactory) -> None:
+    running = lab(topology.default())
+    chassis = running.chassis["c1"]
+
+    def seen() -> dict[str, Any]:
+        done = trunkline("lab", "list", "-o", "json")
+        assert done.returncode == 0, done.stderr
+        (found,) = [each for each in json.loads(done.stdout) if each["name"] == running.name]
+        return dict(found)
+
+    def pids() -> dict[str, int]:
+        return dict(seen()["chassis"][0]["pids"])
+
+    before = seen()
+    assert before["northbound"] == running.nb.remote
+    assert [each["name"] for each in before["chassis"]] == ["c1", "c2", "c3"]
+    assert set(before["machines"]) == set(running.machine)
+    assert before["not_running"] == []
+    old = pids()
+    assert set(old) == {"ovsdb-server", "ovs-vswitchd", "trunkline-agent"}
+    chassis.kill_agent()
+    assert seen()["not_running"] == ["c1 trunkline-agent"]
+    assert f"{running.name} " in trunkline("lab", "list").stdout
+    options = ("--name", running.name)
+    done = trunkline("lab", "restart", "c1", *options, "--only", "agent")
+    assert (done.returncode, done.stdout) == (0, "restarted on c1: agent\n"), done.stderr
+    assert {program for program, pid in pids().items() if pid != old[program]} == {"trunkline-agent"}
+    # One that was stopped hears no SIGTERM.
+    os.kill(old["ovs-vswitchd"], signal.SIGSTOP)
+    done = trunkline("lab", "restart", "c1", *options)
+    assert done.returncode == 0, done.stderr
+    assert set(pids().values()).isdisjoint(old.values())
+    assert seen()["not_running"] == []
+    # The chassis claims its name like a host that was installed anew, and has it when nobody denies that.
+    while trunkline("--nb", running.nb.remote, "sync", "--wait").returncode == 4:
+        pass
+    assert running.vm["blue1"].ping(running.vm["blue3"].ip, count=3).lost == 0
+    unknown = trunkline("lab", "restart", "c9", *options)
+    assert unknown.returncode == 1
+    assert unknown.stderr == f"trunkline: lab '{running.name}' has no chassis 'c9'; it has: c1, c2, c3\n"
 
 
 def test_a_lab_that_is_not_there_cannot_be_taken_down() -> None:

@@ -138,7 +138,8 @@ def lab(reader: Reader) -> None:
     host.do("kill -CONT $(cat /run/trunkline-lab/mylab/c1/trunkline-agent.pid)")
     reader.type_from_text(host, "ovs-appctl -t trunkline-agent exit")
     reader.type(host)
-    host.do("trunkline sync --wait\ntrunkline status --check\ntrunkline lab down --name mylab")
+    host.do("until trunkline sync --wait; do [ $? = 4 ] || exit 1; done")
+    host.do("trunkline status --check\ntrunkline lab down --name mylab")
 
 
 def operations(reader: Reader) -> None:

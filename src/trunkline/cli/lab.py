@@ -8,13 +8,15 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import NOT_EMPTY
+from trunkline.cli.option import NOT_EMPTY, with_output
+from trunkline.cli.output import print_data, print_table
 from trunkline.cli.progress import Progress
-from trunkline.lab import demonstration, topology
+from trunkline.lab import demonstration, present, topology
+from trunkline.lab.chassis import DAEMONS
 from trunkline.lab.error import LabError
 from trunkline.lab.lab import Lab, down, names
 
@@ -64,16 +66,65 @@ def up(path: Path | None, name: str | None) -> None:
 def take_down(name: str | None) -> None:
     """Take a lab down, even if its process crashed; without --name, that of the default topology."""
     _check_root()
-    present = names()
-    chosen = name or topology.default().name
-    if name is None and chosen not in present:
-        if present:
-            raise LabError(f"which lab? There are: {', '.join(present)}; give --name")
+    if name is None and not names():
         click.echo("there is no lab")
         return
-    if not _take_down(chosen, Progress()):
-        raise LabError(f"there is no lab '{chosen}'; there are: {', '.join(present) or 'none'}")
+    chosen = _chosen(name)
+    _take_down(chosen, Progress())
     click.echo(f"lab '{chosen}' is down")
+
+
+@lab.command("list")
+@with_output
+def list_(output: str) -> None:
+    """List the labs of this machine, with what each consists of, and which of its daemons do not run."""
+    _check_root()
+    there = present.present()
+    if output != "table":
+        print_data([_data(each) for each in there], output)
+        return
+    rows = [
+        [
+            each.name,
+            "up" if each.pids and not each.not_running else "incomplete",
+            list(each.chassis),
+            list(each.machines),
+            each.remote,
+            each.not_running,
+        ]
+        for each in there
+    ]
+    print_table(rows, ["LAB", "STATE", "CHASSIS", "MACHINES", "NORTHBOUND", "NOT RUNNING"])
+
+
+@lab.command()
+@click.argument("chassis")
+@_name
+@click.option(
+    "--only",
+    "daemons",
+    multiple=True,
+    type=click.Choice(DAEMONS),
+    help="Only this daemon; may be repeated.  [default: all three]",
+)
+def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
+    """End the daemons of CHASSIS and start them, as a reboot of the host would; its VMs go on.
+
+    A daemon that does not run is started as well. Returns when all run. `trunkline sync --wait` says when the
+    switch forwards as the northbound says. If its database has restarted without its agent, that takes 5 s:
+    until then, the chassis is taken for another host with its name.
+
+    \b
+    Examples:
+      trunkline lab restart c1 --name mylab
+      trunkline lab restart c1 --name mylab --only agent
+    """
+    _check_machine()
+    found = present.chassis(_chosen(name), chassis)
+    chosen = [each for each in DAEMONS if each in (daemons or DAEMONS)]
+    with Progress().phase(f"restarting daemons of {chassis}"):
+        found.restart(chosen)
+    click.echo(f"restarted on {chassis}: {', '.join(chosen)}")
 
 
 @lab.command()
@@ -103,6 +154,27 @@ def run(path: Path | None, name: str | None, keep: bool) -> None:
         click.echo("\nThe lab is down again. 'scripts/demo --keep' leaves it running, to look around in.")
     if complaints:
         sys.exit(1)
+
+
+def _chosen(name: str | None) -> str:
+    """Return the lab called *name*, or by default that of the default topology; it exists."""
+    there = names()
+    chosen = name or topology.default().name
+    if name is None and chosen not in there and there:
+        raise LabError(f"which lab? There are: {', '.join(there)}; give --name")
+    if chosen not in there:
+        raise LabError(f"there is no lab '{chosen}'; there are: {', '.join(there) or 'none'}")
+    return chosen
+
+
+def _data(lab: present.Present) -> dict[str, Any]:
+    return {
+        "name": lab.name,
+        "northbound": lab.remote,
+        "chassis": [{"name": name, "pids": dict(pids)} for name, pids in lab.chassis.items()],
+        "machines": list(lab.machines),
+        "not_running": lab.not_running,
+    }
 
 
 def _bring_up(wanted: Topology, progress: Progress) -> Lab:

@@ -65,7 +65,9 @@ NOUNS = {
         "trunkline.cli.completion", "completion", "What makes bash, zsh or fish complete commands and names."
     ),
     "lab": Noun(
-        "trunkline.cli.lab", "lab", "Chassis, a physical switch and VMs on this machine: up, down, run."
+        "trunkline.cli.lab",
+        "lab",
+        "Chassis, a physical switch and VMs on this machine: up, down, run, list, restart.",
     ),
 }
 """The commands, by name, in the order of `trunkline --help`."""

@@ -1,6 +1,8 @@
-"""Names of networks, ports and physical networks: which ones can be told apart, typed and mapped."""
+"""Names of networks, ports and physical networks: their order, and which can be typed and mapped."""
 
 from __future__ import annotations
+
+import re
 
 from trunkline.core.error import InvalidValueError
 
@@ -42,3 +44,15 @@ def is_mappable(physnet: str) -> bool:
     (True, False, False, False)
     """
     return bool(physnet) and not set(",:") & set(physnet) and physnet == physnet.strip()
+
+
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a key that sorts names as people do: by the numbers in them.
+
+    >>> sorted(["vm10", "vm02", "vm2", "vm1", "vm"], key=natural)
+    ['vm', 'vm1', 'vm02', 'vm2', 'vm10']
+    """
+    parts = re.split(r"(\d+)", name)
+    parts[1::2] = [number.lstrip("0") for number in parts[1::2]]
+    # A longer number is a larger one. Names that differ in zeros only still have an order.
+    return [(len(part) if n % 2 else 0, part) for n, part in enumerate(parts)], name

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
+
+from trunkline.core.name import natural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -71,15 +72,6 @@ def some(names: Collection[str], most: int = MOST_NAMES) -> str:
     if len(ordered) <= most:
         return ", ".join(ordered)
     return f"{', '.join(ordered[:most])} and {len(ordered) - most:,} more"
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """Return a key that sorts numbers in *text* as numbers.
-
-    >>> sorted(["vm10", "vm2", "vm"], key=natural)
-    ['vm', 'vm2', 'vm10']
-    """
-    return [(len(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", text)]
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:

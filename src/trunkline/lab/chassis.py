@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING
 
 from trunkline.lab.command import PROGRAM
 from trunkline.lab.interface import Interface
-from trunkline.lab.journal import Daemon
+from trunkline.lab.journal import Daemon, end_surely
 from trunkline.lab.namespace import LinkEnd, ip, veth
 from trunkline.lab.switchd import Switchd
 from trunkline.lab.topology import INTEGRATION_BRIDGE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from trunkline.lab.journal import Journal
     from trunkline.lab.namespace import Namespace
     from trunkline.lab.physical_switch import PhysicalSwitch
     from trunkline.lab.topology import ChassisPlan
+
+AGENT = "trunkline-agent"
+"""The program of an agent, as its files are called."""
+
+DAEMONS = ("agent", "ovs-vswitchd", "ovsdb-server")
+"""What can be restarted, in the order in which it is ended."""
 
 
 class Chassis:
@@ -34,7 +41,7 @@ class Chassis:
         self._vlans_by_physnet = dict(plan.vlans)
         self.switch = Switchd(namespace, rundir, journal)
         self._journal = journal
-        self._agent = Daemon(rundir / "trunkline-agent.pid")
+        self._agent = Daemon(rundir / f"{AGENT}.pid")
         self._far_end_by_physnet: dict[str, LinkEnd] = {}
 
     @property
@@ -132,6 +139,19 @@ class Chassis:
     def kill_agent(self) -> None:
         """End the agent with SIGKILL and wait until it has exited."""
         self._agent.end(signal.SIGKILL)
+
+    def restart(self, daemons: Collection[str] = DAEMONS) -> None:
+        """End those of `DAEMONS` that run, if necessary with SIGKILL, and start them."""
+        start_by_daemon = {
+            "agent": (self._agent, self.start_agent),
+            "ovs-vswitchd": (self.switch.vswitchd, self.switch.start_vswitchd),
+            "ovsdb-server": (self.switch.database, self.switch.start_ovsdb_server),
+        }
+        chosen = [start_by_daemon[name] for name in DAEMONS if name in daemons]
+        for daemon, _ in chosen:
+            end_surely(daemon)
+        for _, start in reversed(chosen):
+            start()
 
     def restart_agent(self) -> None:
         """End the agent with SIGTERM and start another."""

@@ -47,8 +47,8 @@ class Switchd:
         self.rundir = rundir
         self._devices = devices
         self._journal = journal
-        self._database = Daemon(rundir / "ovsdb-server.pid")
-        self._vswitchd = Daemon(rundir / "ovs-vswitchd.pid")
+        self.database = Daemon(rundir / "ovsdb-server.pid")
+        self.vswitchd = Daemon(rundir / "ovs-vswitchd.pid")
 
     @property
     def env(self) -> dict[str, str]:
@@ -70,7 +70,7 @@ class Switchd:
         """Create an empty database and start both daemons; return when the switch takes commands."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         command.run(["ovsdb-tool", "create", str(self.rundir / "conf.db"), str(_schema())])
-        for daemon in (self._database, self._vswitchd):
+        for daemon in (self.database, self.vswitchd):
             self._journal.add_daemon(daemon)
         self.start_ovsdb_server()
         self.vsctl("--no-wait", "init")
@@ -97,28 +97,28 @@ class Switchd:
     @property
     def vswitchd_pid(self) -> int | None:
         """The process id of ovs-vswitchd, or None if it does not run."""
-        return self._vswitchd.pid
+        return self.vswitchd.pid
 
     def stop_ovsdb_server(self) -> None:
         """End the ovsdb-server with SIGTERM and wait until it has exited."""
-        self._database.end(signal.SIGTERM)
+        self.database.end(signal.SIGTERM)
 
     def kill_ovsdb_server(self) -> None:
         """End the ovsdb-server with SIGKILL and wait until it has exited."""
-        self._database.end(signal.SIGKILL)
+        self.database.end(signal.SIGKILL)
 
     def stop_vswitchd(self) -> None:
         """End the ovs-vswitchd with SIGTERM and wait until it has exited."""
-        self._vswitchd.end(signal.SIGTERM)
+        self.vswitchd.end(signal.SIGTERM)
 
     def kill_vswitchd(self) -> None:
         """End the ovs-vswitchd with SIGKILL and wait until it has exited."""
-        self._vswitchd.end(signal.SIGKILL)
+        self.vswitchd.end(signal.SIGKILL)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Stop the process of ovs-vswitchd (SIGSTOP) for the block; its database server goes on."""
-        pid = self._vswitchd.pid
+        pid = self.vswitchd.pid
         if pid is None:
             raise LabError(f"no ovs-vswitchd runs in {self.rundir}; start it first")
         os.kill(pid, signal.SIGSTOP)

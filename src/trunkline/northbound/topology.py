@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.name import natural
 from trunkline.northbound.liveness import state
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import only_global
@@ -92,15 +92,6 @@ def topology(nb: Northbound, asked: Asked | None = None) -> dict[str, Any]:
             ]
         ),
     }
-
-
-def natural(name: str) -> tuple[list[str | int], str]:
-    """Return a key by which names are sorted as people count.
-
-    >>> sorted(["vm10", "vm2", "db"], key=natural)
-    ['db', 'vm2', 'vm10']
-    """
-    return [int(part) if n % 2 else part for n, part in enumerate(re.split(r"(\d+)", name))], name
 
 
 def _by_name(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
