@@ -31,6 +31,7 @@ BELOW = {
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
     "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge", "insight"},
     "process": {"core", "runtime", "openflow", "host", "ovsdb", "bridge", "insight", "agent"},
+    "neutron": {"core", "northbound"},
     "lab": {"core", "host"},
     "cli": {
         *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb", "insight", "process", "lab")

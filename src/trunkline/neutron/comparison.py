@@ -1,0 +1,125 @@
+"""The comparison: what the northbound holds beside what it should, and the steps between them.
+
+It reads the northbound first and Neutron's database after that. Then it writes in a transaction that only
+goes through if none of the rows to be changed has changed since. So whoever read Neutron's database first,
+and writes last, is refused, and reads again. That is all that keeps several writers from each other: there is
+no journal, and no row has a revision.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from trunkline.neutron import present
+from trunkline.neutron.desired import Desired, Row, desired
+from trunkline.neutron.present import OWNED, Present, Scope
+from trunkline.neutron.writer import row_of, write
+from trunkline.northbound.client import ChangedError, RefusedError
+from trunkline.northbound.step import Change, Create, Delete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from trunkline.neutron.host import Hosts
+    from trunkline.neutron.resource import Resources
+    from trunkline.northbound.client import Northbound
+    from trunkline.northbound.step import Step
+
+_ATTEMPTS = 20
+_LONGEST_PAUSE_S = 0.1
+
+
+class Result(NamedTuple):
+    """What a comparison has found and done.
+
+    *changed* are the rows that were written, *faults* those that could not be, with the reason. *ports* are
+    the rows of ports as they were read before; *resources* is what was read of Neutron's database.
+    """
+
+    changed: tuple[Row, ...]
+    faults: dict[Row, str]
+    ports: Mapping[str, Mapping[str, Any]]
+    resources: Resources
+    hosts: Hosts
+
+
+def compare(
+    nb: Northbound,
+    read: Callable[[], Resources],
+    scope: Scope | None = None,
+    *,
+    doubtful: Collection[Row] = (),
+    is_dry: bool = False,
+) -> Result:
+    """Bring the rows of *scope* in *nb* to what *read* returns; None: all rows. If *is_dry*, write nothing.
+
+    The rows *doubtful*, which may be refused, are written apart from the others.
+
+    Raises:
+        RefusedError: other writers came first again and again.
+        UnreachableError: the northbound was lost; the rows may be written or not.
+    """
+    for attempt in range(_ATTEMPTS):
+        there = present.read(nb, scope)
+        resources = read()
+        wanted = desired(resources, there.hosts)
+        steps = list(_steps(there, wanted, resources, scope))
+        faults = dict(wanted.faults) | _taken(there, wanted)
+        try:
+            if not is_dry:
+                faults |= write(nb, [step for step in steps if row_of(step) not in doubtful])
+                faults |= write(nb, [step for step in steps if row_of(step) in doubtful])
+        except ChangedError:
+            time.sleep(random.uniform(0, min(0.005 * 2**attempt, _LONGEST_PAUSE_S)))
+            continue
+        changed = tuple(row for row in map(row_of, steps) if row not in faults)
+        ports = {row.name: value for row, value in there.own.items() if row.table == "Port"}
+        return Result(changed, faults, ports, resources, there.hosts)
+    raise RefusedError(f"other writers came first {_ATTEMPTS} times")
+
+
+def _taken(there: Present, wanted: Desired) -> dict[Row, str]:
+    """Return the faults of rows whose names somebody else uses."""
+    return {
+        row: f"a {row.table.lower()} of this name is there, and not the driver's; delete or rename it"
+        for row in wanted.specs.keys() & there.others.keys()
+    }
+
+
+def _steps(there: Present, wanted: Desired, resources: Resources, scope: Scope | None) -> Iterator[Step]:
+    """Yield the steps from *there* to *wanted*: networks before ports, and the end of ports before theirs."""
+    for row in sorted(wanted.specs.keys() - there.others.keys()):
+        spec, old = wanted.specs[row], there.own.get(row)
+        if old is None:
+            yield Create(spec)
+            continue
+        new = spec.row()
+        differing = {column: new[column] for column in OWNED[row.table] if new[column] != old[column]}
+        if differing:
+            yield Change(_table(row), row.name, differing, _seen(row, old))
+    for row in sorted(_compared(there, resources, scope) - wanted.specs.keys() - wanted.held, reverse=True):
+        yield Delete(_table(row), row.name, _seen(row, there.own[row]))
+
+
+def _table(row: Row) -> Literal["Network", "Port"]:
+    return "Network" if row.table == "Network" else "Port"
+
+
+def _seen(row: Row, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row that must still be so when it is written."""
+    return {column: value[column] for column in OWNED[row.table]}
+
+
+def _compared(there: Present, resources: Resources, scope: Scope | None) -> set[Row]:
+    """Return the present rows that are compared: one of these that is not desired goes."""
+    if scope is None:
+        return set(there.own)
+    segments = {segment.id for segment in resources.segments} | scope.segment_ids
+    return {
+        row
+        for row, value in there.own.items()
+        if (row.table == "Port" and not {row.name, value["parent"]}.isdisjoint(scope.port_ids))
+        or (row.table == "Network" and row.name in segments)
+    }

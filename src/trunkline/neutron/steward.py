@@ -1,0 +1,265 @@
+"""The steward: what the active worker does, turn by turn, from what both databases say now.
+
+It follows the rows of the northbound. Each turn it looks at what has changed, and at what is due: comparing
+everything, and asking chassis whether they live.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from neutron_lib import context as n_context
+from oslo_config import cfg
+from oslo_log import log
+
+from trunkline.neutron import agent, source, status
+from trunkline.neutron.comparison import compare
+from trunkline.neutron.desired import SET_NAME, Row
+from trunkline.neutron.host import Hosts
+from trunkline.neutron.present import OWNED, Scope
+from trunkline.neutron.prompt import CALL
+from trunkline.northbound import sync
+from trunkline.northbound.operation import select
+from trunkline.northbound.schema import SET
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    from trunkline.neutron.comparison import Result
+    from trunkline.northbound.client import Northbound, RowChange
+
+LOG = log.getLogger(__name__)
+
+LONGEST_TURN_S = 1.0
+"""How long a turn waits for changes at most: the lock is looked at between turns."""
+
+MANY = 500
+"""If more rows have changed, everything is compared."""
+
+_CHASSIS = (
+    *("name", "hostname", "bridge_mappings", "integration_bridge", "datapath_type", "iface_types"),
+    *("version", "faults", "nb_cfg", "nb_cfg_heard"),
+)
+_STATUS = ("name", "up", "chassis")
+
+
+class Steward:
+    """Works for the share *number* of *count* of the ports; a context manager that ends its watch.
+
+    The share 0 also compares everything, and keeps the agents.
+    """
+
+    def __init__(self, nb: Northbound, number: int, count: int) -> None:
+        self._nb = nb
+        self._number, self._count = number, count
+        asked = [
+            select("Chassis", only=_CHASSIS),
+            select("NB_Global", only=("nb_cfg", "options")),
+        ]
+        if self._is_first:
+            asked += [
+                select("Network", only=("name", *OWNED["Network"])),
+                select("Port", only=(*_STATUS, *OWNED["Port"])),
+            ]
+        else:
+            asked += [select("Port", only=_STATUS)]
+        self._watch = nb.watch(*asked)
+        self._context = n_context.get_admin_context()
+        self._compared_s = self._asked_s = float("-inf")
+        self._asked_nb_cfg = 0
+        self._beaten: set[str] = set()
+        self._faults: dict[Row, str] = {}
+
+    def __enter__(self) -> Steward:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watch.close()
+
+    @property
+    def _is_first(self) -> bool:
+        return self._number == 0
+
+    @property
+    def _heartbeat_s(self) -> float:
+        """How often chassis are asked: twice before Neutron takes an agent for dead."""
+        return float(max(cfg.CONF.agent_down_time / 3, 1.0))
+
+    def run(self) -> None:
+        """Do what is due, and then wait for changes, `LONGEST_TURN_S` at most.
+
+        Raises:
+            UnreachableError: the northbound is away.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._compared_s + cfg.CONF.trunkline.compare_interval:
+            self._compare_all()
+        elif self._is_first and now_s >= self._asked_s + self._heartbeat_s:
+            self._ask()
+        changes = self._watch.changes(LONGEST_TURN_S)
+        if changes:
+            self._follow(changes)
+
+    # -- all of it ---------------------------------------------------------------------------------
+
+    def _compare_all(self) -> None:
+        """Compare everything, and bring the status of all ports of this share to Neutron."""
+        began_s = time.monotonic()
+        self._watch.changes(0)
+        self._compared_s = began_s
+        if self._is_first:
+            self._keep_agents(self._watch.rows["Chassis"].values())
+            result = compare(self._nb, lambda: source.everything(self._context), doubtful=self._faults)
+            self._note(result)
+            if result.changed:
+                LOG.info("Trunkline: %d rows were not as they should be", len(result.changed))
+            ports = result.resources.ports
+        else:
+            ports = source.everything(self._context).ports
+        rows = {row["name"]: row for row in self._watch.rows["Port"].values()}
+        share = [port for port in ports if self._is_ours(port.id)]
+        status.report(self._context, share, rows, self._hosts())
+        LOG.debug("Trunkline: compared in %.3f s", time.monotonic() - began_s)
+
+    def _note(self, result: Result) -> None:
+        """Log which faults of rows have come, and which are over."""
+        for row, reason in result.faults.items():
+            if self._faults.get(row) != reason:
+                LOG.warning("Trunkline: %s %s: %s", row.table.lower(), row.name, reason)
+        for row in self._faults.keys() - result.faults.keys():
+            LOG.info("Trunkline: %s %s is as it should be", row.table.lower(), row.name)
+        self._faults = result.faults
+
+    # -- what has changed --------------------------------------------------------------------------
+
+    def _follow(self, changes: Collection[RowChange]) -> None:
+        if self._is_first and self._is_called(changes):
+            self._compared_s = float("-inf")
+        statuses = {
+            change.new["name"]
+            for change in changes
+            if change.table == "Port"
+            and change.new is not None
+            and _differ(change, ("up", "chassis"))
+            and self._is_ours(change.new["name"])
+        }
+        if self._is_first:
+            self._keep_agents(
+                change.new
+                for change in changes
+                if change.table == "Chassis" and change.new is not None and _differ(change, _CHASSIS[:-2])
+            )
+            self._beat()
+            self._compare(changes)
+        if statuses:
+            ports = source.some(self._context, port_ids=statuses).ports
+            rows = {row["name"]: row for row in self._watch.rows["Port"].values() if row["name"] in statuses}
+            status.report(self._context, [each for each in ports if each.id in statuses], rows, self._hosts())
+
+    def _is_called(self, changes: Iterable[RowChange]) -> bool:
+        """Return whether an API worker calls, or a chassis has come or gone."""
+        return any(
+            (
+                change.table == "NB_Global"
+                and change.old is not None
+                and change.new is not None
+                and change.old["options"].get(CALL) != change.new["options"].get(CALL)
+            )
+            or (change.table == "Chassis" and (change.old is None) != (change.new is None))
+            for change in changes
+        )
+
+    def _compare(self, changes: Iterable[RowChange]) -> None:
+        """Compare the rows of the driver that somebody has changed: only this one's are as they should be."""
+        networks, ports = set[str](), set[str]()
+        for table, row in _owned(changes):
+            if table == "Network":
+                networks.add(row["external_ids"].get("neutron:network", ""))
+            else:
+                ports.add(row["name"])
+        if len(networks) + len(ports) > MANY:
+            self._compared_s = float("-inf")
+        elif networks or ports:
+            read = source.some(self._context, networks, ports)
+            segments = frozenset(segment.id for segment in read.segments)
+            scope = Scope(frozenset(networks), frozenset(ports), segments)
+            result = compare(self._nb, lambda: source.some(self._context, *scope), scope)
+            for changed in result.changed:
+                LOG.info("Trunkline: %s %s was not as it should be", changed.table.lower(), changed.name)
+
+    # -- chassis -----------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """Ask all chassis whether they live."""
+        self._asked_nb_cfg = sync.request(self._nb).nb_cfg
+        self._asked_s = time.monotonic()
+        self._beaten.clear()
+
+    def _beat(self) -> None:
+        """Tell Neutron which chassis have answered since they were last asked."""
+        latest = max((row["nb_cfg"] for row in self._watch.rows["NB_Global"].values()), default=0)
+        hosts = self._hosts()
+        answered = {
+            row["name"]
+            for row in self._watch.rows["Chassis"].values()
+            if row["name"] not in self._beaten
+            and self._asked_nb_cfg
+            and sync.has_heard(row, self._asked_nb_cfg, latest)
+        }
+        if not answered:
+            return
+        self._beaten |= answered
+        known = agent.known(self._context)
+        rows = {row["name"]: row for row in self._watch.rows["Chassis"].values()}
+        alive: list[str] = []
+        for name in sorted(answered):
+            host = hosts.host_of(name)
+            if host is None:
+                continue
+            if host in known and known[host].is_alive:
+                alive.append(host)
+            else:
+                agent.register(self._context, host, agent.configurations(rows[name]))
+        agent.beat(self._context, alive)
+
+    def _keep_agents(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Have Neutron know each of these chassis as it is now."""
+        known, hosts = agent.known(self._context), self._hosts()
+        for row in rows:
+            host, found = hosts.host_of(row["name"]), agent.configurations(row)
+            if host is not None and (host not in known or known[host].configurations != found):
+                agent.register(self._context, host, found)
+
+    # -- details -----------------------------------------------------------------------------------
+
+    def _hosts(self) -> Hosts:
+        return Hosts(self._watch.rows["Chassis"].values())
+
+    def _is_ours(self, port_id: str) -> bool:
+        """Return whether the port is in the share of this worker."""
+        return zlib.crc32(port_id.encode()) % self._count == self._number
+
+
+def _differ(change: RowChange, columns: Iterable[str]) -> bool:
+    """Return whether one of *columns* of the row has another value now."""
+    return change.old is None or any(
+        change.old[column] != change.new[column]  # type: ignore[index]  # the caller asks of rows that are there
+        for column in columns
+    )
+
+
+def _owned(changes: Iterable[RowChange]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each row of the driver of which somebody has changed a column that the driver writes."""
+    for change in changes:
+        if change.table not in OWNED:
+            continue
+        for row in (change.old, change.new):
+            if row is None or row["external_ids"].get(SET) != SET_NAME:
+                continue
+            if change.old is None or change.new is None or _differ(change, OWNED[change.table]):
+                yield change.table, row
