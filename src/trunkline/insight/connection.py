@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from trunkline.core.error import TrunklineError
 from trunkline.host.unix_path import short
 from trunkline.insight.waiting import Wait, Work, finished
-from trunkline.openflow import message
+from trunkline.openflow import message, tally
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.inbox import Inbox
 from trunkline.openflow.reason import reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from trunkline.openflow.inbox import Received
@@ -75,19 +75,25 @@ class InstalledFlow(NamedTuple):
 class Connection:
     """A connection to the bridge whose management socket is *path*; a context manager opens and closes it.
 
+    It speaks the highest of the wire *versions* that the bridge allows.
+
     Raises:
-        SwitchError: the socket cannot be opened, or what answers does not speak OpenFlow 1.4.
+        SwitchError: the socket cannot be opened, or what answers speaks none of these versions.
     """
 
-    def __init__(self, path: Path, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, path: Path, timeout_s: float = 10.0, versions: Sequence[int] = (message.VERSION,)
+    ) -> None:
         self._path = path
         self._timeout_s = timeout_s
+        self._versions = versions
+        self._version = max(versions)
         self._next_xid = 1
         self._inbox = Inbox(path)
         self._is_greeted = False
         self._socket = _opened(path)
         try:
-            self._send(message.hello(self._xid()))
+            self._send(message.hello(self._xid(), versions))
         except BaseException:
             self.close()
             raise
@@ -127,18 +133,35 @@ class Connection:
         table: int | None = None,
     ) -> Work[None]:
         """Have *take* the flows that `flows` returns, some hundreds at a time, and yield between them."""
+
+        def take_flows(reply: bytes) -> None:
+            body_by_key: dict[bytes, bytes] = {}
+            message.flow_entries(reply, body_by_key)
+            counters = message.counters(reply)
+            take([InstalledFlow(key, body, counters[key]) for key, body in body_by_key.items()])
+
+        yield from self._read(take_flows, message.flow_stats_request(self._xid(), cookie, cookie_mask, table))
+
+    def count(
+        self, take: Callable[[list[tally.Count]], None], cookie: int = 0, cookie_mask: int = 0
+    ) -> Work[None]:
+        """Have *take* what the flows with the cookie *cookie* under *cookie_mask* have counted.
+
+        That is a few hundred flows at a time, and others may go on between them. Raises as `read` does.
+        """
+        request = message.flow_stats_request(self._xid(), cookie, cookie_mask)
+        yield from self._read(lambda reply: take(tally.counts(reply)), request)
+
+    def _read(self, take: Callable[[bytes], None], request: bytes) -> Work[None]:
+        """Send *request*, and have *take* each part of the answer."""
         end_s = time.monotonic() + self._timeout_s
         yield from self._greet(end_s)
-        xid = self._xid()
-        self._send(message.flow_stats_request(xid, cookie, cookie_mask, table))
+        self._send(request)
         try:
             while True:
-                reply = (yield from self._reply(message.MULTIPART_REPLY, xid, end_s)).data
-                body_by_key: dict[bytes, bytes] = {}
-                message.flow_entries(reply, body_by_key)
-                counters = message.counters(reply)
-                take([InstalledFlow(key, body, counters[key]) for key, body in body_by_key.items()])
-                if message.is_last_part(reply):
+                reply = yield from self._reply(message.MULTIPART_REPLY, int.from_bytes(request[4:8]), end_s)
+                take(reply.data)
+                if message.is_last_part(reply.data):
                     return
                 yield None
         except DecodeError as error:
@@ -150,12 +173,14 @@ class Connection:
             return
         received = yield from self._reply(message.HELLO, None, end_s)
         offered = message.offered_versions(received.version, received.data[message.HEADER_BYTES :])
-        if message.VERSION not in offered:
+        common = offered & set(self._versions)
+        if not common:
             names = ", ".join(f"OpenFlow1{version - 1}" for version in sorted(offered)) or "none"
             raise SwitchError(
                 f"{self._path} does not allow OpenFlow14 (it offers {names}); "
                 "add it to the bridge's protocols"
             )
+        self._version = max(common)
         self._is_greeted = True
 
     def _xid(self) -> int:
@@ -163,9 +188,9 @@ class Connection:
         return self._next_xid
 
     def _send(self, data: bytes) -> None:
-        """Send *data*, a question that the socket's buffer takes whole."""
+        """Send *data*, a question that the socket's buffer takes whole, in the version that is spoken."""
         try:
-            self._socket.sendall(data)
+            self._socket.sendall(bytes((self._version,)) + data[1:])
         except OSError as error:
             raise SwitchError(f"{self._path}: {_words(error)}") from error
 

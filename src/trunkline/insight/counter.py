@@ -17,7 +17,7 @@ from trunkline.insight.explanation import remedy
 from trunkline.insight.flow import kind
 from trunkline.insight.meaning import MEANING
 from trunkline.insight.refused import SENDS
-from trunkline.openflow.tally import Tally
+from trunkline.openflow import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,20 +86,14 @@ def read(path: Path, cookies: Collection[tuple[int, int]]) -> Work[Counters]:
             some = yield from connection.reading(cookie, mask)
             by_key |= {flow.key: flow for flow in some}
             yield None
-    for cookie, mask in sorted(cookies):
-        tally = Tally(f"unix:{path}", cookie, mask)
-        tally.ask()
-        try:
-            # The switch has just answered, so this takes milliseconds.
-            while tally.is_under_way:
-                tally.run()
-                yield None
-        finally:
-            tally.close()
-        for each in tally.counts:
-            if each.packets and each.idle_s is not None:
-                place = (each.table, each.priority, each.cookie)
-                idle_s[place] = min(each.idle_s, idle_s.get(place, each.idle_s))
+    counts: list[tally.Count] = []
+    with Connection(path, vswitchd.PATIENCE_S, tally.VERSIONS) as connection:
+        for cookie, mask in sorted(cookies):
+            yield from connection.count(counts.extend, cookie, mask)
+    for each in counts:
+        if each.packets and each.idle_s is not None:
+            place = (each.table, each.priority, each.cookie)
+            idle_s[place] = min(each.idle_s, idle_s.get(place, each.idle_s))
     return Counters(tuple(by_key.values()), idle_s)
 
 

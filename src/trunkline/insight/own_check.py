@@ -16,8 +16,9 @@ from trunkline.insight.inspection import Scope, Seen
 from trunkline.insight.name import Names
 from trunkline.insight.plan import flow_plan
 from trunkline.insight.refused import PortCounts
+from trunkline.insight.waiting import finished
 from trunkline.northbound.rpc import UnreachableError
-from trunkline.openflow.tally import Tally, await_all
+from trunkline.openflow import tally
 from trunkline.ovsdb import nic, wiring
 from trunkline.ovsdb.reading import Reading
 from trunkline.ovsdb.settings import SettingsError
@@ -131,11 +132,14 @@ def _faults(reading: Reading, *, is_whole: bool) -> dict[str, str]:
 
 def _inspected(there: Chassis, reading: Reading, faults: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what no fault says, by the rows and by what the flows have counted."""
-    tally = Tally(f"unix:{there.management_socket}")
-    await_all(tally)
-    counts = None
-    if tally.failure is None:
-        counts = PortCounts()
-        counts.note(tally.counts)
+    counts: PortCounts | None = None
+    try:
+        with Connection(there.management_socket, versions=tally.VERSIONS) as bridge:
+            found = PortCounts()
+            finished(bridge.count(found.note))
+            counts = found
+    except SwitchError:
+        # That is a finding already: the flows could not be read either.
+        counts = None
     seen = Seen(reading.switch, reading.settings, reading.inventory, counts, faults)
     yield from (each for each in inspection.findings(seen, Scope()) if each is not None)

@@ -6,6 +6,7 @@ Every function that builds a message returns the whole message. Layouts: OpenFlo
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from trunkline.core.flow import Action, Field, Flow, Term
@@ -126,9 +127,9 @@ def message(kind: int, xid: int, payload: bytes = b"") -> bytes:
     return struct.pack(">BBHI", VERSION, kind, HEADER_BYTES + len(payload), xid) + payload
 
 
-def hello(xid: int) -> bytes:
-    """Return a HELLO that offers OpenFlow 1.4 and no other version (section 7.5.1)."""
-    return message(HELLO, xid, struct.pack(">HHI", 1, 8, 1 << VERSION))
+def hello(xid: int, versions: Iterable[int] = (VERSION,)) -> bytes:
+    """Return a HELLO that offers the wire *versions*, by default OpenFlow 1.4 alone (section 7.5.1)."""
+    return message(HELLO, xid, struct.pack(">HHI", 1, 8, sum(1 << version for version in versions)))
 
 
 def set_config(xid: int) -> bytes:

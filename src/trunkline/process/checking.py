@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from trunkline.agent.agent import Agent
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.error import TrunklineError
 from trunkline.insight import inspection
+from trunkline.insight.connection import Connection, SwitchError
 from trunkline.insight.finding import Finding
 from trunkline.insight.inspection import Scope, Seen
 from trunkline.insight.refused import PortCounts
-from trunkline.openflow.tally import Tally
+from trunkline.insight.waiting import Work
+from trunkline.openflow import tally
 
 PATIENCE_S = 3.0
 """How long the switch may take to say what its flows have counted."""
@@ -24,7 +25,7 @@ MOST_BYTES = 60000
 """How much of an answer are findings: `answering.MOST_BYTES` without what is around them."""
 
 
-def check(agent: Agent, parameters: Mapping[str, str]) -> Generator[None, None, dict[str, Any]]:
+def check(agent: Agent, parameters: Mapping[str, str]) -> Work[dict[str, Any]]:
     """Return the findings of the chassis of *agent*; of a `port` or a `network` alone, if one is named."""
     scope = Scope(parameters.get("port"), parameters.get("network"))
     settings = agent.settings
@@ -36,33 +37,27 @@ def check(agent: Agent, parameters: Mapping[str, str]) -> Generator[None, None, 
     for each in inspection.findings(seen, scope):
         if each is not None:
             found.append(each)
-        yield
+        yield None
     found.sort(key=lambda finding: (finding.severity, finding.code))
     return _body(found) | {"uncounted": failure}
 
 
-def _counts(
-    agent: Agent, bridge: str, scope: Scope
-) -> Generator[None, None, tuple[PortCounts | None, str | None]]:
+def _counts(agent: Agent, bridge: str, scope: Scope) -> Work[tuple[PortCounts | None, str | None]]:
     """Return what the flows of *scope* have counted; None, and why, if the switch does not say."""
     port = None if scope.port is None else agent.inventory.port_named(scope.port)
     which = (0, 0)
     if port is not None:
         which = COOKIE_OURS | Subject.PORT << 32 | port.key, COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
-    tally = Tally(f"unix:{os.path.join(agent.rundir, bridge)}.mgmt", *which)
-    counts, noted, end_s = PortCounts(), 0, time.monotonic() + PATIENCE_S
-    tally.ask()
+    counts = PortCounts()
     try:
-        while tally.is_under_way and time.monotonic() < end_s:
-            tally.run()
-            counts.note(tally.counts[noted:])
-            noted = len(tally.counts)
-            yield
-        if tally.is_under_way:
-            return None, f"no answer within {PATIENCE_S:g} s"
-    finally:
-        tally.close()
-    return (counts, None) if tally.failure is None else (None, tally.failure)
+        connection = Connection(Path(agent.rundir) / f"{bridge}.mgmt", PATIENCE_S, tally.VERSIONS)
+        try:
+            yield from connection.count(counts.note, *which)
+        finally:
+            connection.close()
+    except SwitchError as error:
+        return None, str(error)
+    return counts, None
 
 
 def _body(found: list[Finding]) -> dict[str, Any]:
