@@ -15,6 +15,8 @@ from program import Done, refusal, trunkline
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
+from trunkline.insight.evidence import LAG_S
+
 pytestmark = pytest.mark.system
 
 A, B, R = mac_of("a"), mac_of("b"), mac_of("r")
@@ -122,6 +124,11 @@ def test_a_frame_from_the_wire_enters_by_the_nic(tracer: Tracer) -> None:
     found = tracer.data(0, "--from", "physnet1", "--vlan", "101", "--to", "r")
     assert [hop["in"] for hop in found["hops"]] == ["nic-br-phys1"]
     assert found["verdict"] == "DELIVERED"
+
+
+def test_a_mac_of_no_port_that_comes_from_the_wire_goes_nowhere(tracer: Tracer) -> None:
+    found = tracer.data(4, "--from", "physnet1", "--vlan", "101", "--to", "02:00:00:00:00:fe")
+    assert (found["verdict"], found["rule"]) == ("DROPPED", 6)
 
 
 def test_an_address_of_no_port_is_resolved_as_arp_would(tracer: Tracer) -> None:
@@ -275,6 +282,32 @@ def test_a_physical_network_that_is_not_mapped_is_the_reason(
         site.sync()
 
 
+# -- the wire between ----------------------------------------------------------------------------------
+
+
+def _age_s(chassis: DummyChassis, *words: str) -> float:
+    """Return for how long the one flow that has *words* has been there."""
+    (line,) = [line for line in chassis.flows() if all(word in line for word in words)]
+    return float(line.split("duration=")[1].split("s,")[0])
+
+
+def test_a_wire_that_loses_a_vlan_is_told_by_the_counters_at_its_ends(
+    c1: DummyChassis, c2: DummyChassis, tracer: Tracer
+) -> None:
+    until(lambda: _age_s(c2, "dl_vlan=101", "pop_vlan") > LAG_S + 1, "a flow that is old enough")
+    frame = Ether(src=A, dst=R) / IP(src=ADDRESS["a"], dst=ADDRESS["r"]) / UDP()
+    c1.receive_once("a", bytes(frame))
+    c1.vswitchd.await_revalidated()
+    found = tracer.data(4, "--from", "a", "--to", "r")
+    assert found["verdict"] == "NOT DELIVERED"
+    assert "the physical network loses VLAN 101 between them: c1 has sent 1 frame" in found["text"]
+    assert found["remedy"].startswith("allow VLAN 101 on the switch ports of c1 and c2")
+    c2.receive_once("nic-br-phys1", ethernet(R, A, 101))
+    c2.vswitchd.await_revalidated()
+    found = tracer.data(0, "--from", "a", "--to", "r")
+    assert "c2 has received 1 frame" in found["wires"][0]
+
+
 # -- who does not answer -------------------------------------------------------------------------------
 
 
@@ -331,6 +364,7 @@ def test_a_port_without_a_vif_is_a_reason_or_an_error(tracer: Tracer) -> None:
         (("--from", "a", "--to", "b", "--tcp", "0"), 2, "0 is not in the range"),
         (("--from", "a", "--to", "b", "--size", "7"), 2, "not 7"),
         (("--from", "a", "--to", "ff:ff:ff:ff:ff:ff", "--both"), 2, "only one port can answer"),
+        (("--from", "a", "--to", "a"), 2, "what a port sends to itself does not leave the VM"),
         (("--from", "a", "--to", "b", "--ovs", "unix:/nonexistent"), 1, "cannot open /nonexistent"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -133,30 +134,43 @@ def _asker(nb: Northbound, ovs_remote: str | None) -> Ask:
             raise
 
     def ask(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:
-        others = [name for name in names if here is None or name != here.name]
-        found = _asked(nb, others, entry) if others else {}
+        found: dict[str, dict[str, Any] | Silence] = {}
         if here is not None and here.name is not None and here.name in names:
             from trunkline.insight.local import local_hop
 
-            found[here.name] = local_hop(here, nb, entry)
-        return found
+            # If its switch is not open to this user, its agent may still answer.
+            with suppress(SwitchError):
+                found[here.name] = local_hop(here, nb, entry)
+        others = [name for name in names if name not in found]
+        return found | (_asked(nb, others, entry) if others else {})
 
     return ask
 
 
 def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict[str, Any] | Silence]:
     """Return what the chassis called *names* answer."""
+    from trunkline.insight.hop_form import problem
     from trunkline.insight.trace import Silence
     from trunkline.northbound import question
+    from trunkline.northbound.operation import select
 
-    answers = question.ask(nb, "trace", names, entry.parameters(), timeout_s=ANSWER_S)
+    (rows,) = nb.read(select("Chassis", only=("name",)))
+    known = {row["name"] for row in rows}
+    there = [name for name in names if name in known]
+    answers = question.ask(nb, "trace", there, entry.parameters(), timeout_s=ANSWER_S)
     found: dict[str, dict[str, Any] | Silence] = {}
     for name in names:
         answer = answers.by_chassis.get(name)
-        if answer is None:
+        if name not in known:
+            found[name] = Silence(f"{name} is no chassis of the northbound")
+        elif answer is None:
             found[name] = Silence(f"{name} has not answered for {ANSWER_S:g} s")
         elif answer.state != question.DONE:
             found[name] = Silence(f"{name} cannot say: {answer.reason}")
+        elif (wrong := problem(answer.body, name)) is not None:
+            found[name] = Silence(
+                f"the answer of {name} cannot be read ({wrong}); is its agent of this version?"
+            )
         else:
             found[name] = answer.body
     return found

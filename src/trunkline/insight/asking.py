@@ -53,6 +53,8 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
         to = endpoint.target(nb, wanted.target or mac_text(int.from_bytes(frame[:6])), here)
         return [trace(here, to, frame, f"{len(frame)} bytes as given", ask, is_raw=wanted.is_raw)]
     to = endpoint.target(nb, wanted.target or mac_text(BROADCAST), here)
+    if here.port is not None and here.port in to.ends and not to.is_group:
+        raise InvalidValueError("what a port sends to itself does not leave the VM; name another target")
     if to.stranger is not None:
         return [_strange(here, to, wanted)]
     sample = _sample(here, to, wanted)

@@ -193,7 +193,7 @@ def _end(row: Row, parents: dict[str, Row]) -> End:
         chassis=carrier["chassis"],
         tag=row["parent_vlan"] if carrier is not row else None,
         is_enabled=row["enabled"] is not False and carrier["enabled"] is not False,
-        is_announced=options.get("announce") != "false",
+        is_announced=options.get("announce") != "false" and bool(row["up"]),
         takes_unknown=bool(row["unknown_macs"]),
         pair_macs=frozenset(parse_mac(pair.partition(",")[0]) for pair in row["allowed_address_pairs"]),
     )

@@ -220,8 +220,8 @@ def _out(place: Place, said: Translation, entry: Entry) -> tuple[list[dict[str, 
     """Return by what the frame leaves, and by how many VIFs more."""
     found = [each for output in said.outputs if (each := _leaves(place, output, said)) is not None]
     vifs = [each for each in found if each["kind"] == "vif" and each["fault"] is None]
-    left_out = vifs[_MOST_OUT:]
-    return [each for each in found if each not in left_out] if left_out else found, len(left_out)
+    rest = [each for each in found if each["kind"] != "vif" or each["fault"] is not None]
+    return [*vifs[:_MOST_OUT], *rest], len(vifs[_MOST_OUT:])
 
 
 def _leaves(place: Place, output: Output, said: Translation) -> dict[str, Any] | None:
@@ -229,14 +229,19 @@ def _leaves(place: Place, output: Output, said: Translation) -> dict[str, Any] |
     row = place.switch.row("Interface", output.device)
     port_id = None if row is None else place.switch.port_id_of(row.uuid)
     bridge = None if port_id is None else place.switch.bridge_of(port_id)
-    if row is None or bridge is None:
-        return {"kind": "other", "interface": output.device, "vlans": list(output.vlan_ids), "fault": None}
-    name = one(bridge, BridgeRow.name)
-    found = {
+    vlans = list(output.vlan_ids)
+    found: dict[str, Any] = {
+        "kind": "other",
         "interface": output.device,
-        "vlans": list(output.vlan_ids),
-        "mtu": one(row, InterfaceRow.mtu),
+        "vlans": vlans,
+        "mtu": None,
+        "port": None,
     }
+    found |= {"physnet": None, "fault": None}
+    if row is None or bridge is None:
+        return found
+    name = one(bridge, BridgeRow.name)
+    found["mtu"] = one(row, InterfaceRow.mtu)
     fault = link_fault(row)
     if name == place.bridge:
         iface_id = pairs(row, InterfaceRow.external_ids).get("iface-id")

@@ -109,7 +109,10 @@ class Trace:
 def trace(here: Source, to: Target, frame: bytes, title: str, ask: Ask, *, is_raw: bool = False) -> Trace:
     """Return the way of *frame* from *here* to *to*, as the chassis that *ask* asks say."""
     found = Trace(title)
-    if here.port is None:
+    if here.port is None and not to.ends:
+        text = f"no port of {here.wire.name} has that MAC, and unknown unicast from the wire goes nowhere"
+        found.outcomes = [Outcome("nobody", None, False, text, None, (6,), DROPPED)]
+    elif here.port is None:
         _over_wire(found, here, to, frame, None, ask, is_raw)
     else:
         _from_port(found, here, here.port, to, frame, ask, is_raw)
@@ -193,8 +196,8 @@ def _over_wire(
             lost = said if said.is_lost else None
         for end in some:
             outcome = _delivered(end, hop, len(frame))
-            if outcome.is_delivered and lost is not None:
-                outcome = _lost(end, hop, lost.text, vlans)
+            if outcome.is_delivered and first is not None and lost is not None:
+                outcome = _lost(end, first, hop, lost.text, vlans)
             found.outcomes.append(outcome)
 
 
@@ -284,15 +287,18 @@ def _unbound(end: End) -> Outcome:
     )
 
 
-def _lost(end: End, hop: Hop, text: str, vlans: tuple[int, ...]) -> Outcome:
+def _lost(end: End, first: Hop, hop: Hop, text: str, vlans: tuple[int, ...]) -> Outcome:
+    """Return that the physical network loses what *first* sends to *end*, which is at *hop*."""
     chassis = hop["chassis"]
+    heard = first["counters"].get("received")
+    ports = chassis if heard and heard["packets"] else f"{first['chassis']} and {chassis}"
     what = f"VLAN {vlans[0]}" if vlans else "untagged frames"
     return Outcome(
         end.name,
         chassis,
         False,
         f"the flows are right on both sides; the physical network loses {what} between them: {text}",
-        f"allow {what} on the switch ports of {chassis}, and on all between them",
+        f"allow {what} on the switch ports of {ports}, and between these; have a frame sent, and trace again",
     )
 
 
