@@ -114,3 +114,25 @@ def test_a_table_heeds_the_terminal_and_is_whole_in_a_pipe() -> None:
     assert max(map(wcswidth, printed_in_a_terminal(50))) <= 50
     piped = subprocess.run([sys.executable, "-c", PRINT], capture_output=True, text=True, check=True).stdout
     assert "x" * 40 in piped
+
+
+def test_csv_has_one_line_for_a_row_and_nothing_that_a_spreadsheet_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [
+        {"name": "=cmd|' /C calc'!A0", "note": "a\nb", "key": -1, "up": None},
+        {"name": "-x", "note": ["@a", "b"], "key": 2, "up": True},
+    ]
+    print_list(rows, {"name": "NAME", "note": "NOTE", "key": "KEY", "up": "UP"}, "csv")
+    assert capsys.readouterr().out.splitlines() == [
+        "name,note,key,up",
+        "'=cmd|' /C calc'!A0,a\\nb,-1,",
+        "'-x,\"'@a, b\",2,true",
+    ]
+
+
+def test_names_are_one_on_a_line_and_nothing_is_printed_for_none(capsys: pytest.CaptureFixture[str]) -> None:
+    print_list([{"name": "a\nb", "up": 1}, {"name": "c", "up": 2}], {"name": "NAME", "up": "UP"}, "name")
+    assert capsys.readouterr().out == "a\\nb\nc\n"
+    print_list([], {"name": "NAME"}, "name")
+    assert capsys.readouterr().out == ""

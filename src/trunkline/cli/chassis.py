@@ -7,26 +7,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.change import deletions, with_if_exists, with_write
+from trunkline.cli.listing import with_listing
 from trunkline.cli.name import CHASSIS
-from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
+from trunkline.cli.option import Seconds, asked, with_asking, with_list_output, with_northbound, with_output
 from trunkline.cli.output import ago, print_each, print_list, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trunkline.cli.change import Write
+    from trunkline.cli.listing import Listing
     from trunkline.northbound.client import Northbound
 
 _LISTED = {
     "name": "NAME",
     "state": "STATE",
-    "answered": "ANSWERED",
+    "answer_age_s": "ANSWERED",
     "hostname": "HOSTNAME",
     "bridge_mappings": "BRIDGE MAPPINGS",
     "nb_cfg": "APPLIED",
     "version": "VERSION",
     "fault_count": "FAULTS",
 }
+_DERIVED = ("state", "answer_age_s", "fault_count")
 
 
 @click.group()
@@ -36,21 +39,18 @@ def chassis() -> None:
 
 @chassis.command("list")
 @with_asking
-@with_output
+@with_listing("Chassis", _LISTED, _DERIVED)
 @with_northbound
-def list_(nb: Northbound, output: str, asks: bool) -> None:
+def list_(nb: Northbound, listing: Listing, asks: bool) -> None:
     """List the chassis, by name.
 
     `chassis show` has the faults in words, and `status --help` says what STATE means.
     """
     from trunkline.northbound.status import all_chassis
 
-    rows = all_chassis(nb, asked(nb, asks))
-    if output == "table":
-        rows = [
-            row | {"answered": ago(row["answer_age_s"]), "fault_count": len(row["faults"])} for row in rows
-        ]
-    print_list(rows, _LISTED, output)
+    rows = [row | {"fault_count": len(row["faults"])} for row in all_chassis(nb, asked(nb, asks))]
+    kept = [row for row in rows if all(each.accepts(row) for each in listing.filters)]
+    listing.print(kept, {"answer_age_s": ago})
 
 
 @chassis.command()
@@ -105,7 +105,7 @@ _STATE = {
     metavar="S",
     help="How long to wait for answers, in seconds; exit code 3 if some are missing.",
 )
-@with_output
+@with_list_output
 @with_northbound
 def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float) -> int:
     """Ask the agents of chassis, by default of all, for their own state: what each has in place.

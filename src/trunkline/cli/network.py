@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.change import creation, deletions, with_if_exists, with_may_exist, with_write
+from trunkline.cli.listing import with_raw_listing
 from trunkline.cli.name import NETWORKS
 from trunkline.cli.option import (
     Clearable,
@@ -19,12 +20,13 @@ from trunkline.cli.option import (
     with_output,
     with_raw,
 )
-from trunkline.cli.output import print_each, print_list
+from trunkline.cli.output import print_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trunkline.cli.change import Write
+    from trunkline.cli.listing import Listing
     from trunkline.northbound.client import Northbound
 
 _LISTED = {
@@ -112,15 +114,11 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
 
 
 @network.command("list")
-@with_raw
-@with_output
+@with_raw_listing("Network", _LISTED)
 @with_northbound
-def list_(nb: Northbound, output: str, is_raw: bool) -> None:
+def list_(nb: Northbound, listing: Listing) -> None:
     """List the networks, by name."""
-    from trunkline.northbound.default import effective
-
-    rows = nb.networks()
-    print_list(rows if is_raw else [effective("Network", row) for row in rows], _LISTED, output)
+    listing.print(listing.rows(nb))
 
 
 @network.command()

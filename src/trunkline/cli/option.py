@@ -165,6 +165,11 @@ def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
     return _with_output(function, ["table", "json", "yaml"], "How to print.")
 
 
+def with_list_output(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that lists `-o table|json|yaml|csv|name`, and its function the argument *output*."""
+    return _with_output(function, ["table", "json", "yaml", "csv", "name"], "How to print.")
+
+
 def with_picture(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `-o table|json|yaml|svg|dot`, and its function the argument *output*."""
     help_ = "How to print. With --topology also as a picture: svg, or dot for graphviz."

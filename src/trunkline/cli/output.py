@@ -1,4 +1,4 @@
-"""How rows are printed: a table for a person, JSON or YAML for a program.
+"""How rows are printed: a table for a person, JSON, YAML, CSV or names for a program.
 
 Names and reasons in the database can hold any characters. In a table, those that are not printable are
 escaped, so none reaches the terminal as a command. JSON and YAML are in ASCII. In a terminal, no line of a
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import shutil
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+
+NO_WORDS: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
 
 def printable(text: str) -> str:
@@ -140,12 +144,56 @@ def print_table(
     click.echo(table(rows, headers, width, ends_in_prose=ends_in_prose))
 
 
-def print_list(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], output: str) -> None:
-    """Print *rows*: as a table the *columns* (header by column name), else an array of whole objects."""
-    if output != "table":
-        print_data(list(map(dict, rows)), output)
-        return
-    print_table([[row[column] for column in columns] for row in rows], list(columns.values()))
+def print_list(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    output: str,
+    words: Mapping[str, Callable[[Any], Any]] = NO_WORDS,
+) -> None:
+    """Print *rows*: as JSON or YAML an array of whole objects, else the *columns* (header by column name).
+
+    In a table, *words* has what returns the words for a value, by column. As `name`, only the first of
+    *columns* is printed, each on a line.
+    """
+    match output:
+        case "table":
+            said = [[words.get(column, _as_it_is)(row[column]) for column in columns] for row in rows]
+            print_table(said, list(columns.values()))
+        case "csv":
+            click.echo(
+                _csv([list(columns), *([row[column] for column in columns] for row in rows)]), nl=False
+            )
+        case "name":
+            column = next(iter(columns))
+            click.echo("".join(f"{cell(row[column])}\n" for row in rows), nl=False)
+        case _:
+            print_data(list(map(dict, rows)), output)
+
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Return *rows* as CSV (RFC 4180), each on one line, without texts that a spreadsheet takes for formulas.
+
+    Such a text has a "'" before it, as OWASP advises (CSV injection).
+    """
+    import csv
+    import io
+
+    def field(value: Any) -> Any:
+        if value is None or isinstance(value, int | float):
+            return str(value).lower() if isinstance(value, bool) else value
+        text = cell(value)
+        return f"'{text}" if text.startswith(_FORMULA) else text
+
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows([field(value) for value in row] for row in rows)
+    return written.getvalue()
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def print_each(rows: Sequence[Mapping[str, Any]], output: str, *, is_one: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.change import creation, deletions, with_if_exists, with_may_exist, with_write
+from trunkline.cli.listing import with_raw_listing
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS
 from trunkline.cli.option import (
     changes,
@@ -15,17 +16,19 @@ from trunkline.cli.option import (
     merged,
     refuse_empty,
     require_changes,
+    with_connection,
     with_external_ids,
     with_northbound,
     with_output,
     with_raw,
 )
-from trunkline.cli.output import print_each, print_list
+from trunkline.cli.output import print_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from trunkline.cli.change import Write
+    from trunkline.cli.listing import Listing
     from trunkline.northbound.client import Northbound
 
 _LISTED = {
@@ -147,15 +150,41 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
 
 @port.command("list")
 @click.option("--network", metavar="NETWORK", shell_complete=NETWORKS, help="Only the ports of this network.")
-@with_raw
-@with_output
-@with_northbound
-def list_(nb: Northbound, network: str | None, output: str, is_raw: bool) -> None:
+@click.option("--chassis", metavar="CHASSIS", shell_complete=CHASSIS, help="Only those that it holds.")
+@click.option("--mac", metavar="MAC", help="Only those with this MAC address.")
+@click.option("--ip", metavar="IP", help="Only those with this address.")
+@click.option(
+    "--up/--down",
+    "is_up",
+    default=None,
+    help="Only those that are up; or those that are enabled and not up, as `trunkline status` counts them.",
+)
+@with_raw_listing("Port", _LISTED)
+@with_connection
+def list_(
+    connect: Callable[[], Northbound],
+    listing: Listing,
+    network: str | None,
+    chassis: str | None,
+    mac: str | None,
+    ip: str | None,
+    is_up: bool | None,
+) -> None:
     """List the ports, by name."""
-    from trunkline.northbound.default import effective
+    from trunkline.northbound.filter import Filter
+    from trunkline.northbound.listing import named
 
-    rows = nb.ports(network)
-    print_list(rows if is_raw else [effective("Port", row) for row in rows], _LISTED, output)
+    listing = listing.where(network=network, chassis=chassis, mac=mac, addresses=ip)
+    if is_up is not None:
+        state = (
+            [Filter("up", "=", True)] if is_up else [Filter("up", "!=", True), Filter("enabled", "!=", False)]
+        )
+        listing = listing._replace(filters=(*listing.filters, *state))
+    with connect() as nb:
+        rows = listing.rows(nb)
+        if chassis is not None and not rows:
+            named(nb, "Chassis", [chassis])
+    listing.print(rows)
 
 
 @port.command()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trunkline.core.name import natural
+from trunkline.northbound.default import DEFAULTS, effective
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such
+from trunkline.northbound.schema import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from trunkline.northbound.client import Northbound
+    from trunkline.northbound.filter import Filter
     from trunkline.northbound.operation import Condition, Operation, Row
 
 FEW = 20
@@ -47,8 +51,51 @@ def named(nb: Northbound, table: str, names: Sequence[str]) -> list[Row]:
         if parent in found:
             found[parent]["sub_ports"].append(_shown(row, name_by_id))
     for row in found.values() if is_ports else ():
-        row["sub_ports"].sort(key=lambda each: (each["parent_vlan"] or 0, each["name"]))
+        row["sub_ports"].sort(key=lambda each: (each["parent_vlan"] or 0, natural(each["name"])))
     return [found[name] for name in names]
+
+
+def matching(
+    nb: Northbound,
+    table: str,
+    filters: Sequence[Filter] = (),
+    *,
+    only: Sequence[str] = (),
+    is_raw: bool = False,
+) -> list[Row]:
+    """Return the rows of *table* that all of *filters* accept, by name, with all columns or *only* these.
+
+    Unless *is_raw*, defaults stand in place of empty values, for the filters too. Only rows that the database
+    cannot rule out are read.
+
+    Raises:
+        NotFoundError: a filter names a network that does not exist.
+    """
+    defaults = {} if is_raw else DEFAULTS[table]
+    conditions = [condition for each in filters if (condition := each.condition(table, defaults)) is not None]
+    conditions += _references(nb, table, filters)
+    wanted = {"name", *only, *(each.column for each in filters)} if only else set(columns(table))
+    rows, networks = _read(
+        nb,
+        [select(table, *conditions, only=[name for name in columns(table) if name in wanted])],
+        [select("Network", only=("_uuid", "name"))] if table == "Port" and "network" in wanted else [],
+    )
+    name_by_id = {row["_uuid"]: row["name"] for row in networks}
+    shown = (_shown(row, name_by_id) if name_by_id else row for row in rows)
+    found = shown if is_raw else (effective(table, row) for row in shown)
+    kept = [row for row in found if all(each.accepts(row) for each in filters)]
+    return sorted(kept, key=lambda row: natural(str(row["name"])))
+
+
+def _references(nb: Northbound, table: str, filters: Sequence[Filter]) -> Iterator[Condition]:
+    """Yield the conditions of the columns of *table* that refer to networks."""
+    for each in filters:
+        column = columns(table).get(each.column)
+        if column is not None and column.refers_to and each.operator != "~" and each.value:
+            (rows,) = nb.read(select(column.refers_to, ("name", "==", each.value), only=("_uuid",)))
+            if not rows:
+                raise no_such(column.refers_to, each.value)
+            yield each.column, "==" if each.operator == "=" else "!=", rows[0]["_uuid"]
 
 
 def _by_column(table: str, column: str, values: Sequence[str], only: Sequence[str] = ()) -> list[Operation]:
