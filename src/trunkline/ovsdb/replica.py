@@ -83,6 +83,8 @@ class _TrackingIdl(private.Idl):
 
     def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper, judge: Callable[[Any], Fit]) -> None:
         self.fit = Fit()
+        self.refusal: str | None = None
+        """Why the server refuses to send the rows that it was asked for last; None if it does not."""
         self._judge = judge
         self._ids_by_table: dict[Any, set[UUID]] = {}
         super().__init__(remotes, helper, SHORTEST_MS)
@@ -96,7 +98,9 @@ class _TrackingIdl(private.Idl):
         """
         before = self.change_seqno
         try:
-            return bool(super().run())
+            is_changed = bool(super().run())
+            self._heed_refusal()
+            return is_changed
         except _NONSENSE as error:
             # The IDL counts a change before it has read it.
             self.change_seqno = before
@@ -107,6 +111,18 @@ class _TrackingIdl(private.Idl):
             self.last_id = _NO_TRANSACTION
             self.force_reconnect()
             return False
+
+    def _heed_refusal(self) -> None:
+        """If the server refuses to send rows, connect and ask again; that is a misfit until it does not."""
+        error = self.refused
+        if error is not None:
+            reason = f"its server refuses to send rows: {refusal(json.dumps(error))}"
+            if self.refusal != reason:
+                log.error("database not read", database=self.database, reason=reason)
+            self.refusal = reason
+            self.force_reconnect()
+        elif self.is_monitoring and self.is_current:
+            self.refusal = None
 
     def notify(self, event: str, row: Any, updates: Any = None) -> None:
         """Note the row; the IDL calls this for each row that a message changes."""
@@ -201,7 +217,7 @@ class Replica:
     @property
     def misfit(self) -> str | None:
         """Why the database of the server that answered last is not read; None if it is."""
-        return self._idl.fit.reason
+        return self._idl.fit.reason or self._idl.refusal
 
     @property
     def unknown_hosts(self) -> dict[str, str]:

@@ -43,6 +43,7 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "ovs.db.idl.Row.__init__": ("self", "idl", "table", "uuid", "data"),
     "ovs.jsonrpc.Connection.__init__": ("self", "stream"),
     "ovs.jsonrpc.Session.send": ("self", "msg"),
+    "ovs.jsonrpc.Session.recv": ("self",),
     "ovs.stream.Stream.connect": ("self",),
     "ovs.unixctl.server.UnixctlConnection._close": ("self",),
     "ovs.unixctl.server.UnixctlServer.__init__": ("self", "listener"),
@@ -69,7 +70,13 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 
 NAMES = (
     *(f"ovs.db.idl.Transaction.{name}" for name in ("UNCOMMITTED", "INCOMPLETE", "TRY_AGAIN", "SUCCESS")),
-    "ovs.db.idl.Idl.IDL_S_MONITORING",
+    *(
+        f"ovs.db.idl.Idl.IDL_S_{name}"
+        for name in (
+            "MONITORING",
+            *("DATA_MONITOR_REQUESTED", "DATA_MONITOR_COND_REQUESTED", "DATA_MONITOR_COND_SINCE_REQUESTED"),
+        )
+    ),
     *(
         f"ovs.json.{name}"
         for name in ("PARSER", "PARSER_PY", "Parser.feed", "Parser.is_done", "Parser.finish")

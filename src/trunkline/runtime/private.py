@@ -106,11 +106,33 @@ class _Attempts(ovs.reconnect.Reconnect):  # type: ignore[misc]
         super().disconnected(now, error)
 
 
+class _Session(ovs.jsonrpc.Session):  # type: ignore[misc]
+    """A session that keeps the last error that the server answered; the IDL does not pass it on."""
+
+    last_error: Any = None
+
+    def recv(self) -> Any:
+        """Return the next message, or None."""
+        message = super().recv()
+        if message is not None and message.type == ovs.jsonrpc.Message.T_ERROR:
+            self.last_error = message.error
+        return message
+
+
+_REQUESTED = (
+    ovs.db.idl.Idl.IDL_S_DATA_MONITOR_COND_SINCE_REQUESTED,
+    ovs.db.idl.Idl.IDL_S_DATA_MONITOR_COND_REQUESTED,
+    ovs.db.idl.Idl.IDL_S_DATA_MONITOR_REQUESTED,
+)
+"""The states in which the server has been asked for rows, and has not sent them."""
+
+
 class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
     """The IDL; a subclass says which schema it reads and how it keeps what the server sends."""
 
     def __init__(self, remotes: str, helper: Any, probe_interval_ms: int) -> None:
         super().__init__(remotes, helper, probe_interval=probe_interval_ms, leader_only=False)
+        self._session.__class__ = _Session
         self._session.reconnect.__class__ = _Attempts
         self._session.reconnect.end_by_remote = {}
         for table in self.tables.values():
@@ -150,6 +172,19 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
     def is_monitoring(self) -> bool:
         """Whether the server has sent all rows."""
         return bool(self.state == ovs.db.idl.Idl.IDL_S_MONITORING)
+
+    @property
+    def refused(self) -> Any:
+        """The error with which the server has just refused to send the rows that it was asked for; or None.
+
+        The `ovs` package takes no notice of it: it would wait for ever, and no longer follow any change.
+        """
+        if self._request_id is not None or not (self.is_connected and self.is_current):
+            return None
+        is_waiting = self.state in _REQUESTED or any(
+            table.condition_state.requested is not None for table in self.tables.values()
+        )
+        return self._session.last_error if is_waiting else None
 
     @property
     def session(self) -> int:
