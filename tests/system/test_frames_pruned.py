@@ -287,19 +287,19 @@ def test_a_network_that_its_uplink_is_too_small_for_is_a_fault_tag_included(site
     site.await_up("a", "t")
     until(lambda: len(chassis.faults) == 2, "faults")
     assert (
-        "its MTU 9000 needs an uplink with an MTU of 9000, and this one has 1500"
+        "its MTU 9000 needs an uplink with an MTU of 9000, and nic-br-phys1 has 1500"
         in chassis.faults["network net1"]
     )
     assert (
-        "its MTU 1500 needs an uplink with an MTU of 1504, and this one has 1500"
+        "its MTU 1500 needs an uplink with an MTU of 1504, and nic-br-phys1 has 1500"
         in chassis.faults["network clear"]
     )
     # A VM has an MTU of 1500 if nothing else is set.
     site.nb.set_network("clear", {"mtu": None})
     site.sync()
     assert chassis.faults["network clear"] == (
-        "an MTU of 1500, the default of VMs, needs an uplink with an MTU of 1504, and this one has 1500; "
-        "raise that, or set `mtu` to 1496 or less"
+        "an MTU of 1500, the default of VMs, needs an uplink with an MTU of 1504, and nic-br-phys1 has 1500; "
+        "run: ip link set nic-br-phys1 mtu 1504, or set `mtu` to 1496 or less"
     )
     chassis.switch.vsctl("set", "Interface", NIC, "mtu_request=9000")
     until(lambda: chassis.faults == {}, "no faults")
@@ -322,9 +322,7 @@ def test_only_what_a_frame_of_the_network_would_leave_by_counts_for_its_mtu(site
         if not mine:
             chassis.switch.vsctl("set", "Port", "small", "tag=101")
             site.sync()
-            assert (
-                "needs an uplink with an MTU of 1500, and this one has 1400" in chassis.faults["network net1"]
-            )
+            assert "needs an uplink with an MTU of 1500, and small has 1400" in chassis.faults["network net1"]
         chassis.switch.vsctl("del-port", "small")
     site.sync()
     assert chassis.faults == {}

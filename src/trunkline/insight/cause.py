@@ -92,7 +92,7 @@ CAUSES = (
     Cause("T202", "network", "physical network {} is not mapped to a bridge here|; {}"),
     Cause("T211", "network", "physical network {} cannot be mapped on any chassis: {}|; set another {}"),
     Cause("T207", "network", "no {} gets out of {}: {}|; see tag, trunks and vlan_mode of its Port"),
-    Cause("T206", "network", "{} needs an uplink with an MTU of {}, and this one has {}|; {}"),
+    Cause("T206", "network", "{} needs an uplink with an MTU of {}, and {} has {}|; {}"),
     Cause("T212", "network", "it carries its VMs' tags, and {} also has VLAN networks, {}|; use {}"),
     Cause("T213", "network", "it learns its remote ports, {}, but it drops unknown unicast|; change {}"),
     Cause("T315", "network", "its type is {}|; set it to vlan or flat"),

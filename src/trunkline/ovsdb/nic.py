@@ -192,4 +192,11 @@ def mtu(ways: list[Nic], vlan_id: int | None) -> int | None:
     >>> mtu([Nic("eth1", 9000), Nic("gw", 1400, frozenset({300}))], 101)
     9000
     """
-    return min((nic.mtu for nic in ways if nic.mtu is not None and nic.carries(vlan_id)), default=None)
+    found = narrowest(ways, vlan_id)
+    return None if found is None else found.mtu
+
+
+def narrowest(ways: list[Nic], vlan_id: int | None) -> Nic | None:
+    """Return that of the ways with the smallest MTU for a frame with that tag; None if none has an MTU."""
+    known = {way.mtu: way for way in reversed(ways) if way.mtu is not None and way.carries(vlan_id)}
+    return known[min(known)] if known else None

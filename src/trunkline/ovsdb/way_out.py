@@ -70,10 +70,11 @@ class WaysOut:
 
     def _mtu_fault(self, network: Network) -> str | None:
         """Return why the largest frames of *network* do not fit through its uplink, None if they do."""
-        available = nic.mtu(self.nics_by_physnet.get(network.physnet, []), network.vlan_id)
+        way = nic.narrowest(self.nics_by_physnet.get(network.physnet, []), network.vlan_id)
         has_second_tag = network.is_transparent and network.vlan_id is not None
-        if available is None or (network.mtu is None and not has_second_tag):
+        if way is None or way.mtu is None or (network.mtu is None and not has_second_tag):
             return None
+        available = way.mtu
         mtu = DEFAULT_MTU if network.mtu is None else network.mtu
         needed = mtu + (TAG_BYTES if has_second_tag else 0)
         if needed <= available:
@@ -84,8 +85,8 @@ class WaysOut:
         else:
             what, lower = f"its MTU {mtu}", "lower `mtu`"
         return (
-            f"{what} needs an uplink with an MTU of {needed}, and this one has {available}; "
-            f"raise that, or {lower}"
+            f"{what} needs an uplink with an MTU of {needed}, and {way.name} has {available}; "
+            f"run: ip link set {way.name} mtu {needed}, or {lower}"
         )
 
 
