@@ -94,7 +94,7 @@ class Host:
         Return the same as `run` does.
         """
         said = self._folder / "said"
-        watch = f"until [ -s {said} ] || ! kill -0 $!; do sleep 0.05; done; kill -INT $!; wait $!"
+        watch = f"until [ -s {said} ] || ! kill -0 $!; do sleep 0.05; done; kill -INT -- -$!; wait $!"
         # With job control, so that the command is not told to ignore interrupts.
         code = self._ask(
             f"set -m; {{ {text}\n}} >{said} 2>&1 </dev/null & {watch}; printf '%s\\n' $?; set +m\n"

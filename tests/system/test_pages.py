@@ -46,12 +46,12 @@ WITH_KEY_42 = CHASSIS.replace(BLUE, f"{_TRANSACT}\n{BLUE}")
 """The same, and the port of vm1 has the key 42, as in the cookie of the flow that pages explain."""
 
 
-def send(host: Host, interface: str, source: str, to: str, vlan_id: int | None = None) -> None:
-    """Let an IPv4 frame arrive at the switch, from the VM or the wire behind *interface*."""
+def arrival(interface: str, source: str, to: str, vlan_id: int | None = None) -> str:
+    """Return what lets an IPv4 frame arrive at the switch, from the VM or the wire behind *interface*."""
     tag = "" if vlan_id is None else f"8100{vlan_id:04x}"
     packet = "4500001c000000004011 0000 c000020b c000020c 00010002 0008 0000".replace(" ", "")
     frame = f"{to}{source}{tag}0800{packet}".replace(":", "")
-    host.do(f"ovs-appctl netdev-dummy/receive {interface} {frame.ljust(128, '0')}")
+    return f"ovs-appctl netdev-dummy/receive {interface} {frame.ljust(128, '0')}"
 
 
 def readme(reader: Reader) -> None:
@@ -188,7 +188,7 @@ def plans(reader: Reader, host: Host) -> None:
     host.do(f"{AGENT}\ntrunkline sync --wait")
     host.do("sed -i 's/segmentation_id: 101/segmentation_id: 121/' blue.yaml")
     for router in ("02:00:00:00:99:01", "02:00:00:00:99:02"):
-        send(host, "eth1", router, "02:00:00:00:00:01", vlan_id=101)
+        host.do(arrival("eth1", router, "02:00:00:00:00:01", vlan_id=101))
     reader.type(host, until="trunkline plan --with", numbers=["143", "18,204"])
 
 
@@ -218,9 +218,8 @@ def troubleshooting(reader: Reader) -> None:
     host = reader.host()
     host.start_switch()
     host.do(WITH_KEY_42)
-    send(host, "tap1", "02:00:00:00:00:01", "02:00:00:00:00:02", vlan_id=7)
-    reader.type(host, until="trunkline flows --drops")
-    (explained,) = reader.type(host, until="trunkline explain")[-1:]
+    tagged = arrival("tap1", "02:00:00:00:00:01", "02:00:00:00:00:02", vlan_id=7)
+    (*_, explained) = reader.type(host, until="trunkline explain", before={"trunkline flows --drops": tagged})
     assert "vm1" in explained
     reader.type(host)
 
@@ -235,11 +234,16 @@ def checks(reader: Reader) -> None:
 
 
 def cli(reader: Reader) -> None:
-    """The examples of the help texts: a chassis with vm1 and vm2, in blue, and the file blue.yaml."""
+    """The examples of the help texts: vm1 and vm2 in blue, on c1; another chassis, c2; the file blue.yaml."""
     host = reader.host()
     host.start_switch()
     host.do(WITH_KEY_42)
     host.do("trunkline export >blue.yaml\ntrunkline apply -f blue.yaml --adopt --yes")
+    other = reader.host("c2", "192.0.2.2")
+    connect(host, other)
+    other.start_switch()
+    other.do(f"{BRIDGE}\n{SETTINGS.replace('system-id=c1', 'system-id=c2')}\n{AGENT}")
+    host.do("trunkline sync --wait")
     host.do("mkdir -p /etc/bash_completion.d /usr/local/share/zsh/site-functions /etc/fish/completions")
     reader.type(host)
 
