@@ -163,13 +163,13 @@ def test_rows_that_the_agent_has_not_read_are_in_the_plan(chassis: DummyChassis,
     assert_nothing_to_do(chassis)
 
 
-def test_without_its_northbound_a_plan_is_one_line(chassis: DummyChassis, site: Site) -> None:
+def test_without_its_northbound_and_its_agent_a_plan_is_one_line(chassis: DummyChassis, site: Site) -> None:
+    stop(chassis)
     chassis.set(**{"trunkline-nb": "unix:/nowhere/nb.sock"})
     said = refusal(trunkline("plan"), 1)
     assert "the northbound does not answer, so what should be is not known" in said
     assert "correct trunkline-nb" in said
     chassis.set(**{"trunkline-nb": site.served.remote})
-    stop(chassis)
     chassis.set(**{"trunkline-nb-identity": "another"})
     assert "this chassis obeys another: it changes nothing" in refusal(trunkline("plan"), 1)
     site.is_checked = False

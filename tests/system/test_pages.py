@@ -190,6 +190,7 @@ def plans(reader: Reader, host: Host) -> None:
     for router in ("02:00:00:00:99:01", "02:00:00:00:99:02"):
         host.do(arrival("eth1", router, "02:00:00:00:00:01", vlan_id=101))
     reader.type(host, until="trunkline plan --with", numbers=["143", "18,204"])
+    reader.type(host, until="trunkline plan --chassis")
 
 
 def flows(host: Host, match: str) -> list[str]:

@@ -128,7 +128,7 @@ def flows(
       trunkline flows                        what there is, by band
       trunkline flows --drops                which frames are dropped, of whom, and by which rule
       trunkline flows --port vm1 --watch     what happens with one VM's frames just now
-      trunkline flows --chassis c2 --drops   which frames another chassis drops
+      trunkline flows --chassis c1 --drops   which frames another chassis drops
     """
     from trunkline.insight.flow import Rates
 

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from trunkline.cli.apply import complained
-from trunkline.cli.flows import names_northbound, with_chassis
+from trunkline.cli.flows import asked_northbound, names_northbound, with_afar, with_chassis
 from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY, Connection, with_output
 from trunkline.cli.output import print_data, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from trunkline.insight.chassis import Chassis
+    from trunkline.insight.flow import Kind
     from trunkline.insight.name import Names
     from trunkline.insight.plan import ChangeLine, FlowChange, FlowPlan, Verb
+    from trunkline.insight.plan_summary import PlanSummary
     from trunkline.northbound.rpc import Tls
     from trunkline.ovsdb.assumed import Assumed
 
@@ -61,6 +63,7 @@ _SIGNS: dict[Verb, tuple[str, str]] = {
 @click.option("--full", "is_full", is_flag=True, help="Show every change.")
 @click.option("--exit-code", "has_code", is_flag=True, help="Exit code 4 if there is something to do.")
 @with_chassis
+@with_afar
 @with_output
 @click.pass_context
 def plan(
@@ -73,17 +76,21 @@ def plan(
     is_full: bool,
     has_code: bool,
     ovs_remote: str | None,
+    afar: str | None,
     output: str,
 ) -> int:
     """Show how the flows of this chassis differ from what both databases ask for.
 
     The flows are computed here, as the agent computes them, and compared with those that the switch holds.
-    So the agent may be busy, or down. Nothing is changed.
+    So the agent may be busy, or down. Nothing is changed. If the northbound is away, the agent says what it
+    would do by what it knew before.
+
+    With --chassis, the agent of another chassis says what it would do: counts, and some changes of each kind.
 
     With --with, the rows of the northbound are taken to be as `trunkline apply` would make them. What `apply`
     refuses for other reasons than the files and the rows that they name, it still refuses.
 
-    Exit codes: 0 shown; 1 could not, such as when the northbound is away; 2 a file is wrong; 4 with
+    Exit codes: 0 shown; 1 could not; 2 a file is wrong; 3 the other chassis does not answer; 4 with
     --exit-code: there is something to do.
 
     \b
@@ -91,6 +98,7 @@ def plan(
       trunkline plan                   what the agent would do now
       trunkline plan --exit-code       for monitoring: 4 if the switch is not as it should be
       trunkline plan --with blue.yaml  what these networks and ports would change here
+      trunkline plan --chassis c1      what the agent of another chassis would do now
     """
     from trunkline.cli.main import EXIT_NO
     from trunkline.cli.progress import Progress
@@ -99,9 +107,16 @@ def plan(
 
     if not files and (prunes or adopts or set_ != "default"):
         raise click.UsageError("--set, --prune and --adopt are about files; name them by --with")
+    if afar is not None and (files or is_full):
+        what = "what files would change" if files else "every change"
+        raise click.UsageError(f"another chassis does not say {what}: run this command there")
+    found: FlowPlan | PlanSummary
     try:
         with no_collection(), Progress().phase("reading both databases and the flows, and computing"):
-            found = _found(ctx, ovs_remote, _Files(files, set_, prunes, adopts))
+            if afar is not None:
+                found = _afar(ctx, ovs_remote, afar)
+            else:
+                found = _here(ctx, ovs_remote, _Files(files, set_, prunes, adopts))
     except (ManifestError, ConflictError) as error:
         return complained(error)
     if output != "table":
@@ -109,7 +124,7 @@ def plan(
     else:
         for line in lines(found, is_short=is_short, is_full=is_full):
             click.echo(line)
-    return EXIT_NO if has_code and found.changes else 0
+    return EXIT_NO if has_code and any(found.counts.values()) else 0
 
 
 class _Files(NamedTuple):
@@ -119,6 +134,42 @@ class _Files(NamedTuple):
     set_: str
     prunes: bool
     adopts: bool
+
+
+def _afar(ctx: click.Context, ovs_remote: str | None, chassis: str) -> PlanSummary:
+    """Return what the agent of that *chassis* would do."""
+    from trunkline.insight.afar import answer, readable
+    from trunkline.insight.plan_summary import KIND, summary
+
+    with asked_northbound(ctx, ovs_remote) as nb:
+        body = answer(nb, chassis, KIND, {})
+    with readable(chassis):
+        return summary(body)
+
+
+def _here(ctx: click.Context, ovs_remote: str | None, files: _Files) -> FlowPlan | PlanSummary:
+    """Return the plan of this chassis; that of its agent if the northbound is away."""
+    from trunkline.cli.column import in_options
+    from trunkline.insight import own_agent
+    from trunkline.insight.afar import readable
+    from trunkline.insight.connection import SwitchError
+    from trunkline.insight.plan_summary import KIND, summary
+    from trunkline.northbound.rpc import UnreachableError
+
+    try:
+        return _found(ctx, ovs_remote, files)
+    except UnreachableError as away:
+        if files.names:
+            raise
+        try:
+            body = own_agent.answer(KIND)
+        except SwitchError as error:
+            raise UnreachableError(f"{away}; nor does the agent say what it would do: {error}") from error
+        with readable(str(body.get("chassis"))):
+            found = summary(body)
+        note = f"{away}; this is what the agent would do by what it knew before"
+        click.echo(printable(in_options(note)), err=True)
+        return found
 
 
 def _found(ctx: click.Context, ovs_remote: str | None, files: _Files) -> FlowPlan:
@@ -171,60 +222,87 @@ def _northbound(ctx: click.Context, chassis: Chassis) -> tuple[str | None, Tls |
     return named, connection.tls if connection.ca_cert else chassis.nb_tls
 
 
-def lines(found: FlowPlan, *, is_short: bool = False, is_full: bool = False) -> Iterator[str]:
+def lines(found: FlowPlan | PlanSummary, *, is_short: bool = False, is_full: bool = False) -> Iterator[str]:
     """Yield the lines that show *found* to a person."""
+    from trunkline.insight.plan_summary import PlanSummary
+
     yield _head(found)
+    if isinstance(found, PlanSummary):
+        if found.hold is not None:
+            yield printable(f"nothing is changed now: {found.hold}")
+        yield from _groups(_told(found), found.names, 0 if is_short else MOST_LINES)
+        if not found.is_steady:
+            yield "the agent is at work: some of this may be under way; run again"
+        return
     for physnet, vlans in found.vlans.items():
         words = [*(f"+{vlan}" for vlan in vlans.new), *(f"−{vlan}" for vlan in vlans.gone)]
         yield f"the VLANs of {printable(physnet)} change: {' '.join(words)}"
-    if is_short:
-        yield from _counted(found)
-    else:
-        yield from _changes(found, is_full)
+    most = 0 if is_short else len(found.changes) if is_full else MOST_LINES
+    yield from _groups(_by_kind(found), found.names, most)
     if found.changes:
         yield from _affected(found)
-    for cookie, count in found.others_by_cookie.items():
+    listed = found.others_by_cookie
+    for cookie, count in listed.items():
         yield f"{_number(count, 'flow')} of another program left alone: cookie {cookie:#x}"
+    if rest := len(found.others) - sum(listed.values()):
+        yield f"{_number(rest, 'flow')} of other programs left alone, with other cookies"
     if not found.is_steady:
         yield "what is known changes all the time: some of this may be under way; run again"
 
 
-def _head(found: FlowPlan) -> str:
-    if not found.changes:
-        return f"nothing to do: the switch holds all {found.flow_count:,} flows as computed"
+def _head(found: FlowPlan | PlanSummary) -> str:
     counts = found.counts
+    if not any(counts.values()):
+        return f"nothing to do: the switch holds all {found.flow_count:,} flows as computed"
     parts = [(counts["add"], "add"), (counts["delete"], "delete"), (counts["change"], "change")]
     (first, verb), *rest = [part for part in parts if part[0]]
     said = [f"{_number(first, 'flow')} to {verb}", *(f"{count:,} to {what}" for count, what in rest)]
     return f"{printable(found.chassis)}: {', '.join(said)}, of {found.flow_count:,}"
 
 
-def _changes(found: FlowPlan, is_full: bool) -> Iterator[str]:
+class _Group(NamedTuple):
+    """The changes of one kind: how many there are, and all or some of them."""
+
+    size: int
+    changes: list[FlowChange]
+
+
+def _groups(groups: Mapping[tuple[Verb, str], _Group], names: Names, most: int) -> Iterator[str]:
+    """Yield the lines of *groups*, by verb and place: *most* changes of each, and how many more there are."""
     from trunkline.insight.plan import change_lines
 
-    for kind, group in _by_kind(found).items():
-        sign, colour = _SIGNS[kind[0]]
-        most = len(group) if is_full else MOST_LINES
-        for line in change_lines(islice(group, most), found.names):
-            yield click.style(f"  {sign} {printable(_words(line))}", fg=colour)
-        if group[most:]:
-            yield click.style(f"  {sign} {_number(len(group) - most, 'more flow')}: {kind[1]}", fg=colour)
-
-
-def _counted(found: FlowPlan) -> Iterator[str]:
-    for (verb, place), group in _by_kind(found).items():
+    for (verb, place), group in groups.items():
         sign, colour = _SIGNS[verb]
-        yield click.style(f"  {sign} {_number(len(group), 'flow')}: {place}", fg=colour)
+        shown = list(change_lines(islice(group.changes, most), names))
+        for line in shown:
+            yield click.style(f"  {sign} {printable(_words(line))}", fg=colour)
+        if rest := group.size - len(shown):
+            more = _number(rest, "more flow" if shown else "flow")
+            yield click.style(f"  {sign} {more}: {place}", fg=colour)
 
 
-def _by_kind(found: FlowPlan) -> dict[tuple[Verb, str], list[FlowChange]]:
+def _by_kind(found: FlowPlan) -> dict[tuple[Verb, str], _Group]:
     """Return the changes by verb and band, in the order in which a frame meets them."""
     from trunkline.insight.flow import kind
 
-    groups: dict[tuple[Verb, str], list[FlowChange]] = defaultdict(list)
+    changes: dict[tuple[Verb, str], list[FlowChange]] = defaultdict(list)
     for what, some in groupby(found.changes, key=lambda change: (change.verb, kind(change.shown))):
-        groups[what[0], _place(what[1].table, what[1].name)].extend(some)
-    return groups
+        changes[what[0], _place(what[1].table, what[1].name)].extend(some)
+    return {key: _Group(len(some), some) for key, some in changes.items()}
+
+
+def _told(found: PlanSummary) -> dict[tuple[Verb, str], _Group]:
+    """Return the changes by verb and band, as far as an agent has told them."""
+    from trunkline.insight.plan_summary import kind_of
+
+    changes: dict[tuple[Verb, Kind], list[FlowChange]] = defaultdict(list)
+    for change in found.changes:
+        changes[kind_of(change)].append(change)
+    ordered = sorted(found.count_by_kind, key=lambda key: (key[1].table, -key[1].priority, key[0]))
+    return {
+        (verb, _place(what.table, what.name)): _Group(found.count_by_kind[verb, what], changes[verb, what])
+        for verb, what in ordered
+    }
 
 
 def _place(table_id: int, band: str) -> str:

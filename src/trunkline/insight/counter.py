@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.cookie import Subject, cookie_parts
 from trunkline.core.pipeline import Band
-from trunkline.insight import vswitchd
+from trunkline.insight import daemon
 from trunkline.insight.connection import Connection, InstalledFlow
 from trunkline.insight.explanation import remedy
 from trunkline.insight.flow import kind
@@ -81,13 +81,13 @@ def read(path: Path, cookies: Collection[tuple[int, int]]) -> Work[Counters]:
     """Return the flows of the bridge at *path* with one of *cookies*, each under its mask."""
     by_key: dict[bytes, InstalledFlow] = {}
     idle_s: dict[tuple[int, int, int], float] = {}
-    with Connection(path, vswitchd.PATIENCE_S) as connection:
+    with Connection(path, daemon.PATIENCE_S) as connection:
         for cookie, mask in sorted(cookies):
             some = yield from connection.reading(cookie, mask)
             by_key |= {flow.key: flow for flow in some}
             yield None
     counts: list[tally.Count] = []
-    with Connection(path, vswitchd.PATIENCE_S, tally.VERSIONS) as connection:
+    with Connection(path, daemon.PATIENCE_S, tally.VERSIONS) as connection:
         for cookie, mask in sorted(cookies):
             yield from connection.count(counts.extend, cookie, mask)
     for each in counts:

@@ -8,9 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from trunkline.host.rundir import rundir
+from trunkline.host.rundir import RUNDIR, rundir
+from trunkline.insight import daemon
 from trunkline.insight.connection import SwitchError
-from trunkline.insight.vswitchd import answer_at
 from trunkline.insight.waiting import finished
 from trunkline.northbound.rpc import Rpc
 from trunkline.ovsdb.vswitch import LOCK
@@ -18,8 +18,10 @@ from trunkline.ovsdb.vswitch import LOCK
 PATIENCE_S = 3.0
 """How long the agent, and the switch's database, may take to answer."""
 
+_PROGRAM = "trunkline-agent"
+
 _OF_UNIT = "/run/trunkline-agent/agent.ctl"
-"""The agent's control socket with the systemd unit that we ship."""
+"""The agent's control socket with the systemd unit that we ship; it works on the switch of this machine."""
 
 
 def runs(remote: str) -> bool:
@@ -38,12 +40,38 @@ def runs(remote: str) -> bool:
 
 def state() -> dict[str, Any] | None:
     """Return what the agent says of itself (`trunkline.process.state`); None if it does not answer."""
-    own = glob.glob(os.path.join(glob.escape(rundir()), "trunkline-agent.*.ctl"))
-    for path in (*sorted(own), _OF_UNIT):
+    try:
+        said = _asked("status")
+    except SwitchError:
+        return None
+    return said if isinstance(said.get("faults"), dict) else None
+
+
+def answer(kind: str) -> dict[str, Any]:
+    """Return what the agent answers to a question of that *kind*, as others ask it through the northbound.
+
+    Raises:
+        SwitchError: no agent runs here, or it does not answer.
+    """
+    return _asked("answer", kind)
+
+
+def _asked(*words: str) -> dict[str, Any]:
+    where = rundir()
+    paths = sorted(glob.glob(os.path.join(glob.escape(where), f"{_PROGRAM}.*.ctl")))
+    if where == RUNDIR and os.path.exists(_OF_UNIT):
+        paths.append(_OF_UNIT)
+    why = f"no agent has a control socket in {where}"
+    for path in paths:
         try:
-            said = json.loads(finished(answer_at(Path(path), "status", timeout_s=PATIENCE_S)))
-        except (SwitchError, ValueError):
-            continue  # a socket that is left from an agent before, or of another user
-        if isinstance(said, dict) and isinstance(said.get("faults"), dict):
+            said = json.loads(finished(daemon.answer(_PROGRAM, Path(path), *words, timeout_s=PATIENCE_S)))
+        except SwitchError as error:
+            # Perhaps a socket that is left from an agent before.
+            why = str(error)
+            continue
+        except (ValueError, RecursionError):
+            said = None
+        if isinstance(said, dict):
             return said
-    return None
+        why = f"what answers at {path} is no agent"
+    raise SwitchError(why)

@@ -45,9 +45,13 @@ class Parcel:
         self._compressor = zlib.compressobj()
         self._data = bytearray()
 
+    def has_room(self, item: Any) -> bool:
+        """Return whether *item* surely fits, too."""
+        return self.size + len(_line(item)) <= SAFE_BYTES
+
     def add(self, item: Any) -> None:
         """Put *item* into it. Raises `FullError` if it is known not to fit."""
-        line = json.dumps(item, separators=(",", ":")).encode() + b"\n"
+        line = _line(item)
         self.size += len(line)
         self._put(self._compressor.compress(line))
 
@@ -63,6 +67,10 @@ class Parcel:
                 "these are too many flows for an answer from afar; ask for those of one port or network, "
                 "of one table or app, or that dropped frames, or ask on the chassis itself"
             )
+
+
+def _line(item: Any) -> bytes:
+    return json.dumps(item, separators=(",", ":")).encode() + b"\n"
 
 
 def items(text: Any) -> list[Any]:

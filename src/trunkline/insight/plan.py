@@ -23,7 +23,7 @@ from trunkline.core.outcome import Outcomes
 from trunkline.core.pipeline import Band, Owner
 from trunkline.core.subject import SubjectId
 from trunkline.insight.connection import InstalledFlow
-from trunkline.insight.flow import VERSION, in_order, lines
+from trunkline.insight.flow import MOST_FOREIGN, VERSION, in_order, lines
 from trunkline.insight.name import Names, PortName
 from trunkline.openflow.message import Counters, decode
 
@@ -40,7 +40,7 @@ TRIES = 3
 """How often everything is read if the databases change while the flows are read."""
 
 _UPLINK = (Band.UPLINK.table.value, Band.UPLINK.priority)
-_UNCOUNTED = Counters(0.0, 0, 0)
+UNCOUNTED = Counters(0.0, 0, 0)
 
 
 class FlowChange(NamedTuple):
@@ -150,8 +150,9 @@ class FlowPlan:
 
     @property
     def others_by_cookie(self) -> dict[int, int]:
-        """How many flows there are of each cookie that is not ours."""
-        return dict(sorted(Counter(flow.cookie for flow in self.others).items()))
+        """How many flows there are of each cookie that is not ours: of those that most flows have."""
+        counts = Counter(flow.cookie for flow in self.others).most_common(MOST_FOREIGN)
+        return dict(sorted(counts))
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -166,6 +167,7 @@ class FlowPlan:
             "vlans": {physnet: vlans._asdict() for physnet, vlans in self.vlans.items()},
             "affected_ports": self.affected,
             "deleted_packets": self.lost_packets,
+            "foreign_flows": len(self.others),
             "foreign": [
                 {"cookie": f"{cookie:#x}", "flows": count} for cookie, count in self.others_by_cookie.items()
             ],
@@ -274,7 +276,7 @@ def _changes(
     A flow that is added takes the place of any that is *there* with the same match, whosever that is.
     """
     plan = planning.plan(wanted, {key: flow.body for key, flow in ours.items()})
-    new = {key: InstalledFlow(key, body, _UNCOUNTED) for key, body in (plan.adds | plan.modifies).items()}
+    new = {key: InstalledFlow(key, body, UNCOUNTED) for key, body in (plan.adds | plan.modifies).items()}
     for flow in in_order([*new.values(), *(ours[key] for key in plan.deletes)]):
         if flow.key in plan.deletes:
             yield FlowChange("delete", flow, None)

@@ -16,26 +16,32 @@ from trunkline.agent import recomputation
 from trunkline.agent.agent import Agent
 from trunkline.core.cookie import Subject, cookie_parts
 from trunkline.core.error import InvalidValueError
+from trunkline.insight.waiting import Work
 from trunkline.openflow.text import encoded_text
+from trunkline.process.answering import KINDS
+from trunkline.process.job import Job
 from trunkline.process.state import state
 
 SLICE_S = 0.02
 """How long slow answers are worked on in one turn of the loop."""
 
+_MOST_WORDS = 33
+"""A kind, and as many parameters as `Request:parameters` has."""
+
 _LINES = 200
 """How many lines of an answer are made before the clock is looked at again: some 5 ms."""
 
-Answer: TypeAlias = "str | Generator[None, None, str]"
-"""An answer, or a generator that returns it and yields now and then."""
+Answer: TypeAlias = "str | Work[str]"
+"""An answer, or work that returns it."""
 
 
 class _Asked(NamedTuple):
     connection: Any
-    answer: Generator[None, None, str]
+    job: Job[str]
 
 
 class Control:
-    """The commands `status`, `flows`, `plan` and `recompute` for *agent*, and the answers under way."""
+    """The commands for *agent*, and the answers under way."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -44,16 +50,19 @@ class Control:
         self._register("flows", "[desired|installed]", 1, flows)
         self._register("plan", "", 0, plan)
         self._register("recompute", "", 0, recompute)
+        self._register("answer", "KIND [NAME=VALUE]...", _MOST_WORDS, answer, least=1)
 
-    def _register(self, name: str, usage: str, most: int, answer: Callable[..., Answer]) -> None:
+    def _register(
+        self, name: str, usage: str, most: int, answer: Callable[..., Answer], least: int = 0
+    ) -> None:
         def respond(connection: Any, words: list[str], _: Any) -> None:
             found = answer(self._agent, *words)
             if isinstance(found, str):
                 connection.reply(found)
             else:
-                self._asked.append(_Asked(connection, found))
+                self._asked.append(_Asked(connection, Job(found)))
 
-        ovs.unixctl.command_register(name, usage, 0, most, respond, None)
+        ovs.unixctl.command_register(name, usage, least, most, respond, None)
 
     def run(self) -> None:
         """Work on the answers that are under way, one after the other, for `SLICE_S`."""
@@ -61,7 +70,8 @@ class Control:
         while self._asked and time.monotonic() < end_s:
             asked = self._asked[0]
             try:
-                next(asked.answer)
+                if not asked.job.advance():
+                    return
             except StopIteration as done:
                 self._asked.popleft()
                 # Who asked may have gone.
@@ -74,7 +84,7 @@ class Control:
     def wait(self, poller: ovs.poller.Poller) -> None:
         """Have *poller* wake when `run` has something to do."""
         if self._asked:
-            poller.immediate_wake()
+            self._asked[0].job.wait(poller)
 
 
 def status(agent: Agent) -> str:
@@ -138,6 +148,26 @@ def plan(agent: Agent) -> Generator[None, None, str]:
             lines += [f"{verb} {encoded_text(key, body)}" for verb, key, body in some]
             yield
     return "\n".join(lines)
+
+
+def answer(agent: Agent, kind: str, *parameters: str) -> Work[str]:
+    """Return what is answered to a question of that *kind* from afar (`answering.KINDS`), as JSON.
+
+    Raises:
+        InvalidValueError: there is no such kind, or a parameter is not of the form NAME=VALUE.
+    """
+    found = KINDS.get(kind)
+    if found is None:
+        raise InvalidValueError(f"there is no kind {kind!r}; the kinds are {', '.join(sorted(KINDS))}")
+    split = {name: (equals, value) for name, equals, value in (word.partition("=") for word in parameters)}
+    for name, (equals, _) in split.items():
+        if not equals:
+            raise InvalidValueError(f"{name!r} is not of the form NAME=VALUE; correct it")
+    return _json(found(agent, {name: value for name, (_, value) in split.items()}))
+
+
+def _json(work: Work[Any]) -> Work[str]:
+    return json.dumps((yield from work))
 
 
 def recompute(agent: Agent) -> Generator[None, None, str]:

@@ -70,14 +70,19 @@ def _flows(agent: Agent, connection: Connection, asked: FlowQuestion) -> Work[Pa
                 packed.add(["flow", *flow_item(flow)])
 
     yield from connection.read(take, asked.cookie, asked.cookie_mask, asked.table_id)
+    for item in (yield from interface_items(agent, found)):
+        packed.add(item)
+    return packed
+
+
+def interface_items(agent: Agent, flows: list[InstalledFlow]) -> Work[Iterator[list[Any]]]:
+    """Return the interfaces that *flows* speak of, as items of a parcel: number, name and iface-id."""
     ofports: set[int] = set()
-    for number, flow in enumerate(found):
+    for number, flow in enumerate(flows):
         ofports.update(_ofports(flow))
         if not number % _DECODED:
             yield None
-    for item in _interfaces(agent, ofports):
-        packed.add(["interface", *item])
-    return packed
+    return (["interface", *item] for item in _interfaces(agent, ofports))
 
 
 def _ofports(flow: InstalledFlow) -> Iterator[int]:
