@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable
 import ovs.poller
 
 from trunkline.openflow.census import Census
-from trunkline.ovsdb.datum import every, one
 from trunkline.ovsdb.interface import ofport_of
 from trunkline.ovsdb.patch_pair import BridgeMapping
-from trunkline.ovsdb.switch_row import BridgeRow
 from trunkline.ovsdb.vswitch import SwitchReplica
+from trunkline.ovsdb.way_out import shows_all_flows
 from trunkline.runtime.log import Log
 
 log = Log("blackhole")
@@ -65,7 +64,7 @@ class BlackHoles:
 
         What was known of a bridge that does not answer stays.
         """
-        countable = {name for name in mapped if self._is_countable(name)}
+        countable = {name for name in mapped if shows_all_flows(self._switch, name)}
         for name in self._watch_by_bridge.keys() - countable:
             self._watch_by_bridge.pop(name).census.close()
         now_s = self._clock()
@@ -76,16 +75,6 @@ class BlackHoles:
                 self._watch_by_bridge[name] = watch
             self._check(watch, self._own_ofport(name), now_s)
         self.bridges = frozenset(name for name, watch in self._watch_by_bridge.items() if watch.empties > 1)
-
-    def _is_countable(self, name: str) -> bool:
-        """Whether the bridge of that name forwards by no other flows than those that it shows.
-
-        A standalone bridge that has lost its controller forwards by a hidden flow (ofproto/fail-open.c).
-        """
-        row = self._switch.row("Bridge", name)
-        return row is not None and (
-            one(row, BridgeRow.fail_mode) == "secure" or not every(row, BridgeRow.controller)
-        )
 
     def _own_ofport(self, name: str) -> int | None:
         """Return the number of our patch port on the bridge of that name, None if it has none."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import TrunklineError
 from trunkline.core.outcome import name, outcome
-from trunkline.core.subject import NetworkSubject, PortSubject, VifSubject
+from trunkline.core.setting import DATAPATH_TYPE
 from trunkline.insight import cause, inspection, own_agent
 from trunkline.insight.check import merged
 from trunkline.insight.connection import Connection, SwitchError
@@ -19,14 +19,14 @@ from trunkline.insight.refused import PortCounts
 from trunkline.insight.waiting import finished
 from trunkline.northbound.rpc import UnreachableError
 from trunkline.openflow import tally
-from trunkline.ovsdb import nic, wiring
+from trunkline.openflow.census import flow_counts
+from trunkline.ovsdb import integration_bridge, way_out, wiring
 from trunkline.ovsdb.reading import Reading
 from trunkline.ovsdb.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from trunkline.core.subject import SubjectId
     from trunkline.insight.chassis import Chassis
     from trunkline.northbound.rpc import Tls
 
@@ -49,9 +49,9 @@ def own_findings(
         codes = {each.code for each in found}
         if not is_running:
             found.append(_NO_AGENT)
-        chassis = reading.settings.chassis if reading.has_settings else "here"
+        chassis = reading.settings.chassis if reading.has_settings else reading.switch.hostname
         faults: Mapping[str, str] = (
-            said["faults"] if said is not None else _faults(reading, is_whole=not codes & _UNREAD)
+            said["faults"] if said is not None else _faults(there, reading, is_whole=not codes & _UNREAD)
         )
         found += [cause.finding(chassis, subject, str(reason)) for subject, reason in faults.items()]
         if reading.has_settings:
@@ -60,6 +60,9 @@ def own_findings(
     finally:
         reading.close()
 
+
+PATIENCE_S = 5.0
+"""How long provider bridges may take to say how many flows they have."""
 
 _UNREAD = frozenset({"T102", "T104", "T408"})
 """The codes that say that the northbound was not read."""
@@ -80,6 +83,7 @@ _NO_AGENT = _finding(
 def _read(there: Chassis, reading: Reading, said: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Read both databases and the flows; yield why that fails, or that the flows are not right."""
     try:
+        reading.read()
         with Connection(there.management_socket) as bridge:
             plan = flow_plan(reading, bridge, Names())
     except SwitchError as error:
@@ -108,7 +112,7 @@ def _told(code: str, subject: str, error: TrunklineError) -> Finding:
     return _finding(code, subject, text, remedy or "correct what it names")
 
 
-def _faults(reading: Reading, *, is_whole: bool) -> dict[str, str]:
+def _faults(there: Chassis, reading: Reading, *, is_whole: bool) -> dict[str, str]:
     """Return the faults that an agent would report by the rows alone, by subject.
 
     If the northbound was not read, so that the rows are not *is_whole*, they say nothing of ports.
@@ -116,18 +120,42 @@ def _faults(reading: Reading, *, is_whole: bool) -> dict[str, str]:
     if not reading.has_settings:
         return {}
     settings, switch, inventory = reading.settings, reading.switch, reading.inventory
-    _, by_physnet = wiring.uplinks(switch, settings.wiring)
-    faults = {**settings.faults, **{f"mapping {physnet}": reason for physnet, reason in by_physnet.items()}}
-    for bridge in settings.bridge_by_physnet.values():
-        faults |= nic.misplaced_faults(switch, bridge, settings.wiring.bridge)
-    faults |= wiring.limit_faults(switch)
+    uplinks, by_physnet = wiring.uplinks(switch, settings.wiring, _empty(there, reading))
+    ways_out = way_out.ways_out(switch, settings, uplinks, by_physnet)
+    faults = {**settings.faults, **ways_out.faults, **wiring.limit_faults(switch)}
+    row = switch.row("Bridge", settings.wiring.bridge)
+    datapath_fault = row and integration_bridge.datapath_fault(row, settings.wiring.datapath_type)
+    if datapath_fault:
+        faults[f"setting {DATAPATH_TYPE}"] = datapath_fault
     if not is_whole:
-        return faults
-    subjects: list[SubjectId] = [NetworkSubject(id_) for id_ in inventory.networks]
-    subjects += [PortSubject(id_) for id_ in inventory.ports]
-    subjects += [VifSubject(iface_id) for iface_id in inventory.vifs]
-    found = ((subject, outcome(inventory, subject)[1]) for subject in subjects)
-    return faults | {name(inventory, subject): fault for subject, fault in found if fault is not None}
+        used = {iface_id: vifs[0] for iface_id, vifs in inventory.vifs.items()}
+        return faults | {
+            f"vif {iface_id}": f"{vif.interface} {vif.link_fault}"
+            for iface_id, vif in used.items()
+            if vif.link_fault is not None
+        }
+    for network_id in inventory.local_networks():
+        network = inventory.networks[network_id]
+        fault = ways_out.network_fault(network)
+        if fault is not None:
+            faults[f"network {network.name}"] = fault
+    outcomes = {name(inventory, each): outcome(inventory, each)[1] for each in inventory.subjects()}
+    # One cause is one fault: that of an invalid port is enough for its VIF.
+    without = {f"vif {subject.removeprefix('port ')}" for subject in reading.invalid_rows}
+    own = {subject: fault for subject, fault in outcomes.items() if fault and subject not in without}
+    return faults | own | reading.invalid_rows
+
+
+def _empty(there: Chassis, reading: Reading) -> set[str]:
+    """Return the provider bridges that drop everything because they have no flows."""
+    rundir = there.management_socket.parent
+    bridges = {
+        bridge: f"unix:{rundir / bridge}.mgmt"
+        for bridge in reading.settings.bridge_by_physnet.values()
+        if way_out.shows_all_flows(reading.switch, bridge)
+    }
+    counts = flow_counts(bridges.values(), PATIENCE_S)
+    return {bridge for bridge, target in bridges.items() if counts[target] == 0}
 
 
 def _inspected(there: Chassis, reading: Reading, faults: Mapping[str, str]) -> Iterator[Finding]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Iterable
 
 import ovs.poller
+import ovs.timeval
 
 from trunkline.openflow import message, port
 from trunkline.openflow.channel import READ_BUDGET_BYTES, Channel
@@ -164,6 +166,26 @@ class Census:
     def _end(self, flows: int | None) -> None:
         self.flows = flows
         self._channel.close()
+
+
+def flow_counts(targets: Iterable[str], timeout_s: float) -> dict[str, int | None]:
+    """Return the number of flows of each of *targets*, None if it does not answer within *timeout_s*."""
+    censuses = {target: Census(target) for target in targets}
+    end_ms = ovs.timeval.msec() + int(timeout_s * 1000)
+    for census in censuses.values():
+        census.ask()
+    while pending := [census for census in censuses.values() if census.is_under_way]:
+        poller = ovs.poller.Poller()
+        for census in pending:
+            census.run()
+            census.wait(poller)
+        if ovs.timeval.msec() >= end_ms:
+            for census in pending:
+                census.close()
+        elif all(census.is_under_way for census in pending):
+            poller.timer_wait_until(end_ms)
+            poller.block()
+    return {target: census.flows for target, census in censuses.items()}
 
 
 def _flow_count(version: int, payload: bytes) -> int | None:

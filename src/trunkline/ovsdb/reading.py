@@ -90,6 +90,11 @@ class Reading:
         return self._active.settings is not None
 
     @property
+    def invalid_rows(self) -> dict[str, str]:
+        """Which rows of the northbound are invalid, and why, by subject."""
+        return {} if self._nb is None else self._nb.row_faults
+
+    @property
     def switch(self) -> SwitchReplica:
         """The switch's own database."""
         return self._switch

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from trunkline.core.name import is_mappable
 from trunkline.ovsdb import nic
+from trunkline.ovsdb.datum import every, one
 from trunkline.ovsdb.nic import Nic, Vlans
+from trunkline.ovsdb.switch_row import BridgeRow
 
 if TYPE_CHECKING:
     from trunkline.core.model import Network, Uplink
@@ -114,3 +116,14 @@ def ways_out(
     for physnet in uplinks.keys() - fault_by_physnet.keys():
         passing[physnet] = nic.passing(nics_by_physnet[physnet])
     return WaysOut(bridge_by_physnet, nics_by_physnet, fault_by_physnet, passing, other_faults)
+
+
+def shows_all_flows(switch: SwitchReplica, bridge: str) -> bool:
+    """Return whether the bridge of that name forwards by no other flows than those that it shows.
+
+    A standalone bridge that has lost its controller forwards by a hidden flow (ofproto/fail-open.c).
+    """
+    row = switch.row("Bridge", bridge)
+    return row is not None and (
+        one(row, BridgeRow.fail_mode) == "secure" or not every(row, BridgeRow.controller)
+    )

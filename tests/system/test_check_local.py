@@ -1,0 +1,117 @@
+"""A chassis whose agent is dead finds at itself what its agent would report as faults."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from dummy_chassis import DummyChassis, Site, opened, until
+from program import trunkline
+from test_agent_passage import CAUSES
+
+from trunkline.insight import cause
+
+pytestmark = pytest.mark.system
+
+NO_AGENT = ("T407", "agent")
+Change = Callable[[DummyChassis], object]
+
+
+def vsctl(*words: str) -> Change:
+    return lambda chassis: chassis.switch.vsctl(*words)
+
+
+def flow(chassis: DummyChassis) -> None:
+    chassis.switch.ofctl("add-flow", "br-phys1", "priority=9,actions=FLOOD")
+
+
+MORE: dict[str, tuple[Change, Change]] = {name: (each.comes, each.goes) for name, each in CAUSES.items()} | {
+    "a provider bridge without flows": (
+        lambda chassis: chassis.switch.ofctl("del-flows", "br-phys1"),
+        flow,
+    ),
+    "a NIC with a small MTU": (
+        vsctl("set", "Interface", "nic-br-phys1", "mtu_request=1000"),
+        vsctl("set", "Interface", "nic-br-phys1", "mtu_request=1500"),
+    ),
+    "an iface-id of no port": (
+        vsctl("set", "Interface", "b", "external_ids:iface-id=bb"),
+        vsctl("set", "Interface", "b", "external_ids:iface-id=b"),
+    ),
+    "a setting that does not exist": (
+        vsctl("set", "Open_vSwitch", ".", "external_ids:trunkline-brige-mappings=x:y"),
+        vsctl("remove", "Open_vSwitch", ".", "external_ids", "trunkline-brige-mappings"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    """A site whose chassis has physnet1, and ports a and b in its VLAN 101; each test leaves it so."""
+    with opened() as site:
+        chassis = site.chassis()
+        site.network(mtu=1500)
+        for port in ("a", "b"):
+            site.port(port)
+            chassis.plug(port)
+        site.await_up("a", "b")
+        yield site
+
+
+def found(nb: str | None = None) -> set[tuple[str, str]]:
+    """Return code and subject of what the chassis of $OVS_RUNDIR finds at itself."""
+    done = trunkline("check", "--local", "-o", "json", nb=nb)
+    assert done.err == ""
+    rows: list[dict[str, Any]] = json.loads(done.out)
+    assert {each["chassis"] for each in rows} <= {"c1"}
+    assert all(each["text"] and each["remedy"] for each in rows)
+    return {(each["code"], each["subject"]) for each in rows}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_what_an_agent_reports_is_found_without_it(
+    shared: Site, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (chassis,) = shared.all
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
+    comes, goes = MORE[name]
+    comes(chassis)
+    faults = until(lambda: shared.nb.chassis("c1")["faults"], "reported")
+    told = {(each.code, each.subject) for each in (cause.finding("c1", *item) for item in faults.items())}
+    assert found() == told
+    chassis.agent.end(signal.SIGKILL)
+    try:
+        assert found() == told | {NO_AGENT}
+    finally:
+        goes(chassis)
+        chassis.start_agent()
+        shared.sync()
+    shared.await_up("a", "b")
+    assert found() == set()
+
+
+def test_without_the_northbound_and_the_switch_it_finds_what_the_rows_say(
+    shared: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (chassis,) = shared.all
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
+    chassis.agent.end(signal.SIGKILL)
+    chassis.switch.vsctl("set", "Interface", "nic-br-phys1", "external_ids:iface-id=other")
+    chassis.switch.appctl("netdev-dummy/set-admin-state", "b", "down")
+    until(lambda: chassis.get("Interface", "b", "admin_state") == "down", "seen down")
+    by_rows = {("T203", "mapping physnet1"), ("T304", "vif b"), NO_AGENT}
+    try:
+        assert found(nb="unix:/nowhere") == by_rows | {("T104", "northbound")}
+        chassis.switch.kill_vswitchd()
+        assert found(nb="unix:/nowhere") == by_rows | {("T104", "northbound")}
+        assert ("T401", "switch") in found()
+    finally:
+        chassis.switch.start_vswitchd()
+        chassis.switch.vsctl("remove", "Interface", "nic-br-phys1", "external_ids", "iface-id")
+        chassis.switch.appctl("netdev-dummy/set-admin-state", "b", "up")
+        flow(chassis)
+        chassis.start_agent()
+    shared.await_up("a", "b")
