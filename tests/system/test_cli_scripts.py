@@ -41,9 +41,15 @@ def rows(northbound: Northbound) -> list[Any]:
     return northbound.read(*(select(table) for table in ("Network", "Port", "NB_Global")))
 
 
-@pytest.mark.parametrize("command", [NETWORK, PORT, "port create vm1 --network blue --mac 02:00:00:00:00:01"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(NETWORK, PORT, "port create vm1 --network blue --mac 02:00:00:00:00:01"),
+        *(f"{NETWORK} --remote-ports explicit", f"{PORT} --port-security --no-unknown-macs"),
+    ],
+)
 def test_what_exists_as_it_is_asked_for_is_left_as_it_is(northbound: Northbound, command: str) -> None:
-    """What is not asked for may be otherwise, and an address may be spelt otherwise."""
+    """What is not asked for may be otherwise, and an address or a default may be spelt otherwise."""
     remote = northbound.rpc.remote
     assert typed("port set vm1 --option announce=false --external-id owner=ops", remote).code == 0
     before = rows(northbound)
@@ -65,6 +71,7 @@ def test_what_does_not_exist_is_created(northbound: Northbound) -> None:
         (NETWORK.replace("101", "102"), "its --segment is 101 and not 102"),
         ("network create blue --type flat --physical-network p", "its --type is vlan and not flat"),
         (f"{NETWORK} --mtu 1400", "its --mtu is empty and not 1400"),
+        (f"{NETWORK} --remote-ports learned", "its --remote-ports is explicit and not learned"),
         (PORT.replace("00-01", "00-02"), "its --mac is 02:00:00:00:00:01 and not 02:00:00:00:00:02"),
         (
             PORT.replace("192.0.2.2", "192.0.2.3"),

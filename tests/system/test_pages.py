@@ -246,7 +246,25 @@ def cli(reader: Reader) -> None:
     other.do(f"{BRIDGE}\n{SETTINGS.replace('system-id=c1', 'system-id=c2')}\n{AGENT}")
     host.do("trunkline sync --wait")
     host.do("mkdir -p /etc/bash_completion.d /usr/local/share/zsh/site-functions /etc/fish/completions")
-    reader.type(host)
+    gone = "ovs-appctl -t trunkline-agent exit"
+    reader.type(
+        host,
+        until="trunkline agent --cleanup",
+        before={
+            "trunkline nb start": "trunkline nb stop",
+            "trunkline nb unlisten": NB,
+            "trunkline agent": gone,
+        },
+    )
+    host.do(f"{AGENT}\ntrunkline sync --wait")
+    reader.type(
+        host,
+        before={
+            "trunkline lab down": "trunkline lab up",
+            "trunkline lab restart": "trunkline lab list | grep -q mylab || trunkline lab up --name mylab",
+        },
+        codes={"trunkline apply -f blue.yaml --dry-run": 4},
+    )
 
 
 STORIES: dict[str, Callable[[Reader], None]] = {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -60,6 +63,39 @@ def test_the_line_of_a_noun_names_all_its_verbs() -> None:
             _, colon, verbs = noun.help.rstrip(".").rpartition(": ")
             assert colon
             assert set(verbs.split(", ")) == set(command.commands), name
+
+
+def leaves(
+    command: click.Command = trunkline, words: tuple[str, ...] = ("trunkline",)
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield the commands that do something, with the words that call them."""
+    if not isinstance(command, click.Group):
+        yield words, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        below = command.get_command(context, name)
+        assert below is not None
+        yield from leaves(below, (*words, name))
+
+
+LEAVES = dict(leaves())
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_the_help_of_each_command_ends_in_examples_that_it_understands(
+    words: tuple[str, ...],
+) -> None:
+    """`tests/system/test_pages.py` types them. What an example is for comes after two spaces."""
+    command = LEAVES[words]
+    _, heading, block = inspect.cleandoc(command.help or "").partition("\b\nExamples:\n")
+    assert heading
+    above = click.Context(trunkline, **trunkline.context_settings)
+    for line in block.splitlines():
+        example, _, _ = line.removeprefix("  ").partition("  ")
+        typed = shlex.split(re.split(r" [|>]", example)[0])
+        assert tuple(typed[: len(words)]) == words
+        command.make_context(words[-1], typed[len(words) :], parent=above)
 
 
 def test_the_help_of_a_listener_names_every_role_and_what_it_may_do() -> None:

@@ -44,6 +44,11 @@ def agent(detach: bool, cleanup: bool, **places: str | None) -> None:
     \b
     Ask a running agent with ovs-appctl:
       ovs-appctl -t $OVS_RUNDIR/trunkline-agent.PID.ctl status | flows | plan | recompute | vlog/set | exit
+
+    \b
+    Examples:
+      trunkline agent --detach --pidfile /run/openvswitch/trunkline-agent.pid
+      trunkline agent --cleanup  take all of it off this chassis
     """
     # Before anything else imports the `ovs` package: this checks that it is one that the agent can work with.
     import trunkline.runtime.private  # noqa: F401

@@ -68,6 +68,11 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
 
     Exit codes: 0 done, or nothing to do; 1 refused, or not agreed to; 2 a file is wrong; 3 committed, and not
     waited for; 4 with --dry-run: something would be changed, with --wait: a chassis is silent.
+
+    \b
+    Examples:
+      trunkline apply -f blue.yaml --dry-run             what would be changed
+      trunkline apply -f blue.yaml --prune --yes --wait  do it, and return when it is in place
     """
     from trunkline.core.name import check_name
     from trunkline.manifest.complaint import ConflictError, ManifestError
@@ -224,6 +229,11 @@ def export(nb: Northbound, set_: str | None, network: str | None) -> None:
     """Print networks and ports as the documents that `trunkline apply` takes.
 
     What Trunkline itself writes, such as keys and which chassis holds a port, is left out, and so is the set.
+
+    \b
+    Examples:
+      trunkline export --network blue > blue.yaml
+      trunkline export --set default  what `apply` has made
     """
     from trunkline.manifest.export import documents, text
     from trunkline.manifest.present import chosen

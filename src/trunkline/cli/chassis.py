@@ -45,6 +45,11 @@ def list_(nb: Northbound, listing: Listing, asks: bool) -> None:
     """List the chassis, by name.
 
     `chassis show` has the faults in words, and `status --help` says what STATE means.
+
+    \b
+    Examples:
+      trunkline chassis list
+      trunkline chassis list --no-ask -o json  what they have reported, at once
     """
     from trunkline.northbound.status import all_chassis
 
@@ -62,6 +67,10 @@ def show(nb: Northbound, names: tuple[str, ...], output: str, asks: bool) -> Non
     """Show the chassis called NAME, and their faults with the reasons.
 
     JSON and YAML have an object for one name, and an array for several.
+
+    \b
+    Examples:
+      trunkline chassis show c1
     """
     from trunkline.northbound.listing import named
     from trunkline.northbound.status import chassis_named
@@ -112,6 +121,11 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
 
     The question goes through the northbound: nothing else has to reach the chassis. -o json shows all that
     `ovs-appctl -t trunkline-agent status` shows on the chassis itself.
+
+    \b
+    Examples:
+      trunkline chassis state
+      trunkline chassis state c1 -o json
     """
     from trunkline.cli.main import EXIT_TIMED_OUT
     from trunkline.cli.progress import Progress
@@ -140,6 +154,10 @@ def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
     """Delete chassis that are gone for good. Their ports are then held by no chassis.
 
     If an agent still runs, it registers its chassis again.
+
+    \b
+    Examples:
+      trunkline chassis delete c9 --if-exists  a host that is gone for good
     """
     return write(deletions("Chassis", names, if_exists=if_exists))
 
@@ -156,6 +174,10 @@ def accept_nb(ovs: str | None) -> None:
     A chassis obeys the first northbound that it connects to. A northbound with another identity, such as a
     new file, is a fault until it is accepted by this command; until then the chassis keeps what it has
     applied. A restored backup has the identity of the original, and need not be accepted.
+
+    \b
+    Examples:
+      trunkline chassis accept-nb
     """
     from trunkline.ovsdb.acceptance import forget_northbound
     from trunkline.process.daemon import Options, require_socket

@@ -90,6 +90,12 @@ def check(
 
     The exit code is 0 if nothing was found, 4 if something was, be it an error or a warning, and 3 if all
     that was found is that a chassis is behind or has not answered yet.
+
+    \b
+    Examples:
+      trunkline check
+      trunkline check --port vm1     why does this VM reach nobody?
+      trunkline check --network blue -o json
     """
     from trunkline.northbound.transaction import no_collection
 

@@ -54,7 +54,12 @@ def lab() -> None:
 @_file
 @_name
 def up(path: Path | None, name: str | None) -> None:
-    """Bring a lab up and leave it running."""
+    """Bring a lab up and leave it running.
+
+    \b
+    Examples:
+      trunkline lab up
+    """
     _check_machine()
     wanted = _topology(path, name)
     _say_heading(f"Bringing up lab '{wanted.name}'")
@@ -64,7 +69,12 @@ def up(path: Path | None, name: str | None) -> None:
 @lab.command("down")
 @_name
 def take_down(name: str | None) -> None:
-    """Take a lab down, even if its process crashed; without --name, that of the default topology."""
+    """Take a lab down, even if its process crashed; without --name, that of the default topology.
+
+    \b
+    Examples:
+      trunkline lab down
+    """
     _check_root()
     if name is None and not names():
         click.echo("there is no lab")
@@ -77,7 +87,12 @@ def take_down(name: str | None) -> None:
 @lab.command("list")
 @with_output
 def list_(output: str) -> None:
-    """List the labs of this machine, with what each consists of, and which of its daemons do not run."""
+    """List the labs of this machine, with what each consists of, and which of its daemons do not run.
+
+    \b
+    Examples:
+      trunkline lab list
+    """
     _check_root()
     there = present.present()
     if output != "table":
@@ -135,6 +150,10 @@ def run(path: Path | None, name: str | None, keep: bool) -> None:
     """Bring a lab up, show what it does, compare that with what is expected, and take it down.
 
     The exit code is 0 only if everything is as expected.
+
+    \b
+    Examples:
+      trunkline lab run  show it at work, and take it down
     """
     _check_machine()
     began = time.monotonic()

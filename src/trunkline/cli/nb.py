@@ -91,6 +91,11 @@ def start(db: Path, pidfile: Path | None, detach: bool, listeners: tuple[str, ..
 
     The server also listens where `trunkline nb listen` says. If no files for TLS are given, it takes those of
     the database's SSL row.
+
+    \b
+    Examples:
+      trunkline nb start --detach
+      trunkline nb start --detach --remote punix:/run/trunkline/nb.sock --remote ptcp:6641:192.0.2.1
     """
     from trunkline.host.listener import check
     from trunkline.northbound.rpc import Tls
@@ -116,7 +121,12 @@ def _note(line: str) -> None:
 @nb.command()
 @_located
 def stop(db: Path, pidfile: Path | None) -> None:
-    """Stop the server; return when it has exited. Chassis go on forwarding as before."""
+    """Stop the server; return when it has exited. Chassis go on forwarding as before.
+
+    \b
+    Examples:
+      trunkline nb stop
+    """
     from trunkline.server.process import Server
 
     Server.of(db, pidfile).stop()
@@ -138,6 +148,11 @@ def status(ctx: click.Context, db: Path, pidfile: Path | None, remotes: str | No
     the index of the last log entry, and lag is how many entries of this member are not committed and applied
     yet. Only the leader knows how far each of its peers is behind. The exit code is 1 if the server does not
     run, or does not answer within 3 s.
+
+    \b
+    Examples:
+      trunkline nb status
+      trunkline nb status -o json  for monitoring
     """
     from trunkline.server.cluster import Peer
     from trunkline.server.process import Server
@@ -184,6 +199,10 @@ def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
     whose CN is the name of their chassis: it may write its own Chassis row, and the binding of ports that the
     chassis holds or that are requested on it. trunkline-chassis-claiming may write the binding of any port.
     trunkline-viewer may read everything and ask the agents (trunkline chassis state), and change nothing.
+
+    \b
+    Examples:
+      trunkline nb listen ptcp:6642:192.0.2.1
     """
     from trunkline.northbound.access import ROLES
     from trunkline.northbound.connection import listen as write
@@ -197,7 +216,12 @@ def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @with_northbound
 def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
-    """Stop listening on TARGETS, which `trunkline nb listen` added."""
+    """Stop listening on TARGETS, which `trunkline nb listen` added.
+
+    \b
+    Examples:
+      trunkline nb unlisten ptcp:6642:192.0.2.1
+    """
     from trunkline.northbound.connection import unlisten as write
 
     write(northbound, targets)
@@ -217,6 +241,12 @@ def backup(connection: Connection, file: Path | None, force: bool, remotes: str 
     The copy is a standalone database file. To restore it, run `trunkline nb stop`, put the copy in the place
     of the database file, and run `trunkline nb start`. To restore it into a running server or cluster, run
     `ovsdb-client restore REMOTE Trunkline_Northbound < FILE`.
+
+    \b
+    Examples:
+      trunkline nb backup nb.backup
+      trunkline nb backup --force nb.backup      replace the last one
+      trunkline nb backup | gzip > nb.backup.gz  by standard output
     """
     from trunkline.server.copy import write_new, write_over
     from trunkline.server.process import backup as copy_of

@@ -106,6 +106,11 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
     """Create the network NAME.
 
     A vlan network needs --segment; a flat one has none. A physical network has one flat network at most.
+
+    \b
+    Examples:
+      trunkline network create red --type vlan --physical-network physnet1 --segment 102
+      trunkline network create plain --type flat --physical-network physnet1 --may-exist --wait
     """
     from trunkline.northbound.client import NetworkSpec
 
@@ -117,7 +122,14 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
 @with_raw_listing("Network", _LISTED)
 @with_northbound
 def list_(nb: Northbound, listing: Listing) -> None:
-    """List the networks, by name."""
+    """List the networks, by name.
+
+    \b
+    Examples:
+      trunkline network list
+      trunkline network list --filter physical_network=physnet1 --sort segmentation_id
+      trunkline network list -o json
+    """
     listing.print(listing.rows(nb))
 
 
@@ -130,6 +142,11 @@ def show(nb: Northbound, names: tuple[str, ...], output: str, is_raw: bool) -> N
     """Show the networks called NAME.
 
     JSON and YAML have an object for one name, and an array for several.
+
+    \b
+    Examples:
+      trunkline network show blue
+      trunkline network show blue -o yaml
     """
     from trunkline.northbound.default import effective
     from trunkline.northbound.listing import named
@@ -151,6 +168,12 @@ def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
     '' clears a setting: with --mtu '' the MTU is no longer managed, and --unknown-unicast '' and
     --remote-ports '' return to the default. --type vlan needs --segment. The change takes effect while VMs
     run; each frame leaves with the old VLAN id or the new one.
+
+    \b
+    Examples:
+      trunkline network set blue --mtu 1400 --wait  return when the chassis have applied it
+      trunkline network set blue --mtu ''           the MTU is no longer managed
+      trunkline network set blue --external-id owner=ops
     """
     from trunkline.northbound.client import Change
 
@@ -163,5 +186,11 @@ def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
 @with_if_exists
 @with_write
 def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
-    """Delete networks that have no ports; if one is refused, none is deleted."""
+    """Delete networks that have no ports; if one is refused, none is deleted.
+
+    \b
+    Examples:
+      trunkline network delete red
+      trunkline network delete red plain --if-exists  a script may run it twice
+    """
     return write(deletions("Network", names, if_exists=if_exists))

@@ -140,6 +140,11 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
     """Create the port NAME.
 
     The interface with external_ids:iface-id=NAME is its VIF, on any chassis.
+
+    \b
+    Examples:
+      trunkline port create vm3 --network blue --mac 02:00:00:00:00:03 --ip 192.0.2.13
+      trunkline port create vm4 --network blue --mac 02:00:00:00:00:04 --may-exist
     """
     from trunkline.northbound.client import PortSpec
 
@@ -170,7 +175,16 @@ def list_(
     ip: str | None,
     is_up: bool | None,
 ) -> None:
-    """List the ports, by name."""
+    """List the ports, by name.
+
+    \b
+    Examples:
+      trunkline port list
+      trunkline port list --network blue --down   enabled ports that do not work
+      trunkline port list --chassis c1 -o name    for a script: their names
+      trunkline port list --columns name,mac,addresses -o csv
+      trunkline port list --filter external_ids:owner=ops --sort -unique_key
+    """
     from trunkline.northbound.filter import Filter
     from trunkline.northbound.listing import named
 
@@ -196,6 +210,11 @@ def show(nb: Northbound, names: tuple[str, ...], output: str, is_raw: bool) -> N
     """Show the ports called NAME, and the sub-ports of a trunk.
 
     JSON and YAML have an object for one name, and an array for several.
+
+    \b
+    Examples:
+      trunkline port show vm1
+      trunkline port show vm1 -o json
     """
     from trunkline.northbound.default import effective
     from trunkline.northbound.listing import named
@@ -230,6 +249,13 @@ def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
 
     --ip and --allowed-address replace all present ones. '' clears a setting: --ip '', --allowed-address '',
     --requested-chassis '', and --parent '', which clears the tag too.
+
+    \b
+    Examples:
+      trunkline port set vm1 --ip 192.0.2.11 --ip 2001:db8::11  these, in place of the present ones
+      trunkline port set vm1 --ip ''                            none
+      trunkline port set vm1 --disable --wait                   return when no frame passes any longer
+      trunkline port set vm1 --enable --option announce=false
     """
     from trunkline.northbound.client import Change
 
@@ -245,5 +271,10 @@ def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
     """Delete ports; if one is refused, none is deleted.
 
     The sub-ports of a trunk have to be deleted with it, or before it.
+
+    \b
+    Examples:
+      trunkline port delete vm3
+      trunkline port delete vm3 vm4 --if-exists --wait  a script may run it twice
     """
     return write(deletions("Port", names, if_exists=if_exists))

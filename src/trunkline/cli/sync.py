@@ -28,6 +28,11 @@ def sync(nb: Northbound, is_live_enough: bool, wait_s: float | None) -> int:
     chassis did not answer a request within 10 s while somebody waited, it is silent until it answers one. A
     silent chassis is named and not waited for, and the exit code is 4, or 0 with --live. It still forwards by
     what it applied before.
+
+    \b
+    Examples:
+      trunkline sync --wait                      is everything in place that was committed?
+      trunkline sync --wait --live --timeout 60  silent chassis do not count
     """
     from trunkline.cli.main import EXIT_NO
     from trunkline.cli.progress import Progress

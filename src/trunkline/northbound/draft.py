@@ -19,6 +19,7 @@ from trunkline.northbound.changed_row import (
     refuse_other,
 )
 from trunkline.northbound.check import COUNT_CHANGE, COUNTED_COLUMNS, chassis_checks, deletion, physnet_checks
+from trunkline.northbound.default import effective
 from trunkline.northbound.operation import NamedUuid, delete, expect, insert, select, update
 from trunkline.northbound.refusal import no_such, only_global
 from trunkline.northbound.spec import (
@@ -358,7 +359,8 @@ def _missing(known: _Known, table: str, ensured: Iterable[_Ensured]) -> list[Row
         if old is None:
             missing.append(row)
         else:
-            refuse_other(table, old, {column: row[column] for column in columns})
+            asked = {column: row[column] for column in columns}
+            refuse_other(table, effective(table, old), effective(table, asked))
     return missing
 
 
