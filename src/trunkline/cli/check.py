@@ -97,6 +97,7 @@ def check(
       trunkline check --port vm1     why does this VM reach nobody?
       trunkline check --network blue -o json
     """
+    from trunkline.cli.progress import Progress
     from trunkline.northbound.transaction import no_collection
 
     scope = _Scope(chassis, port, network)
@@ -105,11 +106,12 @@ def check(
     wanted = _known(codes)
     if ovs_remote is not None and not is_local:
         raise click.UsageError("--ovs says where the chassis of --local is; give both")
-    if is_local:
-        seen = _own(ovs_remote)
-    else:
-        with no_collection(), connect() as nb:
-            seen = _seen(nb, scope, is_deep=deep)
+    with no_collection(), Progress().phase("asking and checking"):
+        if is_local:
+            seen = _own(ovs_remote)
+        else:
+            with connect() as nb:
+                seen = _seen(nb, scope, is_deep=deep)
     if wanted:
         seen = seen._replace(found=[each for each in seen.found if each.code in wanted])
     if output != "table":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trunkline.insight.cause import UNKNOWN
 from trunkline.insight.finding import CODES, Finding
 from trunkline.northbound.question import DONE, ask
+from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -32,9 +33,20 @@ def asked_findings(
 ) -> list[Finding]:
     """Ask *chassis* what they find at themselves; return that, with a finding for each that does not say.
 
-    *parameters* may name one `port` or one `network`. Raises as `trunkline.northbound.question.ask` does.
+    *parameters* may name one `port` or one `network`.
+
+    Raises:
+        UnreachableError: the northbound was lost.
     """
-    return list(findings(ask(nb, KIND, chassis, parameters, timeout_s=PATIENCE_S))) if chassis else []
+    if not chassis:
+        return []
+    try:
+        return list(findings(ask(nb, KIND, chassis, parameters, timeout_s=PATIENCE_S)))
+    except (RefusedError, NotFoundError, TransactionError) as error:
+        text, _, remedy = str(error).partition("; ")
+        return [
+            _unanswered(name, f"it was not asked: {text}", remedy or "run this again") for name in chassis
+        ]
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
