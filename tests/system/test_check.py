@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from dummy_chassis import DummyChassis, Site, opened
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 from program import Done, refusal, trunkline
+
+from trunkline.northbound.operation import insert
 
 pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Site]:
-    """A site with port a on c1 and port b on c2, in one network; each test leaves it so."""
+    """A site with port a on c1 and port b on c2, in one network; each test leaves it so.
+
+    No wire connects the NICs of the two, so nothing may be announced.
+    """
     with opened() as site:
         site.network(mtu=1500)
         for port, name in (("a", "c1"), ("b", "c2")):
-            site.port(port)
+            site.port(port, options={"announce": "false"})
             site.chassis(name).plug(port)
         site.await_up("a", "b")
         site.sync()
@@ -142,6 +148,58 @@ def test_what_only_the_chassis_sees_is_found_for_its_port_without_more_words(
     finally:
         first.switch.vsctl("clear", "Bridge", "br-int", "mirrors")
         shared.sync()
+
+
+def test_what_the_physical_network_loses_is_found_by_the_ports_at_both_ends(
+    site: Site,
+) -> None:
+    site.network(mtu=1500)
+    for port, name in (("a", "c1"), ("b", "c2")):
+        site.port(port, options={"announce": "false"})
+        site.chassis(name).plug(port)
+    site.await_up("a", "b")
+    site.sync()
+
+    def is_lost() -> bool:
+        # A frame counts as lost if it was sent some seconds after the other end received one, or could.
+        site.all[0].receive_once("a", ethernet(BROADCAST, mac_of("a")))
+        return found(site, "--port", "a") == [("T214", "network net1", "c1")]
+
+    until(is_lost, "the loss is found")
+    done = check(site, "--port", "b")
+    assert done.code == 4
+    assert done.out.startswith("b does not work, for 1 reason:\n ✗ T214 network net1 on c2: from c1: ")
+    assert "allow VLAN 101 on the switch ports of c2 and c1" in done.out
+    # What b's chassis hears on that VLAN, from wherever, shows that it is carried.
+    site.all[1].receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("z"), 101))
+    until(lambda: check(site, "--port", "b").code == 0, "nothing is lost any longer")
+
+
+def test_a_connection_that_may_only_read_shows_what_it_can(shared: Site, tmp_path: Path) -> None:
+    read_only = f"unix:{tmp_path}/ro.sock"
+    row = {"target": f"p{read_only}", "read_only": True}
+    changed = ["connections", "insert", ["set", [["named-uuid", "ro"]]]]
+    mutation = {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [changed]}
+    shared.nb.transact([insert("Connection", row, "ro"), mutation])
+    until(lambda: (tmp_path / "ro.sock").exists(), "listening")
+    done = trunkline("check", "--port", "a", nb=read_only)
+    assert (done.code, done.out.splitlines()[0]) == (3, "a works, with 1 warning:")
+    assert "T506 chassis c1: it was not asked: this connection may not ask" in done.out
+    assert done.err.startswith("trunkline: the chassis were not asked")
+
+
+def test_marks_are_in_ascii_if_the_terminal_shows_no_others(
+    shared: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    shared.port("web1")
+    try:
+        out = check(shared, "--port", "web1").out
+        assert out.isascii()
+        assert " x T301 port web1: " in out
+        assert " -> start its VM" in out
+    finally:
+        shared.nb.delete_ports(["web1"])
 
 
 def test_a_chassis_that_answers_no_questions_is_a_finding_and_the_answer_incomplete(

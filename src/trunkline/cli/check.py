@@ -172,6 +172,9 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
     looked_for = CODES.keys() if is_asked else checks.FROM_ROWS
     if scope.port is not None:
         verdict = checks.of_port(found, fleet, scope.port)
+        if is_asked and verdict.works:
+            lost = _lost(nb, fleet, verdict)
+            verdict = checks.of_port([*found, *lost], fleet, scope.port)
         return _Seen(_verdict(verdict), verdict.reasons, len(looked_for))
     if scope.chassis is not None:
         found, title = checks.of_chassis(found, fleet, scope.chassis), f"chassis {scope.chassis}"
@@ -180,6 +183,15 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
     else:
         title = _size(fleet)
     return _Seen(f"{title}: {_count(found)}", found, len(looked_for))
+
+
+def _lost(nb: Northbound, fleet: Fleet, verdict: Verdict) -> list[Finding]:
+    """Return where the physical network loses frames between the port and its peers; all else works."""
+    from trunkline.cli.trace import asker
+    from trunkline.insight.reach import reach_findings
+
+    troubled = {each.chassis for each in verdict.reasons}
+    return reach_findings(nb, fleet, verdict.port, asker(nb, None), troubled)
 
 
 def _own(ovs_remote: str | None) -> _Seen:

@@ -100,7 +100,7 @@ def trace(
         raise click.UsageError("a frame in hex digits is as it is; leave out --size and --vlan")
     chosen = "TCP" if tcp_port is not None else "UDP" if udp_port is not None else kind
     wanted = Wanted(from_, to, chosen, ports[0] if ports else 0, vlan_id, size, hex_, raw)
-    there, *back = traced(nb, wanted, _asker(nb, ovs_remote), both=both)
+    there, *back = traced(nb, wanted, asker(nb, ovs_remote), both=both)
     if output != "table":
         data = there.data()
         print_data(_in_options(data | {"back": back[0].data()} if back else data), output)
@@ -120,7 +120,7 @@ def _code(verdicts: Sequence[str]) -> int:
     return 0 if not wrong else EXIT_TIMED_OUT if set(wrong) == {INCOMPLETE} else EXIT_NO
 
 
-def _asker(nb: Northbound, ovs_remote: str | None) -> Ask:
+def asker(nb: Northbound, ovs_remote: str | None) -> Ask:
     """Return what asks chassis: the one of this machine directly, all others by the northbound."""
     from trunkline.insight import chassis
     from trunkline.insight.connection import SwitchError

@@ -34,6 +34,7 @@ CODES: Mapping[str, str] = {
     "T211": "The name of a physical network cannot be mapped on any chassis.",
     "T212": "A flat network carries its VMs' tags, and its physical network also has VLAN networks.",
     "T213": "A network learns its remote ports, and drops the frames by which it would.",
+    "T214": "The physical network loses frames between two chassis.",
     # T3: ports and their VIFs
     "T301": "No chassis holds a port, as there is no VIF with its name.",
     "T302": "A VIF has an iface-id that no port has.",

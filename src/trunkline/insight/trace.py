@@ -35,7 +35,10 @@ Ask: TypeAlias = Callable[[Sequence[str], Entry], Mapping[str, "Hop | Silence"]]
 
 
 class Outcome(NamedTuple):
-    """What becomes of the frame for one receiver; *is_delivered* is None if that is not known."""
+    """What becomes of the frame for one receiver; *is_delivered* is None if that is not known.
+
+    *is_lost* says that the physical network loses it.
+    """
 
     port: str
     chassis: str | None
@@ -44,6 +47,7 @@ class Outcome(NamedTuple):
     remedy: str | None = None
     rules: tuple[int, ...] = ()
     verdict: str = NOT_DELIVERED
+    is_lost: bool = False
 
 
 @dataclass
@@ -299,6 +303,7 @@ def _lost(end: End, first: Hop, hop: Hop, text: str, vlans: tuple[int, ...]) -> 
         False,
         f"the flows are right on both sides; the physical network loses {what} between them: {text}",
         f"allow {what} on the switch ports of {ports}, and between these; have a frame sent, and trace again",
+        is_lost=True,
     )
 
 
