@@ -129,6 +129,20 @@ def test_what_is_printed_in_a_phase_stands_on_a_line_of_its_own() -> None:
         assert visible(program.end()) == "answer\n"
 
 
+def test_a_phase_inside_another_ends_and_the_other_goes_on() -> None:
+    inner = """
+    with Progress().phase("asking"):
+        input()
+    input()
+"""
+    with shown(PHASE.replace("    print(input())\n", inner.lstrip("\n"))) as program:
+        program.until("asking, ")
+        program.answer()
+        program.until("committing 3 rows, ")
+        program.answer()
+        assert visible(program.end()) == ""
+
+
 def test_no_line_is_longer_than_the_terminal() -> None:
     with shown(PHASE, columns=10) as program:
         program.until(f"{ERASE}committin{ERASE}committin")
@@ -173,3 +187,22 @@ def test_a_terminal_that_is_gone_does_not_end_the_command(tmp_path: object) -> N
     program.answer()
     assert program.process.wait(20) == 0
     assert os.path.exists(f"{tmp_path}/done")
+
+
+def test_a_command_in_the_background_draws_nothing_over_the_shells_prompt() -> None:
+    text = """
+import fcntl, os, signal, termios
+os.setsid()
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+if os.fork():
+    os.wait()
+else:
+    os.setpgid(0, 0)
+    from trunkline.cli.progress import Progress
+    with Progress().phase("committing 3 rows"):
+        signal.pause()
+        signal.pause()
+        print("the timer came twice")
+"""
+    with shown(text) as program:
+        assert program.end() == "the timer came twice\n"

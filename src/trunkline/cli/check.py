@@ -13,6 +13,7 @@ from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, asked, with_connection, with_output
 from trunkline.cli.output import print_data, printable
+from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -166,7 +167,8 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
     if is_deep and scope.port is not None:
         network = fleet.network_by_id[fleet.port_by_name[scope.port]["network"]]
         parameters = {"network": network["name"]}
-    own = asked_findings(nb, live, parameters)
+    with Progress().phase(f"asking {len(live):,} chassis what they find"):
+        own = asked_findings(nb, live, parameters)
     found = checks.merged([*own, *_servers(), *checks.findings(fleet)])
     is_asked = bool(live) and not any(each.code == SILENT for each in own)
     looked_for = CODES.keys() if is_asked else checks.FROM_ROWS

@@ -52,12 +52,15 @@ class Progress:
             return
         self._began_s = time.monotonic()
         before = signal.signal(signal.SIGALRM, self._draw)
+        timer = (0.0, 0.0)
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(FIRST_S - self._worked_s, _SOON_S), _EVERY_S)
+            timer = signal.setitimer(signal.ITIMER_REAL, max(FIRST_S - self._worked_s, _SOON_S), _EVERY_S)
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+            # A part of a command may have its own progress inside a phase, which goes on then.
+            signal.setitimer(signal.ITIMER_REAL, *timer)
             self._worked_s += time.monotonic() - self._began_s
             self._erase()
 

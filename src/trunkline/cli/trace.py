@@ -10,6 +10,7 @@ import click
 from trunkline.cli.flows import with_chassis
 from trunkline.cli.option import NOT_EMPTY, with_northbound, with_output
 from trunkline.cli.output import print_data, printable
+from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -157,7 +158,8 @@ def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict
     (rows,) = nb.read(select("Chassis", only=("name",)))
     known = {row["name"] for row in rows}
     there = [name for name in names if name in known]
-    answers = question.ask(nb, "trace", there, entry.parameters(), timeout_s=ANSWER_S)
+    with Progress().phase(f"asking {len(there):,} chassis about the frame"):
+        answers = question.ask(nb, "trace", there, entry.parameters(), timeout_s=ANSWER_S)
     found: dict[str, dict[str, Any] | Silence] = {}
     for name in names:
         answer = answers.by_chassis.get(name)
