@@ -227,10 +227,10 @@ def print_data(data: Any, output: str) -> None:
     """Print *data* as `json` or `yaml`."""
     import json
 
-    text = json.dumps(data, indent=2)
-    if output == "yaml":
-        import yaml
+    if output == "json":
+        click.echo(json.dumps(data, indent=2))
+        return
+    from trunkline.manifest.emission import Emission
 
-        # Through JSON, which makes a subclass of str, such as a UUID, plain text.
-        text = yaml.safe_dump(json.loads(text), sort_keys=False, default_flow_style=False).rstrip("\n")
-    click.echo(text)
+    # Through JSON, which makes a subclass of str, such as a UUID, plain text.
+    click.echo(Emission().text(json.loads(json.dumps(data))).rstrip("\n"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from trunkline.core.name import natural
 from trunkline.manifest.difference import given
+from trunkline.manifest.emission import Emission
 from trunkline.manifest.form import KIND, SPECS, columns
 from trunkline.manifest.wanted import cleared
 
@@ -19,17 +18,6 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Row
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Puts in quotes what is a text to YAML 1.1, as PyYAML has it, and something else to YAML 1.2."""
-
-
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:0o[0-7]+|[0-9]+[eE][-+]?[0-9]+|\.[0-9]+(?:[eE][-+]?[0-9]+)?)"),
-    list("-+.0123456789"),
-)
-
-
 def documents(there: Present) -> Iterator[dict[str, Any]]:
     """Yield a document for each row of *there*: the networks, then the ports, each by name.
 
@@ -37,7 +25,7 @@ def documents(there: Present) -> Iterator[dict[str, Any]]:
     """
     for kind in SPECS:
         rows = there.rows(kind)
-        for name in sorted(rows):
+        for name in sorted(rows, key=natural):
             yield _document(kind, rows[name])
 
 
@@ -47,8 +35,6 @@ def _document(kind: Kind, row: Row) -> dict[str, Any]:
 
 
 def text(wanted: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield the YAML of each of the documents *wanted*."""
-    for document in wanted:
-        yield "---\n" + yaml.dump(
-            document, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True
-        )
+    """Return the YAML of each of the documents *wanted*."""
+    emission = Emission(allow_unicode=True, is_marked=True)
+    return map(emission.text, wanted)
