@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 # How long an example takes is the machine's doing, and no reason to fail.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+collect_ignore = [] if importlib.util.find_spec("neutron") else ["neutron"]
+"""The tests on a real Neutron need it beside them: `scripts/test-neutron` installs it, and runs them."""
 
 _PROGRAMS = ("ip", "ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl")
 

@@ -197,5 +197,6 @@ def test_architecture_says_where_every_module_is() -> None:
 
 def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     """Of two files of one name pytest collects the first, and the run ends with an error."""
-    names = [path.name for path in (ROOT / "tests").glob("*/*.py") if path.name != "__init__.py"]
+    loaded_by_path = ("__init__.py", "conftest.py")
+    names = [path.name for path in (ROOT / "tests").glob("*/*.py") if path.name not in loaded_by_path]
     assert sorted({each for each in names if names.count(each) > 1}) == []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trunkline.lab.machine import Machine
-    from trunkline.lab.topology import Network, Topology, VmPlan
+    from trunkline.lab.topology import HostPlan, Network, Topology, VmPlan
 
 STATE = Path("/run/trunkline-lab")
 """The directory with a directory for each lab, by name: its sockets, logs, and journal of what it created."""
@@ -100,6 +100,19 @@ class Lab:
     def close(self) -> None:
         """Take the lab down; raises LabError if a part of it could not be removed."""
         down(self.name)
+
+    def add_vm(self, plan: VmPlan) -> Vm:
+        """Boot one more VM, with its VIF on its chassis but not yet plugged in."""
+        vm = Vm(plan, self._namespace(plan.name), self.chassis[plan.chassis], self._journal)
+        self.vm[plan.name] = vm
+        vm.boot()
+        return vm
+
+    def add_host(self, plan: HostPlan) -> Host:
+        """Wire one more bare-metal host to the physical switch."""
+        host = self.host[plan.name] = Host(plan, self._namespace(plan.name), self._journal)
+        host.wire(self.switch)
+        return host
 
     @property
     def machine(self) -> dict[str, Machine]:

@@ -1,0 +1,308 @@
+"""A real Neutron: its API under uwsgi, its periodic workers and MariaDB, all in one folder.
+
+Each controller has an API server and periodic workers of its own, as on a machine of its own. There is no
+message bus and no keystone: nothing here needs one, and requests are those of an administrator.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nova_end import Nova
+
+from model.tcp_port import free_port
+
+BIN = Path(sys.executable).parent
+START_S = 180.0
+"""How long a program may take until it answers, on a busy machine."""
+
+DRIVERS = "trunkline"
+RULES = (
+    *("create_port_binding", "update_port_binding", "activate", "delete_port_binding", "get_port_binding"),
+    *("create_port:binding:profile", "update_port:binding:profile"),
+)
+"""What Nova does as a service; here an administrator may, so that a test can play Nova."""
+
+
+def until(is_so: Callable[[], object], what: str, timeout_s: float = START_S) -> float:
+    """Wait until *is_so*; return how long that took. A test that waits in vain fails by what it waits for."""
+    began_s = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began_s < timeout_s, f"waited in vain for {what}"
+        time.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+@dataclass
+class Program:
+    """A program that runs with its output in a file of its name."""
+
+    name: str
+    words: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def end(self, *, kill: bool = False) -> None:
+        """End it with SIGTERM, or SIGKILL, and wait until it has exited."""
+        if self.process is None:
+            return
+        (self.process.kill if kill else self.process.terminate)()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def require(self) -> None:
+        """Fail, with the end of its output, if it has ended by itself."""
+        assert self.process is not None
+        code = self.process.poll()
+        assert code is None, f"{self.name} has ended with {code}:\n{self.log.read_text()[-3000:]}"
+
+
+@dataclass
+class Controller:
+    """The programs of one controller; its API is at *url*."""
+
+    name: str
+    url: str
+    api: Program
+    periodic: Program
+
+
+@dataclass
+class Neutron:
+    """All of it, below *folder*, with the northbound at *remote*.
+
+    *options* are lines of `[trunkline]`, *more* of `[DEFAULT]`.
+    """
+
+    folder: Path
+    remote: str
+    options: dict[str, str] = field(default_factory=dict)
+    more: dict[str, str] = field(default_factory=dict)
+    controllers: list[Controller] = field(default_factory=list)
+    expected: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        (self.folder / "tmp").mkdir()
+        self.nova = Nova()
+        self.socket = self.folder / "tmp" / "sql.sock"
+        self.database = self._program(
+            "mariadb",
+            *("mariadbd", "--no-defaults", "--user=root", f"--datadir={self.folder}/mysql"),
+            *(f"--socket={self.socket}", "--skip-networking", f"--tmpdir={self.folder}/tmp"),
+            *("--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=128M"),
+            *("--performance-schema=off", "--skip-name-resolve", "--max-connections=300"),
+        )
+
+    def _program(self, name: str, *words: str) -> Program:
+        return Program(name, list(words), self.folder / f"{name}.log")
+
+    # -- start and end -----------------------------------------------------------------------------
+
+    def start(self, controllers: int = 1) -> None:
+        """Make the database, and start everything; return when all of it answers."""
+        self._run(
+            *("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={self.folder}/mysql"),
+            *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        )
+        self.start_database()
+        self._sql("create database neutron character set utf8mb3")
+        for number in range(1, controllers + 1):
+            self._configure(f"ctl{number}")
+        self._run(str(BIN / "neutron-db-manage"), *self._files("ctl1"), "upgrade", "heads")
+        for number in range(1, controllers + 1):
+            self._start_controller(f"ctl{number}")
+        for each in self.controllers:
+            self.await_api(each)
+
+    def start_database(self) -> None:
+        """Start MariaDB, and wait until it answers."""
+        self.database.start()
+        until(lambda: self._answers(self.database, self._is_database_there), "MariaDB")
+
+    def end(self) -> None:
+        """End everything that was started here."""
+        for each in self.controllers:
+            each.api.end()
+            each.periodic.end()
+        self.database.end()
+        self.nova.close()
+
+    def await_api(self, controller: Controller) -> None:
+        """Wait until the API answers."""
+        until(lambda: self._answers(controller.api, lambda: _is_served(controller.url)), "the API")
+
+    def _answers(self, program: Program, ask: Callable[[], bool]) -> bool:
+        program.require()
+        return ask()
+
+    def _is_database_there(self) -> bool:
+        asked = ["mariadb", "--no-defaults", "-uroot", "-S", str(self.socket), "-e", "select 1"]
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+    def _sql(self, text: str) -> None:
+        self._run("mariadb", "--no-defaults", "-uroot", "-S", str(self.socket), "-e", text)
+
+    def _run(self, *words: str) -> None:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=START_S)
+        assert done.returncode == 0, f"{words[0]}: {done.stderr[-3000:]}"
+
+    def _start_controller(self, name: str) -> None:
+        place = self.folder / name
+        port = free_port()
+        (place / "uwsgi.ini").write_text(
+            "\n".join(
+                [
+                    "[uwsgi]",
+                    f"http-socket = 127.0.0.1:{port}",
+                    f"env = OS_NEUTRON_CONFIG_DIR={place}",
+                    "env = OS_NEUTRON_CONFIG_FILES=neutron.conf;ml2.ini",
+                    "module = neutron.wsgi.api:application",
+                    *("processes = 2", "threads = 4", "master = true", "die-on-term = true"),
+                    *("lazy-apps = true", "enable-threads = true", "need-app = true", "buffer-size = 65535"),
+                    # What ML2 asks of each API process, so that they tell themselves apart.
+                    "start-time = %t",
+                    # Without it uwsgi cuts connections that a client keeps.
+                    "add-header = Connection: close",
+                ]
+            )
+        )
+        api = self._program(f"api-{name}", str(BIN / "uwsgi"), "--ini", str(place / "uwsgi.ini"))
+        periodic = self._program(
+            f"periodic-{name}", str(BIN / "neutron-periodic-workers"), *self._files(name)
+        )
+        api.start()
+        periodic.start()
+        self.controllers.append(Controller(name, f"http://127.0.0.1:{port}", api, periodic))
+
+    # -- configuration -----------------------------------------------------------------------------
+
+    def _files(self, name: str) -> list[str]:
+        place = self.folder / name
+        return ["--config-file", str(place / "neutron.conf"), "--config-file", str(place / "ml2.ini")]
+
+    def _configure(self, name: str) -> None:
+        place = self.folder / name
+        (place / "lock").mkdir(parents=True)
+        paste = Path(sys.prefix) / "etc" / "neutron" / "api-paste.ini"
+        main = {
+            "core_plugin": "ml2",
+            "service_plugins": "trunk,segments,qos",
+            "auth_strategy": "noauth",
+            "api_paste_config": str(paste),
+            "state_path": str(place),
+            "host": name,
+            "use_stderr": "true",
+            "transport_url": "fake://",
+            "agent_down_time": "75",
+            "notify_nova_on_port_status_changes": "true",
+            "notify_nova_on_port_data_changes": "false",
+            "vlan_transparent": "true",
+            "global_physnet_mtu": "1500",
+            "max_allowed_address_pair": "10",
+        }
+        unlimited = dict.fromkeys((f"quota_{kind}" for kind in ("network", "subnet", "port", "trunk")), "-1")
+        _write(
+            place / "neutron.conf",
+            {
+                "DEFAULT": main | self.more,
+                "nova": {"auth_type": "none", "endpoint": self.nova.url},
+                "oslo_messaging_notifications": {"driver": "noop"},
+                "oslo_concurrency": {"lock_path": str(place / "lock")},
+                "oslo_policy": {"policy_file": str(place / "policy.yaml")},
+                "quotas": unlimited,
+                "database": {
+                    "connection": f"mysql+pymysql://root@localhost/neutron?unix_socket={self.socket}"
+                    "&charset=utf8mb3"
+                },
+            },
+        )
+        _write(
+            place / "ml2.ini",
+            {
+                "ml2": {
+                    "type_drivers": "flat,vlan",
+                    "project_network_types": "vlan",
+                    "mechanism_drivers": DRIVERS,
+                    "extension_drivers": "port_security,qos",
+                },
+                "ml2_type_flat": {"flat_networks": "*"},
+                "ml2_type_vlan": {"network_vlan_ranges": "physnet1:100:1999,physnet2:100:1999"},
+                "trunkline": {"nb_connection": self.remote} | self.options,
+            },
+        )
+        rules = (f'"{rule}": "rule:admin_only or role:service"\n' for rule in RULES)
+        (place / "policy.yaml").write_text("".join(rules))
+
+    def logs(self) -> str:
+        """Return what all programs of Neutron have said."""
+        return "".join(
+            each.log.read_text(errors="replace")
+            for controller in self.controllers
+            for each in (controller.api, controller.periodic)
+        )
+
+    def complaints(self) -> list[str]:
+        """Return the lines of the logs by which the driver warns or fails, but for what was expected.
+
+        Parts of Neutron that want a keystone complain that there is none; those are not of the driver.
+        """
+        signs = ("ERROR trunkline", "WARNING trunkline", "/trunkline/neutron/")
+        return [
+            line
+            for line in self.logs().splitlines()
+            if any(sign in line for sign in signs) and not any(word in line for word in self.expected)
+        ]
+
+    def expect(self, *words: str) -> None:
+        """See that the driver has said each of *words*, and take that for no complaint."""
+        for each in words:
+            assert each in self.logs()
+        self.expected |= set(words)
+
+
+def _write(path: Path, sections: dict[str, dict[str, str]]) -> None:
+    lines: list[str] = []
+    for section, values in sections.items():
+        lines += [f"[{section}]", *(f"{key} = {value}" for key, value in values.items()), ""]
+    path.write_text("\n".join(lines))
+
+
+def _is_served(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/v2.0/networks", timeout=30) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextmanager
+def opened(remote: str, controllers: int = 1, **options: str) -> Iterator[Neutron]:
+    """Give a Neutron with the northbound at *remote*, whose `[trunkline]` has these *options*."""
+    folder = Path(tempfile.mkdtemp(prefix="tl-neutron-"))
+    neutron = Neutron(folder, remote, options)
+    try:
+        neutron.start(controllers)
+        yield neutron
+    finally:
+        neutron.end()
+        shutil.rmtree(folder, ignore_errors=True)
