@@ -290,6 +290,19 @@ def test_a_vif_without_a_port_may_be_that_of_an_unbound_port() -> None:
     assert verdict(seen, "vm2").reasons == ()
 
 
+def test_a_port_with_a_vif_is_not_what_an_iface_id_without_a_port_means() -> None:
+    hosts = [chassis("c1", faults=STRAY), chassis("c2")]
+
+    def remedy(*ports: dict[str, Any]) -> str:
+        (stray,) = [each for each in check.findings(fleet(*ports, hosts=hosts)) if each.code == "T302"]
+        return stray.remedy
+
+    unbound = port("vm1", chassis=None, up=None)
+    assert remedy(unbound).startswith("did you mean vm1? create it, or correct iface-id of ")
+    assert remedy(port("vm1")).startswith("create it, or ")
+    assert remedy({**unbound, "name": "database"}).startswith("create it, or ")
+
+
 def test_a_port_whose_chassis_is_silent_is_not_known_to_work() -> None:
     seen = fleet(port("vm1"), hosts=[chassis("c1", nb_cfg=3, nb_cfg_heard=3), chassis("c2")])
     found = verdict(seen)

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+LIKENESS = 0.6
+"""How much of two words is alike, from 0 to 1, if one may be a slip of the other (difflib's own figure)."""
+
+
+def closest(word: str, known: Collection[str], likeness: float = LIKENESS) -> str | None:
+    """Return the one of the *known* words that *word* is probably a slip of; None if none is alike.
+
+    >>> closest("wbe1", ["vm1", "web1"]), closest("x", ["b", "a"])
+    ('web1', None)
+    """
+    # Import it only when it is needed: it takes a millisecond to load.
+    import difflib
+
+    # The comparison is quadratic, and the word may have any length.
+    close = difflib.get_close_matches(word[:80], sorted(known), n=1, cutoff=likeness)
+    return close[0] if close else None
+
 
 def meant(word: str, known: Collection[str]) -> str:
     """Return a hint for somebody who wrote *word*, which is not one of the *known* words.
@@ -11,9 +28,5 @@ def meant(word: str, known: Collection[str]) -> str:
     >>> meant("anounce", ["announce", "control-frames"]), meant("x", ["b", "a"])
     ('did you mean announce?', 'there are: a, b')
     """
-    # Import it only when it is needed: it takes a millisecond to load.
-    import difflib
-
-    # The comparison is quadratic, and the word may have any length.
-    close = difflib.get_close_matches(word[:80], sorted(known), n=1)
-    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(known))}"
+    close = closest(word, known)
+    return f"did you mean {close}?" if close is not None else f"there are: {', '.join(sorted(known))}"

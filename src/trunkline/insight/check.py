@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from trunkline.core.spelling import closest
 from trunkline.insight import cause
 from trunkline.insight.chassis_check import chassis_findings, network_findings
 from trunkline.insight.port_check import disabled_finding, down_findings, port_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from trunkline.insight.finding import Finding
     from trunkline.insight.fleet import Fleet
@@ -40,11 +41,30 @@ _OF_NO_PORT = frozenset({"T504", "T107"})
 
 _MOST_CANDIDATES = 5
 
+_LIKENESS = 0.7
+"""How much of an iface-id and a port's name is alike if one was meant: two UUIDs are less so."""
+
+_MOST_SPELLED, _MOST_COMPARED = 10, 1000
+"""How many iface-ids are compared, each with how many names: half a second in all, at the most."""
+
 
 def findings(fleet: Fleet) -> list[Finding]:
     """Return all that the rows of *fleet* show; one cause at a chassis is one finding."""
     found = merged(chain(network_findings(fleet), port_findings(fleet), chassis_findings(fleet)))
-    return merged(chain(found, down_findings(fleet, found)))
+    return merged(chain(_spelled(found, fleet), down_findings(fleet, found)))
+
+
+def _spelled(found: Iterable[Finding], fleet: Fleet) -> Iterator[Finding]:
+    """Yield *found*; for a VIF whose iface-id no port has, with the unbound port that was probably meant."""
+    unbound = [row["name"] for row in fleet.ports if row["chassis"] is None][:_MOST_COMPARED]
+    count = 0
+    for each in found:
+        if each.code == "T302" and count < _MOST_SPELLED:
+            count += 1
+            close = closest(each.subject.removeprefix("vif "), unbound, _LIKENESS)
+            yield each if close is None else replace(each, remedy=f"did you mean {close}? {each.remedy}")
+        else:
+            yield each
 
 
 def merged(found: Iterable[Finding]) -> list[Finding]:
