@@ -33,7 +33,11 @@ LINES = {
     "trunkline network show b": "trunkline network show blue ",
     "trunkline port list --network b": "trunkline port list --network blue ",
     "trunkline port list --network=b": "trunkline port list --network=blue ",
+    "trunkline network create x --physical-network p": "trunkline network create x --physical-network phys ",
+    "trunkline port list --columns name,addr": "trunkline port list --columns name,addresses ",
+    "trunkline port list -o c": "trunkline port list -o csv ",
     "trunkline port show vx": "trunkline port show vx ",
+    "trunkline trace --from vx --to we": "trunkline trace --from vx --to web:1 ",
     "trunkline port show we": "trunkline port show web:1 ",
     "trunkline port show web:": "trunkline port show web:1 ",
     "trunkline port delete vm1 v": "trunkline port delete vm1 v",
@@ -60,7 +64,7 @@ def remote(nb: Served) -> Iterator[str]:
             PortSpec(name=name, network="blue", mac=f"02:00:00:00:00:0{number}")
             for number, name in enumerate(PORTS)
         ]
-        northbound.create([NetworkSpec(name="blue", network_type="flat", physical_network="p")], ports)
+        northbound.create([NetworkSpec(name="blue", network_type="flat", physical_network="phys")], ports)
         northbound.transact([insert("Chassis", {"name": name}) for name in ("c1", "d2")])
         yield nb.remote
 

@@ -28,8 +28,8 @@ PATIENCE_S = 2.0
 _PLAIN = re.compile(r"[\w./][\w./:@%+=-]*")
 
 
-def named(table: str) -> Complete:
-    """Return what completes the names of the rows of *table*, of the northbound that the line names.
+def named(table: str, column: str = "name") -> Complete:
+    """Return what completes the names in *column* of *table*, of the northbound that the line names.
 
     Names that the line has already are left out. After a comma, the next name is completed.
     """
@@ -37,7 +37,7 @@ def named(table: str) -> Complete:
     def complete(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem]:
         given = context.params.get(parameter.name or "")
         said = {given} if isinstance(given, str) else set(given or ())
-        return _after_comma(text, (name for name in _names(context, table) if name not in said))
+        return _after_comma(text, (name for name in _names(context, table, column) if name not in said))
 
     return complete
 
@@ -55,6 +55,8 @@ def files(_context: click.Context, _parameter: click.Parameter, text: str) -> li
 
 
 NETWORKS, PORTS, CHASSIS = map(named, ("Network", "Port", "Chassis"))
+PHYSNETS = named("Network", "physical_network")
+"""The physical networks that have a network already."""
 
 
 def _after_comma(text: str, words: Iterable[str]) -> list[CompletionItem]:
@@ -69,21 +71,22 @@ def _after_comma(text: str, words: Iterable[str]) -> list[CompletionItem]:
     ]
 
 
-def _names(context: click.Context, table: str) -> list[str]:
-    """Return the names of the rows of *table*; none if the northbound does not tell them."""
+def _names(context: click.Context, table: str, column: str) -> list[str]:
+    """Return the names in *column* of *table*; none if the northbound does not tell them."""
     from click import ClickException
 
     from trunkline.core.error import TrunklineError
+    from trunkline.core.name import natural
     from trunkline.northbound.operation import select
 
     top = context.find_root().params
     connection = Connection(*(top.get(field) for field in Connection._fields))
     try:
         with _limited(), connection.open(context.params.get("nb")) as nb:
-            (rows,) = nb.read(select(table, only=("name",)))
+            (rows,) = nb.read(select(table, only=(column,)))
     except (TrunklineError, ClickException, OSError):
         return []
-    return sorted(row["name"] for row in rows)
+    return sorted({row[column] for row in rows}, key=natural)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import click
 
 from trunkline.cli.change import creation, deletions, with_if_exists, with_may_exist, with_write
 from trunkline.cli.listing import with_raw_listing
-from trunkline.cli.name import NETWORKS
+from trunkline.cli.name import NETWORKS, PHYSNETS
 from trunkline.cli.option import (
     Clearable,
     changes,
@@ -97,7 +97,11 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Tagged on the wire, or untagged.",
 )
 @click.option(
-    "--physical-network", required=True, metavar="PHYSNET", help="The physical network that carries it."
+    "--physical-network",
+    required=True,
+    metavar="PHYSNET",
+    shell_complete=PHYSNETS,
+    help="The physical network that carries it.",
 )
 @_settings
 @with_may_exist
@@ -159,7 +163,12 @@ def show(nb: Northbound, names: tuple[str, ...], output: str, is_raw: bool) -> N
 @network.command("set")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
 @click.option("--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat clears the VLAN id.")
-@click.option("--physical-network", metavar="PHYSNET", help="The physical network that carries it.")
+@click.option(
+    "--physical-network",
+    metavar="PHYSNET",
+    shell_complete=PHYSNETS,
+    help="The physical network that carries it.",
+)
 @_settings
 @with_write
 def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:

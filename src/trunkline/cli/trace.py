@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.flows import with_chassis
+from trunkline.cli.name import PORTS
 from trunkline.cli.option import NOT_EMPTY, with_northbound, with_output
 from trunkline.cli.output import print_data, printable
 from trunkline.cli.progress import Progress
@@ -31,7 +32,15 @@ _MOST_PORTS = 20
 
 
 @click.command()
-@click.option("--from", "from_", required=True, type=NOT_EMPTY, metavar="PORT|PHYSNET", help="Who sends it.")
+@click.option(
+    "--from",
+    "from_",
+    required=True,
+    type=NOT_EMPTY,
+    metavar="PORT|PHYSNET",
+    shell_complete=PORTS,
+    help="Who sends it.",
+)
 @click.option(
     "--vlan",
     "vlan_id",
@@ -40,7 +49,12 @@ _MOST_PORTS = 20
     help="With PHYSNET: its tag there, else it is untagged. With PORT: a tag that the VM itself puts on.",
 )
 @click.option(
-    "--to", "to", type=NOT_EMPTY, metavar="PORT|MAC|IP", help="Whom it is for; may be a group, or broadcast."
+    "--to",
+    "to",
+    type=NOT_EMPTY,
+    metavar="PORT|MAC|IP",
+    shell_complete=PORTS,
+    help="Whom it is for; may be a group, or broadcast.",
 )
 @click.option("--arp", "kind", flag_value="ARP", help="ARP, or neighbour discovery for IPv6.")
 @click.option("--icmp", "kind", flag_value="ICMP", help="A ping.  [default, between addresses]")
