@@ -301,6 +301,8 @@ def test_a_wire_that_loses_a_vlan_is_told_by_the_counters_at_its_ends(
     found = tracer.data(4, "--from", "a", "--to", "r")
     assert found["verdict"] == "NOT DELIVERED"
     assert "the physical network loses VLAN 101 between them: c1 has sent 1 frame" in found["text"]
+    assert "c2 has received none of that VLAN" in found["text"]
+    assert found["text"].endswith("s ago")
     assert found["remedy"].startswith("allow VLAN 101 on the switch ports of c1 and c2")
     c2.receive_once("nic-br-phys1", ethernet(R, A, 101))
     c2.vswitchd.await_revalidated()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from trunkline.core.cookie import Subject, cookie_parts
+from trunkline.core.cookie import COOKIE_OURS_MASK, Subject, cookie_parts
+from trunkline.core.frame import ARP
 from trunkline.core.pipeline import Band
 from trunkline.insight import daemon
 from trunkline.insight.connection import Connection, InstalledFlow
@@ -18,6 +19,7 @@ from trunkline.insight.flow import kind
 from trunkline.insight.meaning import MEANING
 from trunkline.insight.refused import SENDS
 from trunkline.openflow import tally
+from trunkline.openflow.oxm import match_terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,24 +29,30 @@ if TYPE_CHECKING:
     from trunkline.insight.step import Step
     from trunkline.insight.waiting import Work
 
-_COUNTERS = {Band.BUM_OUT: "sent", Band.UPLINK: "received", Band.VIF: "sender"}
-"""The bands whose flows count the frames of a network on the wire, and those of a sender."""
+SUBJECT_MASK = COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
+"""The bits of a cookie that say that it is ours, and from which row its flow was made."""
+
+_COUNTERS = {Band.BUM_OUT: "sent", Band.UPLINK: "received", Band.BUM: "group", Band.VIF: "sender"}
+"""The bands whose flows count the frames of a network, and those of a sender."""
+
+_Place: TypeAlias = tuple[int, int, int, bool]
+"""Where flows are that are counted together: table, priority, cookie, and whether they match ARP."""
 
 
 @dataclass(frozen=True)
 class Counters:
     """Flows with what they counted.
 
-    *idle_s* says, by table, priority and cookie, how long ago a flow there last matched. Matches are no key:
-    the switch spells some registers in another way in OpenFlow 1.5.
+    *idle_s* says how long ago a flow of a place last matched. Whole matches are no key: the switch spells
+    some registers in another way in OpenFlow 1.5.
     """
 
     flows: tuple[InstalledFlow, ...]
-    idle_s: Mapping[tuple[int, int, int], float]
+    idle_s: Mapping[_Place, float]
 
     def data(self, flow: InstalledFlow) -> dict[str, Any]:
         """Return what *flow* counted, as JSON."""
-        idle_s = self.idle_s.get((flow.table, flow.priority, flow.cookie))
+        idle_s = self.idle_s.get(_place(flow.table, flow.priority, flow.cookie, flow.key[3:]))
         return {
             "packets": flow.counters.packet_count,
             "age_s": round(flow.counters.duration_s, 3),
@@ -52,14 +60,22 @@ class Counters:
         }
 
     def wires(self, steps: Iterable[Step]) -> dict[str, dict[str, Any]]:
-        """Return what was counted of the network's frames on the wire, and of the sender's."""
+        """Return what was counted of the network's frames, on the wire and to groups, and of the sender's."""
         steps = list(steps)
-        cookies = {each.rule.cookie for each in steps if each.band in (Band.TO_WIRE, Band.UPLINK, Band.VIF)}
-        counted = [
-            (_COUNTERS[band], flow)
-            for flow in self.flows
-            if (band := kind(flow).band) in _COUNTERS and flow.cookie in cookies
-        ]
+        ours = {
+            subject_of(each.rule.cookie)
+            for each in steps
+            if each.band in (Band.TO_WIRE, Band.UPLINK, Band.VIF, Band.SUBPORT)
+        }
+        counted = []
+        for flow in self.flows:
+            band = kind(flow).band
+            if band is None or subject_of(flow.cookie) not in ours:
+                continue
+            if band in _COUNTERS:
+                counted.append((_COUNTERS[band], flow))
+            elif band is Band.ADDRESS and ARP in match_terms(flow.key[3:]):
+                counted.append(("sender_arp", flow))
         remote = [each.flow for each in steps if each.band is Band.REMOTE and each.flow is not None]
         found: dict[str, dict[str, Any]] = {}
         for what, flow in [*counted, *(("sent_there", flow) for flow in remote)]:
@@ -77,10 +93,15 @@ class Counters:
                 yield {"band": band.name, **self.data(flow), **said, "remedy": remedy(band, parts, names)}
 
 
+def subject_of(cookie: int) -> int:
+    """Return the part of *cookie* that says from which row a flow was made, whichever app made it."""
+    return cookie & SUBJECT_MASK
+
+
 def read(path: Path, cookies: Collection[tuple[int, int]]) -> Work[Counters]:
     """Return the flows of the bridge at *path* with one of *cookies*, each under its mask."""
     by_key: dict[bytes, InstalledFlow] = {}
-    idle_s: dict[tuple[int, int, int], float] = {}
+    idle_s: dict[_Place, float] = {}
     with Connection(path, daemon.PATIENCE_S) as connection:
         for cookie, mask in sorted(cookies):
             some = yield from connection.reading(cookie, mask)
@@ -92,9 +113,13 @@ def read(path: Path, cookies: Collection[tuple[int, int]]) -> Work[Counters]:
             yield from connection.count(counts.extend, cookie, mask)
     for each in counts:
         if each.packets and each.idle_s is not None:
-            place = (each.table, each.priority, each.cookie)
+            place = _place(each.table, each.priority, each.cookie, each.match)
             idle_s[place] = min(each.idle_s, idle_s.get(place, each.idle_s))
     return Counters(tuple(by_key.values()), idle_s)
+
+
+def _place(table: int, priority: int, cookie: int, match: bytes) -> _Place:
+    return table, priority, cookie, ARP in match_terms(match)
 
 
 def _sum(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:

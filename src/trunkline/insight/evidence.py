@@ -2,21 +2,32 @@
 
 A flow that takes frames of a VLAN from an uplink counts them, whoever sent them. So a count says that the
 VLAN reaches this chassis, but not from where. What is telling is that nothing came: if the receiver's flow
-has matched nothing since before the sender's last frame, that frame was lost.
+has matched nothing since before a frame that had to reach it, that frame was lost.
+
+Not every frame that leaves has to: one to a MAC of no port goes where that is, and a switch may keep
+multicast from ports that have not asked for it. A frame to the receiver itself has to, and a broadcast.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
 from trunkline.core.announcement import GAPS_S
+from trunkline.core.pipeline import Band
 
 Hop: TypeAlias = dict[str, Any]
+Counts: TypeAlias = Mapping[str, dict[str, Any]]
 
 LAG_S = 3.0
 """How late a frame may show in a counter: ovs-vswitchd looks at its cache twice a second, a busy one less
 often."""
+
+_LOCAL = (Band.LOCAL_MAC.name, Band.SHARED_MAC.name)
+
+_TOGETHER_S = 1.0
+"""How far apart flows of one frame may seem to have matched: idle times are whole seconds."""
 
 
 class Evidence(NamedTuple):
@@ -31,50 +42,60 @@ def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool) -> Evide
 
     *is_announced* says that the agent of the sender announces the port there when it comes up.
     """
-    counters, received = sender["counters"], receiver["counters"].get("received")
-    sent = [each for each in (counters.get("sent"), counters.get("sent_there")) if each and each["packets"]]
-    last_s = min((_last_s(each) for each in sent), default=None)
-    count = sum(each["packets"] for each in sent)
-    said = f"{sender['chassis']} has sent {_frames(count, sent)} into {place}"
+    counts: Counts = sender["counters"]
+    received = receiver["counters"].get("received")
+    sent = [counts[each] for each in ("sent", "sent_there") if counts.get(each, {}).get("packets")]
+    said = f"{sender['chassis']} has sent {_frames(sent)} into {place}; {receiver['chassis']} has "
     if received is None:
-        return Evidence(f"{said}; {receiver['chassis']} has no flow that counts them", False)
-    silent_s = received["idle_s"] if received["packets"] else received["age_s"]
-    if received["packets"]:
-        said += (
-            f"; {receiver['chassis']} has received {_frames(received['packets'], [received])} of that VLAN"
-        )
-    else:
-        said += f"; {receiver['chassis']} has received none of that VLAN in {silent_s:,.0f} s"
+        return Evidence(f"{said}no flow that counts them", False)
+    silent_s = silent(receiver)
+    said += f"received {_frames([received]) if received['packets'] else 'none'} of that VLAN"
     if silent_s is None:
         return Evidence(said, False)
-    if last_s is not None and last_s + LAG_S < silent_s:
-        return Evidence(said, True)
-    announced_s = _announced_s(counters.get("sender"), silent_s) if is_announced else None
-    if announced_s is not None:
-        return Evidence(f"{said}, not even the announcement of the sender {announced_s:,.0f} s ago", True)
-    return Evidence(said, False)
+    if not received["packets"]:
+        said += f" in the {silent_s:,.0f} s that it counts them"
+    here_s = min((each["age_s"] or 0.0 for each in receiver["steps"] if each["band"] in _LOCAL), default=0.0)
+    expected = _expected(counts, here_s, is_announced)
+    missed = [each for each in expected if each[1] + LAG_S < silent_s]
+    if not missed:
+        return Evidence(said, False)
+    what, ago_s = min(missed, key=lambda each: each[1])
+    return Evidence(f"{said}: not {what} {ago_s:,.0f} s ago", True)
 
 
-def _last_s(counter: dict[str, Any]) -> float:
-    """Return how long ago the last frame was counted, at most."""
-    found: float = counter["age_s"] if counter["idle_s"] is None else counter["idle_s"]
+def silent(hop: Hop) -> float | None:
+    """Return for how long *hop* has certainly received nothing of the VLAN; None if that is not known."""
+    received: dict[str, Any] | None = hop["counters"].get("received")
+    if received is None:
+        return None
+    found: float | None = received["idle_s"] if received["packets"] else received["age_s"]
     return found
 
 
-def _announced_s(sender: dict[str, Any] | None, silent_s: float) -> float | None:
-    """Return how long ago an announcement was sent that came too late for *silent_s*; None if none was.
+def _expected(counts: Counts, here_s: float, is_announced: bool) -> Iterator[tuple[str, float]]:
+    """Yield which frames had to come, and how long ago they were sent, at most.
 
-    An agent repeats announcements with growing gaps from when the port is there.
+    The receiver has been where it is for *here_s*: what was sent to it before went elsewhere.
     """
-    if sender is None:
-        return None
-    ages_s = (sender["age_s"] - after_s for after_s in accumulate(GAPS_S, initial=0))
-    return max((age_s for age_s in ages_s if age_s >= LAG_S and age_s + LAG_S < silent_s), default=None)
+    there = counts.get("sent_there")
+    if there is not None and there["packets"]:
+        ago_s = there["age_s"] if there["idle_s"] is None else there["idle_s"]
+        if ago_s < here_s:
+            yield "the frame to it", ago_s
+    # An ARP that left to a group, and not to a MAC of no port, was a broadcast.
+    ages_s = [counts[each]["idle_s"] for each in ("sender_arp", "group", "sent") if each in counts]
+    known_s = [age_s for age_s in ages_s if age_s is not None]
+    if len(known_s) == 3 and max(known_s) - min(known_s) <= _TOGETHER_S:
+        yield "the ARP of the sender", max(known_s)
+    if is_announced and "sender" in counts:
+        # An agent repeats announcements with growing gaps from when the port is there.
+        for after_s in accumulate(GAPS_S, initial=0):
+            if (ago_s := counts["sender"]["age_s"] - after_s) >= LAG_S:
+                yield "the announcement of the sender", ago_s
 
 
-def _frames(count: int, counters: list[dict[str, Any]]) -> str:
-    if not count:
-        return "no frame"
+def _frames(counters: list[dict[str, Any]]) -> str:
+    count = sum(each["packets"] for each in counters)
     ages_s = [each["idle_s"] for each in counters if each["idle_s"] is not None]
     last = f" (the last one {min(ages_s):,.0f} s ago)" if ages_s else ""
-    return f"{count:,} frame{'' if count == 1 else 's'}{last}"
+    return f"{count:,} frame{'' if count == 1 else 's'}{last}" if count else "no frame"

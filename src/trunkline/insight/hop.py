@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.address import mac_text
-from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.error import InvalidValueError
 from trunkline.core.pipeline import Band
 from trunkline.insight import vswitchd
-from trunkline.insight.counter import read
+from trunkline.insight.counter import SUBJECT_MASK, read, subject_of
 from trunkline.insight.sample import MOST_BYTES, source_words, tags
 from trunkline.insight.step import MISSED, Step, band_of, step
 from trunkline.insight.translation import Output, Translation, translation
@@ -45,8 +44,6 @@ _MOST_RAW = 20_000
 """How much of what ovs-vswitchd says is passed on word by word."""
 
 _WHOLE = 0xFFFF_FFFF_FFFF_FFFF
-_OF_A_PORT = COOKIE_OURS | Subject.PORT << 32
-_OF_A_PORT_MASK = COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
 
 
 class Entry(NamedTuple):
@@ -208,11 +205,11 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
 
 
 def _cookies(said: Translation) -> set[tuple[int, int]]:
-    """Return the cookies, each with its mask, of the flows that the frame met, and of all of its sender."""
+    """Return the cookies, with masks, of the flows that the frame met, and of its sender and network."""
     cookies = {(rule.cookie, _WHOLE) for rule in said.rules if band_of(rule) is not None}
     for rule in said.rules:
-        if band_of(rule) in (Band.VIF, Band.SUBPORT):
-            cookies.add((_OF_A_PORT | rule.cookie & 0xFFFFFFFF, _OF_A_PORT_MASK))
+        if band_of(rule) in (Band.VIF, Band.SUBPORT, Band.TO_WIRE, Band.UPLINK):
+            cookies.add((subject_of(rule.cookie), SUBJECT_MASK))
     return cookies
 
 

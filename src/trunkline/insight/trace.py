@@ -294,8 +294,9 @@ def _unbound(end: End) -> Outcome:
 def _lost(end: End, first: Hop, hop: Hop, text: str, vlans: tuple[int, ...]) -> Outcome:
     """Return that the physical network loses what *first* sends to *end*, which is at *hop*."""
     chassis = hop["chassis"]
-    heard = first["counters"].get("received")
-    ports = chassis if heard and heard["packets"] else f"{first['chassis']} and {chassis}"
+    heard, silences_s = first["counters"].get("received"), (evidence.silent(first), evidence.silent(hop))
+    is_heard_here = heard is not None and heard["packets"] and (silences_s[0] or 0) < (silences_s[1] or 0)
+    ports = chassis if is_heard_here else f"{first['chassis']} and {chassis}"
     what = f"VLAN {vlans[0]}" if vlans else "untagged frames"
     return Outcome(
         end.name,
