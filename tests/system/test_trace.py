@@ -116,7 +116,10 @@ def test_both_ways_are_followed(tracer: Tracer) -> None:
 
 def test_a_broadcast_reaches_each_port_with_a_vif(tracer: Tracer) -> None:
     found = tracer.data(0, "--from", "a", "--to", "ff:ff:ff:ff:ff:ff")
-    assert {each["port"]: each["is_delivered"] for each in found["outcomes"]} == {"b": True, "r": True}
+    assert {each["port"]: each["verdict"] for each in found["outcomes"]} == {
+        "b": "DELIVERED",
+        "r": "DELIVERED",
+    }
     assert found["text"] == "delivered to 2 of 2 ports"
 
 

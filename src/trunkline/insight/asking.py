@@ -78,9 +78,9 @@ def _back(nb: Northbound, here: Source, to: Target, sample: Sample, ask: Ask, wa
     answerer = to.ends[0]
     there = endpoint.source(nb, answerer.name, None)
     sender = () if here.port is None else (here.port,)
-    return _way(
-        there, Target(here.port.mac if here.port else _STRANGER_MAC, sender), sample.answered(), ask, wanted
-    )
+    # The question may have been for everybody.
+    answer = replace(sample.answered(), src_mac=answerer.mac)
+    return _way(there, Target(sample.src_mac, sender), answer, ask, wanted)
 
 
 def _strange(here: Source, to: Target, wanted: Wanted) -> Trace:

@@ -95,10 +95,7 @@ def source(nb: Northbound, name: str, vlan_id: int | None) -> Source:
     if ports:
         found = _end(ports[0], _parents(nb, ports))
         if found.chassis is None:
-            raise UnboundError(
-                f"{name} has no VIF: no chassis holds it; plug in an interface with "
-                f"external_ids:iface-id={found.iface_id}"
-            )
+            raise UnboundError("; ".join(unbound(found)))
         (rows,) = nb.read(select("Network", ("_uuid", "==", ports[0]["network"])))
         return Source(_wire(rows[0]), found)
     if not networks:
@@ -112,6 +109,19 @@ def source(nb: Northbound, name: str, vlan_id: int | None) -> Source:
     what = "untagged frames" if vlan_id is None else f"VLAN {vlan_id}"
     known = ", ".join(sorted(str(_wire(row)) for row in networks[:10]))
     raise NotFoundError(f"no network has {what} on {name}; there are {known}")
+
+
+def unbound(end: End) -> tuple[str, str]:
+    """Return why no chassis holds *end*, and what to do."""
+    if not end.is_enabled:
+        return (
+            f"{end.name} is disabled, so nothing passes it",
+            f"trunkline port set {end.name} `enabled=true`",
+        )
+    return (
+        f"{end.name} has no VIF: no chassis holds it",
+        f"plug in an interface with external_ids:iface-id={end.iface_id}",
+    )
 
 
 def target(nb: Northbound, text: str, here: Source) -> Target:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from trunkline.insight import evidence
-from trunkline.insight.endpoint import End, Source, Target
+from trunkline.insight.endpoint import End, Source, Target, unbound
 from trunkline.insight.hop import Entry
 from trunkline.insight.meaning import rule_words
 from trunkline.insight.sample import retagged
@@ -48,6 +48,18 @@ class Outcome(NamedTuple):
     rules: tuple[int, ...] = ()
     verdict: str = NOT_DELIVERED
     is_lost: bool = False
+
+    def data(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        verdict = {True: DELIVERED, None: INCOMPLETE, False: self.verdict}[self.is_delivered]
+        return {
+            "port": self.port,
+            "chassis": self.chassis,
+            "verdict": verdict,
+            "text": self.text,
+            "rules": list(self.rules),
+            "remedy": self.remedy,
+        }
 
 
 @dataclass
@@ -105,7 +117,7 @@ class Trace:
             "frame": self.title,
             "hops": self.hops,
             "wires": self.wires,
-            "outcomes": [each._asdict() for each in self.outcomes],
+            "outcomes": [each.data() for each in self.outcomes],
             "notes": [{"text": text, "remedy": remedy} for text, remedy in self.notes],
         }
 
@@ -142,7 +154,7 @@ def _from_port(
     assert chassis is not None
     first = ask([chassis], Entry(frame, port.iface_id, None, is_raw))[chassis]
     if isinstance(first, Silence):
-        found.outcomes = [Outcome(each, None, None, f"ends here: {first.reason}") for each in _names(to)]
+        found.outcomes = [_silent(each, chassis, first) for each in _names(to)]
         return
     first["enters"] = port.name
     found.hops.append(first)
@@ -187,7 +199,7 @@ def _over_wire(
     for chassis, some in sorted(ends.items()):
         hop = answers[chassis]
         if isinstance(hop, Silence):
-            found.outcomes += [Outcome(end.name, chassis, None, f"ends here: {hop.reason}") for end in some]
+            found.outcomes += [_silent(end.name, chassis, hop) for end in some]
             continue
         hop["enters"] = f"{physnet} {_tag_words(vlans)}"
         found.hops.append(hop)
@@ -203,6 +215,12 @@ def _over_wire(
             if outcome.is_delivered and first is not None and lost is not None:
                 outcome = _lost(end, first, hop, lost.text, vlans)
             found.outcomes.append(outcome)
+
+
+def _silent(name: str, chassis: str, silence: Silence) -> Outcome:
+    """Return that *chassis* does not say what becomes of the frame for the port *name*."""
+    remedy = f"see its agent there: systemctl status trunkline-agent; or run this on {chassis} itself"
+    return Outcome(name, chassis, None, f"ends here: {silence.reason}", remedy)
 
 
 def _names(to: Target) -> list[str]:
@@ -282,13 +300,8 @@ def _fault(name: str, chassis: str, fault: str) -> Outcome:
 
 
 def _unbound(end: End) -> Outcome:
-    return Outcome(
-        end.name,
-        None,
-        False,
-        f"{end.name} has no VIF: no chassis holds it",
-        f"plug in an interface with external_ids:iface-id={end.iface_id}",
-    )
+    text, remedy = unbound(end)
+    return Outcome(end.name, None, False, text, remedy)
 
 
 def _lost(end: End, first: Hop, hop: Hop, text: str, vlans: tuple[int, ...]) -> Outcome:
