@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import NOT_EMPTY, with_output
-from trunkline.cli.output import print_data, print_table
+from trunkline.cli.option import NOT_EMPTY, with_list_output
+from trunkline.cli.output import print_list
 from trunkline.cli.progress import Progress
 from trunkline.lab import demonstration, present, topology
 from trunkline.lab.chassis import DAEMONS
@@ -85,7 +85,7 @@ def take_down(name: str | None) -> None:
 
 
 @lab.command("list")
-@with_output
+@with_list_output
 def list_(output: str) -> None:
     """List the labs of this machine, with what each consists of, and which of its daemons do not run.
 
@@ -94,22 +94,15 @@ def list_(output: str) -> None:
       trunkline lab list
     """
     _check_root()
-    there = present.present()
-    if output != "table":
-        print_data([_data(each) for each in there], output)
-        return
-    rows = [
-        [
-            each.name,
-            "up" if each.pids and not each.not_running else "incomplete",
-            list(each.chassis),
-            list(each.machines),
-            each.remote,
-            each.not_running,
-        ]
-        for each in there
-    ]
-    print_table(rows, ["LAB", "STATE", "CHASSIS", "MACHINES", "NORTHBOUND", "NOT RUNNING"])
+    columns = {
+        "name": "LAB",
+        "state": "STATE",
+        "chassis": "CHASSIS",
+        "machines": "MACHINES",
+        "northbound": "NORTHBOUND",
+        "not_running": "NOT RUNNING",
+    }
+    print_list([_row(each) for each in present.present()], columns, output)
 
 
 @lab.command()
@@ -186,13 +179,15 @@ def _chosen(name: str | None) -> str:
     return chosen
 
 
-def _data(lab: present.Present) -> dict[str, Any]:
+def _row(lab: present.Present) -> dict[str, Any]:
     return {
         "name": lab.name,
-        "northbound": lab.remote,
-        "chassis": [{"name": name, "pids": dict(pids)} for name, pids in lab.chassis.items()],
+        "state": "up" if lab.pids and not lab.not_running else "incomplete",
+        "chassis": list(lab.chassis),
         "machines": list(lab.machines),
+        "northbound": lab.remote,
         "not_running": lab.not_running,
+        "pids": {part: dict(pids) for part, pids in lab.pids.items()},
     }
 
 
