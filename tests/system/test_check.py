@@ -12,6 +12,7 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 from program import Done, refusal, trunkline
 
+from trunkline.northbound.client import PortSpec
 from trunkline.northbound.operation import insert
 
 pytestmark = pytest.mark.system
@@ -200,6 +201,26 @@ def test_marks_are_in_ascii_if_the_terminal_shows_no_others(
         assert " -> start its VM" in out
     finally:
         shared.nb.delete_ports(["web1"])
+
+
+def test_of_many_lines_with_one_code_ten_are_shown_and_the_others_on_request(shared: Site) -> None:
+    names = [f"web{number}" for number in range(12)]
+    shared.nb.create(
+        ports=[
+            PortSpec(name=name, network="net1", mac=mac_of(name), external_ids={f"trunkline-{name}": ""})
+            for name in names
+        ]
+    )
+    try:
+        out = check(shared).out
+        assert out.count(" ! T321 ") == 10
+        assert "T321 2 more: trunkline check --only T321" in out
+        assert out.count(" ! T301 ports web0, web1, web2 and 9 more: ") == 1
+        assert check(shared, "--only", "T321").out.count(" ! T321 ") == 12
+        assert len(found(shared, "--only", "T321")) == 12
+    finally:
+        shared.nb.delete_ports(names)
+        shared.sync()
 
 
 def test_a_chassis_that_answers_no_questions_is_a_finding_and_the_answer_incomplete(
