@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,12 @@ def test_a_document_knows_where_its_keys_and_values_stand() -> None:
 def taken(*names: str) -> tuple[list[Source], list[str]]:
     said: list[Complaint] = []
     return list(sources(names, said)), [str(each) for each in said]
+
+
+def test_a_pipe_in_a_directory_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    said = f"{tmp_path}/a.yaml: this is neither a file nor a directory; remove it from here"
+    assert taken(str(tmp_path)) == ([], [said])
 
 
 def test_a_directory_stands_for_its_yaml_files_in_their_order(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -63,7 +65,11 @@ def _files(name: str) -> Iterator[str]:
     )
     if not found:
         raise OSError("there is no file *.yaml, *.yml or *.json in this directory")
-    yield from found
+    for path in found:
+        if os.path.exists(path) and not os.path.isfile(path):
+            # To open a pipe would wait for somebody who writes to it.
+            raise OSError(errno.EINVAL, "this is neither a file nor a directory; remove it from here", path)
+        yield path
 
 
 def _bytes(path: str, most: int) -> bytes:
