@@ -83,6 +83,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "integration_bridge": "The name of its integration bridge.",
         "datapath_type": "That of the integration bridge, such as `system` (the kernel's) or `netdev`.",
         "iface_types": "The types of interfaces that its Open vSwitch knows.",
+        "ready_ports": "Ports that migrate to it, once their VIFs wait there and the switch has their flows.",
         "nb_cfg": "The last request of `sync` or `status` that it has applied.",
         "nb_cfg_heard": "The last request that its agent knows of, if it has not applied it within 0.5 s. "
         "Such a chassis is behind, and not silent.",

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.system
 
 A = mac_of("a")
 HELLO = ethernet(BROADCAST, A)
-OF_THE_HOST = ("integration_bridge", "datapath_type", "iface_types")
+OF_THE_HOST = ("integration_bridge", "datapath_type", "iface_types", "ready_ports")
 OUT = {"nic-br-phys1": [ethernet(BROADCAST, A, 101)]}
 
 Tables = dict[str, Any]

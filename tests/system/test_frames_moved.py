@@ -262,6 +262,34 @@ def test_a_migration_is_done_when_the_request_is_reduced_to_the_new_chassis(
     assert one.faults == {}
 
 
+def test_a_chassis_says_which_ports_it_is_ready_for_as_long_as_they_migrate_to_it(site: Site) -> None:
+    def ready() -> dict[str, list[str]]:
+        site.sync()
+        return {row["name"]: row["ready_ports"] for row in site.nb.all_chassis() if row["ready_ports"]}
+
+    one, two = pair(site, requested_chassis="c1")
+    site.nb.set_port("m", {"requested_chassis": "c1,c2"})
+    assert ready() == {}, "its VIF is not there yet"
+    two.plug("m")
+    assert ready() == {"c2": ["m"]}
+    two.switch.appctl("netdev-dummy/set-admin-state", "m", "down")
+    until(lambda: ready() == {}, "not ready without a link")
+    two.switch.appctl("netdev-dummy/set-admin-state", "m", "up")
+    until(lambda: ready() == {"c2": ["m"]}, "ready again")
+    two.unplug("m")
+    assert ready() == {}
+    two.plug("m")
+    assert ready() == {"c2": ["m"]}
+    two.receive("m", WAKING["rarp"])
+    two.agent.await_settled()
+    assert works(two)
+    assert ready() == {"c2": ["m"]}, "it is awake, and still migrates"
+    site.nb.set_port("m", {"requested_chassis": "c2"})
+    assert ready() == {}
+    assert works(two)
+    assert not works(one)
+
+
 def test_a_sleeping_port_sleeps_again_in_the_next_migration(site: Site) -> None:
     one, two = awake(site)
     site.nb.set_port("m", {"requested_chassis": "c1"})

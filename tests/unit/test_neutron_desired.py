@@ -10,7 +10,12 @@ from trunkline.neutron.desired import Row, desired
 from trunkline.neutron.host import Hosts
 from trunkline.neutron.resource import UNBOUND, Binding, Port, Resources, Segment
 
-HOSTS = Hosts([{"name": "c1", "hostname": "compute-1.example"}, {"name": "c2", "hostname": "compute-2"}])
+
+def hosts(*rows: tuple[str, str], ready: tuple[str, ...] = ()) -> Hosts:
+    return Hosts([{"name": name, "hostname": hostname, "ready_ports": ready} for name, hostname in rows])
+
+
+HOSTS = hosts(("c1", "compute-1.example"), ("c2", "compute-2"))
 BLUE = Segment("s1", "n1", "blue", "vlan", "physnet1", 101, 1500)
 MAC = "fa:16:3e:00:00:01"
 
@@ -121,12 +126,12 @@ def test_a_host_is_found_by_its_hostname_its_chassis_name_or_its_short_name() ->
 
 
 def test_hosts_that_share_a_name_are_told_apart_by_their_chassis_names() -> None:
-    twins = Hosts([{"name": name, "hostname": "localhost"} for name in ("c1", "c2")])
+    twins = hosts(("c1", "localhost"), ("c2", "localhost"))
     assert (twins.chassis_of("localhost"), twins.host_of("c1"), twins.chassis_of("c2")) == (None, "c1", "c2")
-    alike = Hosts([{"name": name, "hostname": f"node.{name}"} for name in ("c1", "c2")])
+    alike = hosts(("c1", "node.c1"), ("c2", "node.c2"))
     assert (alike.chassis_of("node"), alike.chassis_of("node.c2")) == (None, "c2")
 
 
 def test_a_chassis_without_a_hostname_is_known_by_its_name() -> None:
-    hosts = Hosts([{"name": "c1", "hostname": ""}, {"name": "c2", "hostname": ""}])
-    assert (hosts.host_of("c1"), hosts.chassis_of(""), hosts.chassis_of("c2")) == ("c1", None, "c2")
+    nameless = hosts(("c1", ""), ("c2", ""))
+    assert (nameless.host_of("c1"), nameless.chassis_of(""), nameless.chassis_of("c2")) == ("c1", None, "c2")

@@ -173,11 +173,27 @@ class Standing:
             integration_bridge=bridge,
             datapath_type=self.switch.datapath_type(bridge),
             iface_types=self.switch.iface_types,
+            ready_ports=self.ready_ports,
             faults=self.faults if has_faults else None,
             nb_cfg=nb.nb_cfg if is_done else None,
             nb_cfg_heard=None if is_done else heard,
         )
         reporter.write(nb, bindings, report)
+
+    @property
+    def ready_ports(self) -> frozenset[str] | None:
+        """The ports that migrate here and whose VIFs are ready; None while flows are on their way.
+
+        Their VIFs wait here for the first frame, or have sent it.
+        """
+        forwarding, inventory = self.forwarding, self.inventory
+        if not self.is_computed or forwarding is None or forwarding.applied < inventory.revision:
+            return None
+        awake = filter(inventory.is_local, inventory.awake)
+        ports = [inventory.ports[port_id] for port_id in (*inventory.sleeping(), *awake)]
+        return frozenset(
+            port.name for port in ports if inventory.has_link(port) and self.is_working(port.network_id)
+        )
 
     @property
     def _is_answer_due(self) -> bool:

@@ -19,7 +19,8 @@ class Hosts:
     """
 
     def __init__(self, chassis: Iterable[Mapping[str, Any]]) -> None:
-        rows = [(str(row["name"]), str(row["hostname"])) for row in chassis]
+        known = list(chassis)
+        rows = [(str(row["name"]), str(row["hostname"])) for row in known]
         count = Counter(hostname for _, hostname in rows)
         labels = Counter(_label(hostname) for _, hostname in rows)
         self._host_by_name = {
@@ -29,11 +30,16 @@ class Hosts:
             _label(hostname): name for name, hostname in rows if labels[_label(hostname)] == 1
         }
         self._name_by_host |= {name: name for name, _ in rows}
+        self._ready_by_name = {str(row["name"]): frozenset(row["ready_ports"]) for row in known}
         self._name_by_host |= {host: name for name, host in self._host_by_name.items()}
 
     def chassis_of(self, host: str) -> str | None:
         """Return the name of the chassis that *host* is, None if it is none."""
         return self._name_by_host.get(host) or self._name_by_host.get(_label(host))
+
+    def is_ready(self, host: str, port: str) -> bool:
+        """Return whether the chassis that *host* is waits for the VM of *port*, which migrates there."""
+        return port in self._ready_by_name.get(self.chassis_of(host) or "", ())
 
     def host_of(self, chassis: str) -> str | None:
         """Return what Neutron calls the chassis, None if there is no such chassis.

@@ -66,7 +66,7 @@ def read(nb: Northbound, scope: Scope | None) -> Present:
                 for column in ("name", "parent")
             ),
         ]
-    chassis, *found = nb.read(select("Chassis", only=("name", "hostname")), *asked)
+    chassis, *found = nb.read(select("Chassis", only=("name", "hostname", "ready_ports")), *asked)
     rows_by_table: dict[str, list[dict[str, Any]]] = {"Network": [], "Port": []}
     for question, rows in zip(asked, found, strict=True):
         rows_by_table[question["table"]] += rows

@@ -25,10 +25,11 @@ LOG = log.getLogger(__name__)
 
 def is_up(port: Port, row: Mapping[str, Any], hosts: Hosts) -> bool:
     """Return whether *port* is up where it should be, by its *row* of `Port`."""
-    main = port.main
+    main, additional = port.main, port.additional_host()
     if main is None or main.segment_id is None:
         return False
-    return bool(row["up"]) and row["chassis"] is not None and row["chassis"] == hosts.chassis_of(main.host)
+    is_there = row["chassis"] is not None and row["chassis"] == hosts.chassis_of(main.host)
+    return bool(row["up"]) and is_there and (additional is None or hosts.is_ready(additional, port.id))
 
 
 def report(

@@ -41,8 +41,10 @@ MANY = 500
 
 _CHASSIS = (
     *("name", "hostname", "bridge_mappings", "integration_bridge", "datapath_type", "iface_types"),
-    *("version", "faults", "nb_cfg", "nb_cfg_heard"),
+    *("version", "faults"),
 )
+"""The columns of a chassis of which Neutron's agent tells."""
+
 _STATUS = ("name", "up", "chassis")
 
 
@@ -56,7 +58,7 @@ class Steward:
         self._nb = nb
         self._number, self._count = number, count
         asked = [
-            select("Chassis", only=_CHASSIS),
+            select("Chassis", only=(*_CHASSIS, "ready_ports", "nb_cfg", "nb_cfg_heard")),
             select("NB_Global", only=("nb_cfg", "options")),
         ]
         if self._is_first:
@@ -148,11 +150,12 @@ class Steward:
             and _differ(change, ("up", "chassis"))
             and self._is_ours(change.new["name"])
         }
+        statuses |= {name for name in _ready(changes) if self._is_ours(name)}
         if self._is_first:
             self._keep_agents(
                 change.new
                 for change in changes
-                if change.table == "Chassis" and change.new is not None and _differ(change, _CHASSIS[:-2])
+                if change.table == "Chassis" and change.new is not None and _differ(change, _CHASSIS)
             )
             self._beat()
             self._compare(changes)
@@ -251,6 +254,14 @@ def _differ(change: RowChange, columns: Iterable[str]) -> bool:
         change.old[column] != change.new[column]  # type: ignore[index]  # the caller asks of rows that are there
         for column in columns
     )
+
+
+def _ready(changes: Iterable[RowChange]) -> Iterator[str]:
+    """Yield the names of the ports for which a chassis is ready now, or no longer."""
+    for change in changes:
+        if change.table == "Chassis" and change.new is not None:
+            before = change.old["ready_ports"] if change.old is not None else []
+            yield from set(before) ^ set(change.new["ready_ports"])
 
 
 def _owned(changes: Iterable[RowChange]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -37,7 +37,7 @@ _CHASSIS = Permission(
     ("name",),
     (
         *("hostname", "host", "claims", "denied"),
-        *("bridge_mappings", "integration_bridge", "datapath_type", "iface_types"),
+        *("bridge_mappings", "integration_bridge", "datapath_type", "iface_types", "ready_ports"),
         *("nb_cfg", "nb_cfg_heard", "nb_cfg_timestamp", "version", "faults"),
     ),
     may_insert_and_delete=True,

@@ -34,6 +34,7 @@ _OPTIONAL = {
     ("NB_Global", "identity"),
     *(("Chassis", column) for column in ("host", "claims", "denied", "nb_cfg_heard")),
     *(("Chassis", column) for column in ("integration_bridge", "datapath_type", "iface_types")),
+    ("Chassis", "ready_ports"),
     *(("Request", column) for column in columns(RequestRow)),
     *(("Answer", column) for column in columns(AnswerRow)),
 }
@@ -395,4 +396,4 @@ def _said(row: ChassisRow) -> dict[str, Any]:
     said: dict[str, Any] = {column: one(row, column) for column in texts}
     said |= {column: one(row, column) for column in (ChassisRow.nb_cfg, ChassisRow.nb_cfg_heard)}
     said |= {column: pairs(row, column) for column in (ChassisRow.bridge_mappings, ChassisRow.faults)}
-    return said | {"iface_types": every(row, ChassisRow.iface_types)}
+    return said | {column: every(row, column) for column in (ChassisRow.iface_types, ChassisRow.ready_ports)}

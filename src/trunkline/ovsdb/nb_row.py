@@ -66,6 +66,7 @@ class ChassisRow(Row):
     integration_bridge: One[str]
     datapath_type: One[str]
     iface_types: Many[str]
+    ready_ports: Many[str]
     nb_cfg: One[int]
     nb_cfg_heard: One[int]
     nb_cfg_timestamp: One[int]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Report:
     """What a chassis says of itself in its `Chassis` row, by column.
 
-    If *faults*, *nb_cfg* or *nb_cfg_heard* is None, that column stays as it is.
+    If *ready_ports*, *faults*, *nb_cfg* or *nb_cfg_heard* is None, that column stays as it is.
     """
 
     hostname: str
@@ -18,6 +18,7 @@ class Report:
     integration_bridge: str
     datapath_type: str
     iface_types: frozenset[str]
+    ready_ports: frozenset[str] | None = None
     faults: dict[str, str] | None = None
     nb_cfg: int | None = None
     nb_cfg_heard: int | None = None
