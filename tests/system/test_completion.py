@@ -7,7 +7,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,17 @@ def remote(nb: Served) -> Iterator[str]:
         yield nb.remote
 
 
+def tried(wanted: str | list[str], once: Callable[[], str | list[str]]) -> str | list[str]:
+    """Return what *once* returns, tried again if it is not *wanted*.
+
+    On a busy machine the northbound may take longer than a person at a prompt is made to wait.
+    """
+    for _ in range(4):
+        if (found := once()) == wanted:
+            return found
+    return once()
+
+
 def need(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
@@ -79,9 +91,27 @@ def test_a_tab_completes_the_line(remote: str, tmp_path: Path, shell: str) -> No
     need(shell)
     (tmp_path / "blue.yaml").touch()
     with Prompt(shell, tmp_path, {"TRUNKLINE_NB": remote}) as prompt:
-        found = {before: prompt.line(f"{before}\t") for before in LINES}
+        found = {before: tried(after, partial(prompt.line, f"{before}\t")) for before, after in LINES.items()}
     assert found == LINES
     assert not (tmp_path / "ran").exists()
+
+
+def offered(remote: str, home: Path, line: str) -> list[str]:
+    """Return the words that fish offers at the end of *line*."""
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f'trunkline completion fish | source; complete -C "{line}"'],
+        env={
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(home),
+            "TRUNKLINE_NB": remote,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    return [each.split("\t")[0] for each in done.stdout.splitlines()]
 
 
 def test_fish_is_offered_what_completes_the_line(remote: str, tmp_path: Path) -> None:
@@ -89,34 +119,27 @@ def test_fish_is_offered_what_completes_the_line(remote: str, tmp_path: Path) ->
     for before, after in LINES.items():
         if "apply" in before or "'" in before or before.endswith(" "):
             continue  # it is offered files, or several words
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        command = f'trunkline completion fish | source; complete -C "{before}"'
-        done = subprocess.run(
-            ["fish", "--no-config", "-c", command],
-            env={"PATH": path, "HOME": str(tmp_path), "TRUNKLINE_NB": remote},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.stderr == ""
-        words = [line.split("\t")[0] for line in done.stdout.splitlines()]
+        words = [] if after == before else [after.split()[-1]]
         if before.endswith(" v"):
-            assert words == ["vm2", "vx"]
-        else:
-            assert words == ([] if after == before else [after.split()[-1]]), before
+            words = ["vm2", "vx"]
+        assert tried(words, partial(offered, remote, tmp_path, before)) == words, before
 
 
 def test_only_names_that_a_shell_takes_as_they_are_are_completed(remote: str, tmp_path: Path) -> None:
+    lines = {
+        "trunkline port show ": "trunkline port show vm1 vm2 vx web:1 ",
+        "trunkline port delete vx ": "trunkline port delete vx vm1 vm2 web:1 ",
+    }
     with Prompt("bash", tmp_path, {"TRUNKLINE_NB": remote}) as prompt:
-        assert prompt.line(f"trunkline port show {ALL}") == "trunkline port show vm1 vm2 vx web:1 "
-        assert prompt.line(f"trunkline port delete vx {ALL}") == "trunkline port delete vx vm1 vm2 web:1 "
+        for before, after in lines.items():
+            assert tried(after, partial(prompt.line, f"{before}{ALL}")) == after
 
 
 @pytest.mark.parametrize("option", ["trunkline --nb {} port show vx", "trunkline port show --nb {} vx"])
 def test_names_are_those_of_the_northbound_on_the_line(remote: str, tmp_path: Path, option: str) -> None:
+    line = option.format(remote)
     with Prompt("bash", tmp_path, {"TRUNKLINE_NB": "unix:/nonexistent"}) as prompt:
-        assert prompt.line(f"{option.format(remote)}\t") == f"{option.format(remote)} "
+        assert tried(f"{line} ", partial(prompt.line, f"{line}\t")) == f"{line} "
 
 
 def completed(remote: str, words: str) -> tuple[str, str]:
@@ -134,7 +157,7 @@ def completed(remote: str, words: str) -> tuple[str, str]:
 
 
 def test_a_northbound_that_is_away_or_does_not_answer_is_not_spoken_of(remote: str, tmp_path: Path) -> None:
-    assert completed(remote, "trunkline port show vx") == ("plain,vx", "")
+    assert tried("plain,vx", lambda: completed(remote, "trunkline port show vx")[0]) == "plain,vx"
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "deaf"))
         deaf.listen()
