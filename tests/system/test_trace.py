@@ -306,7 +306,7 @@ def test_a_wire_that_loses_a_vlan_is_told_by_the_counters_at_its_ends(
     assert "the physical network loses VLAN 101 between them: c1 has sent 1 frame" in found["text"]
     assert "c2 has received none of that VLAN" in found["text"]
     assert found["text"].endswith("s ago")
-    assert found["remedy"].startswith("allow VLAN 101 on the switch ports of c1 and c2")
+    assert found["remedy"].startswith("allow VLAN 101 on the switch ports of c2 and c1")
     c2.receive_once("nic-br-phys1", ethernet(R, A, 101))
     c2.vswitchd.await_revalidated()
     found = tracer.data(0, "--from", "a", "--to", "r")

@@ -309,7 +309,7 @@ def _lost(end: End, first: Hop, hop: Hop, text: str, vlans: tuple[int, ...]) -> 
     chassis = hop["chassis"]
     heard, silences_s = first["counters"].get("received"), (evidence.silent(first), evidence.silent(hop))
     is_heard_here = heard is not None and heard["packets"] and (silences_s[0] or 0) < (silences_s[1] or 0)
-    ports = chassis if is_heard_here else f"{first['chassis']} and {chassis}"
+    ports = chassis if is_heard_here else f"{chassis} and {first['chassis']}"
     what = f"VLAN {vlans[0]}" if vlans else "untagged frames"
     return Outcome(
         end.name,
