@@ -86,3 +86,14 @@ def test_what_passes_as_a_hop_can_be_followed_whatever_it_says(data: st.DataObje
         here, to, bytes(60), "a frame", lambda names, _: {name: copy.deepcopy(found) for name in names}
     )
     assert way.data()["verdict"] in ("DELIVERED", "DROPPED", "NOT DELIVERED")
+
+
+def test_a_drop_of_which_a_chassis_names_no_rule_is_told_without_one() -> None:
+    found = copy.deepcopy(HOP)
+    found["dropped"][0] |= {"rules": [], "idle_s": None}
+    assert problem(found, "c1") is None
+    here = Source(Wire("blue", "physnet1", 101, Uuid("u")), VM1)
+    way = trace(
+        here, Target(2, (End("vm2", 2, (), "vm2", "c1"),)), bytes(60), "a frame", lambda *_: {"c1": found}
+    )
+    assert "dropped, " in way.notes[0][0]

@@ -232,9 +232,11 @@ def _notes(port: End, first: Hop) -> Iterator[tuple[str, str | None]]:
     for each in first["dropped"]:
         frames = "1 frame" if each["packets"] == 1 else f"{each['packets']:,} frames"
         were = "was" if each["packets"] == 1 else "were"
-        last = "" if each["idle_s"] is None else f", the last one {each['idle_s']:,.0f} s ago"
-        cited = rule_words(tuple(each["rules"]))
-        text = f"but {frames} of {port.name} {were} dropped ({cited}{last}), {each['text']}"
+        facts = [rule_words(tuple(each["rules"]))] if each["rules"] else []
+        if each["idle_s"] is not None:
+            facts.append(f"the last one {each['idle_s']:,.0f} s ago")
+        cited = f" ({', '.join(facts)})" if facts else ""
+        text = f"but {frames} of {port.name} {were} dropped{cited}, {each['text']}"
         yield text, each["remedy"]
     sender = first["counters"].get("sender")
     if sender is not None and not sender["packets"] and not first["dropped"]:
