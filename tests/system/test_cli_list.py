@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from trunkline.northbound.operation import insert, update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from trunkline.lab.northbound import Northbound as Served
 
@@ -148,6 +150,27 @@ def test_names_are_in_natural_order_and_a_column_sorts_them(served: Northbound) 
     assert names(served, "port", "list", "--sort", "-up") == ["vm1", "vm11", "vm2", "vm9", "vm10"]
     assert names(served, "network", "list", "--sort", "segmentation_id") == ["blue", "net10", "red"]
     assert names(served, "chassis", "list", "--no-ask", "--sort", "version") == ["c2", "c1"]
+
+
+def test_whatever_names_rows_has_them_in_natural_order(served: Northbound, tmp_path: Path) -> None:
+    served.transact([insert("Chassis", {"name": "c10"})])
+    seen = json.loads(typed("status --no-ask -o json", served.rpc.remote).out)
+    assert [row["name"] for row in seen["chassis"]] == ["c1", "c2", "c10"]
+    exported = typed("export --network blue", served.rpc.remote).out
+    assert re.findall(r"^name: (vm.*)", exported, re.MULTILINE) == ["vm1", "vm9", "vm10"]
+    file = tmp_path / "more.yaml"
+    document = "---\nkind: Port\nname: new{0}\nnetwork: red\nmac: 02:00:00:00:01:{0}\n"
+    file.write_text(
+        "".join(map(document.format, (10, 22, 11))) + document.format("02").replace("new02", "new2")
+    )
+    done = trunkline("apply", "-f", str(file), "--dry-run", nb=served.rpc.remote)
+    assert re.findall(r"\+ port (\w+)", done.out) == ["new2", "new10", "new11", "new22"], done
+    data = json.loads(
+        trunkline("apply", "-f", str(file), "--dry-run", "-o", "json", nb=served.rpc.remote).out
+    )
+    assert [change["name"] for change in data["changes"]] == ["new2", "new10", "new11", "new22"]
+    line = refusal(typed("network delete red", served.rpc.remote), 1)
+    assert "(vm2, vm11)" in line
 
 
 def test_columns_are_chosen_in_every_form(served: Northbound) -> None:

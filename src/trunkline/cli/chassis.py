@@ -11,6 +11,7 @@ from trunkline.cli.listing import with_listing
 from trunkline.cli.name import CHASSIS
 from trunkline.cli.option import Seconds, asked, with_asking, with_list_output, with_northbound, with_output
 from trunkline.cli.output import ago, print_each, print_list, printable
+from trunkline.core.name import natural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,13 +136,13 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
         answers = ask(nb, "state", names or None, timeout_s=timeout_s)
     rows: list[dict[str, Any]] = []
     complaints = dict.fromkeys(answers.missing, f"has not answered within {timeout_s:g} s")
-    for name, answer in sorted(answers.by_chassis.items()):
+    for name, answer in sorted(answers.by_chassis.items(), key=lambda item: natural(item[0])):
         if answer.state == DONE and isinstance(answer.body, dict):
             rows.append(dict.fromkeys(_STATE) | answer.body | {"chassis": name})
         else:
             complaints[name] = f"has no answer: {answer.reason}"
     print_list(rows, _STATE, output)
-    for name, complaint in sorted(complaints.items()):
+    for name, complaint in sorted(complaints.items(), key=lambda item: natural(item[0])):
         click.echo(printable(f"trunkline: chassis {name!r} {complaint}"), err=True)
     return EXIT_TIMED_OUT if complaints else 0
 

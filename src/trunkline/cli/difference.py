@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.output import cell, printable
+from trunkline.core.name import natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ _LONGEST_VALUE = 60
 def lines(found: Difference, notes: Mapping[tuple[str, str], str], *, is_full: bool = False) -> Iterator[str]:
     """Yield a line for each change of *found*, with its note; those of one kind that are many, in one."""
     groups: dict[tuple[str, str], list[RowChange]] = defaultdict(list)
-    for change in found.changes:
+    for change in _in_order(found):
         groups[change.verb, change.table].append(change)
     shown = [change for group in groups.values() for change in (group if is_full else group[:MOST_LINES])]
     width = max((min(len(_subject(change)), _LONGEST_NAME) for change in shown), default=0)
@@ -52,9 +53,16 @@ def data(found: Difference) -> dict[str, Any]:
     return {
         "version": 1,
         "set": found.set,
-        "changes": [_change(change) for change in found.changes],
+        "changes": [_change(change) for change in _in_order(found)],
         "counts": found.counts,
     }
+
+
+def _in_order(found: Difference) -> list[RowChange]:
+    """Return the changes of *found* with those of one kind by name."""
+    return sorted(
+        found.changes, key=lambda each: (list(_SIGNS).index(each.verb), each.table, natural(each.name))
+    )
 
 
 def _change(change: RowChange) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 
 from trunkline.cli.option import with_northbound, with_wait
 from trunkline.cli.output import printable
+from trunkline.core.name import natural
 
 if TYPE_CHECKING:
     from trunkline.cli.progress import Progress
@@ -61,7 +62,7 @@ def report_unanswered(asked: Request, silent: frozenset[str]) -> bool:
         *(
             f"chassis {name!r} is silent: it has not applied {asked.nb_cfg}; start its agent, "
             f"or run `trunkline chassis delete {name}` if the host is gone for good"
-            for name in sorted(silent)
+            for name in sorted(silent, key=natural)
         ),
         *(
             f"host {rival.hostname!r} has the system-id {rival.chassis!r} of another host, and has not "

@@ -19,6 +19,7 @@ from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie
 from trunkline.core.desired import Desired
 from trunkline.core.field import Field, Term
 from trunkline.core.frame import VLAN_PRESENT
+from trunkline.core.name import natural
 from trunkline.core.outcome import Outcomes
 from trunkline.core.pipeline import Band, Owner
 from trunkline.core.subject import SubjectId
@@ -122,7 +123,7 @@ class FlowPlan:
             port = self.names.port_by_key.get(key)
             if port is not None and port.network_key in networks:
                 keys.add(key)
-        return sorted(self.names.port(key) for key in keys & self.local_ports)
+        return sorted((self.names.port(key) for key in keys & self.local_ports), key=natural)
 
     @property
     def vlans(self) -> dict[str, VlanChange]:
@@ -135,7 +136,7 @@ class FlowPlan:
             physnet: VlanChange(
                 *(sorted(vlan for at, vlan in vlans & changed if at == physnet) for vlans in (after, before))
             )
-            for physnet in sorted({physnet for physnet, _ in changed})
+            for physnet in sorted({physnet for physnet, _ in changed}, key=natural)
         }
 
     def _vlans(self, change: FlowChange, which: int) -> Iterator[tuple[str, int]]:

@@ -24,6 +24,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import InvalidValueError
+from trunkline.core.name import natural
 from trunkline.northbound import member, transaction
 from trunkline.northbound.certificate import common_name
 from trunkline.northbound.draft import Draft
@@ -326,7 +327,7 @@ class Northbound:
 
 
 def _by_name(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: str(row["name"]))
+    return sorted(rows, key=lambda row: natural(row["name"]))
 
 
 def _shown(row: Row) -> Row:

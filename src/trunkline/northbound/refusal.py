@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import Place, TrunklineError
+from trunkline.core.name import natural
 from trunkline.northbound.operation import Uuid
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def some(names: Sequence[str]) -> str:
     >>> some(["b", "a"]), some(["a", "b", "c", "d"])
     ('(a, b)', '(a, b, c, …)')
     """
-    shown = sorted(names)[:_NAMES_SHOWN]
+    shown = sorted(names, key=natural)[:_NAMES_SHOWN]
     return f"({', '.join(shown + ['…'] * (len(names) > _NAMES_SHOWN))})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.name import natural
 from trunkline.northbound.liveness import answer_age_s, state
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such, only_global
@@ -103,8 +104,8 @@ def _liveness(row: Row, latest: int, asked: Asked | None) -> dict[str, Any]:
     return {"state": state(row, latest, asked), "answer_age_s": answer_age_s(row, latest, asked)}
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return str(row["name"])
+def _name(row: Mapping[str, Any]) -> Any:
+    return natural(row["name"])
 
 
 def _wire(network: Mapping[str, Any]) -> str:

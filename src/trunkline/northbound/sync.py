@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.error import TimedOutError
+from trunkline.core.name import natural
 from trunkline.northbound.operation import decoded_row, increment, select, update
 from trunkline.northbound.refusal import only_global
 
@@ -47,7 +48,12 @@ class LaggingError(TimedOutError):
     def __init__(
         self, lagging: frozenset[str], silent: frozenset[str], nb_cfg: int, timeout_s: float
     ) -> None:
-        names = ", ".join([*sorted(lagging), *(f"{name} (silent)" for name in sorted(silent))])
+        names = ", ".join(
+            [
+                *sorted(lagging, key=natural),
+                *(f"{name} (silent)" for name in sorted(silent, key=natural)),
+            ]
+        )
         super().__init__(
             f"after {timeout_s:g} s these chassis have not applied {nb_cfg}: {names}; "
             f"see `trunkline chassis show`, and check that their agents run"
