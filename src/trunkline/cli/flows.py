@@ -254,7 +254,7 @@ class _View:
             for count in shown
         ]
         columns = ["TABLE", "BAND", "FLOWS", "PACKETS", *_rate_column(rates), "FOR"]
-        print_table(rows, columns)
+        print_table(rows, columns, folds=True)
         click.echo(
             printable(f"{sum(count.flows for count in shown):,} flows on {self._asked.chassis.bridge}")
         )
@@ -285,7 +285,8 @@ class _View:
             columns = ["TABLE", "BAND", "ROW", "MATCH", "DOES", "PACKETS", *_rate_column(rates)]
             columns += ["EXPLAIN"] if self._drops else []
             if rows:
-                print_table(rows, columns)
+                # What explain takes is to be copied, so it is whole, and leaves its width to the others.
+                print_table(rows, columns, ends_in_prose=self._drops, folds=True)
             else:
                 click.echo(self._nothing())
         self._tell_names()

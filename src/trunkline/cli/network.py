@@ -38,7 +38,6 @@ _LISTED = {
     "unknown_unicast": "UNKNOWN UNICAST",
     "remote_ports": "REMOTE PORTS",
     "vlan_transparent": "TRANSPARENT",
-    "unique_key": "KEY",
 }
 
 

@@ -1,8 +1,8 @@
 """How rows are printed: a table for a person, JSON, YAML, CSV or names for a program.
 
 Names and reasons in the database can hold any characters. In a table, those that are not printable are
-escaped, so none reaches the terminal as a command. JSON and YAML are in ASCII. In a terminal, no line of a
-table is longer than the terminal is wide.
+escaped, so none reaches the terminal as a command. JSON and YAML are in ASCII. In a terminal, long text in a
+table is cut so that lines fit, and words stay whole.
 """
 
 from __future__ import annotations
@@ -75,51 +75,60 @@ def table(
     width: int | None = None,
     *,
     ends_in_prose: bool = False,
+    folds: bool = False,
 ) -> str:
-    """Return a table of *rows* under *headers*, no line longer than *width*: long text is cut.
+    """Return a table of *rows* under *headers*, its lines no longer than *width* if long text can be cut.
 
-    If the table *ends_in_prose*, its last column is never cut, whatever its lines' length.
+    A MAC, a name or what `explain` takes is of no use if it is cut. So no word is, unless it is longer than
+    all of these, and a line may be longer than *width*. If the table *folds*, long text goes on below instead
+    of being cut. If it *ends_in_prose*, its last column stays as it is.
     """
     from tabulate import tabulate
 
-    cells = [[cell(value) for value in row] for row in rows]
+    lines = [list(headers), *([cell(value) for value in row] for row in rows)]
     if width is not None:
-        columns = len(headers) - ends_in_prose
-        widths = [_column_width(head, cells, n) for n, head in enumerate(headers[:columns])]
-        fitting = _fitting(widths, width - _GAP * (len(headers) - 1) - _LEGIBLE * ends_in_prose)
-        if fitting != widths:
-            heads = [_cut(head, most - _PADDING) for head, most in zip(headers, fitting, strict=False)]
-            headers = [*heads, *headers[columns:]]
-            cells = [[*map(_cut, row, fitting), *row[columns:]] for row in cells]
-    return tabulate(cells, headers=headers, tablefmt="simple", disable_numparse=True)
+        cut = len(headers) - ends_in_prose
+        columns = [[line[n] for line in lines] for n in range(cut)]
+        widths = _fitting(columns, width - _GAP * (len(headers) - 1) - _LEGIBLE * ends_in_prose)
+        shorter = _folded if folds else _cut
+        lines = [[*map(shorter, line, widths), *line[cut:]] for line in lines]
+    below = [
+        "-" * max(_width(part) for line in lines for part in line[n].split("\n")) for n in range(len(headers))
+    ]
+    # The headers are lines like others, because tabulate makes columns wider than their headers.
+    return tabulate([lines[0], below, *lines[1:]], tablefmt="plain", disable_numparse=True)
 
 
 _GAP = 2
 """Between two columns of a table."""
 
-_PADDING = 2
-"""By how much tabulate makes a column wider than its header."""
-
 _LEGIBLE = 8
-"""To what width the other columns of a table are cut before the first one, which says what a row is about."""
+"""No column of a table is made smaller than this."""
+
+_WORD = 48
+"""The longest word that stays whole: longer than a UUID, an IPv6 prefix, and a flow as `explain` takes it."""
 
 
-def _column_width(head: str, cells: Sequence[Sequence[str]], column: int) -> int:
-    return max([_width(head) + _PADDING, *(_width(row[column]) for row in cells)])
+def _fitting(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Return the widths of *columns*, the largest made smaller until all together need *room*.
 
-
-def _fitting(widths: Sequence[int], room: int) -> list[int]:
-    """Return *widths* of columns, the largest made smaller until all together need *room*."""
-    fitting = [*widths[:1], *_cut_widths(widths[1:], room - sum(widths[:1]), _LEGIBLE)]
-    return fitting if sum(fitting) <= room else _cut_widths(widths, room, 1 + _PADDING)
-
-
-def _cut_widths(widths: Sequence[int], room: int, least: int) -> list[int]:
-    """Return *widths* with the largest made smaller, not below *least*, until all together need *room*."""
+    None is made smaller than its longest word.
+    """
+    widths = [max(map(_width, column)) for column in columns]
+    least = [max(_LEGIBLE, *map(_longest_word, column)) for column in columns]
     most = max(widths, default=0)
-    while most > least and sum(min(width, most) for width in widths) > room:
+    fitting = widths
+    while most > _LEGIBLE and sum(fitting) > room:
         most -= 1
-    return [min(width, most) for width in widths]
+        fitting = [min(width, max(most, few)) for width, few in zip(widths, least, strict=True)]
+    return fitting
+
+
+def _longest_word(text: str) -> int:
+    """Return the width of the longest word of *text*, of which the rest can be cut."""
+    words = text.split()
+    # "…" takes one cell, unless the word is the end of the text.
+    return min(_WORD, max((_width(word) + (word is not words[-1]) for word in words), default=0))
 
 
 def _width(text: str) -> int:
@@ -136,12 +145,19 @@ def _cut(text: str, width: int) -> str:
     return text if _width(text) <= width else f"{clip(text, 0, width - 1).rstrip()}…"
 
 
+def _folded(text: str, width: int) -> str:
+    """Return *text* in lines of at most *width*, broken at blanks if possible."""
+    from wcwidth import wrap
+
+    return text if _width(text) <= width else "\n".join(wrap(text, width, break_on_hyphens=False))
+
+
 def print_table(
-    rows: Sequence[Sequence[Any]], headers: Sequence[str], *, ends_in_prose: bool = False
+    rows: Sequence[Sequence[Any]], headers: Sequence[str], *, ends_in_prose: bool = False, folds: bool = False
 ) -> None:
-    """Print a table of *rows* under *headers*; in a terminal, no wider than that, as `table` has it."""
+    """Print a table of *rows* under *headers*; in a terminal as `table` has it for that width."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    click.echo(table(rows, headers, width, ends_in_prose=ends_in_prose))
+    click.echo(table(rows, headers, width, ends_in_prose=ends_in_prose, folds=folds))
 
 
 def print_list(

@@ -40,7 +40,6 @@ _LISTED = {
     "up": "UP",
     "enabled": "ENABLED",
     "port_security": "SECURITY",
-    "unique_key": "KEY",
 }
 
 
