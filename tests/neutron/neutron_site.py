@@ -80,6 +80,22 @@ class Site:
         heard = self.neutron.nova.events
         until(lambda: heard(port.id) == [name], f"the event {name} of port {port.id}", 60)
 
+    def bind_too(self, port: Any, host: str) -> None:
+        """Bind *port* to *host* as well, inactive, as Nova does before a migration."""
+        self._binding("POST", port, json={"binding": {"host": host}})
+
+    def activate(self, port: Any, host: str) -> None:
+        """Make the binding to *host* the active one."""
+        self._binding("PUT", port, f"/{host}/activate")
+
+    def unbind(self, port: Any, host: str) -> None:
+        """Delete the binding to *host*."""
+        self._binding("DELETE", port, f"/{host}")
+
+    def _binding(self, method: str, port: Any, more: str = "", **what: Any) -> None:
+        answer = self.api.request(f"/ports/{port.id}/bindings{more}", method, **what)
+        assert answer.ok, answer.text
+
     def agents(self) -> dict[str, Any]:
         """Return the agents of chassis, by host."""
         return {agent.host: agent for agent in self.api.agents() if agent.agent_type == AGENT_TYPE}
