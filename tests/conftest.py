@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-collect_ignore = [] if importlib.util.find_spec("neutron") else ["neutron"]
+collect_ignore = [] if importlib.util.find_spec("neutron_lib") else ["neutron"]
 """The tests on a real Neutron need it beside them: `scripts/test-neutron` installs it, and runs them."""
 
 _PROGRAMS = ("ip", "ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl")
