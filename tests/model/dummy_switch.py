@@ -71,7 +71,7 @@ class DummySwitch:
 
     def vsctl(self, *arguments: str) -> str:
         """Run `ovs-vsctl`; returns when ovs-vswitchd has done what was asked."""
-        return self._switchd.vsctl(*arguments, timeout_s=60)
+        return self._switchd.vsctl(*arguments, timeout_s=240)
 
     @property
     def log(self) -> str:
