@@ -189,6 +189,8 @@ FORGED = [
     ('{"packed": "eJwDAAAAAAE="}', "FLOWS"),
     ('{"packed": "eJwDAAAAAA=="}', "cannot be read"),
     ("not json", "cannot be read"),
+    ("[" * 30_000, "cannot be read"),
+    ('{"packed": 1e999}', "cannot be read"),
 ]
 
 

@@ -16,6 +16,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from trunkline.insight.evidence import LAG_S
+from trunkline.northbound.operation import select, update
 
 pytestmark = pytest.mark.system
 
@@ -121,6 +122,33 @@ def test_a_broadcast_reaches_each_port_with_a_vif(tracer: Tracer) -> None:
         "r": "DELIVERED",
     }
     assert found["text"] == "delivered to 2 of 2 ports"
+
+
+NONSENSE: list[dict[str, Any]] = [
+    {"mac": "x" * 17},
+    {"addresses": ["192.0.2.0/24", "foo"]},
+    {"allowed_address_pairs": ["x,y"]},
+]
+
+
+@pytest.mark.parametrize("columns", NONSENSE)
+def test_a_row_of_nonsense_ends_no_trace_between_others(
+    site: Site, tracer: Tracer, columns: dict[str, Any]
+) -> None:
+    """Another client may write what is no address: a fault of that port alone."""
+    ((before,),) = site.nb.read(select("Port", ("name", "==", "u"), only=tuple(columns)))
+    site.nb.transact([update("Port", ("name", "==", "u"), row={"chassis": "c1", **columns})])
+    try:
+        for target in ("ff:ff:ff:ff:ff:ff", "192.0.2.99", "02:00:00:00:00:99", "u"):
+            done = tracer.run("--from", "a", "--to", target)
+            assert "b: " not in done.out, done
+            if target == "u" and "mac" in columns:
+                assert "port u: 'xxxxxxxxxxxxxxxxx' is not a MAC address" in refusal(done, 1)
+                assert "trunkline port set u --mac MAC" in done.err
+            else:
+                assert (done.code in (0, 4), done.err) == (True, ""), done
+    finally:
+        site.nb.transact([update("Port", ("name", "==", "u"), row={**before, "chassis": None})])
 
 
 def test_a_frame_from_the_wire_enters_by_the_nic(tracer: Tracer) -> None:

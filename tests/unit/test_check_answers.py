@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from trunkline.cli.check import _clock
 from trunkline.insight import cluster
 from trunkline.insight.answer import findings
 from trunkline.insight.cluster import Member
@@ -129,3 +130,10 @@ def test_errors_come_first_and_other_texts_are_other_groups() -> None:
         ("T202", 1),
         ("T107", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    "since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "yesterday", "", "\x1b[2J"]
+)
+def test_a_time_that_is_none_here_is_shown_as_it_was_written(since: str) -> None:
+    assert _clock(since) == since

@@ -355,7 +355,8 @@ def _clock(since: str) -> str:
     """Return the ISO time *since* in the time zone here: of today, the time alone."""
     try:
         at = datetime.fromisoformat(since).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
+        # A chassis in wrong hands may write anything, and some times exist in no other time zone.
         return since
     is_today = at.date() == datetime.now().astimezone().date()
     return at.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")

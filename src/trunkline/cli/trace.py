@@ -164,7 +164,7 @@ def asker(nb: Northbound, ovs_remote: str | None) -> Ask:
 
 def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict[str, Any] | Silence]:
     """Return what the chassis called *names* answer."""
-    from trunkline.insight.hop_form import problem
+    from trunkline.insight.hop_form import parts, problem
     from trunkline.insight.trace import Silence
     from trunkline.northbound import question
     from trunkline.northbound.operation import select
@@ -188,7 +188,7 @@ def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict
                 f"the answer of {name} cannot be read ({wrong}); is its agent of this version?"
             )
         else:
-            found[name] = answer.body
+            found[name] = parts(answer.body)
     return found
 
 

@@ -13,7 +13,8 @@ from trunkline.insight import parcel
 from trunkline.insight.chassis import Chassis, Interface
 from trunkline.insight.flow import Count, count, merged
 from trunkline.insight.flow_question import KIND, FlowQuestion
-from trunkline.insight.parcel import UNREADABLE, UnreadableError
+from trunkline.insight.parcel import UNREADABLE
+from trunkline.northbound.body import UnreadableError
 from trunkline.northbound.question import DONE, ask
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Afar:
     def _note(self, body: Mapping[str, Any], interfaces: list[Any]) -> None:
         """Note what an answer says of the chassis: its bridge, and the *interfaces* that its flows have."""
         named = {
-            int(ofport): Interface(str(name), None if iface_id is None else str(iface_id))
+            parcel.number(ofport): Interface(str(name), None if iface_id is None else str(iface_id))
             for ofport, name, iface_id in interfaces
         }
         self.chassis = Chassis(self.chassis.remote, str(body.get("bridge")), interface_by_ofport=named)

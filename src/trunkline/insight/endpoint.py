@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trunkline.core.address import AddressError, mac_text, parse_mac
 from trunkline.core.error import TrunklineError
@@ -13,11 +14,13 @@ from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import NotFoundError, no_such
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from trunkline.core.model import IPAddress
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Row
+
+_Parsed = TypeVar("_Parsed")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class Target:
         return is_group(self.mac)
 
 
+class InvalidPortError(TrunklineError):
+    """A port has a MAC that is none, so no chassis has flows of it."""
+
+
 class UnboundError(TrunklineError):
     """A port has no VIF, so there is no chassis to ask."""
 
@@ -116,11 +123,11 @@ def unbound(end: End) -> tuple[str, str]:
     if not end.is_enabled:
         return (
             f"{end.name} is disabled, so nothing passes it",
-            f"trunkline port set {end.name} `enabled=true`",
+            f"trunkline port set {shlex.quote(end.name)} `enabled=true`",
         )
     return (
         f"{end.name} has no VIF: no chassis holds it",
-        f"plug in an interface with external_ids:iface-id={end.iface_id}",
+        f"plug in an interface with external_ids:iface-id={shlex.quote(end.iface_id)}",
     )
 
 
@@ -134,7 +141,7 @@ def target(nb: Northbound, text: str, here: Source) -> Target:
     if port_rows:
         if port_rows[0]["network"] != here.wire.uuid:
             (networks,) = nb.read(select("Network", ("_uuid", "==", port_rows[0]["network"])))
-            return Target(parse_mac(port_rows[0]["mac"]), stranger=networks[0]["name"])
+            return Target(_mac(port_rows[0]), stranger=networks[0]["name"])
         end = _end(port_rows[0], _parents(nb, port_rows))
         return Target(end.mac, (end,), first(end.addresses))
     try:
@@ -162,7 +169,7 @@ def everybody(nb: Northbound, here: Source) -> tuple[End, ...]:
     (rows,) = nb.read(select("Port", ("network", "==", here.wire.uuid)))
     parents = _parents(nb, rows)
     sender = None if here.port is None else here.port.name
-    ends = (_end(row, parents) for row in rows if row["name"] != sender)
+    ends = (_end(row, parents) for row in rows if row["name"] != sender and _is_mac(row["mac"]))
     return tuple(end for end in ends if end.is_enabled and end.chassis is not None)
 
 
@@ -197,20 +204,45 @@ def _end(row: Row, parents: dict[str, Row]) -> End:
     options: dict[str, str] = row["options"] or {}
     return End(
         name=row["name"],
-        mac=parse_mac(row["mac"]),
-        addresses=tuple(map(_address, row["addresses"])),
+        mac=_mac(row),
+        addresses=tuple(_addresses(row["addresses"])),
         iface_id=carrier.get("iface_id") or carrier["name"],
         chassis=carrier["chassis"],
         tag=row["parent_vlan"] if carrier is not row else None,
         is_enabled=row["enabled"] is not False and carrier["enabled"] is not False,
         is_announced=options.get("announce") != "false" and bool(row["up"]),
         takes_unknown=bool(row["unknown_macs"]),
-        pair_macs=frozenset(parse_mac(pair.partition(",")[0]) for pair in row["allowed_address_pairs"]),
+        pair_macs=frozenset(_pair_macs(row["allowed_address_pairs"])),
     )
 
 
-def _address(text: str) -> IPv4Address | IPv6Address:
-    return ip_address(text)
+def _mac(row: Row) -> int:
+    try:
+        return parse_mac(row["mac"])
+    except AddressError as error:
+        name = shlex.quote(row["name"])
+        raise InvalidPortError(f"port {name}: {error}, by: trunkline port set {name} `mac=MAC`") from error
+
+
+def _is_mac(text: str) -> bool:
+    return _parsed(parse_mac, text) is not None
+
+
+def _addresses(texts: Iterable[str]) -> Iterator[IPv4Address | IPv6Address]:
+    """Yield what of *texts* is an address: another client may write what is none, which is a fault."""
+    return (found for text in texts if (found := _parsed(ip_address, text)) is not None)
+
+
+def _pair_macs(texts: Iterable[str]) -> Iterator[int]:
+    macs = (text.partition(",")[0] for text in texts)
+    return (found for mac in macs if (found := _parsed(parse_mac, mac)) is not None)
+
+
+def _parsed(parse: Callable[[str], _Parsed], text: str) -> _Parsed | None:
+    try:
+        return parse(text)
+    except (AddressError, ValueError):
+        return None
 
 
 def _wire(row: dict[str, Any]) -> Wire:

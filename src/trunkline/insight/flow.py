@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, CookieParts, Subject, cookie_parts
 from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.insight.meaning import BAND_BY_PLACE, MEANING, rule_words
-from trunkline.insight.parcel import UnreadableError
+from trunkline.insight.parcel import number
 from trunkline.insight.phrase import action_words, match_words
+from trunkline.northbound.body import UnreadableError
 from trunkline.openflow import message
 from trunkline.openflow.text import encoded_text
 
@@ -134,12 +135,13 @@ def count_item(count: Count) -> list[int | None]:
 
 def count(item: Sequence[Any]) -> Count:
     """Return the count that `count_item` made *item* of; raise one of `parcel.UNREADABLE` if it is none."""
-    table, priority, foreign, *numbers = (None if each is None else int(each) for each in item)
-    flows, packets, octets = (int(each or 0) for each in numbers)
+    table, priority, foreign, flows, packets, octets = (
+        each if each in (None, OTHERS) else number(each) for each in item
+    )
     if table is None or priority is None:
         raise UnreadableError("a count has no place")
     band = BAND_BY_PLACE.get((table, priority)) if foreign is None else None
-    return Count(Kind(table, priority, band, foreign), flows, packets, octets)
+    return Count(Kind(table, priority, band, foreign), number(flows), number(packets), number(octets))
 
 
 class Rates:

@@ -14,6 +14,7 @@ _COUNT = {"type": "integer", "minimum": 0}
 _COUNT_OR_NONE = {"type": ["integer", "null"]}
 _AGE = {"type": "number"}
 _AGE_OR_NONE = {"type": ["number", "null"]}
+_MOST_CHARACTERS = 300
 _RULES = {"type": "array", "items": {"type": "integer"}}
 
 
@@ -67,6 +68,7 @@ FORM = _object(
     dropped=_array(_DROPPED),
     counters={"type": "object", "additionalProperties": _COUNTER},
 )
+FORM["properties"] |= {"in": _TEXT_OR_NONE, "mtu": _COUNT_OR_NONE, "raw": _TEXT}
 """What each hop has; later versions add to it."""
 
 
@@ -85,5 +87,10 @@ def problem(found: Any, chassis: str) -> str | None:
     try:
         _checked()(found)
     except JsonSchemaValueException as error:
-        return str(error.message)
-    return None if found["chassis"] == chassis else f"it is of chassis {found['chassis']!r}"
+        return str(error.message)[:_MOST_CHARACTERS]
+    return None if found["chassis"] == chassis else f"it is of chassis {found['chassis'][:80]!r}"
+
+
+def parts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a hop has of *found*, which is one: what a trace itself adds to hops is not an answer's."""
+    return {key: found[key] for key in FORM["properties"] if key in found}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import TrunklineError
 from trunkline.insight.connection import InstalledFlow
+from trunkline.northbound.body import UnreadableError, value
 from trunkline.openflow import message
 from trunkline.openflow.message import Counters
 
@@ -21,16 +22,12 @@ MOST_CHARACTERS = 60_000
 SAFE_BYTES = 80_000
 """So many bytes of lines always fit: of random digits, half of the length is left, and a third is added."""
 
-_MOST_UNPACKED_BYTES = 1 << 24
+_MOST_UNPACKED_BYTES = 1 << 22
 """How much is unpacked: an answer in wrong hands could else be a thousand times as long as it looks."""
 
 
 UNREADABLE = (TypeError, ValueError, LookupError, OverflowError, RecursionError, zlib.error, TrunklineError)
 """What is raised for the text of a chassis in wrong hands, or of another version."""
-
-
-class UnreadableError(TrunklineError):
-    """The answer of another chassis is not what this program understands."""
 
 
 class FullError(TrunklineError):
@@ -79,11 +76,14 @@ def items(text: Any) -> list[Any]:
     data = unpacking.decompress(base64.b64decode(text, validate=True), _MOST_UNPACKED_BYTES)
     if not unpacking.eof:
         raise UnreadableError("it is cut short, or too long")
-    return [json.loads(line, parse_constant=_refuse) for line in data.splitlines()]
+    return [value(line) for line in data.splitlines()]
 
 
-def _refuse(constant: str) -> None:
-    raise UnreadableError(f"{constant} is no number")
+def number(item: Any) -> int:
+    """Return *item*, which counts something or numbers it."""
+    if not isinstance(item, int) or item < 0:
+        raise UnreadableError("what should be a number is none")
+    return item
 
 
 def flow_item(flow: InstalledFlow) -> list[Any]:
@@ -94,7 +94,9 @@ def flow_item(flow: InstalledFlow) -> list[Any]:
 def flow(item: Iterable[Any]) -> InstalledFlow:
     """Return the flow that `flow_item` made *item* of; it can be decoded. Raises one of `UNREADABLE`."""
     key, body, duration_s, packets, octets = item
-    counters = Counters(float(duration_s), int(packets), int(octets))
+    if isinstance(duration_s, bool | str) or duration_s < 0:
+        raise UnreadableError("a flow is older or newer than any")
+    counters = Counters(float(duration_s), number(packets), number(octets))
     found = InstalledFlow(bytes.fromhex(key), bytes.fromhex(body), counters)
     message.decode(found.key, found.body)
     return found

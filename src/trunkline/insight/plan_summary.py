@@ -17,8 +17,9 @@ from trunkline.insight.connection import InstalledFlow
 from trunkline.insight.flow import OTHERS, VERSION, Kind, in_order, kind
 from trunkline.insight.meaning import BAND_BY_PLACE
 from trunkline.insight.name import Names, PortName
-from trunkline.insight.parcel import UnreadableError
+from trunkline.insight.parcel import number
 from trunkline.insight.plan import UNCOUNTED, VERBS, FlowChange, Verb, change_lines
+from trunkline.northbound.body import UnreadableError
 from trunkline.openflow import message
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def summary(body: Mapping[str, Any]) -> PlanSummary:
     return PlanSummary(
         chassis=str(body.get("chassis")),
         bridge=str(body.get("bridge")),
-        flow_count=int(body["flows"]),
+        flow_count=number(body["flows"]),
         hold=None if hold is None else str(hold),
         is_computed=body.get("computed") is True,
         count_by_kind=dict(_count(*item[1:]) for item in packed if item[0] == "count"),
@@ -116,9 +117,11 @@ def _count(verb: Any, table: Any, priority: Any, count: Any) -> tuple[tuple[Verb
     found = next((known for known in VERBS if known == verb), None)
     if found is None:
         raise UnreadableError(f"nobody does {verb!r} to a flow")
-    band = BAND_BY_PLACE.get((int(table), int(priority)))
-    what = Kind(int(table), int(priority), band, OTHERS if band is None else None)
-    return (found, what), int(count)
+    band = BAND_BY_PLACE.get((number(table), priority))
+    what = Kind(
+        table, OTHERS if priority == OTHERS else number(priority), band, OTHERS if band is None else None
+    )
+    return (found, what), number(count)
 
 
 def _change(key: Any, old: Any, new: Any) -> FlowChange:
@@ -140,11 +143,11 @@ def _names(packed: Iterable[list[Any]]) -> Names:
     ports: dict[int, PortName] = {}
     networks: dict[int, str] = {}
     interfaces: dict[int, Interface] = {}
-    for word, number, name, *more in (item for item in packed if item[0] in ("port", "network", "interface")):
+    for word, key, name, *more in (item for item in packed if item[0] in ("port", "network", "interface")):
         if word == "port":
-            ports[int(number)] = PortName(str(name), None if more[0] is None else int(more[0]))
+            ports[number(key)] = PortName(str(name), None if more[0] is None else number(more[0]))
         elif word == "network":
-            networks[int(number)] = str(name)
+            networks[number(key)] = str(name)
         else:
-            interfaces[int(number)] = Interface(str(name), None if more[0] is None else str(more[0]))
+            interfaces[number(key)] = Interface(str(name), None if more[0] is None else str(more[0]))
     return Names(ports, networks, interfaces, source="agent")

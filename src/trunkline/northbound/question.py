@@ -7,7 +7,6 @@ question in any case. The chassis delete what is left.
 from __future__ import annotations
 
 import getpass
-import json
 import math
 import os
 import random
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import TrunklineError
 from trunkline.northbound import member
+from trunkline.northbound.body import UnreadableError, value
 from trunkline.northbound.operation import Uuid, delete, insert, select
 from trunkline.northbound.refusal import RefusedError, TransactionError, no_such
 from trunkline.northbound.rpc import UnreachableError
@@ -38,6 +38,9 @@ SLOTS = range(8)
 MOST_AT_ONCE = 50
 """How many chassis of a cluster without relays are asked at once: each answer costs all members a write."""
 
+MOST_CHARACTERS = 1000
+"""How much of a reason is taken: an agent gives no longer one."""
+
 _LONGEST_TTL_S = 300
 _ATTEMPTS = 10
 
@@ -51,7 +54,9 @@ class Answer(NamedTuple):
     @property
     def reason(self) -> str:
         """Why there is not what was asked for; a chassis in wrong hands may give none."""
-        return str(self.body.get("reason", "")) if isinstance(self.body, dict) else "the answer is unreadable"
+        if not isinstance(self.body, dict):
+            return "the answer is unreadable"
+        return str(self.body.get("reason", ""))[:MOST_CHARACTERS]
 
 
 class Answers(NamedTuple):
@@ -124,7 +129,7 @@ def _asked(
         with nb.watch(answers, present) as watch:
             watch.wait_until(is_over, timeout_s)
             found = {
-                each["chassis"]: Answer(each["state"], _body(each["body"]))
+                each["chassis"]: _answer(each["state"], each["body"])
                 for each in watch.rows["Answer"].values()
                 if each["chassis"] in chassis
             }
@@ -133,11 +138,11 @@ def _asked(
     return found
 
 
-def _body(text: str) -> Any:
+def _answer(state: str, text: str) -> Answer:
     try:
-        return json.loads(text)
-    except ValueError:
-        return {"reason": f"the answer is not JSON: {text[:100]!r}"}
+        return Answer(state, value(text))
+    except UnreadableError as error:
+        return Answer("failed", {"reason": f"what it says cannot be read: {error}"})
 
 
 @contextmanager
