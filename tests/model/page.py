@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
+REAL_NEUTRON = "tests/neutron/test_neutron_page.py types it, where a real Neutron runs"
+
 ELSEWHERE = {
     "README.md": {
         "scripts/demo": "it is `trunkline lab run` after installations; test_lab_run.py runs that",
@@ -24,6 +26,12 @@ ELSEWHERE = {
         "scripts/demo": "it is `trunkline lab run` after installations; test_lab_run.py runs that",
         "scripts/docs": "test_docs.py runs what it runs",
         "scripts/bench": "it takes an hour; docs/performance.md is what it measured",
+    },
+    "docs/neutron.md": {
+        "/opt/neutron/bin/pip": "it needs a package index; scripts/test-neutron runs a line like it",
+        "openstack": REAL_NEUTRON,
+        "trunkline": REAL_NEUTRON,
+        "rm -rf ~/.cache": REAL_NEUTRON,
     },
     "docs/operations.md": {
         "python3 -m venv": "it needs a package index; packaging/try-in-vm runs this line",

@@ -253,6 +253,10 @@ class Neutron:
         rules = (f'"{rule}": "rule:admin_only or role:service"\n' for rule in RULES)
         (place / "policy.yaml").write_text("".join(rules))
 
+    def config_files(self) -> list[str]:
+        """Return the words by which a program of the first controller reads its configuration."""
+        return self._files("ctl1")
+
     def logs(self) -> str:
         """Return what all programs of Neutron have said."""
         return "".join(

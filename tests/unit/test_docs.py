@@ -16,6 +16,7 @@ import pytest
 
 from model.page import ELSEWHERE, PAGES, ROOT, commands, commands_in_text
 from trunkline.cli.main import trunkline
+from trunkline.cli.neutron import trunkline_neutron
 from trunkline.northbound.default import DEFAULTS
 from trunkline.ovsdb import settings
 
@@ -73,7 +74,7 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
 def test_architecture_names_modules_that_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     packages = "core|apps|runtime|openflow|host|northbound|manifest|server|ovsdb"
-    packages += "|bridge|insight|agent|process|cli|lab"
+    packages += "|bridge|insight|agent|process|neutron|cli|lab"
     named = re.findall(rf"`((?:{packages})/[\w-]+\.\w+)`", text)
     assert named
     assert [path for path in named if not (ROOT / "src" / "trunkline" / path).exists()] == []
@@ -99,18 +100,23 @@ def test_the_operators_page_has_every_chassis_setting() -> None:
     assert set(re.findall(r"^\| `(system-id|trunkline-[\w-]+)` \|", text, re.MULTILINE)) == keys
 
 
+PROGRAMS: dict[str, click.Command] = {"trunkline": trunkline, "trunkline-neutron": trunkline_neutron}
+
+
 def _commands(page: Path) -> Iterator[list[str]]:
-    """Yield the `trunkline` commands of *page*, in its blocks and in its text, as words."""
+    """Yield the commands of *page* that are of `PROGRAMS`, in its blocks and in its text, as words."""
     text = page.read_text()
     scripts = re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     scripts += [command.text for command in commands(text)]
-    scripts += [found for found in commands_in_text(text) if found.startswith("trunkline ")]
+    scripts += [
+        found for found in commands_in_text(text) if found.partition(" ")[0] in PROGRAMS and " " in found
+    ]
     for line in "\n".join(scripts).splitlines():
         for command in re.split(r"&&|;|\|", line):
             words = shlex.split(command, comments=True)
-            if words and words[0] == "trunkline":
+            if words and words[0] in PROGRAMS:
                 is_cut_short = words[-1].startswith("--")  # as in "see `trunkline nb listen --role`"
-                yield words[1:] + ["…"] * is_cut_short
+                yield words + ["…"] * is_cut_short
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if list(_commands(page))], ids=_name)
@@ -121,7 +127,7 @@ def test_every_command_shown_is_one_that_the_program_has(page: Path) -> None:
 
 def _parse(words: list[str]) -> None:
     """Raise what click raises if the program has no such command, or the command no such option."""
-    command: click.Command = trunkline
+    command, words = PROGRAMS[words[0]], words[1:]
     context = click.Context(command)
     while True:
         _, words, _ = command.make_parser(context).parse_args(list(words))

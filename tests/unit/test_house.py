@@ -34,7 +34,8 @@ BELOW = {
     "neutron": {"core", "northbound"},
     "lab": {"core", "host"},
     "cli": {
-        *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb", "insight", "process", "lab")
+        *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb", "insight", "process"),
+        *("neutron", "lab"),
     },
 }
 """The packages that each package may import, beside itself."""

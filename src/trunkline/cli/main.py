@@ -146,40 +146,50 @@ def trunkline(
 
 
 def main() -> NoReturn:
-    """Run the program and exit. An error is one line on standard error, and an exit code."""
-    if not sys.warnoptions:
-        # Warnings of libraries are for their developers, and standard error is for operators.
-        warnings.simplefilter("ignore")
+    """Run the program `trunkline` and exit."""
+    _ignore_warnings()
     if COMPLETE in os.environ:
         from trunkline.cli.completion import answer
 
         sys.exit(answer(trunkline))
+    run(trunkline, "trunkline")
+
+
+def run(program: click.Command, name: str) -> NoReturn:
+    """Run *program*, called *name*, and exit. An error is one line on standard error, and an exit code."""
+    _ignore_warnings()
     try:
-        code = trunkline.main(prog_name="trunkline", standalone_mode=False)
+        code = program.main(prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(EXIT_USAGE)
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "trunkline"
+        path = error.ctx.command_path if error.ctx else name
         # A list of choices comes on lines of its own, indented.
         said = ", ".join(part.strip(" \t,") for part in error.format_message().rstrip(".").split("\n"))
         sys.exit(_report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE))
     except click.ClickException as error:
-        sys.exit(_report(f"trunkline: {error.format_message()}", EXIT_REFUSED))
+        sys.exit(_report(f"{name}: {error.format_message()}", EXIT_REFUSED))
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except TrunklineError as error:
-        sys.exit(_report(f"trunkline: {error}", _exit_code(error)))
+        sys.exit(_report(f"{name}: {error}", _exit_code(error)))
     except OSError as error:
         if error.errno == errno.EPIPE:
             _leave_stdout()
             sys.exit(EXIT_REFUSED)
-        sys.exit(_report(f"trunkline: {_words(error)}", EXIT_REFUSED))
+        sys.exit(_report(f"{name}: {_words(error)}", EXIT_REFUSED))
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        sys.exit(_report(f"trunkline: {_defect(error)}", EXIT_REFUSED))
+        sys.exit(_report(f"{name}: {_defect(error)}", EXIT_REFUSED))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _ignore_warnings() -> None:
+    """Print no warnings of libraries: they are for their developers, and standard error is for operators."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
 
 
 def _defect(error: Exception) -> str:

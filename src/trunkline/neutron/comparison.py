@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from trunkline.neutron.host import Hosts
     from trunkline.neutron.resource import Resources
     from trunkline.northbound.client import Northbound
-    from trunkline.northbound.step import Step
 
 _ATTEMPTS = 20
 _LONGEST_PAUSE_S = 0.1
@@ -34,15 +33,22 @@ _LONGEST_PAUSE_S = 0.1
 class Result(NamedTuple):
     """What a comparison has found and done.
 
-    *changed* are the rows that were written, *faults* those that could not be, with the reason. *ports* are
-    the rows of ports as they were read before; *resources* is what was read of Neutron's database.
+    *steps* are those that were done, or would be, *faults* the rows that could not be, with the reason, and
+    *unchanged* counts the rows that are as they should be. *ports* are the rows of ports as they were read
+    before; *resources* is what was read of Neutron's database.
     """
 
-    changed: tuple[Row, ...]
+    steps: tuple[Create | Change | Delete, ...]
     faults: dict[Row, str]
+    unchanged: int
     ports: Mapping[str, Mapping[str, Any]]
     resources: Resources
     hosts: Hosts
+
+    @property
+    def changed(self) -> tuple[Row, ...]:
+        """The rows of *steps*."""
+        return tuple(map(row_of, self.steps))
 
 
 def compare(
@@ -74,9 +80,10 @@ def compare(
         except ChangedError:
             time.sleep(random.uniform(0, min(0.005 * 2**attempt, _LONGEST_PAUSE_S)))
             continue
-        changed = tuple(row for row in map(row_of, steps) if row not in faults)
+        unchanged = wanted.specs.keys() - faults.keys() - set(map(row_of, steps))
+        done = tuple(step for step in steps if row_of(step) not in faults)
         ports = {row.name: value for row, value in there.own.items() if row.table == "Port"}
-        return Result(changed, faults, ports, resources, there.hosts)
+        return Result(done, faults, len(unchanged), ports, resources, there.hosts)
     raise RefusedError(f"other writers came first {_ATTEMPTS} times")
 
 
@@ -88,7 +95,9 @@ def _taken(there: Present, wanted: Desired) -> dict[Row, str]:
     }
 
 
-def _steps(there: Present, wanted: Desired, resources: Resources, scope: Scope | None) -> Iterator[Step]:
+def _steps(
+    there: Present, wanted: Desired, resources: Resources, scope: Scope | None
+) -> Iterator[Create | Change | Delete]:
     """Yield the steps from *there* to *wanted*: networks before ports, and the end of ports before theirs."""
     for row in sorted(wanted.specs.keys() - there.others.keys()):
         spec, old = wanted.specs[row], there.own.get(row)

@@ -1,0 +1,172 @@
+"""`trunkline-neutron` on a controller, typed as an operator does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from neutron_server import BIN, until
+
+from trunkline.northbound.client import NetworkSpec, PortSpec
+from trunkline.northbound.step import Change, Create, Delete
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from neutron_site import Site
+
+Typed = tuple[int, str, str]
+"""The exit code of a command, and what it printed on standard output and on standard error."""
+
+
+def typed(site: Site, *words: str, files: list[str] | None = None) -> Typed:
+    """Run `trunkline-neutron` with Neutron's own configuration; nobody sits at the terminal."""
+    chosen = site.neutron.config_files() if files is None else files
+    argv = [str(BIN / "trunkline-neutron"), *words, *chosen]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def alone(site: Site) -> Iterator[Site]:
+    """Neutron without its worker, so that nobody else repairs a row."""
+    periodic = site.neutron.controllers[0].periodic
+    periodic.end()
+    yield site
+    periodic.start()
+    until(lambda: site.nb.row_counts() and "worker 0 works" in periodic.log.read_text(), "the worker", 60)
+
+
+def test_sync_shows_each_row_that_differs_and_writes_it_when_told_to(alone: Site) -> None:
+    site = alone
+    network, _ = site.network(vlan=140)
+    gone, changed = site.port(network), site.port(network, "c2")
+    (segment,) = [row["name"] for row in site.nb.networks()]
+    assert typed(site, "sync", "--dry-run") == (0, "nothing to do\n", "")
+
+    stale = PortSpec(
+        name="stale", network=segment, mac="02:00:00:00:00:99", external_ids={"trunkline-set": "neutron"}
+    )
+    mine = NetworkSpec(name="mine", network_type="flat", physical_network="physnet1")
+    site.nb.write(
+        [
+            Delete("Port", gone.id),
+            Change("Port", changed.id, {"mac": "02:00:00:00:00:01", "requested_chassis": "c1"}),
+            Change("Network", segment, {"segmentation_id": 141, "unknown_unicast": "drop"}),
+            Create(stale),
+            Create(mine),
+        ]
+    )
+    before = site.nb.networks(), site.nb.ports()
+    code, shown, said = typed(site, "sync", "--dry-run")
+    assert (code, said) == (4, "")
+    lines = [line.split() for line in shown.splitlines()]
+    assert [line[:3] for line in lines[:-1]] == [
+        ["+", "port", gone.id],
+        ["~", "network", segment],
+        ["~", "port", changed.id],
+        ["-", "port", "stale"],
+    ]
+    assert f"segmentation_id 141 → 140  ({network.name})" in shown
+    assert f"mac 02:00:00:00:00:01 → {changed.mac_address}  requested_chassis c1 → c2  (bound to c2)" in shown
+    assert "unknown_unicast" not in shown
+    assert "1 to add, 2 to change, 1 to delete, 0 unchanged." in shown
+    assert (site.nb.networks(), site.nb.ports()) == before
+
+    code, shown, said = typed(site, "sync", "--yes")
+    assert (code, shown.splitlines()[-1], said) == (0, "done: 4 rows", "")
+    assert {row["name"] for row in site.nb.ports()} == {gone.id, changed.id}
+    assert site.row(changed)["mac"] == changed.mac_address
+    # What an operator decides stays, and so do the rows that are not Neutron's.
+    row = site.nb.network(segment)
+    assert (row["segmentation_id"], row["unknown_unicast"]) == (140, "drop")
+    assert typed(site, "sync", "--yes") == (0, "nothing to do\n", "")
+    site.nb.write([Delete("Network", "mine")])
+
+
+def test_sync_says_which_row_could_not_be_written_and_why_and_writes_the_others(alone: Site) -> None:
+    site = alone
+    mine = NetworkSpec(name="mine", network_type="vlan", physical_network="physnet1", segmentation_id=142)
+    site.nb.write([Create(mine)])
+    network, _ = site.network(vlan=142)
+    other, _ = site.network(vlan=143)
+    port = site.port(other)
+    site.nb.write([Delete("Port", port.id)])
+    code, shown, said = typed(site, "sync", "--yes")
+    assert code == 1
+    assert shown.splitlines()[-1] == "done: 1 row"
+    assert "already uses VLAN 142" in said
+    assert (network.id in site.networks(), bool(site.row(port))) == (False, True)
+    site.nb.write([Delete("Network", "mine")])
+    assert typed(site, "sync", "--yes")[0] == 0
+    assert network.id in site.networks()
+    site.neutron.expect("already uses VLAN 142")
+
+
+def test_sync_asks_a_person_and_writes_only_after_a_yes(alone: Site) -> None:
+    site = alone
+    network, _ = site.network(vlan=144)
+    port = site.port(network)
+    site.nb.write([Delete("Port", port.id)])
+
+    def answered(answer: str) -> tuple[int, str]:
+        """Type the command and *answer* at a terminal."""
+        ours, theirs = os.openpty()
+        argv = [str(BIN / "trunkline-neutron"), "sync", *site.neutron.config_files()]
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120
+        )
+        os.close(ours)
+        os.close(theirs)
+        return done.returncode, done.stdout.decode()
+
+    code, shown = answered("n")
+    assert (code, site.row(port)) == (1, {})
+    assert shown.count("1 to add, 0 to change, 0 to delete, 1 unchanged.  Write?") == 1
+    assert "nothing was written" in shown
+    code, shown = answered("y")
+    assert (code, shown.splitlines()[-1]) == (0, "done: 1 row")
+    assert site.row(port)["mac"] == port.mac_address
+
+
+def test_sync_asks_nobody_who_is_not_there(site: Site) -> None:
+    code, shown, said = typed(site, "sync")
+    assert (code, shown) == (2, "")
+    assert "standard input is not a terminal" in said
+
+
+def test_what_sync_cannot_read_is_one_line(site: Site, tmp_path: Path) -> None:
+    def refused(files: list[str]) -> str:
+        code, shown, said = typed(site, "sync", "--dry-run", files=files)
+        assert (code, shown, said.count("\n")) == (1, "", 1), said
+        return said
+
+    def configured(**options: str) -> list[str]:
+        path = tmp_path / "neutron.conf"
+        path.write_text(
+            "\n".join(
+                [
+                    "[trunkline]",
+                    f"nb_connection = {options.get('nb', site.neutron.remote)}",
+                    "[database]",
+                    *([f"connection = {options['database']}"] if "database" in options else []),
+                ]
+            )
+        )
+        return ["--config-file", str(path)]
+
+    assert "`connection` of [database] is not set" in refused(configured())
+    assert "nowhere.conf" in refused(["--config-file", str(tmp_path / "nowhere.conf")])
+    away = f"mysql+pymysql://root@localhost/neutron?unix_socket={tmp_path}/none.sock"
+    assert "database cannot be read" in refused(configured(database=away))
+    empty = f"sqlite:///{tmp_path}/empty.db"
+    assert "no such table" in refused(configured(database=empty))
+    assert f"{tmp_path}/none.sock" in refused(configured(database=empty, nb=f"unix:{tmp_path}/none.sock"))
+    (tmp_path / "bad.conf").write_text("no section\n")
+    assert "bad.conf" in refused(["--config-file", str(tmp_path / "bad.conf")])
