@@ -157,6 +157,17 @@ def test_a_chassis_that_left_a_request_unanswered_is_named_and_not_waited_for_an
     assert "chassis 'gone' is silent" in err
 
 
+def test_a_host_that_asks_for_a_name_may_have_restarted_until_that_is_denied(northbound: Northbound) -> None:
+    remote = northbound.rpc.remote
+    host = "7d9f1a52-3c0e-4a57-9a37-1f1d5a6e8b11"
+    register(northbound, "c1", silent_at=0, claims={host: "h1"})
+    code, _, err = trunkline("sync", "--wait", nb=remote)
+    assert (code, "'h1' asks for the system-id 'c1'" in err, "another host" in err) == (4, True, False)
+    northbound.transact([update("Chassis", ("name", "==", "c1"), row={"denied": [host]})])
+    code, _, err = trunkline("sync", "--wait", nb=remote)
+    assert (code, "'h1' has the system-id 'c1' of another host" in err) == (4, True)
+
+
 def test_a_silent_chassis_that_answers_is_waited_for_again(
     northbound: Northbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,7 +187,14 @@ def test_a_fault_has_a_text_and_a_remedy() -> None:
             "its VIF is here, but it is requested on c2",
             "T313",
             "its VIF is here, but it is requested on c2",
-            "unplug this VIF, or request the port on this chassis: `requested_chassis`",
+            "unplug this VIF, or, if it belongs here: trunkline port set vm1 `requested_chassis=c1`",
+        ),
+        (
+            "port vm 1",
+            "its VIF is here, but chassis c2 holds it; set `requested_chassis` to x",
+            "T313",
+            "its VIF is here, but chassis c2 holds it",
+            "unplug one of the two, or, if it belongs here: trunkline port set 'vm 1' `requested_chassis=c1`",
         ),
         (
             "setting trunkline-nb",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
+import click
 import pytest
 
+from trunkline.cli.column import in_options
+from trunkline.cli.main import trunkline
 from trunkline.insight import check
 from trunkline.insight.cause import CAUSES
 from trunkline.insight.finding import Finding
 from trunkline.insight.fleet import Fleet, Times
+from trunkline.insight.port_check import disabled_finding
 from trunkline.northbound.liveness import Asked
 
 NOW_MS = 1_800_000_000_000
@@ -204,6 +209,35 @@ def test_what_is_wrong_is_found_and_nothing_else(name: str) -> None:
     for each in found:
         assert each.text
         assert each.remedy
+
+
+def is_taken(words: list[str]) -> bool:
+    """Return whether `trunkline` takes *words* as a command line; raises what it says of wrong ones."""
+    command: click.Command = trunkline
+    context = click.Context(command, **command.context_settings)
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        found = command.get_command(context, name)
+        assert found is not None, name
+        command = found
+    with command.make_context(command.name, words, context):
+        return True
+
+
+def remedies() -> list[str]:
+    found = [each for seen, _ in SCENES.values() for each in check.findings(seen)]
+    found.append(disabled_finding(port("vm1", enabled=False)))
+    return sorted({in_options(each.remedy) for each in found})
+
+
+def test_a_remedy_that_needs_an_option_is_a_command_that_this_program_takes() -> None:
+    commands = 0
+    for remedy in remedies():
+        _, _, command = remedy.partition("trunkline ")
+        assert "--" not in remedy or "--" in command, remedy
+        if "--" in command:
+            commands += is_taken(shlex.split(command))
+    assert commands > 5
 
 
 def test_a_chassis_that_was_not_reached_in_time_is_not_known_to_be_silent() -> None:

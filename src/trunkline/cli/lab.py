@@ -120,7 +120,7 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 
     A daemon that does not run is started as well. Returns when all run. `trunkline sync --wait` says when the
     switch forwards as the northbound says. If its database has restarted without its agent, that takes 5 s:
-    until then, the chassis is taken for another host with its name.
+    until then, the chassis asks for its name, which another host might have.
 
     \b
     Examples:

@@ -67,6 +67,9 @@ def report_unanswered(asked: Request, silent: frozenset[str]) -> bool:
         *(
             f"host {rival.hostname!r} has the system-id {rival.chassis!r} of another host, and has not "
             f"applied {asked.nb_cfg}; give it a system-id of its own"
+            if rival.is_denied
+            else f"host {rival.hostname!r} asks for the system-id {rival.chassis!r}, as for 5 s after a "
+            f"restart of Open vSwitch, and has not applied {asked.nb_cfg}; run this again"
             for rival in asked.rivals
         ),
     ]

@@ -60,7 +60,11 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
     sample = _sample(here, to, wanted)
     ways = [_way(here, to, sample, ask, wanted)]
     if to.is_unknown and to.address is not None:
-        note = f"{to.address} is of no port: unknown; resolved as what its ARP would find, which is shown"
+        what = "ARP request" if to.address.version == 4 else "neighbour solicitation"
+        note = (
+            f"no port has the address {to.address}, so this is where the {what} goes that asks for it; "
+            "whether anybody answers is not known: ping it from the VM"
+        )
         ways[0].notes.insert(0, (note, None))
     if both:
         ways.append(_back(nb, here, to, sample, ask, wanted))

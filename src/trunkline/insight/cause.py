@@ -8,6 +8,7 @@ may have none of these shapes: it is a fault all the same, `UNKNOWN`.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,7 +34,7 @@ class Cause(NamedTuple):
     """The faults with a reason of one shape, of subjects whose first word is *noun*.
 
     `{}` in *shape* stands for any text, and the bar for the place where the remedy begins. *remedy* replaces
-    the one of the shape; `{subject}` in it is the name of what the fault is about.
+    the one of the shape; `{subject}` in it is the name of what the fault is about, `{chassis}` who has it.
     """
 
     code: str
@@ -106,9 +107,15 @@ CAUSES = (
         "T313",
         "port",
         "its VIF is here, but it is requested on {}",
-        "unplug this VIF, or request the port on this chassis: `requested_chassis`",
+        "unplug this VIF, or, if it belongs here: trunkline port set {subject} `requested_chassis={chassis}`",
     ),
-    Cause("T313", "port", "its VIF is here, but chassis {} holds it|; {}"),
+    Cause(
+        "T313",
+        "port",
+        "its VIF is here, but chassis {} holds it|; {}",
+        "unplug one of the two, or, if it belongs here: "
+        "trunkline port set {subject} `requested_chassis={chassis}`",
+    ),
     Cause("T318", "port", "another port of its network also has its address {}|; {}"),
     Cause("T320", "port", "its parent {} is itself a sub-port|; {}"),
     Cause("T320", "port", "it is its own parent|; {}"),
@@ -198,7 +205,8 @@ def _finding(cause: Cause, chassis: str, subject: str, found: re.Match[str]) -> 
     named = {key.removeprefix("g"): value for key, value in groups.items()}
     remedy = own_remedy.lstrip(";. ")
     if cause.remedy:
-        remedy = _filled(cause.remedy, named | {"subject": subject.partition(" ")[2]})
+        said = {"subject": shlex.quote(subject.partition(" ")[2]), "chassis": shlex.quote(chassis)}
+        remedy = _filled(cause.remedy, named | said)
     severity: Severity = "warning" if cause.code in WARNINGS else "error"
     return Finding(cause.code, severity, subject, chassis, None, text, remedy.removeprefix("run: "))
 

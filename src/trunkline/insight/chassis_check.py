@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from trunkline.core.spelling import meant
@@ -160,9 +161,23 @@ def _mapped_nowhere(fleet: Fleet, network: Row, mapped: Collection[str]) -> Find
         None,
         None,
         f"no chassis maps its physical network {physnet}",
-        f"add {physnet}:BRIDGE to trunkline-bridge-mappings of each chassis that needs it, or correct "
-        "`physical_network` of the network" + _hint(physnet, mapped),
+        f"add {physnet}:BRIDGE to trunkline-bridge-mappings of each chassis that needs it, or "
+        + _renamed(network, mapped),
     )
+
+
+def _renamed(network: Row, mapped: Collection[str]) -> str:
+    """Return how *network* gets a physical network that is *mapped*."""
+    close = _similar(network["physical_network"], mapped)
+    known = f" (mapped: {some(mapped)})" if mapped and close is None else ""
+    meant = "correct that of the network" if close is None else f"if {close} was meant"
+    command = f"trunkline network set {quote(network['name'])} `physical_network={quote(close or 'PHYSNET')}`"
+    return f"{meant}{known}: {command}"
+
+
+def _similar(physnet: str, mapped: Collection[str]) -> str | None:
+    """Return which of the names that are *mapped* is similar to *physnet*, if one is."""
+    return next((name for name in sorted(mapped) if _is_similar(name, physnet)), None)
 
 
 def _hint(physnet: str, mapped: Collection[str]) -> str:
@@ -171,7 +186,7 @@ def _hint(physnet: str, mapped: Collection[str]) -> str:
     >>> _hint("physnet1", ["physnet2", "phsynet1"]), _hint("physnet1", ["physnet2"]), _hint("physnet1", [])
     (' (is phsynet1, which is mapped, misspelt?)', ' (mapped: physnet2)', '')
     """
-    close = next((name for name in sorted(mapped) if _is_similar(name, physnet)), None)
+    close = _similar(physnet, mapped)
     if close is not None:
         return f" (is {close}, which is mapped, misspelt?)"
     return f" (mapped: {some(mapped)})" if mapped else ""

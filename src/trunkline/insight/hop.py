@@ -16,6 +16,7 @@ from trunkline.core.error import InvalidValueError
 from trunkline.core.pipeline import Band
 from trunkline.insight import vswitchd
 from trunkline.insight.counter import SUBJECT_MASK, read, subject_of
+from trunkline.insight.meaning import OTHER_MAPPINGS
 from trunkline.insight.sample import MOST_BYTES, source_words, tags
 from trunkline.insight.step import MISSED, Step, band_of, step
 from trunkline.insight.translation import Output, Translation, translation
@@ -193,8 +194,8 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     bridge = place.settings.bridge_by_physnet.get(physnet)
     if bridge is None:
         return [], (
-            f"{place.settings.chassis} does not map {physnet}; map it there: "
-            f"ovs-vsctl set Open_vSwitch . external_ids:trunkline-bridge-mappings={physnet}:BRIDGE"
+            f"{place.settings.chassis} does not map {physnet}; map it there: ovs-vsctl set Open_vSwitch . "
+            f"external_ids:trunkline-bridge-mappings={physnet}:BRIDGE{_mapped(place)}"
         )
     _, faults = wiring.uplinks(place.switch, place.settings.wiring)
     vlan_id = next(iter(tags(entry.frame)), None)
@@ -202,6 +203,11 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     fault = faults.get(physnet) or nic.vlan_fault(bridge, ways, vlan_id)
     rows = (place.switch.row("Interface", way.name) for way in ways if way.fault is None)
     return [Way(bridge, row) for row in rows if row is not None and ofport_of(row) is not None], fault
+
+
+def _mapped(place: Place) -> str:
+    """Return what is mapped now, as it goes on in a setting: a command that left it out would cut it off."""
+    return "".join(f",{physnet}:{bridge}" for physnet, bridge in place.settings.bridge_by_physnet.items())
 
 
 def _cookies(said: Translation) -> set[tuple[int, int]]:
@@ -267,6 +273,7 @@ def _drop(place: Place, steps: list[Step], said: Translation, entry: Entry) -> d
         return {"table": None, "band": None, "rules": [], "text": text, "remedy": None, "bridge": None}
     found = {key: last.data()[key] for key in ("table", "band", "rules", "text", "bridge")}
     act = last.remedy and last.remedy.replace("MAC,IP", source_words(entry.frame))
+    act = act and act.replace(OTHER_MAPPINGS, _mapped(place))
     if act and last.band is Band.MAC_REFUSED:
         act = act.replace("=MAC`", f"={mac_text(int.from_bytes(entry.frame[6:12]))}`")
     if last.rule.bridge == place.bridge:

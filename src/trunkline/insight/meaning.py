@@ -27,9 +27,12 @@ _NO_MAC = "give the sender's interface a MAC of its own; a group's MAC, or zeros
 _SECURITY = "trunkline port set {port} `port_security=false`"
 _PAIR = "trunkline port set {port} `allowed_address_pairs=MAC,IP`"
 _INSIDE = "trunkline network set {network} `vlan_transparent=true`"
+OTHER_MAPPINGS = ",OTHERS"
+"""What stands in a remedy for the mappings that the chassis has."""
+
 _MAPPING = (
-    "map its physical network on this chassis: "
-    "ovs-vsctl set Open_vSwitch . external_ids:trunkline-bridge-mappings=PHYSNET:BRIDGE"
+    "map its physical network on this chassis, next to the others that are mapped: "
+    f"ovs-vsctl set Open_vSwitch . external_ids:trunkline-bridge-mappings=PHYSNET:BRIDGE{OTHER_MAPPINGS}"
 )
 
 MEANING: dict[Band, Meaning] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from trunkline.insight.chassis_check import key_findings
@@ -32,7 +33,14 @@ def port_findings(fleet: Fleet) -> Iterator[Finding]:
 
 def disabled_finding(port: Row) -> Finding:
     """Return the finding about a port that somebody has disabled; for anyone who asks about it."""
-    return _finding("T316", "error", port, "it is disabled", "enable it: `enabled=true`")
+    return _finding(
+        "T316", "error", port, "it is disabled", f"trunkline port set {_named(port)} `enabled=true`"
+    )
+
+
+def _named(port: Row) -> str:
+    """Return the name of *port* as a shell takes it."""
+    return quote(port["name"])
 
 
 def _finding(code: str, severity: Severity, port: Row, text: str, remedy: str) -> Finding:
@@ -58,7 +66,7 @@ def _place_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
                 "error",
                 port,
                 f"{holder} holds it, and it is requested on {' and '.join(wanted)}",
-                "move its VM, or correct `requested_chassis`",
+                f"move its VM, or: trunkline port set {_named(port)} `requested_chassis={quote(holder)}`",
             )
     for name in dict.fromkeys((holder, *wanted)):
         if name is None or name in fleet.chassis_by_name:
@@ -69,7 +77,8 @@ def _place_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
             "error",
             port,
             f"it {how} {name}, and there is no such chassis",
-            "correct `requested_chassis`, or start the agent of that chassis",
+            "start the agent of that chassis, or request the port on another one: "
+            f"trunkline port set {_named(port)} `requested_chassis=CHASSIS`",
         )
 
 
@@ -80,16 +89,19 @@ def _trunk_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
     parent = fleet.port_by_name.get(port["parent"])
     if parent is None:
         text = f"its parent {port['parent']} does not exist"
-        yield _finding("T320", "error", port, text, "create it, or correct `parent`")
+        yield _finding(
+            "T320", "error", port, text, f"create it, or: trunkline port set {_named(port)} `parent=PORT`"
+        )
         return
-    mtu, most = (fleet.network_by_id.get(row["network"], {}).get("mtu") for row in (port, parent))
+    own, theirs = (fleet.network_by_id.get(row["network"], {}) for row in (port, parent))
+    mtu, most = own.get("mtu"), theirs.get("mtu")
     if most is not None and mtu is not None and mtu > most:
         yield _finding(
             "T323",
             "warning",
             port,
             f"the MTU of its network is {mtu}, and that of its parent's network {most}, which the VIF has",
-            "raise `mtu` of the parent's network, or lower that of this one",
+            f"raise that of the parent's network: trunkline network set {quote(theirs['name'])} `mtu={mtu}`",
         )
 
 
@@ -115,15 +127,16 @@ def _duplicates(fleet: Fleet) -> Iterator[Finding]:
 
 
 def _shared(code: str, value: str, rows: Collection[Row]) -> Iterator[Finding]:
-    what, column = ("IP address", "addresses") if code == "T318" else ("MAC", "mac")
+    what = "IP address" if code == "T318" else "MAC"
     names = sorted(row["name"] for row in rows)
     for row in rows:
         if code == "T318" and allows_duplicates(row):
             continue
         other = next(name for name in names if name != row["name"])
-        remedy = f"change `{column}` of one of them"
+        command = f"trunkline port set {_named(row)}"
+        remedy = f"give it another one: {command} `mac=MAC`"
         if code == "T318":
-            remedy += ", or set `options:allow-duplicate-ip=true`"
+            remedy = f"change it, or, if both may have it: {command} `options:allow-duplicate-ip=true`"
         yield _finding(code, "error", row, f"port {other} also has its {what} {value}", remedy)
 
 

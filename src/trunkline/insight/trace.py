@@ -99,7 +99,7 @@ class Trace:
         return only.text
 
     def _counts(self) -> Iterator[str]:
-        for state, words in ((True, "delivered to"), (False, "not to"), (None, "not known for")):
+        for state, words in ((True, "to"), (False, "not to"), (None, "not known for")):
             some = [each for each in self.outcomes if each.is_delivered is state]
             if some:
                 yield f"{words} {len(some):,} of {len(self.outcomes):,} ports"

@@ -63,10 +63,15 @@ class LaggingError(TimedOutError):
 
 
 class Rival(NamedTuple):
-    """A host with the `system-id` of another host, the *chassis*; it applies nothing that is committed."""
+    """A host with the `system-id` of another host, the *chassis*; it applies nothing that is committed.
+
+    *is_denied*: the other host has answered that it is the chassis. Until then, this host may be the same
+    one, after a restart.
+    """
 
     chassis: str
     hostname: str
+    is_denied: bool
 
 
 class Request(NamedTuple):
@@ -113,14 +118,18 @@ def request(nb: Northbound) -> Request:
             increment("NB_Global", "nb_cfg"),
             update("NB_Global", row={"nb_cfg_timestamp": now_ms}),
             select("NB_Global", only=("_uuid", "nb_cfg")),
-            select("Chassis", only=("name", *_ANSWERS, "silent_at", "claims")),
+            select("Chassis", only=("name", *_ANSWERS, "silent_at", "claims", "denied")),
         ]
     )
     nb_cfg = only_global(after["rows"])["nb_cfg"]
     rows = [decoded_row("Chassis", row) for row in chassis["rows"]]
     silent = frozenset(row["name"] for row in rows if is_silent(row))
     live = frozenset(row["name"] for row in rows) - silent
-    rivals = sorted(Rival(row["name"], hostname) for row in rows for hostname in row["claims"].values())
+    rivals = sorted(
+        Rival(row["name"], hostname, host in row["denied"])
+        for row in rows
+        for host, hostname in row["claims"].items()
+    )
     return Request(nb_cfg, live, silent, tuple(rivals))
 
 
