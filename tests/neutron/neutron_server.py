@@ -125,7 +125,7 @@ class Neutron:
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
         )
         self.start_database()
-        self._sql("create database neutron character set utf8mb3")
+        self.sql("create database neutron character set utf8mb3")
         for number in range(1, controllers + 1):
             self._configure(f"ctl{number}")
         self._run(str(BIN / "neutron-db-manage"), *self._files("ctl1"), "upgrade", "heads")
@@ -159,12 +159,14 @@ class Neutron:
         asked = ["mariadb", "--no-defaults", "-uroot", "-S", str(self.socket), "-e", "select 1"]
         return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
-    def _sql(self, text: str) -> None:
-        self._run("mariadb", "--no-defaults", "-uroot", "-S", str(self.socket), "-e", text)
+    def sql(self, text: str) -> str:
+        """Have the database do *text*, and return what it prints, without heads."""
+        return self._run("mariadb", "--no-defaults", "-uroot", "-N", "-S", str(self.socket), "-e", text)
 
-    def _run(self, *words: str) -> None:
+    def _run(self, *words: str) -> str:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=START_S)
         assert done.returncode == 0, f"{words[0]}: {done.stderr[-3000:]}"
+        return done.stdout
 
     def _start_controller(self, name: str) -> None:
         place = self.folder / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from neutron_server import BIN, until
@@ -131,7 +131,7 @@ def test_sync_asks_a_person_and_writes_only_after_a_yes(alone: Site) -> None:
     assert shown.count("1 to add, 0 to change, 0 to delete, 1 unchanged.  Write?") == 1
     assert "nothing was written" in shown
     code, shown = answered("y")
-    assert (code, shown.splitlines()[-1]) == (0, "done: 1 row")
+    assert (code, shown.endswith("done: 1 row\n")) == (0, True)
     assert site.row(port)["mac"] == port.mac_address
 
 
@@ -170,3 +170,84 @@ def test_what_sync_cannot_read_is_one_line(site: Site, tmp_path: Path) -> None:
     assert f"{tmp_path}/none.sock" in refused(configured(database=empty, nb=f"unix:{tmp_path}/none.sock"))
     (tmp_path / "bad.conf").write_text("no section\n")
     assert "bad.conf" in refused(["--config-file", str(tmp_path / "bad.conf")])
+
+
+LEVELS = "neutron.ml2_port_binding_levels"
+
+
+def driver_of(site: Site, port: Any) -> str:
+    return site.neutron.sql(f"select driver from {LEVELS} where port_id = '{port.id}'").strip()
+
+
+@pytest.fixture
+def former(alone: Site) -> tuple[Site, Any, str]:
+    """A port of c2 as the Open vSwitch agent's driver has left it; its VM runs. And its segment."""
+    network, _ = alone.network(vlan=145)
+    port = alone.port(network, "c2")
+    alone.vm(port, "c2")
+    (segment,) = [row["name"] for row in alone.nb.networks()]
+    alone.neutron.sql(f"update {LEVELS} set driver = 'openvswitch' where host = 'c2'")
+    assert typed(alone, "sync", "--yes")[0] == 0
+    assert alone.row(port) == {}
+    return alone, port, segment
+
+
+def test_a_host_is_adopted_with_the_ports_that_it_has_and_handed_back(former: tuple[Site, Any, str]) -> None:
+    site, port, _ = former
+    code, shown, said = typed(site, "adopt", "c2", "--dry-run")
+    assert (code, said) == (4, "")
+    assert f"+ port {port.id}" in shown
+    assert "1 port of c2 from openvswitch to trunkline." in shown
+    assert (site.row(port), driver_of(site, port)) == ({}, "openvswitch")
+
+    code, shown, said = typed(site, "adopt", "c2", "--yes")
+    assert (code, shown.splitlines()[-1], said) == (0, "done: 1 port handed over", "")
+    assert (site.row(port)["requested_chassis"], driver_of(site, port)) == ("c2", "trunkline")
+    until(lambda: site.row(port)["up"], "the port", 60)
+    assert typed(site, "sync", "--dry-run")[0] == 0
+    assert "nothing to do" in typed(site, "adopt", "c2", "--yes")[1]
+
+    assert typed(site, "adopt", "c2", "--back", "--yes")[0] == 0
+    assert (site.row(port), driver_of(site, port)) == ({}, "openvswitch")
+
+
+def test_a_host_that_has_no_agent_yet_is_adopted_under_the_name_that_it_will_have(
+    former: tuple[Site, Any, str],
+) -> None:
+    site, port, _ = former
+    chassis = site.lab.chassis["c2"]
+    chassis.stop_agent()
+    site.nb.write([Delete("Chassis", "c2", may_be_gone=True)])
+    code, _, said = typed(site, "adopt", "c2", "--yes")
+    assert (code, said.count("\n")) == (1, 1)
+    assert "no chassis is called 'c2' yet" in said
+    code, shown, _ = typed(site, "adopt", "c2", "--chassis", "c2", "--dry-run")
+    assert (code, f"+ port {port.id}" in shown) == (4, True)
+    assert [row["name"] for row in site.nb.all_chassis()] == ["c1"]
+    code, shown, said = typed(site, "adopt", "c2", "--chassis", "c2", "--yes")
+    assert (code, said) == (0, ""), shown
+    assert (site.row(port)["requested_chassis"], site.row(port)["up"]) == ("c2", None)
+    chassis.start_agent()
+    until(lambda: site.row(port)["up"], "the port", 60)
+
+
+def test_what_chassis_cannot_do_is_not_adopted(former: tuple[Site, Any, str]) -> None:
+    site, port, _ = former
+    site.neutron.sql(
+        f"""update neutron.ml2_port_bindings set vif_details = '{{"ovs_hybrid_plug": true}}'"""
+        f" where port_id = '{port.id}'"
+    )
+    code, shown, said = typed(site, "adopt", "c2", "--yes")
+    assert (code, shown) == (1, "")
+    assert f"port {port.id}: its VM is plugged in through a Linux bridge" in said
+    assert (site.row(port), driver_of(site, port)) == ({}, "openvswitch")
+
+
+def test_an_adoption_that_the_northbound_refuses_leaves_all_as_it_was(former: tuple[Site, Any, str]) -> None:
+    site, port, segment = former
+    site.nb.write([Create(PortSpec(name="mine", network=segment, mac=port.mac_address))])
+    code, shown, said = typed(site, "adopt", "c2", "--yes")
+    assert (code, shown.splitlines()[-1]) == (1, "all is as before")
+    assert f"port {port.id}: " in said
+    assert (site.row(port), driver_of(site, port)) == ({}, "openvswitch")
+    site.nb.write([Delete("Port", "mine")])

@@ -16,7 +16,8 @@ from trunkline.cli.output import printable
 from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from trunkline.manifest.difference import Difference, RowChange
     from trunkline.manifest.form import Kind
@@ -33,19 +34,30 @@ def trunkline_neutron() -> None:
     """Look after the northbound that Neutron drives. It needs Neutron, and runs where its server does."""
 
 
+def _with_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that say which Neutron, and whether to ask."""
+    for option in (
+        click.option("--full", "is_full", is_flag=True, help="Show every change, and whole values."),
+        click.option("-y", "--yes", "is_agreed", is_flag=True, help="Do not ask."),
+        click.option(
+            "--dry-run", "is_dry", is_flag=True, help="Change nothing; exit code 4 if something would be."
+        ),
+        click.option(
+            "--config-file",
+            "files",
+            multiple=True,
+            type=NOT_EMPTY,
+            metavar="FILE",
+            help="A file of Neutron's configuration; may be repeated, and later files win. Default: "
+            "/etc/neutron/neutron.conf and /etc/neutron/plugins/ml2/ml2_conf.ini.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 @trunkline_neutron.command()
-@click.option(
-    "--config-file",
-    "files",
-    multiple=True,
-    type=NOT_EMPTY,
-    metavar="FILE",
-    help="A file of Neutron's configuration; may be repeated, and later files win. Default: "
-    "/etc/neutron/neutron.conf and /etc/neutron/plugins/ml2/ml2_conf.ini.",
-)
-@click.option("--dry-run", "is_dry", is_flag=True, help="Change nothing; exit code 4 if something would be.")
-@click.option("-y", "--yes", "is_agreed", is_flag=True, help="Do not ask.")
-@click.option("--full", "is_full", is_flag=True, help="Show every change, and whole values.")
+@_with_options
 def sync(files: tuple[str, ...], *, is_dry: bool, is_agreed: bool, is_full: bool) -> int:
     """Compare Neutron's database with the northbound once, and write the rows that differ.
 
@@ -62,24 +74,11 @@ def sync(files: tuple[str, ...], *, is_dry: bool, is_agreed: bool, is_full: bool
       trunkline-neutron sync --dry-run  what differs
       trunkline-neutron sync --yes      write it
     """
-    if not (is_dry or is_agreed or sys.stdin.isatty()):
-        raise click.UsageError(
-            "standard input is not a terminal, so sync cannot ask; give --yes or --dry-run"
-        )
-    try:
-        from trunkline.neutron.command import comparison, configure
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"Neutron is not installed for {sys.executable} ({error}); install trunkline beside Neutron"
-        ) from error
+    command = _prepared("sync", files, is_quiet=is_dry or is_agreed)
     progress = Progress()
-    configure(files)
     with progress.phase("comparing Neutron's database with the northbound"):
-        result = comparison(is_dry=not is_agreed)
-    found = _difference(result)
-    for line in lines(found, _notes(result), is_full=is_full):
-        click.echo(line, color=False if "NO_COLOR" in os.environ else None)
-    _complain(result.faults)
+        result = command.comparison(is_dry=not is_agreed)
+    found = _shown(result, is_full=is_full)
     if not result.steps:
         click.echo("nothing to do" if not result.faults else "nothing can be done")
         return 0 if not result.faults else EXIT_NO if is_dry else EXIT_REFUSED
@@ -87,15 +86,110 @@ def sync(files: tuple[str, ...], *, is_dry: bool, is_agreed: bool, is_full: bool
         click.echo(summary(found))
         return EXIT_NO
     if not is_agreed:
-        if not click.confirm(f"{summary(found)}  Write?", prompt_suffix=" "):
-            click.echo("nothing was written", err=True)
+        if not _agreed(f"{summary(found)}  Write?"):
             return EXIT_REFUSED
         known = result.faults
         with progress.phase("writing what differs"):
-            result = comparison(is_dry=False)
+            result = command.comparison(is_dry=False)
         _complain({row: reason for row, reason in result.faults.items() if known.get(row) != reason})
-    click.echo(f"done: {len(result.steps):,} row{'' if len(result.steps) == 1 else 's'}")
+    click.echo(f"done: {_counted(len(result.steps), 'row')}")
     return EXIT_REFUSED if result.faults else 0
+
+
+@trunkline_neutron.command()
+@_with_options
+@click.option(
+    "--chassis", type=NOT_EMPTY, metavar="NAME", help="The system-id that the host will have, if it is new."
+)
+@click.option("--back", "is_back", is_flag=True, help="Hand it back to the Open vSwitch agent.")
+@click.argument("host", type=NOT_EMPTY)
+def adopt(
+    host: str,
+    files: tuple[str, ...],
+    chassis: str | None,
+    *,
+    is_back: bool,
+    is_dry: bool,
+    is_agreed: bool,
+    is_full: bool,
+) -> int:
+    """Take the ports of HOST over from Neutron's Open vSwitch agent, where they are.
+
+    HOST is the host as Neutron calls it. Its ports that the driver `openvswitch` has bound become those of
+    the driver `trunkline`, and get their rows in the northbound: all of them or none. This changes nothing on
+    the host. What to do there, and when, is in docs/neutron.md. Refused are hosts with ports on tunnels, of
+    distributed routers, of special vnic types, or behind a Linux bridge.
+
+    Exit codes: 0 done, or nothing to do; 1 refused, or not agreed to; 4 with --dry-run: it would be done.
+
+    \b
+    Examples:
+      trunkline-neutron adopt compute-7 --chassis compute-7 --dry-run  what would be done
+      trunkline-neutron adopt compute-7 --chassis compute-7            do it
+      trunkline-neutron adopt compute-7 --back                         back to the Open vSwitch agent
+    """
+    command = _prepared("adopt", files, is_quiet=is_dry or is_agreed)
+    wanted = command.handing(host, chassis, is_back=is_back)
+    if not wanted.ports:
+        click.echo(f"nothing to do: the driver {wanted.before} has bound no port on {printable(host)}")
+        return 0
+    progress = Progress()
+    _complain(command.obstacles(wanted))
+    if command.obstacles(wanted):
+        return EXIT_REFUSED
+    with progress.phase("comparing the ports with the northbound"):
+        result = command.handed_over(wanted, is_dry=True)
+    found = _shown(result, is_full=is_full)
+    if result.faults:
+        return EXIT_REFUSED
+    ports = _counted(len(wanted.ports), "port")
+    what = f"{ports} of {printable(host)} from {wanted.before} to {wanted.after}.  {summary(found)}"
+    if is_dry:
+        click.echo(what)
+        return EXIT_NO
+    if not (is_agreed or _agreed(f"{what}  Hand over?")):
+        return EXIT_REFUSED
+    with progress.phase("handing over"):
+        result = command.handed_over(wanted, is_dry=False)
+    _complain(result.faults)
+    click.echo("all is as before" if result.faults else f"done: {ports} handed over")
+    return EXIT_REFUSED if result.faults else 0
+
+
+def _prepared(name: str, files: tuple[str, ...], *, is_quiet: bool) -> ModuleType:
+    """Return what works on Neutron, which is configured by *files*; unless *is_quiet*, a person is there."""
+    if not (is_quiet or sys.stdin.isatty()):
+        raise click.UsageError(
+            f"standard input is not a terminal, so {name} cannot ask; give --yes or --dry-run"
+        )
+    try:
+        from trunkline.neutron import command
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"Neutron is not installed for {sys.executable} ({error}); install trunkline beside Neutron"
+        ) from error
+    command.configure(files)
+    return command
+
+
+def _agreed(question: str) -> bool:
+    if click.confirm(question, prompt_suffix=" "):
+        return True
+    click.echo("nothing was written", err=True)
+    return False
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _shown(result: Result, *, is_full: bool) -> Difference:
+    """Return what *result* has found, after printing a line for each row that differs or cannot be."""
+    found = _difference(result)
+    for line in lines(found, _notes(result), is_full=is_full):
+        click.echo(line, color=False if "NO_COLOR" in os.environ else None)
+    _complain(result.faults)
+    return found
 
 
 def _complain(faults: Mapping[Row, str]) -> None:

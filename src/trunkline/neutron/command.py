@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 # All tables have to be known before one of them is asked.
 from neutron.db.migration.models import head as _head  # noqa: F401
@@ -14,16 +14,24 @@ from oslo_db import options as db_options
 from sqlalchemy.exc import SQLAlchemyError
 
 from trunkline.core.error import TrunklineError
-from trunkline.neutron import settings, source
+from trunkline.neutron import adoption, settings, source
+from trunkline.neutron.adoption import AGENT_DRIVER, Bound
 from trunkline.neutron.comparison import compare
+from trunkline.neutron.desired import Row
+from trunkline.neutron.host import Hosts
+from trunkline.neutron.present import Scope
+from trunkline.neutron.resource import DRIVER
 from trunkline.northbound.client import Northbound
+from trunkline.northbound.operation import insert, select
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
 
     from trunkline.neutron.comparison import Result
     from trunkline.neutron.resource import Resources
+
+    T = TypeVar("T")
 
 USUAL_FILES = ("/etc/neutron/neutron.conf", "/etc/neutron/plugins/ml2/ml2_conf.ini")
 """The configuration of Neutron's server, as distributions lay it out."""
@@ -66,15 +74,112 @@ def comparison(*, is_dry: bool) -> Result:
         NeutronError: the database cannot be read.
         UnreachableError, RefusedError: as `compare` does.
     """
-    context = n_context.get_admin_context()
+    with _northbound() as nb:
+        return compare(nb, lambda: _asked(source.everything), is_dry=is_dry)
+
+
+class Handing(NamedTuple):
+    """The bindings of *host*, a chassis called *chassis*, that go from the driver *before* to *after*."""
+
+    host: str
+    chassis: str
+    ports: list[Bound]
+    before: str
+    after: str
+
+    def back(self) -> Handing:
+        """Return the way back."""
+        return self._replace(before=self.after, after=self.before)
+
+
+def handing(host: str, chassis: str | None, *, is_back: bool) -> Handing:
+    """Return what there is to hand over of *host*: to Trunkline, or back. A new host needs *chassis*.
+
+    Raises:
+        NeutronError: the database cannot be read, or nobody knows which chassis the host is.
+    """
+    with _northbound() as nb:
+        known = Hosts(nb.all_chassis()).chassis_of(host)
+    if known is None and chassis is None and not is_back:
+        raise NeutronError(
+            f"no chassis is called {host!r} yet, or has that hostname; say with `chassis` which it will be"
+        )
+    if chassis not in (None, known or chassis):
+        raise NeutronError(f"host {host!r} is the chassis {known!r}, and not {chassis!r}")
+    before, after = (DRIVER, AGENT_DRIVER) if is_back else (AGENT_DRIVER, DRIVER)
+    ports = _asked(lambda context: adoption.bound(context, host, before))
+    return Handing(host, known or chassis or "", ports, before, after)
+
+
+def obstacles(wanted: Handing) -> dict[Row, str]:
+    """Return the ports that keep *wanted* from being done, with the reason."""
+    if wanted.after != DRIVER:
+        return {}
+    reasons = {Row("Port", port.port_id): adoption.obstacle(port) for port in wanted.ports}
+    return {row: reason for row, reason in reasons.items() if reason is not None}
+
+
+def handed_over(wanted: Handing, *, is_dry: bool) -> Result:
+    """Hand over what is *wanted*, and bring the rows of its ports to that; unless *is_dry*.
+
+    If a row cannot be as it should be, all is as before again.
+
+    Raises:
+        NeutronError: the database cannot be read or written.
+        UnreachableError, RefusedError: as `compare` does; all is as before again as far as Neutron knows.
+    """
+    ids = frozenset(port.port_id for port in wanted.ports)
+    scope = Scope(port_ids=ids, segment_ids=frozenset(port.segment_id for port in wanted.ports))
+    there = [{"name": wanted.chassis, "hostname": wanted.host, "ready_ports": []}] if wanted.chassis else []
+
+    def read() -> Resources:
+        found = _asked(lambda context: source.some(context, *scope))
+        return adoption.handed(found, wanted.host, wanted.ports, wanted.after) if is_dry else found
+
+    def hand(way: Handing) -> None:
+        _asked(lambda context: adoption.hand(context, way.host, ids, way.before, way.after))
+
+    with _northbound() as nb:
+        if is_dry:
+            return compare(nb, read, scope, expected=there, is_dry=True)
+        is_new = wanted.after == DRIVER and _expect(nb, wanted)
+        hand(wanted)
+        is_done = False
+        try:
+            result = compare(nb, read, scope, expected=there)
+            is_done = not result.faults
+        finally:
+            if not is_done:
+                hand(wanted.back())
+        if not is_done:
+            compare(nb, read, scope, expected=there)
+            if is_new:
+                nb.delete_chassis([wanted.chassis])
+        return result
+
+
+def _expect(nb: Northbound, wanted: Handing) -> bool:
+    """Have a row of the chassis, so that ports may be requested on it; return whether it is a new one."""
+    (found,) = nb.read(select("Chassis", ("name", "==", wanted.chassis), only=("name",)))
+    if not found:
+        # It belongs to no host yet: the first agent of that name has it.
+        nb.transact([insert("Chassis", {"name": wanted.chassis, "hostname": wanted.host})])
+    return not found
+
+
+def _northbound() -> Northbound:
     remotes = cfg.CONF.trunkline.nb_connection
-    with Northbound.connect(remotes, CONNECT_TIMEOUT_S, settings.tls(), prefers_leader=True) as nb:
-        return compare(nb, lambda: _everything(context), is_dry=is_dry)
+    return Northbound.connect(remotes, CONNECT_TIMEOUT_S, settings.tls(), prefers_leader=True)
 
 
-def _everything(context: Any) -> Resources:
+def _asked(question: Callable[[Any], T]) -> T:
+    """Return what *question* returns, of a context of Neutron's.
+
+    Raises:
+        NeutronError: the database does not answer, or is not Neutron's.
+    """
     try:
-        return source.everything(context)
+        return question(n_context.get_admin_context())
     except (db_exc.DBError, db_exc.CantStartEngineError, SQLAlchemyError, ImportError) as error:
         reason = str(error).partition("\n")[0]
         raise NeutronError(f"Neutron's database cannot be read: {reason}") from error

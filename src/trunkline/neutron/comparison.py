@@ -57,18 +57,20 @@ def compare(
     scope: Scope | None = None,
     *,
     doubtful: Collection[Row] = (),
+    expected: Collection[Mapping[str, Any]] = (),
     is_dry: bool = False,
 ) -> Result:
     """Bring the rows of *scope* in *nb* to what *read* returns; None: all rows. If *is_dry*, write nothing.
 
-    The rows *doubtful*, which may be refused, are written apart from the others.
+    The rows *doubtful*, which may be refused, are written apart from the others. *expected* are rows of
+    chassis that are not there yet.
 
     Raises:
         RefusedError: other writers came first again and again.
         UnreachableError: the northbound was lost; the rows may be written or not.
     """
     for attempt in range(_ATTEMPTS):
-        there = present.read(nb, scope)
+        there = present.read(nb, scope, expected)
         resources = read()
         wanted = desired(resources, there.hosts)
         steps = list(_steps(there, wanted, resources, scope))

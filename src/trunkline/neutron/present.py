@@ -10,7 +10,7 @@ from trunkline.northbound.operation import select
 from trunkline.northbound.schema import SET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from trunkline.northbound.client import Northbound
 
@@ -49,8 +49,8 @@ class Present(NamedTuple):
     hosts: Hosts
 
 
-def read(nb: Northbound, scope: Scope | None) -> Present:
-    """Return the rows of *scope*, all for None, and their networks."""
+def read(nb: Northbound, scope: Scope | None, expected: Collection[Mapping[str, Any]] = ()) -> Present:
+    """Return the rows of *scope*, all for None, and their networks; chassis *expected* count, too."""
     columns = {
         "Network": ("_uuid", "name", *OWNED["Network"]),
         "Port": ("name", "up", "chassis", *OWNED["Port"]),
@@ -84,4 +84,5 @@ def read(nb: Northbound, scope: Scope | None) -> Present:
     }
     own = {row: value for row, value in rows_by_name.items() if value["external_ids"].get(SET) == SET_NAME}
     others = {row: value for row, value in rows_by_name.items() if row not in own}
-    return Present(own, others, Hosts(chassis))
+    known = {row["name"] for row in chassis}
+    return Present(own, others, Hosts([*chassis, *(row for row in expected if row["name"] not in known)]))
