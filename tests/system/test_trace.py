@@ -169,6 +169,14 @@ def test_an_address_of_no_port_is_resolved_as_arp_would(tracer: Tracer) -> None:
     assert f"a sends ARP {ADDRESS['a']} → 192.0.2.250" in done.out
 
 
+def test_a_port_without_an_ipv6_address_asks_from_its_link_local_one(tracer: Tracer) -> None:
+    done = tracer.run("--from", "a", "--to", "fe80::1")
+    assert done.code == 0, done
+    assert "a sends neighbour discovery fe80::" in done.out
+    assert "this is where the neighbour solicitation goes that asks for it" in done.out
+    assert "stands for one" not in done.out
+
+
 def test_a_mac_of_no_port_leaves_for_the_wire(tracer: Tracer) -> None:
     found = tracer.data(0, "--from", "a", "--to", "02:00:00:00:00:fe")
     assert found["text"] == "to physnet1 [101]; what is behind it is not known"

@@ -281,6 +281,9 @@ def _say_next(running: Lab) -> None:
     for each in demonstration.series(running.topology)[:1]:
         argv = running.machine[each.source].namespace.argv(["ping", running.machine[each.to].ip])
         tries.append(("ping as a VM", " ".join(argv)))
+        words = f"trace --from {each.source} --to {running.machine[each.to].ip}"
+        tries.append(("see the way of a frame", f"{program} --nb {running.nb.remote} {words}"))
+    tries.append(("find what is wrong", f"{program} --nb {running.nb.remote} check"))
     for chassis in list(running.chassis.values())[:1]:
         rundir = f"OVS_RUNDIR={chassis.rundir}"
         tries.append(("look at a switch", f"{rundir} ovs-vsctl show"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.core.address import mac_text
 from trunkline.core.error import InvalidValueError
+from trunkline.core.frame import link_local
 from trunkline.core.model import IPAddress
 from trunkline.insight import endpoint
 from trunkline.insight.endpoint import End, Source, Target
@@ -15,6 +16,8 @@ from trunkline.insight.sample import BROADCAST, MOST_BYTES, Kind, Sample, group_
 from trunkline.insight.trace import Outcome, Trace, trace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trunkline.insight.trace import Ask
     from trunkline.northbound.client import Northbound
 
@@ -63,9 +66,10 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
         what = "ARP request" if to.address.version == 4 else "neighbour solicitation"
         note = (
             f"no port has the address {to.address}, so this is where the {what} goes that asks for it; "
-            "whether anybody answers is not known: ping it from the VM"
+            "whether anybody answers is not known"
         )
         ways[0].notes.insert(0, (note, None))
+    ways[0].notes[:0] = [(note, None) for note in _stand_in(here.port, sample)]
     if both:
         ways.append(_back(nb, here, to, sample, ask, wanted))
     return ways
@@ -113,10 +117,13 @@ def words(sample: Sample, here: Source) -> str:
     addresses = (
         f" {sample.src} → {sample.dst}," if sample.src is not None and sample.kind is not Kind.BARE else ""
     )
+    what = sample.kind.value
+    if sample.kind is Kind.ARP and isinstance(sample.dst, IPv6Address):
+        what = "neighbour discovery"
     number = f" {sample.port}" if sample.port else ""
     answer = " answer" if sample.is_answer else ""
     return (
-        f"{who} sends {sample.kind.value}{number}{answer}{addresses} "
+        f"{who} sends {what}{number}{answer}{addresses} "
         f"{mac_text(sample.src_mac)} → {mac_text(sample.dst_mac)}"
     )
 
@@ -129,7 +136,7 @@ def _sample(here: Source, to: Target, wanted: Wanted) -> Sample:
     if port is not None and port.tag is not None:
         tag = port.tag
     version = _version(port, to, wanted)
-    src = _address(() if port is None else port.addresses, version)
+    src = _address(_own(port), version)
     kind = _kind(to, wanted)
     port_number = wanted.port if kind in (Kind.TCP, Kind.UDP) else 0
     sample = Sample(kind, src_mac, to.mac, src, None, port_number, wanted.size, tag)
@@ -169,6 +176,17 @@ def _version(port: End | None, to: Target, wanted: Wanted) -> int:
     theirs = {each.version for end in to.ends[:1] for each in end.addresses} or {4, 6}
     ours = {each.version for each in port.addresses} if port is not None and port.addresses else {4, 6}
     return min(theirs & ours or theirs)
+
+
+def _own(port: End | None) -> tuple[IPAddress, ...]:
+    """Return the addresses that *port* has, and the one that it has by its MAC."""
+    return () if port is None else (*port.addresses, link_local(port.mac))
+
+
+def _stand_in(port: End | None, sample: Sample) -> Iterator[str]:
+    """Yield that *port*, which has addresses, has none of the version of *sample*, if so."""
+    if port is not None and port.addresses and sample.src is not None and sample.src in _SOMEBODY.values():
+        yield f"{port.name} has no IPv{sample.src.version} address; {sample.src} stands for one"
 
 
 def _address(addresses: tuple[IPAddress, ...], version: int) -> IPAddress:

@@ -25,7 +25,7 @@ class Meaning(NamedTuple):
 _ONE_TAG = "have the sender put one tag on its frames: a switch takes only the first one off"
 _NO_MAC = "give the sender's interface a MAC of its own; a group's MAC, or zeros, cannot be a source"
 _SECURITY = "trunkline port set {port} `port_security=false`"
-_PAIR = "trunkline port set {port} `allowed_address_pairs=MAC,IP`"
+_PAIR = "allow it, with all pairs that the port is to keep: trunkline port set {port} `allowed_address_pairs="
 _INSIDE = "trunkline network set {network} `vlan_transparent=true`"
 OTHER_MAPPINGS = ",OTHERS"
 """What stands in a remedy for the mappings that the chassis has."""
@@ -74,8 +74,7 @@ MEANING: dict[Band, Meaning] = {
     Band.SOURCE_MAC: Meaning((13,)),
     Band.MAC_REFUSED: Meaning(
         (13,),
-        "give the VM the MAC of its port (trunkline port show {port}), or: "
-        "trunkline port set {port} `allowed_address_pairs=MAC`",
+        f"give the VM the MAC of its port (trunkline port show {{port}}), or {_PAIR}MAC`",
         "any other source MAC",
     ),
     Band.SOURCE_FORGED: Meaning((13,), "they cannot: they come from no port that is here"),
@@ -139,10 +138,11 @@ MEANING: dict[Band, Meaning] = {
     # REFUSED
     Band.SERVER_REFUSED: Meaning((13,), f"a VM that serves DHCP, or routes, needs: {_SECURITY}"),
     Band.NEIGHBOUR_REFUSED: Meaning(
-        (13,), f"let the VM speak of its own addresses alone (trunkline port show {{port}}), or: {_PAIR}"
+        (13,),
+        f"let the VM speak of its own addresses alone (trunkline port show {{port}}), or {_PAIR}MAC,IP`",
     ),
     Band.ADDRESS_REFUSED: Meaning(
-        (13,), f"give the VM an address of its port (trunkline port show {{port}}), or: {_PAIR}"
+        (13,), f"give the VM an address of its port (trunkline port show {{port}}), or {_PAIR}MAC,IP`"
     ),
     Band.UNCOUNTED: Meaning((13,), "wait: the port is just coming, or going"),
 }
