@@ -185,15 +185,24 @@ def test_an_asker_with_no_free_slot_takes_the_place_of_his_oldest_questions(
     assert rows(site.nb)[0] == 7
 
 
-def test_a_question_is_deleted_when_whoever_asked_is_interrupted(site: Site) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_question_is_deleted_when_whoever_asked_is_told_to_end(site: Site, number: signal.Signals) -> None:
     chassis = site.chassis("c1")
     chassis.agent.process.send_signal(signal.SIGSTOP)
-    program = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline", "--nb", site.served.remote]
+    program = [
+        "env",
+        "--default-signal=INT,TERM,HUP",
+        sys.executable,
+        "-m",
+        "trunkline",
+        "--nb",
+        site.served.remote,
+    ]
     process = subprocess.Popen([*program, "chassis", "state"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until(lambda: rows(site.nb)[0] == 1, "asked")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert rows(site.nb)[0] == 0
     chassis.agent.process.send_signal(signal.SIGCONT)
 

@@ -16,6 +16,8 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from trunkline.insight.evidence import LAG_S
+from trunkline.insight.hop import Entry
+from trunkline.northbound import question
 from trunkline.northbound.operation import select, update
 
 pytestmark = pytest.mark.system
@@ -411,6 +413,15 @@ def test_a_port_without_a_vif_is_a_reason_or_an_error(tracer: Tracer) -> None:
 )
 def test_wrong_input_is_one_line(tracer: Tracer, words: tuple[str, ...], code: int, said: str) -> None:
     assert said in refusal(tracer.run(*words), code)
+
+
+@pytest.mark.parametrize("way", [{"iface_id": "x; reboot"}, {"physnet": "x; reboot"}])
+def test_no_name_of_a_row_is_taken_for_what_to_do(site: Site, way: dict[str, str]) -> None:
+    asked = Entry(bytes(60), way.get("iface_id"), way.get("physnet")).parameters()
+    (answer,) = question.ask(site.nb, "trace", ["c1"], asked, timeout_s=20).by_chassis.values()
+    text, _, remedy = answer.body["fault"].rpartition("; ")
+    assert "x; reboot" in text
+    assert "reboot" not in remedy
 
 
 def test_the_words_of_the_switch_are_shown_if_asked_for(tracer: Tracer) -> None:

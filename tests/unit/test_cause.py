@@ -220,3 +220,9 @@ def test_a_text_of_any_length_is_read_at_once() -> None:
     """A chassis in wrong hands may report any text, and a shape with several holes could take long."""
     found = finding("c1", "mapping p", "nothing gets out of x: " * 10_000)
     assert found.code == "T203"
+
+
+def test_names_in_a_remedy_are_words_of_a_shell() -> None:
+    reason = "tap1 is attached to a VM with MAC 02:00:00:00:00:01, and its port has 02:00:00:00:00:02; see it"
+    assert finding("c1", "vif vm1", reason).remedy.endswith("trunkline port set vm1 `mac=MAC`")
+    assert finding("c1", "vif x; reboot", reason).remedy.endswith("trunkline port set 'x; reboot' `mac=MAC`")

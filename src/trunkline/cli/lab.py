@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 import time
 from pathlib import Path
@@ -21,8 +20,6 @@ from trunkline.lab.error import LabError
 from trunkline.lab.lab import Lab, down, names
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from trunkline.lab.topology import Topology
 
 _PROGRAMS = (
@@ -218,12 +215,6 @@ def _check_machine() -> None:
     for program in _PROGRAMS:
         if shutil.which(program) is None:
             raise LabError(f"{program} is not installed; run scripts/demo, which installs what it needs")
-    # At SIGTERM the lab is taken down, as at an interrupt.
-    signal.signal(signal.SIGTERM, _stop)
-
-
-def _stop(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
 
 
 def _topology(path: Path | None, name: str | None) -> Topology:

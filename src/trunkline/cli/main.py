@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import warnings
 from importlib import import_module
@@ -20,6 +21,8 @@ from trunkline.cli.option import COMPLETE, NOT_EMPTY, Connection
 from trunkline.core.error import InvalidValueError, TimedOutError, TrunklineError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from click.shell_completion import CompletionItem
 
 EXIT_REFUSED = 1
@@ -158,6 +161,7 @@ def main() -> NoReturn:
 def run(program: click.Command, name: str) -> NoReturn:
     """Run *program*, called *name*, and exit. An error is one line on standard error, and an exit code."""
     _ignore_warnings()
+    _leave_nothing_behind()
     try:
         code = program.main(prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -190,6 +194,18 @@ def _ignore_warnings() -> None:
     """Print no warnings of libraries: they are for their developers, and standard error is for operators."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+
+
+def _leave_nothing_behind() -> None:
+    """Have kill(1), timeout(1) and a lost terminal end a command as an interrupt does: it cleans up first."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup(1) has a program ignore that its terminal is lost.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _defect(error: Exception) -> str:

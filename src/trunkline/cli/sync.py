@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +62,7 @@ def report_unanswered(asked: Request, silent: frozenset[str]) -> bool:
     said = [
         *(
             f"chassis {name!r} is silent: it has not applied {asked.nb_cfg}; start its agent, "
-            f"or run `trunkline chassis delete {name}` if the host is gone for good"
+            f"or run `trunkline chassis delete {shlex.quote(name)}` if the host is gone for good"
             for name in sorted(silent, key=natural)
         ),
         *(

@@ -205,14 +205,13 @@ def _finding(cause: Cause, chassis: str, subject: str, found: re.Match[str]) -> 
     named = {key.removeprefix("g"): value for key, value in groups.items()}
     remedy = own_remedy.lstrip(";. ")
     if cause.remedy:
-        said = {"subject": shlex.quote(subject.partition(" ")[2]), "chassis": shlex.quote(chassis)}
-        remedy = _filled(cause.remedy, named | said)
+        remedy = _filled(cause.remedy, named | {"subject": subject.partition(" ")[2], "chassis": chassis})
     severity: Severity = "warning" if cause.code in WARNINGS else "error"
     return Finding(cause.code, severity, subject, chassis, None, text, remedy.removeprefix("run: "))
 
 
 def _filled(remedy: str, named: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda hole: named[hole[1]], remedy)
+    return re.sub(r"\{(\w+)\}", lambda hole: shlex.quote(named[hole[1]]), remedy)
 
 
 def _causes_of(subject: str) -> list[Cause]:

@@ -51,7 +51,8 @@ def _state_findings(fleet: Fleet, row: Row) -> Iterator[Finding]:
                 _moment(row["nb_cfg_timestamp"]),
                 "it does not answer: its agent is dead, stopped or cut off, and it applies no change",
                 "there, see why: systemctl status trunkline-agent, and start it: systemctl restart "
-                f"trunkline-agent; if the host is gone for good: trunkline chassis delete {name}",
+                "trunkline-agent; if the host is gone for good: "
+                f"trunkline chassis delete {quote(name)}",
             )
         case "behind":
             yield Finding(

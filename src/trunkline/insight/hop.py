@@ -180,8 +180,9 @@ def _from_vif(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     plugged = [row for row in rows if ofport_of(row) is not None]
     if not plugged:
         reasons = [f"{one(row, InterfaceRow.name)}: {one(row, InterfaceRow.error)}" for row in rows]
-        why = f": {'; '.join(reasons)}" if reasons else ""
-        return [], f"no interface of {place.bridge} that works has the iface-id {entry.iface_id}{why}"
+        why = f": {', '.join(reasons)}" if reasons else ""
+        text = f"no interface of {place.bridge} that works has the iface-id {entry.iface_id}{why}"
+        return [], f"{text}; see: ovs-vsctl list interface"
     best = min(plugged, key=lambda row: (link_fault(row) is not None, ofport_of(row)))
     fault = link_fault(best)
     return [Way(place.bridge, best)], None if fault is None else f"{one(best, InterfaceRow.name)} {fault}"
@@ -195,7 +196,7 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     if bridge is None:
         return [], (
             f"{place.settings.chassis} does not map {physnet}; map it there: ovs-vsctl set Open_vSwitch . "
-            f"external_ids:trunkline-bridge-mappings={physnet}:BRIDGE{_mapped(place)}"
+            f"external_ids:trunkline-bridge-mappings=PHYSNET:BRIDGE{_mapped(place)}"
         )
     _, faults = wiring.uplinks(place.switch, place.settings.wiring)
     vlan_id = next(iter(tags(entry.frame)), None)

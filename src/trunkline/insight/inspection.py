@@ -6,6 +6,7 @@ port from working and needs no count is a fault already; `trunkline.insight.caus
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -168,5 +169,6 @@ def _vif(seen: Seen, port: Port, network: Network) -> Iterator[Finding]:
             subject,
             f"{interface} has an MTU of {mtu}, and the NIC of {bridge} only {available}: "
             "large frames are lost",
-            f"trunkline network set {network.name} `mtu={available}`, or raise the MTU of the NIC",
+            f"trunkline network set {shlex.quote(network.name)} `mtu={available}`, "
+            "or raise the MTU of the NIC",
         )

@@ -142,7 +142,7 @@ def _filled(remedy: str | None, here: Source) -> str | None:
         return None
     if here.port is not None:
         remedy = remedy.replace("port set PORT ", f"port set {shlex.quote(here.port.name)} ")
-    remedy = remedy.replace("=PHYSNET:BRIDGE", f"={here.wire.physnet}:BRIDGE")
+    remedy = remedy.replace("=PHYSNET:BRIDGE", f"={shlex.quote(here.wire.physnet)}:BRIDGE")
     return remedy.replace("network set NETWORK ", f"network set {shlex.quote(here.wire.name)} ")
 
 
@@ -290,7 +290,10 @@ def _stays(end: End | None, first: Hop, wires: Iterable[Hop]) -> Outcome:
 
 
 def _fault(name: str, chassis: str, fault: str) -> Outcome:
-    """Return that *fault*, which ends in what to do, keeps the frame from the port *name*."""
+    """Return that *fault* keeps the frame from the port *name*.
+
+    It ends in what to do, which names no row: one may be called `x; reboot`.
+    """
     text, _, remedy = fault.rpartition("; ")
     return Outcome(
         name,
