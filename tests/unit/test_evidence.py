@@ -20,7 +20,8 @@ def said(
     counters = {} if received is None else {"received": received}
     steps = [{"band": "LOCAL_MAC", "age_s": here_s}]
     receiver = {"chassis": "c2", "counters": counters, "steps": steps}
-    return wire(sender, receiver, "physnet1 [101]", is_announced=is_announced)
+    found = wire(sender, receiver, "physnet1 [101]", is_announced=is_announced)
+    return found.text, found.is_lost
 
 
 def arp(idle_s: float) -> dict[str, Any]:
@@ -72,6 +73,21 @@ def test_what_has_another_explanation_is_not_called_lost(
     received: dict[str, Any] | None, sent: dict[str, Any]
 ) -> None:
     assert not said(received, **sent)[1]
+
+
+def test_an_announcement_that_was_asked_for_is_lost_if_nothing_came_since() -> None:
+    def asked(announced_s: float) -> tuple[str, float | None]:
+        sender = {"chassis": "c1", "counters": {}, "announced_s": announced_s}
+        receiver = {"chassis": "c2", "counters": {"received": counter(52, 900, 10)}, "steps": []}
+        return wire(sender, receiver, "physnet1 [101]", is_announced=True)
+
+    assert asked(5) == (
+        "no VM of c1 has sent a frame into physnet1 [101]; c2 has received 52 frames (the last one 10 s ago) "
+        "of that VLAN: not the announcement of the sender 5 s ago",
+        5,
+    )
+    # It may have come itself.
+    assert asked(8)[1] is None
 
 
 def test_a_frame_to_a_receiver_that_has_moved_here_since_is_not_called_lost() -> None:

@@ -82,6 +82,16 @@ class Announcer:
                 self._turn_by_port.pop(port_id, None)
                 self._wait(port_id, revision)
 
+    def is_announced(self, port_id: UUID) -> bool:
+        """Return whether the port is announced at all: it is here, and its frames leave by a wire."""
+        return port_id in self._announcement_by_port
+
+    def is_unsaid(self, port_id: UUID) -> bool:
+        """Return whether the port waits to be announced for the first time since it came, or was repeated."""
+        turn = self._turn_by_port.get(port_id)
+        is_ready = any(each[1] == 0 and each[2] == turn and each[3] == port_id for each in self._ready)
+        return is_ready or port_id in self._waiting
+
     def run(self, now_s: float, applied: int, session: Session) -> None:
         """Send what is due at *now_s*; *applied* is the revision of the flows that the switch has."""
         self._start_due(applied)

@@ -31,36 +31,52 @@ _TOGETHER_S = 1.0
 
 
 class Evidence(NamedTuple):
-    """What the counters say of the wire between two chassis; *is_lost*: frames are certainly lost."""
+    """What the counters say of the wire between two chassis.
+
+    *lost_s* is how long ago a frame was sent, at most, that is certainly lost; None if none is.
+    """
 
     text: str
-    is_lost: bool
+    lost_s: float | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether frames are certainly lost."""
+        return self.lost_s is not None
 
 
 def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool) -> Evidence:
     """Return what the counters of two hops say of the wire *place* between them.
 
-    *is_announced* says that the agent of the sender announces the port there when it comes up.
+    *is_announced* says that the agent of the sender announces the port there when it comes up. If the hop of
+    the sender has `announced_s`, it has announced the port, at most so long ago.
     """
     counts: Counts = sender["counters"]
     received = receiver["counters"].get("received")
     sent = [counts[each] for each in ("sent", "sent_there") if counts.get(each, {}).get("packets")]
-    said = f"{sender['chassis']} has sent {_frames(sent)} into {place}; {receiver['chassis']} has "
+    who = (
+        f"{sender['chassis']} has sent {_frames(sent)}"
+        if sent
+        else f"no VM of {sender['chassis']} has sent a frame"
+    )
+    said = f"{who} into {place}; {receiver['chassis']} has "
     if received is None:
-        return Evidence(f"{said}no flow that counts them", False)
+        return Evidence(f"{said}no flow that counts them")
     silent_s = silent(receiver)
     said += f"received {_frames([received]) if received['packets'] else 'none'} of that VLAN"
     if silent_s is None:
-        return Evidence(said, False)
+        return Evidence(said)
     if not received["packets"]:
         said += f" in the {silent_s:,.0f} s that it counts them"
     here_s = min((each["age_s"] or 0.0 for each in receiver["steps"] if each["band"] in _LOCAL), default=0.0)
-    expected = _expected(counts, here_s, is_announced)
+    expected = [*_expected(counts, here_s, is_announced)]
+    if (announced_s := sender.get("announced_s")) is not None:
+        expected.append(("the announcement of the sender", announced_s))
     missed = [each for each in expected if each[1] + LAG_S < silent_s]
     if not missed:
-        return Evidence(said, False)
+        return Evidence(said)
     what, ago_s = min(missed, key=lambda each: each[1])
-    return Evidence(f"{said}: not {what} {ago_s:,.0f} s ago", True)
+    return Evidence(f"{said}: not {what} {ago_s:,.0f} s ago", ago_s)
 
 
 def silent(hop: Hop) -> float | None:

@@ -1,29 +1,61 @@
 """Whether the physical network carries what a port and its peers send each other, by traces between them.
 
 A trace sends nothing. The counters of the flows at both ends tell what was lost between two chassis
-(`trunkline.insight.evidence`).
+(`trunkline.insight.evidence`). If nobody has sent anything lately, they tell nothing: then the chassis are
+asked to announce the ports once more, and the ways are traced again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.name import natural
+from trunkline.insight import evidence
+from trunkline.insight.announcement_question import KIND, parameters
 from trunkline.insight.asking import Wanted, traced
 from trunkline.insight.endpoint import UnboundError
 from trunkline.insight.finding import Finding
-from trunkline.northbound.refusal import NotFoundError
+from trunkline.insight.trace import Silence
+from trunkline.northbound import question
+from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from trunkline.insight.fleet import Fleet
-    from trunkline.insight.trace import Ask, Outcome
+    from trunkline.insight.hop import Entry
+    from trunkline.insight.trace import Ask, Outcome, Trace
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Row
 
 MOST_PEERS = 3
 """With how many other chassis the port's is compared: what a VLAN lacks, it mostly lacks at this one."""
+
+PATIENCE_S = 5.0
+"""How long chassis have to announce ports."""
+
+_SETTLED_S = evidence.LAG_S + 0.5
+"""How long after an announcement its frames are in the counters of whoever has received them."""
+
+
+class _Way(NamedTuple):
+    """The traces of a frame from the port to *peer*, or the other way if not *is_to_peer*."""
+
+    peer: Row
+    is_to_peer: bool
+    traces: list[Trace]
+
+    @property
+    def lost(self) -> list[Outcome]:
+        """What the physical network loses of it."""
+        return [outcome for way in self.traces for outcome in way.outcomes if outcome.is_lost]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the receiver has heard nothing of its VLAN for so long that it would notice one frame."""
+        silences_s = [evidence.silent(hop) for way in self.traces for hop in way.hops[1:]]
+        return any(each is not None and each > evidence.LAG_S for each in silences_s)
 
 
 def reach_findings(
@@ -35,26 +67,77 @@ def reach_findings(
     far as anything else says.
     """
     row = fleet.port_by_name[port]
-    network = fleet.network_by_id[row["network"]]
-    tag = network["segmentation_id"]
-    what = "untagged frames" if tag is None else f"VLAN {tag}"
-    found: list[Finding] = []
-    for peer in _peers(fleet, row, without):
-        here, there = row["chassis"], peer["chassis"]
-        remedy = f"allow {what} on the switch ports of {here} and {there}, and on all between them"
-        for sender, receiver in ((port, peer["name"]), (peer["name"], port)):
-            for outcome in _lost(nb, Wanted(sender, receiver, "ARP"), ask):
-                text = f"{'to' if sender == port else 'from'} {there}: {outcome.text}"
-                found.append(Finding("T214", "error", f"network {network['name']}", here, None, text, remedy))
-    return found
+    peers = list(_peers(fleet, row, without))
+    ways = _ways(nb, port, peers, ask)
+    if any(way.is_quiet for way in ways) and not any(way.lost for way in ways):
+        asked_s = time.monotonic()
+        announcers = _announcers(nb, [row, *peers])
+        if announcers:
+            time.sleep(_SETTLED_S)
+            ways = _ways(nb, port, peers, _with_announcements(ask, announcers, asked_s))
+    return list(_findings(fleet.network_by_id[row["network"]], row["chassis"], ways))
 
 
-def _lost(nb: Northbound, wanted: Wanted, ask: Ask) -> list[Outcome]:
-    """Return what the physical network loses of the frame *wanted*."""
+def _ways(nb: Northbound, port: str, peers: Iterable[Row], ask: Ask) -> list[_Way]:
+    """Return the traces between *port* and each of *peers*, both ways."""
+    return [
+        _Way(peer, is_to_peer, _traced(nb, Wanted(sender, receiver), ask))
+        for peer in peers
+        for sender, receiver, is_to_peer in ((port, peer["name"], True), (peer["name"], port, False))
+    ]
+
+
+def _traced(nb: Northbound, wanted: Wanted, ask: Ask) -> list[Trace]:
     try:
-        return [outcome for way in traced(nb, wanted, ask) for outcome in way.outcomes if outcome.is_lost]
+        return traced(nb, wanted, ask)
     except (NotFoundError, UnboundError):
         return []  # the port or its peer has left meanwhile
+
+
+def _findings(network: Row, here: str, ways: Iterable[_Way]) -> Iterator[Finding]:
+    """Yield a finding for each chassis that frames are lost to, or from, or both."""
+    tag = network["segmentation_id"]
+    what = "untagged frames" if tag is None else f"VLAN {tag}"
+    lossy: dict[str, list[_Way]] = {}
+    for way in ways:
+        if way.lost:
+            lossy.setdefault(way.peer["chassis"], []).append(way)
+    for there, some in lossy.items():
+        where = " and ".join("to" if way.is_to_peer else "from" for way in some)
+        text = f"{where} {there}: {some[0].lost[0].text}"
+        remedy = f"allow {what} on the switch ports of {here} and {there}, and on all between them"
+        yield Finding("T214", "error", f"network {network['name']}", here, None, text, remedy)
+
+
+def _announcers(nb: Northbound, ports: Collection[Row]) -> frozenset[str]:
+    """Have the chassis of *ports*, each of another one, announce them; return the chassis that have done so.
+
+    Somebody who may not ask, and a chassis that does not answer such questions, have nothing announced.
+    """
+    named = parameters([row["name"] for row in ports])
+    try:
+        answers = question.ask(nb, KIND, [row["chassis"] for row in ports], named, timeout_s=PATIENCE_S)
+    except (NotFoundError, RefusedError, TransactionError):
+        return frozenset()
+    return frozenset(
+        chassis
+        for chassis, answer in answers.by_chassis.items()
+        if answer.state == question.DONE and isinstance(answer.body, dict) and answer.body.get("announced")
+    )
+
+
+def _with_announcements(ask: Ask, announcers: Collection[str], asked_s: float) -> Ask:
+    """Return *ask*, with hops that say how long ago each of *announcers* announced its port, at most."""
+
+    def heard(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:
+        hops = ask(names, entry)
+        ago_s = round(time.monotonic() - asked_s, 3)
+        return {
+            name: hop | {"announced_s": ago_s} if name in announcers and not isinstance(hop, Silence) else hop
+            for name, hop in hops.items()
+        }
+
+    return heard
 
 
 def _peers(fleet: Fleet, port: Row, without: Collection[str | None]) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from trunkline.insight import evidence
 from trunkline.insight.endpoint import End, Source, Target, unbound
+from trunkline.insight.evidence import Evidence
 from trunkline.insight.hop import Entry
 from trunkline.insight.meaning import rule_words
 from trunkline.insight.sample import retagged
@@ -213,7 +214,7 @@ def _over_wire(
         for end in some:
             outcome = _delivered(end, hop, len(frame))
             if outcome.is_delivered and first is not None and lost is not None:
-                outcome = _lost(end, first, hop, lost.text, vlans)
+                outcome = _lost(end, first, hop, lost, vlans)
             found.outcomes.append(outcome)
 
 
@@ -309,18 +310,23 @@ def _unbound(end: End) -> Outcome:
     return Outcome(end.name, None, False, text, remedy)
 
 
-def _lost(end: End, first: Hop, hop: Hop, text: str, vlans: tuple[int, ...]) -> Outcome:
-    """Return that the physical network loses what *first* sends to *end*, which is at *hop*."""
-    chassis = hop["chassis"]
-    heard, silences_s = first["counters"].get("received"), (evidence.silent(first), evidence.silent(hop))
-    is_heard_here = heard is not None and heard["packets"] and (silences_s[0] or 0) < (silences_s[1] or 0)
-    ports = chassis if is_heard_here else f"{chassis} and {first['chassis']}"
+def _lost(end: End, first: Hop, hop: Hop, lost: Evidence, vlans: tuple[int, ...]) -> Outcome:
+    """Return that the physical network loses what *first* sends to *end*, which is at *hop*.
+
+    If the sender has received frames of that VLAN since, its own switch port carries it.
+    """
+    chassis, heard = hop["chassis"], first["counters"].get("received")
+    heard_s = evidence.silent(first) if heard is not None and heard["packets"] else None
+    is_carried_here = (
+        heard_s is not None and lost.lost_s is not None and heard_s + evidence.LAG_S < lost.lost_s
+    )
+    ports = chassis if is_carried_here else f"{chassis} and {first['chassis']}"
     what = f"VLAN {vlans[0]}" if vlans else "untagged frames"
     return Outcome(
         end.name,
         chassis,
         False,
-        f"the flows are right on both sides; the physical network loses {what} between them: {text}",
+        f"the flows are right on both sides; the physical network loses {what} between them: {lost.text}",
         f"allow {what} on the switch ports of {ports}, and between these; have a frame sent, and trace again",
         is_lost=True,
     )

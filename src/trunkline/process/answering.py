@@ -19,12 +19,13 @@ import trunkline
 from trunkline.agent.agent import Agent
 from trunkline.core.error import TrunklineError
 from trunkline.core.setting import ANSWERS
-from trunkline.insight import flow_question, plan_summary
+from trunkline.insight import announcement_question, flow_question, plan_summary
 from trunkline.insight.waiting import Work
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.process import flow_answer, plan_answer, tracing
+from trunkline.process.announcing import announce
 from trunkline.process.checking import check
 from trunkline.process.job import Job
 from trunkline.process.state import state
@@ -55,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
     "state": _state,
     "check": check,
     "trace": tracing.hops,
+    announcement_question.KIND: announce,
     flow_question.KIND: flow_answer.answer,
     plan_summary.KIND: plan_answer.answer,
 }

@@ -1,0 +1,111 @@
+"""`trunkline check --port` on chassis that no wire connects: what the physical network loses between them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from dummy_chassis import BROADCAST, Site, ethernet, mac_of, until
+from program import Done, trunkline
+
+from trunkline.northbound import question
+
+pytestmark = pytest.mark.system
+
+LAST_ANNOUNCEMENT_S = 31 + 4
+"""When the agent has announced a port for the last time, and every counter shows it."""
+
+
+def check(site: Site, *options: str) -> Done:
+    return trunkline("check", *options, nb=site.served.remote)
+
+
+def codes(site: Site, port: str) -> set[str]:
+    return {each["code"] for each in json.loads(check(site, "--port", port, "-o", "json").out)}
+
+
+def plug(site: Site, **options: str) -> None:
+    """Have port a on c1 and port b on c2, with *options*."""
+    site.network(mtu=1500)
+    for port, name in (("a", "c1"), ("b", "c2")):
+        site.port(port, options=options)
+        site.chassis(name).plug(port)
+    site.await_up("a", "b")
+    site.sync()
+
+
+def hear(site: Site) -> None:
+    """Have both chassis receive a frame of somebody on VLAN 101."""
+    for each in site.all:
+        each.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("z"), 101))
+
+
+def test_what_the_physical_network_loses_is_found_by_the_ports_at_both_ends(site: Site) -> None:
+    plug(site, announce="false")
+
+    def is_lost() -> bool:
+        # A frame counts as lost if it was sent some seconds after the other end received one, or could.
+        site.all[0].receive_once("a", ethernet(mac_of("b"), mac_of("a")))
+        return codes(site, "a") == {"T214"}
+
+    until(is_lost, "the loss is found")
+    done = check(site, "--port", "b")
+    assert done.code == 4
+    assert done.out.startswith("b does not work, for 1 reason:\n ✗ T214 network net1 on c2: from c1: ")
+    assert "allow VLAN 101 on the switch ports of c2 and c1" in done.out
+    # What b's chassis hears on that VLAN, from wherever, shows that it is carried.
+    site.all[1].receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("z"), 101))
+    until(lambda: check(site, "--port", "b").code == 0, "nothing is lost any longer")
+
+
+def test_a_loss_between_ports_that_send_nothing_is_found_as_they_are_announced_again(site: Site) -> None:
+    plug(site)
+
+    def trace() -> dict[str, Any]:
+        done = trunkline("trace", "--from", "a", "--to", "b", "-o", "json", nb=site.served.remote)
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    def is_announced() -> bool:
+        ages_s = [hop["counters"].get("sender", {}).get("age_s", 0) for hop in trace()["hops"]]
+        return bool(ages_s[0] > LAST_ANNOUNCEMENT_S)
+
+    until(is_announced, "the ports are no longer announced", 120)
+    hear(site)
+    # Nothing was sent since. So nothing is lost, as far as anybody knows who does not have something sent.
+    assert trace()["verdict"] == "DELIVERED"
+    until(lambda: codes(site, "a") == {"T214"}, "the loss is found")
+    done = check(site, "--port", "b")
+    assert done.out.startswith("b does not work, for 1 reason:\n ✗ T214 network net1 on c2: to and from c1: ")
+    assert "not the announcement of the sender" in done.out
+
+    # A port that shall not be announced is not.
+    for name in ("a", "b"):
+        site.nb.set_port(name, {"options": {"announce": "false"}})
+    site.sync()
+    hear(site)
+    asked = {"ports": json.dumps(["a", "b"])}
+    answers = question.ask(site.nb, "announce", ["c1", "c2"], asked, timeout_s=10)
+    assert [each.body for each in answers.by_chassis.values()] == [{"announced": []}] * 2
+    assert codes(site, "a") == set()
+
+
+@pytest.mark.parametrize(
+    ("ports", "says"),
+    [
+        (None, "not a list of names"),
+        ("a", "not a list of names"),
+        ('{"a": 1}', "not a list of names"),
+        ("[1]", "not a list of names"),
+        ("[" * 200, "not a list of names"),
+        (json.dumps([f"p{number}" for number in range(9)]), "may name 8 ports to announce, not 9"),
+    ],
+)
+def test_a_question_for_announcements_names_few_ports(site: Site, ports: str | None, says: str) -> None:
+    site.chassis("c1")
+    site.sync()
+    asked = {} if ports is None else {"ports": ports}
+    answers = question.ask(site.nb, "announce", ["c1"], asked, timeout_s=10)
+    assert answers.by_chassis["c1"].state == "failed"
+    assert says in answers.by_chassis["c1"].reason
