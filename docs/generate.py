@@ -23,6 +23,7 @@ from sentences import COLUMNS, TABLES
 
 from trunkline.cli.completion import SHELLS
 from trunkline.cli.main import trunkline
+from trunkline.cli.neutron import trunkline_neutron
 from trunkline.cli.option import COMPLETE
 from trunkline.core import pipeline
 from trunkline.core.cookie import COOKIE_OURS, Subject
@@ -275,8 +276,9 @@ def _base(base: Any) -> str:
 def cli_page() -> str:
     """Return the page of every command's help."""
     lines = [_mark("the help of src/trunkline/cli"), "# The commands", ""]
-    for path, command, context in _commands(trunkline, "trunkline", None):
-        lines += [f"## {path}", "", "```text", command.get_help(context), "```", ""]
+    for program, called in ((trunkline, "trunkline"), (trunkline_neutron, "trunkline-neutron")):
+        for path, command, context in _commands(program, called, None):
+            lines += [f"## {path}", "", "```text", command.get_help(context), "```", ""]
     return "\n".join(lines)
 
 
