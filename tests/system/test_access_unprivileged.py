@@ -141,10 +141,11 @@ def test_a_control_socket_that_cannot_be_made_is_one_line(site: Site, home: Path
     assert "give the control socket another path with --unixctl" in complaint
 
 
-def test_a_user_without_the_sockets_is_told_in_one_line(site: Site, home: Path) -> None:
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_a_user_without_the_sockets_is_told_in_one_line(site: Site, home: Path, mode: int) -> None:
     unprepared(site)
-    for directory in (site.folder, site.folder / "c1"):
-        directory.chmod(0o755)
+    site.folder.chmod(0o755)
+    (site.folder / "c1").chmod(mode)
     agent = start(site, home, "--unixctl", str(home / "agent.ctl"), groups=())
     assert agent.wait(20) == 1
     complaint = agent.communicate()[1]

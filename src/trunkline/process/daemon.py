@@ -100,11 +100,17 @@ def require_socket(remote: str) -> None:
     kind, _, path = remote.partition(":")
     if kind not in ("unix", "tcp", "ssl"):
         raise DaemonError(f"{remote!r} is not a remote; write unix:PATH, tcp:IP:PORT or ssl:IP:PORT")
-    if kind == "unix" and not os.path.exists(path):
+    if kind != "unix":
+        return
+    try:
+        is_open = os.stat(path) and os.access(path, os.R_OK | os.W_OK)
+    except PermissionError:  # of a directory above it, so nobody knows whether it exists
+        is_open = False
+    except OSError:
         raise DaemonError(
             f"{path} does not exist; start Open vSwitch, or say where it is with `ovs_remote` or $OVS_RUNDIR"
-        )
-    if kind == "unix" and not os.access(path, os.R_OK | os.W_OK):
+        ) from None
+    if not is_open:
         raise DaemonError(
             f"cannot open {path}: permission denied; run as root or as a member of the socket's group"
         )
