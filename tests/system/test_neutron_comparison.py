@@ -182,6 +182,17 @@ def test_a_scope_leaves_all_other_rows_alone(client: Northbound) -> None:
 WRITERS, ROUNDS = 8, 12
 
 
+def test_a_scope_that_names_too_few_segments_is_widened(client: Northbound) -> None:
+    neutron = Neutron(segment(1), segment(2), port(1), port(2, "s2", parent_id="p1", parent_vlan=7))
+    compare(client, neutron.read)
+    neutron.put(segment(2, mtu=1400))
+    # The caller knows of the trunk's network, and Neutron of that of its sub-port.
+    scope = Scope(port_ids=frozenset({"p1"}), segment_ids=frozenset({"s1"}))
+    result = compare(client, neutron.read, scope)
+    assert (result.changed, result.faults) == ((Row("Network", "s2"),), {})
+    assert client.network("s2")["mtu"] == 1400
+
+
 def test_writers_at_one_port_leave_it_as_neutron_says_in_the_end(nb: Served, client: Northbound) -> None:
     neutron = Neutron(segment(1), port(1))
     bring(client, neutron)

@@ -16,7 +16,7 @@ from neutron_lib.db import api as db_api
 from neutron_lib.plugins import directory
 from oslo_log import log
 from oslo_utils import timeutils
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,9 +28,12 @@ AGENT_TYPE = "Trunkline agent"
 
 BINARY = "trunkline-agent"
 
+MOST_CHARACTERS = 4095
+"""How long `agents.configurations` may be, as JSON."""
+
 _MOST_FAULTS = 8
 _MOST_CHARACTERS = 120
-"""Of a fault that is shown: `agents.configurations` has 4,095 characters."""
+"""Of a fault that is shown."""
 
 
 class Known(NamedTuple):
@@ -43,6 +46,14 @@ class Known(NamedTuple):
 def configurations(chassis: Mapping[str, Any]) -> dict[str, Any]:
     """Return what *chassis*, a row, is able to do, as the driver and `network agent show` read it."""
     faults = sorted(chassis["faults"].items())
+    for count in range(_MOST_FAULTS, -1, -1):
+        found = _configurations(chassis, len(faults), dict(faults[:count]))
+        if len(json.dumps(found)) <= MOST_CHARACTERS:
+            break
+    return found
+
+
+def _configurations(chassis: Mapping[str, Any], count: int, faults: Mapping[str, str]) -> dict[str, Any]:
     return {
         "chassis": chassis["name"],
         "bridge_mappings": chassis["bridge_mappings"],
@@ -50,23 +61,46 @@ def configurations(chassis: Mapping[str, Any]) -> dict[str, Any]:
         "datapath_type": chassis["datapath_type"],
         "ovs_capabilities": {"iface_types": chassis["iface_types"]},
         "version": chassis["version"],
-        "fault_count": len(faults),
+        "fault_count": count,
         "faults": {
-            subject[:_MOST_CHARACTERS]: reason[:_MOST_CHARACTERS] for subject, reason in faults[:_MOST_FAULTS]
+            subject[:_MOST_CHARACTERS]: reason[:_MOST_CHARACTERS] for subject, reason in faults.items()
         },
     }
 
 
-def known(context: Any) -> dict[str, Known]:
-    """Return what Neutron knows of chassis, by host."""
+def known(context: Any, hosts: Collection[str] | None = None) -> dict[str, Known]:
+    """Return what Neutron knows of chassis, of all or of those on *hosts*, by host."""
     asked = select(Agent.host, Agent.configurations, Agent.heartbeat_timestamp).where(
         Agent.agent_type == AGENT_TYPE
     )
+    if hosts is not None:
+        asked = asked.where(Agent.host.in_(hosts))
     with db_api.CONTEXT_READER.using(context):
         return {
-            host: Known(json.loads(text), not is_agent_down(heartbeat))
+            host: Known(_parsed(text), not is_agent_down(heartbeat))
             for host, text, heartbeat in context.session.execute(asked).tuples()
         }
+
+
+def alike(context: Any, host: str) -> list[str]:
+    """Return the hosts with another name, and an agent, whose first label is that of *host*."""
+    label = host.partition(".")[0]
+    asked = select(Agent.host).where(
+        Agent.agent_type == AGENT_TYPE,
+        or_(Agent.host == label, Agent.host.startswith(f"{label}.", autoescape=True)),
+        Agent.host != host,
+    )
+    with db_api.CONTEXT_READER.using(context):
+        return sorted(context.session.execute(asked).scalars())
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return *text* as configurations; {} if it is none, so that they are written again."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def register(context: Any, host: str, found: Mapping[str, Any]) -> None:

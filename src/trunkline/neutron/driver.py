@@ -18,7 +18,7 @@ from neutron_lib.plugins.ml2 import api
 from oslo_config import cfg
 from oslo_log import log
 
-from trunkline.neutron import settings
+from trunkline.neutron import agent, settings
 from trunkline.neutron.agent import AGENT_TYPE
 from trunkline.neutron.desired import NETWORK_TYPES
 from trunkline.neutron.present import Scope
@@ -57,6 +57,7 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
             {portbindings.CAP_PORT_FILTER: True, portbindings.OVS_HYBRID_PLUG: False},
         )
         self._prompt = Prompt()
+        self._strangers: set[str] = set()
         self._trunks = TrunkDriver()
 
     def initialize(self) -> None:
@@ -105,6 +106,19 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
         return [provider_net.SEGMENTATION_ID]
 
     # -- binding -----------------------------------------------------------------------------------
+
+    def bind_port(self, context: Any) -> None:
+        """Bind the port of *context* on the chassis that its host is called like."""
+        super().bind_port(context)
+        if context.host in self._strangers or context.host_agents(AGENT_TYPE):
+            return
+        for other in agent.alike(context.plugin_context, context.host):
+            self._strangers.add(context.host)
+            LOG.warning(
+                "Trunkline: port %s is not bound: no chassis has the hostname %s, but one has %s. If that is "
+                "this host, set external_ids:hostname there to what Nova calls it",
+                *(context.current["id"], context.host, other),
+            )
 
     def get_allowed_network_types(self, agent: Any = None) -> tuple[str, ...]:
         """Return the types of networks that a chassis carries."""
@@ -175,6 +189,13 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
         old, new = context.original or {}, context.current
         if old and not {key for key in new if new[key] != old.get(key)} - _VOLATILE:
             return
+        if context.host and new[portbindings.VIF_TYPE] == portbindings.VIF_TYPE_UNBOUND:
+            # ML2 binds it next, and calls again: until then its row stays as it is.
+            return
+        self._bring_port(context)
+
+    def _bring_port(self, context: Any) -> None:
+        new = context.current
         if not (context.host or context.original_host):
             return
         segments = _segment_ids(context.network.network_segments)
@@ -183,7 +204,7 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     create_port_postcommit = _port
     update_port_postcommit = _port
-    delete_port_postcommit = _port
+    delete_port_postcommit = _bring_port
 
     @registry.receives(resources.SEGMENT, [events.AFTER_CREATE, events.AFTER_DELETE])
     def _segment(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:
@@ -194,9 +215,9 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
     @registry.receives(resources.AGENT, [events.AFTER_DELETE])
     def _agent(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:
         """Delete the chassis of an agent that was deleted; a live one registers again."""
-        agent = payload.latest_state
-        if agent is not None and agent["agent_type"] == AGENT_TYPE:
-            self._prompt.forget_chassis(agent["configurations"])
+        gone = payload.latest_state
+        if gone is not None and gone["agent_type"] == AGENT_TYPE:
+            self._prompt.forget_chassis(gone["host"], gone["configurations"])
 
 
 def _is_of_groups(alias: str) -> bool:

@@ -77,11 +77,10 @@ def read(nb: Northbound, scope: Scope | None, expected: Collection[Mapping[str, 
         wanted = (select("Network", ("_uuid", "==", id_), only=columns["Network"]) for id_ in sorted(missing))
         networks |= {row["_uuid"]: row for rows in nb.read(*wanted) for row in rows}
     rows_by_name = {Row("Network", row["name"]): row for row in networks.values()}
-    rows_by_name |= {
-        Row("Port", row["name"]): {**row, "network": networks[row["network"]]["name"]}
-        for row in ports
-        if row["network"] in networks
-    }
+    for row in ports:
+        if row["network"] in networks:
+            row["network"] = networks[row["network"]]["name"]
+            rows_by_name[Row("Port", row["name"])] = row
     own = {row: value for row, value in rows_by_name.items() if value["external_ids"].get(SET) == SET_NAME}
     others = {row: value for row, value in rows_by_name.items() if row not in own}
     known = {row["name"] for row in chassis}

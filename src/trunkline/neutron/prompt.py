@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from neutron_lib import context as n_context
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 from trunkline.core.error import TrunklineError
 from trunkline.neutron import northbound, source, status
 from trunkline.neutron.comparison import compare
+from trunkline.neutron.host import Hosts
 from trunkline.northbound import transaction
 from trunkline.northbound.client import NotFoundError, UnreachableError
 from trunkline.northbound.operation import expect, select, update
@@ -68,11 +70,17 @@ class Prompt:
 
         self._within(bring)
 
-    def forget_chassis(self, configurations: Mapping[str, Any]) -> None:
-        """Delete the chassis whose agent had these *configurations*."""
+    def forget_chassis(self, host: str, configurations: Mapping[str, Any]) -> None:
+        """Delete the chassis whose agent had these *configurations*, if it is that of *host* now.
+
+        A chassis that has another hostname now has another agent, and the old one is a leftover.
+        """
         name = str(configurations.get("chassis", ""))
 
         def forget(nb: Northbound) -> None:
+            (rows,) = nb.read(select("Chassis", only=("name", "hostname", "ready_ports")))
+            if Hosts(rows).host_of(name) != host:
+                return
             try:
                 nb.delete_chassis([name])
             except NotFoundError:
@@ -89,9 +97,18 @@ class Prompt:
             with self._lock:
                 self._paused_until_s, self._has_missed = time.monotonic() + PAUSE_S, True
             LOG.warning("Trunkline: left to the worker, for %g s: %s", PAUSE_S, error)
-        except TrunklineError as error:
+        except (TrunklineError, db_exc.DBError) as error:
             self._has_missed = True
-            LOG.warning("Trunkline: left to the worker: %s", error)
+            LOG.warning("Trunkline: left to the worker: %s", first_line(error))
+        except Exception:
+            # What the user asked for is committed. If this failed the call, ML2 would undo it.
+            self._has_missed = True
+            LOG.exception("Trunkline: left to the worker")
+
+
+def first_line(error: Exception) -> str:
+    """Return what *error* says, without the statement and the links that SQLAlchemy adds to it."""
+    return str(error).partition("\n")[0]
 
 
 def call(nb: Northbound) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from neutron.db import models_v2
@@ -111,7 +112,7 @@ def _ports(context: Any, ids: Collection[str] | None = None) -> list[Port]:
         Port(
             id=id_,
             mac=mac,
-            status=status,
+            status=intern(status),
             is_enabled=bool(is_enabled),
             is_secured=bool(secured.get(id_, True)),
             addresses=tuple(sorted(addresses[id_])) if id_ in addresses else (),
@@ -140,11 +141,11 @@ def _bindings(rows: Any) -> dict[str, list[Binding]]:
     """Return the bindings of each port; *rows* yields columns of a table that has its id."""
     level, binding = PortBindingLevel, PortBinding
     segments = {
-        (port_id, host): segment_id
+        (port_id, host): intern(segment_id)
         for port_id, host, driver, segment_id in rows(
             level.port_id, level.host, level.driver, level.segment_id
         )
-        if driver == DRIVER
+        if driver == DRIVER and segment_id is not None
     }
     found: dict[str, list[Binding]] = defaultdict(list)
     for port_id, host, status, vif_type, profile in rows(
@@ -152,9 +153,9 @@ def _bindings(rows: Any) -> dict[str, list[Binding]]:
     ):
         found[port_id].append(
             Binding(
-                host,
+                intern(host),
                 is_active=status == constants.ACTIVE,
-                vif_type=vif_type,
+                vif_type=intern(vif_type),
                 segment_id=segments.get((port_id, host)),
                 migrating_to=_migrating_to(profile),
             )

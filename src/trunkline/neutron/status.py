@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from neutron.db import provisioning_blocks
 from neutron_lib import constants
+from neutron_lib import exceptions as n_exc
 from neutron_lib.callbacks import resources
 from neutron_lib.plugins import directory
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ def report(
     """Bring the status of *ports* to what *rows* say, by the name of the row; return whose it changed.
 
     A port without a row stays as it is.
+
+    Raises:
+        DBConnectionError: Neutron's database is away.
     """
     changed: list[str] = []
     for port in ports:
@@ -50,6 +55,11 @@ def report(
             continue
         try:
             (_down if is_active else _up)(context, port.id)
+        except db_exc.DBConnectionError:
+            raise
+        except (db_exc.DBReferenceError, n_exc.PortNotFound):
+            LOG.debug("Trunkline: port %s was deleted meanwhile", port.id)
+            continue
         except Exception:
             # One port that Neutron cannot change must not keep the others: the next comparison tries again.
             LOG.exception("Trunkline: the status of port %s could not be changed", port.id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from neutron_lib import context as n_context
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 from trunkline.neutron import agent, source, status
@@ -19,7 +20,7 @@ from trunkline.neutron.comparison import compare
 from trunkline.neutron.desired import SET_NAME, Row
 from trunkline.neutron.host import Hosts
 from trunkline.neutron.present import OWNED, Scope
-from trunkline.neutron.prompt import CALL
+from trunkline.neutron.prompt import CALL, first_line
 from trunkline.northbound import sync
 from trunkline.northbound.operation import select
 from trunkline.northbound.schema import SET
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound, RowChange
 
 LOG = log.getLogger(__name__)
+
+LOOK_S = 1.0
+"""How often it is looked at which chassis have answered: hundreds of them answer one by one."""
 
 LONGEST_TURN_S = 1.0
 """How long a turn waits for changes at most: the lock is looked at between turns."""
@@ -72,7 +76,9 @@ class Steward:
         self._context = n_context.get_admin_context()
         self._compared_s = self._asked_s = float("-inf")
         self._asked_nb_cfg = 0
+        self._looked_s = float("-inf")
         self._beaten: set[str] = set()
+        self._unregistered: dict[str, str] = {}
         self._faults: dict[Row, str] = {}
 
     def __enter__(self) -> Steward:
@@ -103,6 +109,9 @@ class Steward:
             self._compare_all()
         elif self._is_first and now_s >= self._asked_s + self._heartbeat_s:
             self._ask()
+        elif self._is_first and now_s >= self._looked_s + LOOK_S:
+            self._looked_s = now_s
+            self._beat()
         changes = self._watch.changes(LONGEST_TURN_S)
         if changes:
             self._follow(changes)
@@ -157,7 +166,6 @@ class Steward:
                 for change in changes
                 if change.table == "Chassis" and change.new is not None and _differ(change, _CHASSIS)
             )
-            self._beat()
             self._compare(changes)
         if statuses:
             ports = source.some(self._context, port_ids=statuses).ports
@@ -206,9 +214,8 @@ class Steward:
     def _beat(self) -> None:
         """Tell Neutron which chassis have answered since they were last asked."""
         latest = max((row["nb_cfg"] for row in self._watch.rows["NB_Global"].values()), default=0)
-        hosts = self._hosts()
         answered = {
-            row["name"]
+            row["name"]: row
             for row in self._watch.rows["Chassis"].values()
             if row["name"] not in self._beaten
             and self._asked_nb_cfg
@@ -216,19 +223,14 @@ class Steward:
         }
         if not answered:
             return
-        self._beaten |= answered
-        known = agent.known(self._context)
-        rows = {row["name"]: row for row in self._watch.rows["Chassis"].values()}
-        alive: list[str] = []
-        for name in sorted(answered):
-            host = hosts.host_of(name)
-            if host is None:
-                continue
-            if host in known and known[host].is_alive:
-                alive.append(host)
-            else:
-                agent.register(self._context, host, agent.configurations(rows[name]))
+        hosts = self._hosts()
+        rows = {host: row for name, row in answered.items() if (host := hosts.host_of(name)) is not None}
+        known = agent.known(self._context, rows.keys())
+        alive = {host for host in rows if host in known and known[host].is_alive}
         agent.beat(self._context, alive)
+        for host in sorted(rows.keys() - alive):
+            self._register(host, agent.configurations(rows[host]))
+        self._beaten |= answered.keys()
 
     def _keep_agents(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Have Neutron know each of these chassis as it is now."""
@@ -236,7 +238,21 @@ class Steward:
         for row in rows:
             host, found = hosts.host_of(row["name"]), agent.configurations(row)
             if host is not None and (host not in known or known[host].configurations != found):
-                agent.register(self._context, host, found)
+                self._register(host, found)
+
+    def _register(self, host: str, found: Mapping[str, Any]) -> None:
+        """Register the agent of *host*; if Neutron refuses it, log that once, and go on with the others."""
+        try:
+            agent.register(self._context, host, found)
+        except db_exc.DBConnectionError:
+            raise
+        except Exception as error:
+            reason = first_line(error)
+            if self._unregistered.get(host) != reason:
+                LOG.exception("Trunkline: the agent of host %s could not be registered", host)
+            self._unregistered[host] = reason
+        else:
+            self._unregistered.pop(host, None)
 
     # -- details -----------------------------------------------------------------------------------
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from neutron_lib import worker
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 from oslo_log import log
 
 from trunkline.core.error import TrunklineError
 from trunkline.neutron import settings
+from trunkline.neutron.prompt import first_line
 from trunkline.neutron.steward import Steward
 from trunkline.northbound.client import Northbound, UnreachableError
 
@@ -25,6 +27,9 @@ LOG = log.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
+"""After what is no matter of a database that is away, the worker waits longer each time, up to this."""
+
 STANDBY_S = 0.5
 
 
@@ -40,7 +45,8 @@ class Worker(worker.BaseWorker):
         self._count = count
         self._is_ending = threading.Event()
         self._thread: threading.Thread | None = None
-        self._was_away = False
+        self._trouble = ""
+        self._retry_s = RETRY_S
 
     def start(self, **kwargs: Any) -> None:
         """Start to work, in a thread of this process."""
@@ -65,15 +71,23 @@ class Worker(worker.BaseWorker):
             try:
                 self._work()
             except UnreachableError as error:
-                if not self._was_away:
-                    LOG.warning("Trunkline: the northbound is away: %s", error)
-                self._was_away = True
-            except TrunklineError as error:
-                LOG.warning("Trunkline: tried again in %g s: %s", RETRY_S, error)
+                self._tell("the northbound is away", error)
+            except db_exc.DBConnectionError as error:
+                self._tell("Neutron's database is away", error)
+            except (TrunklineError, db_exc.DBError) as error:
+                self._tell("the worker starts anew", error)
+                self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
             except Exception:
-                # Neutron's database may be away: whatever it is, the worker goes on when it is over.
+                # Whatever it is: a worker that ended would leave its share of the ports to nobody.
                 LOG.exception("Trunkline: the worker starts anew")
-            self._is_ending.wait(RETRY_S)
+                self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
+            self._is_ending.wait(self._retry_s)
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """Log a trouble once, however often it comes before the worker has worked again."""
+        if what != self._trouble:
+            LOG.warning("Trunkline: %s: %s", what, first_line(error))
+        self._trouble = what
 
     def _work(self) -> None:
         """Wait for the lock, and work until it is lost."""
@@ -84,8 +98,9 @@ class Worker(worker.BaseWorker):
                 pass
             if self._is_ending.is_set():
                 return
-            LOG.info("Trunkline: worker %d works", self._number)
-            self._was_away = False
+            if not self._trouble:
+                LOG.info("Trunkline: worker %d works", self._number)
             with Steward(nb, self._number, self._count) as steward:
                 while not self._is_ending.is_set() and lock.is_held():
                     steward.run()
+                    self._trouble, self._retry_s = "", RETRY_S

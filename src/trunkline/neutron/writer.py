@@ -43,14 +43,13 @@ def write(nb: Northbound, steps: Sequence[Step]) -> dict[Row, str]:
     """
     if not steps or _refusal(nb, steps) is None:
         return {}
-    networks = [step for step in steps if row_of(step).table == "Network" and not isinstance(step, Delete)]
-    refused = _refused(nb, networks)
+    refused = _refused(nb, [step for step in steps if _is_network(step)])
     rest: list[Step] = []
     for step in steps:
         network = _network_of(step)
         if network in refused:
             refused[row_of(step)] = f"its network was refused: {refused[network]}"
-        elif step not in networks:
+        elif not _is_network(step):
             rest.append(step)
     return refused | _refused(nb, rest)
 
@@ -89,6 +88,11 @@ def _is_outdated(error: TrunklineError, created: Collection[Row]) -> bool:
     if isinstance(error, NotFoundError):
         return place.table != "Chassis" and row not in created
     return place.column == "name" and row in created
+
+
+def _is_network(step: Step) -> bool:
+    """Return whether *step* leaves a network."""
+    return row_of(step).table == "Network" and not isinstance(step, Delete)
 
 
 def _network_of(step: Step) -> Row | None:
