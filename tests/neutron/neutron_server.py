@@ -6,7 +6,9 @@ message bus and no keystone: nothing here needs one, and requests are those of a
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ START_S = 180.0
 """How long a program may take until it answers, on a busy machine."""
 
 DRIVERS = "trunkline"
+PHYSNETS = ("physnet1", "physnet2", "rack1", "rack2")
 RULES = (
     *("create_port_binding", "update_port_binding", "activate", "delete_port_binding", "get_port_binding"),
     *("create_port:binding:profile", "update_port:binding:profile"),
@@ -57,6 +60,13 @@ class Program:
             self.process = subprocess.Popen(
                 self.words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
+
+    def kill_all(self) -> None:
+        """End it and all of its processes with SIGKILL."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
 
     def end(self, *, kill: bool = False) -> None:
         """End it with SIGTERM, or SIGKILL, and wait until it has exited."""
@@ -248,7 +258,9 @@ class Neutron:
                     "extension_drivers": "port_security,qos",
                 },
                 "ml2_type_flat": {"flat_networks": "*"},
-                "ml2_type_vlan": {"network_vlan_ranges": "physnet1:100:1999,physnet2:100:1999"},
+                "ml2_type_vlan": {
+                    "network_vlan_ranges": ",".join(f"{physnet}:100:1999" for physnet in PHYSNETS)
+                },
                 "trunkline": {"nb_connection": self.remote} | self.options,
             },
         )
@@ -302,10 +314,15 @@ def _is_served(url: str) -> bool:
 
 
 @contextmanager
-def opened(remote: str, controllers: int = 1, **options: str) -> Iterator[Neutron]:
-    """Give a Neutron with the northbound at *remote*, whose `[trunkline]` has these *options*."""
+def opened(
+    remote: str, controllers: int = 1, main: dict[str, str] | None = None, **options: str
+) -> Iterator[Neutron]:
+    """Give a Neutron with the northbound at *remote*.
+
+    Its `[DEFAULT]` has the options *main*, and its `[trunkline]` these *options*.
+    """
     folder = Path(tempfile.mkdtemp(prefix="tl-neutron-"))
-    neutron = Neutron(folder, remote, options)
+    neutron = Neutron(folder, remote, options, main or {})
     try:
         neutron.start(controllers)
         yield neutron
