@@ -155,6 +155,7 @@ def test_names_are_in_natural_order_and_a_column_sorts_them(served: Northbound) 
 def test_whatever_names_rows_has_them_in_natural_order(served: Northbound, tmp_path: Path) -> None:
     served.transact([insert("Chassis", {"name": "c10"})])
     seen = json.loads(typed("status --no-ask -o json", served.rpc.remote).out)
+    assert seen["version"] == 1
     assert [row["name"] for row in seen["chassis"]] == ["c1", "c2", "c10"]
     exported = typed("export --network blue", served.rpc.remote).out
     assert re.findall(r"^name: (vm.*)", exported, re.MULTILINE) == ["vm1", "vm9", "vm10"]

@@ -61,7 +61,7 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool, is_topology: b
         return 0
     seen = overview(nb, asked(nb, asks))
     if output != "table":
-        print_data(seen, output)
+        print_data({"version": 1} | seen, output)
     elif checks:
         click.echo(_summary(seen))
     else:
