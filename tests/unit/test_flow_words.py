@@ -11,7 +11,7 @@ from trunkline import apps
 from trunkline.core.cookie import Subject, cookie
 from trunkline.core.error import InvalidValueError
 from trunkline.core.flow import Field, Flow, Output
-from trunkline.core.pipeline import Band, Owner, Table
+from trunkline.core.pipeline import INNER_MAC_HIGH, INNER_MAC_LOW, Band, Owner, Table
 from trunkline.core.view import ChassisView, View
 from trunkline.insight.chassis import Interface
 from trunkline.insight.connection import InstalledFlow
@@ -226,3 +226,12 @@ def test_a_foreign_flow_is_explained_with_how_to_remove_it() -> None:
         "from ofport 99: out of tap0   (0 packets, 0 bytes, in the 3 s that it is there)",
         "to remove it: ovs-ofctl -O OpenFlow14 del-flows br-int cookie=0xbad/-1",
     ]
+
+
+def test_registers_that_hold_no_mac_are_shown_as_registers() -> None:
+    """Another program's flow may match any value of registers in which ours have a MAC."""
+    match = (INNER_MAC_HIGH(0x582DD89F), INNER_MAC_LOW(1))
+    (line,) = lines([installed(Flow(Band.UPLINK, match, (Output(10),), 0xBAD))], NAMES)
+    assert [INNER_MAC_HIGH.name.lower() in line.matches, INNER_MAC_LOW.name.lower() in line.matches] == [
+        True
+    ] * 2

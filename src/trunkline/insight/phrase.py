@@ -101,6 +101,9 @@ def _inner_mac(terms: Sequence[Term | Foreign]) -> list[Term | Foreign]:
     if not {INNER_MAC_HIGH, INNER_MAC_LOW} <= halves.keys():
         return list(terms)
     mac = halves[INNER_MAC_HIGH].value << 32 | halves[INNER_MAC_LOW].value
+    if mac >> Field.ND_SLL.bits:
+        # Another program has something else in these registers.
+        return list(terms)
     others = [term for term in terms if term not in (halves[INNER_MAC_HIGH], halves[INNER_MAC_LOW])]
     # As neighbour discovery has it.
     return [*others, Field.ND_SLL(mac)]
