@@ -10,10 +10,10 @@ import pytest
 
 from trunkline.neutron.comparison import compare
 from trunkline.neutron.desired import Row
-from trunkline.neutron.present import Scope
+from trunkline.neutron.present import OWNED, Scope, watched
 from trunkline.neutron.resource import Binding, Port, Resources, Segment
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
-from trunkline.northbound.operation import insert
+from trunkline.northbound.operation import insert, select
 from trunkline.northbound.step import Change, Create, Delete
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from trunkline.lab.northbound import Northbound as Served
     from trunkline.neutron.comparison import Result
+    from trunkline.neutron.present import Present
 
 pytestmark = pytest.mark.system
 
@@ -177,6 +178,29 @@ def test_a_scope_leaves_all_other_rows_alone(client: Northbound) -> None:
     scope = Scope(network_ids=frozenset({"n2"}), segment_ids=frozenset({"s2"}))
     assert compare(client, lambda: neutron.some(scope), scope).changed == (Row("Network", "s2"),)
     assert names(client) == {"s1", "p2"}
+
+
+def test_what_is_watched_may_be_old_when_it_is_compared(client: Northbound) -> None:
+    neutron = Neutron(segment(1), port(1), port(2))
+    bring(client, neutron)
+    asked = [select(table, only=("name", *columns)) for table, columns in OWNED.items()]
+    with client.watch(*asked, select("Chassis", only=("name", "hostname", "ready_ports"))) as watch:
+        watch.changes(1)
+        looks: list[int] = []
+
+        def look() -> Present:
+            if looks:
+                watch.changes(1)
+            looks.append(len(looks))
+            return watched(watch.rows)
+
+        assert compare(client, neutron.read, look=look).changed == ()
+        client.write([Delete("Port", "p2"), Change("Port", "p1", {"mac": "02:00:00:00:00:01"})])
+        neutron.put(port(1, is_enabled=False))
+        looks.clear()
+        assert compare(client, neutron.read, look=look).changed == (Row("Port", "p1"), Row("Port", "p2"))
+    assert looks == [0, 1]
+    assert [client.port(name)["mac"] for name in ("p1", "p2")] == [port(1).mac, port(2).mac]
 
 
 WRITERS, ROUNDS = 8, 12

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SET_NAME = "neutron"
 """The set of all rows that the driver makes: rows of other sets, and of none, are never touched."""
 
+_OURS = {SET: SET_NAME}
+
 NETWORK_TYPES = ("vlan", "flat")
 """The types of networks that chassis carry."""
 
@@ -100,7 +102,7 @@ def _port(port: Port, main: Binding, segment_id: str, hosts: Hosts) -> PortSpec:
         requested_chassis=",".join(_requested(port, main, hosts)),
         parent=port.parent_id,
         parent_vlan=port.parent_vlan,
-        external_ids={SET: SET_NAME},
+        external_ids=_OURS,
     )
 
 

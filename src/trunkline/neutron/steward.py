@@ -19,7 +19,7 @@ from trunkline.neutron import agent, source, status
 from trunkline.neutron.comparison import compare
 from trunkline.neutron.desired import SET_NAME, Row
 from trunkline.neutron.host import Hosts
-from trunkline.neutron.present import OWNED, Scope
+from trunkline.neutron.present import OWNED, Scope, watched
 from trunkline.neutron.prompt import CALL, first_line
 from trunkline.northbound import sync
 from trunkline.northbound.operation import select
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from trunkline.neutron.comparison import Result
+    from trunkline.neutron.present import Present
     from trunkline.northbound.client import Northbound, RowChange
 
 LOG = log.getLogger(__name__)
@@ -125,17 +126,31 @@ class Steward:
         self._compared_s = began_s
         if self._is_first:
             self._keep_agents(self._watch.rows["Chassis"].values())
-            result = compare(self._nb, lambda: source.everything(self._context), doubtful=self._faults)
+            result = compare(
+                self._nb,
+                lambda: source.everything(self._context),
+                doubtful=self._faults,
+                look=self._look,
+            )
             self._note(result)
             if result.changed:
                 LOG.info("Trunkline: %d rows were not as they should be", len(result.changed))
             ports = result.resources.ports
+            # What has changed since then was taken note of on the way, and is followed here.
+            self._keep_agents(self._watch.rows["Chassis"].values())
         else:
             ports = source.everything(self._context).ports
         rows = {row["name"]: row for row in self._watch.rows["Port"].values()}
         share = [port for port in ports if self._is_ours(port.id)]
         status.report(self._context, share, rows, self._hosts())
         LOG.debug("Trunkline: compared in %.3f s", time.monotonic() - began_s)
+
+    def _look(self) -> Present:
+        """Return what the northbound holds, as far as its server has said by now."""
+        end_s = time.monotonic() + LONGEST_TURN_S
+        while self._watch.changes(0) and time.monotonic() < end_s:
+            pass
+        return watched(self._watch.rows)
 
     def _note(self, result: Result) -> None:
         """Log which faults of rows have come, and which are over."""
