@@ -280,7 +280,7 @@ def test_a_chassis_says_which_ports_it_is_ready_for_as_long_as_they_migrate_to_i
     assert ready() == {}
     two.plug("m")
     assert ready() == {"c2": ["m"]}
-    two.receive("m", WAKING["rarp"])
+    two.receive_once("m", WAKING["rarp"])
     two.agent.await_settled()
     assert works(two)
     assert ready() == {"c2": ["m"]}, "it is awake, and still migrates"
