@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 
@@ -11,6 +14,9 @@ A = mac_of("a")
 HELLO = ethernet(BROADCAST, A)
 NIC1, NIC2 = "nic-br-phys1", "nic-br-phys2"
 MAPPINGS = "trunkline-bridge-mappings"
+
+
+NO_PEER = "No usable peer 'int-br-phys1' exists in 'dummy' datapath."
 
 
 @pytest.fixture
@@ -25,6 +31,27 @@ def patch_ports(chassis: DummyChassis) -> set[str]:
 
 def uplink_fault(chassis: DummyChassis, physnet: str = "physnet1") -> str | None:
     return chassis.faults.get(f"mapping {physnet}")
+
+
+def test_a_missing_peer_that_open_vswitch_tells_of_too_late_is_no_fault(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """It writes the error after the peer came, and clears it when it next reads its settings."""
+    pid = chassis.switch.vswitchd_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for key, error, is_fault in (("stale", NO_PEER, False), ("real", "something else", True)):
+            # The agent sees the setting, which is a fault, together with the error.
+            seen = f"trunkline-{key}"
+            setting = ("--", "set", "Open_vSwitch", ".", f"external_ids:{seen}=1")
+            chassis.switch.vsctl(
+                *("--no-wait", "set", "Interface", "phy-br-phys1", f'error="{error}"', *setting)
+            )
+            until(lambda seen=seen: f"setting {seen}" in chassis.faults, "seen")  # type: ignore[misc]
+            assert (uplink_fault(chassis) is not None) == is_fault
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_mapping_that_comes_and_goes_is_wired_and_unwired(site: Site, chassis: DummyChassis) -> None:

@@ -68,6 +68,14 @@ def ends(bridge: str, mapping: BridgeMapping, trunks: frozenset[int] | None = No
 # -- what is -------------------------------------------------------------------------------------------
 
 
+_NO_PEER = "No usable peer"
+"""How Open vSwitch says that the other end is not there.
+
+It may write so just after the other end came, and clears it only when it reads its settings anew. So it is
+out of date if both ends are there.
+"""
+
+
 def mapping_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> str | None:
     """Return why the pair of *mapping* cannot be made or kept; None if it can."""
     if mapping.bridge == bridge:
@@ -103,11 +111,15 @@ def pair_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> st
             f"{mapping.bridge} is in datapath {there} and {bridge} in {here}, and no patch "
             "port reaches from one to the other; give both bridges one datapath_type"
         )
-    for name in (mapping.inner, mapping.outer):
-        end = switch.row("Interface", name)
-        if end is not None and one(end, InterfaceRow.error):
-            return f"{name}: {one(end, InterfaceRow.error)}"
-        if end is not None and ofport_of(end) is None and switch.is_idle:
+    ends = {name: switch.row("Interface", name) for name in (mapping.inner, mapping.outer)}
+    are_peers = all(end is not None and ofport_of(end) is not None for end in ends.values())
+    for name, end in ends.items():
+        if end is None:
+            continue
+        error = one(end, InterfaceRow.error)
+        if error and not (are_peers and error.startswith(_NO_PEER)):
+            return f"{name}: {error}"
+        if ofport_of(end) is None and switch.is_idle:
             return f"{name} has no OpenFlow port; see the log of ovs-vswitchd"
     return None
 
