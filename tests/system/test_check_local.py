@@ -12,7 +12,7 @@ from dummy_chassis import DummyChassis, Site, opened, until
 from program import trunkline
 from test_agent_passage import CAUSES
 
-from trunkline.insight import cause
+from trunkline.health import cause
 
 pytestmark = pytest.mark.system
 

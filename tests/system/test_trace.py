@@ -15,10 +15,10 @@ from program import Done, refusal, trunkline
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
-from trunkline.insight.evidence import LAG_S
-from trunkline.insight.hop import Entry
 from trunkline.northbound import question
 from trunkline.northbound.operation import select, update
+from trunkline.path.evidence import LAG_S
+from trunkline.path.hop import Entry
 
 pytestmark = pytest.mark.system
 

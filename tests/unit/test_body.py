@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.insight import parcel
-from trunkline.insight.hop_form import parts
 from trunkline.insight.plan_summary import summary
 from trunkline.northbound.body import MOST_DEPTH, UnreadableError, value
+from trunkline.path.hop_form import parts
 
 USELESS = {
     "lists inside each other, more than Python takes": "[" * 30_000 + "]" * 30_000,

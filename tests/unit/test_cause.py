@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.insight.cause import CAUSES, UNKNOWN, Cause, finding, pattern
-from trunkline.insight.finding import CODES
+from trunkline.health.cause import CAUSES, UNKNOWN, Cause, finding, pattern
+from trunkline.health.finding import CODES
 from trunkline.ovsdb import nic
 
 SOURCE = Path(__file__).parents[2] / "src" / "trunkline"

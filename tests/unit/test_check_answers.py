@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from trunkline.cli.check import _clock
-from trunkline.insight import cluster
-from trunkline.insight.answer import findings
-from trunkline.insight.cluster import Member
-from trunkline.insight.finding import Finding
-from trunkline.insight.group import groups
+from trunkline.health import cluster
+from trunkline.health.answer import findings
+from trunkline.health.cluster import Member
+from trunkline.health.finding import Finding
+from trunkline.health.group import groups
 from trunkline.northbound.question import Answer, Answers
 
 

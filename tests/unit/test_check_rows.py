@@ -11,11 +11,11 @@ import pytest
 
 from trunkline.cli.column import in_options
 from trunkline.cli.main import trunkline
-from trunkline.insight import check
-from trunkline.insight.cause import CAUSES
-from trunkline.insight.finding import Finding
-from trunkline.insight.fleet import Fleet, Times
-from trunkline.insight.port_check import disabled_finding
+from trunkline.health import check
+from trunkline.health.cause import CAUSES
+from trunkline.health.finding import Finding
+from trunkline.health.fleet import Fleet, Times
+from trunkline.health.port_check import disabled_finding
 from trunkline.northbound.liveness import Asked
 
 NOW_MS = 1_800_000_000_000

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.insight.cause import CAUSES
-from trunkline.insight.finding import CODES
+from trunkline.health.cause import CAUSES
+from trunkline.health.finding import CODES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "checks.md").read_text()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.insight.evidence import wire
+from trunkline.path.evidence import wire
 
 
 def counter(packets: int, age_s: float, idle_s: float | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from trunkline.insight.finding import CODES, Finding
+from trunkline.health.finding import CODES, Finding
 
 
 def test_a_code_is_t_and_three_digits_and_means_one_sentence() -> None:

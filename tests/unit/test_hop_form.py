@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.insight.endpoint import End, Source, Target, Wire
-from trunkline.insight.hop_form import problem
-from trunkline.insight.trace import trace
 from trunkline.northbound.operation import Uuid
+from trunkline.path.endpoint import End, Source, Target, Wire
+from trunkline.path.hop_form import problem
+from trunkline.path.trace import trace
 
 OUT = {"kind": "wire", "interface": "eth1", "vlans": [101], "mtu": 1500, "port": None, "fault": None}
 HOP: dict[str, Any] = {

@@ -29,13 +29,18 @@ BELOW = {
     "ovsdb": {"core", "runtime", "host", "northbound"},
     "bridge": {"core", "apps", "runtime", "openflow"},
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
-    "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge", "insight"},
-    "process": {"core", "runtime", "openflow", "host", "ovsdb", "bridge", "insight", "agent"},
+    "path": {"core", "host", "northbound", "openflow", "ovsdb", "insight"},
+    "health": {"core", "host", "northbound", "openflow", "ovsdb", "insight", "path"},
+    "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
+    "process": {
+        *("core", "runtime", "openflow", "host", "ovsdb", "bridge"),
+        *("insight", "path", "health", "agent"),
+    },
     "neutron": {"core", "northbound"},
     "lab": {"core", "host"},
     "cli": {
-        *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb", "insight", "process"),
-        *("neutron", "lab"),
+        *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb"),
+        *("insight", "path", "health", "process", "neutron", "lab"),
     },
 }
 """The packages that each package may import, beside itself."""

@@ -12,7 +12,7 @@ from trunkline.core.cookie import Subject, cookie
 from trunkline.core.model import Port
 from trunkline.core.pipeline import Band, Owner
 from trunkline.core.view import LocalPortView, Outlet
-from trunkline.insight.refused import RECENT_S, Counted, Counts, Kind, PortCounts, findings
+from trunkline.health.refused import RECENT_S, Counted, Counts, Kind, PortCounts, findings
 from trunkline.openflow.message import encode
 from trunkline.openflow.tally import Count
 

@@ -19,7 +19,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
 from trunkline.core.error import InvalidValueError
-from trunkline.insight.sample import Kind, Sample, retagged, source_words, tags
+from trunkline.path.sample import Kind, Sample, retagged, source_words, tags
 
 A, B = 0x020000000001, 0x020000000002
 V4 = Sample(Kind.ICMP, A, B, IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2"))

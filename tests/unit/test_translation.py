@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.core.error import InvalidValueError
-from trunkline.insight.hop import Entry
-from trunkline.insight.translation import Output, Rule, Translation, TranslationError, translation
+from trunkline.path.hop import Entry
+from trunkline.path.translation import Output, Rule, Translation, TranslationError, translation
 
 UNTAGGED = bytes(60)
 WORDS = [

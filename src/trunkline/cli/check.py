@@ -18,9 +18,9 @@ from trunkline.cli.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from trunkline.insight.check import Verdict
-    from trunkline.insight.finding import Finding
-    from trunkline.insight.fleet import Fleet
+    from trunkline.health.check import Verdict
+    from trunkline.health.finding import Finding
+    from trunkline.health.fleet import Fleet
     from trunkline.northbound.client import Northbound
 
 _MOST_LINES = 10
@@ -30,7 +30,7 @@ _AREAS = {"1": "northbound", "2": "wire", "3": "port", "4": "switch", "5": "chas
 
 
 def _codes() -> Iterable[str]:
-    from trunkline.insight.finding import CODES
+    from trunkline.health.finding import CODES
 
     return CODES
 
@@ -141,7 +141,7 @@ class _Seen(NamedTuple):
 def _known(codes: Collection[str]) -> frozenset[str]:
     """Return *codes* as they are written; raise a usage error if one does not exist."""
     from trunkline.core.spelling import meant
-    from trunkline.insight.finding import CODES
+    from trunkline.health.finding import CODES
 
     wanted = frozenset(code.upper() for code in codes)
     for code in sorted(wanted - CODES.keys()):
@@ -156,9 +156,9 @@ def _known(codes: Collection[str]) -> frozenset[str]:
 
 
 def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
-    from trunkline.insight import check as checks
-    from trunkline.insight.answer import SILENT, asked_findings
-    from trunkline.insight.finding import CODES
+    from trunkline.health import check as checks
+    from trunkline.health.answer import SILENT, asked_findings
+    from trunkline.health.finding import CODES
 
     fleet = _fleet(nb, scope)
     asks = _asked_too(fleet, scope, is_deep=is_deep)
@@ -190,7 +190,7 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
 def _lost(nb: Northbound, fleet: Fleet, verdict: Verdict) -> list[Finding]:
     """Return where the physical network loses frames between the port and its peers; all else works."""
     from trunkline.cli.trace import asker
-    from trunkline.insight.reach import reach_findings
+    from trunkline.health.reach import reach_findings
 
     troubled = {each.chassis for each in verdict.reasons}
     return reach_findings(nb, fleet, verdict.port, asker(nb, None), troubled)
@@ -198,9 +198,9 @@ def _lost(nb: Northbound, fleet: Fleet, verdict: Verdict) -> list[Finding]:
 
 def _own(ovs_remote: str | None) -> _Seen:
     """Return what is wrong with the chassis whose database is at *ovs_remote*, by default this machine."""
+    from trunkline.health.finding import CODES
+    from trunkline.health.own_check import own_findings
     from trunkline.insight import chassis
-    from trunkline.insight.finding import CODES
-    from trunkline.insight.own_check import own_findings
 
     there = chassis.read(ovs_remote)
     connection = _connection()
@@ -220,7 +220,7 @@ def _remotes() -> str | None:
 
 def _servers() -> list[Finding]:
     """Return what is wrong with the servers of the northbound, if several are named."""
-    from trunkline.insight.cluster import findings, members
+    from trunkline.health.cluster import findings, members
 
     remotes = _remotes()
     if remotes is None or "," not in remotes:
@@ -230,7 +230,7 @@ def _servers() -> list[Finding]:
 
 def _fleet(nb: Northbound, scope: _Scope) -> Fleet:
     """Return the rows that *scope* needs, after the chassis in it were asked whether they live."""
-    from trunkline.insight.fleet import Times, read
+    from trunkline.health.fleet import Times, read
 
     of: frozenset[str] | None = None
     if scope.chassis is not None:
@@ -294,7 +294,7 @@ def _verdict(verdict: Verdict) -> str:
 
 def _exit_code(found: Collection[Finding]) -> int:
     from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
-    from trunkline.insight.check import UNSETTLED
+    from trunkline.health.check import UNSETTLED
 
     codes = {each.code for each in found}
     if codes - UNSETTLED:
@@ -321,7 +321,7 @@ class _Marks(NamedTuple):
 
 
 def _print(seen: _Seen, *, shows_all: bool) -> None:
-    from trunkline.insight.group import groups
+    from trunkline.health.group import groups
 
     marks = _Marks.shown()
     found = groups(seen.found)

@@ -150,7 +150,7 @@ def _afar(ctx: click.Context, ovs_remote: str | None, chassis: str) -> PlanSumma
 def _here(ctx: click.Context, ovs_remote: str | None, files: _Files) -> FlowPlan | PlanSummary:
     """Return the plan of this chassis; that of its agent if the northbound is away."""
     from trunkline.cli.column import in_options
-    from trunkline.insight import own_agent
+    from trunkline.health import own_agent
     from trunkline.insight.afar import readable
     from trunkline.insight.connection import SwitchError
     from trunkline.insight.plan_summary import KIND, summary

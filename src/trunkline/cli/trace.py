@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from trunkline.insight.chassis import Chassis
-    from trunkline.insight.hop import Entry
-    from trunkline.insight.trace import Ask, Silence, Trace
     from trunkline.northbound.client import Northbound
+    from trunkline.path.hop import Entry
+    from trunkline.path.trace import Ask, Silence, Trace
 
 ANSWER_S = 10.0
 """How long the chassis are waited for."""
@@ -102,7 +102,7 @@ def trace(
       trunkline trace --from vm1 --to ff:ff:ff:ff:ff:ff
       trunkline trace --from physnet1 --vlan 101 --to vm2
     """
-    from trunkline.insight.asking import Wanted, traced
+    from trunkline.path.asking import Wanted, traced
 
     ports = [each for each in (tcp_port, udp_port) if each is not None]
     if len(ports) + (kind is not None) + (hex_ is not None) > 1:
@@ -129,7 +129,7 @@ def trace(
 def _code(verdicts: Sequence[str]) -> int:
     """Return the exit code of the ways that end with *verdicts*: of the worst one."""
     from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
-    from trunkline.insight.trace import DELIVERED, INCOMPLETE
+    from trunkline.path.trace import DELIVERED, INCOMPLETE
 
     wrong = [each for each in verdicts if each != DELIVERED]
     return 0 if not wrong else EXIT_TIMED_OUT if set(wrong) == {INCOMPLETE} else EXIT_NO
@@ -151,7 +151,7 @@ def asker(nb: Northbound, ovs_remote: str | None) -> Ask:
     def ask(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:
         found: dict[str, dict[str, Any] | Silence] = {}
         if here is not None and here.name is not None and here.name in names:
-            from trunkline.insight.local import local_hop
+            from trunkline.path.local import local_hop
 
             # If its switch is not open to this user, its agent may still answer.
             with suppress(SwitchError):
@@ -164,10 +164,10 @@ def asker(nb: Northbound, ovs_remote: str | None) -> Ask:
 
 def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict[str, Any] | Silence]:
     """Return what the chassis called *names* answer."""
-    from trunkline.insight.hop_form import parts, problem
-    from trunkline.insight.trace import Silence
     from trunkline.northbound import question
     from trunkline.northbound.operation import select
+    from trunkline.path.hop_form import parts, problem
+    from trunkline.path.trace import Silence
 
     (rows,) = nb.read(select("Chassis", only=("name",)))
     known = {row["name"] for row in rows}

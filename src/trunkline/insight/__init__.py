@@ -1,1 +1,1 @@
-"""What an operator asks about the switch of a chassis, and the words in which it is answered."""
+"""What the switch of a chassis has, as an operator asks about it, and the words in which it is answered."""

@@ -148,6 +148,15 @@ MEANING: dict[Band, Meaning] = {
 }
 """What each band means; it holds every band."""
 
+SENDS = {
+    Band.TAGGED: "with a VLAN tag of its own",
+    Band.MAC_REFUSED: "from a MAC that its port may not use",
+    Band.ADDRESS_REFUSED: "from an address that its port may not use",
+    Band.NEIGHBOUR_REFUSED: "with ARP or neighbour discovery for an address or MAC that its port may not use",
+    Band.SERVER_REFUSED: "that only a DHCP server or router sends",
+}
+"""Which frames of a port a band refuses, of the bands that count them for each port."""
+
 BAND_BY_PLACE = {(int(band.table), band.priority): band for band in Band}
 """The band that a table's id and a priority name: no two have both in common."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from trunkline.agent.agent import Agent
 from trunkline.core.error import TrunklineError
-from trunkline.insight.announcement_question import ports
+from trunkline.health.announcement_question import ports
 from trunkline.insight.waiting import Work
 
 

@@ -19,7 +19,8 @@ import trunkline
 from trunkline.agent.agent import Agent
 from trunkline.core.error import TrunklineError
 from trunkline.core.setting import ANSWERS
-from trunkline.insight import announcement_question, flow_question, plan_summary
+from trunkline.health import announcement_question
+from trunkline.insight import flow_question, plan_summary
 from trunkline.insight.waiting import Work
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica

@@ -10,11 +10,11 @@ from typing import Any
 from trunkline.agent.agent import Agent
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.error import TrunklineError
-from trunkline.insight import inspection
+from trunkline.health import inspection
+from trunkline.health.finding import Finding
+from trunkline.health.inspection import Scope, Seen
+from trunkline.health.refused import PortCounts
 from trunkline.insight.connection import Connection, SwitchError
-from trunkline.insight.finding import Finding
-from trunkline.insight.inspection import Scope, Seen
-from trunkline.insight.refused import PortCounts
 from trunkline.insight.waiting import Work
 from trunkline.openflow import tally
 

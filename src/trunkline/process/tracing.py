@@ -9,9 +9,9 @@ from trunkline.agent.agent import Agent
 from trunkline.core.error import TrunklineError
 from trunkline.insight.connection import InstalledFlow
 from trunkline.insight.flow import port_keys
-from trunkline.insight.hop import Entry, Place, hop
 from trunkline.insight.name import Names, PortName
 from trunkline.insight.waiting import Work
+from trunkline.path.hop import Entry, Place, hop
 
 
 def hops(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trunkline.core.address import AddressError, mac_text, parse_mac
 from trunkline.core.error import TrunklineError
-from trunkline.insight.sample import BROADCAST, group_mac, is_group
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import NotFoundError, no_such
+from trunkline.path.sample import BROADCAST, group_mac, is_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

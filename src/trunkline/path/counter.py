@@ -16,8 +16,7 @@ from trunkline.insight import daemon
 from trunkline.insight.connection import Connection, InstalledFlow
 from trunkline.insight.explanation import remedy
 from trunkline.insight.flow import kind
-from trunkline.insight.meaning import MEANING
-from trunkline.insight.refused import SENDS
+from trunkline.insight.meaning import MEANING, SENDS
 from trunkline.openflow import tally
 from trunkline.openflow.oxm import match_terms
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trunkline.insight.name import Names
-    from trunkline.insight.step import Step
     from trunkline.insight.waiting import Work
+    from trunkline.path.step import Step
 
 SUBJECT_MASK = COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
 """The bits of a cookie that say that it is ours, and from which row its flow was made."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trunkline.core.error import TrunklineError
-from trunkline.insight.sample import tags
+from trunkline.path.sample import tags
 
 _BRIDGE = re.compile(r'\s*bridge\("(.*)"\)')
 _RULE = re.compile(

@@ -15,15 +15,15 @@ from trunkline.core.address import mac_text
 from trunkline.core.error import InvalidValueError
 from trunkline.core.pipeline import Band
 from trunkline.insight import vswitchd
-from trunkline.insight.counter import SUBJECT_MASK, read, subject_of
 from trunkline.insight.meaning import OTHER_MAPPINGS
-from trunkline.insight.sample import MOST_BYTES, source_words, tags
-from trunkline.insight.step import MISSED, Step, band_of, step
-from trunkline.insight.translation import Output, Translation, translation
 from trunkline.ovsdb import nic, wiring
 from trunkline.ovsdb.datum import one, pairs
 from trunkline.ovsdb.interface import link_fault, ofport_of
 from trunkline.ovsdb.switch_row import BridgeRow, InterfaceRow
+from trunkline.path.counter import SUBJECT_MASK, read, subject_of
+from trunkline.path.sample import MOST_BYTES, source_words, tags
+from trunkline.path.step import MISSED, Step, band_of, step
+from trunkline.path.translation import Output, Translation, translation
 
 if TYPE_CHECKING:
     from trunkline.insight.connection import InstalledFlow

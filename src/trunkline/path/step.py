@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trunkline.insight.connection import InstalledFlow
     from trunkline.insight.name import Names
-    from trunkline.insight.translation import Rule
+    from trunkline.path.translation import Rule
 
 SAYS: dict[Band, str] = {
     Band.SUBPORT: "by its tag it is {row}, of network {network}: tag off",

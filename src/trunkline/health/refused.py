@@ -26,8 +26,8 @@ from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.frame import ARP
 from trunkline.core.model import Port
 from trunkline.core.pipeline import Band
-from trunkline.insight.finding import Finding, Severity
-from trunkline.insight.meaning import MEANING
+from trunkline.health.finding import Finding, Severity
+from trunkline.insight.meaning import MEANING, SENDS
 from trunkline.openflow import oxm
 from trunkline.openflow.tally import Count
 
@@ -134,7 +134,7 @@ _RULES = (
         "T307",
         Kind.OTHER_MAC,
         (Kind.OWN_MAC,),
-        "from a MAC that its port may not use",
+        SENDS[Band.MAC_REFUSED],
         Band.MAC_REFUSED,
         tells_change=True,
     ),
@@ -142,7 +142,7 @@ _RULES = (
         "T309",
         Kind.OTHER_NEIGHBOUR,
         (Kind.OWN_ARP,),
-        "with ARP or neighbour discovery for an address or MAC that its port may not use",
+        SENDS[Band.NEIGHBOUR_REFUSED],
         Band.ADDRESS_REFUSED,
         tells_change=True,
     ),
@@ -150,24 +150,19 @@ _RULES = (
         "T308",
         Kind.OTHER_ADDRESS,
         (Kind.OWN_ADDRESS, Kind.OWN_ARP),
-        "from an address that its port may not use",
+        SENDS[Band.ADDRESS_REFUSED],
         Band.ADDRESS_REFUSED,
     ),
-    _Rule("T311", Kind.TAGGED, (Kind.OWN_MAC,), "with a VLAN tag of its own", Band.TAGGED, is_beside=True),
+    _Rule("T311", Kind.TAGGED, (Kind.OWN_MAC,), SENDS[Band.TAGGED], Band.TAGGED, is_beside=True),
     _Rule(
         "T312",
         Kind.SERVER,
         (Kind.OWN_MAC,),
-        "that only a DHCP server or router sends",
+        SENDS[Band.SERVER_REFUSED],
         Band.SERVER_REFUSED,
         is_beside=True,
     ),
 )
-
-SENDS: Mapping[Band, str] = {
-    band: rule.sends for rule in _RULES for band, kind in _KIND_BY_BAND.items() if kind is rule.refused
-}
-"""Which frames of a port the bands refuse that count them for that port alone."""
 
 
 def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from trunkline.core.name import natural
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from trunkline.insight.finding import Finding
+    from trunkline.health.finding import Finding
 
 MOST_NAMES = 3
 """How many names of one kind are shown, if there are more."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from trunkline.core.error import TrunklineError
 from trunkline.core.outcome import name, outcome
 from trunkline.core.setting import DATAPATH_TYPE
-from trunkline.insight import cause, inspection, own_agent
-from trunkline.insight.check import merged
+from trunkline.health import cause, inspection, own_agent
+from trunkline.health.check import merged
+from trunkline.health.finding import Finding
+from trunkline.health.inspection import Scope, Seen
+from trunkline.health.refused import PortCounts
 from trunkline.insight.connection import Connection, SwitchError
-from trunkline.insight.finding import Finding
-from trunkline.insight.inspection import Scope, Seen
 from trunkline.insight.name import Names
 from trunkline.insight.plan import flow_plan
-from trunkline.insight.refused import PortCounts
 from trunkline.insight.waiting import finished
 from trunkline.northbound.rpc import UnreachableError
 from trunkline.openflow import tally

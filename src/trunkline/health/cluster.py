@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.insight.finding import Finding
+from trunkline.health.finding import Finding
 from trunkline.northbound import member
 from trunkline.northbound.rpc import Rpc, UnreachableError, sensible
 from trunkline.northbound.schema import DATABASE

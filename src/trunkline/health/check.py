@@ -1,6 +1,6 @@
 """A check: all that can be found from the northbound, what a chassis adds to it, and what of it is asked for.
 
-Everything here is a function of rows that were read (`trunkline.insight.fleet`) and of findings.
+Everything here is a function of rows that were read (`trunkline.health.fleet`) and of findings.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from trunkline.core.spelling import closest
-from trunkline.insight import cause
-from trunkline.insight.chassis_check import chassis_findings, network_findings
-from trunkline.insight.port_check import disabled_finding, down_findings, port_findings
+from trunkline.health import cause
+from trunkline.health.chassis_check import chassis_findings, network_findings
+from trunkline.health.port_check import disabled_finding, down_findings, port_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from trunkline.insight.finding import Finding
-    from trunkline.insight.fleet import Fleet
+    from trunkline.health.finding import Finding
+    from trunkline.health.fleet import Fleet
     from trunkline.northbound.operation import Row
 
 FROM_ROWS = frozenset(

@@ -10,16 +10,16 @@ from trunkline.core.address import mac_text
 from trunkline.core.error import InvalidValueError
 from trunkline.core.frame import link_local
 from trunkline.core.model import IPAddress
-from trunkline.insight import endpoint
-from trunkline.insight.endpoint import End, Source, Target
-from trunkline.insight.sample import BROADCAST, MOST_BYTES, Kind, Sample, group_mac, solicited
-from trunkline.insight.trace import Outcome, Trace, trace
+from trunkline.path import endpoint
+from trunkline.path.endpoint import End, Source, Target
+from trunkline.path.sample import BROADCAST, MOST_BYTES, Kind, Sample, group_mac, solicited
+from trunkline.path.trace import Outcome, Trace, trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trunkline.insight.trace import Ask
     from trunkline.northbound.client import Northbound
+    from trunkline.path.trace import Ask
 
 _STRANGER_MAC = 0x02_54_52_00_00_01
 """The sender of a frame from a physical network: locally administered, and of no port."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trunkline.insight.cause import UNKNOWN
-from trunkline.insight.finding import CODES, Finding
+from trunkline.health.cause import UNKNOWN
+from trunkline.health.finding import CODES, Finding
 from trunkline.northbound.question import DONE, ask
 from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError
 

@@ -1,7 +1,7 @@
 """Whether the physical network carries what a port and its peers send each other, by traces between them.
 
 A trace sends nothing. The counters of the flows at both ends tell what was lost between two chassis
-(`trunkline.insight.evidence`). If nobody has sent anything lately, they tell nothing: then the chassis are
+(`trunkline.path.evidence`). If nobody has sent anything lately, they tell nothing: then the chassis are
 asked to announce the ports once more, and the ways are traced again.
 """
 
@@ -11,23 +11,23 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.name import natural
-from trunkline.insight import evidence
-from trunkline.insight.announcement_question import KIND, parameters
-from trunkline.insight.asking import Wanted, traced
-from trunkline.insight.endpoint import UnboundError
-from trunkline.insight.finding import Finding
-from trunkline.insight.trace import Silence
+from trunkline.health.announcement_question import KIND, parameters
+from trunkline.health.finding import Finding
 from trunkline.northbound import question
 from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError
+from trunkline.path import evidence
+from trunkline.path.asking import Wanted, traced
+from trunkline.path.endpoint import UnboundError
+from trunkline.path.trace import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from trunkline.insight.fleet import Fleet
-    from trunkline.insight.hop import Entry
-    from trunkline.insight.trace import Ask, Outcome, Trace
+    from trunkline.health.fleet import Fleet
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Row
+    from trunkline.path.hop import Entry
+    from trunkline.path.trace import Ask, Outcome, Trace
 
 MOST_PEERS = 3
 """With how many other chassis the port's is compared: what a VLAN lacks, it mostly lacks at this one."""

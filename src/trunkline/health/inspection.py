@@ -1,7 +1,7 @@
 """An inspection: what a chassis sees of itself that no fault says, as findings.
 
 It is a function of what was read: the rows of both databases, and what the flows have counted. What keeps a
-port from working and needs no count is a fault already; `trunkline.insight.cause` makes findings of those.
+port from working and needs no count is a fault already; `trunkline.health.cause` makes findings of those.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from trunkline.insight import refused
-from trunkline.insight.finding import Finding
+from trunkline.health import refused
+from trunkline.health.finding import Finding
 from trunkline.ovsdb import nic
 from trunkline.ovsdb.datum import every, one
 from trunkline.ovsdb.mtu_request import MTU_TYPES
@@ -22,7 +22,7 @@ from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow, InterfaceRow
 if TYPE_CHECKING:
     from trunkline.core.inventory import Inventory
     from trunkline.core.model import Network, Port
-    from trunkline.insight.refused import PortCounts
+    from trunkline.health.refused import PortCounts
     from trunkline.ovsdb.settings import Settings
     from trunkline.ovsdb.vswitch import SwitchReplica
 

@@ -13,12 +13,12 @@ from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.insight.finding import Finding
+from trunkline.health.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trunkline.insight.finding import Severity
+    from trunkline.health.finding import Severity
 
 UNKNOWN = "T599"
 """The code of a fault whose text has no known shape."""

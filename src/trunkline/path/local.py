@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from trunkline.host.rundir import rundir
 from trunkline.insight import name
 from trunkline.insight.flow import port_keys
-from trunkline.insight.hop import Entry, Place, hop
 from trunkline.insight.waiting import finished
 from trunkline.ovsdb.reading import read_switch
+from trunkline.path.hop import Entry, Place, hop
 
 if TYPE_CHECKING:
     from collections.abc import Collection

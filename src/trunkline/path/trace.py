@@ -1,7 +1,7 @@
 """A trace: the way of one frame over all chassis that it comes to, and how it ends.
 
 Each chassis says what its own switch would do. What lies between two of them, the physical network, is known
-by counters alone (`trunkline.insight.evidence`).
+by counters alone (`trunkline.path.evidence`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
-from trunkline.insight import evidence
-from trunkline.insight.endpoint import End, Source, Target, unbound
-from trunkline.insight.evidence import Evidence
-from trunkline.insight.hop import Entry
 from trunkline.insight.meaning import rule_words
-from trunkline.insight.sample import retagged
+from trunkline.path import evidence
+from trunkline.path.endpoint import End, Source, Target, unbound
+from trunkline.path.evidence import Evidence
+from trunkline.path.hop import Entry
+from trunkline.path.sample import retagged
 
 VERSION = 1
 

@@ -9,15 +9,15 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from trunkline.core.spelling import meant
-from trunkline.insight import cause
-from trunkline.insight.finding import Finding
-from trunkline.insight.group import some
+from trunkline.health import cause
+from trunkline.health.finding import Finding
+from trunkline.health.group import some
 from trunkline.northbound.schema import SET
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from trunkline.insight.fleet import Fleet
+    from trunkline.health.fleet import Fleet
     from trunkline.northbound.operation import Row
 
 CLOCK_SLACK_MS = 3000

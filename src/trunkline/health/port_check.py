@@ -6,17 +6,17 @@ from collections import defaultdict
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from trunkline.insight.chassis_check import key_findings
-from trunkline.insight.finding import Finding
-from trunkline.insight.fleet import requested
+from trunkline.health.chassis_check import key_findings
+from trunkline.health.finding import Finding
+from trunkline.health.fleet import requested
 from trunkline.northbound.duplicate import allows_duplicates
 from trunkline.northbound.port_option import option_fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from trunkline.insight.finding import Severity
-    from trunkline.insight.fleet import Fleet
+    from trunkline.health.finding import Severity
+    from trunkline.health.fleet import Fleet
     from trunkline.northbound.operation import Row
 
 
