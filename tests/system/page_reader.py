@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Self
 
@@ -14,15 +14,19 @@ from model.page import Command
 
 
 class Reader:
-    """Types the commands of the page *name*, but for those that are shown ELSEWHERE.
+    """Types the commands of the page *name* that are *chosen*, but for those that are shown ELSEWHERE.
 
     Each has to end with exit code 0, and to print what the page shows. *hosts* are the addresses of the
     hosts that the page names before its prompts.
     """
 
-    def __init__(self, name: str, hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, name: str, hosts: Iterable[str] = (), *, chosen: Callable[[str], bool] = lambda _: True
+    ) -> None:
         self.text = (page.ROOT / name).read_text()
-        self._waiting = [each for each in page.commands(self.text) if page.is_for_tests(name, each)]
+        self._waiting = [
+            each for each in page.commands(self.text) if page.is_for_tests(name, each) and chosen(each.text)
+        ]
         self._stack = ExitStack()
         self._host_by_address = {address: self.host(f"h{n}", address) for n, address in enumerate(hosts, 1)}
 
