@@ -26,6 +26,10 @@ ELSEWHERE = {
         "scripts/demo": "it is `trunkline lab run` after installations; test_lab_run.py runs that",
         "scripts/docs": "test_docs.py runs what it runs",
         "scripts/bench": "it takes an hour; docs/performance.md is what it measured",
+        "scripts/test-matrix": "it makes roots of other releases; .ci/run runs a part of it",
+    },
+    "docs/lab.md": {
+        "trunkline lab up --name klab": "scripts/test-matrix has the kernel for it",
     },
     "docs/neutron.md": {
         "/opt/neutron/bin/pip": "it needs a package index; scripts/test-neutron runs a line like it",
@@ -40,6 +44,9 @@ ELSEWHERE = {
         "systemctl restart openvswitch-switch": "it needs systemd; packaging/try-in-vm runs this line",
         "systemctl enable --now trunkline-nb": "it needs systemd; packaging/try-in-vm runs this line",
         "systemctl enable --now trunkline-agent": "it needs systemd; packaging/try-in-vm runs this line",
+    },
+    "docs/test-matrix.md": {
+        "scripts/test-matrix": "it makes roots of other releases; .ci/run runs a part of it",
     },
     "docs/quickstart.md": {
         "python3 -m venv": "it needs a package index; packaging/try-in-vm runs a line like it",

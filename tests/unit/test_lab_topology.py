@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.lab import TopologyError, topology
+from trunkline.lab import LabError, TopologyError, datapath, topology
 
 PAGE = Path(__file__).parents[2] / "docs" / "lab.md"
 GOOD = """
@@ -191,3 +191,20 @@ def test_a_vlan_that_the_physical_switch_does_not_carry_parts_a_network() -> Non
 def test_what_no_port_can_carry_is_refused(vlans: str, complaint: str) -> None:
     with pytest.raises(TopologyError, match=re.escape(complaint)):
         topology.parse(TWO_SIDES.replace("{p1: [8, 0]}", vlans), "sides.yaml")
+
+
+def test_a_lab_has_the_datapath_that_the_environment_names_else_that_of_userspace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(datapath.VARIABLE, raising=False)
+    assert topology.parse(GOOD, "tiny.yaml").datapath == "netdev"
+    monkeypatch.setenv(datapath.VARIABLE, "system")
+    assert topology.parse(GOOD, "tiny.yaml").datapath == "system"
+
+
+def test_a_datapath_that_there_is_not_is_refused_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(datapath.VARIABLE, "kernel")
+    with pytest.raises(LabError, match="no datapath 'kernel'; set it to netdev or system"):
+        topology.parse(GOOD, "tiny.yaml")

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import click
 from trunkline.cli.option import NOT_EMPTY, with_list_output
 from trunkline.cli.output import print_list
 from trunkline.cli.progress import Progress
-from trunkline.lab import demonstration, present, topology
+from trunkline.lab import datapath, demonstration, present, topology
 from trunkline.lab.chassis import DAEMONS
 from trunkline.lab.error import LabError
 from trunkline.lab.lab import Lab, down, names
@@ -42,6 +43,15 @@ _file = click.option(
 _name = click.option("--name", type=NOT_EMPTY, help="The lab's name, instead of the topology's.")
 
 
+_datapath = click.option(
+    "--datapath",
+    type=click.Choice(datapath.DATAPATHS),
+    envvar=datapath.VARIABLE,
+    help="The bridges' datapath: netdev, in ovs-vswitchd, or system, the kernel's.  "
+    f"[default: ${datapath.VARIABLE}, or {datapath.NETDEV}]",
+)
+
+
 @click.group()
 def lab() -> None:
     """Real chassis, a physical switch and VMs in network namespaces of this machine."""
@@ -50,7 +60,8 @@ def lab() -> None:
 @lab.command()
 @_file
 @_name
-def up(path: Path | None, name: str | None) -> None:
+@_datapath
+def up(path: Path | None, name: str | None, datapath: str | None) -> None:
     """Bring a lab up and leave it running.
 
     \b
@@ -58,7 +69,7 @@ def up(path: Path | None, name: str | None) -> None:
       trunkline lab up
     """
     _check_machine()
-    wanted = _topology(path, name)
+    wanted = _topology(path, name, datapath)
     _say_heading(f"Bringing up lab '{wanted.name}'")
     _say_next(_bring_up(wanted, Progress()))
 
@@ -135,8 +146,9 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 @lab.command()
 @_file
 @_name
+@_datapath
 @click.option("--keep", is_flag=True, help="Leave the lab running at the end.")
-def run(path: Path | None, name: str | None, keep: bool) -> None:
+def run(path: Path | None, name: str | None, datapath: str | None, keep: bool) -> None:
     """Bring a lab up, show what it does, compare that with what is expected, and take it down.
 
     The exit code is 0 only if everything is as expected.
@@ -147,7 +159,7 @@ def run(path: Path | None, name: str | None, keep: bool) -> None:
     """
     _check_machine()
     began = time.monotonic()
-    wanted = _topology(path, name)
+    wanted = _topology(path, name, datapath)
     _say_heading(f"Bringing up lab '{wanted.name}'")
     progress = Progress()
     running = _bring_up(wanted, progress)
@@ -217,8 +229,10 @@ def _check_machine() -> None:
             raise LabError(f"{program} is not installed; run scripts/demo, which installs what it needs")
 
 
-def _topology(path: Path | None, name: str | None) -> Topology:
+def _topology(path: Path | None, name: str | None, chosen: str | None) -> Topology:
     found = topology.default() if path is None else topology.read(path)
+    if chosen is not None:
+        found = replace(found, datapath=chosen)
     return found if name is None else found.named(name)
 
 

@@ -34,15 +34,21 @@ class Chassis:
     Its provider bridge of the n-th mapping holds the NIC `eth<n>`, which is wired to the physical switch.
     """
 
-    def __init__(self, plan: ChassisPlan, namespace: Namespace, rundir: Path, journal: Journal) -> None:
+    def __init__(
+        self, plan: ChassisPlan, namespace: Namespace, rundir: Path, journal: Journal, datapath: str
+    ) -> None:
         self.name = plan.name
         self.namespace = namespace
         self.bridge_by_physnet = dict(plan.mappings)
         self._vlans_by_physnet = dict(plan.vlans)
-        self.switch = Switchd(namespace, rundir, journal)
+        self.switch = Switchd(namespace, rundir, journal, datapath=datapath)
         self._journal = journal
         self._agent = Daemon(rundir / f"{AGENT}.pid")
         self._far_end_by_physnet: dict[str, LinkEnd] = {}
+
+    @property
+    def _datapath_type(self) -> str:
+        return f"datapath_type={self.switch.datapath}"
 
     @property
     def rundir(self) -> Path:
@@ -86,7 +92,7 @@ class Chassis:
     def add_provider_bridge(self, bridge: str, nic: str) -> None:
         """Create the provider bridge *bridge* with *nic*; it learns and forwards like any switch."""
         self.switch.vsctl(
-            *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"),
+            *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, self._datapath_type),
             *("--", "--may-exist", "add-port", bridge, nic),
         )
 
@@ -98,7 +104,7 @@ class Chassis:
             "hostname": self.name,
             "trunkline-nb": nb_remote,
             "trunkline-bridge-mappings": mappings,
-            "trunkline-datapath-type": "netdev",
+            "trunkline-datapath-type": self.switch.datapath,
         }
         self.switch.vsctl(
             "set", "Open_vSwitch", ".", *(f'external_ids:{key}="{value}"' for key, value in settings.items())
@@ -108,7 +114,7 @@ class Chassis:
         """Create the integration bridge as the agent would, for tests of the lab without an agent."""
         bridge = INTEGRATION_BRIDGE
         self.switch.vsctl(
-            *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"),
+            *("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, self._datapath_type),
             *("fail_mode=secure",),
         )
 

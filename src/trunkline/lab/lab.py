@@ -7,6 +7,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from trunkline.lab import datapath
 from trunkline.lab.chassis import Chassis
 from trunkline.lab.error import LabError
 from trunkline.lab.host import Host
@@ -46,10 +47,14 @@ class Lab:
         self._journal = Journal(self.directory)
         self.nb = Northbound(self.directory, self._journal)
         self.switch = PhysicalSwitch(
-            topology.physnets, self._namespace("switch"), self.directory / "switch", self._journal
+            *(topology.physnets, self._namespace("switch"), self.directory / "switch", self._journal),
+            topology.datapath,
         )
         self.chassis = {
-            plan.name: Chassis(plan, self._namespace(plan.name), self.directory / plan.name, self._journal)
+            plan.name: Chassis(
+                *(plan, self._namespace(plan.name), self.directory / plan.name, self._journal),
+                topology.datapath,
+            )
             for plan in topology.chassis
         }
         self.vm = {
@@ -74,9 +79,10 @@ class Lab:
         *begin* gets a line before each step, *report* one after it.
 
         Without *agents* there is neither agent nor northbound, and VMs are plugged into an integration bridge
-        without flows. Raises LabError if a lab of that name exists; or if a step fails, after what was
-        created has been taken down.
+        without flows. Raises LabError if a lab of that name exists, or if this machine does not have the
+        datapath; or if a step fails, after what was created has been taken down.
         """
+        datapath.check(topology.datapath)
         directory = _directory(topology.name)
         if directory.exists():
             raise LabError(

@@ -21,9 +21,11 @@ _NO_VLAN = 4095
 class PhysicalSwitch:
     """An Open vSwitch in the role of the physical network: a VLAN-aware learning bridge for each physnet."""
 
-    def __init__(self, physnets: Sequence[str], namespace: Namespace, rundir: Path, journal: Journal) -> None:
+    def __init__(
+        self, physnets: Sequence[str], namespace: Namespace, rundir: Path, journal: Journal, datapath: str
+    ) -> None:
         self.namespace = namespace
-        self.switch = Switchd(namespace, rundir, journal)
+        self.switch = Switchd(namespace, rundir, journal, datapath=datapath)
         self.bridge_by_physnet = {physnet: f"br-{physnet}" for physnet in physnets}
         self._journal = journal
 
@@ -35,7 +37,8 @@ class PhysicalSwitch:
         self.switch.start()
         words: list[str] = []
         for bridge in self.bridge_by_physnet.values():
-            words += ["--", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"]
+            kind = f"datapath_type={self.switch.datapath}"
+            words += ["--", "add-br", bridge, "--", "set", "Bridge", bridge, kind]
         if words:
             self.switch.vsctl(*words)
 

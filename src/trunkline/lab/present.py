@@ -10,6 +10,7 @@ from trunkline.lab.error import LabError
 from trunkline.lab.journal import Journal
 from trunkline.lab.lab import STATE, names
 from trunkline.lab.namespace import Namespace
+from trunkline.lab.switchd import datapath
 from trunkline.lab.topology import ChassisPlan
 
 _SWITCH = "switch"
@@ -75,4 +76,5 @@ def chassis(lab: str, name: str) -> Chassis:
         known = ", ".join(there) or "none"
         raise LabError(f"lab '{lab}' has no chassis '{name}'; it has: {known}")
     at = STATE / lab
-    return Chassis(ChassisPlan(name, ()), Namespace(f"tl-{lab}-{name}"), at / name, Journal(at))
+    namespace, rundir = Namespace(f"tl-{lab}-{name}"), at / name
+    return Chassis(ChassisPlan(name, ()), namespace, rundir, Journal(at), datapath(rundir))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.lab import command
+from trunkline.lab.datapath import NETDEV, SYSTEM
 from trunkline.lab.error import LabError
 from trunkline.lab.journal import Daemon
 
@@ -25,6 +26,9 @@ SCHEMAS = (
 )
 """Where distributions and `make install` put the schema of Open vSwitch."""
 
+_DATAPATH = "datapath"
+"""The file that says it, for anyone who starts ovs-vswitchd again."""
+
 
 class Devices(Enum):
     """Which network devices an ovs-vswitchd has; dummies carry exact bytes and reach no kernel."""
@@ -35,16 +39,22 @@ class Devices(Enum):
 
 
 class Switchd:
-    """An Open vSwitch with the userspace datapath; all its files are in *rundir*.
+    """An Open vSwitch whose bridges may have the *datapath* of that type; all its files are in *rundir*.
 
     Every tool is run with `OVS_RUNDIR` set to *rundir*, so no other Open vSwitch of the machine is affected.
     """
 
     def __init__(
-        self, namespace: Namespace, rundir: Path, journal: Journal, devices: Devices = Devices.KERNEL
+        self,
+        namespace: Namespace,
+        rundir: Path,
+        journal: Journal,
+        devices: Devices = Devices.KERNEL,
+        datapath: str = NETDEV,
     ) -> None:
         self.namespace = namespace
         self.rundir = rundir
+        self.datapath = datapath
         self._devices = devices
         self._journal = journal
         self.database = Daemon(rundir / "ovsdb-server.pid")
@@ -69,6 +79,7 @@ class Switchd:
     def start(self) -> None:
         """Create an empty database and start both daemons; return when the switch takes commands."""
         self.rundir.mkdir(parents=True, exist_ok=True)
+        (self.rundir / _DATAPATH).write_text(self.datapath)
         command.run(["ovsdb-tool", "create", str(self.rundir / "conf.db"), str(_schema())])
         for daemon in (self.database, self.vswitchd):
             self._journal.add_daemon(daemon)
@@ -87,7 +98,8 @@ class Switchd:
 
     def start_vswitchd(self) -> None:
         """Start the ovs-vswitchd; return when it has read the database once."""
-        self._start("ovs-vswitchd", "--disable-system", *self._devices.value, self.remote)
+        kernel = [] if self.datapath == SYSTEM else ["--disable-system"]
+        self._start("ovs-vswitchd", *kernel, *self._devices.value, self.remote)
 
     def kill(self) -> None:
         """End both daemons with SIGKILL, since nothing has to be saved, and wait until they have exited."""
@@ -165,6 +177,11 @@ class Switchd:
         files = ["--detach", "--no-chdir", "--pidfile=" + str(self.rundir / f"{program}.pid")]
         log = ["-vconsole:off", "-vsyslog:off", "-vfile:info", f"--log-file={self.rundir}/{program}.log"]
         self.namespace.run([program, *files, *log, *args], env=self.env)
+
+
+def datapath(rundir: Path) -> str:
+    """Return the type of datapath with which the switch in *rundir* was started."""
+    return (rundir / _DATAPATH).read_text()
 
 
 def _schema() -> Path:

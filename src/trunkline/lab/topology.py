@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from ipaddress import IPv4Interface
 from itertools import permutations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from trunkline.lab import datapath
 from trunkline.lab.error import TopologyError
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ class HostPlan:
 
 @dataclass(frozen=True)
 class Topology:
-    """A whole lab. All names that it refers to exist in it, and names of machines are unique."""
+    """A whole lab. All names that it refers to exist in it, and names of machines are unique.
+
+    All its bridges have the same kind of *datapath*, one of `DATAPATHS`.
+    """
 
     name: str
     physnets: tuple[str, ...]
@@ -103,6 +107,7 @@ class Topology:
     chassis: tuple[ChassisPlan, ...] = ()
     vms: tuple[VmPlan, ...] = ()
     hosts: tuple[HostPlan, ...] = ()
+    datapath: str = field(default_factory=datapath.default)
 
     def named(self, name: str) -> Topology:
         """Return the same lab with another *name*; raises TopologyError if that is not allowed."""
