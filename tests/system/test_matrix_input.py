@@ -1,0 +1,68 @@
+"""What `scripts/test-matrix` says if it cannot do what it is asked: one line, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "test-matrix"
+
+
+def matrix(
+    *words: str, cache: Path, before: tuple[str, ...] = (), **extra: str
+) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "TRUNKLINE_MATRIX_CACHE": str(cache), **extra}
+    argv = [*before, str(SCRIPT), *words]
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_suite_a_datapath_or_an_option_that_there_is_not_is_usage(tmp_path: Path) -> None:
+    for words, complaint in (
+        (("--suite", "woody"), "test-matrix: --suite 'woody': give bookworm, trixie or sid"),
+        (("--suite",), "test-matrix: --suite '': give bookworm, trixie or sid"),
+        (("--datapath", "dpdk"), "test-matrix: --datapath 'dpdk': give system, the kernel's, or netdev"),
+        (("-k", "vlan"), "test-matrix: there is no option '-k'; arguments of pytest come after --"),
+    ):
+        done = matrix(*words, cache=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [f"{complaint}; see the head of {SCRIPT}"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_anyone_but_root_is_told_that_it_needs_root(tmp_path: Path) -> None:
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    done = matrix("--suite", "sid", cache=tmp_path, before=nobody)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "test-matrix: this needs root: run it as root, or with sudo\n",
+    )
+
+
+def test_a_directory_without_space_is_named_with_what_is_needed(tmp_path: Path) -> None:
+    mount = 'mount -t tmpfs -o size=1m tmpfs "$TRUNKLINE_MATRIX_CACHE"; exec "$@"'
+    mounted = ("unshare", "--mount", "sh", "-ec", mount, "sh")
+    done = matrix("--suite", "sid", "--datapath", "netdev", cache=tmp_path, before=mounted)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"test-matrix: {tmp_path} has 1 MB of free space, and 2000 MB are needed; make room, or name "
+        "a directory of another disk in TRUNKLINE_MATRIX_CACHE\n"
+    )
+
+
+def test_a_suite_that_cannot_be_fetched_is_named_with_the_reason_and_leaves_nothing(tmp_path: Path) -> None:
+    cache, apt = tmp_path / "cache", tmp_path / "apt"
+    (apt / "lists" / "partial").mkdir(parents=True)
+    (apt / "sources.list").write_text("deb [trusted=yes] http://127.0.0.1:1/debian bookworm main\n")
+    (apt / "apt.conf").write_text(
+        f'Dir::Etc {{ sourcelist "{apt}/sources.list"; sourceparts "-"; }}; Dir::State::lists "{apt}/lists";'
+    )
+    done = matrix("--suite", "trixie", "--datapath", "netdev", cache=cache, APT_CONFIG=str(apt / "apt.conf"))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("test-matrix: the packages of Debian trixie cannot be fetched: E: Failed to fetch")
+    assert [path.name for path in cache.iterdir()] == ["root-trixie.lock"]
