@@ -277,14 +277,15 @@ def cli_page() -> str:
     """Return the page of every command's help."""
     lines = [_mark("the help of src/trunkline/cli"), "# The commands", ""]
     for program, called in ((trunkline, "trunkline"), (trunkline_neutron, "trunkline-neutron")):
-        for path, command, context in _commands(program, called, None):
+        for path, command, context in commands(program, called, None):
             lines += [f"## {path}", "", "```text", command.get_help(context), "```", ""]
     return "\n".join(lines)
 
 
-def _commands(
+def commands(
     command: click.Command, path: str, parent: click.Context | None
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
+    """Yield the path of *command* and of all below it, each with a context to ask for its help."""
     context = click.Context(
         command,
         parent,
@@ -297,7 +298,7 @@ def _commands(
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             if inner is not None:
-                yield from _commands(inner, f"{path} {name}", context)
+                yield from commands(inner, f"{path} {name}", context)
 
 
 # -- all ---------------------------------------------------------------------------------------------------

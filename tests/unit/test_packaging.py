@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 import tomllib
 from configparser import ConfigParser
+from importlib.metadata import distribution
 from pathlib import Path
 
 import click
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from trunkline.cli.main import trunkline
+from trunkline.cli.main import NOUNS, trunkline
 from trunkline.server.process import DEFAULT_DB, Server
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
@@ -76,10 +81,12 @@ def test_the_commands_that_an_operator_gives_find_the_server_of_the_unit() -> No
 
 
 def test_the_log_rotation_reaches_the_control_sockets_of_the_units() -> None:
-    rotation = (PACKAGING / "logrotate" / "trunkline").read_text()
     (agent,) = commands(AGENT)
-    assert agent[agent.index("--unixctl") + 1] in rotation
-    assert str(Server.of(DEFAULT_DB).control) in rotation
+    (nb, _) = commands(NB)
+    for words, control in ((agent, agent[agent.index("--unixctl") + 1]), (nb, Server.of(DEFAULT_DB).control)):
+        rotation = (PACKAGING / "logrotate" / f"trunkline-{words[1]}").read_text()
+        assert rotation.startswith(words[words.index("--log-file") + 1])
+        assert rotation.count(str(control)) == 2
 
 
 def test_the_wheel_brings_the_completion_of_each_shell_to_where_the_shell_looks() -> None:
@@ -94,3 +101,39 @@ def test_the_wheel_brings_the_completion_of_each_shell_to_where_the_shell_looks(
         "share/fish/vendor_completions.d/trunkline.fish",
         "share/zsh/site-functions/_trunkline",
     ]
+
+
+def test_each_library_that_the_package_brings_has_its_licence_there() -> None:
+    """All that the program needs, directly or not, is in the package, but for Debian's own PyYAML."""
+    names, to_read = set(), ["trunkline"]
+    while to_read:
+        for text in distribution(to_read.pop()).requires or []:
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                names.add(canonicalize_name(requirement.name))
+                to_read.append(requirement.name)
+    licences = (PACKAGING / "debian" / "copyright").read_text()
+    brought = {f"lib/{name}/*" for name in names - {"pyyaml"}}
+    assert {
+        line.removeprefix("Files: ") for line in licences.splitlines() if line.startswith("Files: lib")
+    } == (brought)
+    assert "python3-yaml (>= 6.0)" in (PACKAGING / "debian" / "control").read_text()
+
+
+def test_there_is_a_manual_page_for_each_command_and_it_has_each_option(tmp_path: Path) -> None:
+    manual = [sys.executable, "-B", "docs/manual.py", str(tmp_path)]
+    subprocess.run(manual, cwd=PACKAGING.parent, check=True)
+    assert {page.name for page in tmp_path.iterdir()} == {
+        *("trunkline.1", "trunkline-neutron.1"),
+        *(f"trunkline-{noun}.1" for noun in NOUNS),
+    }
+    for noun in NOUNS:
+        page = (tmp_path / f"trunkline-{noun}.1").read_text().replace("\\-", "-")
+        command = trunkline.get_command(click.Context(trunkline), noun)
+        assert command is not None
+        verbs = command.commands.values() if isinstance(command, click.Group) else [command]
+        for verb in verbs:
+            for option in (
+                each for each in verb.params if isinstance(each, click.Option) and not each.hidden
+            ):
+                assert option.opts[-1] in page, f"{noun} {verb.name} {option.opts[-1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trunkline.lab.error import CommandError
@@ -11,8 +12,8 @@ from trunkline.lab.error import CommandError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PROGRAM = (sys.executable, "-m", "trunkline")
-"""The command line of this program."""
+PROGRAM = (sys.executable, str(Path(__file__).parents[1]))
+"""The command line of this program: the package by its path, as Python need not find it by its name."""
 
 
 def run(
@@ -54,7 +55,7 @@ def reason(complaints: str) -> str:
 
 
 def _line(argv: Sequence[str]) -> str:
-    if tuple(argv[:3]) == PROGRAM:
-        argv = ["trunkline", *argv[3:]]
+    if tuple(argv[: len(PROGRAM)]) == PROGRAM:
+        argv = ["trunkline", *argv[len(PROGRAM) :]]
     text = " ".join(argv)
     return text if len(text) <= 200 else text[:197] + "..."
