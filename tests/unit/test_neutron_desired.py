@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from trunkline.core.model import MAX_PAIRS
 from trunkline.neutron.desired import Row, desired
 from trunkline.neutron.host import Hosts
 from trunkline.neutron.resource import UNBOUND, Binding, Port, Resources, Segment
@@ -31,6 +32,7 @@ def port(*bindings: Binding, **changes: Any) -> Port:
 def rows(*ports: Port, segments: tuple[Segment, ...] = (BLUE,)) -> dict[Row, dict[str, Any]]:
     found = desired(Resources(list(segments), list(ports)), HOSTS)
     assert not found.faults
+    assert not found.omissions
     return {row: spec.row() for row, spec in found.specs.items()}
 
 
@@ -54,8 +56,9 @@ def test_a_segment_that_no_chassis_carries_has_no_row(changes: dict[str, Any]) -
     assert rows(segments=(BLUE._replace(**changes),)) == {}
 
 
-def test_an_mtu_that_no_frame_of_ipv4_fits_in_is_not_managed() -> None:
-    assert rows(segments=(BLUE._replace(mtu=67),))[Row("Network", "s1")]["mtu"] is None
+@pytest.mark.parametrize(("mtu", "managed"), [(67, None), (68, 68), (65535, 65535), (65536, None)])
+def test_an_mtu_that_no_frame_can_have_is_not_managed(mtu: int, managed: int | None) -> None:
+    assert rows(segments=(BLUE._replace(mtu=mtu),))[Row("Network", "s1")]["mtu"] == managed
 
 
 def test_a_bound_port_is_requested_on_the_chassis_of_its_host() -> None:
@@ -65,6 +68,31 @@ def test_a_bound_port_is_requested_on_the_chassis_of_its_host() -> None:
     assert (row["network"], row["requested_chassis"], row["addresses"]) == ("s1", "c1", ["192.0.2.7"])
     assert row["allowed_address_pairs"] == ["fa:16:3e:00:00:02,192.0.2.0/25"]
     assert (row["enabled"], row["port_security"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["127.0.0.1", "0.0.0.0", "255.255.255.255", "::1", "::ffff:192.0.2.1", "224.0.0.1", "fe80::1%eth0", "x"],
+)
+def test_a_pair_that_no_chassis_can_allow_is_left_out_and_its_port_is_as_it_should_be(wrong: str) -> None:
+    pairs = (f"{MAC},{wrong}", f"{MAC},198.51.100.7")
+    found = desired(Resources([BLUE], [port(bound(), pairs=pairs, is_enabled=False)]), HOSTS)
+    row = found.specs[Row("Port", "p1")].row()
+    assert (row["enabled"], row["allowed_address_pairs"]) == (False, [f"{MAC},198.51.100.7"])
+    assert not found.faults
+    assert found.omissions[Row("Port", "p1")].startswith("1 of its allowed address pairs left out: ")
+
+
+def test_a_pair_with_bits_beyond_its_length_is_the_prefix() -> None:
+    row = rows(port(bound(), pairs=(f"{MAC},198.51.100.7/24", f"{MAC},0.0.0.0/0")))[Row("Port", "p1")]
+    assert row["allowed_address_pairs"] == [f"{MAC},0.0.0.0/0", f"{MAC},198.51.100.0/24"]
+
+
+def test_more_pairs_than_a_port_may_have_are_cut() -> None:
+    pairs = tuple(f"{MAC},198.51.{number >> 8}.{number & 255}" for number in range(MAX_PAIRS + 3))
+    found = desired(Resources([BLUE], [port(bound(), pairs=pairs)]), HOSTS)
+    assert len(found.specs[Row("Port", "p1")].row()["allowed_address_pairs"]) == MAX_PAIRS
+    assert found.omissions[Row("Port", "p1")].startswith("3 of its allowed address pairs left out: ")
 
 
 @pytest.mark.parametrize(

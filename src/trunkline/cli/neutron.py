@@ -88,10 +88,10 @@ def sync(files: tuple[str, ...], *, is_dry: bool, is_agreed: bool, is_full: bool
     if not is_agreed:
         if not _agreed(f"{summary(found)}  Write?"):
             return EXIT_REFUSED
-        known = result.faults
+        known = result.complaints
         with progress.phase("writing what differs"):
             result = command.comparison(is_dry=False)
-        _complain({row: reason for row, reason in result.faults.items() if known.get(row) != reason})
+        _complain({row: reason for row, reason in result.complaints.items() if known.get(row) != reason})
     click.echo(f"done: {_counted(len(result.steps), 'row')}")
     return EXIT_REFUSED if result.faults else 0
 
@@ -188,7 +188,7 @@ def _shown(result: Result, *, is_full: bool) -> Difference:
     found = _difference(result)
     for line in lines(found, _notes(result), is_full=is_full):
         click.echo(line, color=False if "NO_COLOR" in os.environ else None)
-    _complain(result.faults)
+    _complain(result.complaints)
     return found
 
 

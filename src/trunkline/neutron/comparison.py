@@ -37,13 +37,16 @@ _LONGEST_PAUSE_S = 0.1
 class Result(NamedTuple):
     """What a comparison has found and done.
 
-    *steps* are those that were done, or would be, *faults* the rows that could not be, with the reason, and
-    *unchanged* counts the rows that are as they should be. *ports* are the rows of ports as they were read
-    before; *resources* is what was read of Neutron's database.
+    *steps* are those that were done, or would be, *faults* the rows that could not be, with the reason,
+    *refused* those of them that the northbound refused, and *omissions* what is left out of rows. *unchanged*
+    counts the rows that are as they should be. *ports* are the rows of ports as they were read before;
+    *resources* is what was read of Neutron's database.
     """
 
     steps: tuple[Create | Change | Delete, ...]
     faults: dict[Row, str]
+    refused: frozenset[Row]
+    omissions: dict[Row, str]
     unchanged: int
     ports: Mapping[str, Mapping[str, Any]]
     resources: Resources
@@ -53,6 +56,11 @@ class Result(NamedTuple):
     def changed(self) -> tuple[Row, ...]:
         """The rows of *steps*."""
         return tuple(map(row_of, self.steps))
+
+    @property
+    def complaints(self) -> dict[Row, str]:
+        """What is to be said of rows: their fault, or what is left out of them."""
+        return self.omissions | self.faults
 
 
 @no_collection()
@@ -88,19 +96,29 @@ def compare(
             continue
         wanted = desired(resources, there.hosts)
         steps = list(_steps(there, wanted, resources, scope))
-        faults = dict(wanted.faults) | _taken(there, wanted)
+        refused: dict[Row, str] = {}
         try:
             if not is_dry:
-                faults |= write(nb, [step for step in steps if row_of(step) not in doubtful])
-                faults |= write(nb, [step for step in steps if row_of(step) in doubtful])
+                refused |= write(nb, [step for step in steps if row_of(step) not in doubtful])
+                refused |= write(nb, [step for step in steps if row_of(step) in doubtful])
         except ChangedError as error:
             reason = str(error)
             time.sleep(random.uniform(0, min(0.005 * 2**attempt, _LONGEST_PAUSE_S)))
             continue
+        faults = wanted.faults | _taken(there, wanted) | refused
         unchanged = wanted.specs.keys() - faults.keys() - set(map(row_of, steps))
         done = tuple(step for step in steps if row_of(step) not in faults)
         ports = {row.name: value for row, value in there.own.items() if row.table == "Port"}
-        return Result(done, faults, len(unchanged), ports, resources, there.hosts)
+        return Result(
+            steps=done,
+            faults=faults,
+            refused=frozenset(refused),
+            omissions=wanted.omissions,
+            unchanged=len(unchanged),
+            ports=ports,
+            resources=resources,
+            hosts=there.hosts,
+        )
     raise RefusedError(f"other writers came first {_ATTEMPTS} times; the last time {reason}")
 
 

@@ -60,9 +60,10 @@ class Prompt:
 
         def bring(nb: Northbound) -> None:
             result = compare(nb, lambda: source.some(context, *scope), scope)
-            for row, reason in result.faults.items():
+            for row, reason in result.complaints.items():
                 LOG.warning("Trunkline: %s %s: %s", row.table.lower(), row.name, reason)
-            if result.faults or self._has_missed:
+            # What cannot be by itself, no comparison mends, and a user may ask for it again and again.
+            if result.refused or self._has_missed:
                 call(nb)
                 self._has_missed = False
             if reports:

@@ -17,6 +17,7 @@ from neutron.db.port_security.models import PortSecurityBinding
 from neutron.plugins.ml2.models import PortBinding, PortBindingLevel
 from neutron.services.trunk.models import SubPort, Trunk
 from neutron_lib import constants
+from neutron_lib.api import converters
 from neutron_lib.db import api as db_api
 from sqlalchemy import select
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 MIGRATING_TO = "migrating_to"
 """The key of a binding's profile by which Nova says where the VM migrates to."""
+
+_MAC_LENGTH = 17
+"""Of a MAC in one of the usual spellings. Neutron keeps those of pairs as users spell them."""
 
 
 def everything(context: Any) -> Resources:
@@ -103,6 +107,8 @@ def _ports(context: Any, ids: Collection[str] | None = None) -> list[Port]:
     pairs: Mapping[str, list[str]] = defaultdict(list)
     pair = AllowedAddressPair
     for port_id, mac, address in rows(pair.port_id, pair.mac_address, pair.ip_address):
+        if len(mac) != _MAC_LENGTH:
+            mac = converters.convert_to_sanitized_mac_address(mac)
         pairs[port_id].append(f"{mac},{address}")
     secured = dict(rows(PortSecurityBinding.port_id, PortSecurityBinding.port_security_enabled))
     trunks = {port_id: (parent, tag) for port_id, parent, tag in _sub_ports(context, ids)}

@@ -80,7 +80,8 @@ class Steward:
         self._looked_s = float("-inf")
         self._beaten: set[str] = set()
         self._unregistered: dict[str, str] = {}
-        self._faults: dict[Row, str] = {}
+        self._complaints: dict[Row, str] = {}
+        self._refused: frozenset[Row] = frozenset()
 
     def __enter__(self) -> Steward:
         return self
@@ -129,7 +130,7 @@ class Steward:
             result = compare(
                 self._nb,
                 lambda: source.everything(self._context),
-                doubtful=self._faults,
+                doubtful=self._refused,
                 look=self._look,
             )
             self._note(result)
@@ -153,13 +154,14 @@ class Steward:
         return watched(self._watch.rows)
 
     def _note(self, result: Result) -> None:
-        """Log which faults of rows have come, and which are over."""
-        for row, reason in result.faults.items():
-            if self._faults.get(row) != reason:
+        """Log what has come to be wrong with rows, and which are right again."""
+        for row, reason in result.complaints.items():
+            if self._complaints.get(row) != reason:
                 LOG.warning("Trunkline: %s %s: %s", row.table.lower(), row.name, reason)
-        for row in self._faults.keys() - result.faults.keys():
+        for row in self._complaints.keys() - result.complaints.keys():
             LOG.info("Trunkline: %s %s is as it should be", row.table.lower(), row.name)
-        self._faults = result.faults
+        self._complaints = result.complaints
+        self._refused = result.refused
 
     # -- what has changed --------------------------------------------------------------------------
 
@@ -202,18 +204,20 @@ class Steward:
 
     def _compare(self, changes: Iterable[RowChange]) -> None:
         """Compare the rows of the driver that somebody has changed: only this one's are as they should be."""
-        networks, ports = set[str](), set[str]()
+        networks, named, ports = set[str](), set[str](), set[str]()
         for table, row in _owned(changes):
             if table == "Network":
                 networks.add(row["external_ids"].get("neutron:network", ""))
+                # Whatever it says of itself, its name is that of a segment, or it has to go.
+                named.add(row["name"])
             else:
                 ports.add(row["name"])
         if len(networks) + len(ports) > MANY:
             self._compared_s = float("-inf")
         elif networks or ports:
             read = source.some(self._context, networks, ports)
-            segments = frozenset(segment.id for segment in read.segments)
-            scope = Scope(frozenset(networks), frozenset(ports), segments)
+            segments = named.union(segment.id for segment in read.segments)
+            scope = Scope(frozenset(networks), frozenset(ports), frozenset(segments))
             result = compare(self._nb, lambda: source.some(self._context, *scope), scope)
             for changed in result.changed:
                 LOG.info("Trunkline: %s %s was not as it should be", changed.table.lower(), changed.name)
