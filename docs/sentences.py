@@ -8,7 +8,8 @@ from __future__ import annotations
 TABLES: dict[str, str] = {
     "NB_Global": "The one row about the whole database.",
     "Network": "A logical L2 network on one physical network: a VLAN of it, or its untagged (flat) network.",
-    "Port": "A logical port of a network. Its VIF is the interface whose `iface-id` is the port's name.",
+    "Port": "A logical port of a network. Its VIF is the interface whose `iface-id` is the port's "
+    "`iface_id`, or its name if that is empty.",
     "Chassis": "A host that runs Open vSwitch and an agent. Its agent writes the row.",
     "Request": "A question to some chassis. Each of them answers it once, and whoever asked deletes it.",
     "Answer": "What one chassis has answered to a question. Its agent writes it, and deletes it if need be.",
@@ -48,7 +49,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "external_ids": _EXTERNAL_IDS,
     },
     "Port": {
-        "name": "The port's name, and the `iface-id` of its VIF.",
+        "name": "The port's name, and the `iface-id` of its VIF unless `iface_id` says another one.",
+        "iface_id": "The `iface-id` of its VIF, such as the UUID that libvirt gives it. No other port may "
+        "have it, or be called so. Empty: the port's name.",
         "unique_key": "The port key: `reg6` and `reg7` in the pipeline.",
         "network": "The network that it is in. A network with ports cannot be deleted.",
         "mac": "Its MAC address, in lower case with colons; any other spelling is a fault.",

@@ -17,8 +17,8 @@ from trunkline.agent.reporter import Reporter
 from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Uplink, Vif
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.report import Report
+from trunkline.ovsdb.touched import Touched
 
 BRIDGE_BY_PHYSNET = {PHYSNET: "br-phys"}
 Saw = Callable[[str], None]

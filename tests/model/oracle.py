@@ -186,9 +186,11 @@ class Oracle:
             return None
         if port.parent is not None and carrier is port:
             return "remote"
-        vifs = self.rows.vifs.get(carrier.name, ()) if carrier is not None else ()
+        vifs = self.rows.vifs.get(carrier.iface_id, ()) if carrier is not None else ()
         ofports = [vif.ofport for vif in vifs if vif.ofport is not None]
         if carrier is None or not ofports:
+            return "remote"
+        if self._has_rival(carrier):
             return "remote"
         if carrier is not port and carrier.parent is not None:
             return None
@@ -200,6 +202,15 @@ class Oracle:
         if self._is_refused_subport(port, carrier):
             return None
         return ofports[0], port.parent_vlan
+
+    def _has_rival(self, port: Port) -> bool:
+        """Whether the VIF with the iface-id of *port* is another port's."""
+
+        def rank(each: Port) -> tuple[bool, bool, int]:
+            return each.parent is not None, each.name != each.iface_id, each.key
+
+        rivals = (each for each in self.rows.ports.values() if each.iface_id == port.iface_id)
+        return any(rank(each) < rank(port) for each in rivals)
 
     def _is_refused_subport(self, port: Port, carrier: Port) -> bool:
         if port.parent_vlan is None or port.network_id == carrier.network_id:

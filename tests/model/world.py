@@ -91,16 +91,19 @@ def kin(random: Random, of: Frame) -> Frame:
 def _from_vif(random: Random, world: Rows) -> tuple[int, int, UUID | None, tuple[Tag, ...]]:
     """Return a VIF, and a source, network and tags that a frame from it might have."""
     named = (
-        {port.name for port in world.ports.values() if port.is_enabled} if random.random() < 0.9 else NAMES
+        {port.iface_id for port in world.ports.values() if port.is_enabled}
+        if random.random() < 0.9
+        else NAMES
     )
     ready = [vifs[0] for name, vifs in world.vifs.items() if name in named and vifs[0].ofport is not None]
     vif = random.choice(ready or [Vif("none", "none", 99)])
-    sharing = [port for port in world.ports.values() if vif.iface_id in (port.name, port.parent)]
+    holders = {port.name for port in world.ports.values() if port.iface_id == vif.iface_id}
+    sharing = [port for port in world.ports.values() if holders & {port.name, port.parent}]
     if not sharing:
         return vif.ofport or 99, random.choice(MACS), None, ()
     port = random.choice(sharing)
     macs = (port.mac, port.mac, port.mac, *(pair.mac for pair in port.allowed_pairs), random.choice(MACS))
-    is_subport = port.parent == vif.iface_id and port.parent_vlan is not None
+    is_subport = port.parent in holders and port.parent_vlan is not None
     tags = (Tag(port.parent_vlan or 0),) if is_subport else ()
     return vif.ofport or 99, random.choice(macs), port.network_id, tags
 
@@ -203,6 +206,7 @@ def _port(random: Random, number: int, networks: Sequence[Network]) -> Port:
         chassis=random.choice((None, None, None, None, CHASSIS, CHASSIS, CHASSIS, CHASSIS, "chassis-b")),
         parent=random.choice(NAMES) if is_subport else None,
         parent_vlan=random.choice((*SUBPORT_VLAN_IDS, *SUBPORT_VLAN_IDS, None)) if is_subport else None,
+        given_iface_id=random.choice(NAMES) if random.random() < 0.1 else None,
     )
 
 
@@ -301,6 +305,7 @@ def _edit_port(random: Random, old: Rows) -> Rows:
             "network_id",
             "parent",
             "is_secured",
+            "given_iface_id",
         )
         name = random.choice(fields)
         changed = {name: getattr(port, name)}

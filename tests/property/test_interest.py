@@ -30,10 +30,11 @@ class PortRow:
     network_id: UUID
     parent: str | None
     chassis: str | None
+    iface_id: str | None
 
     @property
     def carried(self) -> Carried:
-        return Carried(self.parent or self.name, self.name, self.network_id)
+        return Carried(self.parent or self.name, self.name, self.network_id, self.iface_id or self.name)
 
     def matches(self, clause: Clause) -> bool:
         column, function, value = clause
@@ -132,15 +133,35 @@ class Session:
     def needed(self) -> tuple[set[UUID], set[UUID]]:
         """The networks and the ports that should be loaded, by the rule and from all rows."""
         rows = self.server.ports.values()
-        reachable = [row for row in rows if row.carried.carrier in self.vifs or row.name in self.vifs]
-        networks = {row.network_id for row in reachable if row.carried.carrier in self.vifs}
+        networks = {row.network_id for row in rows if self.has_vif(row.carried.carrier)}
+        explicit_ids = networks & self.server.explicit_ids
+        asked = {
+            vif
+            for vif in self.vifs
+            if (owner := self.owner(vif)) is None or owner.network_id not in explicit_ids
+        }
         ports = {
             row.id
             for row in rows
-            if row.chassis == CHASSIS or row.network_id in networks & self.server.explicit_ids
+            if row.chassis == CHASSIS
+            or row.network_id in explicit_ids
+            or (row.parent is not None and self.has_vif(row.parent))
+            or asked & {row.name, row.iface_id}
         }
         whole = (self.server.physnet_by_id[id_] for id_ in networks & self.server.open_ids)
-        return networks | self.server.of(whole), ports | {row.id for row in reachable}
+        return networks | self.server.of(whole), ports
+
+    def owner(self, vif: str) -> PortRow | None:
+        """Return the port whose VIF has that iface-id because it is the port's name."""
+        row = self.server.ports.get(vif)
+        is_owner = row is not None and row.carried.iface_id == row.carried.carrier == vif
+        return row if is_owner else None
+
+    def has_vif(self, name: str) -> bool:
+        """Return whether the VIF of the port called *name* is here; of none, it would have that name."""
+        row = self.server.ports.get(name)
+        iface_id = name if row is None else row.carried.iface_id
+        return iface_id in self.vifs and (iface_id == name or self.owner(iface_id) is None)
 
 
 class Wiring(NamedTuple):
@@ -182,13 +203,16 @@ class Row(NamedTuple):
     network_id: UUID
     parent: str | None
     chassis: str | None
+    iface_id: str | None
 
     def edit(self, session: Session) -> None:
         ports = session.server.ports
         old = ports.pop(self.name, None)
         if old is None or not self.goes:
             id_ = old.id if old is not None and self.is_same else session.server.new_id()
-            ports[self.name] = PortRow(id_, self.name, self.network_id, self.parent, self.chassis)
+            ports[self.name] = PortRow(
+                id_, self.name, self.network_id, self.parent, self.chassis, self.iface_id
+            )
 
 
 class Edit(NamedTuple):
@@ -212,6 +236,7 @@ def edit(random: Random) -> Edit:
                 random.choice(networks),
                 random.choice([None, None, *names[:3]]),
                 random.choice([None, CHASSIS, "c2"]),
+                random.choice([None, None, *names]),
             )
         ]
         * 2,

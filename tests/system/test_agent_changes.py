@@ -143,7 +143,7 @@ def test_a_port_that_is_deleted_is_cut_off_and_one_of_its_name_comes_back(
     site.sync()
     assert chassis.receive("a", HELLO) == {}
     assert chassis.receive("b", ethernet(A, B)) == {NIC: [ethernet(A, B, 101)]}
-    assert "no port is named a" in chassis.faults["vif a"]
+    assert "no port has iface-id a" in chassis.faults["vif a"]
     site.network("net2", 102)
     site.port("a", "net2")
     site.await_up("a")
@@ -260,7 +260,7 @@ def test_an_interface_without_an_ofport_holds_up_nobody(site: Site, chassis: Dum
 def test_a_vif_before_its_port_and_a_port_before_its_vif(site: Site, chassis: DummyChassis) -> None:
     chassis.plug("early")
     site.sync()
-    assert "no port is named early" in chassis.faults["vif early"]
+    assert "no port has iface-id early" in chassis.faults["vif early"]
     site.port("early")
     site.await_up("early")
     site.port("late")

@@ -121,6 +121,7 @@ def first_schema() -> dict[str, Any]:
     del old["tables"]["NB_Global"]["columns"]["identity"]
     for name in ("silent_at", "host", "claims", "denied", "nb_cfg_heard", *OF_THE_HOST):
         del old["tables"]["Chassis"]["columns"][name]
+    del old["tables"]["Port"]["columns"]["iface_id"]
     for name in ("Request", "Answer"):
         del old["tables"][name]
     return old

@@ -76,7 +76,7 @@ def test_a_port_without_a_vif_is_found_and_the_vif_with_a_wrong_name_too(
         done = check(shared, "--port", "web1")
         assert done.code == 4
         assert done.out.startswith("web1 does not work, for 2 reasons:\n ✗ T301 port web1: ")
-        assert " ! T302 vif wbe1 on c1: no port is named wbe1" in done.out
+        assert " ! T302 vif wbe1 on c1: no port has iface-id wbe1" in done.out
         assert "→ did you mean web1? create it, or correct iface-id of tap1" in done.out
         assert check(shared, "--port", "a").code == 0
         assert found(shared, "--only", "T302", "--only", "t203") == [("T302", "vif wbe1", "c1")]

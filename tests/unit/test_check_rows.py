@@ -54,6 +54,8 @@ def port(name: str, number: int = 1, **columns: Any) -> dict[str, Any]:
     """Return the row of a port that c1 holds and that is up."""
     return {
         "name": name,
+        "unique_key": number,
+        "iface_id": None,
         "network": "blue",
         "mac": f"02:00:00:00:00:{number:02x}",
         "addresses": [f"192.0.2.{number}"],
@@ -152,6 +154,14 @@ SCENES: dict[str, tuple[Fleet, list[tuple[str, str, str, str | None]]]] = {
     "one MAC twice": (
         fleet(port("vm1", mac="02:00:00:00:00:AA"), port("vm2", 2, mac="02:00:00:00:00:aa")),
         [("T319", "error", "port vm1", "c1"), ("T319", "error", "port vm2", "c1")],
+    ),
+    "one iface-id twice": (
+        fleet(port("vm1", 1, iface_id="09b1"), port("vm2", 2, iface_id="09b1", chassis=None, up=None)),
+        [("T301", "warning", "port vm2", None), ("T327", "error", "port vm2", None)],
+    ),
+    "the name of one as iface-id of another": (
+        fleet(port("vm2", 2), port("vm1", 1, iface_id="vm2")),
+        [("T327", "error", "port vm1", "c1")],
     ),
     "no parent": (
         fleet(port("sub", parent="gone", parent_vlan=5)),
@@ -283,7 +293,7 @@ def test_a_port_that_is_down_for_a_known_reason_has_no_finding_of_its_own(subjec
 # -- what concerns one port ----------------------------------------------------------------------------
 
 NO_LINK = {"mapping physnet1": "nothing gets out of br-ex: eth1 has no link; check its other end"}
-STRAY = {"vif vm1x": "no port is named vm1x; create it, or correct iface-id of tap1"}
+STRAY = {"vif vm1x": "no port has iface-id vm1x; create it, or correct iface-id of tap1"}
 
 
 def verdict(seen: Fleet, name: str = "vm1") -> check.Verdict:

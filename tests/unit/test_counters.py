@@ -70,12 +70,12 @@ class Cost(NamedTuple):
     bytes_sent: int
 
 
-BIND = Cost(rows=LOCALS + 4, views=3, flows=13, messages=10, bytes_sent=2664)
+BIND = Cost(rows=LOCALS + 7, views=3, flows=13, messages=10, bytes_sent=2664)
 """Views of VIF, port and network. The rows are those of the BUM list, the one thing that grows with the local
 ports, and the port's own, for its seat, for its view and for the VIF's fault. Sent: 7 flows of a
 local port, the new BUM list, and the 2 of the remote port that it was go."""
 
-UNBIND = Cost(rows=LOCALS + 1, views=3, flows=8, messages=10, bytes_sent=2608)
+UNBIND = Cost(rows=LOCALS + 3, views=3, flows=8, messages=10, bytes_sent=2608)
 REMOTE = Cost(rows=3, views=1, flows=2, messages=2, bytes_sent=296)
 
 RETAGGED = (1000 - LOCALS) + 2 * LOCALS + 3

@@ -30,7 +30,7 @@ class Asking(NamedTuple):
 NOTHING = Asking(0, 0, 0, 0)
 
 PARENT_BYTES = len('["parent","==","p0000"],')
-NAME_BYTES = len('["name","==","p0000"],')
+NAME_BYTES = len('["name","==","p0000"],["iface_id","==","p0000"],')
 WHOLE_BYTES = len(
     '[["network","==",["uuid","00000000-0000-0000-0000-000000000001"]],["chassis","==","chassis-a"],]'
 )
@@ -53,7 +53,7 @@ class Session:
 
     def load(self, number: int) -> None:
         name = iface_id(number)
-        self.interest.set_port(UUID(int=1000 + number), Carried(name, name, NETWORK_ID))
+        self.interest.set_port(UUID(int=1000 + number), Carried(name, name, NETWORK_ID, name))
 
     def plug(self, number: int, *, is_here: bool, is_patient: bool = False) -> Asking:
         """Let a VIF come or go, and return what that cost."""
@@ -103,19 +103,19 @@ def test_a_vif_that_goes_while_it_waits_is_never_asked_for() -> None:
 def test_a_vif_whose_port_is_unknown_does_not_wait_and_takes_along_what_does() -> None:
     session = Session(200)
     assert session.plug(200, is_here=True, is_patient=True) == NOTHING
-    assert session.plug(300, is_here=True, is_patient=True).clauses_made == 3
+    assert session.plug(300, is_here=True, is_patient=True).clauses_made == 4
     assert not session.interest.has_deferred_rows
 
 
 @pytest.mark.parametrize("local", [200, 1000, 2000])
-def test_a_vif_in_a_learned_network_makes_and_drops_two_clauses(local: int) -> None:
+def test_a_vif_in_a_learned_network_makes_and_drops_three_clauses(local: int) -> None:
     session = Session(local, is_explicit=False)
     comes = session.plug(local, is_here=True)
-    assert comes == Asking(1, 2, 0, LEARNED_BYTES - 1 + (local + 1) * (NAME_BYTES + PARENT_BYTES))
+    assert comes == Asking(1, 3, 0, LEARNED_BYTES - 1 + (local + 1) * (NAME_BYTES + PARENT_BYTES))
     session.load(local)
     assert session.ask() == NOTHING
     goes = session.plug(local, is_here=False)
-    assert goes == Asking(1, 0, 2, LEARNED_BYTES - 1 + local * (NAME_BYTES + PARENT_BYTES))
+    assert goes == Asking(1, 0, 3, LEARNED_BYTES - 1 + local * (NAME_BYTES + PARENT_BYTES))
 
 
 @pytest.mark.parametrize("is_explicit", [True, False])
@@ -149,7 +149,7 @@ def test_the_ports_of_many_networks_are_asked_for_in_two_parts_and_none_is_dropp
     named = interest.conditions()["Port"]
     for number in range(networks):
         name, network_id = iface_id(number), UUID(int=1 + number)
-        interest.set_port(UUID(int=1000 + number), Carried(name, name, network_id))
+        interest.set_port(UUID(int=1000 + number), Carried(name, name, network_id, name))
         interest.set_network(network_id, is_explicit=True)
     whole, first = interest.conditions()["Port"], interest.first_ports
     assert len([clause for clause in whole if clause[0] == "network"]) == networks

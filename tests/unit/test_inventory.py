@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+import pytest
+
 from model.rows import CHASSIS, Rows, changes, outcomes
 from trunkline import apps
 from trunkline.core import subject as subjects
@@ -118,10 +120,44 @@ def test_a_vif_without_a_port_is_a_fault_until_the_port_is_there() -> None:
     """DESIGN.md section 5, rule 14."""
     found = outcomes(replace(ROWS, ports={}))
     found.refresh()
-    assert found.faults["vif here"] == "no port is named here; create it, or correct iface-id of tap0"
+    assert found.faults["vif here"] == "no port has iface-id here; create it, or correct iface-id of tap0"
     found.inventory.change(Changes(ports={HERE.id: HERE}))
     found.refresh()
     assert "vif here" not in found.faults
+
+
+def test_a_vif_is_that_of_the_port_with_its_iface_id_and_not_of_the_one_whose_name_it_was() -> None:
+    """DESIGN.md section 3: VIF binding."""
+    found = clean()
+    found.inventory.change(Changes(ports={HERE.id: HERE._replace(given_iface_id="09b1")}))
+    views = found.refresh()
+    assert isinstance(views[PortSubject(HERE.id)], RemotePortView)
+    assert found.faults["vif here"] == "no port has iface-id here; create it, or correct iface-id of tap0"
+    found.inventory.change(Changes(vifs={"here": (), "09b1": (Vif("09b1", "tap0", 10),)}))
+    views = found.refresh()
+    assert isinstance(view := views[PortSubject(HERE.id)], LocalPortView)
+    assert (view.outlet, found.faults) == (Outlet(10), {})
+
+
+@pytest.mark.parametrize("given", ["here", "09b1"])
+def test_of_two_ports_with_one_iface_id_one_has_the_vif_and_the_other_has_a_fault(given: str) -> None:
+    """It is the port of that name, or the one that was made first; in whatever order the rows come."""
+    first = HERE if given == "here" else HERE._replace(given_iface_id=given)
+    second = ALSO._replace(given_iface_id=given, key=41 if given == "here" else 43)
+    vifs = {given: (Vif(given, "tap0", 10),)}
+    for order in ((first, second), (second, first)):
+        found = outcomes(replace(ROWS, ports={}, vifs=vifs))
+        for port in order:
+            found.inventory.change(Changes(ports={port.id: port}))
+            views = found.refresh()
+        assert found.faults == {
+            "port also": f"iface-id {given} belongs to port here; give one of them another `iface_id`"
+        }
+        assert isinstance(views[PortSubject(HERE.id)], LocalPortView)
+        assert isinstance(views[PortSubject(ALSO.id)], RemotePortView)
+        found.inventory.change(Changes(ports={HERE.id: None}))
+        assert isinstance(found.refresh()[PortSubject(ALSO.id)], LocalPortView)
+        assert found.faults == {}
 
 
 def test_a_vif_that_names_a_subport_is_a_fault_until_the_port_is_none() -> None:

@@ -64,6 +64,11 @@ def test_a_network_that_cannot_be_is_refused_by_itself(changes: dict[str, Any], 
             {"parent": "web1", "parent_vlan": 5},
             "a port cannot be its own parent; give the trunk's port as `parent`",
         ),
+        (
+            {"parent": "vm", "parent_vlan": 5, "iface_id": "09b1"},
+            "a sub-port uses the VIF of its parent; leave out `iface_id`, or clear `parent`",
+        ),
+        ({"iface_id": "a,b"}, "'a,b' cannot name a VIF; leave out the comma, which separates names"),
         ({"name": "a\nb"}, "'a\\nb' cannot name a port; use printable characters only"),
         ({"network": ""}, "a port is in a network; give `network`"),
         (

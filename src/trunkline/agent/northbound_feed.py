@@ -15,8 +15,8 @@ from trunkline.core.inventory import Changes, Inventory
 from trunkline.core.model import Vif
 from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import Touched
 from trunkline.ovsdb.settings import Settings
+from trunkline.ovsdb.touched import Touched
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 PART_ROWS = 500
@@ -271,7 +271,12 @@ class NorthboundFeed:
             )
         if self._tenure.fault is not None:
             own |= {"system-id": self._tenure.fault}
-        return own | (self.nb.row_faults if self.nb is not None else {})
+        return own | (self.nb.invalid_rows.faults if self.nb is not None else {})
+
+    @property
+    def invalid_vifs(self) -> list[str]:
+        """The subjects of the VIFs whose ports are invalid rows."""
+        return [] if self.nb is None else self.nb.invalid_rows.vifs
 
 
 def _connection(settings: Settings) -> tuple[object, ...]:

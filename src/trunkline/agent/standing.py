@@ -129,11 +129,10 @@ class Standing:
                 faults["switch"] = self.passage.fault
             faults |= own
             faults |= contradictions(self.inventory, self.forwarding.desired.conflicts)
-        invalid = self.feed.faults
-        for subject in invalid:
+        for subject in self.feed.invalid_vifs:
             # One cause is one fault: that of an invalid port is enough for its VIF.
-            faults.pop(f"vif {subject.removeprefix('port ')}", None)
-        faults |= invalid
+            faults.pop(subject, None)
+        faults |= self.feed.faults
         return faults | dict(self.quarantine.faults(self.inventory))
 
     # -- the report --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ def incumbents(installed: Mapping[bytes, bytes], inventory: Inventory) -> dict[s
     """Return the ofport that the *installed* flows take frames from, for each iface-id with several VIFs."""
     found: dict[str, int] = {}
     for iface_id, vifs in inventory.vifs.items():
-        port = inventory.port_named(iface_id) if len(vifs) > 1 else None
+        port = inventory.port_of_vif(iface_id) if len(vifs) > 1 else None
         if port is None:
             continue
         by = cookie(Owner.CLASSIFIER, Subject.PORT, port.key)

@@ -24,6 +24,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "vlan_transparent": "--vlan-transparent/--no-vlan-transparent",
         "network": "--network",
         "mac": "--mac",
+        "iface_id": "--iface-id",
         "addresses": "--ip",
         "enabled": "--enable/--disable",
         "port_security": "--port-security/--no-port-security",

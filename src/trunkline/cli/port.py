@@ -45,7 +45,9 @@ _LISTED = {
 
 @click.group()
 def port() -> None:
-    """The ports: each is an interface of a VM, whose VIF has the port's name as external_ids:iface-id."""
+    """The ports: each is an interface of a VM. Its VIF has the port's name as external_ids:iface-id, or what
+    --iface-id says.
+    """
 
 
 def _with_options(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -61,6 +63,11 @@ def _with_options(wanted: dict[str, Any]) -> dict[str, Any]:
 def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         [
+            click.option(
+                "--iface-id",
+                metavar="ID",
+                help="The iface-id of its VIF, such as the UUID that libvirt gives it. Default: its name.",
+            ),
             click.option(
                 "--ip", "addresses", multiple=True, metavar="IP", help="An address; may be repeated."
             ),
@@ -138,7 +145,7 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 def create(write: Write, may_exist: bool, **options: Any) -> int:
     """Create the port NAME.
 
-    The interface with external_ids:iface-id=NAME is its VIF, on any chassis.
+    The interface with external_ids:iface-id=NAME, or =ID if --iface-id is given, is its VIF, on any chassis.
 
     \b
     Examples:
@@ -247,7 +254,7 @@ def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
     """Change the ports called NAME; what is not given stays as it is. If one is refused, none is changed.
 
     --ip and --allowed-address replace all present ones. '' clears a setting: --ip '', --allowed-address '',
-    --requested-chassis '', and --parent '', which clears the tag too.
+    --requested-chassis '', --iface-id '', and --parent '', which clears the tag too.
 
     \b
     Examples:
@@ -255,6 +262,7 @@ def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
       trunkline port set vm1 --ip ''                            none
       trunkline port set vm1 --disable --wait                   return when no frame passes any longer
       trunkline port set vm1 --enable --option announce=false
+      trunkline port set vm1 --iface-id 09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f  the interfaceid of libvirt
     """
     from trunkline.northbound.client import Change
 

@@ -14,6 +14,7 @@ from trunkline.core.relation import Relations, listed_macs
 from trunkline.core.seat import (
     Seat,
     Seats,
+    iface_id_fault,
     is_sleeping,
     local_network_id,
     own_parent_fault,
@@ -94,7 +95,7 @@ class Inventory:
         self.awake |= {port_id}
         port = self.ports.get(port_id)
         if port is not None:
-            for sharing_id in self.carried_by(port.name):
+            for sharing_id in self.carried_by(port.iface_id):
                 self._reseat(sharing_id)
 
     def _change_network(self, network_id: UUID, network: Network | None) -> None:
@@ -127,7 +128,7 @@ class Inventory:
                 if not is_as_carried:
                     self._mark_vifs(each)
                 if not is_as_carrier:
-                    unseated |= self.carried_by(each.name)
+                    unseated |= self.relations.subports_by_parent[each.name] | self.carried_by(each.iface_id)
         _replace(self.ports, port_id, port)
         self.marks.mark_all(self.relations.replace_port(port_id, old, port))
         if old is not None and port is not None and _receipt(old) != _receipt(port):
@@ -151,14 +152,18 @@ class Inventory:
             if _place(old) != _place(new):
                 self._mark_shared_macs(port)
             if is_sleeping(old) or is_sleeping(new):
-                self.marks.mark(VifSubject(port.name))
+                self.marks.mark(VifSubject(port.iface_id))
 
     def _seat(self, port: Port) -> Seat:
         carrier = self.carrier(port)
-        vifs = self.vifs.get(carrier.name, ())
+        vifs = self.vifs.get(carrier.iface_id, ())
         if port.parent is not None and carrier is port:
             fault = own_parent_fault(port) if vifs and port.is_enabled else None
             return Seat(port.network_id, is_remote=port.is_enabled, fault=fault)
+        holder = self.port_of_vif(carrier.iface_id) if vifs else None
+        if holder is not None and holder is not carrier:
+            fault = iface_id_fault(port, holder) if carrier is port and port.is_enabled else None
+            return Seat(port.network_id, is_remote=port.is_enabled and carrier.is_enabled, fault=fault)
         found = seat(port, carrier, vifs, self.chassis, is_awake=carrier.id in self.awake)
         if found.outlet is None or port.parent is None:
             return found
@@ -191,7 +196,7 @@ class Inventory:
 
     def _mark_vifs(self, port: Port) -> None:
         """Mark the VIF of *port*, and its parent's VIF."""
-        for iface_id in (port.name, port.parent):
+        for iface_id in (port.iface_id, self.carrier(port).iface_id):
             if iface_id in self.vifs:
                 self.marks.mark(VifSubject(iface_id))
 
@@ -268,15 +273,27 @@ class Inventory:
         parent = None if port.parent is None else self.port_named(port.parent)
         return port if parent is None else parent
 
+    def port_of_vif(self, iface_id: str) -> Port | None:
+        """Return the port whose VIF has *iface_id*, None if none is known.
+
+        Of several, it is the one with that name, or the one that was created first. A sub-port has no VIF of
+        its own: it comes last.
+        """
+        ids = self.relations.ids_by_iface_id[iface_id]
+        ports = (self.ports[port_id] for port_id in ids)
+        return min(
+            ports, key=lambda port: (port.parent is not None, port.name != iface_id, port.key), default=None
+        )
+
     def carried_by(self, iface_id: str) -> Set[UUID]:
-        """Return the ports that a VIF with *iface_id* carries: the port of that name and its sub-ports."""
-        port_id = self.relations.port_id_by_name.get(iface_id)
-        subports = self.relations.subports_by_parent[iface_id]
-        return subports if port_id is None else subports | {port_id}
+        """Return the ports that a VIF with *iface_id* may carry: those that have it, and their sub-ports."""
+        ids = self.relations.ids_by_iface_id[iface_id]
+        names = (self.ports[port_id].name for port_id in ids)
+        return set(ids).union(*(self.relations.subports_by_parent[name] for name in names))
 
     def has_link(self, port: Port) -> bool:
         """Return whether frames can pass the VIF that *port* uses here."""
-        return not self.is_cut_off(self.carrier(port).name)
+        return not self.is_cut_off(self.carrier(port).iface_id)
 
     def is_cut_off(self, iface_id: str) -> bool:
         """Return whether the VIF in use for *iface_id* is here but lets no frames pass."""
@@ -300,7 +317,7 @@ class Inventory:
 
         Return None if the MTU of its own port's network is not managed.
         """
-        port = self.port_named(iface_id)
+        port = self.port_of_vif(iface_id)
         own = None if port is None else self.networks.get(port.network_id)
         if own is None or own.mtu is None:
             return None
@@ -321,12 +338,13 @@ def _receipt(port: Port) -> tuple[bool, ...]:
 def _cargo(port: Port) -> tuple[object, ...]:
     """Return the parts of *port* that matter to the VIF that carries it."""
     macs = port.mac, port.allowed_pairs, port.takes_unknown_macs
-    return port.name, port.parent, port.network_id, port.key, macs
+    return port.name, port.iface_id, port.parent, port.network_id, port.key, macs
 
 
 def _carriage(port: Port) -> tuple[object, ...]:
-    """Return the parts of *port* that matter to its sub-ports, which share its VIF."""
-    return port.name, port.parent, port.network_id, port.is_enabled, port.requested_chassis, port.chassis
+    """Return the parts of *port* that matter to its sub-ports, which share its VIF, and to its rivals."""
+    place = port.name, port.iface_id, port.key, port.parent, port.network_id
+    return *place, port.is_enabled, port.requested_chassis, port.chassis
 
 
 def _replace(values: dict[K, V], key: K, value: V | None) -> None:

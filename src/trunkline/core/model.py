@@ -58,6 +58,7 @@ class Port(NamedTuple):
     *key* is 1 to 2**32 - 1. *requested_chassis* names the chassis that should hold the port, the main one
     first; empty means any chassis that has the VIF. *chassis* is the one that holds it now. A sub-port of a
     trunk has *parent*, the name of the port whose VIF it shares, and *parent_vlan*, its tag there (1–4094).
+    *given_iface_id* is the iface-id of its VIF if that is not the port's name.
     *passes_control* asks for control frames (`frame.CONTROL_GROUPS`) to and from it; only an unsecured port
     gets them. *option_fault* says which of its options is ignored, and why.
     """
@@ -81,10 +82,16 @@ class Port(NamedTuple):
     may_share_addresses: bool = False
     passes_control: bool = False
     option_fault: str | None = None
+    given_iface_id: str | None = None
+
+    @property
+    def iface_id(self) -> str:
+        """The iface-id of its VIF."""
+        return self.given_iface_id or self.name
 
 
 class Vif(NamedTuple):
-    """An interface of the integration bridge that names a port; *iface_id* is the port's name.
+    """An interface of the integration bridge that names a port, by the iface-id of that port.
 
     *ofport* is None while the switch has not assigned one; *error* is the reason that the switch gives.
     *link_fault* says why no frames pass although there is an ofport. *attached_mac* is the MAC that the VM

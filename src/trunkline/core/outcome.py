@@ -153,9 +153,9 @@ def _vif_fault(inventory: Inventory, iface_id: str) -> str | None:
     vifs = inventory.vifs.get(iface_id, ())
     if not vifs:
         return None
-    port = inventory.port_named(iface_id)
+    port = inventory.port_of_vif(iface_id)
     if port is None:
-        return f"no port is named {iface_id}; create it, or correct iface-id of {vifs[0].interface}"
+        return f"no port has iface-id {iface_id}; create it, or correct iface-id of {vifs[0].interface}"
     used = vifs[0]
     if port.parent is not None and port.parent != port.name:
         return (
@@ -187,11 +187,10 @@ def _attachment_fault(port: Port, vif: Vif) -> str | None:
 
 
 def _sleeping_view(inventory: Inventory, iface_id: str) -> SleepingVifView | None:
-    port_id = inventory.relations.port_id_by_name.get(iface_id)
-    at = inventory.seats.by_port.get(port_id) if port_id is not None else None
-    if port_id is None or at is None or at.sleeping_ofport is None:
+    port = inventory.port_of_vif(iface_id)
+    at = None if port is None else inventory.seats.by_port.get(port.id)
+    if port is None or at is None or at.sleeping_ofport is None:
         return None
-    port = inventory.ports[port_id]
     return SleepingVifView(port.key, port.mac, at.sleeping_ofport)
 
 

@@ -35,6 +35,8 @@ class Relations:
         self.vlans_by_physnet: Index[str, UUID] = Index()
         """The networks that have a VLAN id."""
         self.port_id_by_name: dict[str, UUID] = {}
+        self.ids_by_iface_id: Index[str, UUID] = Index()
+        """The ports that a VIF with an iface-id could be of; only one of them can have it."""
         self.port_id_by_key: dict[int, UUID] = {}
         self.owner_id_by_mac: dict[MacSubject, UUID] = {}
         self.ports_by_network: Index[UUID, UUID] = Index()
@@ -81,6 +83,7 @@ class Relations:
         self.stakes.replace(old, new)
         self.ports_by_network.move(port_id, old.network_id if old else None, new.network_id if new else None)
         self.subports_by_parent.move(port_id, old.parent if old else None, new.parent if new else None)
+        self.ids_by_iface_id.move(port_id, old.iface_id if old else None, new.iface_id if new else None)
         if old is not None:
             _forget(self.port_id_by_name, old.name, port_id)
             _forget(self.port_id_by_key, old.key, port_id)

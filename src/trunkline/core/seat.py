@@ -108,6 +108,11 @@ def own_parent_fault(port: Port) -> str | None:
     return "it is its own parent; clear `parent`, or name another port" if port.parent == port.name else None
 
 
+def iface_id_fault(port: Port, holder: Port) -> str:
+    """Return why *port* cannot use the VIF that is here and has its iface-id: it is the VIF of *holder*."""
+    return f"iface-id {port.iface_id} belongs to port {holder.name}; give one of them another `iface_id`"
+
+
 def rival_fault(
     port: Port, parent: Port, holders: Iterable[Port], *, is_parent_transparent: bool = False
 ) -> str | None:

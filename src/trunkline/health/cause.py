@@ -140,6 +140,12 @@ CAUSES = (
     Cause("T320", "port", "the network of its parent {} carries its VMs' tags|; {}"),
     Cause("T320", "port", "tag {} of {} belongs to port {}|; {}"),
     Cause("T320", "port", "port {} of the same parent is in the same network|; {}"),
+    Cause(
+        "T327",
+        "port",
+        "iface-id {} belongs to port {}|; {}",
+        "trunkline port set {subject} `iface_id=ID`, and give its VIF the same",
+    ),
     Cause("T321", "port", "there is no option {}|; {}"),
     Cause("T321", "port", "option {} is {}|; use {}"),
     Cause(
@@ -164,7 +170,7 @@ CAUSES = (
     Cause("T315", "port", "its {} is {}|; set one of 1-{}"),
     Cause("T315", "port", "it has {} {}|; a port may have {}"),
     # -- VIFs
-    Cause("T302", "vif", "no port is named {}|; create it, or correct iface-id of {}"),
+    Cause("T302", "vif", "no port has iface-id {}|; create it, or correct iface-id of {}"),
     Cause("T320", "vif", "{} is a sub-port of {} and uses its VIF|; {}"),
     Cause("T304", "vif", "{} is set down, or gone|; {}"),
     Cause("T304", "vif", "{} has no link|; check its other end"),

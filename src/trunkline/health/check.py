@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from trunkline.core.spelling import closest
 from trunkline.health import cause
 from trunkline.health.chassis_check import chassis_findings, network_findings
-from trunkline.health.port_check import disabled_finding, down_findings, port_findings
+from trunkline.health.port_check import disabled_finding, down_findings, own_subjects, port_findings
+from trunkline.northbound import iface_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +57,7 @@ def findings(fleet: Fleet) -> list[Finding]:
 
 def _spelled(found: Iterable[Finding], fleet: Fleet) -> Iterator[Finding]:
     """Yield *found*; for a VIF whose iface-id no port has, with the unbound port that was probably meant."""
-    unbound = [row["name"] for row in fleet.ports if row["chassis"] is None][:_MOST_COMPARED]
+    unbound = [iface_id.of(row) for row in fleet.ports if row["chassis"] is None][:_MOST_COMPARED]
     count = 0
     for each in found:
         if each.code == "T302" and count < _MOST_SPELLED:
@@ -98,7 +99,7 @@ def of_network(found: Iterable[Finding], fleet: Fleet, name: str) -> list[Findin
     holders = fleet.chassis_by_network.get(network["_uuid"], frozenset())
     ports = fleet.ports_by_network.get(network["_uuid"], ())
     subjects = {f"network {name}", f"mapping {network['physical_network']}"}
-    subjects |= {f"{noun} {row['name']}" for row in ports for noun in ("port", "vif")}
+    subjects |= {subject for row in ports for subject in own_subjects(fleet, row)}
     return [
         each
         for each in found
@@ -141,7 +142,7 @@ def of_port(found: Iterable[Finding], fleet: Fleet, name: str) -> Verdict:
     port = fleet.port_by_name[name]
     network = fleet.network_by_id[port["network"]]
     wire = {f"network {network['name']}", f"mapping {network['physical_network']}"}
-    own = {f"{noun} {each}" for each in (name, port["parent"]) if each for noun in ("port", "vif")}
+    own = set(own_subjects(fleet, port))
     peers = fleet.chassis_by_network.get(port["network"], frozenset()) - {port["chassis"]}
     reasons = [disabled_finding(port)] if port["enabled"] is False else []
     for each in found:
@@ -184,5 +185,5 @@ def _candidates(found: Iterable[Finding], port: Row) -> list[Finding]:
         for each in found
         if each.code == "T302" and (not wanted or each.chassis in wanted.split(","))
     }
-    close = difflib.get_close_matches(port["name"], nameless, n=_MOST_CANDIDATES, cutoff=0.0)
+    close = difflib.get_close_matches(iface_id.of(port), nameless, n=_MOST_CANDIDATES, cutoff=0.0)
     return [replace(nameless[name], severity="warning") for name in close]

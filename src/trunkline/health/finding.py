@@ -36,7 +36,7 @@ CODES: Mapping[str, str] = {
     "T213": "A network learns its remote ports, and drops the frames by which it would.",
     "T214": "The physical network loses frames between two chassis.",
     # T3: ports and their VIFs
-    "T301": "No chassis holds a port, as there is no VIF with its name.",
+    "T301": "No chassis holds a port, as there is no VIF with its iface-id.",
     "T302": "A VIF has an iface-id that no port has.",
     "T303": "Several VIFs have the same iface-id.",
     "T304": "A VIF is set down, or has no link.",
@@ -62,6 +62,7 @@ CODES: Mapping[str, str] = {
     "T324": "The northbound lets a chassis hold only ports that are requested on it.",
     "T325": "A port's setting needs port security off.",
     "T326": "Frames with the MAC of a port here come from the physical network.",
+    "T327": "Two ports have the same iface-id.",
     # T4: the switch and the agent of a chassis
     "T401": "The switch does not forward: there is no OpenFlow connection, or flows are not acknowledged.",
     "T402": "Open vSwitch waits for flows to be restored: it forwards nothing, or will after its next start.",

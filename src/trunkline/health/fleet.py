@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _NETWORK = ("_uuid", "name", "network_type", "physical_network", "segmentation_id", "mtu", "external_ids")
 _PORT = (
-    *("name", "network", "mac", "addresses", "enabled", "requested_chassis", "chassis", "up"),
-    *("parent", "parent_vlan", "options", "external_ids"),
+    *("name", "iface_id", "network", "mac", "addresses", "enabled", "requested_chassis", "chassis", "up"),
+    *("parent", "parent_vlan", "options", "external_ids", "unique_key"),
 )
 
 

@@ -144,12 +144,12 @@ def _nics(seen: Seen, physnet: str, bridge: str) -> Iterator[Finding]:
 
 def _vif(seen: Seen, port: Port, network: Network) -> Iterator[Finding]:
     """Yield what is found of the VIF of *port*; a sub-port has none of its own."""
-    vifs = seen.inventory.vifs.get(port.name, ())
+    vifs = seen.inventory.vifs.get(port.iface_id, ())
     row = seen.switch.row("Interface", vifs[0].interface) if vifs else None
     if row is None:
         return
-    interface, subject = one(row, InterfaceRow.name), f"vif {port.name}"
-    mtu, wanted = one(row, InterfaceRow.mtu), seen.inventory.mtu_of(port.name)
+    interface, subject = one(row, InterfaceRow.name), f"vif {port.iface_id}"
+    mtu, wanted = one(row, InterfaceRow.mtu), seen.inventory.mtu_of(port.iface_id)
     if mtu is None or one(row, InterfaceRow.type) not in MTU_TYPES:
         return
     if wanted is not None and mtu != wanted:

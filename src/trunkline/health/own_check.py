@@ -141,7 +141,7 @@ def _faults(there: Chassis, reading: Reading, *, is_whole: bool) -> dict[str, st
             faults[f"network {network.name}"] = fault
     outcomes = {name(inventory, each): outcome(inventory, each)[1] for each in inventory.subjects()}
     # One cause is one fault: that of an invalid port is enough for its VIF.
-    without = {f"vif {subject.removeprefix('port ')}" for subject in reading.invalid_rows}
+    without = reading.invalid_vifs
     own = {subject: fault for subject, fault in outcomes.items() if fault and subject not in without}
     return faults | own | reading.invalid_rows
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trunkline.health.chassis_check import key_findings
 from trunkline.health.finding import Finding
 from trunkline.health.fleet import requested
+from trunkline.northbound import iface_id
 from trunkline.northbound.duplicate import allows_duplicates
 from trunkline.northbound.port_option import option_fault
 
@@ -57,8 +58,9 @@ def _place_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
                 "T301",
                 "error" if wanted else "warning",
                 port,
-                f"no chassis holds it: there is no VIF with its name as iface-id{where}",
-                "start its VM, or set external_ids:iface-id of the VM's interface to the port's name",
+                f"no chassis holds it: there is no VIF with {_iface_id_words(port)}{where}",
+                "start its VM, or set external_ids:iface-id of the VM's interface to "
+                + (quote(port["iface_id"]) if port["iface_id"] else "the port's name"),
             )
         elif wanted and holder not in wanted:
             yield _finding(
@@ -80,6 +82,10 @@ def _place_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
             "start the agent of that chassis, or request the port on another one: "
             f"trunkline port set {_named(port)} `requested_chassis=CHASSIS`",
         )
+
+
+def _iface_id_words(port: Row) -> str:
+    return f"iface-id {port['iface_id']}" if port["iface_id"] else "its name as iface-id"
 
 
 def _trunk_findings(fleet: Fleet, port: Row) -> Iterator[Finding]:
@@ -113,7 +119,14 @@ def _option_findings(port: Row) -> Iterator[Finding]:
 
 
 def _duplicates(fleet: Fleet) -> Iterator[Finding]:
-    """Yield the ports that have an IP address or a MAC of another port of their network."""
+    """Yield the ports that have an IP address or a MAC of another port of their network, or its iface-id."""
+    of_iface_id: dict[str, list[Row]] = defaultdict(list)
+    for row in fleet.ports:
+        if row["parent"] is None:
+            of_iface_id[iface_id.of(row)].append(row)
+    for id_, rows in of_iface_id.items():
+        if len(rows) > 1:
+            yield from _contested(id_, rows)
     for ports in fleet.ports_by_network.values():
         holders: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in ports:
@@ -124,6 +137,19 @@ def _duplicates(fleet: Fleet) -> Iterator[Finding]:
         for (code, value), rows in holders.items():
             if len(rows) > 1:
                 yield from _shared(code, value, rows)
+
+
+def _contested(id_: str, rows: Collection[Row]) -> Iterator[Finding]:
+    """Yield the ports with the iface-id *id_*, but for the one that has the VIF (`Inventory.port_of_vif`)."""
+    first, *others = sorted(rows, key=lambda row: (row["name"] != id_, row["unique_key"]))
+    for row in others:
+        yield _finding(
+            "T327",
+            "error",
+            row,
+            f"iface-id {id_} belongs to port {first['name']}",
+            f"trunkline port set {_named(row)} `iface_id=ID`, and give its VIF the same",
+        )
 
 
 def _shared(code: str, value: str, rows: Collection[Row]) -> Iterator[Finding]:
@@ -162,13 +188,23 @@ def down_findings(fleet: Fleet, found: Collection[Finding]) -> Iterator[Finding]
 def _grounds(fleet: Fleet, port: Row, holder: str) -> Iterator[tuple[str, str | None]]:
     """Yield the subjects of findings that explain why *port* is down, each with its chassis."""
     network: Mapping[str, Any] = fleet.network_by_id.get(port["network"], {})
-    names = [port["name"], *([port["parent"]] if port["parent"] else [])]
+    subjects = own_subjects(fleet, port)
     for chassis in (holder, None):
-        for name in names:
-            yield f"port {name}", chassis
-            yield f"vif {name}", chassis
+        for subject in subjects:
+            yield subject, chassis
         yield f"network {network.get('name')}", chassis
         yield f"mapping {network.get('physical_network')}", chassis
+
+
+def own_subjects(fleet: Fleet, port: Row) -> list[str]:
+    """Return the subjects of findings about *port* and its VIF, and about its parent, which has its VIF."""
+    parent = fleet.port_by_name.get(port["parent"] or "")
+    return [
+        subject
+        for row in (port, parent)
+        if row is not None
+        for subject in (f"port {row['name']}", f"vif {iface_id.of(row)}")
+    ]
 
 
 def _is_of_chassis(finding: Finding) -> bool:

@@ -101,7 +101,7 @@ class Afar:
     def _note(self, body: Mapping[str, Any], interfaces: list[Any]) -> None:
         """Note what an answer says of the chassis: its bridge, and the *interfaces* that its flows have."""
         named = {
-            parcel.number(ofport): Interface(str(name), None if iface_id is None else str(iface_id))
-            for ofport, name, iface_id in interfaces
+            parcel.number(ofport): Interface(str(name), None if port is None else str(port))
+            for ofport, name, port in interfaces
         }
         self.chassis = Chassis(self.chassis.remote, str(body.get("bridge")), interface_by_ofport=named)

@@ -25,10 +25,13 @@ _DATABASE = "Open_vSwitch"
 
 
 class Interface(NamedTuple):
-    """An interface of the integration bridge; *iface_id* names the port whose VIF it is, None if none."""
+    """An interface of the integration bridge, and what the port is called whose VIF it is, None if of none.
+
+    *port* is the port's name if that is known, and else the iface-id.
+    """
 
     name: str
-    iface_id: str | None
+    port: str | None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from trunkline.core.cookie import CookieParts, Subject
 from trunkline.core.flow import Field, Set, Term
 from trunkline.core.pipeline import NETWORK, SOURCE_PORT
+from trunkline.northbound import iface_id
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such
 from trunkline.openflow import message
@@ -75,7 +76,7 @@ class Names:
 
 def from_northbound(nb: Northbound, chassis: Chassis, port_keys: Collection[int]) -> Names:
     """Return the names of all networks and, at least, of the ports with *port_keys*."""
-    columns = ("_uuid", "unique_key", "name", "network")
+    columns = ("_uuid", "unique_key", "name", "network", "iface_id")
     selects = [select("Network", only=("_uuid", "unique_key", "name"))]
     if len(port_keys) > _FEW:
         selects.append(select("Port", only=columns))
@@ -83,6 +84,7 @@ def from_northbound(nb: Northbound, chassis: Chassis, port_keys: Collection[int]
         selects += [select("Port", ("unique_key", "==", key), only=columns) for key in sorted(port_keys)]
     networks, *ports = nb.read(*selects)
     key_by_uuid = {row["_uuid"]: row["unique_key"] for row in networks}
+    name_by_iface_id = {iface_id.of(row): row["name"] for rows in ports for row in rows}
     return Names(
         port_by_key={
             row["unique_key"]: PortName(row["name"], key_by_uuid.get(row["network"]))
@@ -90,7 +92,10 @@ def from_northbound(nb: Northbound, chassis: Chassis, port_keys: Collection[int]
             for row in rows
         },
         network_by_key={row["unique_key"]: row["name"] for row in networks},
-        interface_by_ofport=chassis.interface_by_ofport,
+        interface_by_ofport={
+            ofport: each._replace(port=name_by_iface_id.get(each.port or "", each.port))
+            for ofport, each in chassis.interface_by_ofport.items()
+        },
         source="northbound",
     )
 
@@ -110,8 +115,8 @@ def from_vifs(chassis: Chassis, classifying: Collection[InstalledFlow]) -> Names
         interface = chassis.interface_by_ofport.get(ofports[0]) if ofports else None
         # A sub-port's flow has its parent's VIF, and a tag.
         is_alone = len(decoded.match) == 1
-        if SOURCE_PORT in written and interface is not None and interface.iface_id and is_alone:
-            named[written[SOURCE_PORT]] = PortName(interface.iface_id, written.get(NETWORK))
+        if SOURCE_PORT in written and interface is not None and interface.port and is_alone:
+            named[written[SOURCE_PORT]] = PortName(interface.port, written.get(NETWORK))
     return Names(port_by_key=named, interface_by_ofport=chassis.interface_by_ofport, source="VIFs")
 
 

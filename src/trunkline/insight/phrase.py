@@ -160,9 +160,9 @@ def _term(term: Term, names: Names) -> str:
 
 def _interface(ofport: int, names: Names) -> str:
     found = names.interface_by_ofport.get(ofport)
-    if found is None or found.iface_id in (None, found.name):
+    if found is None or found.port in (None, found.name):
         return names.interface(ofport)
-    return f"{found.iface_id} ({found.name})"
+    return f"{found.port} ({found.name})"
 
 
 def _tag(value: int, mask: int | None) -> str:

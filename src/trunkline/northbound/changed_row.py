@@ -10,6 +10,7 @@ from trunkline.northbound.refusal import ChangedError, RefusedError
 from trunkline.northbound.schema import FIRST_CHASSIS
 from trunkline.northbound.spec import (
     canonical_port,
+    check_iface_id,
     check_network,
     check_network_physnet,
     check_port,
@@ -67,6 +68,7 @@ def changed_port(old: Row, change: Change) -> ChangedRow:
     refuse_changed(change.table, old, change.given)
     # A wrong option that the row has already is no reason to refuse a change of others.
     check_port_options(change.name, change.columns.get("options", {}))
+    check_iface_id(change.name, change.columns.get("iface_id"))
     columns = _merged(old, canonical_port(change.name, change.columns))
     if "parent" in columns and columns["parent"] is None:
         columns["parent_vlan"] = None

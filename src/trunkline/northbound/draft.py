@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError, Place
-from trunkline.northbound import duplicate, trunk
+from trunkline.northbound import duplicate, iface_id, trunk
 from trunkline.northbound.changed_row import (
     ChangedRow,
     changed_network,
@@ -52,6 +52,7 @@ _GUARDED = {
 
 _PHYSNET_COLUMNS = frozenset({"network_type", "physical_network", "vlan_transparent"})
 _TRUNK_COLUMNS = frozenset({"parent", "parent_vlan", "network"})
+_IFACE_COLUMNS = frozenset({"iface_id"})
 
 
 class _Known(NamedTuple):
@@ -282,14 +283,23 @@ class Draft:
                 if row["vlan_transparent"]:
                     names[id_] = row["name"]
             trunk.refuse_wrong(moved, outcome(row for rows in found for row in rows), names)
+        named = ports.created + [port.new for port in ports.changed if port.writes(_IFACE_COLUMNS)]
+        asked = iface_id.selects(named)
+        if asked:
+            iface_id.refuse_taken(named, outcome(row for rows in read(*asked) for row in rows))
         for rows in read(*trunk.sub_port_selects(gone)) if gone else ():
             trunk.refuse_orphans(gone, outcome(rows))
         moves = list(networks.created)
         moves += [network.new for network in networks.changed if network.writes(_PHYSNET_COLUMNS)]
         requested = [row["requested_chassis"] for row in ports.created]
         requested += [port.columns.get("requested_chassis") for port in ports.changed]
-        checks = [*physnet_checks(moves), *duplicate.checks(wants), *chassis_checks(requested)]
-        return list(checks), bool(moved) or not duplicate.are_few(wants)
+        checks = [
+            *physnet_checks(moves),
+            *duplicate.checks(wants),
+            *iface_id.checks(named),
+            *chassis_checks(requested),
+        ]
+        return list(checks), bool(moved or asked) or not duplicate.are_few(wants)
 
     def _is_deleted(self, known: _Known, table: str, name: str) -> bool:
         return (table, name) in known.ids or (table, name) not in self._may_be_gone

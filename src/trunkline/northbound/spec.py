@@ -76,7 +76,8 @@ class PortSpec:
     """A port to be created; addresses in any spelling, *network* and *parent* by name.
 
     *enabled* and *port_security* are on if None. *allowed_address_pairs* are `MAC` or `MAC,IP-or-prefix`.
-    A sub-port of a trunk has *parent* and *parent_vlan* (1–4094), any other port neither.
+    A sub-port of a trunk has *parent* and *parent_vlan* (1–4094), any other port neither. *iface_id* is that
+    of its VIF if that is not *name*.
 
     Raises:
         AddressError: an address is invalid.
@@ -86,6 +87,7 @@ class PortSpec:
     name: str
     network: str
     mac: str
+    iface_id: str | None = None
     addresses: tuple[str, ...] = ()
     enabled: bool | None = None
     port_security: bool | None = None
@@ -114,6 +116,7 @@ class PortSpec:
         if first is not None:
             row["options"][FIRST_CHASSIS] = first
         _check("Port", self.name, "name", check_name, "port", self.name)
+        check_iface_id(self.name, self.iface_id)
         row = canonical_port(self.name, row)
         check_port(row)
         return row
@@ -242,6 +245,10 @@ def check_port(row: Mapping[str, Any]) -> None:
         raise wrong(
             "parent", "a sub-port has both a parent and a tag; give `parent` and `parent_vlan` together"
         )
+    if row["parent"] is not None and row["iface_id"] is not None:
+        raise wrong(
+            "iface_id", "a sub-port uses the VIF of its parent; leave out `iface_id`, or clear `parent`"
+        )
     if row["parent"] == row["name"]:
         raise wrong("parent", "a port cannot be its own parent; give the trunk's port as `parent`")
     if not _is_vlan_id(row["parent_vlan"]):
@@ -268,6 +275,12 @@ _NO_VLAN_ID = f"{{}} is not a VLAN id; use {MIN_VLAN_ID}–{MAX_VLAN_ID}"
 
 def _is_vlan_id(value: int | None) -> bool:
     return value is None or MIN_VLAN_ID <= value <= MAX_VLAN_ID
+
+
+def check_iface_id(name: str, iface_id: str | None) -> None:
+    """Raise InvalidValueError if *iface_id* cannot be that of the port *name*; None is that of any port."""
+    if iface_id is not None:
+        _check("Port", name, "iface_id", check_name, "VIF", iface_id)
 
 
 def check_port_options(name: str, options: Mapping[str, str]) -> None:

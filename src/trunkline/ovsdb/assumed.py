@@ -9,7 +9,7 @@ from uuid import UUID
 from trunkline.northbound.operation import encoded_row
 from trunkline.ovsdb.columns import Columns, defaults
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import Touched
+from trunkline.ovsdb.touched import Touched
 from trunkline.runtime.private import UnsentRow, data_of
 
 Assumed = Mapping[str, Mapping[UUID, Mapping[str, Any] | None]]

@@ -9,12 +9,12 @@ from uuid import UUID
 import ovs.poller
 import ovs.timeval
 
-from trunkline.core.error import TrunklineError
 from trunkline.core.inventory import Changes
 from trunkline.northbound.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.claim import Claims
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interest import Interest, carried, carried_by
+from trunkline.ovsdb.invalid_row import InvalidRows
 from trunkline.ovsdb.nb_row import (
     ROWS,
     AnswerRow,
@@ -25,9 +25,10 @@ from trunkline.ovsdb.nb_row import (
     RequestRow,
     Rows,
 )
-from trunkline.ovsdb.replica import Outcome, Replica, Touched
+from trunkline.ovsdb.replica import Outcome, Replica
 from trunkline.ovsdb.report import Binding, Report
 from trunkline.ovsdb.row import columns
+from trunkline.ovsdb.touched import Touched
 from trunkline.ovsdb.value import network_of, port_of
 
 _OPTIONAL = {
@@ -35,6 +36,7 @@ _OPTIONAL = {
     *(("Chassis", column) for column in ("host", "claims", "denied", "nb_cfg_heard")),
     *(("Chassis", column) for column in ("integration_bridge", "datapath_type", "iface_types")),
     ("Chassis", "ready_ports"),
+    ("Port", "iface_id"),
     *(("Request", column) for column in columns(RequestRow)),
     *(("Answer", column) for column in columns(AnswerRow)),
 }
@@ -48,11 +50,11 @@ need goes into the same request: the server looks at every port for each one."""
 class NorthboundReplica(Replica):
     """The northbound at *remotes*, as far as it concerns the chassis named *chassis*.
 
-    It loads the ports that VIFs here name, their sub-ports, the networks of both, and all ports of those
-    networks whose `remote_ports` is `explicit`. If a network here is flat and transparent, it loads all
-    networks of its physical network. It also loads every port that the database says is held here.
-    *row_faults* says which rows are invalid, and why. *host* tells this host from another one with the same
-    name; *former_hosts* are the values of *host* that it had before.
+    It loads the ports that VIFs here name, by `iface_id` or `name`, their sub-ports, the networks of both,
+    and all ports of those networks whose `remote_ports` is `explicit`. If a network here is flat and
+    transparent, it loads all networks of its physical network. It also loads every port that the database
+    says is held here. *invalid_rows* says which rows are invalid, and why. *host* tells this host from
+    another one with the same name; *former_hosts* are the values of *host* that it had before.
     """
 
     rows: Rows
@@ -64,11 +66,11 @@ class NorthboundReplica(Replica):
         self.chassis = chassis
         self.host = host
         self.former_hosts = set(former_hosts)
-        self.row_faults: dict[str, str] = {}
+        self.invalid_rows = InvalidRows()
         self._own_row: ChassisRow | None = None
         self._restricted_session: int | None = None
         self._is_registered = False
-        self._fault_name_by_id: dict[UUID, str] = {}
+        self._lacks_iface_ids = False
         self._interest = Interest(chassis)
         self.whole_physnets: frozenset[str] = frozenset()
         """The physical networks whose networks are all loaded, because one of them carries any tag."""
@@ -173,32 +175,18 @@ class NorthboundReplica(Replica):
         """Return what the *touched* rows are now, as values; an invalid row counts as gone."""
         changes = Changes()
         for network_id in touched["Network"]:
-            changes.networks[network_id] = network = self._value(network_id, "Network", "network", network_of)
             row = self.rows("Network").get(network_id)
+            network = self.invalid_rows.value(network_id, row, "network", network_of)
+            changes.networks[network_id] = network
             is_explicit = row is not None and one(row, NetworkRow.remote_ports) != "learned"
             whole = network.physnet if network is not None and network.is_open else None
             self._interest.set_network(network_id, is_explicit=is_explicit, whole_physnet=whole)
         for port_id in touched["Port"]:
-            changes.ports[port_id] = port = self._value(port_id, "Port", "port", port_of)
+            port_row = self.rows("Port").get(port_id)
+            changes.ports[port_id] = port = self.invalid_rows.value(port_id, port_row, "port", port_of)
             # An invalid port counts as gone, but not for which rows are asked for.
-            port_row = self.rows("Port").get(port_id) if port is None else None
             self._interest.set_port(port_id, carried(port_row) if port is None else carried_by(port))
         return changes
-
-    def _value(self, row_id: UUID, table: str, noun: str, convert: Any) -> Any:
-        row = self.rows(table).get(row_id)
-        old_name = self._fault_name_by_id.pop(row_id, None)
-        if old_name is not None:
-            self.row_faults.pop(old_name, None)
-        if row is None:
-            return None
-        try:
-            return convert(row)
-        except TrunklineError as error:
-            name = f"{noun} {one(row, PortRow.name)}"
-            self._fault_name_by_id[row_id] = name
-            self.row_faults[name] = str(error)
-            return None
 
     @property
     def has_deferred_rows(self) -> bool:
@@ -231,6 +219,9 @@ class NorthboundReplica(Replica):
         self._wake_ms = None
         touched = super().run()
         self._own_row = self._find_own_row()
+        if self._lacks_iface_ids != self.lacks("Port", "iface_id"):
+            self._lacks_iface_ids = not self._lacks_iface_ids
+            self._interest.ask_again()
         if self.are_conditions_met:
             self.whole_physnets = self._interest.whole_physnets
         return touched

@@ -38,6 +38,7 @@ class PortRow(Row):
     """A row of `Port`."""
 
     name: One[str]
+    iface_id: Maybe[str]
     unique_key: One[int]
     network: One[UUID]
     mac: One[str]

@@ -92,7 +92,12 @@ class Reading:
     @property
     def invalid_rows(self) -> dict[str, str]:
         """Which rows of the northbound are invalid, and why, by subject."""
-        return {} if self._nb is None else self._nb.row_faults
+        return {} if self._nb is None else self._nb.invalid_rows.faults
+
+    @property
+    def invalid_vifs(self) -> list[str]:
+        """The subjects of the VIFs whose ports are among them."""
+        return [] if self._nb is None else self._nb.invalid_rows.vifs
 
     @property
     def switch(self) -> SwitchReplica:

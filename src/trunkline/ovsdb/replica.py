@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +19,7 @@ from trunkline.northbound.fit import Fit, fit
 from trunkline.ovsdb import lookup, parser
 from trunkline.ovsdb.columns import Columns, defaults
 from trunkline.ovsdb.patience import SHORTEST_MS, Patience
+from trunkline.ovsdb.touched import Touched
 from trunkline.runtime import private
 from trunkline.runtime.log import Log
 
@@ -32,31 +31,6 @@ log = Log("replica")
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
 """How long to wait after a database refused a write, the first time and at most."""
-
-
-@dataclass
-class Touched:
-    """The rows that came, changed or went since the last time, by table."""
-
-    row_ids: dict[str, set[UUID]] = field(default_factory=dict)
-
-    def __getitem__(self, table: str) -> set[UUID]:
-        return self.row_ids.get(table, set())
-
-    def __bool__(self) -> bool:
-        return any(self.row_ids.values())
-
-    def add(self, other: Touched) -> None:
-        """Add the rows of *other*."""
-        for table, row_ids in other.row_ids.items():
-            self.row_ids.setdefault(table, set()).update(row_ids)
-
-    def parts(self, tables: Iterable[str], size: int) -> Iterator[Touched]:
-        """Yield the rows of *tables*, one table after the other, in parts of at most *size*."""
-        for table in tables:
-            row_ids = iter(self[table])
-            while part := set(islice(row_ids, size)):
-                yield Touched({table: part})
 
 
 _NONSENSE = (
@@ -145,7 +119,21 @@ class _TrackingIdl(private.Idl):
             elif self.tables.pop(name, None) is not None:
                 known.rows.clear()
         self.leave_out({table: self.fit.lacking.get(table, []) for table in self.tables})
+        for name in self.tables:
+            self._forget_clauses(name, self.fit.lacking.get(name, ()))
         return self.fit.reason is None
+
+    def _forget_clauses(self, table: str, lacking: Collection[str]) -> None:
+        """Leave out of the conditions what is about *lacking* columns: the server would refuse it."""
+        state = self.tables[table].condition_state
+        acked, new = _known(state.acked, lacking), state.new
+        if acked != state.acked:
+            state.init(acked)
+            state.request()
+            state.ack()
+            self.last_id = _NO_TRANSACTION
+        if new is not None:
+            state.init(_known(new, lacking))
 
     def row_data(self, table: Any) -> Columns:
         """Return the columns of a new row of *table*, each at its default."""
@@ -154,6 +142,15 @@ class _TrackingIdl(private.Idl):
         if default_by_column is None:
             default_by_column = table.default_by_column = defaults(table)
         return Columns(table, default_by_column)
+
+
+def _known(condition: Iterable[Any], lacking: Collection[str]) -> list[Any]:
+    """Return *condition* without the clauses about columns that are *lacking*.
+
+    >>> _known([["name", "==", "vm1"], ["iface_id", "==", "vm1"]], ["iface_id"]), _known([True], [])
+    ([['name', '==', 'vm1']], [True])
+    """
+    return [each for each in condition if isinstance(each, bool) or each[0] not in lacking] or [False]
 
 
 class Outcome(Enum):
@@ -336,9 +333,12 @@ class Replica:
             self._transaction.wait(poller)
 
     def restrict(self, table: str, condition: Iterable[Any]) -> None:
-        """Restrict *table* to rows that match any clause of *condition* (RFC 7047 section 5.1): see `ask`."""
+        """Restrict *table* to rows that match any clause of *condition* (RFC 7047 section 5.1): see `ask`.
+
+        A clause about a column that the server does not have would match nothing.
+        """
         if self.has(table):
-            self._idl.cond_change(table, list(condition))
+            self._idl.cond_change(table, _known(condition, self._idl.fit.lacking.get(table, ())))
 
     def ask(self) -> None:
         """Ask the server for what `restrict` said, once it has answered the last such request."""

@@ -49,6 +49,7 @@ _PORT_VALUES = (
     *(PortRow.name, PortRow.unique_key, PortRow.network, PortRow.mac),
     *(PortRow.enabled, PortRow.port_security, PortRow.unknown_macs),
     *(PortRow.requested_chassis, PortRow.chassis, PortRow.up, PortRow.parent, PortRow.parent_vlan),
+    PortRow.iface_id,
 )
 """The columns of a port that hold one value; a chassis reads 10,000 of them when it starts."""
 
@@ -61,7 +62,7 @@ def port_of(row: PortRow) -> Port:
     """
     values = several(row, _PORT_VALUES)
     name, key, network_id, mac, is_enabled, is_secured, takes_unknown_macs = values[:7]
-    requested, chassis, is_up, parent, parent_vlan = values[7:]
+    requested, chassis, is_up, parent, parent_vlan, iface_id = values[7:]
     _check_range("unique_key", key, _MAX_PORT_KEY)
     _check_range("parent_vlan", parent_vlan, _MAX_VLAN_ID)
     addresses = every(row, PortRow.addresses)
@@ -87,6 +88,7 @@ def port_of(row: PortRow) -> Port:
         may_share_addresses=options.get(ALLOW_DUPLICATE_IP) == "true",
         passes_control=options.get(CONTROL_FRAMES) == "true",
         option_fault=option_fault(options) if options else None,
+        given_iface_id=iface_id,
     )
 
 

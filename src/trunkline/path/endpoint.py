@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trunkline.core.address import AddressError, mac_text, parse_mac
 from trunkline.core.error import TrunklineError
+from trunkline.northbound import iface_id
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import NotFoundError, no_such
 from trunkline.path.sample import BROADCAST, group_mac, is_group
@@ -206,7 +207,7 @@ def _end(row: Row, parents: dict[str, Row]) -> End:
         name=row["name"],
         mac=_mac(row),
         addresses=tuple(_addresses(row["addresses"])),
-        iface_id=carrier.get("iface_id") or carrier["name"],
+        iface_id=iface_id.of(carrier),
         chassis=carrier["chassis"],
         tag=row["parent_vlan"] if carrier is not row else None,
         is_enabled=row["enabled"] is not False and carrier["enabled"] is not False,

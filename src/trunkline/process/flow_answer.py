@@ -76,7 +76,7 @@ def _flows(agent: Agent, connection: Connection, asked: FlowQuestion) -> Work[Pa
 
 
 def interface_items(agent: Agent, flows: list[InstalledFlow]) -> Work[Iterator[list[Any]]]:
-    """Return the interfaces that *flows* speak of, as items of a parcel: number, name and iface-id."""
+    """Return the interfaces that *flows* speak of, as items of a parcel: number, name and port."""
     ofports: set[int] = set()
     for number, flow in enumerate(flows):
         ofports.update(_ofports(flow))
@@ -95,10 +95,11 @@ def _ofports(flow: InstalledFlow) -> Iterator[int]:
 
 
 def _interfaces(agent: Agent, ofports: set[int]) -> Iterator[tuple[int, str, str | None]]:
-    """Yield the interfaces at *ofports*: the number, the name, and the iface-id."""
-    for vifs in agent.inventory.vifs.values():
+    """Yield the interfaces at *ofports*: the number, the name, and the name of the port, or its iface-id."""
+    for iface_id, vifs in agent.inventory.vifs.items():
+        port = agent.inventory.port_of_vif(iface_id)
         yield from (
-            (vif.ofport, vif.interface, vif.iface_id)
+            (vif.ofport, vif.interface, iface_id if port is None else port.name)
             for vif in vifs
             if vif.ofport is not None and vif.ofport in ofports
         )
