@@ -288,7 +288,7 @@ def other_examples(reader: Reader) -> None:
     host.start_switch()
     host.do(WITH_KEY_42)
     host.do("trunkline export >blue.yaml\ntrunkline apply -f blue.yaml --adopt --yes")
-    host.do("trunkline network set blue --mtu 1400")
+    host.do("trunkline port set vm1 --ip 192.0.2.21")
     other = reader.host("c2", "192.0.2.2")
     connect(host, other)
     other.start_switch()
