@@ -12,10 +12,10 @@ import click
 from trunkline.cli.change import interrupted, waited
 from trunkline.cli.column import ARGUMENTS, in_options
 from trunkline.cli.commit import Commit
-from trunkline.cli.difference import data, lines, summary
+from trunkline.cli.difference import CHANGE, data, lines, summary
 from trunkline.cli.name import NETWORKS, files
 from trunkline.cli.option import NOT_EMPTY, with_connection, with_northbound, with_output, with_wait
-from trunkline.cli.output import print_data, printable
+from trunkline.cli.output import Sheet, print_data, printable
 from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -175,7 +175,8 @@ def _shown(nb: Northbound, manifest: Manifest, asked: _Asked, progress: Progress
 def _print(found: Difference, output: str, *, is_applied: bool) -> None:
     """Print what became of *found*: for a program all of it."""
     if output != "table":
-        print_data(data(found) | {"applied": is_applied}, output)
+        told = data(found)
+        print_data(told | {"applied": is_applied}, output, Sheet(told["changes"], CHANGE))
     elif not found.changes:
         click.echo("nothing to do")
     elif is_applied:

@@ -9,7 +9,7 @@ import click
 from trunkline.cli.change import deletions, with_if_exists, with_write
 from trunkline.cli.listing import with_listing
 from trunkline.cli.name import CHASSIS
-from trunkline.cli.option import Seconds, asked, with_asking, with_list_output, with_northbound, with_output
+from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
 from trunkline.cli.output import ago, print_each, print_list, printable
 from trunkline.core.name import natural
 
@@ -115,7 +115,7 @@ _STATE = {
     metavar="S",
     help="How long to wait for answers, in seconds; exit code 3 if some are missing.",
 )
-@with_list_output
+@with_output
 @with_northbound
 def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float) -> int:
     """Ask the agents of chassis, by default of all, for their own state: what each has in place.

@@ -12,7 +12,7 @@ import click
 from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, asked, with_connection, with_output
-from trunkline.cli.output import print_data, printable
+from trunkline.cli.output import Sheet, print_data, printable
 from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MOST_LINES = 10
 """How many lines of one code are shown without `--only`."""
 
+_COLUMNS = ("subject", "code", "severity", "chassis", "since", "text", "remedy")
 _AREAS = {"1": "northbound", "2": "wire", "3": "port", "4": "switch", "5": "chassis"}
 
 
@@ -116,7 +117,8 @@ def check(
     if wanted:
         seen = seen._replace(found=[each for each in seen.found if each.code in wanted])
     if output != "table":
-        print_data([each.data() for each in seen.found], output)
+        found = [each.data() for each in seen.found]
+        print_data(found, output, Sheet(found, _COLUMNS))
     else:
         _print(seen, shows_all=bool(wanted))
     return _exit_code(seen.found)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_LINES = 20
 """How many changes of one verb and table are shown, unless all are asked for."""
 
+CHANGE = ("name", "verb", "table", "old", "new", "file", "line")
+"""What `data` has of a change: the columns of a list of changes."""
+
 _SIGNS = {"add": ("+", "green"), "change": ("~", "yellow"), "delete": ("-", "red")}
 _LONGEST_NAME = 30
 _LONGEST_VALUE = 60

@@ -6,7 +6,9 @@ import click
 
 from trunkline.cli.flows import inquiry, with_afar, with_chassis
 from trunkline.cli.option import with_output
-from trunkline.cli.output import print_data, printable
+from trunkline.cli.output import Sheet, print_data, printable
+
+_COLUMNS = ("band", "table", "priority", "rules", "says", "remedy")
 
 
 @click.command()
@@ -40,7 +42,8 @@ def explain(ctx: click.Context, flow: str, ovs_remote: str | None, afar: str | N
         names = question.names(found)
         explained = list(explanations(found, names, question.chassis.bridge))
         if output != "table":
-            print_data(data(explained, wanted), output)
+            told = data(explained, wanted)
+            print_data(told, output, Sheet(told["explanations"], _COLUMNS))
         else:
             for each in explained:
                 head, *more = each.says

@@ -11,10 +11,10 @@ import click
 
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
-from trunkline.cli.output import print_data, print_table, printable
+from trunkline.cli.output import Sheet, print_data, print_table, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from trunkline.core.pipeline import Owner, Table
     from trunkline.insight.chassis import Chassis
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
 
 APPS = ("classifier", "port_security", "l2", "provider")
+BAND = ("band", "table", "priority", "app", "flows", "packets", "bytes", "purpose")
+FLOW = (
+    *("explain", "table", "band", "priority", "app", "row:kind", "row:name", "match", "actions"),
+    *("packets", "bytes", "age_s", "words:match", "words:does"),
+)
+"""The columns of a list of flows, by their names in JSON; by the first, `explain` knows a flow."""
+
 DEFAULT_WATCH_S = 2.0
 NAMES_PATIENCE_S = 2.0
 """How long the northbound is waited for: what it knows are names, and there are others."""
@@ -240,7 +247,8 @@ class _View:
         from trunkline.insight.flow import document
 
         if self._output != "table":
-            self._print(document("bands", shown, self._asked.chassis.bridge, None), rates)
+            told = document("bands", shown, self._asked.chassis.bridge, None)
+            self._print(told, told["bands"], BAND, rates)
             return
         rows = [
             [
@@ -267,7 +275,8 @@ class _View:
         names = self._asked.names(found) if found else Names()
         shown = list(lines(found, names, rates))
         if self._output != "table":
-            self._print(document("flows", shown, self._asked.chassis.bridge, names), rates)
+            told = document("flows", shown, self._asked.chassis.bridge, names)
+            self._print(told, told["flows"], FLOW, rates)
         else:
             rows = [
                 [
@@ -301,15 +310,17 @@ class _View:
             self._is_noted = True
             click.echo(printable(in_options(self._asked.note)), err=True)
 
-    def _print(self, data: Any, rates: Rates | None) -> None:
+    def _print(
+        self, data: Any, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...], rates: Rates | None
+    ) -> None:
         """Print a document; of those that come again and again, each is a line of JSON or a part of YAML."""
-        if rates is None:
-            print_data(data, self._output)
-        elif self._output == "json":
+        if rates is not None and self._output == "json":
             click.echo(json.dumps(data))
-        else:
+            return
+        if rates is not None and self._output == "yaml":
             click.echo("---")
-            print_data(data, self._output)
+        more = () if rates is None else ("packets_per_s",)
+        print_data(data, self._output, Sheet(rows, (*columns, *more)))
 
 
 def _place(table_id: int) -> str:

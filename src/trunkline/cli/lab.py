@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import NOT_EMPTY, with_list_output
+from trunkline.cli.option import NOT_EMPTY, with_output
 from trunkline.cli.output import print_list
 from trunkline.cli.progress import Progress
 from trunkline.lab import datapath, demonstration, present, topology
@@ -93,7 +93,7 @@ def take_down(name: str | None) -> None:
 
 
 @lab.command("list")
-@with_list_output
+@with_output
 def list_(output: str) -> None:
     """List the labs of this machine, with what each consists of, and which of its daemons do not run.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from trunkline.cli.name import among
-from trunkline.cli.option import NOT_EMPTY, with_list_output, with_raw
+from trunkline.cli.option import NOT_EMPTY, with_output, with_raw
 from trunkline.cli.output import NO_WORDS, print_list
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def with_listing(
             return function(*args, listing=listing, **kwargs)
 
         update_wrapper(command, function)
-        wrapped: Callable[..., Any] = with_list_output(command)
+        wrapped: Callable[..., Any] = with_output(command)
         for option in (
             click.option(
                 "--filter",

@@ -161,21 +161,23 @@ def with_wait(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_output(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `-o table|json|yaml`, and its function the argument *output*."""
-    return _with_output(function, ["table", "json", "yaml"], "How to print.")
+    """Give a command `-o table|json|yaml|csv|name`, and its function the argument *output*."""
+    return _with_output(function, [*_DATA, *LISTS], "How to print.")
 
 
-def with_list_output(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that lists `-o table|json|yaml|csv|name`, and its function the argument *output*."""
-    return _with_output(function, ["table", "json", "yaml", "csv", "name"], "How to print.")
+def with_data_output(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that prints no list `-o table|json|yaml`, and its function the argument *output*."""
+    return _with_output(function, [*_DATA], "How to print.")
 
 
 def with_picture(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `-o table|json|yaml|svg|dot`, and its function the argument *output*."""
+    """Give a command `-o table|json|yaml|csv|name|svg|dot`, and its function the argument *output*."""
     help_ = "How to print. With --topology also as a picture: svg, or dot for graphviz."
-    return _with_output(function, ["table", "json", "yaml", *PICTURES], help_)
+    return _with_output(function, [*_DATA, *LISTS, *PICTURES], help_)
 
 
+_DATA = ("table", "json", "yaml")
+LISTS = ("csv", "name")
 PICTURES = ("svg", "dot")
 
 

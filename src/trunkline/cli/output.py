@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
+from functools import reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 NO_WORDS: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
@@ -168,22 +170,14 @@ def print_list(
 ) -> None:
     """Print *rows*: as JSON or YAML an array of whole objects, else the *columns* (header by column name).
 
-    In a table, *words* has what returns the words for a value, by column. As `name`, only the first of
-    *columns* is printed, each on a line.
+    In a table, *words* has what returns the words for a value, by column.
     """
     match output:
         case "table":
             said = [[words.get(column, _as_it_is)(row[column]) for column in columns] for row in rows]
             print_table(said, list(columns.values()))
-        case "csv":
-            click.echo(
-                _csv([list(columns), *([row[column] for column in columns] for row in rows)]), nl=False
-            )
-        case "name":
-            column = next(iter(columns))
-            click.echo("".join(f"{cell(row[column])}\n" for row in rows), nl=False)
         case _:
-            print_data(list(map(dict, rows)), output)
+            print_data(list(map(dict, rows)), output, Sheet(rows, tuple(columns)))
 
 
 _FORMULA = ("=", "+", "-", "@")
@@ -214,8 +208,10 @@ def _as_it_is(value: Any) -> Any:
 
 def print_each(rows: Sequence[Mapping[str, Any]], output: str, *, is_one: bool) -> None:
     """Print *rows* whole, each as `print_one` does. For a program they are an array unless *is_one*."""
-    if output != "table" and not is_one:
-        print_data(list(map(dict, rows)), output)
+    if output != "table":
+        columns = tuple(dict.fromkeys(column for row in rows for column in row))
+        data = list(map(dict, rows))
+        print_data(data[0] if is_one else data, output, Sheet(rows, columns, columns[0] == "name"))
         return
     for number, row in enumerate(rows):
         if number:
@@ -226,7 +222,7 @@ def print_each(rows: Sequence[Mapping[str, Any]], output: str, *, is_one: bool) 
 def print_one(row: Mapping[str, Any], output: str) -> None:
     """Print *row*: as a table a line for each column, a line for each item of a map, else one object."""
     if output != "table":
-        print_data(dict(row), output)
+        print_each([row], output, is_one=True)
         return
     lines: list[tuple[str, str]] = []
     for column, value in row.items():
@@ -239,14 +235,44 @@ def print_one(row: Mapping[str, Any], output: str) -> None:
         click.echo(f"{column:{width}}  {text}".rstrip())
 
 
-def print_data(data: Any, output: str) -> None:
-    """Print *data* as `json` or `yaml`."""
+class Sheet(NamedTuple):
+    """What `csv` and `name` print of a document: *rows*, with *columns*, of which the first is the name.
+
+    A column is called as in JSON; an item of a map is a column too, called COLUMN:KEY.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    columns: tuple[str, ...]
+    has_names: bool = True
+
+    def lines(self) -> Iterator[list[Any]]:
+        """Yield the values of each row."""
+        paths = [column.split(":") for column in self.columns]
+        return ([reduce(_part, path, row) for path in paths] for row in self.rows)
+
+
+def _part(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
+def print_data(data: Any, output: str, sheet: Sheet | None = None) -> None:
+    """Print *data* as `json` or `yaml`, or *sheet*, what is a list in it, as `csv` or `name`."""
     import json
 
-    if output == "json":
-        click.echo(json.dumps(data, indent=2))
-        return
-    from trunkline.manifest.emission import Emission
+    match output:
+        case "json":
+            click.echo(json.dumps(data, indent=2))
+        case "yaml":
+            from trunkline.manifest.emission import Emission
 
-    # Through JSON, which makes a subclass of str, such as a UUID, plain text.
-    click.echo(Emission().text(json.loads(json.dumps(data))).rstrip("\n"))
+            # Through JSON, which makes a subclass of str, such as a UUID, plain text.
+            click.echo(Emission().text(json.loads(json.dumps(data))).rstrip("\n"))
+        case _ if sheet is None:
+            raise click.UsageError(f"-o {output} prints a list, and this is none; use -o json")
+        case "csv":
+            click.echo(_csv([sheet.columns, *sheet.lines()]), nl=False)
+        case _:
+            if not sheet.has_names:
+                raise click.UsageError("-o name prints names, and this has none; use -o csv")
+            names = Sheet(sheet.rows, sheet.columns[:1])
+            click.echo("".join(f"{cell(name)}\n" for (name,) in names.lines()), nl=False)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from trunkline.cli.apply import complained
-from trunkline.cli.flows import asked_northbound, names_northbound, with_afar, with_chassis
+from trunkline.cli.flows import FLOW, asked_northbound, names_northbound, with_afar, with_chassis
 from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY, Connection, with_output
-from trunkline.cli.output import print_data, printable
+from trunkline.cli.output import Sheet, print_data, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST_LINES = 20
 """How many changes of one kind are shown, unless all are asked for."""
 
+_CHANGE = ("explain", "verb", *FLOW[1:], "held_by")
+_COUNT = ("band", "verb", "table", "flows")
 _MOST_PORTS = 10
 _SIGNS: dict[Verb, tuple[str, str]] = {
     "change": ("~", "yellow"),
@@ -120,7 +122,10 @@ def plan(
     except (ManifestError, ConflictError) as error:
         return complained(error)
     if output != "table":
-        print_data(found.data(), output)
+        told = found.data()
+        # An agent tells all of its counts, and only some of its changes.
+        counts = told.get("bands")
+        print_data(told, output, Sheet(told["changes"], _CHANGE) if counts is None else Sheet(counts, _COUNT))
     else:
         for line in lines(found, is_short=is_short, is_full=is_full):
             click.echo(line)

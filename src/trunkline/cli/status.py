@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.option import PICTURES, asked, with_asking, with_northbound, with_picture
-from trunkline.cli.output import ago, print_data, print_table, printable
+from trunkline.cli.option import LISTS, PICTURES, asked, with_asking, with_northbound, with_picture
+from trunkline.cli.output import Sheet, ago, print_data, print_table, printable
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
+
+
+_CHASSIS = ("name", "state", "answer_age_s", "nb_cfg", "ports", "faults")
 
 
 @click.command()
@@ -40,6 +43,8 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool, is_topology: b
     northbound; "unknown": the northbound seems to be too busy to tell. With --no-ask, "current"
     had applied the last request. ANSWERED is "now", or how long ago, by that chassis' own clock.
 
+    -o csv and -o name print the chassis alone; `trunkline check` lists the faults with what to do about them.
+
     With --topology, a network's line has its chassis, with the number of ports that are up, and of all that
     are not disabled: "c2 4/5 !", or a cross if none is up. Of more than 40 chassis or networks, those that
     are well are counted and not named.
@@ -56,12 +61,14 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool, is_topology: b
         raise click.UsageError("--check prints one line, and --topology a picture; give one of them")
     if output in PICTURES and not is_topology:
         raise click.UsageError(f"-o {output} is a picture; give --topology too")
+    if output in LISTS and is_topology:
+        raise click.UsageError(f"-o {output} prints a list, and the topology is none; use -o json")
     if is_topology:
         _show_topology(nb, output, asks)
         return 0
     seen = overview(nb, asked(nb, asks))
     if output != "table":
-        print_data({"version": 1} | seen, output)
+        print_data({"version": 1} | seen, output, Sheet(seen["chassis"], _CHASSIS))
     elif checks:
         click.echo(_summary(seen))
     else:

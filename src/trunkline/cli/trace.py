@@ -9,7 +9,7 @@ import click
 
 from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import PORTS
-from trunkline.cli.option import NOT_EMPTY, with_northbound, with_output
+from trunkline.cli.option import NOT_EMPTY, with_data_output, with_northbound
 from trunkline.cli.output import print_data, printable
 from trunkline.cli.progress import Progress
 
@@ -68,7 +68,7 @@ _MOST_PORTS = 20
 @click.option("--both", is_flag=True, help="Also the way of the answer.")
 @click.option("--raw", is_flag=True, help="Also what each ovs-vswitchd says, word by word.")
 @with_chassis
-@with_output
+@with_data_output
 @with_northbound
 def trace(
     nb: Northbound,

@@ -261,6 +261,7 @@ class Line:
             "bytes": counters.byte_count,
             "age_s": round(counters.duration_s, 3),
             "cookie": f"{self.flow.cookie:#x}",
+            "explain": self.place,
             "priority": self.kind.priority,
             "rules": [] if band is None else list(MEANING[band].rules),
             "words": {"match": self.matches, "does": self.does},
