@@ -13,12 +13,13 @@ from trunkline.openflow.tally import VERSIONS, Count, counts
 
 IN_PORT = bytes.fromhex("8000000400000001")
 MATCH = struct.pack(">HH", 1, 4 + len(IN_PORT)) + IN_PORT + bytes(4)
+_DURATION = bytes.fromhex("800200080000000920000000")
 _IDLE = bytes.fromhex("800202080000000300000000")
 _PACKETS = bytes.fromhex("80020808") + (7).to_bytes(8)
-_STATS = bytes(2) + (4 + len(_IDLE) + len(_PACKETS)).to_bytes(2) + _IDLE + _PACKETS
+_STATS = bytes(2) + (4 + len(_DURATION + _IDLE + _PACKETS)).to_bytes(2) + _DURATION + _IDLE + _PACKETS
 FLOWS = {
     6: struct.pack(">HxxBxH8xQ", 24 + len(MATCH) + len(_STATS), 90, 80, 0xC) + MATCH + _STATS,
-    5: struct.pack(">HBxIIH10xQQQ", 48 + len(MATCH), 90, 9, 0, 80, 0xC, 7, 420) + MATCH,
+    5: struct.pack(">HBxIIH10xQQQ", 48 + len(MATCH), 90, 9, 0x20000000, 80, 0xC, 7, 420) + MATCH,
 }
 
 
@@ -29,7 +30,7 @@ def reply(version: int, entries: bytes) -> bytes:
 @pytest.mark.parametrize(("version", "idle_s"), [(6, 3.0), (5, None)])
 def test_flows_are_counted_by_each_version(version: int, idle_s: float | None) -> None:
     found = counts(reply(version, FLOWS[version] * 2))
-    assert found == [Count(90, 80, 0xC, 7, idle_s, IN_PORT)] * 2
+    assert found == [Count(90, 80, 0xC, 7, idle_s, IN_PORT, 9 + 0x20000000 / 1e9)] * 2
     assert counts(reply(version, b"")) == []
 
 

@@ -91,6 +91,29 @@ def test_a_loss_between_ports_that_send_nothing_is_found_as_they_are_announced_a
     assert codes(site, "a") == set()
 
 
+def test_a_vlan_that_is_never_answered_is_found_if_no_other_chassis_has_ports_of_it(site: Site) -> None:
+    site.network(mtu=1500)
+    site.port("a", options={"announce": "false"})
+    first = site.chassis("c1")
+    first.plug("a")
+    site.await_up("a")
+    site.sync()
+    assert check(site, "--deep").code == 0
+
+    def says() -> set[str]:
+        first.receive_once("a", ethernet(BROADCAST, mac_of("a")))
+        return {each["code"] for each in json.loads(check(site, "--deep", "-o", "json").out)}
+
+    until(lambda: says() == {"T215"}, "the silence is found", 120)
+    done = check(site, "--port", "a")
+    assert done.code == 4
+    assert done.out.startswith("a works, with 1 warning:\n ! T215 network net1 on c1: ")
+    assert "allow VLAN 101 on the switch port" in done.out
+    # Somebody out there speaks.
+    first.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("z"), 101))
+    until(lambda: check(site, "--port", "a").code == 0, "something has come from there")
+
+
 @pytest.mark.parametrize(
     ("ports", "says"),
     [

@@ -229,7 +229,7 @@ def checks(reader: Reader) -> None:
     host = reader.host()
     host.start_switch()
     host.do(CHASSIS)
-    numbers = ["56", "54"]
+    numbers = ["57", "55"]
     reader.type(host, until="trunkline check", numbers=numbers)
     reader.type(host, codes={"trunkline check --port": 4}, numbers=numbers)
 

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from trunkline.core.spelling import closest
-from trunkline.health import cause
+from trunkline.health import cause, unheard
 from trunkline.health.chassis_check import chassis_findings, network_findings
 from trunkline.health.port_check import disabled_finding, down_findings, own_subjects, port_findings
 from trunkline.northbound import iface_id
@@ -75,6 +75,22 @@ def merged(found: Iterable[Finding]) -> list[Finding]:
         first.setdefault((each.code, each.subject, each.chassis), each)
     nowhere = {each.subject for each in first.values() if each.code == "T204"}
     return [each for each in first.values() if not (each.code == "T202" and each.subject in nowhere)]
+
+
+def lonely(found: Iterable[Finding], fleet: Fleet) -> list[Finding]:
+    """Return *found* without networks that hear nothing (T215) and have ports on other chassis too.
+
+    Whether the physical network loses what these send is found by traces between them.
+    """
+    holders = {
+        f"network {row['name']}": fleet.chassis_by_network.get(row["_uuid"], frozenset())
+        for row in fleet.networks
+    }
+    return [
+        each
+        for each in found
+        if each.code != unheard.CODE or not holders.get(each.subject, frozenset()) - {each.chassis}
+    ]
 
 
 # -- one chassis, one network --------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from uuid import UUID
 
 from trunkline.health import refused
 from trunkline.health.finding import Finding
+from trunkline.health.refused import PortCounts
+from trunkline.health.unheard import WireCounts
+from trunkline.openflow import tally
 from trunkline.ovsdb import nic
 from trunkline.ovsdb.datum import every, one
 from trunkline.ovsdb.mtu_request import MTU_TYPES
@@ -22,7 +25,6 @@ from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow, InterfaceRow
 if TYPE_CHECKING:
     from trunkline.core.inventory import Inventory
     from trunkline.core.model import Network, Port
-    from trunkline.health.refused import PortCounts
     from trunkline.ovsdb.settings import Settings
     from trunkline.ovsdb.vswitch import SwitchReplica
 
@@ -34,6 +36,19 @@ class Scope(NamedTuple):
     network: str | None = None
 
 
+class Counts:
+    """What all flows have counted, each of them noted once."""
+
+    def __init__(self) -> None:
+        self.ports = PortCounts()
+        self.wires = WireCounts()
+
+    def note(self, some: list[tally.Count]) -> None:
+        """Take note of *some*."""
+        self.ports.note(some)
+        self.wires.note(some)
+
+
 @dataclass(frozen=True)
 class Seen:
     """What was read of a chassis; *counts* is None if its flows were not. *faults* are those that it has."""
@@ -41,7 +56,7 @@ class Seen:
     switch: SwitchReplica
     settings: Settings
     inventory: Inventory
-    counts: PortCounts | None
+    counts: Counts | None
     faults: Mapping[str, str]
 
     @property
@@ -67,13 +82,26 @@ def findings(seen: Seen, scope: Scope) -> Iterator[Finding | None]:
         if scope == Scope() or any(network.physnet == physnet for network in networks):
             yield from _nics(seen, physnet, bridge)
             yield None
+    for each in networks:
+        yield _silence(seen, each, scope)
     for port in ports:
         network = seen.inventory.networks.get(port.network_id)
         if network is not None:
             yield from _vif(seen, port, network)
             if seen.counts is not None:
-                yield from refused.findings(seen.chassis, port, network.name, seen.counts.of(port.key))
+                yield from refused.findings(seen.chassis, port, network.name, seen.counts.ports.of(port.key))
         yield None
+
+
+def _silence(seen: Seen, network: Network, scope: Scope) -> Finding | None:
+    """Return that nothing comes from the wire for *network*, None if that is not so or a fault says why."""
+    if seen.counts is None or not seen.faults.keys().isdisjoint(
+        (f"network {network.name}", f"mapping {network.physnet}")
+    ):
+        return None
+    inventory = seen.inventory
+    keys = (inventory.ports[id_].key for id_ in inventory.seats.locals_by_network[network.id])
+    return seen.counts.wires.finding(seen.chassis, network, keys, is_asked_about=scope.port is not None)
 
 
 def _port_ids(inventory: Inventory, scope: Scope) -> list[UUID]:
@@ -114,7 +142,7 @@ def _bridge(seen: Seen) -> Iterator[Finding]:
             "which sends copies of frames past all flows of ours",
             f"see: ovs-vsctl list mirror; if nobody needs it: ovs-vsctl clear Bridge {bridge} mirrors",
         )
-    for cookie, number in sorted(seen.counts.others.items()) if seen.counts is not None else ():
+    for cookie, number in sorted(seen.counts.ports.others.items()) if seen.counts is not None else ():
         yield seen.finding(
             "T405",
             "switch",

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from trunkline.core.error import TrunklineError
 from trunkline.core.outcome import name, outcome
 from trunkline.core.setting import DATAPATH_TYPE
-from trunkline.health import cause, inspection, own_agent
+from trunkline.health import cause, inspection, own_agent, unheard
 from trunkline.health.check import merged
 from trunkline.health.finding import Finding
-from trunkline.health.inspection import Scope, Seen
-from trunkline.health.refused import PortCounts
+from trunkline.health.inspection import Counts, Scope, Seen
 from trunkline.insight.connection import Connection, SwitchError
 from trunkline.insight.name import Names
 from trunkline.insight.plan import flow_plan
@@ -160,14 +159,21 @@ def _empty(there: Chassis, reading: Reading) -> set[str]:
 
 def _inspected(there: Chassis, reading: Reading, faults: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what no fault says, by the rows and by what the flows have counted."""
-    counts: PortCounts | None = None
+    counts: Counts | None = None
     try:
         with Connection(there.management_socket, versions=tally.VERSIONS) as bridge:
-            found = PortCounts()
+            found = Counts()
             finished(bridge.count(found.note))
             counts = found
     except SwitchError:
         # That is a finding already: the flows could not be read either.
         counts = None
-    seen = Seen(reading.switch, reading.settings, reading.inventory, counts, faults)
-    yield from (each for each in inspection.findings(seen, Scope()) if each is not None)
+    inventory = reading.inventory
+    seen = Seen(reading.switch, reading.settings, inventory, counts, faults)
+    others = {
+        port.network_id for port in inventory.ports.values() if port.chassis not in (None, inventory.chassis)
+    }
+    shared = {f"network {inventory.networks[id_].name}" for id_ in others & inventory.networks.keys()}
+    for each in inspection.findings(seen, Scope()):
+        if each is not None and not (each.code == unheard.CODE and each.subject in shared):
+            yield each

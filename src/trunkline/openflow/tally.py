@@ -19,19 +19,20 @@ VERSIONS = (_V15, message.VERSION)
 
 _ENTRIES_AT = message.HEADER_BYTES + 8
 
-_entry_v14 = struct.Struct(">HB9xH10xQQ8xHH").unpack_from
+_entry_v14 = struct.Struct(">HBxIIH10xQQ8xHH").unpack_from
 _entry_v15 = struct.Struct(">HxxBxH8xQHH").unpack_from
 _ENTRY_V14_BYTES, _MATCH_V14_AT = 56, 48
 _ENTRY_V15_BYTES, _MATCH_V15_AT = 28, 24
 
 _OXS_BASIC = 0x8002
-_IDLE, _PACKETS = 1, 4
+_DURATION, _IDLE, _PACKETS = 0, 1, 4
 
 
 class Count(NamedTuple):
-    """What a flow has counted; *idle_s* is how long ago it last matched, None if the switch does not say.
+    """What a flow has counted in the *age_s* that it has been there.
 
-    *match* has the fields of its match in OXM, as `oxm.match_terms` reads them.
+    *idle_s* is how long ago it last matched, None if the switch does not say. *match* has the fields of its
+    match in OXM, as `oxm.match_terms` reads them.
     """
 
     table: int
@@ -40,6 +41,7 @@ class Count(NamedTuple):
     packets: int
     idle_s: float | None
     match: bytes
+    age_s: float = 0.0
 
 
 def counts(reply: bytes) -> list[Count]:
@@ -56,9 +58,11 @@ def _counts_v14(reply: bytes) -> list[Count]:
     while at < end:
         if end - at < _ENTRY_V14_BYTES:
             raise DecodeError("flow statistics are cut short; ask again")
-        length, table, priority, cookie, packets, _, match_length = _entry_v14(reply, at)
+        length, table, seconds, nanoseconds, priority, cookie, packets, _, match_length = _entry_v14(
+            reply, at
+        )
         match = _match(reply, at, at + _MATCH_V14_AT, match_length, at + length)
-        counts.append(Count(table, priority, cookie, packets, None, match))
+        counts.append(Count(table, priority, cookie, packets, None, match, seconds + nanoseconds / 1e9))
         at += length
     return counts
 
@@ -73,7 +77,8 @@ def _counts_v15(reply: bytes) -> list[Count]:
         length, table, priority, cookie, _, match_length = _entry_v15(reply, at)
         match = _match(reply, at, at + _MATCH_V15_AT, match_length, at + length)
         stats = at + _MATCH_V15_AT + (match_length + 7 & ~7)
-        counts.append(Count(table, priority, cookie, *_stats(reply, stats, at + length), match))
+        packets, idle_s, age_s = _stats(reply, stats, at + length)
+        counts.append(Count(table, priority, cookie, packets, idle_s, match, age_s))
         at += length
     return counts
 
@@ -85,9 +90,10 @@ def _match(reply: bytes, at: int, match: int, match_length: int, end: int) -> by
     return reply[match + 4 : match + match_length]
 
 
-def _stats(reply: bytes, at: int, most: int) -> tuple[int, float | None]:
-    """Return the packets and the idle time of the flow whose statistics begin at *at*."""
-    packets, idle_s = 0, None
+def _stats(reply: bytes, at: int, most: int) -> tuple[int, float | None, float]:
+    """Return the packets, the idle time and the age of the flow whose statistics begin at *at*."""
+    packets, age_s = 0, 0.0
+    idle_s: float | None = None
     end = min(at + int.from_bytes(reply[at + 2 : at + 4]), most)
     at += 4
     while at + 12 <= end:
@@ -95,7 +101,13 @@ def _stats(reply: bytes, at: int, most: int) -> tuple[int, float | None]:
         if kind == _OXS_BASIC and field >> 1 == _PACKETS:
             packets = int.from_bytes(reply[at + 4 : at + 12])
         elif kind == _OXS_BASIC and field >> 1 == _IDLE:
-            seconds, nanoseconds = struct.unpack_from(">II", reply, at + 4)
-            idle_s = seconds + nanoseconds / 1e9
+            idle_s = _seconds(reply, at + 4)
+        elif kind == _OXS_BASIC and field >> 1 == _DURATION:
+            age_s = _seconds(reply, at + 4)
         at += 4 + size
-    return packets, idle_s
+    return packets, idle_s, age_s
+
+
+def _seconds(reply: bytes, at: int) -> float:
+    seconds, nanoseconds = struct.unpack_from(">II", reply, at)
+    return float(seconds + nanoseconds / 1e9)

@@ -12,8 +12,7 @@ from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.error import TrunklineError
 from trunkline.health import inspection
 from trunkline.health.finding import Finding
-from trunkline.health.inspection import Scope, Seen
-from trunkline.health.refused import PortCounts
+from trunkline.health.inspection import Counts, Scope, Seen
 from trunkline.insight.connection import Connection, SwitchError
 from trunkline.insight.waiting import Work
 from trunkline.openflow import tally
@@ -42,22 +41,30 @@ def check(agent: Agent, parameters: Mapping[str, str]) -> Work[dict[str, Any]]:
     return _body(found) | {"uncounted": failure}
 
 
-def _counts(agent: Agent, bridge: str, scope: Scope) -> Work[tuple[PortCounts | None, str | None]]:
+def _counts(agent: Agent, bridge: str, scope: Scope) -> Work[tuple[Counts | None, str | None]]:
     """Return what the flows of *scope* have counted; None, and why, if the switch does not say."""
-    port = None if scope.port is None else agent.inventory.port_named(scope.port)
-    which = (0, 0)
-    if port is not None:
-        which = COOKIE_OURS | Subject.PORT << 32 | port.key, COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
-    counts = PortCounts()
+    counts = Counts()
     try:
         connection = Connection(Path(agent.rundir) / f"{bridge}.mgmt", PATIENCE_S, tally.VERSIONS)
         try:
-            yield from connection.count(counts.note, *which)
+            for cookie, mask in _cookies(agent, scope):
+                yield from connection.count(counts.note, cookie, mask)
         finally:
             connection.close()
     except SwitchError as error:
         return None, str(error)
     return counts, None
+
+
+def _cookies(agent: Agent, scope: Scope) -> list[tuple[int, int]]:
+    """Return the cookies, with their masks, of the flows of *scope*: of a port, its own and its network's."""
+    port = None if scope.port is None else agent.inventory.port_named(scope.port)
+    if port is None:
+        return [(0, 0)]
+    network = agent.inventory.networks.get(port.network_id)
+    rows = [(Subject.PORT, port.key), *([(Subject.NETWORK, network.key)] if network is not None else [])]
+    mask = COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
+    return [(COOKIE_OURS | subject << 32 | key, mask) for subject, key in rows]
 
 
 def _body(found: list[Finding]) -> dict[str, Any]:
