@@ -30,6 +30,11 @@ WHY = {
         "test_create_network_vlan_transparent_all_abstain",
         "test_create_network_vlan_transparent_fail",
     ),
+    "a trunk is ACTIVE as soon as its sub-ports are bound": (
+        "test_add_subports_notify_after_create",
+        "test_add_subports_notify_precommit_create",
+        "test_create_trunk_in_down_state",
+    ),
     "the test replaces `agent_type` in the class, and drivers of agents have it in the object": (
         "test__update_segmentation_id_agentless_mech_drivers",
     ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from trunkline.core.error import Place, TrunklineError
+from trunkline.core.error import InvalidValueError, Place, TrunklineError
 from trunkline.northbound.client import NetworkSpec, Northbound, NotFoundError, PortSpec, RefusedError
 
 if TYPE_CHECKING:
@@ -74,3 +75,14 @@ def test_a_refusal_says_its_place(
     with pytest.raises(kind) as caught:
         ask(northbound)
     assert caught.value.place == place
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\\\\\0", "\ud800"])
+def test_a_text_that_no_database_can_hold_is_refused_and_the_connection_goes_on(
+    northbound: Northbound, text: str
+) -> None:
+    with pytest.raises(InvalidValueError, match="leave it out"):
+        northbound.create([replace(vlan("db", 7), external_ids={"note": text})])
+    fine = "\\u0000 \\\\u0000 \N{GRINNING FACE}"
+    northbound.create([replace(vlan("db", 7), external_ids={"note": fine})])
+    assert northbound.network("db")["external_ids"] == {"note": fine}

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from trunkline.core.error import TrunklineError
 from trunkline.host.unix_path import short
+from trunkline.northbound.message import encoded
 from trunkline.northbound.remote import parse
 
 _CHUNK = 1 << 18
@@ -108,6 +109,7 @@ class Rpc:
 
         Raises:
             RequestError: the server answered with an error.
+            InvalidValueError: a text of *params* is none that a database can hold.
             UnreachableError: the connection was lost, or there was no answer within *timeout_s*.
         """
         deadline = time.monotonic() + timeout_s
@@ -173,7 +175,7 @@ class Rpc:
     def _send(self, message: dict[str, Any], deadline: float) -> None:
         self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
         try:
-            self._socket.sendall(json.dumps(message).encode())
+            self._socket.sendall(encoded(message))
         except OSError as error:
             raise self._lost(error) from error
 
