@@ -17,6 +17,7 @@ from trunkline.agent.northbound_feed import NorthboundFeed
 from trunkline.agent.passage import Passage
 from trunkline.agent.plumbing import Plumbing
 from trunkline.agent.reporter import Reporter
+from trunkline.agent.restart import SwitchRestart
 from trunkline.agent.standing import Standing
 from trunkline.agent.turn import Turn
 from trunkline.agent.vif_log import VifLog
@@ -68,6 +69,7 @@ class Agent:
         self.upkeep = Upkeep(self.switch.is_vif)
         self.former_bridges = FormerBridges(self.switch, rundir)
         self.passage = Passage(self.switch)
+        self.restart = SwitchRestart(self.switch)
         self.black_holes = BlackHoles(self.switch, rundir)
         self.turn = Turn()
         self.audit = Audit()
@@ -140,6 +142,7 @@ class Agent:
             self.black_holes.next_s,
             self.hearing.next_s,
             self.vif_log.next_s,
+            self.restart.next_s,
         )
         due_s = min((each for each in bridge_s + others_s if each is not None), default=None)
         if due_s is not None:
@@ -337,6 +340,12 @@ class Agent:
         were_flows_applied = standing.are_flows_applied
         self._write_wiring(settings, are_flows_applied=were_flows_applied)
         self._write_flows(settings, forwarding, views)
+        self.restart.run(
+            forwarding,
+            settings.wiring.bridge,
+            are_flows_applied=standing.are_flows_applied,
+            may_write=not self.plumbing.is_refused,
+        )
         if standing.are_flows_applied:
             self.plumbing.narrow_uplinks(settings)
             # What waited for the flows, the next turn can write.

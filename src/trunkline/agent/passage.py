@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from trunkline.bridge.forwarding import Forwarding
+from trunkline.ovsdb import restore_wait
 from trunkline.ovsdb.datum import one
 from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow
 from trunkline.ovsdb.vswitch import SwitchReplica
@@ -70,6 +71,11 @@ class Passage:
             return (
                 f"no OpenFlow connection to {bridge}: {failure}; "
                 "is ovs-vswitchd running, and does its log say more?"
+            )
+        if self._is_held and restore_wait.is_ours(self._switch):
+            return (
+                "ovs-vswitchd was restarted, and forwards only what it knew before, "
+                f"until {bridge} has its flows; see the agent's log"
             )
         if self._is_held:
             return (

@@ -195,6 +195,7 @@ CAUSES = (
         "start ovs-vswitchd on that chassis; its log says why it stopped",
     ),
     Cause("T401", "switch", "{} has not acknowledged its flows|; see the agent's log"),
+    Cause("T402", "switch", "ovs-vswitchd was restarted, and forwards only {} until {}|; {}"),
     Cause("T402", "switch", "ovs-vswitchd forwards nothing while {} is set|; {}"),
     Cause("T412", "switch", "ovs-vswitchd could not create {} with datapath_type {}|; its log says why; {}"),
     Cause("T403", "vlan-limit", "{}, and with anything but {} a VM can reach other VLANs|; {}"),

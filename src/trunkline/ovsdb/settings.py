@@ -21,13 +21,13 @@ from trunkline.core.spelling import meant
 from trunkline.host.unix_path import LONGEST_NAME
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.patch_pair import BridgeMapping
-from trunkline.ovsdb.switch_row import NB_IDENTITY
+from trunkline.ovsdb.switch_row import NB_IDENTITY, RESTORE_MARK
 from trunkline.ovsdb.wiring import Wiring
 
 KEYS = frozenset(
     {
         *(NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE),
-        *(VLAN_PRUNING, AUDIT_INTERVAL, ANSWERS, NB_IDENTITY),
+        *(VLAN_PRUNING, AUDIT_INTERVAL, ANSWERS, NB_IDENTITY, RESTORE_MARK),
     }
 )
 """Every setting there is; any other key that begins with `trunkline-` is a mistake."""

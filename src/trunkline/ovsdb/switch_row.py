@@ -24,7 +24,10 @@ MTU_MARK = "trunkline-mtu"
 """The key of a VIF's `external_ids` that says which MTU the agent has requested for it."""
 
 RESTORE_WAIT = "flow-restore-wait"
-"""The key of `other_config` by which an ovs-vswitchd that starts forwards nothing until it goes."""
+"""The key of `other_config` by which an ovs-vswitchd that starts handles no new frame until it goes."""
+
+RESTORE_MARK = "trunkline-restore-wait"
+"""The key of the `Open_vSwitch` row's `external_ids` that says that the agent has set `RESTORE_WAIT`."""
 
 
 class RootRow(Row):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trunkline.core.model import Uplink
-from trunkline.ovsdb import integration_bridge, mtu_request, nic, patch_pair
+from trunkline.ovsdb import integration_bridge, mtu_request, nic, patch_pair, restore_wait
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.integration_bridge import BRIDGE_MARK
 from trunkline.ovsdb.interface import ofport_of
@@ -245,6 +245,7 @@ def unwire(switch: SwitchReplica, bridge: str) -> bool:
     whether *bridge* is deleted.
     """
     transaction = switch.begin("trunkline agent: clean up")
+    restore_wait.remove(switch)
     strays = _strays(switch, Wiring(bridge))
     for stray_bridge, port in strays:
         stray_bridge.delvalue("ports", port.uuid)

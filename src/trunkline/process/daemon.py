@@ -29,6 +29,7 @@ from trunkline.core.error import TrunklineError
 from trunkline.host import footprint
 from trunkline.host.listener import refuse_used_socket
 from trunkline.host.rundir import rundir
+from trunkline.ovsdb import restore_wait
 from trunkline.process import memory
 from trunkline.process.answering import Answering
 from trunkline.process.control import Control
@@ -55,6 +56,9 @@ class DaemonError(TrunklineError):
 
 PATIENCE_S = 5.0
 """How long to wait for another agent on this switch to end: a predecessor takes a moment."""
+
+PARTING_S = 1.0
+"""How long the switch's database has for the last write of an agent that ends."""
 
 GC_THRESHOLDS = (50_000, 50, 1000)
 """How often Python looks for cycles of garbage, once the agent has started. The agent keeps hundreds of
@@ -250,6 +254,7 @@ def run(options: Options) -> None:
         wakeup.is_armed = False
         _tell(STOPPING)
         agent.close()
+        _let_start(agent, options.remote)
         if options.pidfile is not None:
             ovs.fatal_signal.unlink_file_now(os.path.abspath(options.pidfile))
         wakeup.answer()
@@ -351,6 +356,16 @@ def _standing(agent: Agent) -> str:
     if agent.forwarding is None or not agent.forwarding.is_connected:
         return "waiting for the switch"
     return "connected"
+
+
+def _let_start(agent: Agent, remote: str) -> None:
+    """If ovs-vswitchd is to wait for this agent, which ends, let it start without."""
+    if not agent.restart.has_wait:
+        return
+    try:
+        restore_wait.take_away(remote, PARTING_S)
+    except TrunklineError as error:
+        log.error("ovs-vswitchd will wait for the flows of an agent", error=error)
 
 
 def _tell(state: str) -> None:

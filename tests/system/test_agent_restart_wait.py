@@ -1,0 +1,250 @@
+"""A restart of ovs-vswitchd: it waits for its flows, and for nobody else: DESIGN.md section 6, rule 7."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import ovs.poller
+import pytest
+from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+
+from trunkline.agent.restart import LONGEST_ABSENCE_S, LONGEST_WAIT_S, SwitchRestart
+from trunkline.lab.namespace import HERE
+from trunkline.lab.switchd import Devices, Switchd
+from trunkline.ovsdb import restore_wait
+from trunkline.ovsdb.vswitch import SwitchReplica
+
+pytestmark = pytest.mark.system
+
+HELLO = ethernet(BROADCAST, mac_of("a"))
+TAGGED = ethernet(BROADCAST, mac_of("a"), 101)
+NIC = "nic-br-phys1"
+OURS = ("TRUE", "true")
+NONE = ("", "")
+ROOT = ("Open_vSwitch", ".")
+
+
+def wait_of(chassis: DummyChassis) -> tuple[str, str]:
+    """Return the wait of the switch's database and the agent's mark; empty if there is none."""
+    columns = ("other_config:flow-restore-wait", "external_ids:trunkline-restore-wait")
+    wait, mark = (
+        chassis.switch.vsctl("--no-wait", "--if-exists", "get", "Open_vSwitch", ".", column)
+        .strip()
+        .strip('"')
+        for column in columns
+    )
+    return wait, mark
+
+
+def await_wait(chassis: DummyChassis, wanted: tuple[str, str]) -> None:
+    until(lambda: wait_of(chassis) == wanted, str(wanted))
+
+
+@pytest.fixture
+def chassis(site: Site) -> DummyChassis:
+    """A chassis of *site* with port a on VLAN 101 of physnet1."""
+    chassis = site.chassis()
+    site.network()
+    site.port("a")
+    chassis.plug("a")
+    site.await_up("a")
+    site.sync()
+    return chassis
+
+
+def receive_waiting(chassis: DummyChassis, frame: bytes) -> dict[str, list[bytes]]:
+    """Let *frame* arrive at a, at a switch that waits and so has no revalidators to be waited for."""
+    chassis.wires.new()
+    chassis.vswitchd.receive("a", frame)
+    return chassis.wires.new()
+
+
+@contextmanager
+def frozen(chassis: DummyChassis) -> Iterator[None]:
+    """Stop the process of the agent for the block."""
+    chassis.agent.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        chassis.agent.process.send_signal(signal.SIGCONT)
+
+
+def test_rule_7_a_switch_that_comes_back_waits_until_its_flows_are_in_place(
+    site: Site, chassis: DummyChassis
+) -> None:
+    chassis.switch.kill_vswitchd()
+    await_wait(chassis, OURS)
+    with frozen(chassis):
+        chassis.switch.start_vswitchd()
+        assert receive_waiting(chassis, HELLO) == {}
+        assert wait_of(chassis) == OURS, "nobody but the agent takes it away"
+    await_wait(chassis, NONE)
+    site.sync()
+    assert chassis.receive("a", HELLO) == {NIC: [TAGGED]}
+    assert chassis.faults == {}
+    log = chassis.agent.log
+    sent, ended = log.rindex("flows sent"), log.rindex("no longer has to wait for its flows reason=")
+    assert sent < ended
+    assert "they are in place" in log[ended:]
+
+
+def test_a_wait_of_somebody_else_is_left_alone(site: Site, chassis: DummyChassis) -> None:
+    vsctl = chassis.switch.vsctl
+    vsctl("--no-wait", "set", *ROOT, "other_config:flow-restore-wait=true")
+    chassis.switch.kill_vswitchd()
+    until(lambda: "no OpenFlow connection" in chassis.faults.get("switch", ""), "fault")
+    assert wait_of(chassis) == ("true", ""), "it was set before ovs-vswitchd went"
+    vsctl("--no-wait", "remove", *ROOT, "other_config", "flow-restore-wait")
+    chassis.switch.start_vswitchd()
+    site.sync()
+    # What `ovs-ctl restart` does once ovs-vswitchd is gone.
+    chassis.switch.kill_vswitchd()
+    await_wait(chassis, OURS)
+    vsctl("--no-wait", "set", *ROOT, "other_config:flow-restore-wait=true")
+    await_wait(chassis, ("true", ""))
+    chassis.switch.start_vswitchd()
+    site.sync()
+    assert wait_of(chassis) == ("true", ""), "flows of others may be on their way"
+    vsctl("--no-wait", "remove", *ROOT, "other_config", "flow-restore-wait=true")
+    site.sync()
+    assert chassis.receive("a", HELLO) == {NIC: [TAGGED]}
+
+
+def test_an_agent_that_ends_lets_the_switch_start_without_it(site: Site, chassis: DummyChassis) -> None:
+    chassis.switch.kill_vswitchd()
+    await_wait(chassis, OURS)
+    assert chassis.agent.end()[0] == 0
+    assert wait_of(chassis) == NONE
+    chassis.switch.start_vswitchd()
+    chassis.start_agent()
+    site.sync()
+    assert chassis.receive("a", HELLO) == {NIC: [TAGGED]}
+
+
+def test_a_wait_that_a_killed_agent_has_left_is_ended_by_the_next(site: Site, chassis: DummyChassis) -> None:
+    chassis.switch.kill_vswitchd()
+    await_wait(chassis, OURS)
+    chassis.agent.end(signal.SIGKILL)
+    chassis.switch.start_vswitchd()
+    assert receive_waiting(chassis, HELLO) == {}
+    chassis.start_agent()
+    await_wait(chassis, NONE)
+    site.sync()
+    assert chassis.receive("a", HELLO) == {NIC: [TAGGED]}
+
+
+def test_a_switch_does_not_wait_for_ever_for_its_flows(site: Site, chassis: DummyChassis) -> None:
+    chassis.switch.kill_vswitchd()
+    await_wait(chassis, OURS)
+    chassis.agent.end(signal.SIGKILL)
+    site.served.kill()
+    chassis.switch.start_vswitchd()
+    # It knows no flows before it has read the northbound.
+    agent = chassis.start_agent(is_settled=False)
+    fault = until(lambda: chassis.faults.get("switch"), "fault")
+    assert fault == (
+        "ovs-vswitchd was restarted, and forwards only what it knew before, until br-int has its flows; "
+        "see the agent's log"
+    )
+    await_wait(chassis, NONE)
+    assert "it is back, and they are not in place" in agent.log
+    until(lambda: "switch" not in chassis.faults, "no fault")
+    site.is_checked = False
+
+
+def test_nothing_is_set_for_the_userspace_datapath(site: Site) -> None:
+    chassis = site.chassis(is_running=False)
+    for bridge in ("br-int", "br-phys1"):
+        chassis.switch.vsctl("set", "Bridge", bridge, "datapath_type=netdev")
+    chassis.start_agent()
+    chassis.switch.kill_vswitchd()
+    until(lambda: "no OpenFlow connection" in chassis.faults.get("switch", ""), "fault")
+    assert wait_of(chassis) == NONE
+    chassis.switch.start_vswitchd()
+    site.sync()
+    assert "flow-restore-wait" not in chassis.get("Open_vSwitch", ".", "other_config")
+
+
+# -- the bounds, by a clock that is an argument ---------------------------------------------------------
+
+
+@dataclass
+class Session:
+    is_ready: bool = True
+
+
+@dataclass
+class Bridge:
+    """What forwarding is to a restart."""
+
+    session: Session = field(default_factory=Session)
+
+
+@pytest.fixture
+def switch(site: Site) -> Iterator[SwitchReplica]:
+    """The replica of a database that no ovs-vswitchd serves."""
+    switchd = Switchd(HERE, site.folder / "switch", site.journal, Devices.DUMMIES)
+    switchd.start()
+    switchd.kill_vswitchd()
+    replica = SwitchReplica(switchd.remote)
+    run_until(replica, lambda: replica.is_synced)
+    yield replica
+    replica.close()
+    switchd.kill()
+
+
+def run_until(replica: SwitchReplica, is_so: Any) -> None:
+    def step() -> bool:
+        replica.run()
+        replica.outcome()
+        poller = ovs.poller.Poller()
+        replica.wait(poller)
+        poller.timer_wait(20)
+        poller.block()
+        return bool(is_so())
+
+    until(step, "state of the database")
+
+
+def test_an_absence_and_a_wait_have_an_end_by_the_clock(switch: SwitchReplica) -> None:
+    now_s = 100.0
+    bridge: Any = Bridge()
+    restart = SwitchRestart(switch, lambda: now_s)
+
+    def turn() -> None:
+        restart.run(bridge, "br-int", are_flows_applied=False, may_write=True)
+
+    turn()
+    assert not restart.has_wait
+    bridge.session.is_ready = False
+    turn()
+    assert restart.has_wait, "also before the database shows it"
+    run_until(switch, lambda: restore_wait.is_ours(switch) and not switch.is_writing)
+    turn()
+    assert restart.next_s == now_s + LONGEST_ABSENCE_S
+    now_s += LONGEST_ABSENCE_S - 0.1
+    turn()
+    assert restore_wait.is_ours(switch)
+    assert not switch.is_writing
+    now_s += 0.1
+    turn()
+    run_until(switch, lambda: not restore_wait.is_set(switch) and not switch.is_writing)
+    turn()
+    assert (restart.has_wait, restart.next_s) == (False, None)
+    # One that is back has less time, however often it comes and goes.
+    restore_wait.begin(switch)
+    run_until(switch, lambda: restore_wait.is_ours(switch) and not switch.is_writing)
+    turn()
+    switch.is_replaced = False
+    for is_back in (True, False, True):
+        switch._awaited_cfg = 0 if is_back else 1 << 40
+        switch.require_root()
+        turn()
+    assert restart.next_s is not None
+    now_s += LONGEST_WAIT_S
+    turn()
+    run_until(switch, lambda: not restore_wait.is_set(switch))
