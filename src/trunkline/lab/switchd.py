@@ -30,8 +30,11 @@ _DATAPATH = "datapath"
 """The file that says it, for anyone who starts ovs-vswitchd again."""
 
 
-class Devices(Enum):
-    """Which network devices an ovs-vswitchd has; dummies carry exact bytes and reach no kernel."""
+class Devices(tuple[str, ...], Enum):
+    """Which network devices an ovs-vswitchd has, as options; dummies carry exact bytes and reach no kernel.
+
+    A plain `Enum` of Python 3.11.2, Debian 12's, has no tuple as the value of a member that is `()`.
+    """
 
     KERNEL = ()
     KERNEL_AND_DUMMIES = ("--enable-dummy",)
