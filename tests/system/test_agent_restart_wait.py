@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ovs.poller
@@ -25,6 +28,7 @@ TAGGED = ethernet(BROADCAST, mac_of("a"), 101)
 NIC = "nic-br-phys1"
 OURS = ("TRUE", "true")
 NONE = ("", "")
+PACKAGING = Path(__file__).parents[2] / "packaging" / "systemd"
 ROOT = ("Open_vSwitch", ".")
 
 
@@ -135,6 +139,29 @@ def test_a_wait_that_a_killed_agent_has_left_is_ended_by_the_next(site: Site, ch
     await_wait(chassis, NONE)
     site.sync()
     assert chassis.receive("a", HELLO) == {NIC: [TAGGED]}
+
+
+def test_a_wait_that_a_killed_agent_has_left_is_taken_away_by_the_unit_and_by_cleanup(
+    chassis: DummyChassis,
+) -> None:
+    chassis.switch.kill_vswitchd()
+    await_wait(chassis, OURS)
+    chassis.agent.end(signal.SIGKILL)
+    rundir = chassis.switch.rundir / "agent"
+    unit = (PACKAGING / "ovs-vswitchd.service.d" / "trunkline.conf").read_text()
+    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStartPre=-/bin/sh -c "))
+    command = shlex.split(line.replace("/run/trunkline-agent", str(rundir)).partition("=-")[2])
+    rundir.mkdir()
+    subprocess.run(command, env=chassis.switch.env, check=True)
+    assert wait_of(chassis) == OURS, "an agent runs"
+    rundir.rmdir()
+    subprocess.run(command, env=chassis.switch.env, check=True)
+    assert wait_of(chassis) == NONE
+    columns = ("other_config:flow-restore-wait=TRUE", "external_ids:trunkline-restore-wait=true")
+    chassis.switch.vsctl("--no-wait", "set", *ROOT, columns[0], columns[1])
+    chassis.switch.start_vswitchd()
+    assert chassis.start_agent("--cleanup", is_settled=False).end_by_itself()[0] == 0
+    assert wait_of(chassis) == NONE
 
 
 def test_a_switch_does_not_wait_for_ever_for_its_flows(site: Site, chassis: DummyChassis) -> None:
