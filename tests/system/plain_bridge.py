@@ -43,7 +43,7 @@ def switches_between(source: Machine, to: Machine) -> frozenset[str]:
 
 
 def _plain_pair(running: Lab, name: str, switch: Switchd) -> Pair:
-    switch.vsctl("add-br", BRIDGE, "--", "set", "Bridge", BRIDGE, "datapath_type=netdev")
+    switch.vsctl("add-br", BRIDGE, "--", "set", "Bridge", BRIDGE, f"datapath_type={switch.datapath}")
     source, to = (_machine(running, name, switch, number) for number in (1, 2))
     return Pair(source, to)
 

@@ -10,7 +10,7 @@ import pytest
 from plain_bridge import Pair, plain_pairs
 from stream import Lost, Streams
 
-from trunkline.lab import Lab
+from trunkline.lab import Lab, datapath
 
 if TYPE_CHECKING:
     from conftest import LabFactory
@@ -164,6 +164,24 @@ def test_rule_7_after_a_switch_was_killed_packets_flow_again_without_help(
     back_again("ovs-vswitchd killed", traffic, first)
     assert traffic.lost["m", "c"].lost == 0, "another chassis, and its traffic, is not concerned"
     assert running.chassis["c1"].flows() == flows
+
+
+@pytest.mark.skipif(
+    datapath.default() != datapath.SYSTEM, reason="the userspace datapath ends with ovs-vswitchd"
+)
+def test_rule_7_a_switch_that_is_restarted_loses_no_packet_on_the_kernels_datapath(
+    running: Lab, traffic: Streams
+) -> None:
+    """DESIGN.md, Lifecycle 7: the kernel forwards by its cache until the switch has its flows again."""
+    switch = running.chassis["c1"].switch
+    with traffic:
+        switch.stop_vswitchd()
+        traffic.wait_sent(3000)
+        switch.start_vswitchd()
+        running.nb.sync()
+        running.wait_revalidated()
+        traffic.wait_sent(1000)
+    none_lost("ovs-vswitchd restarted after 3 s", traffic.lost)
 
 
 def test_a_switch_that_stands_still_is_no_fault_of_ours(running: Lab, traffic: Streams) -> None:
