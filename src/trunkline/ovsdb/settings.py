@@ -20,14 +20,15 @@ from trunkline.core.setting import (
 from trunkline.core.spelling import meant
 from trunkline.host.unix_path import LONGEST_NAME
 from trunkline.northbound.rpc import Tls
+from trunkline.ovsdb import switch_row
 from trunkline.ovsdb.patch_pair import BridgeMapping
-from trunkline.ovsdb.switch_row import NB_IDENTITY, RESTORE_MARK
+from trunkline.ovsdb.switch_row import NB_IDENTITY
 from trunkline.ovsdb.wiring import Wiring
 
 KEYS = frozenset(
     {
         *(NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE),
-        *(VLAN_PRUNING, AUDIT_INTERVAL, ANSWERS, NB_IDENTITY, RESTORE_MARK),
+        *(VLAN_PRUNING, AUDIT_INTERVAL, ANSWERS, NB_IDENTITY),
     }
 )
 """Every setting there is; any other key that begins with `trunkline-` is a mistake."""
@@ -188,7 +189,7 @@ def _check_bridge(bridge: str) -> None:
 def _unknown(external_ids: Mapping[str, str]) -> dict[str, str]:
     """Return a fault for each key that looks like a setting and is not one."""
     faults = {}
-    for key in external_ids.keys() - KEYS:
+    for key in external_ids.keys() - KEYS - {switch_row.RESTORE_MARK}:
         if key.startswith("trunkline-"):
             faults[f"setting {key[:80]}"] = f"there is no such setting; {meant(key, KEYS)}"
     return faults
