@@ -243,7 +243,7 @@ def test_an_absence_and_a_wait_have_an_end_by_the_clock(switch: SwitchReplica) -
     restart = SwitchRestart(switch, lambda: now_s)
 
     def turn() -> None:
-        restart.run(bridge, "br-int", are_flows_applied=False, may_write=True)
+        restart.run(bridge, False, may_write=True)
 
     turn()
     assert not restart.has_wait
@@ -259,7 +259,7 @@ def test_an_absence_and_a_wait_have_an_end_by_the_clock(switch: SwitchReplica) -
     assert not switch.is_writing
     now_s += 0.1
     turn()
-    run_until(switch, lambda: not restore_wait.is_set(switch) and not switch.is_writing)
+    run_until(switch, lambda: not switch.waits_for_flows and not switch.is_writing)
     turn()
     assert (restart.has_wait, restart.next_s) == (False, None)
     # One that is back has less time, however often it comes and goes.
@@ -274,4 +274,4 @@ def test_an_absence_and_a_wait_have_an_end_by_the_clock(switch: SwitchReplica) -
     assert restart.next_s is not None
     now_s += LONGEST_WAIT_S
     turn()
-    run_until(switch, lambda: not restore_wait.is_set(switch))
+    run_until(switch, lambda: not switch.waits_for_flows)

@@ -38,41 +38,38 @@ class SwitchRestart:
         self._end_s: float | None = None
         self._is_back = False
 
-    def run(self, forwarding: Forwarding, bridge: str, *, are_flows_applied: bool, may_write: bool) -> None:
+    def run(self, forwarding: Forwarding, are_flows_applied: bool, *, may_write: bool) -> None:
         """Set the wait, or take it away, if that is due.
 
         *are_flows_applied* says that the switch has all flows, *may_write* that its database accepts writes.
         """
-        self._note(forwarding, bridge)
-        if (
-            not (may_write and self._switch.is_connected)
-            or self._switch.is_writing
-            or self._switch.root is None
-        ):
+        switch = self._switch
+        self._note(forwarding)
+        if not may_write or not switch.is_connected or switch.is_writing or switch.root is None:
             return
-        if restore_wait.is_marked(self._switch):
-            self._is_lost = False
-            reason = self._reason_to_end(are_flows_applied=are_flows_applied)
+        if restore_wait.is_marked(switch):
+            reason = self._reason_to_end(are_flows_applied)
             if reason is not None:
                 log.info("ovs-vswitchd no longer has to wait for its flows", reason=reason)
-                restore_wait.end(self._switch)
-            return
-        self._has_begun, self._end_s = False, None
-        if self._is_lost and not self._switch.waits_for_flows:
-            log.info("ovs-vswitchd is gone; once it is back, it waits for its flows", bridge=bridge)
-            self._has_begun = True
-            restore_wait.begin(self._switch)
+                restore_wait.end(switch)
+        else:
+            self._has_begun, self._end_s = False, None
+            if self._is_lost and not switch.waits_for_flows:
+                log.info("ovs-vswitchd is gone; once it is back, it waits for its flows")
+                self._has_begun = True
+                restore_wait.begin(switch)
         self._is_lost = False
 
-    def _note(self, forwarding: Forwarding, bridge: str) -> None:
+    def _note(self, forwarding: Forwarding) -> None:
         """Note whether the connection to the bridge in use was lost."""
         if forwarding.session.is_ready:
             self._connected, self._is_lost = forwarding, False
         elif self._connected is not None:
-            self._is_lost = self._connected is forwarding and self._switch.datapath_type(bridge) != "netdev"
+            is_cached = self._switch.datapath_type(self._switch.bridge) != "netdev"
+            self._is_lost = is_cached and self._connected is forwarding
             self._connected = None
 
-    def _reason_to_end(self, *, are_flows_applied: bool) -> str | None:
+    def _reason_to_end(self, are_flows_applied: bool) -> str | None:
         """Return why the wait has to go now; None if it is to stay."""
         if not restore_wait.is_ours(self._switch):
             return "somebody else has changed it"

@@ -21,14 +21,10 @@ _OURS = "TRUE"
 us, that shows."""
 
 
-def is_set(switch: SwitchReplica) -> bool:
-    """Return whether an ovs-vswitchd that starts now would wait, whoever wants that."""
-    return _value(switch).lower() == "true"
-
-
 def is_ours(switch: SwitchReplica) -> bool:
     """Return whether an agent has set the wait, and nobody has set it after that."""
-    return is_marked(switch) and _value(switch) == _OURS
+    wait = "" if switch.root is None else pairs(switch.root, RootRow.other_config).get(RESTORE_WAIT)
+    return is_marked(switch) and wait == _OURS
 
 
 def is_marked(switch: SwitchReplica) -> bool:
@@ -78,7 +74,3 @@ def take_away(remote: str, timeout_s: float) -> None:
             ["Open_vSwitch", {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": mutations}],
             timeout_s,
         )
-
-
-def _value(switch: SwitchReplica) -> str:
-    return "" if switch.root is None else pairs(switch.root, RootRow.other_config).get(RESTORE_WAIT, "")

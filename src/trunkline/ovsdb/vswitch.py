@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 from trunkline.core.index import Index
 from trunkline.core.model import Vif
 from trunkline.northbound.rpc import Tls
-from trunkline.ovsdb import restore_wait
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interface import ofport_of, vif_of
 from trunkline.ovsdb.replica import Outcome, Replica
@@ -18,6 +17,7 @@ from trunkline.ovsdb.row import columns
 from trunkline.ovsdb.switch_row import (
     MTU_MARK,
     PHYSNET_MARK,
+    RESTORE_WAIT,
     ROWS,
     SCHEMA,
     USE_MARK,
@@ -146,7 +146,8 @@ class SwitchReplica(Replica):
     @property
     def waits_for_flows(self) -> bool:
         """Whether the database tells ovs-vswitchd to forward nothing when it starts."""
-        return restore_wait.is_set(self)
+        root = self.root
+        return root is not None and pairs(root, RootRow.other_config).get(RESTORE_WAIT, "").lower() == "true"
 
     @property
     def is_realized(self) -> bool:
