@@ -24,6 +24,8 @@ class Switch:
     """What the switch's database and flows are to it."""
 
     waits_for_flows: bool = False
+    root: None = None
+    external_ids: dict[str, str] = field(default_factory=dict)
     is_idle: bool = True
     session: Session = field(default_factory=Session)
     applied: int = 1
