@@ -206,3 +206,12 @@ def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     loaded_by_path = ("__init__.py", "conftest.py")
     names = [path.name for path in (ROOT / "tests").glob("*/*.py") if path.name not in loaded_by_path]
     assert sorted({each for each in names if names.count(each) > 1}) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_member_of_an_enumeration_is_an_empty_tuple(path: Path) -> None:
+    """Python 3.11.2, which Debian 12 has, makes an `object` of it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
+            members = [each for each in node.body if isinstance(each, ast.Assign)]
+            assert "()" not in [ast.unparse(each.value) for each in members], node.name

@@ -36,9 +36,9 @@ class Devices(tuple[str, ...], Enum):
     A plain `Enum` of Python 3.11.2, Debian 12's, has no tuple as the value of a member that is `()`.
     """
 
-    KERNEL = ()
-    KERNEL_AND_DUMMIES = ("--enable-dummy",)
-    DUMMIES = ("--enable-dummy=override",)
+    KERNEL = ""
+    KERNEL_AND_DUMMIES = "--enable-dummy"
+    DUMMIES = "--enable-dummy=override"
 
 
 class Switchd:
@@ -102,7 +102,7 @@ class Switchd:
     def start_vswitchd(self) -> None:
         """Start the ovs-vswitchd; return when it has read the database once."""
         kernel = [] if self.datapath == SYSTEM else ["--disable-system"]
-        self._start("ovs-vswitchd", *kernel, *self._devices.value, self.remote)
+        self._start("ovs-vswitchd", *kernel, *self._devices.value.split(), self.remote)
 
     def kill(self) -> None:
         """End both daemons with SIGKILL, since nothing has to be saved, and wait until they have exited."""
