@@ -6,7 +6,9 @@ message bus and no keystone: nothing here needs one, and requests are those of a
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +29,16 @@ from model.tcp_port import free_port
 BIN = Path(sys.executable).parent
 START_S = 180.0
 """How long a program may take until it answers, on a busy machine."""
+
+SHARED = "TRUNKLINE_TESTS_SHARED"
+"""The environment variable that names the folder which the workers of one run of the tests share."""
+
+WRONG = re.compile(r"(ERROR|WARNING) trunkline|/trunkline/neutron/|\S Traceback \(most recent")
+"""What is in lines that tell of something wrong. Threads of Neutron that look for a placement service, which
+is not there, end with tracebacks too. These are not logged, so no head is before them."""
+
+CALL_LIMIT_S = "10"
+"""More than a call ever needs on a busy machine, where the default of 2 s may not do."""
 
 DRIVERS = "trunkline"
 PHYSNETS = ("physnet1", "physnet2", "rack1", "rack2")
@@ -62,8 +74,9 @@ class Program:
             )
 
     def kill_all(self) -> None:
-        """End it and all of its processes with SIGKILL."""
-        assert self.process is not None
+        """End it and all of its processes with SIGKILL; nothing if it does not run."""
+        if self.process is None:
+            return
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
@@ -101,15 +114,18 @@ class Controller:
 class Neutron:
     """All of it, below *folder*, with the northbound at *remote*.
 
-    *options* are lines of `[trunkline]`, *more* of `[DEFAULT]`.
+    *options* are lines of `[trunkline]`, *more* of `[DEFAULT]`. The workers reach the northbound at
+    *worker_remote*, if that is given.
     """
 
     folder: Path
     remote: str
     options: dict[str, str] = field(default_factory=dict)
     more: dict[str, str] = field(default_factory=dict)
+    worker_remote: str | None = None
     controllers: list[Controller] = field(default_factory=list)
-    expected: set[str] = field(default_factory=set)
+    _expected: set[str] = field(default_factory=set)
+    _seen: dict[Path, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.folder / "tmp").mkdir()
@@ -129,20 +145,32 @@ class Neutron:
     # -- start and end -----------------------------------------------------------------------------
 
     def start(self, controllers: int = 1) -> None:
-        """Make the database, and start everything; return when all of it answers."""
+        """Give it a database without rows, and start everything; return when all of it answers."""
+        names = [f"ctl{number}" for number in range(1, controllers + 1)]
+        for name in names:
+            self._configure(name)
+        with made_once("database") as made:
+            if made.exists():
+                _copy(made, self.folder / "mysql")
+            else:
+                self._make_database()
+                _copy(self.folder / "mysql", made)
+        self.start_database()
+        for name in names:
+            self._start_controller(name)
+        for each in self.controllers:
+            self.await_api(each)
+
+    def _make_database(self) -> None:
+        """Make Neutron's tables, which takes longer than all else; MariaDB has ended afterwards."""
         self._run(
             *("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={self.folder}/mysql"),
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
         )
         self.start_database()
         self.sql("create database neutron character set utf8mb3")
-        for number in range(1, controllers + 1):
-            self._configure(f"ctl{number}")
         self._run(str(BIN / "neutron-db-manage"), *self._files("ctl1"), "upgrade", "heads")
-        for number in range(1, controllers + 1):
-            self._start_controller(f"ctl{number}")
-        for each in self.controllers:
-            self.await_api(each)
+        self.database.end()
 
     def start_database(self) -> None:
         """Start MariaDB, and wait until it answers."""
@@ -150,11 +178,11 @@ class Neutron:
         until(lambda: self._answers(self.database, self._is_database_there), "MariaDB")
 
     def end(self) -> None:
-        """End everything that was started here."""
+        """End everything that was started here; nobody asks for what it would still save."""
         for each in self.controllers:
-            each.api.end()
-            each.periodic.end()
-        self.database.end()
+            each.api.kill_all()
+            each.periodic.kill_all()
+        self.database.kill_all()
         self.nova.close()
 
     def await_api(self, controller: Controller) -> None:
@@ -199,8 +227,11 @@ class Neutron:
             )
         )
         api = self._program(f"api-{name}", str(BIN / "uwsgi"), "--ini", str(place / "uwsgi.ini"))
+        _write(place / "worker.ini", {"trunkline": {"nb_connection": self.worker_remote or self.remote}})
         periodic = self._program(
-            f"periodic-{name}", str(BIN / "neutron-periodic-workers"), *self._files(name)
+            f"periodic-{name}",
+            *(str(BIN / "neutron-periodic-workers"), *self._files(name)),
+            *("--config-file", str(place / "worker.ini")),
         )
         api.start()
         periodic.start()
@@ -261,7 +292,7 @@ class Neutron:
                 "ml2_type_vlan": {
                     "network_vlan_ranges": ",".join(f"{physnet}:100:1999" for physnet in PHYSNETS)
                 },
-                "trunkline": {"nb_connection": self.remote} | self.options,
+                "trunkline": {"nb_connection": self.remote, "call_limit": CALL_LIMIT_S} | self.options,
             },
         )
         rules = (f'"{rule}": "rule:admin_only or role:service"\n' for rule in RULES)
@@ -272,30 +303,50 @@ class Neutron:
         return self._files("ctl1")
 
     def logs(self) -> str:
-        """Return what all programs of Neutron have said."""
+        """Return what all programs of Neutron have said since `begin_test`."""
         return "".join(
-            each.log.read_text(errors="replace")
-            for controller in self.controllers
-            for each in (controller.api, controller.periodic)
+            log.read_bytes()[self._seen.get(log, 0) :].decode(errors="replace") for log in self._logs()
         )
 
-    def complaints(self) -> list[str]:
-        """Return the lines of the logs by which the driver warns or fails, but for what was expected.
+    def _logs(self) -> list[Path]:
+        return [each.log for controller in self.controllers for each in (controller.api, controller.periodic)]
 
-        Parts of Neutron that want a keystone complain that there is none; those are not of the driver.
+    def begin_test(self) -> None:
+        """Look only at what the programs say from now on; nothing of it is expected."""
+        self._seen = {log: log.stat().st_size for log in self._logs()}
+        self._expected.clear()
+
+    def misses_northbound(self) -> bool:
+        """Return whether some process of the API takes it that the northbound is away."""
+        missing = set[str]()
+        for line in self.logs().splitlines():
+            if "until the northbound answers" in line:
+                missing.add(line.split()[2])
+            elif "the northbound answers, and" in line:
+                missing.discard(line.split()[2])
+        return bool(missing)
+
+    def complaints(self) -> list[str]:
+        """Return the lines by which the driver warns or fails, or anything of Neutron logs a traceback.
+
+        What the test expects is left out.
         """
-        signs = ("ERROR trunkline", "WARNING trunkline", "/trunkline/neutron/")
         return [
             line
             for line in self.logs().splitlines()
-            if any(sign in line for sign in signs) and not any(word in line for word in self.expected)
+            if WRONG.search(line) and not any(word in line for word in self._expected)
         ]
 
     def expect(self, *words: str) -> None:
-        """See that the driver has said each of *words*, and take that for no complaint."""
+        """See that each of *words* was said, and take that for no complaint of this test."""
+        logs = self.logs()
         for each in words:
-            assert each in self.logs()
-        self.expected |= set(words)
+            assert each in logs, f"nobody has said {each!r}"
+        self.allow(*words)
+
+    def allow(self, *words: str) -> None:
+        """Take each of *words* for no complaint of this test, should it be said."""
+        self._expected |= set(words)
 
 
 def _write(path: Path, sections: dict[str, dict[str, str]]) -> None:
@@ -303,6 +354,22 @@ def _write(path: Path, sections: dict[str, dict[str, str]]) -> None:
     for section, values in sections.items():
         lines += [f"[{section}]", *(f"{key} = {value}" for key, value in values.items()), ""]
     path.write_text("\n".join(lines))
+
+
+def _copy(folder: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", "--reflink=auto", folder, target], check=True, timeout=START_S)
+
+
+@contextmanager
+def made_once(name: str) -> Iterator[Path]:
+    """Give a path that all processes of this run of the tests share; whoever finds nothing there makes it.
+
+    The others wait meanwhile.
+    """
+    made = Path(os.environ[SHARED]) / name
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield made
 
 
 def _is_served(url: str) -> bool:
@@ -315,14 +382,18 @@ def _is_served(url: str) -> bool:
 
 @contextmanager
 def opened(
-    remote: str, controllers: int = 1, main: dict[str, str] | None = None, **options: str
+    remote: str,
+    controllers: int = 1,
+    main: dict[str, str] | None = None,
+    worker_remote: str | None = None,
+    **options: str,
 ) -> Iterator[Neutron]:
-    """Give a Neutron with the northbound at *remote*.
+    """Give a Neutron with the northbound at *remote*, for its workers at *worker_remote*.
 
     Its `[DEFAULT]` has the options *main*, and its `[trunkline]` these *options*.
     """
     folder = Path(tempfile.mkdtemp(prefix="tl-neutron-"))
-    neutron = Neutron(folder, remote, options, main or {})
+    neutron = Neutron(folder, remote, options, main or {}, worker_remote)
     try:
         neutron.start(controllers)
         yield neutron

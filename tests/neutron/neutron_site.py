@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+from contextlib import contextmanager
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any
 
 import openstack
-from neutron_server import Neutron, until
+from neutron_server import BIN, START_S, Neutron, until
 
 from trunkline.lab.topology import HostPlan, VmPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trunkline.lab import Lab
     from trunkline.lab.host import Host
     from trunkline.lab.vm import Vm
@@ -119,6 +123,31 @@ class Site:
         for network in self.api.networks():
             self.api.delete_network(network)
         until(lambda: not self.nb.ports() and not self.nb.networks(), "an empty northbound", 90)
+
+
+Typed = tuple[int, str, str]
+"""The exit code of a command, and what it printed on standard output and on standard error."""
+
+
+def typed(site: Site, *words: str, files: list[str] | None = None) -> Typed:
+    """Run `trunkline-neutron` with Neutron's own configuration; nobody sits at the terminal."""
+    chosen = site.neutron.config_files() if files is None else files
+    argv = [str(BIN / "trunkline-neutron"), *words, *chosen]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=START_S
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def used(site: Site) -> Iterator[Site]:
+    """Give *site* to one test. It is cleared afterwards, and a complaint that was not expected fails it."""
+    site.neutron.begin_test()
+    yield site
+    until(lambda: not site.neutron.misses_northbound(), "the API to have the northbound again")
+    site.clear()
+    wrong = site.neutron.complaints()
+    assert not wrong, "\n".join(wrong[:40])
 
 
 def api_of(url: str) -> Any:

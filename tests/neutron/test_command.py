@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from neutron_server import BIN, until
+from neutron_site import typed
 
 from trunkline.northbound.client import NetworkSpec, PortSpec
 from trunkline.northbound.step import Change, Create, Delete
@@ -18,43 +19,29 @@ if TYPE_CHECKING:
 
     from neutron_site import Site
 
-Typed = tuple[int, str, str]
-"""The exit code of a command, and what it printed on standard output and on standard error."""
 
-
-def typed(site: Site, *words: str, files: list[str] | None = None) -> Typed:
-    """Run `trunkline-neutron` with Neutron's own configuration; nobody sits at the terminal."""
-    chosen = site.neutron.config_files() if files is None else files
-    argv = [str(BIN / "trunkline-neutron"), *words, *chosen]
-    done = subprocess.run(
-        argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture
-def alone(site: Site) -> Iterator[Site]:
-    """Neutron without its worker, so that nobody else repairs a row; the agents have just been alive."""
-    periodic = site.neutron.controllers[0].periodic
+@pytest.fixture(scope="module")
+def without_worker(running: Site) -> Iterator[Site]:
+    """Neutron without its worker, so that nobody else repairs a row."""
+    periodic = running.neutron.controllers[0].periodic
 
     def starts() -> int:
         return periodic.log.read_text().count("worker 0 works")
 
     periodic.end()
-    beats = {host: agent.last_heartbeat_at for host, agent in site.agents().items()}
+    yield running
+    before = starts()
     periodic.start()
-    until(
-        lambda: all(agent.last_heartbeat_at != beats[host] for host, agent in site.agents().items()),
-        "the agents to be heard",
-    )
-    periodic.end()
+    until(lambda: starts() > before, "the worker")
+
+
+@pytest.fixture
+def alone(without_worker: Site, site: Site) -> Iterator[Site]:
+    """Neutron without its worker; afterwards, the rows that are not Neutron's are deleted."""
     yield site
     for table, rows in (("Port", site.nb.ports()), ("Network", site.nb.networks())):
         mine = [row["name"] for row in rows if row["external_ids"].get("trunkline-set") != "neutron"]
         site.nb.write([Delete(table, name) for name in mine])  # type: ignore[arg-type]
-    before = starts()
-    periodic.start()
-    until(lambda: starts() > before, "the worker")
 
 
 def test_sync_shows_each_row_that_differs_and_writes_it_when_told_to(alone: Site) -> None:

@@ -109,7 +109,12 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     def bind_port(self, context: Any) -> None:
         """Bind the port of *context* on the chassis that its host is called like."""
-        super().bind_port(context)
+        try:
+            super().bind_port(context)
+        except n_exc.SubnetNotFound:
+            # Somebody is deleting the network: its subnets go first.
+            LOG.info("Trunkline: port %s is not bound: its subnet is deleted", context.current["id"])
+            return
         if context.host in self._strangers or context.host_agents(AGENT_TYPE):
             return
         for other in agent.alike(context.plugin_context, context.host):

@@ -1,7 +1,7 @@
 """Writing at once, after a commit: by an API worker, for the object at hand, and never for long.
 
-If the northbound is away, nobody waits for it again for `PAUSE_S`. What was not written, the worker writes:
-when its own connection is back, or when it is called (`call`).
+If the northbound is away, no call waits for it again until it answers. What was not written, the worker
+writes: when its own connection is back, or when it is called (`call`).
 """
 
 from __future__ import annotations
@@ -34,27 +34,32 @@ if TYPE_CHECKING:
 LOG = log.getLogger(__name__)
 
 PAUSE_S = 5.0
-"""How long nobody tries, after the northbound did not answer."""
+"""How long it takes until the worker is called, and each time that this is tried again."""
 
 CALL = "neutron-compare"
 """The key of `NB_Global:options` by which the worker is called to compare everything now."""
 
 
 class Prompt:
-    """What the API workers of this process write."""
+    """What the API workers of this process write.
+
+    A write that failed is made up for by the worker, which is called until the northbound answers. Meanwhile
+    nobody else waits for a northbound that is away.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._paused_until_s = 0.0
+        self._is_away = False
         self._has_missed = False
+        self._caller: threading.Thread | None = None
 
     def bring(self, scope: Scope, *, reports: bool = False) -> None:
         """Bring the rows of *scope* to what Neutron's database says now; log what cannot be done.
 
         If *reports*, ports that are up already become ACTIVE: no news of them will come.
         """
-        if time.monotonic() < self._paused_until_s:
-            self._has_missed = True
+        if self._is_away:
+            self._miss()
             return
         context = n_context.get_admin_context()
 
@@ -63,9 +68,8 @@ class Prompt:
             for row, reason in result.complaints.items():
                 LOG.warning("Trunkline: %s %s: %s", row.table.lower(), row.name, reason)
             # What cannot be by itself, no comparison mends, and a user may ask for it again and again.
-            if result.refused or self._has_missed:
+            if result.refused:
                 call(nb)
-                self._has_missed = False
             if reports:
                 status.report(context, result.resources.ports, result.ports, result.hosts)
 
@@ -95,16 +99,45 @@ class Prompt:
         try:
             northbound.asked(work, cfg.CONF.trunkline.call_limit)
         except UnreachableError as error:
-            with self._lock:
-                self._paused_until_s, self._has_missed = time.monotonic() + PAUSE_S, True
-            LOG.warning("Trunkline: left to the worker, for %g s: %s", PAUSE_S, error)
+            self._miss(is_away=True)
+            LOG.warning("Trunkline: left to the worker, until the northbound answers: %s", error)
         except (TrunklineError, db_exc.DBError) as error:
-            self._has_missed = True
+            self._miss()
             LOG.warning("Trunkline: left to the worker: %s", first_line(error))
         except Exception:
             # What the user asked for is committed. If this failed the call, ML2 would undo it.
-            self._has_missed = True
+            self._miss()
             LOG.exception("Trunkline: left to the worker")
+
+    def _miss(self, *, is_away: bool = False) -> None:
+        """See that the worker is called, by a thread of its own."""
+        with self._lock:
+            self._has_missed = True
+            self._is_away |= is_away
+            # A thread of the process that this one was forked from does not live here.
+            if self._caller is None or not self._caller.is_alive():
+                self._caller = threading.Thread(target=self._call, name="trunkline-call", daemon=True)
+                self._caller.start()
+
+    def _call(self) -> None:
+        """Call the worker, every `PAUSE_S` until that is done after all that was missed."""
+        while True:
+            time.sleep(PAUSE_S)
+            with self._lock:
+                self._has_missed = False
+            try:
+                northbound.asked(call, cfg.CONF.trunkline.call_limit)
+            except Exception as error:
+                # Whatever it is, this is tried again: nobody else calls the worker.
+                LOG.debug("Trunkline: the worker could not be called: %s", error)
+                continue
+            with self._lock:
+                self._is_away = False
+                if not self._has_missed:
+                    self._caller = None
+                    break
+        LOG.info("Trunkline: the northbound answers, and the worker is called")
+        northbound.drop()
 
 
 def first_line(error: Exception) -> str:
