@@ -87,10 +87,11 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
         why = f"-o {asked.output} is for programs" if is_data else "standard input is not a terminal"
         raise click.UsageError(f"{why}, so apply cannot ask; give --yes, or --dry-run to look only")
     try:
-        with no_collection(), progress.phase("reading and checking the files"):
-            manifest = read(files)
-        with connect() as nb, no_collection():
-            return _apply(nb, manifest, asked, commit)
+        with no_collection():
+            with progress.phase("reading and checking the files"):
+                manifest = read(files)
+            with connect() as nb:
+                return _apply(nb, manifest, asked, commit)
     except (ManifestError, ConflictError) as error:
         code = complained(error)
         _say(_NOTHING)

@@ -5,7 +5,9 @@ A command's module is imported when the command is used, so that `trunkline --ve
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import os
 import signal
 import sys
@@ -162,6 +164,8 @@ def run(program: click.Command, name: str) -> NoReturn:
     """Run *program*, called *name*, and exit. An error is one line on standard error, and an exit code."""
     _ignore_warnings()
     _leave_nothing_behind()
+    # The interpreter would look through all objects before it ends, 45 ms after `apply` of 10,000 ports.
+    atexit.register(gc.freeze)
     try:
         code = program.main(prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
