@@ -72,6 +72,19 @@ def test_a_viewer_asks_an_agent_that_has_its_role_and_nothing_is_left(site: Site
     until(lambda: left(site.operator) == (0, 0), "nothing left")
 
 
+def test_a_viewer_deletes_what_it_left_behind_itself_and_somebody_without_a_role_the_rest(
+    site: Site, viewers: str
+) -> None:
+    site.chassis("c1")
+    old = {"kind": "state", "chassis": ["c9"], "slot": 0, "ttl_s": 1}  # of no date
+    site.operator.transact([insert("Request", old | {"by": name}) for name in ("eve", "bob")])
+    viewer = site.client("eve", viewers)
+    assert question.ask(viewer, "state", ["c1"], timeout_s=20).by_chassis["c1"].state == "done"
+    assert site.operator.read(select("Request", only=("by",))) == [[{"by": "bob"}]]
+    assert question.ask(site.operator, "state", ["c1"], timeout_s=20).by_chassis["c1"].state == "done"
+    until(lambda: left(site.operator) == (0, 0), "nothing left")
+
+
 def test_a_viewer_writes_questions_of_its_own_and_nothing_else(site: Site, viewers: str) -> None:
     viewer, other = site.client("eve", viewers), site.client("bob", viewers)
     honest = site.client("c1")

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,21 @@ def rows(nb: Northbound) -> tuple[int, int]:
     return len(requests), len(answers)
 
 
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def put(nb: Northbound, *chassis: str, **columns: Any) -> Uuid:
     """Leave a question in the northbound, as one who is gone does."""
-    row = {"kind": "state", "chassis": list(chassis), "by": "gone", "slot": 0, "ttl_s": 60} | columns
+    row = {
+        "kind": "state",
+        "chassis": list(chassis),
+        "by": "gone",
+        "slot": 0,
+        "ttl_s": 60,
+        "asked_ms": now_ms(),
+    }
+    row |= columns
     return Uuid(nb.transact([insert("Request", row)])[0]["uuid"][1])
 
 
@@ -205,6 +218,40 @@ def test_a_question_is_deleted_when_whoever_asked_is_told_to_end(site: Site, num
     assert process.returncode == 128 + number
     assert rows(site.nb)[0] == 0
     chassis.agent.process.send_signal(signal.SIGCONT)
+
+
+def test_a_question_whose_asker_was_killed_is_deleted_by_whoever_asks_an_hour_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chassis = site.chassis("c1")
+    chassis.agent.process.send_signal(signal.SIGSTOP)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trunkline", "--nb", site.served.remote, "chassis", "state"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: rows(site.nb)[0] == 1, "asked")
+    process.kill()
+    assert process.wait(20) == -signal.SIGKILL
+    chassis.agent.process.send_signal(signal.SIGCONT)
+    # Another one, with a clock that is 50 minutes ahead: whoever asked might live, as far as it knows.
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    for ahead_s, is_left in ((3000, 1), (question.LEFT_S + 60, 0)):
+        later_ms = now_ms() + int(ahead_s * 1000)
+        monkeypatch.setattr(question, "_now_ms", lambda at_ms=later_ms: at_ms)
+        assert question.ask(site.nb, "state", ["c1"], timeout_s=20).by_chassis["c1"].state == "done"
+        assert rows(site.nb)[0] == is_left
+    until(lambda: rows(site.nb) == (0, 0), "nothing left")
+
+
+def test_questions_that_were_left_behind_keep_nobody_from_asking(site: Site) -> None:
+    chassis = site.chassis("c1")
+    site.sync()
+    old = {"kind": "state", "chassis": ["c9"], "slot": 0, "ttl_s": 1, "asked_ms": now_ms() - 3_700_000}
+    site.nb.transact([insert("Request", old | {"by": f"a{number}"}) for number in range(256)])
+    assert question.ask(site.nb, "state", ["c1"], timeout_s=20).by_chassis["c1"].state == "done"
+    until(lambda: rows(site.nb) == (0, 0), "nothing left")
+    assert chassis.agent.log.count("WARN|answering") == 0
 
 
 def test_a_chassis_that_is_not_there_is_not_asked(site: Site) -> None:

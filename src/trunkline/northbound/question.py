@@ -1,7 +1,8 @@
 """Questions to chassis, and their answers, by rows of the northbound (docs/adr/0046-questions-are-rows.md).
 
 Whoever asks inserts a `Request` that names the chassis, waits for an `Answer` of each, and deletes the
-question in any case. The chassis delete what is left.
+question in any case. The chassis delete the answers that are left, and who asks next the questions
+(docs/adr/0058-a-question-is-dated-by-its-asker.md).
 """
 
 from __future__ import annotations
@@ -42,7 +43,14 @@ MOST_CHARACTERS = 1000
 """How much of a reason is taken: an agent gives no longer one."""
 
 _LONGEST_TTL_S = 300
+
+LEFT_S = 3600.0
+"""After so long a question was left behind by an asker who was killed. None lives for more than
+`_LONGEST_TTL_S`; the rest is for clocks of two machines that differ."""
+
 _ATTEMPTS = 10
+_FORBIDDEN = ("permission error", "not allowed")
+"""How the database says that this connection may not write that: by its role, or at all."""
 
 
 class Answer(NamedTuple):
@@ -90,6 +98,7 @@ def ask(
     for name in names:
         if name not in known:
             raise no_such("Chassis", name)
+    _delete_left(nb)
     size = MOST_AT_ONCE if _is_member(nb) else max(len(names), 1)
     parts = [names[at : at + size] for at in range(0, len(names), size)]
     deadline_s = time.monotonic() + timeout_s
@@ -159,7 +168,7 @@ def _open(nb: Northbound, row: Mapping[str, Any]) -> Iterator[Uuid]:
 
 def _inserted(nb: Northbound, row: Mapping[str, Any]) -> Uuid:
     """Insert *row* into a free slot of this asker, or in place of one of his questions if none is free."""
-    by = nb.certificate_name or f"{_user()}@{socket.gethostname()}"
+    by = _asker(nb)
     attempts = 0
     while True:
         (own,) = nb.read(select("Request", ("by", "==", by), only=("_uuid", "slot")))
@@ -167,7 +176,9 @@ def _inserted(nb: Northbound, row: Mapping[str, Any]) -> Uuid:
         slot = random.choice([each for each in SLOTS if each not in used] or SLOTS)
         replaced = [delete("Request", ("_uuid", "==", used[slot]))] if slot in used else []
         try:
-            *_, result = nb.transact([*replaced, insert("Request", {**row, "by": by, "slot": slot})])
+            *_, result = nb.transact(
+                [*replaced, insert("Request", {**row, "by": by, "slot": slot, "asked_ms": _now_ms()})]
+            )
         except TransactionError as error:
             attempts += 1
             # Another question of the same asker came first.
@@ -175,6 +186,29 @@ def _inserted(nb: Northbound, row: Mapping[str, Any]) -> Uuid:
                 continue
             raise _refusal(error, by) from error
         return Uuid(result["uuid"][1])
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _delete_left(nb: Northbound) -> None:
+    """Delete the questions that were left behind, by this asker, and by others if that is permitted."""
+    before_ms = _now_ms() - int(LEFT_S * 1000)
+    (rows,) = nb.read(select("Request", ("asked_ms", "<", before_ms), only=("_uuid", "by")))
+    by = _asker(nb)
+    for some in ([row for row in rows if row["by"] == by], [row for row in rows if row["by"] != by]):
+        try:
+            if some:
+                nb.transact([delete("Request", ("_uuid", "==", row["_uuid"])) for row in some])
+        except TransactionError as error:
+            if error.error not in _FORBIDDEN:
+                raise
+
+
+def _asker(nb: Northbound) -> str:
+    """Return by whom the questions of *nb* are."""
+    return nb.certificate_name or f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:
@@ -185,7 +219,7 @@ def _user() -> str:
 
 
 def _refusal(error: TransactionError, by: str) -> TrunklineError:
-    if error.error in ("permission error", "not allowed"):
+    if error.error in _FORBIDDEN:
         return RefusedError(
             f"this connection may not ask as {by!r}; it needs the role trunkline-viewer, or none, and a "
             "certificate with that CN"
