@@ -23,6 +23,7 @@ WRITERS = (
         "ovsdb/interface.py",
         "ovsdb/way_out.py",
         "ovsdb/wiring.py",
+        "ovsdb/release.py",
         "ovsdb/active_settings.py",
     ),
     *("agent/allegiance.py", "agent/northbound_feed.py", "agent/passage.py", "agent/plumbing.py"),

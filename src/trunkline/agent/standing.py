@@ -15,6 +15,7 @@ from trunkline.bridge.forwarding import Forwarding
 from trunkline.bridge.quarantine import Quarantine
 from trunkline.core.inventory import Inventory
 from trunkline.core.outcome import Outcomes, contradictions
+from trunkline.ovsdb import release
 from trunkline.ovsdb.report import Report
 from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchReplica
@@ -117,6 +118,9 @@ class Standing:
         if self.setting_fault is not None:
             faults["settings"] = self.setting_fault
         faults |= self.plumbing.faults
+        known = release.fault(self.switch.version, self.switch.datapath_type(self.switch.bridge))
+        if known is not None:
+            faults["open-vswitch"] = known
         if self.plumbing.refusals.reason is not None:
             faults["wiring"] = f"the switch's database refused a write: {self.plumbing.refusals.reason}"
         faults |= self.outcomes.faults

@@ -26,7 +26,7 @@ UNKNOWN = "T599"
 MOST_CHARACTERS = 2000
 """How much of a reason is read: a chassis in wrong hands may write any text."""
 
-WARNINGS = frozenset({"T206", "T208", "T303", "T306", "T321", "T325", "T408", "T409"})
+WARNINGS = frozenset({"T206", "T208", "T303", "T306", "T321", "T325", "T408", "T409", "T416"})
 """The codes of faults that need not keep a frame from passing."""
 
 
@@ -205,6 +205,7 @@ CAUSES = (
     Cause("T411", "switch changes", "the switch refuses changes of flows, {}|. See the log of ovs-vswitchd"),
     Cause("T415", "switch connection", "each connection to {} ends soon after it is made {}|; {}"),
     Cause("T415", "switch messages", "the switch sends invalid messages {}|; {}"),
+    Cause("T416", "open-vswitch", "Open vSwitch {} may keep to cached flows that are wrong {}|; {}"),
     Cause("T411", "pipeline", "{}", _SEE_LOG),
     # -- settings
     Cause("T408", "setting", "{}|; {}"),

@@ -39,6 +39,7 @@ class RootRow(Row):
     next_cfg: One[int]
     cur_cfg: One[int]
     iface_types: Many[str]
+    ovs_version: Maybe[str]
     ssl: Maybe[UUID]
 
 
@@ -153,6 +154,7 @@ SCHEMA: dict[str, Any] = {
                 "next_cfg": {"type": "integer"},
                 "cur_cfg": {"type": "integer"},
                 "iface_types": _VALUES,
+                "ovs_version": _optional("string"),
                 "ssl": {"type": {"key": {"type": "uuid", "refTable": "SSL"}, "min": 0, "max": 1}},
             },
         },

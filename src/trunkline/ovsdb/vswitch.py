@@ -102,6 +102,11 @@ class SwitchReplica(Replica):
         """The types of interfaces that ovs-vswitchd knows; none before it has said so."""
         return frozenset() if self.root is None else every(self.root, RootRow.iface_types)
 
+    @property
+    def version(self) -> str:
+        """The version of Open vSwitch, as `ovs-ctl` has written it; empty if it has not."""
+        return "" if self.root is None else one(self.root, RootRow.ovs_version) or ""
+
     def datapath_type(self, bridge: str) -> str:
         """Return the datapath type of that bridge, by default `system` (ovs-vswitchd.conf.db(5))."""
         row = self.row("Bridge", bridge)
