@@ -32,6 +32,10 @@ ELSEWHERE = {
     "docs/lab.md": {
         "trunkline lab up --name klab": "scripts/test-matrix has the kernel for it",
     },
+    "docs/migrate-from-neutron-ovs-agent.md": dict.fromkeys(
+        ("trunkline", "systemctl", "openstack"),
+        "tests/neutron/test_takeover.py types it, where a real Neutron runs",
+    ),
     "docs/neutron.md": {
         "/opt/neutron/bin/pip": "it needs a package index; scripts/test-neutron runs a line like it",
         "openstack": REAL_NEUTRON,

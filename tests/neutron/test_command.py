@@ -233,15 +233,23 @@ def test_a_host_that_has_no_agent_yet_is_adopted_under_the_name_that_it_will_hav
     until(lambda: site.row(port)["up"], "the port", 60)
 
 
-def test_what_chassis_cannot_do_is_not_adopted(former: tuple[Site, Any, str]) -> None:
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ('{"ovs_hybrid_plug": true}', "its VM is plugged in through a Linux bridge"),
+        ('{"bridge_name": "tbr-0123"}', "it has a trunk, whose bridge its VM is plugged into"),
+    ],
+)
+def test_what_chassis_cannot_do_is_not_adopted(
+    former: tuple[Site, Any, str], details: str, reason: str
+) -> None:
     site, port, _ = former
     site.neutron.sql(
-        f"""update neutron.ml2_port_bindings set vif_details = '{{"ovs_hybrid_plug": true}}'"""
-        f" where port_id = '{port.id}'"
+        f"update neutron.ml2_port_bindings set vif_details = '{details}' where port_id = '{port.id}'"
     )
     code, shown, said = typed(site, "adopt", "c2", "--yes")
     assert (code, shown) == (1, "")
-    assert f"port {port.id}: its VM is plugged in through a Linux bridge" in said
+    assert f"port {port.id}: {reason}" in said
     assert (site.row(port), driver_of(site, port)) == ({}, "openvswitch")
 
 

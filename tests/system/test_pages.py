@@ -170,7 +170,7 @@ def operations(reader: Reader) -> None:
     today = {"nb-2026-11-26.db": "nb-$(date +%F).db"}
     reader.type(host, until="trunkline nb start", replace=today)
     leave_as_neutron_does(host)
-    reader.type(host)
+    reader.type(host, codes={"trunkline agent --take-over --dry-run": 4})
     host.do("trunkline status --check")
     ports = json.loads(host.do("trunkline port list -o json"))
     assert {port["name"] for port in ports if port["up"]} == {"vm1", "vm2"}

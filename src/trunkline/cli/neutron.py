@@ -117,8 +117,9 @@ def adopt(
 
     HOST is the host as Neutron calls it. Its ports that the driver `openvswitch` has bound become those of
     the driver `trunkline`, and get their rows in the northbound: all of them or none. This changes nothing on
-    the host. What to do there, and when, is in docs/neutron.md. Refused are hosts with ports on tunnels, of
-    distributed routers, of special vnic types, or behind a Linux bridge.
+    the host. There, `trunkline agent --take-over` is next; docs/migrate-from-neutron-ovs-agent.md has the
+    order. Refused are hosts with ports on tunnels, of distributed routers, of special vnic types, of trunks,
+    or behind a Linux bridge.
 
     Exit codes: 0 done, or nothing to do; 1 refused, or not agreed to; 4 with --dry-run: it would be done.
 

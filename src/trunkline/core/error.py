@@ -11,6 +11,7 @@ TrunklineError              refused or failed: exit code 1
 ├── SettingsError           a chassis setting is missing or invalid
 ├── PackageError            the agent cannot work with the installed `ovs` package
 ├── DaemonError             the agent cannot start
+├── TakeoverError           a switch cannot be taken over from Neutron's agent
 ├── DetachmentError         the agent ended before it was ready
 ├── ControlError            the agent's control socket cannot be created
 ├── UnreachableError        no database server answers, or it stopped answering

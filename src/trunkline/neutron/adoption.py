@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 AGENT_DRIVER = "openvswitch"
 """The name of the driver whose ports Neutron's Open vSwitch agent serves."""
 
+TRUNK_BRIDGE = "tbr-"
+"""How the names of the bridges begin that the Open vSwitch agent makes for trunks."""
+
 
 class Bound(NamedTuple):
     """A port that a driver has bound on the host to a segment; *vif_type* is None if it is distributed."""
@@ -35,6 +38,7 @@ class Bound(NamedTuple):
     vif_type: str | None
     vnic_type: str | None
     is_hybrid: bool
+    bridge: str
 
 
 def bound(context: Any, host: str, driver: str) -> list[Bound]:
@@ -57,7 +61,7 @@ def bound(context: Any, host: str, driver: str) -> list[Bound]:
     )
     with db_api.CONTEXT_READER.using(context):
         return [
-            Bound._make((*found, _is_hybrid(details)))
+            Bound._make((*found, *_plugged(details)))
             for *found, details in context.session.execute(asked).tuples()
         ]
 
@@ -72,6 +76,8 @@ def obstacle(port: Bound) -> str | None:
         return f"its vnic type is {port.vnic_type}; chassis carry normal ones only"
     if port.is_hybrid:
         return "its VM is plugged in through a Linux bridge, for security groups; migrate the VM away"
+    if port.bridge.startswith(TRUNK_BRIDGE):
+        return "it has a trunk, whose bridge its VM is plugged into; delete the trunk or migrate the VM away"
     if port.level:
         return "it is bound through another driver"
     return None
@@ -105,6 +111,9 @@ def handed(resources: Resources, host: str, ports: Collection[Bound], driver: st
     return Resources(resources.segments, changed)
 
 
-def _is_hybrid(details: str | None) -> bool:
+def _plugged(details: str | None) -> tuple[bool, str]:
+    """Return whether a VM is plugged in through a Linux bridge, and into which bridge."""
     found = json.loads(details) if details else {}
-    return bool(found.get(portbindings.OVS_HYBRID_PLUG))
+    return bool(found.get(portbindings.OVS_HYBRID_PLUG)), found.get(
+        portbindings.VIF_DETAILS_BRIDGE_NAME
+    ) or ""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-
-import ovs.poller
-import ovs.vlog
+from collections.abc import Iterator
 
 from trunkline.agent.tenure import Tenure
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
@@ -17,16 +14,9 @@ from trunkline.openflow.event import BundleApplied, BundleRefused, Event, FlowsR
 from trunkline.openflow.session import Session
 from trunkline.ovsdb import tls
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import Replica
-from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import unwire
-from trunkline.process.daemon import DaemonError, Options, other_agents, require_socket
-
-TIMEOUT_S = 10.0
-"""How long each database and the switch may take to answer."""
-
-PATIENCE_S = 1.0
-"""How long an agent that was just stopped may take to end."""
+from trunkline.process.alone import TIMEOUT_S, await_write, block, switch_alone, until
+from trunkline.process.daemon import DaemonError, Options
 
 
 def clean_up(options: Options) -> Iterator[str]:
@@ -35,16 +25,7 @@ def clean_up(options: Options) -> Iterator[str]:
     Raises:
         DaemonError: an agent is running here, or the switch's database does not answer.
     """
-    require_socket(options.remote)
-    ovs.vlog.Vlog.init(options.log_file)
-    ovs.vlog.Vlog.set_level("any", "console", "off")
-    switch = SwitchReplica(options.remote)
-    if not _until(switch, lambda: switch.is_synced or switch.is_contended):
-        raise DaemonError(f"{options.remote} does not answer; start ovsdb-server")
-    if not _until(switch, lambda: switch.is_synced, PATIENCE_S):
-        raise DaemonError(f"an agent is running here (pid {other_agents(options.rundir)}); stop it first")
-    if switch.root is None:
-        raise DaemonError(f"{options.remote} has no Open_vSwitch row, and so no chassis; run: ovs-vsctl init")
+    switch = switch_alone(options)
     external_ids, host = switch.external_ids, switch.instance
     bridge = external_ids.get(INTEGRATION_BRIDGE) or DEFAULT_INTEGRATION_BRIDGE
     switch.watch(bridge)
@@ -54,51 +35,12 @@ def clean_up(options: Options) -> Iterator[str]:
         done = f"patch ports and {bridge} removed"
     else:
         done = f"patch ports removed; {bridge} stays: it has other ports, or is not the agent's"
-    yield _await_write(switch, done, "patch ports are still there")
+    yield await_write(switch, done, "patch ports are still there")
     switch.close()
     if switch.tls is not None:
         tls.use(switch.tls)
     if external_ids.get(SYSTEM_ID) and external_ids.get(NB):
         yield _withdraw(NorthboundReplica(external_ids[NB], external_ids[SYSTEM_ID], host), switch.hostname)
-
-
-def _block(waits: Iterable[Callable[[ovs.poller.Poller], None]], deadline_s: float) -> None:
-    poller = ovs.poller.Poller()
-    for wait in waits:
-        wait(poller)
-    poller.timer_wait(max(0, int((deadline_s - time.monotonic()) * 1000)))
-    poller.block()
-
-
-def _until(
-    replica: Replica,
-    is_done: Callable[[], bool],
-    timeout_s: float = TIMEOUT_S,
-    tenure: Tenure | None = None,
-) -> bool:
-    """Run *replica* until *is_done* or time is up; return whether it is done."""
-    deadline_s = time.monotonic() + timeout_s
-    while True:
-        replica.run()
-        if is_done():
-            return True
-        if time.monotonic() >= deadline_s:
-            return False
-        _block([replica.wait, *([tenure.wait] if tenure is not None else [])], deadline_s)
-
-
-def _await_write(replica: Replica, done: str, failed: str) -> str:
-    outcomes = []
-
-    def is_over() -> bool:
-        outcome = replica.outcome()
-        if outcome is not None:
-            outcomes.append(outcome)
-        return bool(outcomes)
-
-    if _until(replica, is_over) and outcomes[0].value == "done":
-        return done
-    raise DaemonError(f"{failed}: {replica.error or 'the database refused the change'}; try again")
 
 
 def _delete_flows(target: str, bridge: str) -> str:
@@ -122,7 +64,7 @@ def _delete_flows(target: str, bridge: str) -> str:
             if session.is_ready and not is_asked:
                 session.read_flows()
                 is_asked = True
-            _block([session.wait], deadline_s)
+            block([session.wait], deadline_s)
     finally:
         session.close()
     raise DaemonError(f"{target} does not answer; start ovs-vswitchd")
@@ -133,19 +75,19 @@ def _flows(event: Event) -> dict[bytes, bytes] | None:
 
 
 def _withdraw(nb: NorthboundReplica, hostname: str) -> str:
-    if not _until(nb, lambda: nb.are_conditions_met):
+    if not until(nb, lambda: nb.are_conditions_met):
         return f"northbound not reached; once it is back: trunkline chassis delete {nb.chassis}"
     tenure = Tenure()
 
     def is_decided() -> bool:
         return (tenure.run(nb, hostname) or tenure.fault is not None) and not nb.is_writing
 
-    if not _until(nb, is_decided, tenure=tenure):
+    if not until(nb, is_decided, tenure=tenure):
         return f"northbound lost; once it is back: trunkline chassis delete {nb.chassis}"
     done = f"chassis {nb.chassis} withdrawn from the northbound"
     if not tenure.is_held:
         done = f"chassis {nb.chassis} stays in the northbound: host {nb.hostname} has that name too"
     nb.withdraw(list(nb.rows("Port")))
-    said = _await_write(nb, done, "the northbound still has it")
+    said = await_write(nb, done, "the northbound still has it")
     nb.close()
     return said

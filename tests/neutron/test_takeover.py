@@ -1,0 +1,269 @@
+"""A host of Neutron's Open vSwitch agent, beside chassis of Trunkline and taken over in place."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from neutron_bus import SWITCH_AGENT, HostAgents, bus_opened
+from neutron_server import BIN, until
+from neutron_site import Site
+
+from model import page
+from trunkline.lab import Lab
+from trunkline.lab.command import PROGRAM
+from trunkline.lab.ping import PingSeries
+from trunkline.lab.topology import ChassisPlan, Topology
+from trunkline.northbound.client import Northbound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trunkline.lab.vm import Vm
+
+pytestmark = pytest.mark.timeout(900)
+"""Setting all of it up takes minutes on a busy machine."""
+
+MAPPINGS = (("physnet1", "br-phys1"), ("physnet2", "br-phys2"))
+INTERVAL_S = 0.02
+PAGE = page.ROOT / "docs" / "migrate-from-neutron-ovs-agent.md"
+
+
+class Mixed(NamedTuple):
+    """A Neutron whose host c1 has the Open vSwitch agent, and whose host c2 is a chassis."""
+
+    site: Site
+    agents: HostAgents
+
+    def agent(self, *words: str) -> tuple[int, str]:
+        """Run `trunkline agent` on c1, and return its exit code and what it printed."""
+        chassis = self.site.lab.chassis["c1"]
+        argv = chassis.namespace.argv([*PROGRAM, "agent", "--ovs", chassis.switch.remote, *words])
+        return _typed(argv, chassis.switch.env)
+
+    def adopt(self, *words: str) -> tuple[int, str]:
+        """Run `trunkline-neutron adopt c1` on the controller."""
+        return _typed(
+            [str(BIN / "trunkline-neutron"), "adopt", "c1", *words, *self.site.neutron.config_files()]
+        )
+
+    def alive(self) -> set[tuple[str, str]]:
+        """Return the type and the host of each agent that lives."""
+        return {(each.agent_type, each.host) for each in self.site.api.agents() if each.is_alive}
+
+    def start(self) -> None:
+        """Start the Open vSwitch agent of c1, and wait until it is at work."""
+        self.agents.start(SWITCH_AGENT)
+
+        def is_at_work() -> bool:
+            self.agents.require()
+            return ("Open vSwitch agent", "c1") in self.alive()
+
+        until(is_at_work, "the Open vSwitch agent")
+
+    def give_back(self) -> None:
+        """Have the Open vSwitch agent serve c1 again, if it does not."""
+        chassis = self.site.lab.chassis["c1"]
+        if self.agents.runs(SWITCH_AGENT):
+            return
+        chassis.stop_agent()
+        assert self.adopt("--back", "--yes")[0] == 0
+        assert self.agent("--cleanup")[0] == 0
+        self.start()
+
+    def flows(self, bridge: str) -> list[str]:
+        """Return the flows of a bridge of c1, without counters and cookies, sorted."""
+        said = self.site.lab.chassis["c1"].switch.ofctl("--no-stats", "--no-names", "dump-flows", bridge)
+        lines = (line.strip() for line in said.splitlines() if "actions=" in line)
+        return sorted(line.partition(", ")[2] if line.startswith("cookie=") else line for line in lines)
+
+
+def _typed(argv: list[str], env: dict[str, str] | None = None) -> tuple[int, str]:
+    done = subprocess.run(
+        argv, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Iterator[Mixed]:
+    plans = tuple(ChassisPlan(name, MAPPINGS) for name in ("c1", "c2"))
+    topology = Topology(f"nt-{os.getpid()}", ("physnet1", "physnet2"), chassis=plans)
+    with (
+        Lab.up(topology) as lab,
+        bus_opened(lab.nb.remote, "openvswitch,trunkline", "trunk,segments") as neutron,
+        Northbound.connect(lab.nb.remote) as nb,
+        closing(HostAgents(neutron, lab.chassis["c1"])) as agents,
+    ):
+        mixed = Mixed(Site(neutron, lab, nb), agents)
+        lab.chassis["c1"].stop_agent()
+        assert mixed.agent("--cleanup")[0] == 0
+        mixed.start()
+        until(lambda: ("Trunkline agent", "c2") in mixed.alive(), "the agent of the chassis")
+        for agent in mixed.site.api.agents(agent_type="Trunkline agent", host="c1"):
+            mixed.site.api.delete_agent(agent)
+        yield mixed
+        wrong = neutron.complaints()
+    assert not wrong, "\n".join(wrong[:40])
+
+
+class Pair(NamedTuple):
+    """A VM on each host, on one network, with their ports."""
+
+    ports: tuple[Any, Any]
+    vms: tuple[Vm, Vm]
+
+    def pings(self) -> list[PingSeries]:
+        """Return pings that are under way from each to the other one."""
+        one, other = self.vms
+        return [
+            PingSeries(source.namespace, str(to.ip), interval_s=INTERVAL_S, timeout_s=5)
+            for source, to in ((one, other), (other, one))
+        ]
+
+
+@pytest.fixture
+def pair(mixed: Mixed) -> Iterator[Pair]:
+    site = mixed.site
+    network, _ = site.network(vlan=301)
+    ports = (site.port(network, "c1"), site.port(network, "c2"))
+    vms = (site.vm(ports[0], "c1", plugs=False), site.vm(ports[1], "c2", plugs=False))
+    for vm, port in zip(vms, ports, strict=True):
+        # As os-vif does: the Open vSwitch agent only looks at VIFs that come with all of these.
+        ids = (f"iface-id={port.id}", f'attached-mac="{port.mac_address}"', "iface-status=active")
+        vm.chassis.switch.vsctl(
+            *("add-port", "br-int", vm.vif, "--", "set", "Interface", vm.vif),
+            *(f"external_ids:{each}" for each in ids),
+        )
+    for port in ports:
+        site.await_status(port, "ACTIVE")
+    yield Pair(ports, vms)
+    mixed.give_back()
+    site.clear()
+
+
+def drivers(site: Site, port: Any) -> str:
+    return site.neutron.sql(
+        f"select concat(host, ' ', driver) from neutron.ml2_port_binding_levels where port_id = '{port.id}'"
+    ).strip()
+
+
+def test_each_driver_binds_the_ports_of_its_hosts_and_their_vms_reach_each_other(
+    mixed: Mixed, pair: Pair
+) -> None:
+    site = mixed.site
+    assert [drivers(site, port) for port in pair.ports] == ["c1 openvswitch", "c2 trunkline"]
+    assert [row["name"] for row in site.nb.ports()] == [pair.ports[1].id]
+    one, other = pair.vms
+    assert one.ping(other.ip, count=5).lost == 0
+    assert other.ping(one.ip, count=5).lost == 0
+
+
+def test_a_switch_is_not_taken_over_before_its_agent_has_stopped_and_its_ports_are_handed_over(
+    mixed: Mixed, pair: Pair
+) -> None:
+    before = {bridge: mixed.flows(bridge) for bridge in ("br-int", "br-phys1", "br-phys2")}
+    code, said = mixed.agent("--take-over", "--dry-run")
+    assert code == 4
+    assert "br-phys1: no controller any more; it becomes a plain switch" in said
+    assert "in the way: Neutron's Open vSwitch agent runs (it listens at tcp:127.0.0.1:6633)" in said
+    code, said = mixed.agent("--take-over")
+    assert (code, f"{pair.vms[0].vif} of port {pair.ports[0].id} would be cut off" in said) == (1, True)
+    assert {bridge: mixed.flows(bridge) for bridge in before} == before
+    assert pair.vms[0].ping(pair.vms[1].ip, count=3).lost == 0
+
+
+def test_a_host_is_taken_over_in_place_with_its_vms(mixed: Mixed, pair: Pair) -> None:
+    site, (port, _) = mixed.site, pair.ports
+    chassis = site.lab.chassis["c1"]
+    vsctl = chassis.switch.vsctl
+    chassis.configure(site.lab.nb.remote)
+    code, said = mixed.adopt("--chassis", "c1", "--dry-run")
+    assert (code, "1 port of c1 from openvswitch to trunkline." in said) == (4, True)
+    pings = pair.pings()
+    mixed.agents.end(SWITCH_AGENT)
+    assert mixed.adopt("--chassis", "c1", "--yes")[0] == 0
+    assert drivers(site, port) == "c1 trunkline"
+
+    # If the switch refuses, all is as before.
+    bridges = ("br-int", "br-phys1", "br-phys2")
+    before = {bridge: mixed.flows(bridge) for bridge in bridges}
+    vsctl("--", "--id=@t", "create", "Flow_Table", "flow_limit=12", "overflow_policy=refuse",
+          "--", "set", "Bridge", "br-int", "flow_tables:0=@t")  # fmt: skip
+    code, said = mixed.agent("--take-over")
+    assert (code, "br-int refused: " in said, "all is as before" in said) == (1, True, True), said
+    assert {bridge: mixed.flows(bridge) for bridge in bridges} == before
+    assert vsctl("get", "Port", "phy-br-phys1", "trunks").strip() == "[]"
+    assert pair.vms[0].ping(pair.vms[1].ip, count=3).lost == 0
+    vsctl("clear", "Bridge", "br-int", "flow_tables")
+
+    code, said = mixed.agent("--take-over")
+    assert (code, "done; frames were held for" in said) == (0, True), said
+    after = pair.pings()
+    assert vsctl("get", "Bridge", "br-int", "fail_mode").strip() == "secure"
+    for bridge in ("br-phys1", "br-phys2"):
+        assert mixed.flows(bridge) == ["priority=0 actions=NORMAL"]
+        assert vsctl("get", "Bridge", bridge, "fail_mode", "controller").split() == ["[]", "[]"]
+    assert "nothing to do" in mixed.agent("--take-over")[1]
+    flows = mixed.flows("br-int")
+    chassis.start_agent()
+    site.await_status(port, "ACTIVE")
+    until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
+    assert mixed.flows("br-int") == flows
+    assert [series.stop().lost for series in after] == [0, 0]
+    results = [series.stop() for series in pings]
+    assert all(0 < result.received < result.sent for result in results), results
+
+
+def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: Pair) -> None:
+    site, (port, _) = mixed.site, pair.ports
+    chassis = site.lab.chassis["c1"]
+    chassis.configure(site.lab.nb.remote)
+    services = {
+        "disable --now neutron-openvswitch-agent": lambda: mixed.agents.end(SWITCH_AGENT),
+        "enable --now trunkline-agent": chassis.start_agent,
+        "disable --now trunkline-agent": chassis.stop_agent,
+        "enable --now neutron-openvswitch-agent": mixed.start,
+    }
+    controller = os.environ | {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "OS_AUTH_TYPE": "none",
+        "OS_ENDPOINT": site.neutron.controllers[0].url,
+        "TRUNKLINE_NB": site.lab.nb.remote,
+    }
+    files = " ".join(site.neutron.config_files())
+
+    def do(command: page.Command) -> None:
+        if command.text.startswith("systemctl "):
+            services[command.text.removeprefix("systemctl ")]()
+            return
+        text = f"{command.text} {files}" if command.text.startswith("trunkline-neutron") else command.text
+        shell = ["bash", "-c", text]
+        if command.host == "c1":
+            where = (
+                chassis.namespace.argv(shell),
+                {**controller, **chassis.switch.env, "PATH": controller["PATH"]},
+            )
+        else:
+            where = (shell, controller)
+        code, said = _typed(*where)
+        assert code == (4 if command.text.endswith("--dry-run") else 0), f"{command.text}: {said}"
+
+    before, back = (page.commands(part) for part in PAGE.read_text().split("## Back"))
+    for command in before:
+        do(command)
+        if command.text.endswith("trunkline-agent"):
+            site.await_status(port, "ACTIVE")
+            until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
+    assert drivers(site, port) == "c1 trunkline"
+    assert pair.vms[1].ping(pair.vms[0].ip, count=5, timeout_s=5).lost == 0
+    assert ("Open vSwitch agent", "c1") not in mixed.alive()
+
+    for command in back:
+        do(command)
+    site.await_status(port, "ACTIVE")
+    assert drivers(site, port) == "c1 openvswitch"
+    assert pair.vms[1].ping(pair.vms[0].ip, count=5, timeout_s=5).lost == 0
