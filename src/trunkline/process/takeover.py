@@ -92,17 +92,16 @@ def take_over(options: Options, *, is_dry: bool) -> Iterator[str]:
     try:
         found = _found(reading, options)
         switch.watch(found.bridge)
-        if found.is_needed:
-            yield from found.lines()
-        else:
+        if not found.is_needed:
             yield f"nothing to do: {found.bridge} has no flows of others, and no bridge has a controller"
+            return
+        yield from found.lines()
         if is_dry:
             yield from (f"in the way: {each}" for each in found.obstacles)
             return
         if found.obstacles:
             raise TakeoverError("; ".join(found.obstacles))
-        if found.is_needed:
-            yield _switched_over(switch, found, _target(options, found.bridge))
+        yield _switched_over(switch, found, _target(options, found.bridge))
     finally:
         reading.close()
         switch.close()
