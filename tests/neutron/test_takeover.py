@@ -3,110 +3,35 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from neutron_bus import SWITCH_AGENT, HostAgents, bus_opened
+from mixed_site import Mixed, mixed_opened, typed
+from neutron_bus import SWITCH_AGENT
 from neutron_server import BIN, until
-from neutron_site import Site
 
 from model import page
-from trunkline.lab import Lab
-from trunkline.lab.command import PROGRAM
 from trunkline.lab.ping import PingSeries
-from trunkline.lab.topology import ChassisPlan, Topology
-from trunkline.northbound.client import Northbound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from neutron_site import Site
 
     from trunkline.lab.vm import Vm
 
 pytestmark = pytest.mark.timeout(900)
 """Setting all of it up takes minutes on a busy machine."""
 
-MAPPINGS = (("physnet1", "br-phys1"), ("physnet2", "br-phys2"))
 INTERVAL_S = 0.02
 PAGE = page.ROOT / "docs" / "migrate-from-neutron-ovs-agent.md"
 
 
-class Mixed(NamedTuple):
-    """A Neutron whose host c1 has the Open vSwitch agent, and whose host c2 is a chassis."""
-
-    site: Site
-    agents: HostAgents
-
-    def agent(self, *words: str) -> tuple[int, str]:
-        """Run `trunkline agent` on c1, and return its exit code and what it printed."""
-        chassis = self.site.lab.chassis["c1"]
-        argv = chassis.namespace.argv([*PROGRAM, "agent", "--ovs", chassis.switch.remote, *words])
-        return _typed(argv, chassis.switch.env)
-
-    def adopt(self, *words: str) -> tuple[int, str]:
-        """Run `trunkline-neutron adopt c1` on the controller."""
-        return _typed(
-            [str(BIN / "trunkline-neutron"), "adopt", "c1", *words, *self.site.neutron.config_files()]
-        )
-
-    def alive(self) -> set[tuple[str, str]]:
-        """Return the type and the host of each agent that lives."""
-        return {(each.agent_type, each.host) for each in self.site.api.agents() if each.is_alive}
-
-    def start(self) -> None:
-        """Start the Open vSwitch agent of c1, and wait until it is at work."""
-        self.agents.start(SWITCH_AGENT)
-
-        def is_at_work() -> bool:
-            self.agents.require()
-            return ("Open vSwitch agent", "c1") in self.alive()
-
-        until(is_at_work, "the Open vSwitch agent")
-
-    def give_back(self) -> None:
-        """Have the Open vSwitch agent serve c1 again, if it does not."""
-        chassis = self.site.lab.chassis["c1"]
-        if self.agents.runs(SWITCH_AGENT):
-            return
-        chassis.stop_agent()
-        assert self.adopt("--back", "--yes")[0] == 0
-        assert self.agent("--cleanup")[0] == 0
-        self.start()
-
-    def flows(self, bridge: str) -> list[str]:
-        """Return the flows of a bridge of c1, without counters and cookies, sorted."""
-        said = self.site.lab.chassis["c1"].switch.ofctl("--no-stats", "--no-names", "dump-flows", bridge)
-        lines = (line.strip() for line in said.splitlines() if "actions=" in line)
-        return sorted(line.partition(", ")[2] if line.startswith("cookie=") else line for line in lines)
-
-
-def _typed(argv: list[str], env: dict[str, str] | None = None) -> tuple[int, str]:
-    done = subprocess.run(
-        argv, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def mixed() -> Iterator[Mixed]:
-    plans = tuple(ChassisPlan(name, MAPPINGS) for name in ("c1", "c2"))
-    topology = Topology(f"nt-{os.getpid()}", ("physnet1", "physnet2"), chassis=plans)
-    with (
-        Lab.up(topology) as lab,
-        bus_opened(lab.nb.remote, "openvswitch,trunkline", "trunk,segments") as neutron,
-        Northbound.connect(lab.nb.remote) as nb,
-        closing(HostAgents(neutron, lab.chassis["c1"])) as agents,
-    ):
-        mixed = Mixed(Site(neutron, lab, nb), agents)
-        lab.chassis["c1"].stop_agent()
-        assert mixed.agent("--cleanup")[0] == 0
-        mixed.start()
-        until(lambda: ("Trunkline agent", "c2") in mixed.alive(), "the agent of the chassis")
-        for agent in mixed.site.api.agents(agent_type="Trunkline agent", host="c1"):
-            mixed.site.api.delete_agent(agent)
+    with mixed_opened() as mixed:
         yield mixed
-        wrong = neutron.complaints()
+        wrong = mixed.site.neutron.complaints()
     assert not wrong, "\n".join(wrong[:40])
 
 
@@ -249,7 +174,7 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
             )
         else:
             where = (shell, controller)
-        code, said = _typed(*where)
+        code, said = typed(*where)
         assert code == (4 if command.text.endswith("--dry-run") else 0), f"{command.text}: {said}"
 
     before, back = (page.commands(part) for part in PAGE.read_text().split("## Back"))
@@ -264,6 +189,6 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
 
     for command in back:
         do(command)
-    site.await_status(port, "ACTIVE")
     assert drivers(site, port) == "c1 openvswitch"
-    assert pair.vms[1].ping(pair.vms[0].ip, count=5, timeout_s=5).lost == 0
+    until(lambda: pair.vms[1].ping(pair.vms[0].ip, count=1).lost == 0, "the VM to be served again")
+    until(lambda: site.status(port) == "ACTIVE", "the port to be ACTIVE")
