@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import random
 import re
 import sys
+import tempfile
 import time
 import uuid
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ sys.path[:0] = [str(ROOT / "tests" / "neutron"), str(ROOT / "tests")]
 import psutil  # noqa: E402
 import sqlalchemy  # noqa: E402
 from mixed_site import Mixed, mixed_opened  # noqa: E402
-from neutron_server import until  # noqa: E402
+from neutron_server import SHARED, until  # noqa: E402
 from report import table  # noqa: E402
 from series import Results  # noqa: E402
 
@@ -220,7 +222,10 @@ def main() -> None:
     asked = parser.parse_args()
     results = Results()
     networks, ports = (10, 1_000) if asked.quick else (NETWORKS, PORTS)
-    with mixed_opened() as mixed, closing(Database(mixed)) as database:
+    with tempfile.TemporaryDirectory() as shared, ExitStack() as stack:
+        os.environ[SHARED] = shared
+        mixed = stack.enter_context(mixed_opened())
+        database = stack.enter_context(closing(Database(mixed)))
         say("Neutron and both agents are at work")
         compare_speed(mixed, database, results, {1: 1, 100: 1} if asked.quick else {1: 7, 100: 3})
         fill(mixed, database, networks, ports)

@@ -46,13 +46,18 @@ class Mixed(NamedTuple):
 
     def start(self) -> None:
         """Start the Open vSwitch agent of c1, and wait until it is at work."""
+        before = self._heartbeat()
         self.agents.start(SWITCH_AGENT)
 
         def is_at_work() -> bool:
             self.agents.require()
-            return ("Open vSwitch agent", "c1") in self.alive()
+            return self._heartbeat() not in (None, before)
 
         until(is_at_work, "the Open vSwitch agent")
+
+    def _heartbeat(self) -> str | None:
+        found = list(self.site.api.agents(agent_type="Open vSwitch agent", host="c1"))
+        return str(found[0].last_heartbeat_at) if found else None
 
     def give_back(self) -> None:
         """Have the Open vSwitch agent serve c1 again, if it does not."""

@@ -24,6 +24,8 @@ from trunkline.lab.namespace import ip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from neutron_site import Site
+
     from trunkline.lab.chassis import Chassis
 
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -99,8 +101,7 @@ class Bus:
     def end(self) -> None:
         """End it at once: there is nothing to keep."""
         for each in reversed(self._programs):
-            if each.process is not None:
-                each.kill_all()
+            each.kill_all()
 
     def url(self, address: str = "127.0.0.1") -> str:
         """Return the `transport_url` of who reaches this machine by *address*."""
@@ -120,6 +121,8 @@ class BusNeutron(Neutron):
             "transport_url": self.bus.url(),
             "service_plugins": plugins,
             "rpc_workers": "1",
+            # Agents count as alive also while they start on a busy machine.
+            "agent_down_time": "600",
             "rpc_state_report_workers": "0",
         }
         super().__init__(folder, remote, options, main)
@@ -138,11 +141,8 @@ class BusNeutron(Neutron):
         with (self.folder / name / "ml2.ini").open("a") as file:
             file.write(f"\n[ml2]\nmechanism_drivers = {self._drivers}\n")
 
-    def logs(self) -> str:
-        return super().logs() + self.rpc.log.read_text(errors="replace")
-
     def end(self) -> None:
-        self.rpc.end()
+        self.rpc.kill_all()
         super().end()
         self.bus.end()
 
@@ -159,6 +159,11 @@ def bus_opened(
     finally:
         neutron.end()
         shutil.rmtree(neutron.folder, ignore_errors=True)
+
+
+def await_active(site: Site, port: Any) -> None:
+    """Wait until *port* is ACTIVE, which Neutron's own agents take long for on a busy machine."""
+    until(lambda: site.status(port) == "ACTIVE", f"port {port.id} to be ACTIVE")
 
 
 class HostAgents:

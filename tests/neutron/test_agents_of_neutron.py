@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from neutron_bus import HostAgents, bus_opened
+from neutron_bus import HostAgents, await_active, bus_opened
 from neutron_server import until
 from neutron_site import Site
 
@@ -91,7 +91,7 @@ def site() -> Iterator[Site]:
         until(are_alive, "the agents of Neutron")
         yield site
         wrong = neutron.complaints()
-    assert not wrong, "\n".join(wrong[:40])
+        assert not wrong, "\n".join(wrong[:40])
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def started(site: Site, network: Any, chassis: str, tmp_path: Path) -> tuple[Any
     """Return a port on *chassis* and its VM, which has asked for its address as a VM does."""
     port = site.port(network, chassis)
     vm = site.vm(port, chassis)
-    site.await_status(port, "ACTIVE")
+    await_active(site, port)
     script = tmp_path / "lease"
     script.write_text(UDHCPC)
     script.chmod(0o755)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from mixed_site import Mixed, mixed_opened, typed
-from neutron_bus import SWITCH_AGENT
+from neutron_bus import SWITCH_AGENT, await_active
 from neutron_server import BIN, until
+from neutron_site import used
 
 from model import page
 from trunkline.lab.ping import PingSeries
@@ -31,8 +32,6 @@ PAGE = page.ROOT / "docs" / "migrate-from-neutron-ovs-agent.md"
 def mixed() -> Iterator[Mixed]:
     with mixed_opened() as mixed:
         yield mixed
-        wrong = mixed.site.neutron.complaints()
-    assert not wrong, "\n".join(wrong[:40])
 
 
 class Pair(NamedTuple):
@@ -52,22 +51,21 @@ class Pair(NamedTuple):
 
 @pytest.fixture
 def pair(mixed: Mixed) -> Iterator[Pair]:
-    site = mixed.site
-    network, _ = site.network(vlan=301)
-    ports = (site.port(network, "c1"), site.port(network, "c2"))
-    vms = (site.vm(ports[0], "c1", plugs=False), site.vm(ports[1], "c2", plugs=False))
-    for vm, port in zip(vms, ports, strict=True):
-        # As os-vif does: the Open vSwitch agent only looks at VIFs that come with all of these.
-        ids = (f"iface-id={port.id}", f'attached-mac="{port.mac_address}"', "iface-status=active")
-        vm.chassis.switch.vsctl(
-            *("add-port", "br-int", vm.vif, "--", "set", "Interface", vm.vif),
-            *(f"external_ids:{each}" for each in ids),
-        )
-    for port in ports:
-        site.await_status(port, "ACTIVE")
-    yield Pair(ports, vms)
-    mixed.give_back()
-    site.clear()
+    with used(mixed.site) as site:
+        network, _ = site.network(vlan=301)
+        ports = (site.port(network, "c1"), site.port(network, "c2"))
+        vms = (site.vm(ports[0], "c1", plugs=False), site.vm(ports[1], "c2", plugs=False))
+        for vm, port in zip(vms, ports, strict=True):
+            # As os-vif does: the Open vSwitch agent only looks at VIFs that come with all of these.
+            ids = (f"iface-id={port.id}", f'attached-mac="{port.mac_address}"', "iface-status=active")
+            vm.chassis.switch.vsctl(
+                *("add-port", "br-int", vm.vif, "--", "set", "Interface", vm.vif),
+                *(f"external_ids:{each}" for each in ids),
+            )
+        for port in ports:
+            await_active(site, port)
+        yield Pair(ports, vms)
+        mixed.give_back()
 
 
 def drivers(site: Site, port: Any) -> str:
@@ -135,7 +133,7 @@ def test_a_host_is_taken_over_in_place_with_its_vms(mixed: Mixed, pair: Pair) ->
     assert "nothing to do" in mixed.agent("--take-over")[1]
     flows = mixed.flows("br-int")
     chassis.start_agent()
-    site.await_status(port, "ACTIVE")
+    await_active(site, port)
     until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
     assert mixed.flows("br-int") == flows
     assert [series.stop().lost for series in after] == [0, 0]
@@ -181,7 +179,7 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
     for command in before:
         do(command)
         if command.text.endswith("trunkline-agent"):
-            site.await_status(port, "ACTIVE")
+            await_active(site, port)
             until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
     assert drivers(site, port) == "c1 trunkline"
     assert pair.vms[1].ping(pair.vms[0].ip, count=5, timeout_s=5).lost == 0
@@ -191,4 +189,4 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
         do(command)
     assert drivers(site, port) == "c1 openvswitch"
     until(lambda: pair.vms[1].ping(pair.vms[0].ip, count=1).lost == 0, "the VM to be served again")
-    until(lambda: site.status(port) == "ACTIVE", "the port to be ACTIVE")
+    await_active(site, port)
