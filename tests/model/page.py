@@ -44,7 +44,7 @@ ELSEWHERE = {
     },
     "docs/operations.md": {
         "apt-get install": "packaging/try-in-vm runs this line",
-        "python3 -m venv": "it needs a package index; tests/packages installs the checkout by pipx",
+        "python3 -m venv": "it needs a package index; the packages are tried in its place",
         "install -D": "it needs systemd; the packages install the same file",
         "cp -r packaging/systemd": "it needs systemd; the packages install the same files",
         "systemctl restart openvswitch-switch": "it needs systemd; packaging/try-in-vm runs this line",
