@@ -77,12 +77,12 @@ class Site:
 
     def await_status(self, port: Any, status: str) -> float:
         """Wait until Neutron shows *port* with that status; return how long that took, in seconds."""
-        return until(lambda: self.status(port) == status, f"port {port.id} to be {status}", 60)
+        return until(lambda: self.status(port) == status, f"port {port.id} to be {status}")
 
     def await_event(self, port: Any, name: str) -> None:
         """Wait until Nova has heard of that event, once, and of no other of this port."""
         heard = self.neutron.nova.events
-        until(lambda: heard(port.id) == [name], f"the event {name} of port {port.id}", 60)
+        until(lambda: heard(port.id) == [name], f"the event {name} of port {port.id}")
 
     def bind_too(self, port: Any, host: str) -> None:
         """Bind *port* to *host* as well, inactive, as Nova does before a migration."""
@@ -122,7 +122,7 @@ class Site:
             self.api.delete_port(port)
         for network in self.api.networks():
             self.api.delete_network(network)
-        until(lambda: not self.nb.ports() and not self.nb.networks(), "an empty northbound", 90)
+        until(lambda: not self.nb.ports() and not self.nb.networks(), "an empty northbound")
 
 
 Typed = tuple[int, str, str]

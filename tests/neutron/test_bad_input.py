@@ -27,7 +27,7 @@ def test_a_port_on_a_physical_network_that_no_chassis_maps_is_bound_when_one_doe
     before = switch.vsctl("get", "Open_vSwitch", ".", SETTING).strip('"\n')
     switch.vsctl("set", "Open_vSwitch", ".", f'{SETTING}="{before.replace("physnet2", "rack1")}"')
     try:
-        until(lambda: "rack1" in mappings(site), "the agent's mappings", 60)
+        until(lambda: "rack1" in mappings(site), "the agent's mappings")
         # As Nova does when the VM is started anew.
         site.api.update_port(port, binding_host_id="")
         site.api.update_port(port, binding_host_id="c1")
@@ -36,7 +36,7 @@ def test_a_port_on_a_physical_network_that_no_chassis_maps_is_bound_when_one_doe
         site.await_status(port, "ACTIVE")
     finally:
         switch.vsctl("set", "Open_vSwitch", ".", f'{SETTING}="{before}"')
-        until(lambda: "physnet2" in mappings(site), "the agent's mappings", 60)
+        until(lambda: "physnet2" in mappings(site), "the agent's mappings")
 
 
 def mappings(site: Site) -> dict[str, str]:

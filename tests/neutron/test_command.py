@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from neutron_server import BIN, until
+from neutron_server import BIN, START_S, until
 from neutron_site import typed
 
 from trunkline.northbound.client import NetworkSpec, PortSpec
@@ -122,7 +122,7 @@ def test_sync_asks_a_person_and_writes_only_after_a_yes(alone: Site) -> None:
         argv = [str(BIN / "trunkline-neutron"), "sync", *site.neutron.config_files()]
         os.write(ours, f"{answer}\n".encode())
         done = subprocess.run(
-            argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120
+            argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=START_S
         )
         os.close(ours)
         os.close(theirs)
@@ -205,7 +205,7 @@ def test_a_host_is_adopted_with_the_ports_that_it_has_and_handed_back(former: tu
     code, shown, said = typed(site, "adopt", "c2", "--yes")
     assert (code, shown.splitlines()[-1], said) == (0, "done: 1 port handed over", "")
     assert (site.row(port)["requested_chassis"], driver_of(site, port)) == ("c2", "trunkline")
-    until(lambda: site.row(port)["up"], "the port", 60)
+    until(lambda: site.row(port)["up"], "the port")
     assert typed(site, "sync", "--dry-run")[0] == 0
     assert "nothing to do" in typed(site, "adopt", "c2", "--yes")[1]
 
@@ -230,7 +230,7 @@ def test_a_host_that_has_no_agent_yet_is_adopted_under_the_name_that_it_will_hav
     assert (code, said) == (0, ""), shown
     assert (site.row(port)["requested_chassis"], site.row(port)["up"]) == ("c2", None)
     chassis.start_agent()
-    until(lambda: site.row(port)["up"], "the port", 60)
+    until(lambda: site.row(port)["up"], "the port")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from neutron_server import opened, until
+from neutron_server import START_S, opened, until
 from neutron_site import Site, api_of, used
 from openstack.exceptions import BadRequestException, ConflictException, HttpException, NotFoundException
 from tls_listener import Listener, speak_tls
@@ -23,7 +23,7 @@ from trunkline.northbound.operation import select
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAIN = {"agent_down_time": "12", "vlan_qinq": "true"}
+MAIN = {"agent_down_time": "24", "vlan_qinq": "true"}
 OPTIONS = {"status_workers": "2", "security_groups": "ignore", "compare_interval": "3600"}
 """Whatever is in place has not waited for the comparison that comes without a reason."""
 
@@ -198,11 +198,11 @@ def test_neutrons_database_goes_away_and_comes_back(site: Site) -> None:
             # Neutron tries for about a minute. Then it says so, if the database is not back.
             made = pool.submit(api_of(site.neutron.controllers[1].url).create_port, network_id=network.id)
             site.vm(port)
-            until(lambda: words in site.neutron.logs(), "the worker's word", 60)
+            until(lambda: words in site.neutron.logs(), "the worker's word")
         finally:
             site.neutron.start_database()
         site.await_status(port, "ACTIVE")
-        assert isinstance(made.exception(120), HttpException | None)
+        assert isinstance(made.exception(START_S), HttpException | None)
     site.api.delete_port(gone)
     until(lambda: not site.row(gone), "the end of the row")
     site.neutron.expect(words)
@@ -217,13 +217,13 @@ def test_an_agent_lives_while_its_chassis_answers_and_failed_ports_are_bound_whe
     c2 = site.lab.chassis["c2"]
     c2.kill_agent()
     try:
-        until(lambda: alive(site) == {"c1"}, "the agent of c2 to be dead", 120)
+        until(lambda: alive(site) == {"c1"}, "the agent of c2 to be dead")
         port = site.port(network, "c2")
         assert port.binding_vif_type == "binding_failed"
         assert site.row(port) == {}
     finally:
         c2.start_agent()
-    until(lambda: alive(site) == {"c1", "c2"}, "the agent of c2", 120)
+    until(lambda: alive(site) == {"c1", "c2"}, "the agent of c2")
     until(lambda: site.row(port), "the port's row")
     assert site.api.get_port(port.id).binding_vif_type == "ovs"
     site.vm(port, "c2")

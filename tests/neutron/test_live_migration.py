@@ -25,7 +25,7 @@ def started(site: Site) -> tuple[Any, Vm]:
     site.await_event(port, PLUGGED)
     site.bind_too(port, "c2")
     site.api.update_port(port, binding_profile={"migrating_to": "c2"})
-    until(lambda: site.row(port)["requested_chassis"] == "c1,c2", "both chassis to be requested", 30)
+    until(lambda: site.row(port)["requested_chassis"] == "c1,c2", "both chassis to be requested")
     return port, vm
 
 
@@ -43,9 +43,9 @@ def test_nova_hears_of_a_port_when_the_other_chassis_is_ready_and_not_before(
     # The hypervisor plugs the VIF in on the other host.
     other = site.vm(port, "c2")
     site.await_status(port, "ACTIVE")
-    until(lambda: plugged(site, port) == 2, "the second event", 30)
+    until(lambda: plugged(site, port) == 2, "the second event")
     site.activate(port, "c2")
-    until(lambda: site.row(port)["requested_chassis"] == "c2", "the new chassis alone to be requested", 90)
+    until(lambda: site.row(port)["requested_chassis"] == "c2", "the new chassis alone to be requested")
     vm.unplug()
     site.await_status(port, "ACTIVE")
     assert site.row(port)["chassis"] == "c2"

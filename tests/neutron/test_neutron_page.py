@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from neutron_server import BIN
+from neutron_server import BIN, START_S
 from oslo_config import cfg
 
 from model import page
@@ -43,7 +43,12 @@ def test_every_command_of_the_page_works(site: Site, tmp_path: Path) -> None:
 
     def do(command: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=120
+            ["bash", "-c", command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_S,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -70,4 +70,4 @@ def test_a_network_that_somebody_makes_in_the_drivers_set_goes_at_once(site: Sit
         external_ids={"trunkline-set": "neutron"},
     )
     site.nb.write([Create(mine)])
-    until(lambda: not site.nb.networks(), "the end of the network", 30)
+    until(lambda: not site.nb.networks(), "the end of the network")

@@ -24,7 +24,7 @@ def test_a_sub_port_goes_where_its_trunks_port_goes(site: Site) -> None:
     assert site.api.get_trunk(trunk.id).status == "ACTIVE"
     # It moves: the sub-port with it.
     site.api.update_port(parent, binding_host_id="c2")
-    until(lambda: site.row(child)["requested_chassis"] == "c2", "the sub-port to move", 30)
+    until(lambda: site.row(child)["requested_chassis"] == "c2", "the sub-port to move")
     vm.unplug()
     site.await_status(child, "DOWN")
     site.vm(parent, "c2")
