@@ -30,11 +30,8 @@ _DATAPATH = "datapath"
 """The file that says it, for anyone who starts ovs-vswitchd again."""
 
 
-class Devices(tuple[str, ...], Enum):
-    """Which network devices an ovs-vswitchd has, as options; dummies carry exact bytes and reach no kernel.
-
-    A plain `Enum` of Python 3.11.2, Debian 12's, has no tuple as the value of a member that is `()`.
-    """
+class Devices(Enum):
+    """Which network devices an ovs-vswitchd has, by option; dummies carry exact bytes and reach no kernel."""
 
     KERNEL = ""
     KERNEL_AND_DUMMIES = "--enable-dummy"
