@@ -99,11 +99,19 @@ def test_a_vlan_that_an_operators_network_has_is_a_fault_until_it_is_free(site: 
         fine, _ = site.network(vlan=131)
         assert (site.row(port), fine.id in site.networks()) == ({}, True)
         site.neutron.expect("already uses VLAN 130")
+        # The worker knows the network's fault, and says that of each new port.
+        until(lambda: f"port {port.id}: its network was refused" in worker_log(site), "the worker's word")
+        late, beside = site.port(network), site.port(fine)
+        until(lambda: f"port {late.id}: its network was refused" in worker_log(site), "the worker's word")
+        assert site.row(beside)
         assert site.nb.network("mine")["segmentation_id"] == 130
     finally:
         site.nb.write([Delete("Network", "mine")])
-    site.api.update_network(network, mtu=1400)
-    until(lambda: site.row(port), "the port's row")
+    until(lambda: site.row(port) and site.row(late), "the rows of the ports")
+
+
+def worker_log(site: Site) -> str:
+    return site.neutron.controllers[0].periodic.log.read_text()
 
 
 def test_an_mtu_that_the_northbound_cannot_have_is_no_error_of_the_user(site: Site) -> None:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from neutron_server import until
 
+from trunkline.northbound.client import PortSpec
+from trunkline.northbound.step import Create, Delete
+
 if TYPE_CHECKING:
     from neutron_site import Site
 
@@ -47,3 +50,23 @@ def test_a_trunk_of_a_port_that_is_bound_already_and_its_end(site: Site) -> None
     site.api.delete_trunk(trunk)
     assert site.row(child) == {}
     assert site.status(parent) == "ACTIVE"
+
+
+def test_a_sub_port_whose_parent_is_refused_waits_for_it_and_holds_up_no_other(site: Site) -> None:
+    (outer, _), (inner, _) = site.network(), site.network()
+    parent = site.port(outer, host=None)
+    child = site.port(inner, host=None, device_owner="", device_id="")
+    (segment,) = [row["name"] for key, row in site.networks().items() if key == outer.id]
+    site.nb.write([Create(PortSpec(name="mine", network=segment, mac=parent.mac_address))])
+    try:
+        site.api.update_port(parent, binding_host_id="c1")
+        sub_port = {"port_id": child.id, "segmentation_type": "vlan", "segmentation_id": 9}
+        site.api.create_trunk(port_id=parent.id, sub_ports=[sub_port])
+        log = site.neutron.controllers[0].periodic.log
+        until(lambda: f"port {child.id}: its parent was refused" in log.read_text(), "the worker's word")
+        fine = site.port(outer)
+        assert (site.row(parent), site.row(child), bool(site.row(fine))) == ({}, {}, True)
+        site.neutron.expect(f"port {parent.id}: ", f"port {child.id}: ")
+    finally:
+        site.nb.write([Delete("Port", "mine")])
+    until(lambda: site.row(parent) and site.row(child), "the rows of both")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from trunkline.neutron import present
 from trunkline.neutron.desired import Desired, Row, desired
 from trunkline.neutron.present import OWNED, Present, Scope
-from trunkline.neutron.writer import row_of, write
+from trunkline.neutron.writer import concerned, row_of, write
 from trunkline.northbound.client import ChangedError, RefusedError
 from trunkline.northbound.step import Change, Create, Delete
 from trunkline.northbound.transaction import no_collection
@@ -76,8 +76,8 @@ def compare(
 ) -> Result:
     """Bring the rows of *scope* in *nb* to what *read* returns; None: all rows. If *is_dry*, write nothing.
 
-    The rows *doubtful*, which may be refused, are written apart from the others. *expected* are rows of
-    chassis that are not there yet.
+    The rows *doubtful*, which may be refused, and those that need them, are written apart from the others.
+    *expected* are rows of chassis that are not there yet.
 
     What *nb* holds is read from it, or, if there is *look*, is what that returns. It may be a little old, as
     what is changed is guarded, but it must be newer each time.
@@ -99,8 +99,9 @@ def compare(
         refused: dict[Row, str] = {}
         try:
             if not is_dry:
-                refused |= write(nb, [step for step in steps if row_of(step) not in doubtful])
-                refused |= write(nb, [step for step in steps if row_of(step) in doubtful])
+                apart, known = concerned(steps, doubtful), there.own.keys() | there.others.keys()
+                refused |= write(nb, [step for step in steps if row_of(step) not in apart], known)
+                refused |= write(nb, [step for step in steps if row_of(step) in apart], known)
         except ChangedError as error:
             reason = str(error)
             time.sleep(random.uniform(0, min(0.005 * 2**attempt, _LONGEST_PAUSE_S)))

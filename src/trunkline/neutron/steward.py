@@ -166,7 +166,7 @@ class Steward:
     # -- what has changed --------------------------------------------------------------------------
 
     def _follow(self, changes: Collection[RowChange]) -> None:
-        if self._is_first and self._is_called(changes):
+        if self._is_first and (self._is_called(changes) or self._may_be_over(changes)):
             self._compared_s = float("-inf")
         statuses = {
             change.new["name"]
@@ -201,6 +201,22 @@ class Steward:
             or (change.table == "Chassis" and (change.old is None) != (change.new is None))
             for change in changes
         )
+
+    def _may_be_over(self, changes: Iterable[RowChange]) -> bool:
+        """Return whether a row that could not be written may be possible now.
+
+        Somebody has written it, so those that need it are, or has changed or deleted what is not Neutron's.
+        """
+        for change in changes:
+            some = change.new if change.new is not None else change.old
+            if change.table not in OWNED or some is None:
+                continue
+            if Row(change.table, some["name"]) in self._complaints and None in (change.old, change.new):
+                return True
+            is_others = change.old is not None and change.old["external_ids"].get(SET) != SET_NAME
+            if self._refused and is_others and (change.new is None or _differ(change, OWNED[change.table])):
+                return True
+        return False
 
     def _compare(self, changes: Iterable[RowChange]) -> None:
         """Compare the rows of the driver that somebody has changed: only this one's are as they should be."""

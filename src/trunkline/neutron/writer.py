@@ -31,41 +31,56 @@ def row_of(step: Step) -> Row:
             return Row("Port" if isinstance(spec, PortSpec) else "Network", spec.name)
 
 
-def write(nb: Northbound, steps: Sequence[Step]) -> dict[Row, str]:
+def write(nb: Northbound, steps: Sequence[Step], known: Collection[Row]) -> dict[Row, str]:
     """Do *steps*, in one transaction if all can be done, and return those that cannot, with the reason.
 
     One transaction lets rows swap what only one of them may have. If it is refused, the networks are written
-    first, and then the ports whose networks are there.
+    first, then the ports, and then the sub-ports, without those that need a row which was refused. *known*
+    are the rows that were there when the northbound was read.
 
     Raises:
         ChangedError: a row is no longer as it was read, or is there now; some steps may be done.
         UnreachableError: the northbound was lost.
     """
-    if not steps or _refusal(nb, steps) is None:
+    if not steps or _refusal(nb, steps, known) is None:
         return {}
-    refused = _refused(nb, [step for step in steps if _is_network(step)])
-    rest: list[Step] = []
-    for step in steps:
-        network = _network_of(step)
-        if network in refused:
-            refused[row_of(step)] = f"its network was refused: {refused[network]}"
-        elif not _is_network(step):
-            rest.append(step)
-    return refused | _refused(nb, rest)
+    refused: dict[Row, str] = {}
+    for rank in range(3):
+        ready: list[Step] = []
+        for step in steps:
+            if _rank(step) != rank:
+                continue
+            lacking = next((what for what, row in _needs(step).items() if row in refused), None)
+            if lacking is None:
+                ready.append(step)
+            else:
+                reason = refused[_needs(step)[lacking]]
+                refused[row_of(step)] = f"its {lacking} was refused: {reason}"
+        refused |= _refused(nb, ready, known)
+    return refused
 
 
-def _refused(nb: Northbound, steps: Sequence[Step]) -> dict[Row, str]:
+def concerned(steps: Sequence[Step], rows: Collection[Row]) -> set[Row]:
+    """Return *rows*, and those of *steps* that need one of them."""
+    found = set(rows)
+    for step in sorted(steps, key=_rank):
+        if not found.isdisjoint(_needs(step).values()):
+            found.add(row_of(step))
+    return found
+
+
+def _refused(nb: Northbound, steps: Sequence[Step], known: Collection[Row]) -> dict[Row, str]:
     """Do *steps*; if they are refused, each half of them. Return those that are refused by themselves."""
-    reason = _refusal(nb, steps) if steps else None
+    reason = _refusal(nb, steps, known) if steps else None
     if reason is None:
         return {}
     if len(steps) == 1:
         return {row_of(steps[0]): reason}
     middle = len(steps) // 2
-    return _refused(nb, steps[:middle]) | _refused(nb, steps[middle:])
+    return _refused(nb, steps[:middle], known) | _refused(nb, steps[middle:], known)
 
 
-def _refusal(nb: Northbound, steps: Sequence[Step]) -> str | None:
+def _refusal(nb: Northbound, steps: Sequence[Step], known: Collection[Row]) -> str | None:
     """Do *steps*, all or none, and return why they were refused; None: they are done."""
     try:
         nb.write(steps)
@@ -73,34 +88,38 @@ def _refusal(nb: Northbound, steps: Sequence[Step]) -> str | None:
         raise
     except (RefusedError, NotFoundError, InvalidValueError, TransactionError) as error:
         created = {row_of(step) for step in steps if isinstance(step, Create)}
-        if _is_outdated(error, created):
+        if _is_outdated(error, created, known):
             raise ChangedError(str(error), error.place) from error
         return str(error)
     return None
 
 
-def _is_outdated(error: TrunklineError, created: Collection[Row]) -> bool:
+def _is_outdated(error: TrunklineError, created: Collection[Row], known: Collection[Row]) -> bool:
     """Return whether *error* says that a row has come, or gone, since it was read."""
     place = error.place
     if place is None or place.row is None:
         return False
     row = Row(place.table, place.row)
     if isinstance(error, NotFoundError):
-        return place.table != "Chassis" and row not in created
+        return row in known
     return place.column == "name" and row in created
 
 
-def _is_network(step: Step) -> bool:
-    """Return whether *step* leaves a network."""
-    return row_of(step).table == "Network" and not isinstance(step, Delete)
+def _rank(step: Step) -> int:
+    """Return 0 for what leaves a network, 2 for what leaves a sub-port, and 1 for all else."""
+    if row_of(step).table == "Network" and not isinstance(step, Delete):
+        return 0
+    return 2 if "parent" in _needs(step) else 1
 
 
-def _network_of(step: Step) -> Row | None:
-    """Return the network that the port of *step* is to be in; None if it is no port, or stays where it is."""
+def _needs(step: Step) -> dict[str, Row]:
+    """Return the rows that the row of *step* refers to anew, by what they are to it."""
     match step:
-        case Create(PortSpec(network=network)):
-            return Row("Network", network)
-        case Change("Port", _, columns) if "network" in columns:
-            return Row("Network", columns["network"])
+        case Create(PortSpec(network=network, parent=parent)):
+            named = {"network": network, "parent": parent}
+        case Change("Port", _, columns):
+            named = {what: columns.get(what) for what in ("network", "parent")}
         case _:
-            return None
+            return {}
+    tables = {"network": "Network", "parent": "Port"}
+    return {what: Row(tables[what], name) for what, name in named.items() if name}
