@@ -44,6 +44,9 @@ ELSEWHERE = {
     },
     "docs/operations.md": {
         "apt-get install": "packaging/try-in-vm runs this line",
+        "pipx install": "it needs a package index",
+        "scripts/package": "it needs a package index; tests/packages builds and installs the packages",
+        "podman run": "it needs podman, and an image that is built from a registry's",
         "python3 -m venv": "it needs a package index; the packages are tried in its place",
         "install -D": "it needs systemd; the packages install the same file",
         "cp -r packaging/systemd": "it needs systemd; the packages install the same files",

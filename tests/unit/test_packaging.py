@@ -137,3 +137,15 @@ def test_there_is_a_manual_page_for_each_command_and_it_has_each_option(tmp_path
                 each for each in verb.params if isinstance(each, click.Option) and not each.hidden
             ):
                 assert option.opts[-1] in page, f"{noun} {verb.name} {option.opts[-1]}"
+
+
+def test_the_container_has_the_package_of_the_program_and_starts_that() -> None:
+    recipe = (PACKAGING / "container" / "Containerfile").read_text()
+    (source,) = (line.split()[1] for line in recipe.splitlines() if line.startswith("COPY"))
+    name = source.removeprefix("dist/").partition("_")[0]
+    assert f"Package: {name}\n" in (PACKAGING / "debian" / "control").read_text()
+    programs = {
+        line.split()[1] for line in (PACKAGING / "debian" / f"{name}.install").read_text().splitlines()
+    }
+    assert 'ENTRYPOINT ["/usr/bin/trunkline"]' in recipe
+    assert "usr/bin" in programs
