@@ -7,6 +7,7 @@ one has its lock at once.
 from __future__ import annotations
 
 import threading
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from neutron_lib import worker
@@ -33,6 +34,14 @@ LONGEST_RETRY_S = 30.0
 STANDBY_S = 0.5
 
 
+def _process_count() -> int:
+    """Return the number by which `neutron-periodic-workers` gives each worker a process of its own.
+
+    That of Neutron 28 leaves out all other workers; that of later ones has one process for all with 0.
+    """
+    return 0 if int(version("neutron").partition(".")[0]) <= 28 else 1
+
+
 class Worker(worker.BaseWorker):
     """The worker *number* of *count*: each brings the status of its share of the ports to Neutron.
 
@@ -40,7 +49,7 @@ class Worker(worker.BaseWorker):
     """
 
     def __init__(self, number: int, count: int) -> None:
-        super().__init__(worker_process_count=1, desc="trunkline")
+        super().__init__(worker_process_count=_process_count(), desc="trunkline")
         self._number = number
         self._count = count
         self._is_ending = threading.Event()
