@@ -1,7 +1,8 @@
 """Generate those pages of `docs/`, and those scripts of `packaging/`, that follow from the code.
 
 `pipeline.md` comes from `trunkline.core.pipeline`, `northbound.md` from the schema, `cli.md` from the
-program's own help, and the scripts by which a shell completes from `trunkline completion`.
+program's own help, `metrics.md`, alert rules and dashboard from `trunkline.metrics.table`, and the scripts by
+which a shell completes from `trunkline completion`.
 
 `scripts/docs` runs this. Without arguments, the pages are written. With `--check`, nothing is written, and
 the exit code is 1 if a page is not current.
@@ -32,6 +33,8 @@ from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.core.table_rule import TABLE_RULES
 from trunkline.insight.meaning import MEANING
 from trunkline.manifest.form import KIND, schema
+from trunkline.metrics.generated import dashboard, rules
+from trunkline.metrics.table import METRICS, alerts
 from trunkline.northbound.schema import SCHEMA_PATH
 
 ROOT = Path(__file__).parents[1]
@@ -321,7 +324,56 @@ def completion(shell: str) -> Callable[[], str]:
     return lambda: SHELLS[shell](trunkline, {}, "trunkline", COMPLETE).source()
 
 
+# -- metrics -----------------------------------------------------------------------------------------------
+
+
+def metrics_page() -> str:
+    """Return the page of metrics and alerts."""
+    return "\n".join(
+        [
+            _mark("src/trunkline/metrics/table.py"),
+            "# Metrics",
+            "",
+            "`trunkline metrics` serves what Prometheus scrapes of a chassis, at 127.0.0.1:9176 unless "
+            "`--listen` says otherwise. The unit `trunkline-metrics` runs it as the user of the agent; its "
+            "options are in METRICS_OPTIONS in `/etc/default/trunkline-metrics`. `trunkline metrics --once` "
+            "prints the metrics. Anyone who can connect can read them. They name networks and physical "
+            "networks, and no port.",
+            "",
+            "Have Prometheus scrape it as the job `trunkline`, every 15 s, with the rules of "
+            "`packaging/prometheus/trunkline.rules.yml`. Import `packaging/grafana/trunkline.json` into "
+            "Grafana. Both are generated from the same table as this page, and a test runs each of their "
+            "queries on a real Prometheus.",
+            "",
+            "At each scrape it asks the agent one question. It reads the flows of networks, and those by "
+            "which port security drops, from the switch, and the names of networks from the northbound. Each "
+            "of the three may be away, or may not let it in: its metrics are then left out, its gauge is 0, "
+            "and one line on standard error says why.",
+            "",
+            *_table(
+                ("metric", "kind", "labels", "from", "is"),
+                (
+                    (f"`{each.exposed}`", each.kind, _code(each.labels), each.source, each.help)
+                    for each in METRICS
+                ),
+            ),
+            "## Alerts",
+            "",
+            *_table(
+                ("alert", "severity", "after", "if", "what to do"),
+                (
+                    (f"`{each.name}`", each.severity, each.lasting, f"`{each.query}`", each.remedy)
+                    for each in alerts()
+                ),
+            ),
+        ]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/metrics.md": metrics_page,
+    "packaging/prometheus/trunkline.rules.yml": rules,
+    "packaging/grafana/trunkline.json": dashboard,
     "docs/pipeline.md": pipeline_page,
     "docs/northbound.md": northbound_page,
     "docs/cli.md": cli_page,
@@ -354,7 +406,7 @@ def main(arguments: list[str]) -> int:
             print(f"scripts/docs: {', '.join(names)} not current; run scripts/docs", file=sys.stderr)
         return 1 if names else 0
     for name in names:
-        (ROOT / name).parent.mkdir(exist_ok=True)
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / name).write_text(page(name))
         print(f"{name} written")
     return 0

@@ -51,7 +51,7 @@ TYPED = {
 }
 """What to type after each command that needs something that is not there."""
 
-ALWAYS = {"completion", "lab up", "lab run", "lab list"}
+ALWAYS = {"completion", "lab up", "lab run", "lab list", "metrics"}
 """The commands that need nothing, or make what they need."""
 
 

@@ -36,11 +36,12 @@ BELOW = {
         *("core", "runtime", "openflow", "host", "ovsdb", "bridge"),
         *("insight", "path", "health", "agent"),
     },
+    "metrics": {"core", "openflow", "northbound", "insight", "health"},
     "neutron": {"core", "northbound"},
     "lab": {"core", "host"},
     "cli": {
         *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb"),
-        *("insight", "path", "health", "process", "neutron", "lab"),
+        *("insight", "path", "health", "process", "metrics", "neutron", "lab"),
     },
 }
 """The packages that each package may import, beside itself."""

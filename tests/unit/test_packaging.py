@@ -19,7 +19,7 @@ from trunkline.cli.main import NOUNS, trunkline
 from trunkline.server.process import DEFAULT_DB, Server
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
-AGENT, NB = UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
+AGENT, METRICS, NB = UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
 
 
 def unit(path: Path) -> ConfigParser:

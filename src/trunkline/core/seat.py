@@ -49,6 +49,11 @@ class Seats:
             self.sleeping.discard(port_id)
         return old
 
+    @property
+    def local_count(self) -> int:
+        """The number of local ports."""
+        return sum(len(self.locals_by_network[network_id]) for network_id in self.locals_by_network)
+
     def is_local(self, port_id: UUID) -> bool:
         """Return whether the port with *port_id* has its VIF here and may send."""
         found = self.by_port.get(port_id)

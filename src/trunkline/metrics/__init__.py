@@ -1,0 +1,1 @@
+"""What Prometheus scrapes of a chassis, and what it may do with it. Its peer is Prometheus."""

@@ -1,0 +1,352 @@
+"""The metrics of a chassis: all that is said of them, in one place.
+
+The collector makes them. `docs/metrics.md`, the rules of Prometheus and the dashboard of Grafana are
+generated from this table, so that no page, alert or panel names a metric that is not there.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+PREFIX = "trunkline_"
+
+
+class Panel(NamedTuple):
+    """A graph of the dashboard: what it shows, as a query, in which unit of Grafana, and each line's name."""
+
+    title: str
+    query: str
+    unit: str
+    legend: str
+
+
+class Alert(NamedTuple):
+    """What somebody should be told if *query* has had a result for as long as *lasting*."""
+
+    name: str
+    query: str
+    lasting: str
+    severity: Literal["critical", "warning"]
+    text: str
+    remedy: str
+
+
+class Metric(NamedTuple):
+    """A metric: *source* is who is asked for it. One without an answer is left out of the exposition."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    source: Literal["agent", "switch", "all"]
+    labels: tuple[str, ...]
+    help: str
+    panel: Panel | None = None
+    alerts: tuple[Alert, ...] = ()
+
+    @property
+    def exposed(self) -> str:
+        """The name that Prometheus sees."""
+        return PREFIX + self.name + ("_total" if self.kind == "counter" else "")
+
+
+METRICS = (
+    Metric(
+        "agent_up",
+        "gauge",
+        "all",
+        (),
+        "Whether the agent of this chassis answers: 1 or 0.",
+        Panel("Agents that answer", "sum(trunkline_agent_up)", "none", "agents"),
+        (
+            Alert(
+                "TrunklineAgentDown",
+                "trunkline_agent_up == 0",
+                "1m",
+                "critical",
+                "The agent of {{ $labels.instance }} does not answer. The switch forwards as before, and "
+                "follows no change.",
+                "systemctl status trunkline-agent, and trunkline check",
+            ),
+        ),
+    ),
+    Metric(
+        "bridge_readable",
+        "gauge",
+        "all",
+        (),
+        "Whether the flows of the integration bridge could be read: 1 or 0.",
+        None,
+        (
+            Alert(
+                "TrunklineBridgeUnreadable",
+                "trunkline_bridge_readable == 0",
+                "2m",
+                "warning",
+                "The flows of the integration bridge of {{ $labels.instance }} cannot be read.",
+                "systemctl status trunkline-metrics says why: a daemon is down, or permission is denied",
+            ),
+        ),
+    ),
+    Metric(
+        "names_readable",
+        "gauge",
+        "all",
+        (),
+        "Whether the names of networks could be read from the northbound: 1 or 0. If not, the last ones are "
+        "used, and `network KEY` for a network that is new.",
+    ),
+    Metric(
+        "build_info",
+        "gauge",
+        "agent",
+        ("chassis", "version"),
+        "1, with the name of the chassis and the version of its agent.",
+        Panel("Versions", "count by (version) (trunkline_build_info)", "none", "{{version}}"),
+    ),
+    Metric(
+        "switch_connected",
+        "gauge",
+        "agent",
+        (),
+        "Whether the agent is connected to the integration bridge: 1 or 0.",
+        None,
+        (
+            Alert(
+                "TrunklineSwitchDisconnected",
+                "trunkline_switch_connected == 0",
+                "1m",
+                "critical",
+                "The agent of {{ $labels.instance }} has no connection to its switch.",
+                "systemctl status ovs-vswitchd, and trunkline check",
+            ),
+        ),
+    ),
+    Metric(
+        "northbound_connected",
+        "gauge",
+        "agent",
+        (),
+        "Whether the agent is connected to the northbound: 1 or 0.",
+        Panel(
+            "Chassis without the northbound",
+            "sum(trunkline_northbound_connected == bool 0)",
+            "none",
+            "chassis",
+        ),
+        (
+            Alert(
+                "TrunklineNorthboundDisconnected",
+                "trunkline_northbound_connected == 0",
+                "2m",
+                "warning",
+                "The agent of {{ $labels.instance }} is not connected to the northbound, and keeps what it "
+                "knew.",
+                "trunkline nb status, and trunkline check",
+            ),
+        ),
+    ),
+    Metric(
+        "settled",
+        "gauge",
+        "agent",
+        (),
+        "Whether the agent has nothing left to do: 1 or 0.",
+        None,
+        (
+            Alert(
+                "TrunklineUnsettled",
+                "max_over_time(trunkline_settled[5m]) == 0",
+                "5m",
+                "warning",
+                "The agent of {{ $labels.instance }} has had work left for 10 minutes.",
+                "trunkline check, and the log of the agent",
+            ),
+        ),
+    ),
+    Metric(
+        "requests_behind",
+        "gauge",
+        "agent",
+        (),
+        "How many requests to report (`sync`) the chassis has not answered yet.",
+        Panel("Requests behind", "trunkline_requests_behind", "none", "{{instance}}"),
+    ),
+    Metric("networks", "gauge", "agent", (), "Networks that the agent has loaded."),
+    Metric("ports", "gauge", "agent", (), "Ports that the agent has loaded, on any chassis."),
+    Metric(
+        "local_ports",
+        "gauge",
+        "agent",
+        (),
+        "Ports whose VIF is here and that may send.",
+        Panel("Local ports", "trunkline_local_ports", "none", "{{instance}}"),
+    ),
+    Metric("vifs", "gauge", "agent", (), "Iface-ids that interfaces of the integration bridge have."),
+    Metric(
+        "flows",
+        "gauge",
+        "agent",
+        ("state",),
+        "Flows that should be on the switch (`desired`), and that were last seen there (`installed`).",
+        Panel("Flows", "trunkline_flows", "none", "{{instance}} {{state}}"),
+        (
+            Alert(
+                "TrunklineFlowsDiffer",
+                'trunkline_flows{state="desired"} - ignoring (state) trunkline_flows{state="installed"} != 0',
+                "5m",
+                "critical",
+                "The switch of {{ $labels.instance }} does not hold as many flows as it should.",
+                "trunkline plan on the chassis, and trunkline check",
+            ),
+        ),
+    ),
+    Metric(
+        "repairs",
+        "counter",
+        "agent",
+        (),
+        "Repairs of flows, ports or wiring that somebody else had changed.",
+        Panel("Repairs", "increase(trunkline_repairs_total[15m])", "none", "{{instance}}"),
+        (
+            Alert(
+                "TrunklineRepairs",
+                "increase(trunkline_repairs_total[15m]) > 3",
+                "0m",
+                "warning",
+                "Another program keeps changing what the agent of {{ $labels.instance }} has made.",
+                "the log of the agent says what it repaired",
+            ),
+        ),
+    ),
+    Metric(
+        "longest_turn_seconds",
+        "gauge",
+        "agent",
+        (),
+        "The longest turn of the agent's loop since it was started.",
+        Panel("Longest turn", "trunkline_longest_turn_seconds", "s", "{{instance}}"),
+    ),
+    Metric(
+        "uplink_up",
+        "gauge",
+        "agent",
+        ("physical_network",),
+        "Whether a mapped physical network is reached: 1, or 0 if its mapping has a fault.",
+        Panel(
+            "Physical networks that are not reached",
+            "sum by (physical_network) (trunkline_uplink_up == bool 0)",
+            "none",
+            "{{physical_network}}",
+        ),
+        (
+            Alert(
+                "TrunklineUplinkDown",
+                "trunkline_uplink_up == 0",
+                "30s",
+                "critical",
+                "{{ $labels.instance }} does not reach {{ $labels.physical_network }}.",
+                "trunkline check",
+            ),
+        ),
+    ),
+    Metric(
+        "faults",
+        "gauge",
+        "agent",
+        ("subject",),
+        "Faults of the chassis, by the first word of what each is about, such as `port` or `mapping`.",
+        Panel("Faults", "sum by (subject) (trunkline_faults)", "none", "{{subject}}"),
+        (
+            Alert(
+                "TrunklineFault",
+                "trunkline_faults > 0",
+                "2m",
+                "warning",
+                "{{ $labels.instance }} has {{ $value }} faults of the kind {{ $labels.subject }}.",
+                "trunkline check",
+            ),
+        ),
+    ),
+    Metric(
+        "network_frames",
+        "counter",
+        "switch",
+        ("network", "band"),
+        "Frames that a network's own flows have met, by their band: `uplink` are frames from the physical "
+        "network, `bum` broadcast and multicast. It falls if a flow is replaced.",
+        Panel(
+            "Frames from the physical network",
+            'sum by (network) (rate(trunkline_network_frames_total{band="uplink"}[5m]))',
+            "pps",
+            "{{network}}",
+        ),
+    ),
+    Metric(
+        "network_dropped_frames",
+        "counter",
+        "switch",
+        ("network", "band"),
+        "Frames that a network's own flows have dropped, by their band.",
+        Panel(
+            "Frames dropped by networks",
+            "sum by (network, band) (rate(trunkline_network_dropped_frames_total[5m]))",
+            "pps",
+            "{{network}} {{band}}",
+        ),
+    ),
+    Metric(
+        "refused_frames",
+        "counter",
+        "switch",
+        ("band",),
+        "Frames of VMs that port security has dropped, by the band of the flows. `trunkline check` of a port "
+        "says more.",
+        Panel(
+            "Frames of VMs refused",
+            "sum by (band) (rate(trunkline_refused_frames_total[5m]))",
+            "pps",
+            "{{band}}",
+        ),
+        (
+            Alert(
+                "TrunklineFramesRefused",
+                "sum by (instance, band) (rate(trunkline_refused_frames_total[5m])) > 100",
+                "10m",
+                "warning",
+                "VMs of {{ $labels.instance }} keep sending frames that port security drops "
+                "({{ $labels.band }}).",
+                "trunkline flows on the chassis shows the drops; trunkline check says whose they are",
+            ),
+        ),
+    ),
+    Metric(
+        "read_seconds",
+        "gauge",
+        "all",
+        ("source",),
+        "How long the last question to the `agent`, the `switch` and the `northbound` took.",
+        Panel(
+            "Time of a scrape",
+            "sum by (instance, source) (trunkline_read_seconds)",
+            "s",
+            "{{instance}} {{source}}",
+        ),
+    ),
+)
+"""All metrics, in the order of the exposition."""
+
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+SCRAPE_ALERT = Alert(
+    "TrunklineMetricsDown",
+    'up{job="trunkline"} == 0',
+    "2m",
+    "warning",
+    "Prometheus cannot scrape {{ $labels.instance }}.",
+    "systemctl status trunkline-metrics on the chassis",
+)
+"""The alert of the metric that Prometheus itself has of each target."""
+
+
+def alerts() -> list[Alert]:
+    """Return all alerts."""
+    return [SCRAPE_ALERT, *(alert for metric in METRICS for alert in metric.alerts)]
