@@ -27,8 +27,12 @@ ELSEWHERE = {
         "scripts/docs": "test_docs.py runs what it runs",
         "scripts/package": "it needs a package index; tests/packages builds and installs the packages",
         "scripts/bench": "it takes an hour; docs/performance.md is what it measured",
+        "scripts/try-libvirt": "it needs a kernel package and QEMU; docs/libvirt.md says what it did",
         "scripts/test-matrix": "it makes roots of other releases; .ci/run runs a part of it",
     },
+    "docs/libvirt.md": dict.fromkeys(
+        ("trunkline port create web1", "install -D"), "scripts/try-libvirt does the same on a lab"
+    ),
     "docs/lab.md": {
         "trunkline lab up --name klab": "scripts/test-matrix has the kernel for it",
     },
