@@ -27,6 +27,7 @@ BELOW = {
     "manifest": {"core", "northbound"},
     "server": {"core", "host", "northbound"},
     "ovsdb": {"core", "runtime", "host", "northbound"},
+    "proof": {"core", "openflow"},
     "bridge": {"core", "apps", "runtime", "openflow"},
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
     "path": {"core", "host", "northbound", "openflow", "ovsdb", "insight"},
@@ -58,6 +59,10 @@ PRIVATE = "runtime/private.py"
 """The one file that knows what is private to the `ovs` package."""
 
 MAY_IMPORT_OVS = {"runtime", "openflow", "ovsdb", "bridge", "agent", "process"}
+
+
+INTENT = "proof/intent.py"
+"""What frames are meant for, which must not depend on how flows are made."""
 
 
 def name(path: Path) -> str:
@@ -216,3 +221,13 @@ def test_no_member_of_an_enumeration_is_an_empty_tuple(path: Path) -> None:
         if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
             members = [each for each in node.body if isinstance(each, ast.Assign)]
             assert "()" not in [ast.unparse(each.value) for each in members], node.name
+
+
+def test_what_frames_are_meant_for_shares_no_code_with_what_makes_flows() -> None:
+    allowed = {"core.model", "core.field", "proof.space"}
+    ours = {
+        ".".join(module.split(".")[1:3])
+        for module in imports(SOURCE / INTENT)
+        if module.startswith("trunkline.") and module.count(".") >= 2
+    }
+    assert ours <= allowed

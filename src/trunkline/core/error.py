@@ -32,6 +32,7 @@ TrunklineError              refused or failed: exit code 1
 ├── FullError               more was asked for than one answer has room for
 ├── UnreadableError         the answer of another chassis cannot be understood
 ├── TranslationError        the switch did not say where a frame goes
+├── NotProvableError        a switch has a flow that the proof does not understand
 ├── InvalidPortError        a port has a MAC that is none, so no chassis has flows of it
 ├── UnboundError            a port has no VIF, so no chassis can be asked about it
 ├── ToolError               a program of Open vSwitch failed

@@ -1,0 +1,177 @@
+"""What the flows of a switch do with frames: tables of flows, looked up by what is known of a frame.
+
+The proof knows all registers, `metadata` and the port where a frame came in, follows `Space` exactly, and
+does not know the rest: a flow that looks at another field may match, or not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+from trunkline.core.error import TrunklineError
+from trunkline.core.field import Field, Set, Term
+from trunkline.core.flow import Controller, Copy, Goto, Output, PopVlan, PushVlan, Resubmit
+from trunkline.openflow import message, text
+from trunkline.openflow.oxm import Foreign
+from trunkline.proof.space import ALL, IS_FOLLOWED, Cube, cube
+
+KNOWN = frozenset({Field.IN_PORT, Field.METADATA, *(each for each in Field if each.name.startswith("REG"))})
+"""What the proof always knows of a frame."""
+
+LAST_PORT = 0xFEFF
+LOCAL = 0xFFFE
+"""The bridge's own port; others above `LAST_PORT` stand for something else (OpenFlow 1.4.0, 7.2.1)."""
+
+Registers: TypeAlias = Mapping[Field, int | None]
+"""The value of each of `KNOWN`; None: unknown, as it was copied from the frame. What is missing is 0."""
+
+Action: TypeAlias = Set | Copy | PushVlan | PopVlan | Output | Controller | Resubmit | Goto
+
+
+class NotProvableError(TrunklineError):
+    """The switch has something that the proof does not understand: no proof is better than a wrong one."""
+
+
+class Rule(NamedTuple):
+    """A flow as the proof sees it.
+
+    *known* is its match of what is `KNOWN`, as (value, mask) by field; *frames* that of what is followed. If
+    *is_sure*, it matches nothing else.
+    """
+
+    table: int
+    priority: int
+    known: tuple[tuple[Field, int, int], ...]
+    frames: Cube
+    is_sure: bool
+    actions: tuple[Action, ...]
+    key: bytes
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The flow as `ovs-ofctl` spells it."""
+        return text.encoded_text(self.key, self.body)
+
+
+def rule(key: bytes, body: bytes) -> Rule:
+    """Return what the flow with *key* and *body* (`message.Encoded`) does.
+
+    Raises:
+        NotProvableError: it does something that the proof does not understand.
+    """
+    flow = message.decode(key, body)
+    known, frames, is_sure = [], ALL, True
+    for term in flow.match:
+        if isinstance(term, Foreign) or term.field not in KNOWN | IS_FOLLOWED:
+            is_sure = False
+        elif term.field in KNOWN:
+            mask = (1 << term.field.bits) - 1 if term.mask is None else term.mask
+            known.append((term.field, term.value, mask))
+        else:
+            both = frames.meet(_followed(term))
+            if both is None:
+                raise NotProvableError(f"a flow that matches nothing: {text.encoded_text(key, body)}")
+            frames = both
+    actions: list[Action] = []
+    for action in flow.actions:
+        reason = _refusal(action, is_last=len(actions) + 1 == len(flow.actions))
+        if reason is not None or isinstance(action, Foreign):
+            raise NotProvableError(f"a flow with {reason}: {text.encoded_text(key, body)}")
+        actions.append(action)
+    known.sort(key=lambda each: each[0].name)
+    return Rule(flow.table, flow.priority, tuple(known), frames, is_sure, tuple(actions), key, body)
+
+
+def _followed(term: Term) -> Cube:
+    return cube(term.field, term.value, term.mask)
+
+
+def _refusal(action: Action | Foreign, *, is_last: bool) -> str | None:
+    """Return what of *action* the proof does not understand, None if it understands it."""
+    match action:
+        case Foreign():
+            return "an action of another kind"
+        case Output(ofport) if ofport > LAST_PORT and ofport != LOCAL:
+            return f"an output to the reserved port {ofport:#x}"
+        case Resubmit() if not is_last:
+            return "actions after a resubmit"
+        case Set(field, _) if field in IS_FOLLOWED:
+            return f"a change of {field.value[0]}"
+    return None
+
+
+class _Group:
+    """The rules of a table that match the same bits of what is `KNOWN`, by the values that they match."""
+
+    def __init__(self, shape: tuple[tuple[Field, int], ...]) -> None:
+        self.shape = shape
+        self.rules: dict[tuple[int | None, ...], list[Rule]] = defaultdict(list)
+        self._unsure_by_places: dict[tuple[int, ...], Mapping[tuple[int | None, ...], list[Rule]]] = {}
+
+    def candidates(self, registers: Registers) -> Iterator[Rule]:
+        values = [
+            None if value is None else _under(value, mask)
+            for value, mask in ((registers.get(field, 0), mask) for field, mask in self.shape)
+        ]
+        if None not in values:
+            yield from self.rules.get(tuple(values), ())
+            return
+        at = tuple(place for place, value in enumerate(values) if value is not None)
+        yield from self._unsure(at).get(tuple(values[place] for place in at), ())
+
+    def _unsure(self, at: tuple[int, ...]) -> Mapping[tuple[int | None, ...], list[Rule]]:
+        """Return the rules by the values at the places *at* of the shape alone; the others may match."""
+        if at not in self._unsure_by_places:
+            found: dict[tuple[int | None, ...], list[Rule]] = defaultdict(list)
+            for key, rules in self.rules.items():
+                found[tuple(key[place] for place in at)] += (each._replace(is_sure=False) for each in rules)
+            self._unsure_by_places[at] = found
+        return self._unsure_by_places[at]
+
+
+def _under(value: int, mask: int) -> int:
+    """Return *value* under *mask*; a negative one stands for any value that no flow matches."""
+    return value & mask if value >= 0 else value
+
+
+class Table:
+    """The flows of one table."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[tuple[Field, int], ...], _Group] = {}
+        self.values: dict[Field, set[int]] = defaultdict(set)
+        """The values of what is `KNOWN` that some flow matches."""
+        self.masked: set[Field] = set()
+        """Of what is `KNOWN`, that of which some flow matches a part."""
+        self.followed = 0
+        """The bits of what is followed that some flow matches."""
+        self.next: set[int] = set()
+
+    def add(self, each: Rule) -> None:
+        """Add a rule."""
+        shape = tuple((field, mask) for field, _, mask in each.known)
+        group = self._groups.setdefault(shape, _Group(shape))
+        group.rules[tuple(value for _, value, _ in each.known)].append(each)
+        for field, value, mask in each.known:
+            self.values[field].add(value)
+            if mask != (1 << field.bits) - 1:
+                self.masked.add(field)
+        self.followed |= each.frames.mask
+        self.next |= {int(act.table) for act in each.actions if isinstance(act, Goto | Resubmit)}
+
+    def candidates(self, registers: Registers) -> list[Rule]:
+        """Return the rules that may match a frame with *registers*, the highest priority first."""
+        found = [each for group in self._groups.values() for each in group.candidates(registers)]
+        return sorted(found, key=lambda each: -each.priority)
+
+
+def tables(flows: Iterable[tuple[bytes, bytes]]) -> dict[int, Table]:
+    """Return the tables of *flows*, each given by its key and body; raises as `rule` does."""
+    found: dict[int, Table] = defaultdict(Table)
+    for key, body in flows:
+        each = rule(key, body)
+        found[each.table].add(each)
+    return dict(found)

@@ -1,0 +1,178 @@
+"""The proof by hand: each way to let a frame out of its network is found, and what is unknown is refused."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from uuid import UUID
+
+import pytest
+
+from model import rows
+from trunkline.core.field import Field, Term
+from trunkline.core.flow import Action, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set
+from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, Band, Table
+from trunkline.openflow import message
+from trunkline.proof.intent import Intent
+from trunkline.proof.proof import Proof, Violation
+from trunkline.proof.space import HIDDEN, TAGGED, Space, vlan_ids
+from trunkline.proof.switch import NotProvableError, tables
+
+RED, BLUE, FLAT = (UUID(int=number) for number in (1, 2, 3))
+NETWORKS = {
+    RED: Network(RED, "red", 1, "physnet1", 101),
+    BLUE: Network(BLUE, "blue", 2, "physnet1", 102),
+    FLAT: Network(FLAT, "flat", 3, "physnet2", None),
+}
+PORTS = {
+    UUID(int=10 + number): Port(
+        UUID(int=10 + number), f"p{number}", number, network, 0x020000000000 + number, (IPv4Address(number),)
+    )
+    for number, network in ((11, RED), (12, RED), (21, BLUE), (31, FLAT))
+}
+SUB = UUID(int=99)
+PORTS[SUB] = Port(SUB, "sub", 22, BLUE, 0x020000000022, parent="p11", parent_vlan=7)
+WORLD = rows.Rows(
+    NETWORKS,
+    PORTS,
+    {f"p{number}": (Vif(f"p{number}", f"p{number}", number),) for number in (11, 12, 21, 31)},
+    {"physnet1": Uplink("physnet1", "br-1", 1), "physnet2": Uplink("physnet2", "br-2", 2)},
+)
+
+
+def violations(flows: list[Flow], world: rows.Rows = WORLD) -> list[Violation]:
+    intent = Intent(
+        rows.CHASSIS, world.networks, world.ports, world.vifs, world.uplinks, world.whole_physnets
+    )
+    return Proof(tables(map(message.encode, flows)), intent).run()
+
+
+def test_the_flows_of_the_agent_are_proved() -> None:
+    assert violations(rows.flows(WORLD)) == []
+
+
+Change = Callable[[list[Flow]], list[Flow]]
+
+
+def kind(action: Action) -> object:
+    return action.field if isinstance(action, Set) else type(action)
+
+
+def each(band: Band, *instead: Action, of: int = 0) -> Change:
+    """Have the flow of *band* at place *of* do *instead* in place of its own actions of these kinds."""
+
+    def change(flows: list[Flow]) -> list[Flow]:
+        at = [number for number, flow in enumerate(flows) if flow.band is band and flow.actions][of]
+        kinds = {kind(action) for action in instead}
+        kept = tuple(action for action in flows[at].actions if kind(action) not in kinds)
+        flows[at] = flows[at]._replace(actions=(*instead, *kept))
+        return flows
+
+    return change
+
+
+def missing(band: Band, of: type) -> Change:
+    """Take the actions of that kind from the flows of *band*."""
+    return lambda flows: [
+        flow._replace(actions=tuple(act for act in flow.actions if not isinstance(act, of)))
+        if flow.band is band
+        else flow
+        for flow in flows
+    ]
+
+
+def gone(*bands: Band) -> Change:
+    """Take away the flows of *bands*."""
+    return lambda flows: [flow for flow in flows if flow.band not in bands]
+
+
+def more(band: Band, match: tuple[Term, ...], *actions: Action) -> Change:
+    """Add a flow of *band*."""
+    return lambda flows: [*flows, Flow(band, match, actions, 0)]
+
+
+TO_L2 = Goto(Table.L2_LOOKUP)
+LEAKS: dict[str, Change] = {
+    "all VIFs are in one network": lambda flows: [
+        flow._replace(actions=(*flow.actions[:-1], NETWORK.set(2), flow.actions[-1]))
+        if flow.band is Band.VIF
+        else flow
+        for flow in flows
+    ],
+    "a VIF is in the network of another physical network": each(Band.VIF, NETWORK.set(3)),
+    "a sub-port is in its parent's network": each(Band.SUBPORT, NETWORK.set(1)),
+    "a VIF with any tag passes": gone(Band.TAGGED, Band.INNER_TAG),
+    "a tag behind a priority tag passes": gone(Band.PRIORITY_STACK, Band.HIDDEN_TAG),
+    "a VLAN comes into another network": each(Band.UPLINK, NETWORK.set(3)),
+    "another VLAN comes into a network": more(
+        Band.UPLINK, (Field.IN_PORT(1), Field.VLAN_VID(0x1000 | 300)), PopVlan(), NETWORK.set(1), TO_L2
+    ),
+    "another uplink's VLAN comes into a network": more(
+        Band.UPLINK, (Field.IN_PORT(2), Field.VLAN_VID(0x1000 | 101)), PopVlan(), NETWORK.set(1), TO_L2
+    ),
+    "untagged frames come into a VLAN network": more(
+        Band.UPLINK, (Field.IN_PORT(1), Field.VLAN_VID(0)), NETWORK.set(1), TO_L2
+    ),
+    "a port of nobody comes into a network": more(Band.VIF, (Field.IN_PORT(77),), NETWORK.set(1), TO_L2),
+    "the bridge's own port comes into a network": more(
+        Band.VIF, (Field.IN_PORT(0xFFFE),), NETWORK.set(1), TO_L2
+    ),
+    "any port comes into a network": more(Band.VIF, (), NETWORK.set(1), TO_L2),
+    "broadcast reaches a port of another network": each(Band.BUM, Output(31)),
+    "broadcast reaches the bridge's own port": each(Band.BUM, Output(0xFFFE)),
+    "broadcast leaves untagged": missing(Band.BUM_OUT, PushVlan),
+    "broadcast leaves with another tag": each(Band.BUM_OUT, PushVlan(102)),
+    "broadcast leaves by another uplink": each(Band.BUM_OUT, Output(2)),
+    "a VIF gets another port's frames": each(Band.DELIVER, Output(31)),
+    "a MAC of one network belongs to a port of another": each(Band.LOCAL_MAC, DESTINATION_PORT.set(31)),
+    "what comes from the wire leaves again": gone(Band.FROM_WIRE),
+    "one source address reaches another network": more(Band.BUM, (NETWORK(1), Field.ETH_SRC(5)), Output(21)),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_is_found_with_the_way_that_frames_take(leak: str) -> None:
+    found = violations(LEAKS[leak](rows.flows(WORLD)))
+    assert found
+    for violation in found:
+        assert violation.rules[0].table == 0
+        assert violation.rules[-1].text.startswith("cookie=")
+
+
+def encoded(*flows: Flow, body: bytes = b"") -> list[tuple[bytes, bytes]]:
+    return [(key, old + body) for key, old in map(message.encode, flows)]
+
+
+NORMAL = Flow(Band.NOBODY, (), (Output(0xFFFA),), 0)
+REWRITES = Flow(Band.NOBODY, (), (Field.VLAN_VID.set(0x1065),), 0)
+GOES_ON = Flow(Band.PRIORITY_TAG, (), (Resubmit(Table.PORT_SECURITY), Output(1)), 0)
+GROUP = struct.pack(">HHI", 22, 8, 1)
+"""OFPAT_GROUP (OpenFlow 1.4.0 section 7.2.5)."""
+APPLY = struct.pack(">HHI", 4, 16, 0) + GROUP
+
+
+@pytest.mark.parametrize(
+    ("flows", "reason"),
+    [
+        (encoded(NORMAL), "an output to the reserved port 0xfffa: "),
+        (encoded(REWRITES), "a change of vlan_vid: "),
+        (encoded(GOES_ON), "actions after a resubmit: "),
+        (encoded(Flow(Band.NOBODY, (), (), 0), body=APPLY), "an action of another kind: "),
+    ],
+)
+def test_what_it_does_not_understand_it_refuses_by_name(
+    flows: list[tuple[bytes, bytes]], reason: str
+) -> None:
+    with pytest.raises(NotProvableError, match=re.escape(reason)):
+        tables(flows)
+
+
+def test_a_space_is_empty_exactly_if_its_holes_fill_it() -> None:
+    assert Space(TAGGED).without(vlan_ids(number) for number in range(1, 4095)) is not None
+    space = Space(vlan_ids(5)).without(HIDDEN)
+    assert space is not None
+    assert all(space.within(hidden) is None for hidden in HIDDEN)
+    assert space.without([TAGGED]) is None
