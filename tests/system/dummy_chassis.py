@@ -1,7 +1,8 @@
 """A chassis for tests of the agent: a real Open vSwitch on dummy devices, in a directory of its own.
 
 Dummy devices take and show exact bytes (netdev-dummy of ovs-vswitchd), so no namespace and no NIC is needed.
-A chassis with its agent starts in 0.4 s.
+A chassis with its agent starts in 0.4 s. If the labs of the tests have the kernel's datapath
+(`TRUNKLINE_LAB_DATAPATH=system`), so has this chassis, with veth pairs in the place of dummy devices.
 """
 
 from __future__ import annotations
@@ -23,16 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from device import ChassisDevices, Dummies, Veths, a_switch
 
 from model.octets import with_fewer_tags
 from model.vswitchd import Vswitchd
-from model.wires import Wires
-from trunkline.lab import command
+from trunkline.lab import command, datapath
 from trunkline.lab.command import PROGRAM
 from trunkline.lab.journal import Journal
-from trunkline.lab.namespace import HERE
 from trunkline.lab.northbound import Northbound as Served
-from trunkline.lab.switchd import Devices, Switchd
+from trunkline.lab.switchd import Switchd
 from trunkline.northbound import sync
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 from trunkline.northbound.operation import update
@@ -116,13 +116,17 @@ class DummyChassis:
         self, name: str, folder: Path, journal: Journal, nb: str, physnets: Mapping[str, str]
     ) -> None:
         self.name = name
-        self.switch = Switchd(HERE, folder, journal, Devices.DUMMIES)
+        self.switch = a_switch(folder, journal)
         self.vswitchd = Vswitchd(folder)
+        self.devices: ChassisDevices = (
+            Veths(self.switch)
+            if self.switch.datapath == datapath.SYSTEM
+            else Dummies(self.switch, self.vswitchd)
+        )
         self.agents: list[Agent] = []
-        self.wires = Wires()
         self._passed_by_interface: dict[str, deque[bytes]] = {}
         self.switch.start()
-        self.switch.vsctl(*_bridge("br-int", "fail_mode=secure"))
+        self.switch.vsctl(*self.bridge("br-int", "fail_mode=secure"))
         for bridge in physnets.values():
             self.add_provider_bridge(bridge)
         mappings = ",".join(f"{physnet}:{bridge}" for physnet, bridge in physnets.items())
@@ -142,7 +146,7 @@ class DummyChassis:
 
     def add_provider_bridge(self, bridge: str) -> None:
         """Create *bridge* with its NIC; it copies every frame to all other ports and learns nothing."""
-        self.switch.vsctl(*_bridge(bridge), *self._device(bridge, f"nic-{bridge}"))
+        self.switch.vsctl(*self.bridge(bridge), *self._device(bridge, f"nic-{bridge}"))
         self.switch.ofctl("add-flow", bridge, "priority=9,actions=FLOOD")
 
     def add_nic(self, bridge: str) -> None:
@@ -160,11 +164,13 @@ class DummyChassis:
         self.switch.vsctl("del-port", interface)
 
     def _device(self, bridge: str, name: str, **columns: str) -> list[str]:
-        path = self.switch.rundir / f"{name}.pcap"
-        self.wires.add(name, path)
-        values = [f"{column}={value}" for column, value in columns.items()]
-        device = ["type=dummy", f"options:tx_pcap={path}", *values]
+        device = [*self.devices.add(name), *(f"{column}={value}" for column, value in columns.items())]
         return ["--", "add-port", bridge, name, "--", "set", "Interface", name, *device]
+
+    def bridge(self, name: str, *columns: str) -> list[str]:
+        """Return what `ovs-vsctl` is told to create a bridge with the datapath of this chassis."""
+        kind = f"datapath_type={self.devices.datapath_type}"
+        return ["--", "add-br", name, "--", "set", "Bridge", name, kind, *columns]
 
     def get(self, table: str, record: str, column: str) -> str:
         return self.switch.vsctl("--if-exists", "get", table, record, column).strip()
@@ -197,9 +203,9 @@ class DummyChassis:
     def receive_once(self, interface: str, *frames: bytes) -> dict[str, list[bytes]]:
         """Let *frames* arrive at *interface* just once: for frames that are counted or change something."""
         self.vswitchd.await_revalidated()
-        self.wires.new()
-        self.vswitchd.receive(interface, *frames)
-        return self.wires.new()
+        self.devices.new()
+        self.devices.receive(interface, *frames)
+        return self.devices.new()
 
     def flows(self, bridge: str = "br-int") -> list[str]:
         """Return the flows on *bridge*, a line each, as ovs-ofctl shows them."""
@@ -245,10 +251,6 @@ class DummyChassis:
             code, complaint = agent.end()
             assert "Traceback" not in complaint
             assert code in (0, -signal.SIGKILL, 1), (code, complaint)
-
-
-def _bridge(name: str, *columns: str) -> list[str]:
-    return ["--", "add-br", name, "--", "set", "Bridge", name, "datapath_type=dummy", *columns]
 
 
 class Site:

@@ -135,7 +135,7 @@ def test_a_vif_on_a_provider_bridge_is_a_fault_until_it_is_where_it_belongs(
     chassis = site.chassis()
     site.network()
     site.port("b")
-    vif = ("--", "set", "Interface", "stray", "type=dummy")
+    vif = ("--", "set", "Interface", "stray", *chassis.devices.add("stray"))
     chassis.switch.vsctl("add-port", "br-phys1", "stray", *vif)
     site.sync()
     assert chassis.faults == {}
@@ -205,7 +205,7 @@ def test_the_patch_ports_of_neutrons_agent_are_taken_over_in_place(site: Site) -
 
 
 def test_the_integration_bridge_changes_live(site: Site, chassis: DummyChassis) -> None:
-    chassis.switch.vsctl("add-br", "br-new", "--", "set", "Bridge", "br-new", "datapath_type=dummy")
+    chassis.switch.vsctl(*chassis.bridge("br-new"))
     chassis.set(**{"trunkline-integration-bridge": "br-new"})
     site.sync()
     assert site.bindings()["a"] == (None, False), "its VIF is on the old one"
@@ -229,7 +229,7 @@ def test_a_patch_port_that_changes_bridges_while_the_switch_is_busy_keeps_its_pe
 ) -> None:
     """Open vSwitch 3.1 takes the peer from a patch port that leaves one bridge for another in one turn."""
     vsctl = chassis.switch.vsctl
-    vsctl("add-br", "br-new", "--", "set", "Bridge", "br-new", "datapath_type=dummy")
+    vsctl(*chassis.bridge("br-new"))
     for bridge in ("br-new", "br-int"):
         setting = f"external_ids:trunkline-integration-bridge={bridge}"
         with chassis.switch.stopped():
@@ -307,7 +307,7 @@ def test_an_agent_without_a_bridge_to_go_on_with_does_not_take_a_provider_bridge
 
 def test_an_integration_bridge_that_is_left_becomes_what_it_was(site: Site, chassis: DummyChassis) -> None:
     """Its flows go at once; it is a plain switch again when no VIF is left that it would join with others."""
-    chassis.switch.vsctl("add-br", "br-new", "--", "set", "Bridge", "br-new", "datapath_type=dummy")
+    chassis.switch.vsctl(*chassis.bridge("br-new"))
     before = as_it_is(chassis, "br-new")
     chassis.plug("x", bridge="br-new")
     chassis.set(**{BRIDGE: "br-new"})

@@ -222,9 +222,9 @@ def test_two_interfaces_of_one_iface_id_the_one_in_use_keeps_the_port(
     assert chassis.receive("a", HELLO) == {"b": [HELLO], NIC: [tagged]}
     assert chassis.receive("0-late", HELLO) == {}
     # If it does not work, the other one takes the port, and then keeps it.
-    chassis.switch.appctl("netdev-dummy/set-admin-state", "a", "down")
+    chassis.devices.set_link("a", "down")
     until(lambda: "a also has" in chassis.faults["vif a"], "handed over")
-    chassis.switch.appctl("netdev-dummy/set-admin-state", "a", "up")
+    chassis.devices.set_link("a", "up")
     until(lambda: chassis.get("Interface", "a", "link_state") == "up", "up")
     site.sync()
     assert chassis.receive("0-late", HELLO) == {"b": [HELLO], NIC: [tagged]}

@@ -44,7 +44,7 @@ def chassis(shared: Site) -> DummyChassis:
 
 
 def link(chassis: DummyChassis, interface: str, state: str) -> None:
-    chassis.switch.appctl("netdev-dummy/set-admin-state", interface, state)
+    chassis.devices.set_link(interface, state)
 
 
 def vsctl(*words: str) -> Callable[[DummyChassis], object]:
@@ -71,7 +71,7 @@ CAUSES = {
     ),
     "NIC that the switch cannot use": Cause(
         vsctl("set", "Interface", NIC, "type=bogus"),
-        vsctl("set", "Interface", NIC, "type=dummy"),
+        lambda chassis: chassis.switch.vsctl("set", "Interface", NIC, *chassis.devices.add(NIC)),
         "mapping physnet1",
         f"nothing gets out of br-phys1: {NIC} cannot be used: could not open network device {NIC} "
         "(Address family not supported by protocol)",
@@ -149,7 +149,9 @@ def test_rule_11_a_port_is_down_with_one_fault_while_nothing_passes(
 def test_a_bond_of_which_one_nic_has_a_link_lets_frames_pass(shared: Site, chassis: DummyChassis) -> None:
     switch = chassis.switch
     switch.vsctl("del-port", NIC)
-    members = [word for name in ("m0", "m1") for word in ("--", "set", "Interface", name, "type=dummy")]
+    members = [
+        word for name in ("m0", "m1") for word in ("--", "set", "Interface", name, *chassis.devices.add(name))
+    ]
     switch.vsctl("add-bond", "br-phys1", "bond0", "m0", "m1", *members)
     shared.sync()
     for down, up in (("m0", "m1"), ("m1", "m0")):
@@ -275,7 +277,7 @@ def test_rule_11_an_integration_bridge_that_could_not_be_made_is_a_fault(site: S
     chassis.start_agent(is_settled=False)
     fault = until(lambda: site.nb.all_chassis() and site.nb.chassis("c1")["faults"].get("switch"), "fault")
     assert fault.startswith("ovs-vswitchd could not create br-int with datapath_type bogus; its log says why")
-    vsctl("set", "Bridge", "br-int", "datapath_type=dummy")
+    vsctl("set", "Bridge", "br-int", f"datapath_type={chassis.devices.datapath_type}")
     chassis.plug("a")
     site.await_up("a")
     site.sync()
@@ -289,14 +291,14 @@ def test_rule_16_ports_that_are_up_again_are_announced(shared: Site, chassis: Du
     c = bytes.fromhex(mac_of("c").replace(":", ""))
 
     def announced() -> bool:
-        return any(frame[6:12] == c for frame in chassis.wires.new().get(NIC, []))
+        return any(frame[6:12] == c for frame in chassis.devices.new().get(NIC, []))
 
     # More often than a port that came up once is announced: six times.
     for interface in (NIC, "c") * 4:
         link(chassis, interface, "down")
         shared.await_up("c", is_up=False)
         chassis.switch.settle()
-        chassis.wires.new()
+        chassis.devices.new()
         link(chassis, interface, "up")
         until(announced, f"announced when {interface} is back")
         shared.await_up("c")

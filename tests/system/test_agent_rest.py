@@ -165,8 +165,7 @@ def a_provider_bridge_is_made_anew(loop: Resting) -> None:
 
 
 def the_integration_bridge_is_made_anew(loop: Resting) -> None:
-    anew = ("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=dummy")
-    loop.chassis.switch.vsctl("del-br", "br-int", "--", *anew)
+    loop.chassis.switch.vsctl("del-br", "br-int", *loop.chassis.bridge("br-int"))
     loop.until(lambda: not loop.site.bindings()["a"][1], "down")
     loop.chassis.plug("a")
     loop.until(_up(loop, "a"), "up")

@@ -145,11 +145,10 @@ def test_with_a_database_that_is_empty_neither_agent_nor_cleanup_begins(site: Si
 
 
 def configure(site: Site, chassis: DummyChassis) -> None:
-    """Set the chassis up as an operator does that begins anew; its datapath is the dummy one."""
+    """Set the chassis up as an operator does that begins anew; its datapath is that of its devices."""
     chassis.switch.vsctl("--if-exists", "del-br", "br-int")
-    chassis.switch.vsctl(
-        "--may-exist", "add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=dummy"
-    )
+    kind = f"datapath_type={chassis.devices.datapath_type}"
+    chassis.switch.vsctl("--may-exist", "add-br", "br-int", "--", "set", "Bridge", "br-int", kind)
     chassis.add_provider_bridge("br-phys1")
     chassis.set(
         **{

@@ -252,7 +252,7 @@ def test_the_hosts_name_is_that_of_the_switchs_database(site: Site, chassis: Dum
 
 def test_what_the_chassis_is_made_of_is_reported(site: Site, chassis: DummyChassis) -> None:
     row = site.nb.chassis("c1")
-    assert (row["integration_bridge"], row["datapath_type"]) == ("br-int", "dummy")
+    assert (row["integration_bridge"], row["datapath_type"]) == ("br-int", chassis.devices.datapath_type)
     known = chassis.switch.vsctl("get", "Open_vSwitch", ".", "iface_types")
     assert row["iface_types"] == sorted(known.strip("[]\n").replace('"', "").split(", "))
     assert {"internal", "patch"} <= set(row["iface_types"])

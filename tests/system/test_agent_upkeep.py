@@ -171,7 +171,8 @@ def test_rule_12_of_section_6_a_port_that_was_blocked_unseen_is_found_when_the_a
 
 
 def test_ports_of_others_on_the_integration_bridge_stay_blocked(shared: Site, chassis: DummyChassis) -> None:
-    chassis.switch.vsctl("add-port", "br-int", "other", "--", "set", "Interface", "other", "type=dummy")
+    device = chassis.devices.add("other")
+    chassis.switch.vsctl("add-port", "br-int", "other", "--", "set", "Interface", "other", *device)
     chassis.switch.ofctl("mod-port", "br-int", "other", "no-forward")
     chassis.switch.ofctl("mod-port", "br-int", "a", "no-receive")
     until(lambda: not blocked(chassis, "a"), "unblocked")

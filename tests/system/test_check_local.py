@@ -100,7 +100,7 @@ def test_without_the_northbound_and_the_switch_it_finds_what_the_rows_say(
     monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
     chassis.agent.end(signal.SIGKILL)
     chassis.switch.vsctl("set", "Interface", "nic-br-phys1", "external_ids:iface-id=other")
-    chassis.switch.appctl("netdev-dummy/set-admin-state", "b", "down")
+    chassis.devices.set_link("b", "down")
     until(lambda: chassis.get("Interface", "b", "admin_state") == "down", "seen down")
     by_rows = {("T203", "mapping physnet1"), ("T304", "vif b"), NO_AGENT}
     try:
@@ -111,7 +111,7 @@ def test_without_the_northbound_and_the_switch_it_finds_what_the_rows_say(
     finally:
         chassis.switch.start_vswitchd()
         chassis.switch.vsctl("remove", "Interface", "nic-br-phys1", "external_ids", "iface-id")
-        chassis.switch.appctl("netdev-dummy/set-admin-state", "b", "up")
+        chassis.devices.set_link("b", "up")
         flow(chassis)
         chassis.start_agent()
     shared.await_up("a", "b")

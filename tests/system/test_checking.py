@@ -63,8 +63,8 @@ def codes(site: Site, **parameters: str) -> dict[str, str]:
 
 
 def test_a_healthy_chassis_finds_nothing(shared: Site, chassis: DummyChassis) -> None:
-    chassis.vswitchd.receive("a", who_has(OWN), packet(OWN))
-    chassis.vswitchd.receive("b", who_has("192.0.2.12", mac_of("b")))
+    chassis.devices.receive("a", who_has(OWN), packet(OWN))
+    chassis.devices.receive("b", who_has("192.0.2.12", mac_of("b")))
     assert checked(shared) == checked(shared, port="a") == checked(shared, network="net1") == []
 
 
@@ -147,12 +147,12 @@ def test_a_vm_that_begins_to_send_what_its_port_may_not_is_found(site: Site, cod
         site.port(port, port_security=True, addresses=[f"192.0.2.{number}"])
         chassis.plug(port)
     site.await_up("a", "b")
-    chassis.vswitchd.receive("a", *[who_has(OWN)] * 30)
+    chassis.devices.receive("a", *[who_has(OWN)] * 30)
     assert checked(site) == []
 
     def is_found() -> bool:
-        chassis.vswitchd.receive("a", frame)
-        chassis.vswitchd.receive("b", who_has("192.0.2.12", mac_of("b")))
+        chassis.devices.receive("a", frame)
+        chassis.devices.receive("b", who_has("192.0.2.12", mac_of("b")))
         return codes(site) == {code: "error"}
 
     until(is_found, "found")
@@ -161,7 +161,7 @@ def test_a_vm_that_begins_to_send_what_its_port_may_not_is_found(site: Site, cod
 
     # What it sends is right again: the next frame that is taken is the newest.
     def is_mended() -> bool:
-        chassis.vswitchd.receive("a", who_has(OWN))
+        chassis.devices.receive("a", who_has(OWN))
         return codes(site) == {}
 
     until(is_mended, "mended")
@@ -185,7 +185,7 @@ def test_a_vm_of_which_nothing_is_taken_does_not_work(
     chassis.plug("a")
     site.await_up("a")
     assert checked(site) == []
-    chassis.vswitchd.receive("a", frame)
+    chassis.devices.receive("a", frame)
     assert until(lambda: codes(site), "found") == {code: severity}
     (found,) = checked(site, port="a")
     assert "1 frame was refused" in found["text"]
@@ -199,10 +199,10 @@ def test_some_refused_frames_of_a_vm_that_works_are_no_finding(site: Site) -> No
     site.port("a", port_security=True, addresses=[OWN])
     chassis.plug("a")
     site.await_up("a")
-    chassis.vswitchd.receive("a", *[packet(OWN)] * 20, *[packet(OTHER)] * 5)
+    chassis.devices.receive("a", *[packet(OWN)] * 20, *[packet(OTHER)] * 5)
     until(lambda: "n_packets=5," in "".join(chassis.flows()), "counted")
     assert checked(site) == []
-    chassis.vswitchd.receive("a", *[packet(OTHER)] * 20)
+    chassis.devices.receive("a", *[packet(OTHER)] * 20)
     assert until(lambda: codes(site), "found") == {"T308": "warning"}
 
 
@@ -254,7 +254,7 @@ def test_counts_are_read_by_the_best_version_that_the_bridge_allows(
     """By 1.4, nobody knows when a frame was refused."""
     chassis.switch.vsctl("set", "Bridge", "br-int", f"protocols={protocols}")
     chassis.agent.await_settled()
-    chassis.vswitchd.receive("b", ethernet(BROADCAST, mac_of("b"), 7))
+    chassis.devices.receive("b", ethernet(BROADCAST, mac_of("b"), 7))
     (found,) = until(lambda: checked(shared, port="b"), "found")
     assert found["code"] == "T311"
     assert ("s ago" in found["text"]) is ("OpenFlow15" in protocols)

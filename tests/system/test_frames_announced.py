@@ -84,7 +84,7 @@ def test_rule_16_a_port_that_comes_up_is_announced_as_its_network_with_growing_g
     assert flat[ARP].pdst == "192.0.2.3"
     assert {frame[Dot1Q].vlan for frame in sent(chassis, "s")} == {102}
     assert sent(chassis, "q") == []
-    assert all(chassis.wires.new().get(port) is None for port in "abfq"), "no VM hears of it"
+    assert all(chassis.devices.new().get(port) is None for port in "abfq"), "no VM hears of it"
 
 
 def test_rule_16_more_frames_than_go_out_at_once_go_out_all_the_same(site: Site) -> None:
@@ -114,9 +114,7 @@ def bonded(chassis: DummyChassis) -> str:
     names = ("bond-nic0", "bond-nic1")
     words = ["--", "del-port", NIC, "--", "add-bond", "br-phys1", BOND, *names, "bond_mode=balance-slb"]
     for name in names:
-        path = chassis.switch.rundir / f"{name}.pcap"
-        chassis.wires.add(name, path)
-        words += ["--", "set", "Interface", name, "type=dummy", f"options:tx_pcap={path}"]
+        words += ["--", "set", "Interface", name, *chassis.devices.add(name)]
     chassis.switch.vsctl(*words[1:])
     chassis.switch.ofctl("add-flow", "br-phys1", "priority=9,actions=NORMAL")
 

@@ -121,7 +121,7 @@ def test_rule_17_no_vm_takes_part_in_the_spanning_tree_of_a_provider_bridge(
     heard: dict[str, list[bytes]] = {}
 
     def is_heard() -> bool:
-        for device, frames in chassis.wires.new().items():
+        for device, frames in chassis.devices.new().items():
             heard.setdefault(device, []).extend(frames)
         return any(frame.startswith(bytes.fromhex("0180c2000000")) for frame in heard.get("g", []))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from device import dummies_only
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet
 
 from trunkline.northbound.client import PortSpec
@@ -42,6 +43,7 @@ def sent(chassis: DummyChassis) -> dict[str, int]:
     return {name: int(count) for name, count in found}
 
 
+@dummies_only
 def test_one_broadcast_reaches_2000_local_ports_and_the_wire_once(site: Site) -> None:
     chassis = site.chassis()
     site.network()

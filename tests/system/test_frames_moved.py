@@ -77,7 +77,7 @@ def test_a_port_goes_where_it_is_requested_and_back(site: Site) -> None:
 def test_a_port_follows_its_vif_and_is_announced_where_it_is(site: Site) -> None:
     one, two = pair(site, options={})
     one.unplug("m")
-    two.wires.new()
+    two.devices.new()
     two.plug("m")
     site.await_up("m")
     site.sync()
@@ -85,8 +85,10 @@ def test_a_port_follows_its_vif_and_is_announced_where_it_is(site: Site) -> None
     assert works(two)
     assert hears(one) is False
     announced = bytes.fromhex("ffffffffffff" + M.replace(":", "") + "810000658035")
-    two.wires.new()
-    until(lambda: [sent for sent in two.wires.new().get(NIC, []) if sent.startswith(announced)], "announced")
+    two.devices.new()
+    until(
+        lambda: [sent for sent in two.devices.new().get(NIC, []) if sent.startswith(announced)], "announced"
+    )
 
 
 def test_two_vifs_of_one_port_do_not_fight_over_it(site: Site) -> None:
@@ -139,7 +141,7 @@ def test_a_migrating_port_is_blocked_until_its_vif_speaks_and_that_frame_goes_on
     seen = two.receive_once("m", waking)
 
     def is_forwarded() -> bool:
-        for name, frames in two.wires.new().items():
+        for name, frames in two.devices.new().items():
             seen.setdefault(name, []).extend(frames)
         return seen.keys() == {NIC, "n"}
 
@@ -225,7 +227,7 @@ def test_the_source_of_a_migration_is_silent_until_it_is_called_off_and_announce
     announced = WAKING["rarp"][:12] + b"\x81\x00\x00\x65"
 
     def count() -> int:
-        return sum(sent.startswith(announced) for sent in one.wires.new().get(NIC, []))
+        return sum(sent.startswith(announced) for sent in one.devices.new().get(NIC, []))
 
     until(count, "the first announcement")
     site.nb.set_port("m", {"requested_chassis": "c1,c2"})
@@ -238,7 +240,7 @@ def test_the_source_of_a_migration_is_silent_until_it_is_called_off_and_announce
     seen: list[bytes] = []
 
     def is_repeated() -> bool:
-        seen.extend(one.wires.new().get(NIC, []))
+        seen.extend(one.devices.new().get(NIC, []))
         return sum(sent[6:12] == other for sent in seen) == 2
 
     until(is_repeated, "the other port's second announcement")
@@ -272,9 +274,9 @@ def test_a_chassis_says_which_ports_it_is_ready_for_as_long_as_they_migrate_to_i
     assert ready() == {}, "its VIF is not there yet"
     two.plug("m")
     assert ready() == {"c2": ["m"]}
-    two.switch.appctl("netdev-dummy/set-admin-state", "m", "down")
+    two.devices.set_link("m", "down")
     until(lambda: ready() == {}, "not ready without a link")
-    two.switch.appctl("netdev-dummy/set-admin-state", "m", "up")
+    two.devices.set_link("m", "up")
     until(lambda: ready() == {"c2": ["m"]}, "ready again")
     two.unplug("m")
     assert ready() == {}

@@ -311,7 +311,7 @@ def test_only_what_a_frame_of_the_network_would_leave_by_counts_for_its_mtu(site
     site.port("a")
     chassis.plug("a")
     site.await_up("a")
-    small = ("--", "set", "Interface", "small", "type=dummy", "mtu_request=1400")
+    small = ("--", "set", "Interface", "small", *chassis.devices.add("small"), "mtu_request=1400")
     site.sync()
     for mine, columns in ((True, ("external_ids:iface-id=vm",)), (False, ())):
         tag = () if mine else ("tag=300",)

@@ -287,7 +287,7 @@ def test_rule_4_a_port_is_up_again_whose_northbound_died_as_that_was_written(
     chassis.set(**{"trunkline-datapath-type": "netdev"})
     chassis.switch.vsctl("del-br", "br-int")
     until(lambda: chassis.get("Bridge", "br-int", "name"), "br-int is back")
-    chassis.switch.vsctl("set", "Bridge", "br-int", "datapath_type=dummy")
+    chassis.switch.vsctl("set", "Bridge", "br-int", f"datapath_type={chassis.devices.datapath_type}")
     chassis.plug("a")
     # Some milliseconds: that the port is up has been sent when the server dies, and is not heard of again.
     chassis.switch.vsctl("set-controller", "br-int", "tcp:127.0.0.1:1")

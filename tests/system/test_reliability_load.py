@@ -66,10 +66,8 @@ def flap(chassis: DummyChassis, *, are_there: bool) -> None:
         name = f"v{number}"
         words += ["--", "--if-exists", "del-port", name]
         if are_there:
-            words += ["--", "add-port", "br-int", name, "--", "set", "Interface", name, "type=dummy"]
-            path = chassis.switch.rundir / f"{name}.pcap"
-            chassis.wires.add(name, path)
-            words += [f"external_ids:iface-id={name}", f"options:tx_pcap={path}"]
+            words += ["--", "add-port", "br-int", name, "--", "set", "Interface", name]
+            words += [f"external_ids:iface-id={name}", *chassis.devices.add(name)]
     chassis.switch.vsctl(*words[1:])
 
 

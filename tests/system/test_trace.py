@@ -263,7 +263,7 @@ def test_a_packet_that_is_too_long_is_told_by_its_size(tracer: Tracer) -> None:
 
 
 def _link(chassis: DummyChassis, interface: str, state: str) -> None:
-    chassis.vswitchd.ask("netdev-dummy/set-admin-state", interface, state)
+    chassis.devices.set_link(interface, state)
     until(lambda: chassis.get("Interface", interface, "admin_state") == state, f"{interface} {state}")
     chassis.agent.await_settled()
 
@@ -434,7 +434,7 @@ def test_the_words_of_the_switch_are_shown_if_asked_for(tracer: Tracer) -> None:
 def test_a_trace_sends_nothing_and_counts_nothing(site: Site, tracer: Tracer) -> None:
     for chassis in site.all:
         chassis.vswitchd.await_revalidated()
-        chassis.wires.new()
+        chassis.devices.new()
     before = [[line for line in chassis.flows() if "priority=100" in line] for chassis in site.all]
     counts = [[line.split("n_packets=")[1].split(",")[0] for line in lines] for lines in before]
     tracer.data(0, "--from", "a", "--to", "r")
@@ -443,4 +443,4 @@ def test_a_trace_sends_nothing_and_counts_nothing(site: Site, tracer: Tracer) ->
         chassis.vswitchd.await_revalidated()
         lines = [line for line in chassis.flows() if "priority=100" in line]
         assert [line.split("n_packets=")[1].split(",")[0] for line in lines] == known
-        assert chassis.wires.new() == {}
+        assert chassis.devices.new() == {}
