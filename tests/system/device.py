@@ -92,7 +92,7 @@ class Veths:
             near = LinkEnd(self._namespace, name)
             far = LinkEnd(self._namespace, f"far{len(self._interface_by_name)}")
             ip([veth(near, far)])
-            ip([f"link set {near.name} up", f"link set {far.name} up"], self._namespace)
+            ip([f"link set dev {near.name} up", f"link set dev {far.name} up"], self._namespace)
             self._interface_by_name[name] = Interface(self._namespace, far.name, near)
             self._capture_by_name[name] = self._interface_by_name[name].capture()
         return ['type=""']
@@ -109,7 +109,7 @@ class Veths:
         return {name: frames for name, frames in found.items() if frames}
 
     def set_link(self, name: str, state: str) -> None:
-        ip([f"link set {name} {state}"], self._namespace)
+        ip([f"link set dev {name} {state}"], self._namespace)
 
     def _captured(self) -> dict[str, list[bytes]]:
         return {name: each.frames(chatter=True) for name, each in self._capture_by_name.items()}

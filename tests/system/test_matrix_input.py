@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -16,9 +18,24 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "test-matrix"
 def matrix(
     *words: str, cache: Path, before: tuple[str, ...] = (), **extra: str
 ) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "TRUNKLINE_MATRIX_CACHE": str(cache), **extra}
     argv = [*before, str(SCRIPT), *words]
+    env = environment(cache, **extra)
     return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def environment(cache: Path, **extra: str) -> dict[str, str]:
+    return {**os.environ, "TRUNKLINE_MATRIX_CACHE": str(cache), **extra}
+
+
+def apt_config(folder: Path, port: int) -> str:
+    """Return the path of a configuration of apt whose only source is at *port* of this machine."""
+    apt = folder / "apt"
+    (apt / "lists" / "partial").mkdir(parents=True)
+    (apt / "sources.list").write_text(f"deb [trusted=yes] http://127.0.0.1:{port}/debian bookworm main\n")
+    (apt / "apt.conf").write_text(
+        f'Dir::Etc {{ sourcelist "{apt}/sources.list"; sourceparts "-"; }}; Dir::State::lists "{apt}/lists";'
+    )
+    return str(apt / "apt.conf")
 
 
 def test_a_suite_a_datapath_or_an_option_that_there_is_not_is_usage(tmp_path: Path) -> None:
@@ -55,14 +72,27 @@ def test_a_directory_without_space_is_named_with_what_is_needed(tmp_path: Path) 
 
 
 def test_a_suite_that_cannot_be_fetched_is_named_with_the_reason_and_leaves_nothing(tmp_path: Path) -> None:
-    cache, apt = tmp_path / "cache", tmp_path / "apt"
-    (apt / "lists" / "partial").mkdir(parents=True)
-    (apt / "sources.list").write_text("deb [trusted=yes] http://127.0.0.1:1/debian bookworm main\n")
-    (apt / "apt.conf").write_text(
-        f'Dir::Etc {{ sourcelist "{apt}/sources.list"; sourceparts "-"; }}; Dir::State::lists "{apt}/lists";'
-    )
-    done = matrix("--suite", "trixie", "--datapath", "netdev", cache=cache, APT_CONFIG=str(apt / "apt.conf"))
+    cache = tmp_path / "cache"
+    words = ("--suite", "trixie", "--datapath", "netdev")
+    done = matrix(*words, cache=cache, APT_CONFIG=apt_config(tmp_path, port=1))
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("test-matrix: the packages of Debian trixie cannot be fetched: E: Failed to fetch")
+    assert [path.name for path in cache.iterdir()] == ["root-trixie.lock"]
+
+
+def test_an_interrupt_in_the_middle_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with socket.create_server(("127.0.0.1", 0)) as mirror:  # it never answers
+        mirror.settimeout(50)
+        env = environment(cache, APT_CONFIG=apt_config(tmp_path, mirror.getsockname()[1]))
+        argv = [SCRIPT, "--suite", "trixie", "--datapath", "netdev"]
+        process = subprocess.Popen(argv, env=env, stderr=subprocess.DEVNULL, start_new_session=True)
+        asking, _ = mirror.accept()
+        with asking:
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does with Ctrl-C
+            assert process.wait(50) == 130
+            asking.settimeout(50)
+            while asking.recv(4096):
+                pass  # returns when the last process that had the connection has ended
     assert [path.name for path in cache.iterdir()] == ["root-trixie.lock"]
