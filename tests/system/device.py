@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 dummies_only = pytest.mark.skipif(
     datapath.default() == datapath.SYSTEM,
-    reason="it needs dummy devices: thousands, or what no veth pair does",
+    reason="it needs what only dummy devices have: thousands of them, or files with the times of frames",
 )
 kernel_only = pytest.mark.skipif(
     datapath.default() != datapath.SYSTEM,

@@ -57,7 +57,7 @@ def _machine(running: Lab, name: str, switch: Switchd, number: int) -> Machine:
         running._journal,
     )
     far_end = LinkEnd(switch.namespace, f"plain-{number}")
-    machine.start(far_end)
+    machine.start(far_end, switch.datapath)
     ip([f"link set {far_end.name} up"], far_end.namespace)
     switch.vsctl("add-port", BRIDGE, far_end.name)
     return machine

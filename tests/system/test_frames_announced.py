@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from device import dummies_only
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from scapy.layers.l2 import ARP, Dot1Q
 from scapy.packet import Packet
 from scapy.utils import rdpcap
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, dummies_only]  # it reads when frames were sent in files of dummy devices
 
 NIC = "nic-br-phys1"
 ETH_ARP, ETH_RARP = 0x0806, 0x8035

@@ -184,8 +184,8 @@ def run(program: click.Command, name: str) -> NoReturn:
     except TrunklineError as error:
         sys.exit(_report(f"{name}: {error}", _exit_code(error)))
     except OSError as error:
+        _leave_stdout()
         if error.errno == errno.EPIPE:
-            _leave_stdout()
             sys.exit(EXIT_REFUSED)
         sys.exit(_report(f"{name}: {_words(error)}", EXIT_REFUSED))
     except Exception as error:
@@ -249,5 +249,12 @@ def _report(line: str, code: int) -> int:
 
 
 def _leave_stdout() -> None:
-    """Keep the interpreter's last flush from failing on a pipe that has no reader any longer."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Keep the interpreter's last flush from failing on a pipe without a reader, or a device without space.
+
+    What a flush could not write stays to be written, and from Python 3.14 on a last one that fails sets the
+    exit code.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -25,7 +25,7 @@ class Host(Machine):
     def wire(self, physical: PhysicalSwitch) -> None:
         """Create the host, and its port at the physical switch."""
         port = LinkEnd(physical.namespace, f"h-{self.name}")
-        self.start(port)
+        self.start(port, physical.switch.datapath)
         if self.vlan is not None:
             physical.add_tagged(self.plan.physnet, port.name, self.vlan)
         else:

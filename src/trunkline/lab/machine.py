@@ -8,6 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from trunkline.lab.datapath import SYSTEM
 from trunkline.lab.error import CommandError, LabError, WaitError
 from trunkline.lab.interface import Interface
 from trunkline.lab.journal import Process
@@ -57,15 +58,20 @@ class Machine:
         """The IPv4 address without its prefix length."""
         return str(self.address.ip)
 
-    def start(self, far_end: LinkEnd) -> None:
-        """Create the namespace and the veth pair to *far_end*, whose namespace exists; set the address."""
+    def start(self, far_end: LinkEnd, datapath: str) -> None:
+        """Create the namespace and the veth pair to *far_end*, whose namespace exists; set the address.
+
+        Checksums and segments are left to the NIC if *datapath*, that of the switch, is the kernel's, as in a
+        VM; the userspace datapath forwards frames as it gets them.
+        """
         self._journal.add_namespace(self.namespace)
         nic = LinkEnd(self.namespace, NIC)
         self._journal.add_link(nic)
         ip([f"netns add {self.namespace.name}", veth(nic, far_end, self.mac)])
         ip([f"link set {far_end.name} up"], far_end.namespace)
         self.interface = Interface(self.namespace, NIC, far_end)
-        self.interface.leave_checksums_to_software()
+        if datapath != SYSTEM:
+            self.interface.leave_checksums_to_software()
         ip(["link set lo up", f"link set {NIC} up"], self.namespace)
         named = NIC if self.vlan is None else self._add_vlan(self.vlan)
         ip([f"address add {self.address} dev {named}"], self.namespace)

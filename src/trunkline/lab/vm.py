@@ -28,7 +28,7 @@ class Vm(Machine):
 
     def boot(self) -> None:
         """Create the machine, with its VIF on the chassis but not yet in the integration bridge."""
-        self.start(LinkEnd(self.chassis.namespace, self.vif))
+        self.start(LinkEnd(self.chassis.namespace, self.vif), self.chassis.switch.datapath)
 
     def plug(self, iface_id: str | None = None) -> None:
         """Add the VIF to the integration bridge, for the port *iface_id* (default: the machine's name).
