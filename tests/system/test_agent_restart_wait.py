@@ -62,9 +62,9 @@ def chassis(site: Site) -> DummyChassis:
 
 def receive_waiting(chassis: DummyChassis, frame: bytes) -> dict[str, list[bytes]]:
     """Let *frame* arrive at a, at a switch that waits and so has no revalidators to be waited for."""
-    chassis.wires.new()
-    chassis.vswitchd.receive("a", frame)
-    return chassis.wires.new()
+    chassis.devices.new()
+    chassis.devices.receive("a", frame)
+    return chassis.devices.new()
 
 
 @contextmanager

@@ -181,11 +181,11 @@ def test_commands_find_the_port_of_such_a_vif(site: Site, chassis: DummyChassis)
     assert "to a (c1, tap)" in seen("trace --from b --to a", nb=nb)[1]
     assert "a works" in seen("check --port a", nb=nb)[1]
     assert "a (tap)" in seen("flows --chassis c1 --port a", nb=nb)[1]
-    chassis.switch.appctl("netdev-dummy/set-admin-state", "tap", "down")
+    chassis.devices.set_link("tap", "down")
     until(lambda: f"vif {UUID}" in chassis.faults, "told")
     site.sync()
     assert "T304" in seen("check --port a", nb=nb)[1]
-    chassis.switch.appctl("netdev-dummy/set-admin-state", "tap", "up")
+    chassis.devices.set_link("tap", "up")
     site.await_up("a")
     chassis.switch.vsctl("set", "Interface", "tap", f"external_ids:iface-id={UUID[:-1]}e")
     site.await_up("a", is_up=False)
