@@ -86,6 +86,7 @@ class Veths:
         self._switch, self._namespace = switch, switch.namespace
         self._interface_by_name: dict[str, Interface] = {}
         self._capture_by_name: dict[str, Capture] = {}
+        self._captured_by_name: dict[str, list[bytes]] = {}
 
     def add(self, name: str) -> list[str]:
         if name not in self._interface_by_name:
@@ -98,41 +99,51 @@ class Veths:
         return ['type=""']
 
     def receive(self, name: str, *frames: bytes) -> None:
-        self._interface_by_name[name].send(*frames)
+        # One by one: a frame whose flow the datapath has overtakes one that waits for ovs-vswitchd.
+        for frame in frames:
+            self._interface_by_name[name].send(frame)
+            self._capture(name)  # which waits for a frame that is behind the one that was sent
+            self._await_forwarded()
 
     def new(self) -> dict[str, list[bytes]]:
-        # What was sent last has come to the datapath when a frame that was sent after it is captured.
-        before = self._captured()
-        self._await_idle()
-        after = self._captured()
-        found = {name: before.get(name, []) + after.get(name, []) for name in self._capture_by_name}
+        self._await_forwarded()
+        for name in self._capture_by_name:
+            self._capture(name)
+        found, self._captured_by_name = self._captured_by_name, {}
         return {name: frames for name, frames in found.items() if frames}
 
     def set_link(self, name: str, state: str) -> None:
         ip([f"link set dev {name} {state}"], self._namespace)
 
-    def _captured(self) -> dict[str, list[bytes]]:
-        return {name: each.frames(chatter=True) for name, each in self._capture_by_name.items()}
+    def _capture(self, name: str) -> None:
+        frames = self._capture_by_name[name].frames(chatter=True)
+        self._captured_by_name.setdefault(name, []).extend(frames)
 
-    def _await_idle(self) -> None:
+    def _await_forwarded(self) -> None:
         """Return when ovs-vswitchd has forwarded what the datapath handed to it, having no flow for it yet.
 
-        The datapath queues such frames in netlink sockets. A thread that has read one runs until it has done
-        with it, or waits for another thread that runs.
+        The datapath queues such frames in netlink sockets. A thread of ovs-vswitchd that has read one runs
+        until it has done with it, or waits for another that runs.
         """
         process = Path("/proc") / str(self._switch.vswitchd_pid)
         deadline = time.monotonic() + IDLE_S
         idle = 0
         while idle < 3:
-            rows = [line.split() for line in (process / "net/netlink").read_text().splitlines()[1:]]
-            states = [
-                stat.read_text().rpartition(")")[2].split()[0] for stat in (process / "task").glob("*/stat")
-            ]
-            # Of /proc/net/netlink: column 1 is the protocol (16: generic), 4 how many bytes wait.
-            is_idle = set(states) == {"S"} and not any(row[1] == "16" and row[4] != "0" for row in rows)
-            idle = idle + 1 if is_idle else 0
-            assert time.monotonic() < deadline, f"ovs-vswitchd is busy: {states} {rows}"
-            time.sleep(0.001)
+            idle = idle + 1 if _is_idle(process) else 0
+            assert time.monotonic() < deadline, "ovs-vswitchd forwards without end"
+            time.sleep(0.0005)
+
+
+def _is_idle(process: Path) -> bool:
+    """Whether nothing waits for *process* in its netlink sockets, and all its threads sleep."""
+    try:
+        rows = [line.split() for line in (process / "net/netlink").read_text().splitlines()[1:]]
+        stats = [stat.read_text() for stat in (process / "task").glob("*/stat")]
+    except FileNotFoundError:
+        return False  # a thread has just ended
+    # Of /proc/net/netlink: column 1 is the protocol (16: generic), 4 how many bytes wait.
+    waits = any(row[1] == "16" and row[4] != "0" for row in rows)
+    return not waits and all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
 
 
 def a_switch(folder: Path, journal: Journal) -> Switchd:
