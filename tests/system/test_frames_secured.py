@@ -33,6 +33,8 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
+from trunkline.lab import datapath
+
 pytestmark = pytest.mark.system
 
 NIC = "nic-br-phys1"
@@ -117,6 +119,13 @@ def several(*options: tuple[int, str], src: str = A, source: str = A6) -> Packet
 def advertised(target: str = A6, option: str | None = A, source: str = A6) -> Packet:
     said = ip6(source) / ICMPv6ND_NA(R=0, S=0, O=1, tgt=target)
     return said if option is None else said / ICMPv6NDOptDstLLAddr(lladdr=option)
+
+
+SEES_INTO_JUMBOGRAMS = datapath.default() == datapath.SYSTEM
+"""Whether the datapath's cache holds a jumbogram to the rules for what is in it, as the kernel's does.
+
+The userspace datapath sees nothing in it, so that it is dropped. The kernel's passes what the port may send.
+"""
 
 
 def jumbo(upper: Packet, src: str = A, source: str = LINK_LOCAL) -> Packet:
@@ -223,7 +232,7 @@ MAY_NOT_SEND = {
         ICMPv6ND_NS(tgt=B6) / ICMPv6NDOptSrcLLAddr(lladdr=B)
     ),
     "a DHCPv6 advertisement in a jumbogram": jumbo(UDP(sport=547, dport=546) / DHCP6_Advertise()),
-    "UDP in a jumbogram": jumbo(UDP(sport=7, dport=7) / Raw(b"x" * 32)),
+    **({} if SEES_INTO_JUMBOGRAMS else {"UDP in a jumbogram": jumbo(UDP(sport=7, dport=7) / Raw(b"x" * 32))}),
     "a first fragment that ends within its options": cut_chain(),
     "a first fragment that ends before its options": ip6() / IPv6ExtHdrFragment(nh=60, m=1, id=7),
     "a first fragment without an upper layer": ip6_of(44, b"\x3b\0\0\1" + b"x" * 32),
@@ -297,7 +306,8 @@ def test_rule_13_a_port_without_addresses_is_held_to_its_mac_alone(chassis: Dumm
         *(arp(B, B4, src=M), arp(B, B4, op=2, src=M), reverse(B, src=M), reverse(M, op=4, src=M)),
         *(several((1, B), src=M), several((1, B), (1, B), src=M), several((1, M), (1, B), src=M)),
         *(told(B), told(B) / ICMPv6NDOptDstLLAddr(lladdr=B)),
-        *(jumbo(ICMPv6ND_RA(), M), jumbo(ICMPv6ND_NA(tgt=B6), M), cut_chain(src=M)),
+        *(jumbo(ICMPv6ND_RA(), M), cut_chain(src=M)),
+        *(() if SEES_INTO_JUMBOGRAMS else (jumbo(ICMPv6ND_NA(tgt=B6), M),)),
         *(eth(src=M) / IP(src=A4, len=length) / UDP() for length in (0, 1000)),
     ]
     for frame in may_not_send:
