@@ -18,6 +18,7 @@ from test_frames_secured import (
     MAY_SEND,
     PAIR_4,
     PAIR_MAC,
+    SEES_INTO_JUMBOGRAMS,
     B,
     advertised,
     arp,
@@ -101,7 +102,12 @@ def test_rule_13_what_is_refused_is_counted_by_port_and_reason(
 ) -> None:
     """Warm, right after frames that pass, and cold."""
     passing = [bytes(frame) for frame in MAY_SEND.values()]
-    refused = [bytes(frame) for what, frame in MAY_NOT_SEND.items() if reason(what) is band]
+    refused = [
+        bytes(frame)
+        for what, frame in MAY_NOT_SEND.items()
+        # The kernel's cache drops what is in a jumbogram for the reason that this is refused for.
+        if reason(what) is band and not (SEES_INTO_JUMBOGRAMS and "jumbogram" in what)
+    ]
     assert refused
     before = counted(site)
     chassis.vswitchd.ask("revalidator/purge")
