@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from trunkline.cli.column import in_options
 from trunkline.health.cause import CAUSES, UNKNOWN, Cause, finding, pattern
 from trunkline.health.finding import CODES
 from trunkline.ovsdb import nic
@@ -166,6 +167,14 @@ def test_a_fault_has_a_text_and_a_remedy() -> None:
         assert "{" not in found.remedy
 
 
+@pytest.mark.parametrize(("name", "text"), written())
+def test_a_remedy_with_an_option_is_a_command_that_has_it(name: str, text: str) -> None:
+    for cause in causes_of(name, text):
+        remedy = in_options(finding("c1", f"{cause.noun or 'port'} vm1", text).remedy)
+        for clause in re.split(r"; |: |, or ", remedy):
+            assert clause.startswith("trunkline ") or not re.search(r"(?<!\S)--[a-z]", clause), remedy
+
+
 @pytest.mark.parametrize(
     ("subject", "reason", "code", "text", "remedy"),
     [
@@ -217,6 +226,20 @@ def test_a_fault_has_a_text_and_a_remedy() -> None:
             "T324",
             "the northbound lets this chassis hold only ports requested on it",
             "trunkline port set vm1 `requested_chassis=c1`",
+        ),
+        (
+            "network blue",
+            "its MTU 1500 needs an uplink with an MTU of 1504, and eth1 has 1400; run: ip link set x",
+            "T206",
+            "its MTU 1500 needs an uplink with an MTU of 1504, and eth1 has 1400",
+            "ip link set eth1 mtu 1504, or lower it: trunkline network set blue `mtu=MTU`",
+        ),
+        (
+            "vif vm2",
+            "vm2 is a sub-port of vm1 and uses its VIF; correct iface-id of tap2, or clear `parent`",
+            "T320",
+            "vm2 is a sub-port of vm1 and uses its VIF",
+            "correct iface-id of tap2, or: trunkline port set vm2 `parent=''`",
         ),
         ("switch changes", "the switch refuses changes of flows, and x. See the log", UNKNOWN, "", ""),
         ("a thing", "of a later version; update", UNKNOWN, "of a later version", "update"),

@@ -45,6 +45,10 @@ class Cause(NamedTuple):
 
 _SEE_LOG = "see the log of the agent on that chassis"
 
+_ANOTHER_PARENT = "trunkline port set {subject} `parent=PORT`"
+_ANOTHER_TAG = "trunkline port set {subject} `parent_vlan=TAG`"
+_ANOTHER_NETWORK = "trunkline port set {subject} `network=NETWORK`"
+
 CAUSES = (
     # -- the northbound
     Cause("T101", "northbound", "it is {}, and this chassis obeys {}; keeping what was read before|. {}"),
@@ -91,9 +95,19 @@ CAUSES = (
     Cause("T209", "mapping", "{0}: {}", "see: ovs-vsctl list interface {0}"),
     # -- networks
     Cause("T202", "network", "physical network {} is not mapped to a bridge here|; {}"),
-    Cause("T211", "network", "physical network {} cannot be mapped on any chassis: {}|; set another {}"),
+    Cause(
+        "T211",
+        "network",
+        "physical network {} cannot be mapped on any chassis: {}|; set another {}",
+        "trunkline network set {subject} `physical_network=PHYSNET`",
+    ),
     Cause("T207", "network", "no {} gets out of {}: {}|; see tag, trunks and vlan_mode of its Port"),
-    Cause("T206", "network", "{} needs an uplink with an MTU of {}, and {} has {}|; {}"),
+    Cause(
+        "T206",
+        "network",
+        "{} needs an uplink with an MTU of {1}, and {0} has {}|; {}",
+        "ip link set {0} mtu {1}, or lower it: trunkline network set {subject} `mtu=MTU`",
+    ),
     Cause(
         "T212",
         "network",
@@ -105,7 +119,8 @@ CAUSES = (
         "T213",
         "network",
         "it learns its remote ports, {}, but it drops unknown unicast|; change {}",
-        "use `unknown_unicast=forward`, or: trunkline network set {subject} `remote_ports=explicit`",
+        "trunkline network set {subject} `unknown_unicast=forward`, or: "
+        "trunkline network set {subject} `remote_ports=explicit`",
     ),
     Cause("T315", "network", "its type is {}|; set it to vlan or flat"),
     Cause("T315", "network", "it is of type vlan and has no segmentation_id|; set one of 1-4094"),
@@ -133,13 +148,18 @@ CAUSES = (
         "another port of its network also has its address {}|; {}",
         "change it, or, if both may have it: trunkline port set {subject} `options:allow-duplicate-ip=true`",
     ),
-    Cause("T320", "port", "its parent {} is itself a sub-port|; {}"),
-    Cause("T320", "port", "it is its own parent|; {}"),
-    Cause("T320", "port", "it has parent {} but no `parent_vlan`|; set one"),
-    Cause("T320", "port", "its parent {} is in the same network|; {}"),
-    Cause("T320", "port", "the network of its parent {} carries its VMs' tags|; {}"),
-    Cause("T320", "port", "tag {} of {} belongs to port {}|; {}"),
-    Cause("T320", "port", "port {} of the same parent is in the same network|; {}"),
+    Cause("T320", "port", "its parent {} is itself a sub-port|; {}", _ANOTHER_PARENT),
+    Cause("T320", "port", "it is its own parent|; {}", _ANOTHER_PARENT),
+    Cause("T320", "port", "it has parent {} but no `parent_vlan`|; set one", _ANOTHER_TAG),
+    Cause("T320", "port", "its parent {} is in the same network|; {}", _ANOTHER_NETWORK),
+    Cause(
+        "T320",
+        "port",
+        "the network of its parent {} carries its VMs' tags|; {}",
+        f"have it carry none: trunkline network set NETWORK `vlan_transparent=false`, or: {_ANOTHER_PARENT}",
+    ),
+    Cause("T320", "port", "tag {} of {} belongs to port {}|; {}", _ANOTHER_TAG),
+    Cause("T320", "port", "port {} of the same parent is in the same network|; {}", _ANOTHER_NETWORK),
     Cause(
         "T327",
         "port",
@@ -166,12 +186,22 @@ CAUSES = (
     Cause("T315", "port", "{} is not an IP address or prefix|; {}"),
     Cause("T315", "port", "{} has a zone|; {}"),
     Cause("T315", "port", "{} has bits set beyond its length|; {}"),
-    Cause("T315", "port", "its MAC is written {}|; {}"),
+    Cause(
+        "T315",
+        "port",
+        "its MAC is written {}|; write it as {0}, or set {}",
+        "trunkline port set {subject} `mac={0}`",
+    ),
     Cause("T315", "port", "its {} is {}|; set one of 1-{}"),
     Cause("T315", "port", "it has {} {}|; a port may have {}"),
     # -- VIFs
     Cause("T302", "vif", "no port has iface-id {}|; create it, or correct iface-id of {}"),
-    Cause("T320", "vif", "{} is a sub-port of {} and uses its VIF|; {}"),
+    Cause(
+        "T320",
+        "vif",
+        "{} is a sub-port of {} and uses its VIF|; correct iface-id of {0}, or clear {}",
+        "correct iface-id of {0}, or: trunkline port set {subject} `parent=''`",
+    ),
     Cause("T304", "vif", "{} is set down, or gone|; {}"),
     Cause("T304", "vif", "{} has no link|; check its other end"),
     Cause(

@@ -61,7 +61,8 @@ MEANING: dict[Band, Meaning] = {
     Band.PRIORITY_TAG: Meaning((11,)),
     Band.TAGGED: Meaning(
         (11,),
-        f"{_INSIDE}, or a sub-port for that tag (`parent={{port}}` `parent_vlan=TAG`)",
+        f"{_INSIDE}; or make a sub-port for that tag: trunkline port create NAME `network=NETWORK` `mac=MAC` "
+        "`parent={port}` `parent_vlan=TAG`",
     ),
     Band.NO_SENDER: Meaning((13,), _NO_MAC),
     Band.CONTROL_SENDER: Meaning((17,)),
