@@ -60,6 +60,22 @@ def test_a_small_site_is_shown_with_all_its_names() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("faults", "condition"),
+    [
+        (("network blue",), "network blue"),
+        (("network blue", "network red"), "2 networks"),
+        (("mapping p", "mapping q"), "2 mappings"),
+        (("port vm1", "port vm2"), "port fault"),
+        (("network blue", "port vm1"), "several faults"),
+        (("switch",), "switch fault"),
+    ],
+)
+def test_a_chassis_is_shown_with_what_its_faults_are_about(faults: tuple[str, ...], condition: str) -> None:
+    row = chassis("c2") | {"faults": dict.fromkeys(faults, "it is so")}
+    assert list(tree.lines(drawing(site([], [row]))))[-1] == f"✗ {condition}: c2"
+
+
 def test_a_physical_network_that_no_chassis_maps_is_named() -> None:
     bare = site([network("blue", 101, unbound=1)], [])
     assert next(tree.lines(drawing(bare))) == (

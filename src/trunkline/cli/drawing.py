@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MOST_BOXES = 40
 
+_NAMED = ("mapping", "network")
+"""What many chassis may have in common: a fault of such a thing is shown with its name."""
+
 DOWN = "ports down"
 """The condition that the numbers of ports show as well."""
 
@@ -119,13 +122,16 @@ def _chassis_condition(chassis: Mapping[str, Any], down: Collection[str]) -> str
 
     if chassis["state"] not in WELL:
         return str(chassis["state"])
-    kinds = {
-        subject if subject.startswith("mapping ") else f"{subject.split(' ')[0]} fault"
-        for subject in chassis["faults"]
-    }
-    if kinds:
-        return kinds.pop() if len(kinds) == 1 else "several faults"
-    return DOWN if chassis["name"] in down else ""
+    subjects = list(chassis["faults"])
+    if not subjects:
+        return DOWN if chassis["name"] in down else ""
+    nouns = {subject.split(" ")[0] for subject in subjects}
+    if len(nouns) > 1:
+        return "several faults"
+    (noun,) = nouns
+    if noun not in _NAMED:
+        return f"{noun} fault"
+    return subjects[0] if len(subjects) == 1 else f"{len(subjects):,} {noun}s"
 
 
 class _Room(NamedTuple):
