@@ -9,7 +9,19 @@ if not __package__:
     # By its path, Python looks for modules in this directory, and not in the one that holds the package.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from trunkline.cli.main import main
+
+def main() -> None:
+    """Run the program and exit. An interrupt while it is loaded ends it too, without a traceback.
+
+    Nothing is imported before that is so: even the module `signal` takes some milliseconds.
+    """
+    sys.excepthook = lambda kind, error, trace: (
+        None if kind is KeyboardInterrupt else sys.__excepthook__(kind, error, trace)
+    )
+    from trunkline.cli.main import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,30 @@ def test_version_is_told_without_importing_what_it_does_not_need() -> None:
     version, imported = done.stdout.split("\n")[:2]
     assert version.startswith("trunkline ")
     assert imported == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "code"), [("click", -signal.SIGINT), ("trunkline.cli.network", 128 + signal.SIGINT)]
+)
+def test_an_interrupt_while_the_program_is_loaded_ends_it_without_a_traceback(module: str, code: int) -> None:
+    """Be it before the command is known or after: the interrupt comes just as *module* is imported."""
+    text = (
+        "import os, signal, sys; sys.argv[1:] = ['network', 'list']\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        return os.kill(os.getpid(), signal.SIGINT) if name == {module!r} else None\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from trunkline.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        ["env", "--default-signal=INT", sys.executable, "-c", text],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.strip()) == (code, "")
 
 
 def test_help_lists_every_command_and_needs_none_of_them() -> None:
