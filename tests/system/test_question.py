@@ -85,6 +85,16 @@ def test_the_agents_tell_their_own_state_and_nothing_is_left_of_the_question(sit
     assert "no chassis is called 'c9'" in line
 
 
+def test_it_is_told_how_many_have_answered_meanwhile(site: Site) -> None:
+    for name in ("c1", "c2", "c3"):
+        site.chassis(name)
+    site.sync()
+    told: list[tuple[int, int]] = []
+    question.ask(site.nb, "state", timeout_s=20, report=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert told[-1] == (3, 3)
+
+
 def test_who_does_not_answer_is_named_and_the_others_answers_are_shown(site: Site) -> None:
     for name in ("c1", "c2", "c3"):
         site.chassis(name)

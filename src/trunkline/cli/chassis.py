@@ -132,8 +132,10 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
     from trunkline.cli.progress import Progress
     from trunkline.northbound.question import DONE, ask
 
-    with Progress().phase("asking the chassis"):
-        answers = ask(nb, "state", names or None, timeout_s=timeout_s)
+    progress = Progress()
+    report = progress.counting("chassis have answered")
+    with progress.phase("asking the chassis"):
+        answers = ask(nb, "state", names or None, timeout_s=timeout_s, report=report)
     rows: list[dict[str, Any]] = []
     complaints = dict.fromkeys(answers.missing, f"has not answered within {timeout_s:g} s")
     for name, answer in sorted(answers.by_chassis.items(), key=lambda item: natural(item[0])):

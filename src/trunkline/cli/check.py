@@ -169,8 +169,10 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
     if is_deep and scope.port is not None:
         network = fleet.network_by_id[fleet.port_by_name[scope.port]["network"]]
         parameters = {"network": network["name"]}
-    with Progress().phase(f"asking {len(live):,} chassis what they find"):
-        own = checks.lonely(asked_findings(nb, live, parameters), fleet)
+    progress = Progress()
+    with progress.phase(f"asking {len(live):,} chassis what they find"):
+        report = progress.counting("chassis have said what they find")
+        own = checks.lonely(asked_findings(nb, live, parameters, report), fleet)
     found = checks.merged([*own, *_servers(), *checks.findings(fleet)])
     is_asked = bool(live) and not any(each.code == SILENT for each in own)
     looked_for = CODES.keys() if is_asked else checks.FROM_ROWS

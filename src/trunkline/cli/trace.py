@@ -172,8 +172,10 @@ def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict
     (rows,) = nb.read(select("Chassis", only=("name",)))
     known = {row["name"] for row in rows}
     there = [name for name in names if name in known]
-    with Progress().phase(f"asking {len(there):,} chassis about the frame"):
-        answers = question.ask(nb, "trace", there, entry.parameters(), timeout_s=ANSWER_S)
+    progress = Progress()
+    with progress.phase(f"asking {len(there):,} chassis about the frame"):
+        report = progress.counting("chassis have answered about the frame")
+        answers = question.ask(nb, "trace", there, entry.parameters(), timeout_s=ANSWER_S, report=report)
     found: dict[str, dict[str, Any] | Silence] = {}
     for name in names:
         answer = answers.by_chassis.get(name)

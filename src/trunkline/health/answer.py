@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.health.cause import UNKNOWN
 from trunkline.health.finding import CODES, Finding
+from trunkline.northbound import sync
 from trunkline.northbound.question import DONE, ask
 from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.question import Answer, Answers
+    from trunkline.northbound.sync import Report
 
 KIND = "check"
 """The kind of the question (`Request:kind`)."""
@@ -29,11 +31,14 @@ SILENT = "T506"
 
 
 def asked_findings(
-    nb: Northbound, chassis: Collection[str], parameters: Mapping[str, str] | None = None
+    nb: Northbound,
+    chassis: Collection[str],
+    parameters: Mapping[str, str] | None = None,
+    report: Report = sync.unheard,
 ) -> list[Finding]:
     """Ask *chassis* what they find at themselves; return that, with a finding for each that does not say.
 
-    *parameters* may name one `port` or one `network`.
+    *parameters* may name one `port` or one `network`. *report* is as that of `question.ask`.
 
     Raises:
         UnreachableError: the northbound was lost.
@@ -41,7 +46,7 @@ def asked_findings(
     if not chassis:
         return []
     try:
-        return list(findings(ask(nb, KIND, chassis, parameters, timeout_s=PATIENCE_S)))
+        return list(findings(ask(nb, KIND, chassis, parameters, timeout_s=PATIENCE_S, report=report)))
     except (RefusedError, NotFoundError, TransactionError) as error:
         text, _, remedy = str(error).partition("; ")
         return [

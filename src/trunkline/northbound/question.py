@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import TrunklineError
-from trunkline.northbound import member
+from trunkline.northbound import member, sync
 from trunkline.northbound.body import UnreadableError, value
 from trunkline.northbound.operation import Uuid, delete, insert, select
 from trunkline.northbound.refusal import RefusedError, TransactionError, no_such
@@ -25,9 +25,10 @@ from trunkline.northbound.rpc import UnreachableError
 from trunkline.northbound.schema import DATABASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from trunkline.northbound.client import Northbound
+    from trunkline.northbound.sync import Report
     from trunkline.northbound.watch import Rows
 
 DONE = "done"
@@ -81,11 +82,13 @@ def ask(
     parameters: Mapping[str, str] | None = None,
     *,
     timeout_s: float,
+    report: Report = sync.unheard,
 ) -> Answers:
     """Ask *chassis*, by default all, a question of that *kind*; return what they answer within *timeout_s*.
 
-    Nothing is left of it afterwards. In a cluster that this connection reaches without a relay, no more than
-    `MOST_AT_ONCE` are asked at once, and each such part has its share of *timeout_s*.
+    *report* is told how many have answered, of how many. Nothing is left of the question afterwards. In a
+    cluster that this connection reaches without a relay, no more than `MOST_AT_ONCE` are asked at once, and
+    each such part has its share of *timeout_s*.
 
     Raises:
         NotFoundError: one of *chassis* is not there.
@@ -105,7 +108,12 @@ def ask(
     found: dict[str, Answer] = {}
     for number, part in enumerate(parts):
         share_s = max(deadline_s - time.monotonic(), 0.0) / (len(parts) - number)
-        found |= _asked(nb, kind, part, parameters or {}, share_s)
+        before = len(found)
+
+        def note(count: int, before: int = before) -> None:
+            report(before + count, len(names))
+
+        found |= _asked(nb, kind, part, parameters or {}, share_s, note)
     return Answers(found, frozenset(names) - found.keys())
 
 
@@ -117,9 +125,14 @@ def _is_member(nb: Northbound) -> bool:
 
 
 def _asked(
-    nb: Northbound, kind: str, chassis: list[str], parameters: Mapping[str, str], timeout_s: float
+    nb: Northbound,
+    kind: str,
+    chassis: list[str],
+    parameters: Mapping[str, str],
+    timeout_s: float,
+    note: Callable[[int], None],
 ) -> dict[str, Answer]:
-    """Return the answers of *chassis*, as far as they come in time."""
+    """Return the answers of *chassis*, as far as they come in time; *note* is told how many have come."""
     row = {
         "kind": kind,
         "parameters": dict(parameters),
@@ -130,17 +143,19 @@ def _asked(
         answers = select("Answer", ("request", "includes", question), only=("chassis", "state", "body"))
         present = select("Request", ("_uuid", "==", question), only=("slot",))
 
+        asked = set(chassis)
+
         def is_over(rows: Rows) -> bool:
-            return not rows["Request"] or {each["chassis"] for each in rows["Answer"].values()} >= set(
-                chassis
-            )
+            answered = {each["chassis"] for each in rows["Answer"].values()} & asked
+            note(len(answered))
+            return not rows["Request"] or answered == asked
 
         with nb.watch(answers, present) as watch:
             watch.wait_until(is_over, timeout_s)
             found = {
                 each["chassis"]: _answer(each["state"], each["body"])
                 for each in watch.rows["Answer"].values()
-                if each["chassis"] in chassis
+                if each["chassis"] in asked
             }
             if not watch.rows["Request"] and len(found) < len(chassis):
                 raise RefusedError("somebody else deleted the question; ask again")
