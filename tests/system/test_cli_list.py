@@ -133,6 +133,28 @@ def test_what_the_database_rules_out_is_not_read(served: Northbound) -> None:
     assert read == [1] * 5
 
 
+def test_of_rows_that_the_database_cannot_choose_only_what_is_looked_at_is_read(served: Northbound) -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Counted(Northbound):
+        def transact(self, operations: Any) -> list[Any]:
+            results = super().transact(operations)
+            asked.extend(
+                (len(each["rows"]), len(op["columns"]))
+                for op, each in zip(operations, results, strict=True)
+                if op["table"] == "Port"
+            )
+            return results
+
+    with Counted.connect(served.rpc.remote) as counted:
+        (row,) = matching(counted, "Port", [parse("Port", "name~^vm9")])
+        assert (row["name"], row["network"], row["requested_chassis"]) == ("vm9", "blue", "c1")
+        assert matching(counted, "Port", [parse("Port", "name~^x")]) == []
+    # The UUIDs and names of all five, then all of the one; and of none, nothing more.
+    assert [rows for rows, _ in asked] == [5, 1, 5]
+    assert [columns for _, columns in asked][0::2] == [2, 2]
+
+
 def test_networks_and_chassis_are_chosen_too(served: Northbound) -> None:
     assert names(served, "network", "list", "--filter", "unknown_unicast=forward") == ["net10", "red"]
     assert names(served, "network", "list", "--filter", "segmentation_id=") == ["blue"]

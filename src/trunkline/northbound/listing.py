@@ -12,13 +12,17 @@ from trunkline.northbound.schema import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.filter import Filter
-    from trunkline.northbound.operation import Condition, Operation, Row
+    from trunkline.northbound.operation import Condition, Operation, Row, Uuid
 
 FEW = 20
 """How many rows are looked for one by one: a look at a port costs the server 0.4 µs, to read one 10."""
+
+SOME = 500
+"""How many rows are looked for one by one by their UUIDs, of which the database has an index."""
 
 _SUB_PORT = ("name", "parent", "parent_vlan", "network")
 
@@ -66,7 +70,7 @@ def matching(
     """Return the rows of *table* that all of *filters* accept, by name, with all columns or *only* these.
 
     Unless *is_raw*, defaults stand in place of empty values, for the filters too. Only rows that the database
-    cannot rule out are read.
+    cannot rule out are read; and if it cannot tell for all filters, only what these look at is read of most.
 
     Raises:
         NotFoundError: a filter names a network that does not exist.
@@ -74,16 +78,28 @@ def matching(
     defaults = {} if is_raw else DEFAULTS[table]
     conditions = [condition for each in filters if (condition := each.condition(table, defaults)) is not None]
     conditions += _references(nb, table, filters)
-    wanted = {"name", *only, *(each.column for each in filters)} if only else set(columns(table))
-    rows, networks = _read(
-        nb,
-        [select(table, *conditions, only=[name for name in columns(table) if name in wanted])],
-        [select("Network", only=("_uuid", "name"))] if table == "Port" and "network" in wanted else [],
-    )
-    name_by_id = {row["_uuid"]: row["name"] for row in networks}
-    shown = (_shown(row, name_by_id) if name_by_id else row for row in rows)
-    found = shown if is_raw else (effective(table, row) for row in shown)
-    kept = [row for row in found if all(each.accepts(row) for each in filters)]
+    looked_at = {"name", *(each.column for each in filters)}
+    wanted = looked_at | set(only or columns(table))
+
+    def accepted(names: AbstractSet[str], *wheres: Sequence[Condition]) -> list[tuple[Uuid | None, Row]]:
+        """Return the rows at *wheres* that all filters accept, with the columns *names*."""
+        only = [name for name in ("_uuid", *columns(table)) if name in names]
+        rows, networks = _read(
+            nb,
+            [select(table, *where, only=only) for where in wheres],
+            [select("Network", only=("_uuid", "name"))] if table == "Port" and "network" in names else [],
+        )
+        name_by_id = {row["_uuid"]: row["name"] for row in networks}
+        found = ((row.get("_uuid"), _shown(row, name_by_id)) for row in rows)
+        filled = found if is_raw else ((id_, effective(table, row)) for id_, row in found)
+        return [(id_, row) for id_, row in filled if all(each.accepts(row) for each in filters)]
+
+    wheres: list[Sequence[Condition]] = [conditions]
+    if len(conditions) < len(filters) and looked_at < wanted:
+        first = accepted({"_uuid", *looked_at}, conditions)
+        if len(first) <= SOME:
+            wheres = [[("_uuid", "==", id_)] for id_, _ in first]
+    kept = [row for _, row in accepted(wanted, *wheres)] if wheres else []
     return sorted(kept, key=lambda row: natural(str(row["name"])))
 
 
