@@ -191,8 +191,8 @@ def test_an_explanation_has_rule_row_counter_and_remedy() -> None:
         f"table 10 PORT_SECURITY, band TAGGED: {Band.TAGGED.purpose}",
         "rule 11 of docs/frames.md; made by app port_security from port vm1 (key 42) of network blue",
         "from vm1, any VLAN tag: DROP rule 11   (14 packets, 840 bytes, in the 3 s that it is there)",
-        "if these should pass: trunkline network set blue `vlan_transparent=true`, "
-        "or a sub-port for that tag (`parent=vm1` `parent_vlan=TAG`)",
+        "if these should pass: trunkline network set blue `vlan_transparent=true`; or make a sub-port for "
+        "that tag: trunkline port create NAME `network=NETWORK` `mac=MAC` `parent=vm1` `parent_vlan=TAG`",
     ]
 
 
@@ -211,7 +211,7 @@ def test_a_remedy_for_a_row_whose_name_is_not_known_leaves_the_name_to_the_reade
     assert "network set NETWORK " in remedy
     _, why, *_, remedy = explained(tagged, names=Names())
     assert why.endswith("made by app port_security from the port with key 42")
-    assert "(`parent=PORT` " in remedy
+    assert " `parent=PORT` " in remedy
 
 
 def test_a_flow_that_passes_frames_has_no_remedy() -> None:
