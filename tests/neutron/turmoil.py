@@ -1,8 +1,7 @@
 """Users who change the same networks, ports and trunks at once: in the end the northbound is as Neutron says.
 
-No comparison of everything is due while this runs, so whatever a call has lost stays lost. It is run by its
-name only (`scripts/test-neutron` takes it as an argument of pytest does): Neutron logs a traceback of the driver
-if a trunk is deleted while its sub-ports are bound, and that fails it.
+No comparison of everything is due while this runs, so whatever a call has lost stays lost. Each run is
+another one, so it runs only if its file is named: `.venv-neutron-29/bin/pytest tests/neutron/turmoil.py`.
 """
 
 from __future__ import annotations

@@ -80,9 +80,12 @@ class TrunkDriver(base.DriverBase):
     def _added(self, resource: Any, event: Any, trigger: Any, payload: Any) -> None:
         trunk = payload.states[0]
         context = payload.context.elevated()
-        host = directory.get_plugin().get_port(context, trunk.port_id)[portbindings.HOST_ID]
-        self._bind(context, _sub_ports(resource, payload), host, SUB_PORT)
-        trunk.update(status=constants.TRUNK_ACTIVE_STATUS)
+        try:
+            host = directory.get_plugin().get_port(context, trunk.port_id)[portbindings.HOST_ID]
+            self._bind(context, _sub_ports(resource, payload), host, SUB_PORT)
+            trunk.update(status=constants.TRUNK_ACTIVE_STATUS)
+        except n_exc.NotFound:
+            LOG.debug("Trunkline: trunk %s was deleted meanwhile", trunk.id)
 
     def _removed(self, resource: Any, event: Any, trigger: Any, payload: Any) -> None:
         self._bind(payload.context.elevated(), _sub_ports(resource, payload), "", "")
