@@ -24,8 +24,6 @@ from trunkline.lab.namespace import ip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from neutron_site import Site
-
     from trunkline.lab.chassis import Chassis
 
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -159,11 +157,6 @@ def bus_opened(
     finally:
         neutron.end()
         shutil.rmtree(neutron.folder, ignore_errors=True)
-
-
-def await_active(site: Site, port: Any) -> None:
-    """Wait until *port* is ACTIVE, which Neutron's own agents take long for on a busy machine."""
-    until(lambda: site.status(port) == "ACTIVE", f"port {port.id} to be ACTIVE")
 
 
 class HostAgents:

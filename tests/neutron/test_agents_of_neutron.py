@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from neutron_bus import HostAgents, await_active, bus_opened
+from neutron_bus import HostAgents, bus_opened
 from neutron_server import until
 from neutron_site import Site
 
@@ -108,7 +108,7 @@ def started(site: Site, network: Any, chassis: str, tmp_path: Path) -> tuple[Any
     """Return a port on *chassis* and its VM, which has asked for its address as a VM does."""
     port = site.port(network, chassis)
     vm = site.vm(port, chassis)
-    await_active(site, port)
+    site.await_status(port, "ACTIVE")
     script = tmp_path / "lease"
     script.write_text(UDHCPC)
     script.chmod(0o755)
@@ -134,7 +134,7 @@ def test_a_vm_gets_its_address_and_its_metadata_from_agents_on_a_chassis(
         said[:] = [vm.namespace.run(["sh", "-c", f"{' '.join(asked)} || true"], timeout_s=40)]
         return "of" in said[0]
 
-    until(is_answered, "metadata", 60)
+    until(is_answered, "metadata")
     assert said == [f"/latest/meta-data of {port.device_id}"]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from mixed_site import Mixed, mixed_opened, typed
-from neutron_bus import SWITCH_AGENT, await_active
+from neutron_bus import SWITCH_AGENT
 from neutron_server import BIN, until
 from neutron_site import used
 
@@ -63,7 +63,7 @@ def pair(mixed: Mixed) -> Iterator[Pair]:
                 *(f"external_ids:{each}" for each in ids),
             )
         for port in ports:
-            await_active(site, port)
+            site.await_status(port, "ACTIVE")
         yield Pair(ports, vms)
         mixed.give_back()
 
@@ -133,7 +133,7 @@ def test_a_host_is_taken_over_in_place_with_its_vms(mixed: Mixed, pair: Pair) ->
     assert "nothing to do" in mixed.agent("--take-over")[1]
     flows = mixed.flows("br-int")
     chassis.start_agent()
-    await_active(site, port)
+    site.await_status(port, "ACTIVE")
     until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
     assert mixed.flows("br-int") == flows
     assert [series.stop().lost for series in after] == [0, 0]
@@ -179,7 +179,7 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
     for command in before:
         do(command)
         if command.text.endswith("trunkline-agent"):
-            await_active(site, port)
+            site.await_status(port, "ACTIVE")
             until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
     assert drivers(site, port) == "c1 trunkline"
     assert pair.vms[1].ping(pair.vms[0].ip, count=5, timeout_s=5).lost == 0
@@ -189,4 +189,4 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
         do(command)
     assert drivers(site, port) == "c1 openvswitch"
     until(lambda: pair.vms[1].ping(pair.vms[0].ip, count=1).lost == 0, "the VM to be served again")
-    await_active(site, port)
+    site.await_status(port, "ACTIVE")
