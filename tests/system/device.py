@@ -139,7 +139,7 @@ def _is_idle(process: Path) -> bool:
     try:
         rows = [line.split() for line in (process / "net/netlink").read_text().splitlines()[1:]]
         stats = [stat.read_text() for stat in (process / "task").glob("*/stat")]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False  # a thread has just ended
     # Of /proc/net/netlink: column 1 is the protocol (16: generic), 4 how many bytes wait.
     waits = any(row[1] == "16" and row[4] != "0" for row in rows)

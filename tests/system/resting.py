@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -186,5 +186,6 @@ def _is_stopped(pid: int) -> bool:
     """
     states = []
     for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
-        states.append(thread.read_text().rpartition(")")[2].split()[0])
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            states.append(thread.read_text().rpartition(")")[2].split()[0])
     return all(state in "TtZX" for state in states)
