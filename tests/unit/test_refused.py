@@ -35,6 +35,7 @@ def found(counts: Counts, port: Port = VM) -> dict[str, str]:
         ({Kind.OTHER_ADDRESS: Counted(1), Kind.OWN_MAC: Counted(1)}, {"T308": "error"}),
         # Since it was refused, nothing was taken.
         ({Kind.OTHER_MAC: Counted(3, 1.0), Kind.OWN_MAC: Counted(900, 60.0)}, {"T307": "error"}),
+        ({Kind.OTHER_MAC: Counted(1, 1.0), Kind.OWN_MAC: Counted(900, 60.0)}, {"T307": "error"}),
         ({Kind.OTHER_NEIGHBOUR: Counted(3, 1.0), Kind.OWN_ARP: Counted(900, 60.0)}, {"T309": "error"}),
         # That was before it worked, or long ago, or once.
         ({Kind.OTHER_MAC: Counted(3, 60.0), Kind.OWN_MAC: Counted(900, 1.0)}, {}),

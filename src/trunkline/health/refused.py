@@ -38,7 +38,7 @@ SLACK_S = 2.0
 """How much later than others a frame must have been refused: the switch counts about once a second."""
 
 FEW = 2
-"""How many frames may be refused without a word, if others were taken."""
+"""How many frames with another address an ordinary VM may send; with another MAC it sends none."""
 
 TRIFLE = 10
 """A warning needs more than that many frames, and more than one in that many of those that were taken."""
@@ -125,6 +125,8 @@ class _Rule(NamedTuple):
     remedy: Band
     tells_change: bool = False
     """Whether something has changed in the VM if these frames are its last ones."""
+    by_chance: int = 0
+    """How many of them say nothing of that."""
     is_beside: bool = False
     """Whether the port works all the same, if anything else is taken from it."""
 
@@ -145,6 +147,7 @@ _RULES = (
         SENDS[Band.NEIGHBOUR_REFUSED],
         Band.ADDRESS_REFUSED,
         tells_change=True,
+        by_chance=FEW,
     ),
     _Rule(
         "T308",
@@ -202,7 +205,7 @@ def _verdict(rule: _Rule, refused: Counted, taken: Counted) -> Severity | None:
         return "warning"
     is_known = refused.idle_s is not None and taken.idle_s is not None
     is_last = is_known and (taken.idle_s or 0) > (refused.idle_s or 0) + SLACK_S
-    if rule.tells_change and is_last and refused.packets > FEW:
+    if rule.tells_change and is_last and refused.packets > rule.by_chance:
         return "error"
     return "warning" if refused.packets > max(TRIFLE, taken.packets / TRIFLE) else None
 
