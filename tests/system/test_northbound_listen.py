@@ -8,6 +8,8 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from program import Done, refusal, trunkline, typed
 
 from model.certificate import Authority
 from model.tcp_port import free_port
+from trunkline.host.listener import bound
 from trunkline.server.tool import run
 
 if TYPE_CHECKING:
@@ -99,6 +102,19 @@ def test_a_path_may_be_longer_than_a_sockets_and_a_name_may_not(folder: Path) ->
     assert status(folder)["remotes"] == [f"punix:{long}/nb.sock"]
     again = trunkline("nb", "start", "--db", f"{folder}/other.db", "--remote", f"punix:{long}/nb.sock")
     assert "another server already answers" in refusal(again, 1)
+
+
+def test_a_process_that_opens_and_closes_files_listens_at_none_of_anothers_places() -> None:
+    churn = "while True: open('/dev/null').close()"
+    with socket.socket() as ours, subprocess.Popen([sys.executable, "-c", churn]) as theirs:
+        ours.bind(("127.0.0.1", 0))
+        ours.listen(1000)
+        try:
+            listener = f"ptcp:{ours.getsockname()[1]}:127.0.0.1"
+            assert all(bound([listener], theirs.pid) == [] for _ in range(500))
+            assert bound([listener], os.getpid()) == [listener]
+        finally:
+            theirs.kill()
 
 
 def test_status_lists_what_is_really_bound_and_what_is_not(folder: Path) -> None:

@@ -198,8 +198,7 @@ def _place(listener: str) -> Place:
 def _places(pid: int) -> set[Place] | None:
     """Return where the process *pid* listens by TCP (proc(5)), None if this user may not know that."""
     try:
-        with os.scandir(f"/proc/{pid}/fd") as entries:
-            targets = {os.readlink(entry.path) for entry in entries}
+        targets = {_target(pid, fd) for fd in os.listdir(f"/proc/{pid}/fd")}
     except OSError:
         return None
     places: set[Place] = set()
@@ -213,6 +212,14 @@ def _places(pid: int) -> set[Place] | None:
                 address, _, port = words[1].partition(":")
                 places.add((_address(address), int(port, 16)))
     return places
+
+
+def _target(pid: int, fd: str) -> str | None:
+    """Return what the descriptor *fd* of the process *pid* is, None if it has been closed meanwhile."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}")
+    except FileNotFoundError:
+        return None
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:

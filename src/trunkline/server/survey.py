@@ -38,7 +38,10 @@ def of_server(server: Server) -> dict[str, Any]:
     remotes = bound(told, pid)
     held = {"schema_version": None, "rows": None, "connections": None}
     try:
-        with server.entrance(remotes, _PATIENCE_S) as place, Northbound.connect(place, timeout_s=1) as nb:
+        with (
+            server.entrance(remotes, _PATIENCE_S) as place,
+            Northbound.connect(place, timeout_s=_PATIENCE_S) as nb,
+        ):
             held = _held(nb)
     except (ToolError, UnreachableError) as error:
         seen["reason"] = str(error)
