@@ -138,7 +138,8 @@ def test_a_host_is_taken_over_in_place_with_its_vms(mixed: Mixed, pair: Pair) ->
     assert mixed.flows("br-int") == flows
     assert [series.stop().lost for series in after] == [0, 0]
     results = [series.stop() for series in pings]
-    assert all(0 < result.received < result.sent for result in results), results
+    # The frames are held for a moment. A quick host may hold them between two pings, and lose none.
+    assert all(result.lost < result.sent / 10 for result in results), results
 
 
 def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: Pair) -> None:
