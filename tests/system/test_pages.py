@@ -234,6 +234,21 @@ def checks(reader: Reader) -> None:
     reader.type(host, codes={"trunkline check --port": 4}, numbers=numbers)
 
 
+def prove(reader: Reader) -> None:
+    host = reader.host()
+    host.start_switch()
+    host.do(CHASSIS)
+    reader.type(host, until="trunkline prove --network")
+    key = json.loads(host.do("trunkline network show blue -o json"))["unique_key"]
+    leak = f"push_vlan:0x8100,set_field:{0x1000 + 102}->vlan_vid,output:int-br-ex"
+    match = f"cookie=5,table=50,priority=900,metadata={key}"
+    host.do(f"ovs-ofctl -O OpenFlow14 add-flow br-int '{match},actions={leak}'")
+    code, said = host.run("trunkline prove")
+    shown = ("VIOLATED: frames from vm1 (tap1), of blue, leave by int-br-ex to physnet1", "trace agrees")
+    assert (code, *(line in said for line in shown)) == (4, True, True), said
+    reader.type(host, codes={"trunkline prove -o json": 4})
+
+
 CLI = "docs/cli.md"
 """Its commands are the examples of the help texts."""
 
@@ -320,6 +335,7 @@ STORIES: dict[str, Callable[[Reader], None]] = {
     "docs/cluster.md": cluster,
     "docs/lab.md": lab,
     "docs/operations.md": operations,
+    "docs/prove.md": prove,
     "docs/troubleshooting.md": troubleshooting,
 }
 HOSTS = {"docs/cluster.md": ("192.0.2.1", "192.0.2.2", "192.0.2.3")}

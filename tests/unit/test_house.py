@@ -30,7 +30,7 @@ BELOW = {
     "proof": {"core", "openflow"},
     "bridge": {"core", "apps", "runtime", "openflow"},
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
-    "path": {"core", "host", "northbound", "openflow", "ovsdb", "insight"},
+    "path": {"core", "host", "northbound", "openflow", "proof", "ovsdb", "insight"},
     "health": {"core", "host", "northbound", "openflow", "ovsdb", "insight", "path"},
     "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
     "process": {

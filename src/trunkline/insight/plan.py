@@ -240,7 +240,7 @@ def flow_plan(reading: Reading, connection: Connection, names: Names) -> FlowPla
     for _ in range(TRIES):
         there = connection.flows()
         ours = {flow.key: flow for flow in there if flow.cookie & COOKIE_OURS_MASK == COOKIE_OURS}
-        _recover({key: flow.body for key, flow in ours.items()}, reading)
+        recover({key: flow.body for key, flow in ours.items()}, reading)
         revision = reading.inventory.revision
         desired.replace({subject: encodable(view) for subject, view in outcomes.refresh().items()})
         reading.read()
@@ -248,7 +248,7 @@ def flow_plan(reading: Reading, connection: Connection, names: Names) -> FlowPla
         if is_steady:
             break
     wanted = desired.body_by_key
-    all_names = _names(reading.inventory, names)
+    all_names = names_of(reading.inventory, names)
     return FlowPlan(
         chassis=reading.inventory.chassis,
         bridge=reading.settings.wiring.bridge,
@@ -262,7 +262,7 @@ def flow_plan(reading: Reading, connection: Connection, names: Names) -> FlowPla
     )
 
 
-def _recover(installed: dict[bytes, bytes], reading: Reading) -> None:
+def recover(installed: dict[bytes, bytes], reading: Reading) -> None:
     """Learn from the *installed* flows what an agent that starts learns: ports awake, VIFs in use."""
     Migration().recover(installed, reading.inventory)
     for iface_id, ofport in incumbents(installed, reading.inventory).items():
@@ -300,7 +300,7 @@ def _local_ports(body_by_key: Mapping[bytes, bytes]) -> frozenset[int]:
     return frozenset(each.key for each in parts if each is not None and each.owner is Owner.CLASSIFIER)
 
 
-def _names(inventory: Inventory, others: Names) -> Names:
+def names_of(inventory: Inventory, others: Names) -> Names:
     """Return the names of the rows of *inventory*, and *others* of rows that it does not have."""
     networks = inventory.networks
     return Names(

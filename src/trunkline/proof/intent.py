@@ -112,8 +112,8 @@ class Intent:
         return found
 
     def _is_here(self, port: Port) -> bool:
-        holders = port.requested_chassis or (port.chassis or self._chassis,)
-        return holders[0] == self._chassis
+        """Return whether *port* may be used here; of a migration, both chassis may."""
+        return self._chassis in (port.requested_chassis or (port.chassis or self._chassis,))
 
     # -- what frames are ---------------------------------------------------------------------------
 

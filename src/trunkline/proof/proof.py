@@ -8,7 +8,7 @@ every frame. A violation is a way that a frame may take by these flows; whether 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
@@ -32,8 +32,9 @@ Tags = tuple[int | None, ...]
 class Violation(NamedTuple):
     """Frames that may leave where they must not.
 
-    They came in by *in_port*, are what *meant* says, and leave by *ofport* with *tags* outermost;
-    *has_hidden*: with a tag inside that the switch does not read. *rules* is the way that they took.
+    They are of *frames* where they came in, by *in_port*, tagged if *is_tagged*. They are what *meant* says,
+    and leave by *ofport* with *tags* outermost; *has_hidden*: with a tag inside that the switch does not
+    read. *rules* is the way that they took.
     """
 
     in_port: int
@@ -42,6 +43,8 @@ class Violation(NamedTuple):
     tags: Tags
     has_hidden: bool
     rules: tuple[Rule, ...]
+    frames: Space
+    is_tagged: bool
 
 
 class _State(NamedTuple):
@@ -68,7 +71,7 @@ class Proof:
         }
         self._read = {number: self._bits(reach) for number, reach in self._reach.items()}
         self._came_from: dict[_State, tuple[_State, Rule] | int] = {}
-        self._todo: list[_State] = []
+        self._todo: deque[_State] = deque()
         self._allowed_by_meant: dict[Meant, set[tuple[int, Tags]]] = {}
         self.violations: list[Violation] = []
 
@@ -98,7 +101,7 @@ class Proof:
                     self._enter(in_port, some, (None,), meant)
                     left = left.without([frames])
         while self._todo:
-            self._step(self._todo.pop(), network_ids)
+            self._step(self._todo.popleft(), network_ids)
         return self.violations
 
     def _enter(self, in_port: int, space: Space, tags: Tags, meant: Meant) -> None:
@@ -175,8 +178,13 @@ class Proof:
         has_hidden = any(space.within(hidden) is not None for hidden in HIDDEN)
         is_hidden_wrong = has_hidden and not self._intent.may_hide_a_tag(meant)
         if (ofport, tags) not in self._allowed(meant) or is_hidden_wrong:
-            in_port, rules = self._way(state)
-            self.violations.append(Violation(in_port, meant, ofport, tags, is_hidden_wrong, (*rules, rule)))
+            in_port, first, rules = self._way(state)
+            self.violations.append(
+                Violation(
+                    *(in_port, meant, ofport, tags, is_hidden_wrong, (*rules, rule)),
+                    *(first.space, bool(first.tags)),
+                )
+            )
 
     def _allowed(self, meant: Meant) -> set[tuple[int, Tags]]:
         """Return the ports by which these frames may leave, each with the tags that they must have there.
@@ -191,13 +199,13 @@ class Proof:
             }
         return self._allowed_by_meant[meant]
 
-    def _way(self, state: _State) -> tuple[int, tuple[Rule, ...]]:
-        """Return where the first frames of *state* came in, and by which rules they came here."""
+    def _way(self, state: _State) -> tuple[int, _State, tuple[Rule, ...]]:
+        """Return where the first frames of *state* came in, what they were then, and their way to here."""
         rules: list[Rule] = []
         while True:
             origin = self._came_from[state]
             if isinstance(origin, int):
-                return origin, tuple(reversed(rules))
+                return origin, state, tuple(reversed(rules))
             state, rule = origin
             rules.append(rule)
 

@@ -1,0 +1,310 @@
+"""Isolation on this chassis: whether a frame may cross networks, by the flows that its switch holds now.
+
+The flows are read over a connection of its own and proved (`trunkline.proof`) against the rows of both
+databases. The agent is not asked: it may be busy, down, or wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
+from trunkline.core.error import TimedOutError
+from trunkline.insight import vswitchd
+from trunkline.insight.connection import InstalledFlow, SwitchError
+from trunkline.insight.flow import VERSION, Line, lines
+from trunkline.insight.plan import TRIES, flow_plan, names_of, recover
+from trunkline.northbound.refusal import NotFoundError
+from trunkline.ovsdb import wiring
+from trunkline.path.translation import TranslationError, translation
+from trunkline.proof.example import examples
+from trunkline.proof.intent import Intent
+from trunkline.proof.proof import Proof, Violation
+from trunkline.proof.space import PRESENT
+from trunkline.proof.switch import NotProvableError, tables
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from trunkline.core.inventory import Inventory
+    from trunkline.insight.connection import Connection
+    from trunkline.insight.name import Names
+    from trunkline.insight.plan import FlowChange
+    from trunkline.ovsdb.reading import Reading
+
+MOST_LEAKS = 10
+"""How many leaks are told; of the others there is the number."""
+
+PATIENCE_S = 60.0
+"""How long the switch may take to list its flows. A table of 300,000 flows takes some seconds."""
+
+_MOST_TRACED = 24
+_MOST_CHARACTERS = 500
+"""How much of a flow is told: one that delivers broadcast can list thousands of ports."""
+
+_AT_ONCE = "ovs-appctl -t trunkline-agent recompute"
+
+NOT_COVERED = (
+    "Open vSwitch itself, and what its datapath has cached",
+    "mirrors, and frames that programs send by the switch",
+    "provider bridges, NICs and physical switches",
+    "whether a frame arrives: a frame that is dropped crosses nothing",
+    "whether a VM uses addresses of another one of its own network",
+)
+"""What is not proved, in words."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about: the chassis of *reading*, whose bridge is at *connection*.
+
+    *rundir* has the sockets of Open vSwitch. *names* are those of its interfaces. If *network* is given, only
+    the network of that name is asked about.
+    """
+
+    reading: Reading
+    connection: Connection
+    rundir: str
+    names: Names
+    network: str | None = None
+
+    @property
+    def bridge(self) -> str:
+        """The integration bridge."""
+        return self.reading.settings.wiring.bridge
+
+
+class Found(NamedTuple):
+    """What a proof has found at one moment."""
+
+    intent: Intent
+    flows: list[InstalledFlow]
+    violations: list[Violation]
+    at: datetime
+
+
+def answer(asked: Asked) -> dict[str, Any]:
+    """Return, as JSON, whether a frame may cross networks, and which flows let it.
+
+    Raises:
+        NotProvableError: the switch has something that the proof does not understand.
+        NotFoundError: this chassis has no port of that network.
+        SwitchError: the switch does not answer.
+        UnreachableError: a database does not.
+        TimedOutError: what is compared changes all the time.
+    """
+    began_s = time.monotonic()
+    found = _found(asked)
+    names = names_of(asked.reading.inventory, asked.names)
+    simplest = sorted(found.violations, key=lambda each: (each.is_tagged, each.in_port), reverse=True)
+    distinct = list({_kind(each): each for each in simplest}.values())[::-1]
+    teller = _Teller(asked, found, names, _changes(asked) if distinct else None)
+    told = [teller.leak(each) for each in distinct[:MOST_LEAKS]]
+    ports = found.intent.port_by_outlet.values()
+    return {
+        "version": VERSION,
+        "chassis": asked.reading.inventory.chassis,
+        "bridge": asked.bridge,
+        "network": asked.network,
+        "is_proved": not found.violations,
+        "flows": len(found.flows),
+        "ports": len(ports),
+        "networks": len({port.network_id for port in ports}),
+        "at": found.at.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - began_s, 3),
+        "leaks": told,
+        "more_leaks": len(distinct) - len(told),
+        "not_covered": list(NOT_COVERED),
+    }
+
+
+def _kind(violation: Violation) -> tuple[Any, ...]:
+    """Return what violations that are one to an operator have in common: networks, and their last flow."""
+    return violation.meant.network_id, violation.ofport, violation.tags, violation.rules[-1].key
+
+
+def _found(asked: Asked) -> Found:
+    """Read everything, and prove: again if the databases or the flows are others afterwards."""
+    reading = asked.reading
+    reading.read()
+    for _ in range(TRIES):
+        fault = wiring.limit_faults(reading.switch).get("vlan-limit")
+        if fault is not None:
+            raise NotProvableError(fault)
+        at = datetime.now().astimezone()
+        flows = asked.connection.flows()
+        recover(_bodies([flow for flow in flows if flow.cookie & COOKIE_OURS_MASK == COOKIE_OURS]), reading)
+        inventory = reading.inventory
+        revision = inventory.revision
+        intent = _intent(inventory)
+        proof = Proof(tables((flow.key, flow.body) for flow in flows), intent)
+        found = Found(intent, flows, proof.run(_network_ids(inventory, asked.network)), at)
+        reading.read()
+        is_steady = reading.inventory.revision == revision
+        if is_steady and found.violations:
+            # A list of flows is no snapshot: what crosses networks has to be there still.
+            is_steady = _bodies(asked.connection.flows()) == _bodies(flows)
+        if is_steady:
+            return found
+    raise TimedOutError(
+        "nothing is proved: the northbound or the flows changed during each of "
+        f"{TRIES} tries; run again when they rest"
+    )
+
+
+def _bodies(flows: Sequence[InstalledFlow]) -> dict[bytes, bytes]:
+    return {flow.key: flow.body for flow in flows}
+
+
+def _intent(seen: Inventory) -> Intent:
+    vifs = {port.iface_id: seen.vifs.get(port.iface_id, ()) for port in seen.ports.values()}
+    return Intent(seen.chassis, seen.networks, seen.ports, vifs, seen.uplinks, seen.whole_physnets)
+
+
+def _network_ids(inventory: Inventory, name: str | None) -> frozenset[UUID] | None:
+    if name is None:
+        return None
+    found = frozenset(each.id for each in inventory.networks.values() if each.name == name)
+    if not found:
+        raise NotFoundError(f"this chassis has no port of a network {name!r}; see `trunkline network list`")
+    return found
+
+
+def _changes(asked: Asked) -> Sequence[FlowChange] | None:
+    """Return what the agent would change on the switch; None if that is not known."""
+    try:
+        return flow_plan(asked.reading, asked.connection, asked.names).changes
+    except SwitchError:
+        return None
+
+
+class _Teller:
+    """Says what a violation is, with names."""
+
+    def __init__(
+        self, asked: Asked, found: Found, names: Names, changes: Sequence[FlowChange] | None
+    ) -> None:
+        self._asked, self._intent, self._names = asked, found.intent, names
+        self._changes = changes
+        self._changed = {change.old.key for change in changes or () if change.old is not None}
+        self._inventory = asked.reading.inventory
+        self._flow_by_key = {flow.key: flow for flow in found.flows}
+        self._uplink_by_ofport = {uplink.ofport: uplink for uplink in self._inventory.uplinks.values()}
+
+    def leak(self, violation: Violation) -> dict[str, Any]:
+        """Return *violation* as JSON."""
+        way = list(lines((self._flow_by_key[rule.key] for rule in violation.rules), self._names))
+        network_id = violation.meant.network_id
+        frame, said = self._shown(violation)
+        last = way[-1]
+        return {
+            "explain": last.place,
+            "from": {
+                **self._end(violation.in_port, None),
+                "network": None if network_id is None else self._inventory.networks[network_id].name,
+            },
+            "to": self._end(violation.ofport, _vlan_id(violation)),
+            "has_inner_tag": violation.has_hidden,
+            "frame": None if frame is None else frame.hex(),
+            "trace": said,
+            "way": [_way_words(each) for each in way],
+            "flow": violation.rules[-1].text[:_MOST_CHARACTERS],
+            "remedy": self._remedy(violation, way),
+        }
+
+    def _end(self, ofport: int, vlan_id: int | None) -> dict[str, Any]:
+        """Return what is known of where frames come in or leave, with a tag if *vlan_id* is given."""
+        uplink = self._uplink_by_ofport.get(ofport)
+        port = self._intent.port_by_outlet.get((ofport, vlan_id if uplink is None else None))
+        networks = self._inventory.networks
+        if uplink is not None:
+            network = next(
+                (
+                    each.name
+                    for each in networks.values()
+                    if (each.physnet, each.vlan_id) == (uplink.physnet, vlan_id)
+                ),
+                None,
+            )
+        else:
+            network = None if port is None else networks[port.network_id].name
+        return {
+            "ofport": ofport,
+            "interface": self._interface(ofport),
+            "port": None if port is None else port.name,
+            "physnet": None if uplink is None else uplink.physnet,
+            "vlan": vlan_id,
+            "network": network,
+        }
+
+    def _interface(self, ofport: int) -> str:
+        found = self._names.interface_by_ofport.get(ofport)
+        return f"ofport {ofport}" if found is None else found.name
+
+    def _shown(self, violation: Violation) -> tuple[bytes | None, str]:
+        """Return a frame that leaks, and what ofproto/trace says of it; None if none was found."""
+        frame = None
+        for number, frame in enumerate(self._examples(violation)):
+            if number >= _MOST_TRACED:
+                break
+            try:
+                if self._leaks(violation, frame):
+                    return frame, "ofproto/trace agrees"
+            except (SwitchError, TranslationError) as error:
+                return frame, f"ofproto/trace was not asked: {error}"
+        if frame is None:
+            return None, "two flows on this way exclude one another; a frame may have another way"
+        return None, "ofproto/trace drops all frames that were tried; another one may pass"
+
+    def _examples(self, violation: Violation) -> Iterator[bytes]:
+        sources, destinations = (
+            [port.mac for (at, _), port in self._intent.port_by_outlet.items() if at == ofport]
+            for ofport in (violation.in_port, violation.ofport)
+        )
+        return examples(violation, sources, destinations)
+
+    def _leaks(self, violation: Violation, frame: bytes) -> bool:
+        """Return whether ovs-vswitchd would have *frame* leave as *violation* says."""
+        words = (self._asked.bridge, f"in_port={violation.in_port}", frame.hex())
+        said = translation(vswitchd.ask(self._asked.rundir, "ofproto/trace", "--names", *words), frame)
+        uplink = self._uplink_by_ofport.get(violation.ofport)
+        if uplink is None:
+            interface = self._interface(violation.ofport)
+            return any(output.device == interface for output in said.outputs)
+        return any(rule.bridge == uplink.bridge for rule in said.rules)
+
+    def _remedy(self, violation: Violation, way: Sequence[Line]) -> str:
+        """Return what to do about the first flow on the way that the agent would not have there."""
+        bridge = self._asked.bridge
+        for rule, line in zip(violation.rules, way, strict=True):
+            if line.parts is None:
+                head = rule.text.partition(",")[2].partition("actions=")[0].rstrip(",")
+                return (
+                    "a flow of another program is on this way; to remove it: ovs-ofctl -O OpenFlow14 "
+                    f"--strict del-flows {bridge} {head}"
+                )
+            if rule.key in self._changed:
+                return (
+                    f"somebody changed the flow {line.place}; the agent repairs that, or at once: {_AT_ONCE}"
+                )
+        if self._changes is None:
+            return "see what the agent would change: trunkline plan"
+        if any(change.verb == "add" for change in self._changes):
+            return f"flows are missing: see trunkline plan; the agent repairs that, or at once: {_AT_ONCE}"
+        return "this is what the agent computes, a defect of Trunkline: please report it"
+
+
+def _vlan_id(violation: Violation) -> int | None:
+    """Return the tag that frames leave with, if it was put on; their own one is theirs."""
+    tag = violation.tags[0] if violation.tags else None
+    return None if tag is None else tag & ~PRESENT
+
+
+def _way_words(line: Line) -> str:
+    does = line.does if len(line.does) <= _MOST_CHARACTERS else f"{line.does[:_MOST_CHARACTERS]}…"
+    row = "" if line.row is None else f" {line.row}"
+    return f"{line.kind.table} {line.kind.name}{row}: {line.matches}: {does}"
