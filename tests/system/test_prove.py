@@ -107,11 +107,11 @@ def test_a_leak_is_a_frame_that_really_leaks_until_its_remedy_is_typed(
     add(chassis, f"{LEAK},metadata={metadata(site, 'red')},actions=output:{chassis.ofport('b1')}")
     done = trunkline("prove")
     assert (done.code, done.err) == (4, "")
-    assert "VIOLATED: frames from r2 (r2), of red, reach b1 (b1), of blue" in done.out
+    assert "VIOLATED: frames from r1 (r1), of red, reach b1 (b1), of blue" in done.out
     assert "  switch  ofproto/trace agrees" in done.out
-    (leak,) = [each for each in leaks() if each["from"]["port"] == "r2" and each["to"]["port"] == "b1"]
+    (leak,) = [each for each in leaks() if each["from"]["network"] == "red"]
     assert leak["way"][-1].startswith("50 FOREIGN cookie 0x5: in red: out of b1")
-    assert "b1" in chassis.receive_once("r2", bytes.fromhex(leak["frame"]))
+    assert "b1" in chassis.receive_once(leak["from"]["interface"], bytes.fromhex(leak["frame"]))
     program, *words = shlex.split(leak["remedy"].partition("to remove it: ")[2])
     assert program == "ovs-ofctl"
     chassis.switch.ofctl(*words)

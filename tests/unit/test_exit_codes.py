@@ -43,6 +43,7 @@ TYPED = {
     "status": "",
     "check": "",
     "plan": "--ovs unix:/dev/null/db.sock",
+    "prove": "--ovs unix:/dev/null/db.sock",
     "flows": "--ovs unix:/dev/null/db.sock",
     "explain": "0x747202020000002a --ovs unix:/dev/null/db.sock",
     "trace": "--from vm1 --to vm2",

@@ -7,9 +7,11 @@ databases. The agent is not asked: it may be busy, down, or wrong.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
@@ -83,7 +85,7 @@ class Found(NamedTuple):
 
     intent: Intent
     flows: list[InstalledFlow]
-    violations: list[Violation]
+    proof: Proof
     at: datetime
 
 
@@ -100,24 +102,25 @@ def answer(asked: Asked) -> dict[str, Any]:
     began_s = time.monotonic()
     found = _found(asked)
     names = names_of(asked.reading.inventory, asked.names)
-    simplest = sorted(found.violations, key=lambda each: (each.is_tagged, each.in_port), reverse=True)
-    distinct = list({_kind(each): each for each in simplest}.values())[::-1]
-    teller = _Teller(asked, found, names, _changes(asked) if distinct else None)
-    told = [teller.leak(each) for each in distinct[:MOST_LEAKS]]
+    kinds: dict[tuple[Any, ...], list[Violation]] = defaultdict(list)
+    for each in sorted(found.proof.violations, key=lambda each: (each.is_tagged, each.in_port)):
+        kinds[_kind(each)].append(each)
+    teller = _Teller(asked, found, names, _changes(asked) if kinds else None)
+    told = [teller.leak(some) for some in islice(kinds.values(), MOST_LEAKS)]
     ports = found.intent.port_by_outlet.values()
     return {
         "version": VERSION,
         "chassis": asked.reading.inventory.chassis,
         "bridge": asked.bridge,
         "network": asked.network,
-        "is_proved": not found.violations,
+        "is_proved": not found.proof.violations,
         "flows": len(found.flows),
         "ports": len(ports),
         "networks": len({port.network_id for port in ports}),
         "at": found.at.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began_s, 3),
         "leaks": told,
-        "more_leaks": len(distinct) - len(told),
+        "more_leaks": len(kinds) - len(told),
         "not_covered": list(NOT_COVERED),
     }
 
@@ -142,10 +145,11 @@ def _found(asked: Asked) -> Found:
         revision = inventory.revision
         intent = _intent(inventory)
         proof = Proof(tables((flow.key, flow.body) for flow in flows), intent)
-        found = Found(intent, flows, proof.run(_network_ids(inventory, asked.network)), at)
+        proof.run(_network_ids(inventory, asked.network))
+        found = Found(intent, flows, proof, at)
         reading.read()
         is_steady = reading.inventory.revision == revision
-        if is_steady and found.violations:
+        if is_steady and found.proof.violations:
             # A list of flows is no snapshot: what crosses networks has to be there still.
             is_steady = _bodies(asked.connection.flows()) == _bodies(flows)
         if is_steady:
@@ -188,18 +192,21 @@ class _Teller:
     def __init__(
         self, asked: Asked, found: Found, names: Names, changes: Sequence[FlowChange] | None
     ) -> None:
-        self._asked, self._intent, self._names = asked, found.intent, names
+        self._asked, self._intent, self._proof, self._names = asked, found.intent, found.proof, names
         self._changes = changes
         self._changed = {change.old.key for change in changes or () if change.old is not None}
         self._inventory = asked.reading.inventory
         self._flow_by_key = {flow.key: flow for flow in found.flows}
         self._uplink_by_ofport = {uplink.ofport: uplink for uplink in self._inventory.uplinks.values()}
 
-    def leak(self, violation: Violation) -> dict[str, Any]:
-        """Return *violation* as JSON."""
+    def leak(self, violations: Sequence[Violation]) -> dict[str, Any]:
+        """Return *violations*, which are one to an operator, as JSON.
+
+        Of their ways, one that ofproto/trace agrees about is shown if there is one.
+        """
+        violation, frame, said = self._shown(violations)
         way = list(lines((self._flow_by_key[rule.key] for rule in violation.rules), self._names))
         network_id = violation.meant.network_id
-        frame, said = self._shown(violation)
         last = way[-1]
         return {
             "explain": last.place,
@@ -245,20 +252,21 @@ class _Teller:
         found = self._names.interface_by_ofport.get(ofport)
         return f"ofport {ofport}" if found is None else found.name
 
-    def _shown(self, violation: Violation) -> tuple[bytes | None, str]:
-        """Return a frame that leaks, and what ofproto/trace says of it; None if none was found."""
-        frame = None
-        for number, frame in enumerate(self._examples(violation)):
-            if number >= _MOST_TRACED:
-                break
+    def _shown(self, violations: Sequence[Violation]) -> tuple[Violation, bytes | None, str]:
+        """Return a way to leak, a frame that takes it if one was found, and what ofproto/trace says."""
+        ways = chain.from_iterable(map(self._proof.ways, violations))
+        candidates = ((way, frame) for way in ways for frame in self._examples(way))
+        tried = 0
+        for way, frame in islice(candidates, _MOST_TRACED):
+            tried += 1
             try:
-                if self._leaks(violation, frame):
-                    return frame, "ofproto/trace agrees"
+                if self._leaks(way, frame):
+                    return way, frame, "ofproto/trace agrees"
             except (SwitchError, TranslationError) as error:
-                return frame, f"ofproto/trace was not asked: {error}"
-        if frame is None:
-            return None, "two flows on this way exclude one another; a frame may have another way"
-        return None, "ofproto/trace drops all frames that were tried; another one may pass"
+                return way, frame, f"ofproto/trace was not asked: {error}"
+        frames = f"the {tried} frames that were tried" if tried else "no frame that was found"
+        word = "drops" if tried else "was asked of"
+        return violations[0], None, f"ofproto/trace {word} {frames}; another one may pass"
 
     def _examples(self, violation: Violation) -> Iterator[bytes]:
         sources, destinations = (

@@ -8,13 +8,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 
-from trunkline.core.field import Field, Term
+from trunkline.core.field import Field
 from trunkline.core.flow import PopVlan, PushVlan
 from trunkline.core.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_RARP, IP_ICMPV6, IP_UDP
-from trunkline.openflow import message
-from trunkline.proof.proof import Tags, Violation
-from trunkline.proof.space import ALL, HIDDEN, TAG_BITS, Cube, Space, cube
-from trunkline.proof.switch import KNOWN
+from trunkline.proof.proof import Tags, Terms, Violation
+from trunkline.proof.space import HIDDEN, TAG_BITS, Cube, Space, cube
 
 _BROADCAST = 0xFFFF_FFFF_FFFF
 _STRANGERS = 0x02FF_FFFF_FFFD, 0x02FF_FFFF_FFFE
@@ -50,13 +48,13 @@ def examples(violation: Violation, sources: Sequence[int], destinations: Sequenc
     besides. None is yielded if two flows of the way exclude one another.
     """
     terms, space = _constraints(violation)
-    if terms is None or space is None:
+    if space is None:
         return
     for kind in dict.fromkeys((None, _BARE, ETH_ARP, ETH_IPV4, ETH_IPV6)):
         some = space if kind is None else space.within(cube(Field.ETH_TYPE, kind))
         fixed = None if some is None else some.frame()
         # A type that nobody asks for is none that a frame has: another one is chosen for it.
-        if fixed is None or (kind is None and not violation.has_hidden and Field.ETH_TYPE not in terms):
+        if fixed is None or (kind is None and not violation.has_hidden and not _has_type(some)):
             continue
         for source in dict.fromkeys((*sources, _STRANGERS[0])):
             for destination in dict.fromkeys((*destinations, _BROADCAST, _STRANGERS[1])):
@@ -71,36 +69,30 @@ def examples(violation: Violation, sources: Sequence[int], destinations: Sequenc
                 yield _octets(values, fixed & 0xFFF if violation.is_tagged else None, terms)
 
 
-def _constraints(violation: Violation) -> tuple[dict[Field, tuple[int, int]] | None, Space | None]:
-    """Return what the flows on the way ask of the frame; None if they exclude one another."""
-    terms: dict[Field, tuple[int, int]] = {}
+def _has_type(space: Space | None) -> bool:
+    """Return whether all frames of *space* have one Ethernet type."""
+    bits = cube(Field.ETH_TYPE, 0).mask
+    return space is not None and space.cube.mask & bits == bits
+
+
+def _constraints(violation: Violation) -> tuple[Mapping[Field, tuple[int, int]], Space | None]:
+    """Return what the flows on the way ask of the frame, and which frames that are, if any."""
+    terms: Terms | None = Terms()
     tags: Tags = (None,) if violation.is_tagged else ()
-    frames: Cube = ALL
+    space: Space | None = violation.frames
+    for rule in reversed(violation.rules):
+        terms = terms and terms.met(rule)
     for rule in violation.rules:
-        decoded = message.decode(rule.key, rule.body)
-        for term in decoded.match:
-            if not isinstance(term, Term) or term.field in KNOWN:
-                continue
-            mask = (1 << term.field.bits) - 1 if term.mask is None else term.mask
-            if term.field is not Field.VLAN_VID:
-                value, known = terms.get(term.field, (0, 0))
-                if (value ^ term.value) & known & mask:
-                    return None, None
-                terms[term.field] = value | term.value, known | mask
         own = rule.frames if tags[:1] == (None,) else Cube(*(part & ~TAG_BITS for part in rule.frames))
-        both = frames.meet(own)
-        if both is None:
-            return None, None
-        frames = both
+        space = None if space is None else space.within(own)
         for action in rule.actions:
             if isinstance(action, PopVlan):
                 tags = tags[1:]
             elif isinstance(action, PushVlan):
                 tags = (0, *tags)
-    space = violation.frames.within(frames)
     if space is not None and violation.has_hidden:
         space = next((some for hidden in HIDDEN if (some := space.within(hidden)) is not None), None)
-    return terms, space
+    return ({}, None) if terms is None else (terms.by_field, space)
 
 
 def _octets(values: _Values, vlan_id: int | None, asked: Mapping[Field, object]) -> bytes:

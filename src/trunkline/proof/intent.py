@@ -176,6 +176,12 @@ class Intent:
         """Return whether a tag that the switch does not read may be inside these frames (rules 3, 11)."""
         return meant.network_id in self._tagged_alone
 
+    def entry(self, meant: Meant) -> int | None:
+        """Return the ofport by which frames come from its physical network, None if they do not."""
+        if meant.network_id is None or not meant.is_from_wire:
+            return None
+        return self._uplinks[self.networks[meant.network_id].physnet].ofport
+
     def outlets(self, meant: Meant) -> set[Outlet]:
         """Return where copies may leave; what comes from the wire does not go back there (rules 4, 5, 8)."""
         if meant.network_id is None:

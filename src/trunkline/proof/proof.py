@@ -9,7 +9,10 @@ every frame. A violation is a way that a frame may take by these flows; whether 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
+from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
@@ -25,8 +28,23 @@ _OTHER = -1
 _NOT_IN_USE = 0xFEFE
 """A port that nobody has: for all those that no flow and no row mentions."""
 
+_MOST_STEPS = 20_000
+"""How far back ways are looked for."""
+
+_LONGEST_WAY = 40
+
 Tags = tuple[int | None, ...]
 """The tags of a frame, the outermost first: `PRESENT` and the VLAN id of a pushed one; None: its own."""
+
+
+class State(NamedTuple):
+    """Frames on their way into *table*; *registers* are those that matter from here on."""
+
+    table: int
+    registers: tuple[tuple[Field, int | None], ...]
+    tags: Tags
+    space: Space
+    meant: Meant
 
 
 class Violation(NamedTuple):
@@ -34,7 +52,7 @@ class Violation(NamedTuple):
 
     They are of *frames* where they came in, by *in_port*, tagged if *is_tagged*. They are what *meant* says,
     and leave by *ofport* with *tags* outermost; *has_hidden*: with a tag inside that the switch does not
-    read. *rules* is the way that they took.
+    read. *rules* is one way by which they come to *state*, and out of it; `Proof.ways` has all.
     """
 
     in_port: int
@@ -45,16 +63,7 @@ class Violation(NamedTuple):
     rules: tuple[Rule, ...]
     frames: Space
     is_tagged: bool
-
-
-class _State(NamedTuple):
-    """Frames on their way into *table*; *registers* are those that matter from here on."""
-
-    table: int
-    registers: tuple[tuple[Field, int | None], ...]
-    tags: Tags
-    space: Space
-    meant: Meant
+    state: State
 
 
 class Proof:
@@ -70,8 +79,8 @@ class Proof:
             for number, reach in self._reach.items()
         }
         self._read = {number: self._bits(reach) for number, reach in self._reach.items()}
-        self._came_from: dict[_State, tuple[_State, Rule] | int] = {}
-        self._todo: deque[_State] = deque()
+        self._came_from: dict[State, list[tuple[State, Rule] | int]] = {}
+        self._todo: deque[State] = deque()
         self._allowed_by_meant: dict[Meant, set[tuple[int, Tags]]] = {}
         self.violations: list[Violation] = []
 
@@ -89,7 +98,10 @@ class Proof:
         return bits
 
     def run(self, network_ids: frozenset[UUID] | None = None) -> list[Violation]:
-        """Follow all frames, or those that are of the networks *network_ids*; return the violations."""
+        """Follow all frames, or those that are of the networks *network_ids*; return the violations.
+
+        None of them is without a way that frames may take.
+        """
         first = self._tables.get(0)
         named = set() if first is None else first.values.get(Field.IN_PORT, set())
         for in_port in sorted(self._intent.ofports | named | {LOCAL, _NOT_IN_USE}):
@@ -102,15 +114,17 @@ class Proof:
                     left = left.without([frames])
         while self._todo:
             self._step(self._todo.popleft(), network_ids)
+        ways = (next(self.ways(each), None) for each in self.violations)
+        self.violations = [each for each in ways if each is not None]
         return self.violations
 
     def _enter(self, in_port: int, space: Space, tags: Tags, meant: Meant) -> None:
-        state = _State(0, ((Field.IN_PORT, in_port),), tags, space, meant)
+        state = State(0, ((Field.IN_PORT, in_port),), tags, space, meant)
         if 0 in self._tables and state not in self._came_from:
-            self._came_from[state] = in_port
+            self._came_from[state] = [in_port]
             self._todo.append(state)
 
-    def _step(self, state: _State, network_ids: frozenset[UUID] | None) -> None:
+    def _step(self, state: State, network_ids: frozenset[UUID] | None) -> None:
         """Split the frames of *state* among the flows of its table, as their priorities say."""
         if network_ids is not None and state.meant.network_id not in network_ids:
             return
@@ -129,7 +143,7 @@ class Proof:
             if rule.is_sure:
                 left = left.without([frames])
 
-    def _act(self, rule: Rule, state: _State, space: Space) -> None:
+    def _act(self, rule: Rule, state: State, space: Space) -> None:
         registers, tags = dict(state.registers), state.tags
         for action in rule.actions:
             match action:
@@ -145,12 +159,12 @@ class Proof:
                     registers[field] = None
                 case Goto(table) | Resubmit(table):
                     self._go(
-                        rule, state, _State(int(table), tuple(registers.items()), tags, space, state.meant)
+                        rule, state, State(int(table), tuple(registers.items()), tags, space, state.meant)
                     )
         if len(tags) > 3:
             raise NotProvableError(f"a frame with more and more tags: {rule.text}")
 
-    def _go(self, rule: Rule, before: _State, state: _State) -> None:
+    def _go(self, rule: Rule, before: State, state: State) -> None:
         """Go on to another table, with what it and those after it look at; all else is forgotten."""
         number = state.table
         if number not in self._tables:
@@ -169,28 +183,30 @@ class Proof:
             space=_forgetful(state.space, self._read[number], state.tags),
         )
         if after not in self._came_from:
-            self._came_from[after] = before, rule
+            self._came_from[after] = []
             self._todo.append(after)
+        self._came_from[after].append((before, rule))
 
-    def _check(self, rule: Rule, state: _State, space: Space, tags: Tags, ofport: int) -> None:
+    def _check(self, rule: Rule, state: State, space: Space, tags: Tags, ofport: int) -> None:
         """Note a violation if the frames of *space* must not leave there so."""
         meant = state.meant
+        if ofport == self._intent.entry(meant):
+            # Open vSwitch sends nothing back where it came in.
+            return
         has_hidden = any(space.within(hidden) is not None for hidden in HIDDEN)
         is_hidden_wrong = has_hidden and not self._intent.may_hide_a_tag(meant)
         if (ofport, tags) not in self._allowed(meant) or is_hidden_wrong:
-            in_port, first, rules = self._way(state)
+            way = next(self._ways(state, rule, None))
+            in_port, first, rules = way
             self.violations.append(
                 Violation(
-                    *(in_port, meant, ofport, tags, is_hidden_wrong, (*rules, rule)),
-                    *(first.space, bool(first.tags)),
+                    *(in_port, meant, ofport, tags, is_hidden_wrong),
+                    *(rules, first.space, bool(first.tags), state),
                 )
             )
 
     def _allowed(self, meant: Meant) -> set[tuple[int, Tags]]:
-        """Return the ports by which these frames may leave, each with the tags that they must have there.
-
-        Open vSwitch sends nothing back where it came in, so that needs no care here.
-        """
+        """Return the ports by which these frames may leave, each with the tags that they must have there."""
         if meant not in self._allowed_by_meant:
             inner: Tags = (None,) if meant.keeps_tag else ()
             self._allowed_by_meant[meant] = {
@@ -199,15 +215,61 @@ class Proof:
             }
         return self._allowed_by_meant[meant]
 
-    def _way(self, state: _State) -> tuple[int, _State, tuple[Rule, ...]]:
-        """Return where the first frames of *state* came in, what they were then, and their way to here."""
-        rules: list[Rule] = []
-        while True:
-            origin = self._came_from[state]
-            if isinstance(origin, int):
-                return origin, state, tuple(reversed(rules))
-            state, rule = origin
-            rules.append(rule)
+    def ways(self, violation: Violation) -> Iterator[Violation]:
+        """Yield *violation* by each way that frames may take; flows on one way do not exclude one another.
+
+        If there are too many to look at, the last one is any.
+        """
+        for in_port, first, rules in self._ways(violation.state, violation.rules[-1], Terms()):
+            yield violation._replace(
+                in_port=in_port, rules=rules, frames=first.space, is_tagged=bool(first.tags)
+            )
+
+    def _ways(
+        self, state: State, last: Rule, terms: Terms | None
+    ) -> Iterator[tuple[int, State, tuple[Rule, ...]]]:
+        """Yield from where frames came to *state* and its rule *last*, what they were then, and their rules.
+
+        If *terms* are given, without those of which two rules exclude one another.
+        """
+        todo: list[tuple[State, tuple[Rule, ...], Terms | None]] = [
+            (state, (last,), terms and terms.met(last))
+        ]
+        for _ in range(_MOST_STEPS):
+            if not todo:
+                return
+            at, way, known = todo.pop()
+            before = []
+            for origin in self._came_from[at]:
+                if isinstance(origin, int):
+                    yield origin, at, way
+                    continue
+                earlier, rule = origin
+                both = known and known.met(rule)
+                if (known is None or both is not None) and len(way) < _LONGEST_WAY:
+                    before.append((earlier, (rule, *way), both))
+            todo += reversed(before)
+        if terms is not None:
+            yield from islice(self._ways(state, last, None), 1)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What flows ask of a frame, of the fields that the proof does not follow: value and mask, by field."""
+
+    by_field: Mapping[Field, tuple[int, int]] = default(default_factory=dict)
+
+    def met(self, rule: Rule) -> Terms | None:
+        """Return what *rule* asks before this is asked; None if no frame has both."""
+        written = {action.field for action in rule.actions if isinstance(action, Set)}
+        found = {each: asked for each, asked in self.by_field.items() if each not in written}
+        for term in rule.unfollowed:
+            mask = (1 << term.field.bits) - 1 if term.mask is None else term.mask
+            value, known = found.get(term.field, (0, 0))
+            if (value ^ term.value) & known & mask:
+                return None
+            found[term.field] = value | term.value, known | mask
+        return Terms(found)
 
 
 def _reach(tables: Mapping[int, Table], number: int) -> set[int]:

@@ -55,6 +55,12 @@ class Rule(NamedTuple):
         """The flow as `ovs-ofctl` spells it."""
         return text.encoded_text(self.key, self.body)
 
+    @property
+    def unfollowed(self) -> list[Term]:
+        """What it matches of a frame that the proof does not follow, if Trunkline knows the field."""
+        match = message.decode(self.key, self.body).match
+        return [each for each in match if isinstance(each, Term) and each.field not in KNOWN | IS_FOLLOWED]
+
 
 def rule(key: bytes, body: bytes) -> Rule:
     """Return what the flow with *key* and *body* (`message.Encoded`) does.
