@@ -146,24 +146,24 @@ class DummyChassis:
 
     def add_provider_bridge(self, bridge: str) -> None:
         """Create *bridge* with its NIC; it copies every frame to all other ports and learns nothing."""
-        self.switch.vsctl(*self.bridge(bridge), *self._device(bridge, f"nic-{bridge}"))
+        self.switch.vsctl(*self.bridge(bridge), *self.device(bridge, f"nic-{bridge}"))
         self.switch.ofctl("add-flow", bridge, "priority=9,actions=FLOOD")
 
     def add_nic(self, bridge: str) -> None:
         """Put the NIC that `add_provider_bridge` made back into *bridge*."""
-        self.switch.vsctl(*self._device(bridge, f"nic-{bridge}")[1:])
+        self.switch.vsctl(*self.device(bridge, f"nic-{bridge}")[1:])
 
     def plug(self, port: str, interface: str | None = None, bridge: str = "br-int", **columns: str) -> str:
         """Plug a VIF for *port* in, and return its interface's name: that of the port unless it is given."""
         interface = interface or port
-        words = self._device(bridge, interface, **{"external_ids:iface-id": json.dumps(port)}, **columns)
+        words = self.device(bridge, interface, **{"external_ids:iface-id": json.dumps(port)}, **columns)
         self.switch.vsctl(*words[1:])
         return interface
 
     def unplug(self, interface: str) -> None:
         self.switch.vsctl("del-port", interface)
 
-    def _device(self, bridge: str, name: str, **columns: str) -> list[str]:
+    def device(self, bridge: str, name: str, **columns: str) -> list[str]:
         device = [*self.devices.add(name), *(f"{column}={value}" for column, value in columns.items())]
         return ["--", "add-port", bridge, name, "--", "set", "Interface", name, *device]
 

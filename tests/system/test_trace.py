@@ -253,12 +253,6 @@ def test_what_was_dropped_of_the_senders_other_frames_is_told_as_well(
     assert "→ give the VM the MAC of its port (trunkline port show b)" in done.out
 
 
-def test_a_packet_that_is_too_long_is_told_by_its_size(tracer: Tracer) -> None:
-    found = tracer.data(4, "--from", "a", "--to", "r", "--size", "1501")
-    assert "longer than the MTU of nic-br-phys1, 1500" in found["text"]
-    assert found["remedy"] == "ip link set nic-br-phys1 mtu 1501"
-
-
 # -- what is broken ------------------------------------------------------------------------------------
 
 

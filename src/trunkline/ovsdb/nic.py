@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interface import link_fault, ofport_of
-from trunkline.ovsdb.switch_row import PHYSNET_MARK, InterfaceRow, PortRow
+from trunkline.ovsdb.switch_row import PHYSNET_MARK, BridgeRow, InterfaceRow, PortRow
 from trunkline.ovsdb.vswitch import SwitchReplica
 
 GUEST_TYPES = frozenset({"internal", "tap", "dpdkvhostuser", "dpdkvhostuserclient"})
@@ -68,6 +68,33 @@ def nics(switch: SwitchReplica, bridge: str) -> list[Nic]:
         )
         found[is_guest].append(_nic(switch, port, interface))
     return found[False] or found[True]
+
+
+def entrances(switch: SwitchReplica, bridge: str, interface: InterfaceRow) -> list[Nic]:
+    """Return by what frames may have come that enter *bridge* by *interface*.
+
+    That is any member of its bond, and if it is a patch port, any way out of the bridge behind it.
+    """
+    ways = nics(switch, bridge)
+    here = next((way for way in ways if way.name == one(interface, InterfaceRow.name)), None)
+    if here is None:
+        return []
+    peer = switch.row("Interface", pairs(interface, InterfaceRow.options).get("peer", ""))
+    port_id = None if peer is None else switch.port_id_of(peer.uuid)
+    behind = None if port_id is None else switch.bridge_of(port_id)
+    if peer is not None and behind is not None:
+        name = one(peer, InterfaceRow.name)
+        return [way for way in nics(switch, one(behind, BridgeRow.name)) if way.name != name]
+    return [way for way in ways if way is here or (here.bond is not None and way.bond == here.bond)]
+
+
+def receives_no_more_than_mtu(interface: InterfaceRow) -> bool:
+    """Return whether what the other end of *interface* sends into it has to fit in its MTU.
+
+    A veth drops longer frames (Linux, `is_skb_forwardable`), and an internal port is the sender itself.
+    """
+    driver = pairs(interface, InterfaceRow.status).get("driver_name")
+    return driver == "veth" or one(interface, InterfaceRow.type) == "internal"
 
 
 def misplaced_faults(switch: SwitchReplica, bridge: str, integration_bridge: str) -> dict[str, str]:

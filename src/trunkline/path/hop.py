@@ -20,6 +20,7 @@ from trunkline.ovsdb import nic, wiring
 from trunkline.ovsdb.datum import one, pairs
 from trunkline.ovsdb.interface import link_fault, ofport_of
 from trunkline.ovsdb.switch_row import BridgeRow, InterfaceRow
+from trunkline.path import length
 from trunkline.path.counter import SUBJECT_MASK, read, subject_of
 from trunkline.path.sample import MOST_BYTES, source_words, tags
 from trunkline.path.step import MISSED, Step, band_of, step
@@ -146,9 +147,10 @@ def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
     ways, found["fault"] = _from_vif(place, entry) if entry.iface_id is not None else _from_wire(place, entry)
     if not ways:
         return found
-    said, text = Translation(), ""
+    said, text, limit = Translation(), "", _Limit("", None)
     for way in ways[:_MOST_WAYS]:
-        found["in"], found["mtu"] = way.name, one(way.interface, InterfaceRow.mtu)
+        limit = _limit(place, way, entry)
+        found["in"], found["mtu"] = way.name, limit.mtu
         words = (
             "ofproto/trace",
             "--names",
@@ -160,6 +162,7 @@ def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
         said = translation(text, entry.frame)
         if any(rule.bridge == place.bridge for rule in said.rules):
             break
+    found["fault"] = found["fault"] or length.fault(*limit, entry.frame, tags(entry.frame))
     counters = yield from read(Path(place.rundir) / f"{place.bridge}.mgmt", _cookies(said))
     names = place.names(counters.flows)
     steps = [step(rule, counters.flows, names) for rule in said.rules]
@@ -204,6 +207,28 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     fault = faults.get(physnet) or nic.vlan_fault(bridge, ways, vlan_id)
     rows = (place.switch.row("Interface", way.name) for way in ways if way.fault is None)
     return [Way(bridge, row) for row in rows if row is not None and ofport_of(row) is not None], fault
+
+
+class _Limit(NamedTuple):
+    """The interface whose *mtu* a frame has to fit in to come by a way; None if that is not known."""
+
+    interface: str
+    mtu: int | None
+
+
+def _limit(place: Place, way: Way, entry: Entry) -> _Limit:
+    """Return what limits the length of frames that come by *way*.
+
+    What a VM sends through a tap is limited by nothing outside of the VM. Of a frame that comes by a bond
+    nobody knows the member, and one that comes by a patch port has come by a NIC of the bridge behind it.
+    """
+    if entry.iface_id is not None:
+        is_limited = nic.receives_no_more_than_mtu(way.interface)
+        return _Limit(way.name, one(way.interface, InterfaceRow.mtu) if is_limited else None)
+    least = nic.narrowest(
+        nic.entrances(place.switch, way.bridge, way.interface), next(iter(tags(entry.frame)), None)
+    )
+    return _Limit(way.name, None) if least is None else _Limit(least.name, least.mtu)
 
 
 def _mapped(place: Place) -> str:

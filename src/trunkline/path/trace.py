@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from trunkline.insight.meaning import rule_words
-from trunkline.path import evidence
+from trunkline.path import evidence, length
 from trunkline.path.endpoint import End, Source, Target, unbound
 from trunkline.path.evidence import Evidence
 from trunkline.path.hop import Entry
@@ -166,16 +166,16 @@ def _from_port(
     wires = [each for each in first["out"] if each["kind"] == "wire"]
     passing = [each for each in wires if each["fault"] is None]
     far = tuple(each for each in to.ends if each.chassis != chassis)
-    found.outcomes += [_delivered(each, first, len(frame)) for each in to.ends if each.chassis == chassis]
+    found.outcomes += [_delivered(each, first, frame) for each in to.ends if each.chassis == chassis]
     if not passing:
         found.outcomes += [_stays(each, first, wires) for each in far]
         if not to.ends:
             found.outcomes.append(_stays(None, first, wires))
         return
     found.leaves_for = f"{passing[0]['physnet']} {_tag_words(passing[0]['vlans'])}"
-    small = _too_small(passing[0], len(frame), chassis)
-    if small is not None:
-        found.outcomes += [_fault(each.name, chassis, small) for each in far]
+    long = _too_long(passing[0], frame)
+    if long is not None:
+        found.outcomes += [_fault(each.name, chassis, long) for each in far]
     elif far:
         _over_wire(found, here, Target(to.mac, far), frame, first, ask, is_raw)
 
@@ -212,7 +212,7 @@ def _over_wire(
             hop["wire"] = said.text
             lost = said if said.is_lost else None
         for end in some:
-            outcome = _delivered(end, hop, len(frame))
+            outcome = _delivered(end, hop, frame)
             if outcome.is_delivered and first is not None and lost is not None:
                 outcome = _lost(end, first, hop, lost, vlans)
             found.outcomes.append(outcome)
@@ -244,7 +244,7 @@ def _notes(port: End, first: Hop) -> Iterator[tuple[str, str | None]]:
         yield f"the switch has received no frame of {port.name} in the last {sender['age_s']:.0f} s", None
 
 
-def _delivered(end: End, hop: Hop, size: int) -> Outcome:
+def _delivered(end: End, hop: Hop, frame: bytes) -> Outcome:
     """Return whether *hop* gives the frame to *end*, which is on that chassis."""
     chassis = hop["chassis"]
     if hop["fault"] is not None:
@@ -258,9 +258,9 @@ def _delivered(end: End, hop: Hop, size: int) -> Outcome:
         return _dropped(end.name, hop)
     if out["fault"] is not None:
         return _fault(end.name, chassis, out["fault"])
-    small = _too_small(out, size, chassis)
-    if small is not None:
-        return _fault(end.name, chassis, small)
+    long = _too_long(out, frame)
+    if long is not None:
+        return _fault(end.name, chassis, long)
     tagged = _tag_words(tuple(out["vlans"])).strip("[]")
     words = tagged if not out["vlans"] else f"with VLAN {tagged}"
     return Outcome(end.name, chassis, True, f"to {end.name} ({chassis}, {out['interface']}), {words}")
@@ -332,15 +332,9 @@ def _lost(end: End, first: Hop, hop: Hop, lost: Evidence, vlans: tuple[int, ...]
     )
 
 
-def _too_small(out: Hop, size: int, chassis: str) -> str | None:
-    """Return that a frame of *size* bytes is too long for where it goes out; None if it is not."""
-    mtu, packet = out["mtu"], size - 14
-    if mtu is None or packet <= mtu:
-        return None
-    return (
-        f"a packet of {packet} bytes is longer than the MTU of {out['interface']}, {mtu}; "
-        f"run: ip link set {out['interface']} mtu {packet}"
-    )
+def _too_long(out: Hop, frame: bytes) -> str | None:
+    """Return why *frame* does not fit where it goes out; None if it does."""
+    return length.fault(out["interface"], out["mtu"], frame, out["vlans"])
 
 
 def _tag_words(vlans: Sequence[int]) -> str:
