@@ -132,6 +132,19 @@ def test_what_is_wrong_is_found_and_is_not_once_it_is_mended(
     until(lambda: not checked(shared), "mended")
 
 
+def test_a_bridge_that_has_just_lost_its_flows_is_found_at_once(shared: Site, chassis: DummyChassis) -> None:
+    """The agent itself looks every 10 s, so the first answer would say nothing of it."""
+    assert checked(shared) == []
+    chassis.switch.vsctl("set", "Bridge", "br-phys1", "fail_mode=secure")
+    chassis.switch.ofctl("del-flows", "br-phys1")
+    (found,) = checked(shared, port="a")
+    assert (found["code"], found["severity"], found["subject"]) == ("T205", "error", "mapping physnet1")
+    chassis.switch.ofctl("add-flow", "br-phys1", "priority=9,actions=FLOOD")
+    assert checked(shared, port="a") == []
+    chassis.switch.vsctl("clear", "Bridge", "br-phys1", "fail_mode")
+    shared.await_up("a", "b")
+
+
 @pytest.mark.parametrize(
     ("code", "frame"),
     [

@@ -28,16 +28,22 @@ SLACK_S = 4.0
 
 
 class _Watch:
-    """What is known of one bridge: when it is asked next, and how often in a row it had no flows."""
+    """What is known of one bridge: when it is asked next, and how often in a row it had no flows.
+
+    If *is_wanted*, it is asked as soon as possible.
+    """
 
     def __init__(self, target: str) -> None:
         self.census = Census(target)
         self.ask_s = 0.0
+        self.is_wanted = False
         self.empties = 0
 
     @property
     def wake_s(self) -> float:
         """When the loop must run to ask the bridge."""
+        if self.is_wanted:
+            return 0.0
         return self.ask_s if self.empties else self.ask_s + SLACK_S
 
 
@@ -76,6 +82,19 @@ class BlackHoles:
             self._check(watch, self._own_ofport(name), now_s)
         self.bridges = frozenset(name for name, watch in self._watch_by_bridge.items() if watch.empties > 1)
 
+    def look(self) -> None:
+        """Have the next `run` ask all bridges, whenever they were asked last."""
+        for watch in self._watch_by_bridge.values():
+            watch.is_wanted = True
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a bridge has not answered yet, or is asked again because it had no flows."""
+        return any(
+            watch.is_wanted or watch.census.is_under_way or watch.empties == 1
+            for watch in self._watch_by_bridge.values()
+        )
+
     def _own_ofport(self, name: str) -> int | None:
         """Return the number of our patch port on the bridge of that name, None if it has none."""
         interface = self._switch.row("Interface", BridgeMapping("", name).outer)
@@ -84,8 +103,9 @@ class BlackHoles:
     def _check(self, watch: _Watch, own_ofport: int | None, now_s: float) -> None:
         census = watch.census
         if not census.is_under_way:
-            if now_s < watch.ask_s:
+            if now_s < watch.ask_s and not watch.is_wanted:
                 return
+            watch.is_wanted = False
             census.ask(own_ofport)
         census.run()
         if census.is_under_way:

@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 class Wait(NamedTuple):
     """What work waits for: *events* (`select.POLLIN`, `POLLOUT`) at *fd*, or the moment *end_s*.
 
-    *end_s* is by `time.monotonic`.
+    *end_s* is by `time.monotonic`. Without an *fd* it is the moment alone.
     """
 
-    fd: int
+    fd: int | None
     events: int
     end_s: float
 
@@ -48,7 +48,8 @@ def finished(work: Work[Result]) -> Result:
 
 def _await(wait: Wait) -> None:
     ready = select.poll()
-    ready.register(wait.fd, wait.events)
+    if wait.fd is not None:
+        ready.register(wait.fd, wait.events)
     while (left_s := wait.end_s - time.monotonic()) > 0:
         if ready.poll(min(left_s, _LONGEST_BLOCK_S) * 1000):
             return

@@ -1,8 +1,13 @@
-"""The answer to `check`: what this chassis finds of itself, from the rows that the agent has anyway."""
+"""The answer to `check`: what this chassis finds of itself.
+
+That is from the rows that the agent has anyway, what its flows have counted, and a look at provider bridges:
+their switch does not tell when they lose their flows.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,15 +15,19 @@ from typing import Any
 from trunkline.agent.agent import Agent
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
 from trunkline.core.error import TrunklineError
-from trunkline.health import inspection
+from trunkline.health import cause, inspection
 from trunkline.health.finding import Finding
 from trunkline.health.inspection import Counts, Scope, Seen
 from trunkline.insight.connection import Connection, SwitchError
-from trunkline.insight.waiting import Work
+from trunkline.insight.waiting import Wait, Work
 from trunkline.openflow import tally
+from trunkline.ovsdb import wiring
 
 PATIENCE_S = 3.0
 """How long the switch may take to say what its flows have counted."""
+
+PAUSE_S = 0.05
+"""How long it goes on with other work until it sees whether the agent has looked at the bridges."""
 
 MOST_BYTES = 60000
 """How much of an answer are findings: `answering.MOST_BYTES` without what is around them."""
@@ -30,15 +39,27 @@ def check(agent: Agent, parameters: Mapping[str, str]) -> Work[dict[str, Any]]:
     settings = agent.settings
     if settings is None or agent.forwarding is None:
         raise TrunklineError("this agent has not read its chassis' settings yet; ask again")
+    yield from _look(agent)
     counts, failure = yield from _counts(agent, settings.wiring.bridge, scope)
-    seen = Seen(agent.switch, settings, agent.inventory, counts, agent.faults)
-    found: list[Finding] = []
+    _, by_physnet = wiring.uplinks(agent.switch, settings.wiring, agent.black_holes.bridges)
+    mappings = {f"mapping {physnet}": fault for physnet, fault in by_physnet.items()}
+    seen = Seen(agent.switch, settings, agent.inventory, counts, agent.faults | mappings)
+    # They may be newer than what the northbound has, and whoever asks has read that already.
+    found = [cause.finding(seen.chassis, subject, fault) for subject, fault in mappings.items()]
     for each in inspection.findings(seen, scope):
         if each is not None:
             found.append(each)
         yield None
     found.sort(key=lambda finding: (finding.severity, finding.code))
     return _body(found) | {"uncounted": failure}
+
+
+def _look(agent: Agent) -> Work[None]:
+    """Have the agent look at all provider bridges, and wait until it has."""
+    end_s = time.monotonic() + PATIENCE_S
+    agent.black_holes.look()
+    while agent.black_holes.is_looking and time.monotonic() < end_s:
+        yield Wait(None, 0, time.monotonic() + PAUSE_S)
 
 
 def _counts(agent: Agent, bridge: str, scope: Scope) -> Work[tuple[Counts | None, str | None]]:

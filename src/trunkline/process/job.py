@@ -36,5 +36,6 @@ class Job(Generic[Result]):
         if self._awaited is None:
             poller.immediate_wake()
             return
-        poller.fd_wait(self._awaited.fd, self._awaited.events)
+        if self._awaited.fd is not None:
+            poller.fd_wait(self._awaited.fd, self._awaited.events)
         poller.timer_wait(max(0, int((self._awaited.end_s - time.monotonic()) * 1000) + 1))
