@@ -19,6 +19,7 @@ from program import Done, trunkline
 
 from model import page
 from trunkline.lab import Lab
+from trunkline.lab.impairment import Impairment
 
 if TYPE_CHECKING:
     from conftest import LabFactory
@@ -119,9 +120,9 @@ BREAKAGES = {
         at_c1("ovs-vsctl set Open_vSwitch . external_ids:trunkline-bridge-mappings=physnet1:br-ex"),
     ),
     "the physical switch does not carry the VLAN": Breakage(
-        lambda lab: lab.switch.switch.vsctl("set", "Port", "p0-c2", "trunks=102"),
+        lambda lab: lab.switch.impair(lab.switch.trunk("physnet1", "c2"), Impairment(frozenset({101}))),
         "NOT DELIVERED",
-        lambda lab: lab.switch.switch.vsctl("clear", "Port", "p0-c2", "trunks"),
+        lambda lab: lab.switch.mend(),
     ),
     "the NIC has a smaller MTU": Breakage(
         at_c1("ip link set eth0 mtu 1400"), "network blue", is_cut_off=False

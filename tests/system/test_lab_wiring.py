@@ -168,36 +168,6 @@ def test_a_host_that_tags_by_itself_is_reached_or_refused_with_the_reason(lab: L
             lab(tagged, agents=False)
 
 
-def test_the_physical_switch_carries_only_the_vlans_and_sizes_that_it_is_told(lab: LabFactory) -> None:
-    narrow = SMALL.replace(
-        "{name: c2, mappings: {p1: br-p1}}", "{name: c2, mappings: {p1: br-p1}, vlans: {p1: [8, 0]}}"
-    )
-    running = lab(narrow, agents=False)
-    use_normal_switching(running)
-    a, b, m = running.vm["a"], running.vm["b"], running.host["m"]
-    port = running.chassis["c2"].switch_port("p1")
-
-    def is_reached(vlans: list[int] | None) -> bool:
-        running.switch.carry(port, vlans)
-        running.wait_revalidated()
-        return a.ping(b.ip, count=2, timeout_s=0.3).lost == 0
-
-    assert demonstration.matrix(running).differing == []
-    assert not running.expected_reach()["a", "b"]
-    assert is_reached([7])
-    assert not is_reached([0, 8])
-    assert is_reached(None)
-    assert not is_reached([])
-    assert is_reached(None)
-    assert a.ping(m.ip, count=2).lost == 0
-    running.switch.set_mtu(port, 1400)
-    sized = ["ping", "-c1", "-W1", "-M", "do", "-s"]
-    a.run([*sized, "1372", b.ip])  # with 8 bytes of ICMP and 20 of IPv4: 1400
-    with pytest.raises(CommandError):
-        a.run([*sized, "1400", b.ip])
-    a.run([*sized, "1472", m.ip])
-
-
 def test_a_machine_that_moves_keeps_its_address_and_is_reached_again(lab: LabFactory) -> None:
     running = lab(SMALL, agents=False)
     use_normal_switching(running)

@@ -292,7 +292,10 @@ def lab_examples(reader: Reader) -> None:
         host,
         before={
             "trunkline lab down": "trunkline lab up",
-            "trunkline lab restart": "trunkline lab list | grep -q mylab || trunkline lab up --name mylab",
+            **dict.fromkeys(
+                ("trunkline lab restart", "trunkline lab impair", "trunkline lab join", "trunkline lab mend"),
+                "trunkline lab list | grep -q mylab || trunkline lab up --name mylab",
+            ),
         },
     )
 

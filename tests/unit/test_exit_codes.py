@@ -49,6 +49,9 @@ TYPED = {
     "trace": "--from vm1 --to vm2",
     "lab down": "--name no-such",
     "lab restart": "c1 --name no-such",
+    "lab impair": "c1 --mtu 1400 --name no-such",
+    "lab join": "101 102 --name no-such",
+    "lab mend": "--name no-such",
 }
 """What to type after each command that needs something that is not there."""
 

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trunkline.cli import demonstration as shown
 from trunkline.cli.option import NOT_EMPTY, with_output
 from trunkline.cli.output import print_list
 from trunkline.cli.progress import Progress
-from trunkline.lab import datapath, demonstration, present, topology
+from trunkline.lab import datapath, present, topology
 from trunkline.lab.chassis import DAEMONS
 from trunkline.lab.error import LabError
+from trunkline.lab.impairment import Impairment, Loss
 from trunkline.lab.lab import Lab, down, names
 
 if TYPE_CHECKING:
+    from trunkline.lab.physical_switch import PhysicalSwitch
     from trunkline.lab.topology import Topology
 
 _PROGRAMS = (
@@ -51,6 +54,15 @@ _datapath = click.option(
     f"[default: ${datapath.VARIABLE}, or {datapath.NETDEV}]",
 )
 
+_physnet = click.option(
+    "--physical-network",
+    "physnet",
+    type=NOT_EMPTY,
+    metavar="NAME",
+    help="In which physical network.  [default: the only one of the lab]",
+)
+_VLAN = click.IntRange(0, 4094)
+
 
 @click.group()
 def lab() -> None:
@@ -70,8 +82,8 @@ def up(path: Path | None, name: str | None, datapath: str | None) -> None:
     """
     _check_machine()
     wanted = _topology(path, name, datapath)
-    _say_heading(f"Bringing up lab '{wanted.name}'")
-    _say_next(_bring_up(wanted, Progress()))
+    shown.say_heading(f"Bringing up lab '{wanted.name}'")
+    shown.say_next(_bring_up(wanted, Progress()))
 
 
 @lab.command("down")
@@ -144,6 +156,106 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 
 
 @lab.command()
+@click.argument("chassis")
+@_name
+@_physnet
+@click.option(
+    "--without-vlan",
+    "lacks",
+    multiple=True,
+    type=_VLAN,
+    metavar="VLAN",
+    help="It does not carry this VLAN, 0 for untagged frames; may be repeated.",
+)
+@click.option(
+    "--native-vlan",
+    "native",
+    type=click.IntRange(1, 4094),
+    metavar="VLAN",
+    help="It takes untagged frames for this VLAN, and sends that VLAN's frames untagged.",
+)
+@click.option(
+    "--mtu", type=click.IntRange(68, 1500), metavar="BYTES", help="It loses larger packets, both ways."
+)
+@click.option(
+    "--loses",
+    type=click.Choice([each.name.lower() for each in Loss]),
+    help="It loses all that CHASSIS sends, or all that CHASSIS would receive.",
+)
+@click.option(
+    "--apart", "is_apart", is_flag=True, help="It is at a second switch, with no link to the first."
+)
+def impair(
+    chassis: str,
+    name: str | None,
+    physnet: str | None,
+    lacks: tuple[int, ...],
+    native: int | None,
+    mtu: int | None,
+    loses: str | None,
+    is_apart: bool,
+) -> None:
+    """Have the physical switch's port of CHASSIS do wrong what the options say, and nothing else.
+
+    The other ports stay as they are. If several chassis are --apart, they are at one second switch: it is as
+    if the switch were cut in two. `trunkline lab mend` mends everything.
+
+    \b
+    Examples:
+      trunkline lab impair c2 --without-vlan 101 --physical-network physnet1 --name mylab
+      trunkline lab impair c2 --mtu 1400 --physical-network physnet1 --name mylab
+      trunkline lab impair c2 --loses received --physical-network physnet1 --name mylab
+    """
+    _check_machine()
+    wrong = Impairment(
+        frozenset(lacks), native, mtu, None if loses is None else Loss[loses.upper()], is_apart
+    )
+    if wrong == Impairment():
+        raise click.UsageError("say what is wrong, such as --mtu 1400; 'trunkline lab mend' mends everything")
+    switch = present.switch(_chosen(name))
+    physnet = _chosen_physnet(switch, physnet)
+    port = switch.trunk(physnet, chassis)
+    switch.impair(port, wrong)
+    click.echo(f"impaired: the port of {chassis} in {physnet} ({port})")
+
+
+@lab.command()
+@click.argument("vlan", type=_VLAN)
+@click.argument("other", type=_VLAN)
+@_name
+@_physnet
+def join(vlan: int, other: int, name: str | None, physnet: str | None) -> None:
+    """Join VLAN and OTHER in the physical switch, as a cable between two of its ports does.
+
+    0 stands for untagged frames. `trunkline lab mend` parts them.
+
+    \b
+    Examples:
+      trunkline lab join 101 102 --physical-network physnet1 --name mylab
+    """
+    _check_machine()
+    switch = present.switch(_chosen(name))
+    physnet = _chosen_physnet(switch, physnet)
+    switch.join(physnet, vlan, other)
+    click.echo(f"joined in {physnet}: VLANs {vlan} and {other}")
+
+
+@lab.command()
+@_name
+def mend(name: str | None) -> None:
+    """Have the physical switch work again: no port is impaired, and no VLANs are joined.
+
+    \b
+    Examples:
+      trunkline lab mend --name mylab
+    """
+    _check_machine()
+    chosen = _chosen(name)
+    present.switch(chosen).mend()
+    click.echo(f"the physical switch of lab '{chosen}' is mended")
+
+
+@lab.command()
 @_file
 @_name
 @_datapath
@@ -160,14 +272,16 @@ def run(path: Path | None, name: str | None, datapath: str | None, keep: bool) -
     _check_machine()
     began = time.monotonic()
     wanted = _topology(path, name, datapath)
-    _say_heading(f"Bringing up lab '{wanted.name}'")
+    shown.say_heading(f"Bringing up lab '{wanted.name}'")
     progress = Progress()
     running = _bring_up(wanted, progress)
     try:
-        complaints = running.nb.faults() + _show_reach(running, progress) + _show_restart(running, progress)
-        _say_summary(running, complaints, time.monotonic() - began)
+        complaints = (
+            running.nb.faults() + shown.show_reach(running, progress) + shown.show_restart(running, progress)
+        )
+        shown.say_summary(running, complaints, time.monotonic() - began)
         if keep:
-            _say_next(running)
+            shown.say_next(running)
     finally:
         if not keep:
             _take_down(running.name, progress)
@@ -185,6 +299,16 @@ def _chosen(name: str | None) -> str:
         raise LabError(f"which lab? There are: {', '.join(there)}; give --name")
     if chosen not in there:
         raise LabError(f"there is no lab '{chosen}'; there are: {', '.join(there) or 'none'}")
+    return chosen
+
+
+def _chosen_physnet(switch: PhysicalSwitch, physnet: str | None) -> str:
+    there = sorted(switch.bridge_by_physnet)
+    if physnet is None and len(there) > 1:
+        raise LabError(f"which physical network? There are: {', '.join(there)}; give --physical-network")
+    chosen = physnet or there[0]
+    if chosen not in there:
+        raise LabError(f"there is no physical network '{chosen}' in this lab; there are: {', '.join(there)}")
     return chosen
 
 
@@ -234,67 +358,3 @@ def _topology(path: Path | None, name: str | None, chosen: str | None) -> Topolo
     if chosen is not None:
         found = replace(found, datapath=chosen)
     return found if name is None else found.named(name)
-
-
-def _show_reach(running: Lab, progress: Progress) -> list[str]:
-    _say_heading("Who reaches whom: every machine pings every other")
-    with progress.phase(f"{len(running.expected_reach())} pings are under way"):
-        matrix = demonstration.matrix(running)
-    for line in matrix.lines():
-        click.echo(f"  {line}")
-    click.echo("\n  ● reached and · not reached, both as expected;  ! not as expected")
-    return [
-        f"{source} {'does not reach' if matrix.expected[source, to] else 'reaches'} {to}"
-        for source, to in matrix.differing
-    ]
-
-
-def _show_restart(running: Lab, progress: Progress) -> list[str]:
-    wanted = demonstration.series(running.topology)
-    complaints = []
-    for chassis in dict.fromkeys(each.chassis for each in wanted):
-        _say_heading(f"Killing the agent of {chassis} with SIGKILL and starting it again, while pings run")
-        of_chassis = [each for each in wanted if each.chassis == chassis]
-        with progress.phase(f"pinging while the agent of {chassis} starts"):
-            results = demonstration.restart(running, chassis, of_chassis)
-        for each, result in results:
-            line = f"{each.source} to {each.to}: {result.sent} sent, {result.lost} lost"
-            click.echo(f"  {line} (one every {demonstration.SERIES_INTERVAL_S * 1000:.0f} ms)")
-            if result.lost:
-                complaints.append(line)
-    return complaints
-
-
-def _say_heading(text: str) -> None:
-    click.secho(f"\n{text}", bold=True)
-
-
-def _say_summary(running: Lab, complaints: list[str], took_s: float) -> None:
-    pairs = len(running.expected_reach())
-    _say_heading("Not as expected" if complaints else "Everything is as expected")
-    for complaint in complaints:
-        click.echo(f"  {complaint}")
-    parts = f"{len(running.chassis)} chassis, {len(running.vm)} VMs, {len(running.host)} bare-metal hosts"
-    click.echo(f"  {parts}; {pairs} pairs checked; {took_s:.1f} s")
-
-
-def _say_next(running: Lab) -> None:
-    _say_heading("What to try next")
-    # scripts/demo runs the program from a virtual environment, which is not in a shell's PATH.
-    program = "trunkline" if shutil.which("trunkline") else sys.argv[0]
-    tries = [("see it all at a glance", f"{program} --nb {running.nb.remote} status")]
-    for each in demonstration.series(running.topology)[:1]:
-        argv = running.machine[each.source].namespace.argv(["ping", running.machine[each.to].ip])
-        tries.append(("ping as a VM", " ".join(argv)))
-        words = f"trace --from {each.source} --to {running.machine[each.to].ip}"
-        tries.append(("see the way of a frame", f"{program} --nb {running.nb.remote} {words}"))
-    tries.append(("find what is wrong", f"{program} --nb {running.nb.remote} check"))
-    for chassis in list(running.chassis.values())[:1]:
-        rundir = f"OVS_RUNDIR={chassis.rundir}"
-        tries.append(("look at a switch", f"{rundir} ovs-vsctl show"))
-        tries.append(("look at its flows", f"{rundir} {program} flows"))
-        tries.append(("see what it drops", f"{rundir} {program} flows --drops"))
-        tries.append(("read an agent's log", f"less {chassis.rundir}/trunkline-agent.log"))
-    tries.append(("end it", f"{program} lab down --name {running.name}"))
-    for what, how in tries:
-        click.echo(f"  {what + ':':<24}{how}")

@@ -74,7 +74,7 @@ NOUNS = {
     "lab": Noun(
         "trunkline.cli.lab",
         "lab",
-        "Chassis, a physical switch and VMs on this machine: up, down, run, list, restart.",
+        "Chassis, a switch and VMs on this machine: up, down, run, list, restart, impair, join, mend.",
     ),
 }
 """The commands, by name, in the order of `trunkline --help`."""

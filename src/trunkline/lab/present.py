@@ -10,6 +10,7 @@ from trunkline.lab.error import LabError
 from trunkline.lab.journal import Journal
 from trunkline.lab.lab import STATE, names
 from trunkline.lab.namespace import Namespace
+from trunkline.lab.physical_switch import PhysicalSwitch
 from trunkline.lab.switchd import datapath
 from trunkline.lab.topology import ChassisPlan
 
@@ -78,3 +79,12 @@ def chassis(lab: str, name: str) -> Chassis:
     at = STATE / lab
     namespace, rundir = Namespace(f"tl-{lab}-{name}"), at / name
     return Chassis(ChassisPlan(name, ()), namespace, rundir, Journal(at), datapath(rundir))
+
+
+def switch(lab: str) -> PhysicalSwitch:
+    """Return the physical switch of the present *lab*; raises LabError if it does not run."""
+    at, pids = STATE / lab, _present(lab).pids.get(_SWITCH, {})
+    if not pids or None in pids.values():
+        raise LabError(f"the physical switch of lab '{lab}' does not run; take the lab down, and up again")
+    rundir = at / _SWITCH
+    return PhysicalSwitch.running(Namespace(f"tl-{lab}-{_SWITCH}"), rundir, Journal(at), datapath(rundir))
