@@ -11,7 +11,11 @@ from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opene
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
+from trunkline.health.refused import SLACK_S, Counted, Kind, PortCounts
+from trunkline.insight.connection import Connection
+from trunkline.insight.waiting import finished
 from trunkline.northbound.question import ask
+from trunkline.openflow import tally
 
 pytestmark = pytest.mark.system
 
@@ -178,6 +182,30 @@ def test_a_vm_that_begins_to_send_what_its_port_may_not_is_found(site: Site, cod
         return codes(site) == {}
 
     until(is_mended, "mended")
+
+
+def test_one_arp_for_an_address_of_another_is_enough(site: Site) -> None:
+    """The VM was given another address, and one ping of it failed."""
+    chassis = site.chassis()
+    site.network()
+    site.port("a", port_security=True, addresses=[OWN])
+    chassis.plug("a")
+    site.await_up("a")
+    chassis.devices.receive("a", *[who_has(OWN)] * 30)
+    key = int(site.nb.port("a")["unique_key"])
+    until(lambda: _idle_s(chassis, key) > 2 * SLACK_S, "the last frame that is right was a while ago")
+    chassis.devices.receive("a", who_has(OTHER))
+    (found,) = until(lambda: checked(site, port="a"), "found")
+    assert (found["code"], found["severity"]) == ("T309", "error")
+    assert "1 frame was refused" in found["text"]
+
+
+def _idle_s(chassis: DummyChassis, key: int) -> float:
+    """Return how long ago something of IPv4 was last taken from the port with *key*; 0 if nothing was."""
+    found = PortCounts()
+    with Connection(chassis.switch.rundir / "br-int.mgmt", versions=tally.VERSIONS) as bridge:
+        finished(bridge.count(found.note))
+    return found.of(key).get(Kind.OWN_IPV4, Counted()).idle_s or 0.0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 
 from trunkline.apps import port_security
 from trunkline.core.cookie import Subject, cookie
+from trunkline.core.flow import Flow
+from trunkline.core.frame import ARP, IPV6, RARP
 from trunkline.core.model import Port
 from trunkline.core.pipeline import Band, Owner
 from trunkline.core.view import LocalPortView, Outlet
@@ -24,11 +26,14 @@ def found(counts: Counts, port: Port = VM) -> dict[str, str]:
     return {each.code: each.severity for each in findings("c1", port, "blue", counts)}
 
 
+LAST_ARP = {Kind.OTHER_NEIGHBOUR: Counted(1, 1.0), Kind.OTHER_ARP: Counted(1, 1.0)}
+
+
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
         ({}, {}),
-        ({Kind.OWN_MAC: Counted(9, 1.0), Kind.OWN_ARP: Counted(9, 1.0)}, {}),
+        ({Kind.OWN_MAC: Counted(9, 1.0), Kind.OWN_IPV4: Counted(9, 1.0)}, {}),
         # Nothing else was taken.
         ({Kind.OTHER_MAC: Counted(1, 900.0)}, {"T307": "error"}),
         ({Kind.OTHER_NEIGHBOUR: Counted(1), Kind.OWN_MAC: Counted(1)}, {"T309": "error"}),
@@ -36,13 +41,20 @@ def found(counts: Counts, port: Port = VM) -> dict[str, str]:
         # Since it was refused, nothing was taken.
         ({Kind.OTHER_MAC: Counted(3, 1.0), Kind.OWN_MAC: Counted(900, 60.0)}, {"T307": "error"}),
         ({Kind.OTHER_MAC: Counted(1, 1.0), Kind.OWN_MAC: Counted(900, 60.0)}, {"T307": "error"}),
-        ({Kind.OTHER_NEIGHBOUR: Counted(3, 1.0), Kind.OWN_ARP: Counted(900, 60.0)}, {"T309": "error"}),
+        ({Kind.OTHER_NEIGHBOUR: Counted(3, 1.0), Kind.OWN_IPV4: Counted(900, 60.0)}, {"T309": "error"}),
         # That was before it worked, or long ago, or once.
         ({Kind.OTHER_MAC: Counted(3, 60.0), Kind.OWN_MAC: Counted(900, 1.0)}, {}),
         ({Kind.OTHER_MAC: Counted(3, RECENT_S + 1), Kind.OWN_MAC: Counted(900, 900.0)}, {}),
-        ({Kind.OTHER_NEIGHBOUR: Counted(2, 1.0), Kind.OWN_ARP: Counted(900, 60.0)}, {}),
+        ({Kind.OTHER_NEIGHBOUR: Counted(2, 1.0), Kind.OWN_IPV4: Counted(900, 60.0)}, {}),
+        # But one ARP is enough, as no ordinary VM sends it; unless something of IPv4 was taken since.
+        ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 60.0)}, {"T309": "error"}),
+        ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 2.0)}, {}),
+        # What was refused is mended, as others were taken since; or it is not known to be.
+        ({Kind.OTHER_MAC: Counted(30, 59.0), Kind.OWN_MAC: Counted(9, 1.0)}, {"T307": "warning"}),
+        ({Kind.OTHER_MAC: Counted(30, 61.0), Kind.OWN_MAC: Counted(9, 1.0)}, {}),
+        ({Kind.OTHER_MAC: Counted(30, 61.0), Kind.OWN_MAC: Counted(9, 60.0)}, {"T307": "warning"}),
         # A VM with only IPv4 tries IPv6 addresses of its own making at any time.
-        ({Kind.OTHER_ADDRESS: Counted(9, 1.0), Kind.OWN_ARP: Counted(5, 60.0)}, {}),
+        ({Kind.OTHER_ADDRESS: Counted(9, 1.0), Kind.OWN_IPV4: Counted(5, 60.0)}, {}),
         # Both go on, and it is no trifle: or nobody knows when.
         ({Kind.OTHER_ADDRESS: Counted(11, 1.0), Kind.OWN_ADDRESS: Counted(90, 1.0)}, {"T308": "warning"}),
         ({Kind.OTHER_ADDRESS: Counted(11, 1.0), Kind.OWN_ADDRESS: Counted(110, 1.0)}, {}),
@@ -52,7 +64,7 @@ def found(counts: Counts, port: Port = VM) -> dict[str, str]:
             {
                 Kind.OTHER_ADDRESS: Counted(11, 1.0),
                 Kind.OTHER_NEIGHBOUR: Counted(3, 1.0),
-                Kind.OWN_ARP: Counted(9, 60.0),
+                Kind.OWN_IPV4: Counted(9, 60.0),
             },
             {"T309": "error"},
         ),
@@ -72,6 +84,10 @@ def test_a_port_without_ipv4_needs_no_arp_to_work() -> None:
     counts = {Kind.OTHER_NEIGHBOUR: Counted(1, 9.0), Kind.OWN_ADDRESS: Counted(5, 1.0)}
     assert found(counts, OF_V6) == {}
     assert found(counts) == {"T309": "error"}
+
+
+def test_an_arp_of_a_port_without_ipv4_says_no_more_than_neighbour_discovery() -> None:
+    assert found({**LAST_ARP, Kind.OWN_ADDRESS: Counted(5, 9.0)}, OF_V6) == {}
 
 
 def test_the_text_says_how_many_and_when_and_the_remedy_names_the_port() -> None:
@@ -106,11 +122,44 @@ def test_the_flows_of_a_port_are_told_apart_by_what_they_count() -> None:
         counts.note([Count(flow.band.table, flow.band.priority, flow.cookie, 1, 0.0, encoded.key[3:])])
     assert {kind: each.packets for kind, each in counts.of(42).items()} == {
         Kind.OWN_MAC: 1,
-        Kind.OWN_ARP: 1,
-        Kind.OWN_ADDRESS: 2,
+        Kind.OWN_IPV4: 2,
+        Kind.OWN_ADDRESS: 1,
         **dict.fromkeys((Kind.OTHER_MAC, Kind.OTHER_ADDRESS, Kind.OTHER_NEIGHBOUR), 1),
         **dict.fromkeys((Kind.TAGGED, Kind.SERVER), 1),
     }
+
+
+FORGED = {
+    "arp": (Band.ADDRESS_FORGED, ARP),
+    "rarp": (Band.ADDRESS_FORGED, RARP),
+    "advertisement": (Band.ND_FORGED, IPV6),
+}
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "is_arp"),
+    [
+        ({"arp": 7.01}, True),
+        ({"arp": 7.01, "advertisement": 90.0, "rarp": 1.0}, True),
+        # Another port was refused ARP then, or this one something else.
+        ({"arp": 3.0, "advertisement": 7.0}, False),
+        ({"arp": 7.01, "advertisement": 7.0}, False),
+        ({"rarp": 7.0}, False),
+        ({}, False),
+    ],
+)
+def test_the_flows_that_all_ports_share_tell_whether_the_last_frame_was_arp(
+    idle_s: dict[str, float], is_arp: bool
+) -> None:
+    counts = PortCounts()
+    place = Band.NEIGHBOUR_REFUSED.table, Band.NEIGHBOUR_REFUSED.priority
+    counts.note([Count(*place, cookie(Owner.PORT_SECURITY, Subject.PORT, 42), 2, 7.0, b"")])
+    by = cookie(Owner.PORT_SECURITY, Subject.CHASSIS)
+    for name, at_s in idle_s.items():
+        band, term = FORGED[name]
+        encoded = encode(Flow(band, (term,), (), by))
+        counts.note([Count(band.table, band.priority, by, 9, at_s, encoded.key[3:])])
+    assert counts.of(42).get(Kind.OTHER_ARP) == (Counted(2, 7.0) if is_arp else None)
 
 
 def test_flows_of_others_are_counted_by_cookie_and_those_of_no_port_are_not() -> None:

@@ -7,12 +7,16 @@ a count is compared with what the switch took from the same port:
 * If nothing was ever taken, what was refused is all that the port sends: an error.
 * If the last frame that was refused is newer than the last one that was taken, something has changed in the
   VM: an error as well. Only OpenFlow 1.5 says when a flow last matched; without it, that is not known. IPv6
-  addresses are tried at any time, so addresses are left out here: a VM with another IPv4 address tells it
-  by ARP first.
+  addresses are tried at any time, and containers leak packets, so packets are left out here: a VM with
+  another IPv4 address tells it by ARP first. One such ARP is enough, as no ordinary VM sends it.
 * If both go on, some of what the VM sends is refused: a warning, if it is more than a trifle.
 * Tags and what only servers send are never sent by accident, and do not keep other frames from passing: a
   warning.
-* What was refused longer ago than `RECENT_S` is over, if anything was taken at all.
+* What was refused longer ago than `RECENT_S` is over, if anything was taken at all; and if anything was taken
+  since, already after `MENDED_S`.
+
+A port has one flow for what is refused of ARP and of neighbour discovery. Which of both the last frame was,
+the flows tell that all ports share: the one that the frame met has matched at the same moment.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
-from trunkline.core.frame import ARP
+from trunkline.core.frame import ARP, IPV4
 from trunkline.core.model import Port
 from trunkline.core.pipeline import Band
 from trunkline.health.finding import Finding, Severity
@@ -34,11 +38,20 @@ from trunkline.openflow.tally import Count
 RECENT_S = 300.0
 """How long ago the last frame that was refused may be, if others were taken."""
 
+MENDED_S = 60.0
+"""How long ago it may be, if others were taken since."""
+
 SLACK_S = 2.0
 """How much later than others a frame must have been refused: the switch counts about once a second."""
 
 FEW = 2
-"""How many frames with another address an ordinary VM may send; with another MAC it sends none."""
+"""How many frames of neighbour discovery with another address an ordinary VM may send.
+
+With another MAC, or another address in ARP, it sends none.
+"""
+
+_SAME_S = 0.25
+"""Two flows whose last frames were at most so far apart may have met the same one."""
 
 TRIFLE = 10
 """A warning needs more than that many frames, and more than one in that many of those that were taken."""
@@ -60,11 +73,13 @@ class Kind(Enum):
     """Frames of a port that are counted together."""
 
     OWN_MAC = auto()
-    OWN_ARP = auto()
+    OWN_IPV4 = auto()
     OWN_ADDRESS = auto()
     OTHER_MAC = auto()
     OTHER_ADDRESS = auto()
     OTHER_NEIGHBOUR = auto()
+    OTHER_ARP = auto()
+    """The frames of `OTHER_NEIGHBOUR`, if the last one was ARP."""
     TAGGED = auto()
     SERVER = auto()
     REFLECTED = auto()
@@ -83,6 +98,18 @@ _KIND_BY_BAND = {
 }
 _KIND_BY_PLACE = {(band.table.value, band.priority): kind for band, kind in _KIND_BY_BAND.items()}
 
+_NEIGHBOUR_PLACES = frozenset(
+    (band.table.value, band.priority)
+    for band in (
+        Band.ADDRESS_FORGED,
+        Band.HIDDEN_FRAGMENT,
+        Band.INNER_MAC_FORGED,
+        Band.ND_FORGED,
+        Band.ND_MALFORMED,
+    )
+)
+"""Where the flows are that all ports share, and that refuse ARP or neighbour discovery."""
+
 Counts = Mapping[Kind, Counted]
 """What was counted of one port; a kind of which there was nothing may be left out."""
 
@@ -95,6 +122,8 @@ class PortCounts:
     def __init__(self) -> None:
         self.others: dict[int, int] = defaultdict(int)
         self._by_port: dict[int, dict[Kind, Counted]] = defaultdict(dict)
+        self._forged_idle_s: dict[bool, list[float]] = {True: [], False: []}
+        """When each flow that refuses ARP, and each one that refuses other frames, last matched."""
 
     def note(self, counts: Iterable[Count]) -> None:
         """Take note of *counts*."""
@@ -102,17 +131,38 @@ class PortCounts:
             if count.cookie & COOKIE_OURS_MASK != COOKIE_OURS:
                 self.others[count.cookie] += 1
                 continue
-            kind = _KIND_BY_PLACE.get((count.table, count.priority))
+            place = count.table, count.priority
+            if place in _NEIGHBOUR_PLACES and count.packets and count.idle_s is not None:
+                self._forged_idle_s[_is_forged_arp(count)].append(count.idle_s)
+            kind = _KIND_BY_PLACE.get(place)
             if kind is None or not count.packets or count.cookie & _SUBJECT_BITS != _OF_A_PORT:
                 continue
-            if kind is Kind.OWN_ADDRESS and ARP in oxm.match_terms(count.match):
-                kind = Kind.OWN_ARP
+            if kind is Kind.OWN_ADDRESS and not {ARP, IPV4}.isdisjoint(oxm.match_terms(count.match)):
+                kind = Kind.OWN_IPV4
             by_kind = self._by_port[count.cookie & 0xFFFFFFFF]
             by_kind[kind] = _sum(by_kind.get(kind, _NONE), Counted(count.packets, count.idle_s))
 
     def of(self, port_key: int) -> Counts:
         """Return what was counted of the port with that key."""
-        return self._by_port.get(port_key, {})
+        counts = self._by_port.get(port_key, {})
+        refused = counts.get(Kind.OTHER_NEIGHBOUR, _NONE)
+        return {**counts, Kind.OTHER_ARP: refused} if self._is_arp(refused) else counts
+
+    def _is_arp(self, refused: Counted) -> bool:
+        """Return whether the last of *refused*, frames of neighbours, was certainly ARP."""
+        last_s = refused.idle_s
+        if last_s is None:
+            return False
+        arp, others = (
+            any(abs(each - last_s) <= _SAME_S for each in self._forged_idle_s[kind]) for kind in (True, False)
+        )
+        return arp and not others
+
+
+def _is_forged_arp(count: Count) -> bool:
+    """Return whether *count* is of the flow for ARP with the address of another."""
+    at = Band.ADDRESS_FORGED.table.value, Band.ADDRESS_FORGED.priority
+    return (count.table, count.priority) == at and ARP in oxm.match_terms(count.match)
 
 
 class _Rule(NamedTuple):
@@ -126,7 +176,7 @@ class _Rule(NamedTuple):
     tells_change: bool = False
     """Whether something has changed in the VM if these frames are its last ones."""
     by_chance: int = 0
-    """How many of them say nothing of that."""
+    """How many of them say nothing of that, unless they are ARP of a port with an IPv4 address."""
     is_beside: bool = False
     """Whether the port works all the same, if anything else is taken from it."""
 
@@ -143,7 +193,7 @@ _RULES = (
     _Rule(
         "T309",
         Kind.OTHER_NEIGHBOUR,
-        (Kind.OWN_ARP,),
+        (Kind.OWN_IPV4,),
         SENDS[Band.NEIGHBOUR_REFUSED],
         Band.ADDRESS_REFUSED,
         tells_change=True,
@@ -152,7 +202,7 @@ _RULES = (
     _Rule(
         "T308",
         Kind.OTHER_ADDRESS,
-        (Kind.OWN_ADDRESS, Kind.OWN_ARP),
+        (Kind.OWN_ADDRESS, Kind.OWN_IPV4),
         SENDS[Band.ADDRESS_REFUSED],
         Band.ADDRESS_REFUSED,
     ),
@@ -175,10 +225,11 @@ def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator
     for rule in _RULES:
         refused = counts.get(rule.refused, _NONE)
         kinds = rule.taken
-        if kinds == (Kind.OWN_ARP,) and all(address.version != IPV4_VERSION for address in port.addresses):
+        if kinds == (Kind.OWN_IPV4,) and all(address.version != IPV4_VERSION for address in port.addresses):
             kinds = (Kind.OWN_ADDRESS,)
         taken = _sum(*(counts.get(kind, _NONE) for kind in kinds))
-        severity = _verdict(rule, refused, taken)
+        is_ipv4 = Kind.OTHER_ARP in counts and kinds == (Kind.OWN_IPV4,)
+        severity = _verdict(rule, refused, taken, 0 if is_ipv4 else rule.by_chance)
         # A wrong address is one cause, whether ARP or IP tells it.
         if severity is None or (rule.code == "T308" and is_neighbour_found):
             continue
@@ -193,8 +244,11 @@ def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator
         yield _finding("T326", "warning", chassis, names, text, Band.REFLECTION)
 
 
-def _verdict(rule: _Rule, refused: Counted, taken: Counted) -> Severity | None:
-    """Return how bad it is that frames of a port were *refused* while others were *taken*."""
+def _verdict(rule: _Rule, refused: Counted, taken: Counted, by_chance: int) -> Severity | None:
+    """Return how bad it is that frames of a port were *refused* while others were *taken*.
+
+    Up to *by_chance* of them say nothing.
+    """
     if not refused.packets:
         return None
     if not taken.packets:
@@ -203,15 +257,20 @@ def _verdict(rule: _Rule, refused: Counted, taken: Counted) -> Severity | None:
         return None
     if rule.is_beside:
         return "warning"
-    is_known = refused.idle_s is not None and taken.idle_s is not None
-    is_last = is_known and (taken.idle_s or 0) > (refused.idle_s or 0) + SLACK_S
-    if rule.tells_change and is_last and refused.packets > rule.by_chance:
+    if rule.tells_change and _is_after(refused, taken) and refused.packets > by_chance:
         return "error"
+    if _is_after(taken, refused) and not _is_recent(refused, MENDED_S):
+        return None
     return "warning" if refused.packets > max(TRIFLE, taken.packets / TRIFLE) else None
 
 
-def _is_recent(counted: Counted) -> bool:
-    return counted.idle_s is None or counted.idle_s <= RECENT_S
+def _is_recent(counted: Counted, most_s: float = RECENT_S) -> bool:
+    return counted.idle_s is None or counted.idle_s <= most_s
+
+
+def _is_after(one: Counted, other: Counted) -> bool:
+    """Return whether the last frame of *one* is known to be newer than the last one of *other*."""
+    return one.idle_s is not None and other.idle_s is not None and one.idle_s + SLACK_S < other.idle_s
 
 
 def _sum(*counted: Counted) -> Counted:

@@ -78,12 +78,19 @@ def _counts(agent: Agent, bridge: str, scope: Scope) -> Work[tuple[Counts | None
 
 
 def _cookies(agent: Agent, scope: Scope) -> list[tuple[int, int]]:
-    """Return the cookies, with their masks, of the flows of *scope*: of a port, its own and its network's."""
+    """Return the cookies, with their masks, of the flows of *scope*.
+
+    Of a port, these are its own, its network's, and those that all ports share.
+    """
     port = None if scope.port is None else agent.inventory.port_named(scope.port)
     if port is None:
         return [(0, 0)]
     network = agent.inventory.networks.get(port.network_id)
-    rows = [(Subject.PORT, port.key), *([(Subject.NETWORK, network.key)] if network is not None else [])]
+    rows = [
+        (Subject.CHASSIS, 0),
+        (Subject.PORT, port.key),
+        *([(Subject.NETWORK, network.key)] if network is not None else []),
+    ]
     mask = COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
     return [(COOKIE_OURS | subject << 32 | key, mask) for subject, key in rows]
 
