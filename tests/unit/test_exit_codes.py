@@ -47,6 +47,7 @@ TYPED = {
     "flows": "--ovs unix:/dev/null/db.sock",
     "explain": "0x747202020000002a --ovs unix:/dev/null/db.sock",
     "trace": "--from vm1 --to vm2",
+    "probe": "",
     "lab down": "--name no-such",
     "lab restart": "c1 --name no-such",
     "lab impair": "c1 --mtu 1400 --name no-such",

@@ -30,19 +30,20 @@ BELOW = {
     "proof": {"core", "openflow"},
     "bridge": {"core", "apps", "runtime", "openflow"},
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
+    "probe": {"core", "northbound"},
     "path": {"core", "host", "northbound", "openflow", "proof", "ovsdb", "insight"},
     "health": {"core", "host", "northbound", "openflow", "ovsdb", "insight", "path"},
     "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
     "process": {
         *("core", "runtime", "openflow", "host", "ovsdb", "bridge"),
-        *("insight", "path", "health", "agent"),
+        *("insight", "path", "probe", "health", "agent"),
     },
     "metrics": {"core", "openflow", "northbound", "insight", "health"},
     "neutron": {"core", "northbound"},
     "lab": {"core", "host"},
     "cli": {
         *("core", "runtime", "host", "northbound", "manifest", "server", "ovsdb"),
-        *("insight", "path", "health", "process", "metrics", "neutron", "lab"),
+        *("insight", "path", "probe", "health", "process", "metrics", "neutron", "lab"),
     },
 }
 """The packages that each package may import, beside itself."""

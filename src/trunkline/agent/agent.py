@@ -26,6 +26,7 @@ from trunkline.bridge.audit import Audit
 from trunkline.bridge.forwarding import Forwarding
 from trunkline.bridge.incumbent import incumbents
 from trunkline.bridge.migration import Migration
+from trunkline.bridge.prober import Prober
 from trunkline.bridge.quarantine import Quarantine
 from trunkline.bridge.upkeep import Upkeep
 from trunkline.core.inventory import Changes, Inventory
@@ -33,6 +34,7 @@ from trunkline.core.outcome import Outcomes, outcome
 from trunkline.core.subject import SubjectId
 from trunkline.core.view import View
 from trunkline.openflow.event import Connected, Event, FlowsRead, PacketIn
+from trunkline.openflow.session import Session
 from trunkline.ovsdb.active_settings import ActiveSettings
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.settings import Settings
@@ -66,6 +68,7 @@ class Agent:
         self.announcer = Announcer()
         self.audience = Audience(self.reporter, self.announcer, self.plumbing)
         self.migration = Migration()
+        self.prober = Prober()
         self.upkeep = Upkeep(self.switch.is_vif)
         self.former_bridges = FormerBridges(self.switch, rundir)
         self.passage = Passage(self.switch)
@@ -137,14 +140,9 @@ class Agent:
         self.plumbing.refusals.wait(poller)
         self.reporter.refusals.wait(poller)
         bridge_s = (self.announcer.next_s, self.audit.next_s, self.upkeep.next_s, self.passage.next_s)
-        others_s = (
-            self.plumbing.contest.next_s,
-            self.black_holes.next_s,
-            self.hearing.next_s,
-            self.vif_log.next_s,
-            self.restart.next_s,
-        )
-        due_s = min((each for each in bridge_s + others_s if each is not None), default=None)
+        others_s = (self.plumbing.contest.next_s, self.black_holes.next_s, self.hearing.next_s)
+        more_s = (self.vif_log.next_s, self.restart.next_s, self.prober.next_s)
+        due_s = min((each for each in bridge_s + others_s + more_s if each is not None), default=None)
         if due_s is not None:
             poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
@@ -249,7 +247,7 @@ class Agent:
         """Read what the switch says of flows, ports and frames; send what it had no room for before."""
         if self.forwarding is not None:
             for event in self.forwarding.run():
-                self._on_event(event)
+                self._on_event(event, self.forwarding.session)
                 self.upkeep.on_event(event, self.forwarding.session)
 
     def _read_northbound(self) -> None:
@@ -274,13 +272,14 @@ class Agent:
                 "northbound read", networks=len(self.inventory.networks), ports=len(self.inventory.ports)
             )
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: Event, session: Session) -> None:
         match event:
             case Connected():
                 self.quarantine.clear(self.inventory)
                 self.announcer.repeat_all(self.inventory.revision)
             case PacketIn():
-                self.migration.on_packet_in(event, self.inventory)
+                if not self.prober.on_packet_in(event, time.monotonic(), self.inventory, session):
+                    self.migration.on_packet_in(event, self.inventory)
             case FlowsRead(flow_by_key=flow_by_key):
                 self._recover(flow_by_key)
 
@@ -349,6 +348,7 @@ class Agent:
         self.upkeep.run(forwarding.session, {uplink.ofport for uplink in self.inventory.uplinks.values()})
         self.announcer.run(time.monotonic(), forwarding.applied, forwarding.session)
         self.migration.run(forwarding.applied, forwarding.session)
+        self.prober.run(time.monotonic(), self.inventory, forwarding.session)
         forwarding.session.flush()
 
     def _write_wiring(self, settings: Settings, *, are_flows_applied: bool) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 
 from trunkline.openflow.event import Connected, Event, FragmentsRead, PortSeen
 from trunkline.openflow.message import FRAGMENTS_SHOWN
-from trunkline.openflow.port import Port
+from trunkline.openflow.port import Port, unblock
 from trunkline.openflow.session import Session
 from trunkline.runtime.log import Log
 
@@ -87,7 +88,7 @@ class Upkeep:
                 self.repairs += 1
                 self._repaired_s = now_s
                 log.warning("port drifted", port=port.name, ofport=port.ofport, found=port.words)
-                session.unblock(port)
+                session.order(partial(unblock, port=port))
 
     @property
     def next_s(self) -> float | None:

@@ -53,8 +53,8 @@ def agent(detach: bool, cleanup: bool, takes_over: bool, is_dry: bool, **places:
 
     The settings are in external_ids of the local Open_vSwitch row; changes take effect at once. system-id and
     trunkline-nb are required. Optional are trunkline-bridge-mappings, trunkline-integration-bridge,
-    trunkline-datapath-type, trunkline-vlan-pruning, trunkline-answers, trunkline-audit-interval and
-    trunkline-nb-identity. When the agent ends, the switch keeps forwarding.
+    trunkline-datapath-type, trunkline-vlan-pruning, trunkline-answers, trunkline-probe,
+    trunkline-audit-interval and trunkline-nb-identity. When the agent ends, the switch keeps forwarding.
 
     \b
     Ask a running agent with ovs-appctl:

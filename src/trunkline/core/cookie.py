@@ -25,6 +25,11 @@ COOKIE_OURS_MASK = 0xFFFF << 48
 """The bits of a cookie that say that it is ours."""
 
 
+COOKIE_PROBE = 0x7470 << 48 | Owner.PROBE << 40
+"""The cookie of the flows that catch the frames of a probe ("tp"). The agent does not compare them with what
+should be: they are there for a session, and the switch itself takes them away."""
+
+
 def cookie(owner: Owner, subject: Subject, key: int = 0) -> int:
     """Return the cookie of a flow that *owner* made from the row with *key* (0 to 2**32 - 1).
 

@@ -7,7 +7,8 @@ TrunklineError              refused or failed: exit code 1
 │   └── ManifestError       documents are wrong, whatever the northbound holds
 ├── TimedOutError           not done in time: exit code 3
 │   ├── LaggingError        chassis have not applied what is committed
-│   └── NoAnswerError       a chassis has not answered a question
+│   ├── NoAnswerError       a chassis has not answered a question
+│   └── BusyError           another probe is under way
 ├── SettingsError           a chassis setting is missing or invalid
 ├── PackageError            the agent cannot work with the installed `ovs` package
 ├── DaemonError             the agent cannot start
@@ -33,6 +34,8 @@ TrunklineError              refused or failed: exit code 1
 ├── UnreadableError         the answer of another chassis cannot be understood
 ├── TranslationError        the switch did not say where a frame goes
 ├── NotProvableError        a switch has a flow that the proof does not understand
+├── NothingError            there is nothing to probe
+├── OrderError              a question is no order of a probe, or a probe would be too large
 ├── InvalidPortError        a port has a MAC that is none, so no chassis has flows of it
 ├── UnboundError            a port has no VIF, so no chassis can be asked about it
 ├── ToolError               a program of Open vSwitch failed

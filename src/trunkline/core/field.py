@@ -26,6 +26,7 @@ class Field(Enum):
     REG0 = ("reg0", 32)
     REG1 = ("reg1", 32)
     REG2 = ("reg2", 32)
+    REG3 = ("reg3", 32)
     REG4 = ("reg4", 32)
     REG5 = ("reg5", 32)
     REG6 = ("reg6", 32)

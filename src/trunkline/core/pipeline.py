@@ -35,6 +35,10 @@ REASON = Field.REG2
 """Why port security refuses a frame, as a `Reason`."""
 
 
+RETURNED = Field.REG3
+"""1 if the agent was given the frame during a probe, and has sent it back, else 0."""
+
+
 class Reason(IntEnum):
     """Why port security refuses a frame, for reasons that several flows share; `REASON` holds it."""
 
@@ -63,12 +67,13 @@ class Table(IntEnum):
 
 
 class Owner(IntEnum):
-    """An app; the value is part of the cookies of its flows."""
+    """An app, or the probe, which is none; the value is part of the cookies of its flows."""
 
     CLASSIFIER = 1
     PORT_SECURITY = 2
     L2 = 3
     PROVIDER = 4
+    PROBE = 5
 
 
 class Band(Enum):
@@ -77,6 +82,12 @@ class Band(Enum):
     No two flows of a band overlap. In each table, the highest band that a frame matches decides.
     """
 
+    CATCH = (
+        Table.CLASSIFY,
+        220,
+        Owner.PROBE,
+        "from the wire with the EtherType of probes, during one: to the agent, which sends others' back",
+    )
     PRIORITY_STACK = (
         Table.CLASSIFY,
         210,

@@ -10,6 +10,7 @@ DATAPATH_TYPE = "trunkline-datapath-type"
 VLAN_PRUNING = "trunkline-vlan-pruning"
 AUDIT_INTERVAL = "trunkline-audit-interval"
 ANSWERS = "trunkline-answers"
+PROBE = "trunkline-probe"
 
 DEFAULT_INTEGRATION_BRIDGE = "br-int"
 """The name of the integration bridge if none is set. Neutron's agent and OVN use it too, so the agent takes

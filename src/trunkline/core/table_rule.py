@@ -13,6 +13,7 @@ from trunkline.core.pipeline import (
     INNER_TAGS,
     NETWORK,
     REASON,
+    RETURNED,
     SOURCE_PORT,
     Table,
 )
@@ -66,6 +67,7 @@ TABLE_RULES: dict[Table, TableRule] = {
                 Field.IP_PROTO,
                 Field.ICMPV6_TYPE,
                 Field.ICMPV6_CODE,
+                RETURNED,
             }
         ),
         writes=frozenset({NETWORK, SOURCE_PORT, INNER_TAGS}),

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, CookieParts, Subject, cookie_parts
+from trunkline.core.cookie import (
+    COOKIE_OURS,
+    COOKIE_OURS_MASK,
+    COOKIE_PROBE,
+    CookieParts,
+    Subject,
+    cookie_parts,
+)
 from trunkline.core.pipeline import Band, Owner, Table
 from trunkline.insight.meaning import BAND_BY_PLACE, MEANING, rule_words
 from trunkline.insight.parcel import number
@@ -85,6 +92,8 @@ class Kind(NamedTuple):
 
 def kind(flow: InstalledFlow) -> Kind:
     """Return what *flow* is, by its place and its cookie."""
+    if flow.cookie == COOKIE_PROBE:
+        return Kind(flow.table, flow.priority, Band.CATCH, None)
     if flow.cookie & COOKIE_OURS_MASK != COOKIE_OURS:
         return Kind(flow.table, flow.priority, None, flow.cookie)
     return Kind(flow.table, flow.priority, BAND_BY_PLACE.get((flow.table, flow.priority)), None)

@@ -37,6 +37,7 @@ _MAPPING = (
 
 MEANING: dict[Band, Meaning] = {
     # CLASSIFY
+    Band.CATCH: Meaning(()),
     Band.PRIORITY_STACK: Meaning((2, 11), _ONE_TAG),
     Band.REFLECTION: Meaning(
         (7,),

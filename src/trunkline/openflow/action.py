@@ -81,6 +81,7 @@ _NXM_HEADS = {
         (Field.REG0, 0),
         (Field.REG1, 1),
         (Field.REG2, 2),
+        (Field.REG3, 3),
         (Field.REG4, 4),
         (Field.REG5, 5),
         (Field.REG6, 6),

@@ -45,6 +45,7 @@ _CODES: tuple[tuple[Field, int, int], ...] = (
     (Field.REG0, _NICIRA, 0),
     (Field.REG1, _NICIRA, 1),
     (Field.REG2, _NICIRA, 2),
+    (Field.REG3, _NICIRA, 3),
     (Field.REG4, _NICIRA, 4),
     (Field.REG5, _NICIRA, 5),
     (Field.REG6, _NICIRA, 6),

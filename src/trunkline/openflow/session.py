@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Callable
 
 import ovs.poller
 import ovs.reconnect
@@ -33,7 +34,6 @@ from trunkline.openflow.event import (
 from trunkline.openflow.flow_read import FlowRead
 from trunkline.openflow.flow_watch import FlowWatch
 from trunkline.openflow.listing import Listing
-from trunkline.openflow.port import Port
 from trunkline.openflow.reason import not_offered, reason
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
@@ -191,10 +191,10 @@ class Session:
         self._ports_xid = self._channel.next_xid()
         self._queue(port.request(self._ports_xid))
 
-    def unblock(self, blocked: Port) -> None:
-        """Let the port *blocked* receive and send frames again; nothing answers. Raises `NotReady`."""
+    def order(self, build: Callable[[int], bytes]) -> None:
+        """Send the message that *build* makes of its xid; nothing answers. Raises `NotReady`."""
         self._require_ready()
-        self._queue(port.unblock(self._channel.next_xid(), blocked))
+        self._queue(build(self._channel.next_xid()))
 
     def read_fragments(self) -> None:
         """Ask how fragments are handled; the switch does not report changes. `FragmentsRead` answers.

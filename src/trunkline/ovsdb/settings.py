@@ -14,6 +14,7 @@ from trunkline.core.setting import (
     DEFAULT_INTEGRATION_BRIDGE,
     INTEGRATION_BRIDGE,
     NB,
+    PROBE,
     SYSTEM_ID,
     VLAN_PRUNING,
 )
@@ -28,12 +29,12 @@ from trunkline.ovsdb.wiring import Wiring
 KEYS = frozenset(
     {
         *(NB, BRIDGE_MAPPINGS, INTEGRATION_BRIDGE, DATAPATH_TYPE),
-        *(VLAN_PRUNING, AUDIT_INTERVAL, ANSWERS, NB_IDENTITY),
+        *(VLAN_PRUNING, AUDIT_INTERVAL, ANSWERS, PROBE, NB_IDENTITY),
     }
 )
 """Every setting there is; any other key that begins with `trunkline-` is a mistake."""
 
-_FLAGS = {VLAN_PRUNING: "false", ANSWERS: "true"}
+_FLAGS = {VLAN_PRUNING: "false", ANSWERS: "true", PROBE: "true"}
 """The settings that are true or false, and what each is if it is not set."""
 
 _LAST_PORT = 65535
@@ -59,7 +60,8 @@ class Settings:
     """The settings of a chassis.
 
     *nb_tls* has the files for `ssl:` remotes. *is_pruned* says that uplinks let only VLANs in use through,
-    *has_answers* that questions to the chassis (`Request`) are answered.
+    *has_answers* that questions to the chassis (`Request`) are answered, *is_probed* that it takes part in
+    probes of the physical networks.
     *nb_identity* is the identity of the northbound that this chassis obeys (None: the first one that it
     meets; `ANY_NB`: every one). All flows are read back every *audit_interval_s* seconds (0: never). *faults*
     says which entries are ignored, and why.
@@ -71,6 +73,7 @@ class Settings:
     nb_tls: Tls | None = None
     is_pruned: bool = False
     has_answers: bool = True
+    is_probed: bool = True
     nb_identity: str | None = None
     audit_interval_s: int = DEFAULT_AUDIT_INTERVAL_S
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +144,7 @@ def settings(external_ids: Mapping[str, str], tls: Tls | None = None) -> Setting
         nb_tls=tls if is_tls else None,
         is_pruned=flags[VLAN_PRUNING] == "true",
         has_answers=flags[ANSWERS] == "true",
+        is_probed=flags[PROBE] == "true",
         faults=faults,
     )
 

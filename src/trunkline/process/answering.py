@@ -25,10 +25,12 @@ from trunkline.insight.waiting import Work
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.probe import order
 from trunkline.process import flow_answer, plan_answer, tracing
 from trunkline.process.announcing import announce
 from trunkline.process.checking import check
 from trunkline.process.job import Job
+from trunkline.process.probing import probe
 from trunkline.process.state import state
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
@@ -60,6 +62,7 @@ KINDS: Mapping[str, Kind] = {
     announcement_question.KIND: announce,
     flow_question.KIND: flow_answer.answer,
     plan_summary.KIND: plan_answer.answer,
+    order.KIND: probe,
 }
 """What can be asked, by `Request:kind`."""
 

@@ -1,0 +1,332 @@
+"""The prober: this chassis' part in a session that finds out what the physical networks carry.
+
+It sends what it is told to, answers what others send, and remembers what came. Whoever asked for the session
+judges that (`trunkline.probe`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
+from uuid import UUID
+
+from trunkline.bridge.pace import Pace
+from trunkline.core.bisection import Bisection
+from trunkline.core.cookie import COOKIE_PROBE
+from trunkline.core.flow import Action, Controller, Field, Flow, Output, PushVlan, Resubmit
+from trunkline.core.frame import ETH_PROBE
+from trunkline.core.inventory import Inventory
+from trunkline.core.pipeline import RETURNED, Band, Table
+from trunkline.core.probe import (
+    GROUP,
+    LEAST_SIZE,
+    Arrival,
+    Kind,
+    Probe,
+    Secret,
+    arrival,
+    chassis_mac,
+    frame,
+    member_id,
+)
+from trunkline.openflow import timed
+from trunkline.openflow.event import PacketIn
+from trunkline.openflow.session import Session
+from trunkline.runtime.log import Log
+
+log = Log("prober")
+
+FRAMES_PER_S, BURST = 50, 10
+"""How many frames this chassis sends, whatever it is asked: far below where storm control begins."""
+
+BEACONS = 3
+"""How often a beacon is sent in a network: a frame may be lost for no reason that matters."""
+
+RETURNED_PER_S = 200
+"""How many frames of others that have the same EtherType go on their way, while there is a session."""
+
+MOST_CAUGHT_PER_S = 2000
+"""If more frames are caught than that, they are no longer: a flood must not keep the agent busy."""
+
+MOST_QUEUED = 20_000
+MOST_STRAYS = 500
+
+DEFAULT_MTU = 1500
+_TRIES = 3
+_PATIENCE_S = 0.3
+"""How often a size is tried, and how long its receiver may take to say that it came."""
+
+
+class Stray(NamedTuple):
+    """A frame that came where it was not sent, or back to its sender: what it says, and where it arrived."""
+
+    network_key: int
+    sender: int
+    physnet: str
+    vlan_id: int | None
+
+
+class _Letter(NamedTuple):
+    """A frame to send: in which network, what it says, and to which MAC; *peer* has to say that it came."""
+
+    network_id: UUID
+    probe: Probe
+    destination: int
+    peer: _Peer | None = None
+
+
+class _Peer(NamedTuple):
+    network_id: UUID
+    member: int
+
+
+class Probing:
+    """One session, as far as it concerns this chassis, called *me* in its frames."""
+
+    def __init__(self, secret: Secret, chassis: str, end_s: float) -> None:
+        self.secret = secret
+        self.me = member_id(secret, chassis)
+        self.end_s = end_s
+        self.sent = 0
+        self.is_flooded = False
+        self.heard: dict[int, set[int]] = {}
+        self.strays: set[Stray] = set()
+        self.sizes: dict[_Peer, Bisection] = {}
+        self.replies: deque[_Letter] = deque()
+        self.letters: deque[_Letter] = deque()
+        self.mac_by_peer: dict[_Peer, int] = {}
+        self.answered: set[tuple[int, _Peer]] = set()
+        self.tries: list[tuple[float, int, _Peer, int, int]] = []
+        self.source_port: dict[UUID, UUID] = {}
+        self.round = 0
+        self.network_id_by_key: dict[int, UUID] = {}
+
+    @property
+    def unsent(self) -> int:
+        """How many frames wait to be sent, and how many sizes to be found."""
+        open_sizes = sum(not each.is_done for each in self.sizes.values())
+        return len(self.replies) + len(self.letters) + open_sizes
+
+
+class Prober:
+    """Takes part in one session at a time; the clock is the caller's, in seconds that only grow.
+
+    During a session, a flow for each uplink gives the agent the frames with the EtherType of probes. The
+    switch takes it away by itself when the session's time is over. No VM gets such a frame, unless it is
+    somebody else's: that goes on its way.
+    """
+
+    def __init__(self) -> None:
+        self.probing: Probing | None = None
+        self._pace = Pace(rate=FRAMES_PER_S, burst=BURST)
+        self._return_pace = Pace(rate=RETURNED_PER_S, burst=RETURNED_PER_S // 4)
+        self._catch_pace = Pace(rate=MOST_CAUGHT_PER_S, burst=MOST_CAUGHT_PER_S)
+        self._is_over = False
+
+    # -- what it is told ---------------------------------------------------------------------------
+
+    def open(self, secret: Secret, chassis: str, now_s: float) -> None:
+        """Begin a session, in the place of one that is over; `extend` gives it time."""
+        self.probing = Probing(secret, chassis, now_s)
+
+    def extend(self, now_s: float, seconds: int, inventory: Inventory, session: Session) -> None:
+        """Have the session, and its flows at the uplinks, end *seconds* after *now_s*."""
+        probing = self.probing
+        if probing is None or probing.is_flooded:
+            return
+        probing.end_s = now_s + seconds
+        local = (inventory.networks[id_] for id_ in inventory.local_networks())
+        probing.network_id_by_key = {network.key: network.id for network in local}
+        for uplink in inventory.uplinks.values():
+            # Frames that the agent has sent back are not caught again.
+            match = (Field.IN_PORT(uplink.ofport), Field.ETH_TYPE(ETH_PROBE), RETURNED(0))
+            flow = Flow(Band.CATCH, match, (Controller(),), COOKIE_PROBE)
+            session.order(partial(timed.add, flow=flow, hard_timeout_s=seconds))
+
+    def close(self, session: Session | None) -> None:
+        """End the session; its flows go now, or by themselves if the switch is away."""
+        self.probing = None
+        if session is not None and session.is_ready:
+            session.order(partial(timed.delete, cookie=COOKIE_PROBE))
+
+    def beacon(self, number: int, network_ids: Iterable[UUID], inventory: Inventory) -> None:
+        """Send the beacons of round *number* in these networks; repeated, it does nothing."""
+        probing = self.probing
+        if probing is None or number == probing.round:
+            return
+        probing.round = number
+        for _ in range(BEACONS):
+            for network_id in network_ids:
+                self._queue(probing, network_id, Kind.BEACON, GROUP, inventory)
+
+    def measure(self, network_ids: Iterable[UUID], inventory: Inventory) -> None:
+        """Find the largest size that reaches each peer that was heard in these networks."""
+        probing, wanted = self.probing, set(network_ids)
+        if probing is None:
+            return
+        for peer in probing.mac_by_peer:
+            network = inventory.networks.get(peer.network_id)
+            if network is not None and peer.network_id in wanted and peer not in probing.sizes:
+                probing.sizes[peer] = Bisection(LEAST_SIZE, network.mtu or DEFAULT_MTU)
+                self._try(probing, peer, 1, inventory)
+
+    # -- the loop ----------------------------------------------------------------------------------
+
+    def run(self, now_s: float, inventory: Inventory, session: Session) -> None:
+        """Send what is due at *now_s*, and end a session whose time is over."""
+        probing = self.probing
+        if probing is None or not session.is_ready:
+            return
+        if now_s >= probing.end_s:
+            log.info("the session of a probe was not closed by whoever asked for it")
+            self.close(session)
+            return
+        if probing.is_flooded and not self._is_over:
+            log.warning("too many frames have the EtherType of probes", ethertype=hex(ETH_PROBE))
+            session.order(partial(timed.delete, cookie=COOKIE_PROBE))
+        self._is_over = probing.is_flooded
+        while probing.tries and probing.tries[0][0] <= now_s:
+            _, _, peer, size, times = heapq.heappop(probing.tries)
+            self._miss(probing, peer, size, times, inventory)
+        while (queue := probing.replies or probing.letters) and self._pace.take(now_s):
+            self._send(probing, queue.popleft(), now_s, inventory, session)
+
+    @property
+    def next_s(self) -> float | None:
+        """When `run` has something to do next, by the caller's clock; None if nothing is under way."""
+        probing = self.probing
+        if probing is None:
+            return None
+        due_s = [probing.end_s, *(each[0] for each in probing.tries[:1])]
+        if probing.replies or probing.letters:
+            due_s.append(max(0.0, self._pace.next_s(1)))
+        return min(due_s)
+
+    def on_packet_in(self, event: PacketIn, now_s: float, inventory: Inventory, session: Session) -> bool:
+        """Take note of the frame of *event*; return whether it was caught for a probe."""
+        if event.cookie != COOKIE_PROBE:
+            return False
+        probing = self.probing
+        if probing is not None and not self._catch_pace.take(now_s):
+            probing.is_flooded = True
+        found = None if probing is None else arrival(probing.secret, event.frame)
+        if probing is None or found is None or event.in_port is None:
+            self._give_back(event, now_s, session)
+            return True
+        for physnet, uplink in inventory.uplinks.items():
+            if uplink.ofport == event.in_port:
+                self._note(probing, found, physnet, inventory)
+        return True
+
+    def _give_back(self, event: PacketIn, now_s: float, session: Session) -> None:
+        """Have a frame of somebody else go on as if nothing had caught it."""
+        if event.in_port is not None and session.is_ready and self._return_pace.take(now_s):
+            session.packet_out(event.frame, (RETURNED.set(1), Resubmit(Table.CLASSIFY)), event.in_port)
+
+    # -- what came ---------------------------------------------------------------------------------
+
+    def _note(self, probing: Probing, found: Arrival, physnet: str, inventory: Inventory) -> None:
+        said = found.probe
+        network_id = probing.network_id_by_key.get(said.network_key)
+        network = None if network_id is None else inventory.networks.get(network_id)
+        is_home = network is not None and (network.physnet, network.vlan_id) == (physnet, found.vlan_id)
+        if network is None or not is_home or said.sender == probing.me:
+            if len(probing.strays) < MOST_STRAYS:
+                probing.strays.add(Stray(said.network_key, said.sender, physnet, found.vlan_id))
+            return
+        peer = _Peer(network.id, said.sender)
+        probing.heard.setdefault(said.network_key, set()).add(said.sender)
+        probing.mac_by_peer[peer] = found.source
+        if said.kind is Kind.BEACON and (said.round, peer) not in probing.answered:
+            probing.answered.add((said.round, peer))
+            self._queue(probing, network.id, Kind.ANSWER, found.source, inventory)
+        elif said.kind is Kind.SIZED:
+            self._queue(probing, network.id, Kind.SIZE_HEARD, found.source, inventory, said.size)
+        elif said.kind is Kind.SIZE_HEARD and (sizes := probing.sizes.get(peer)) is not None:
+            before = sizes.size
+            sizes.note(said.size, has_arrived=True)
+            if sizes.size != before and not sizes.is_done:
+                self._try(probing, peer, 1, inventory)
+
+    def _miss(self, probing: Probing, peer: _Peer, size: int, times: int, inventory: Inventory) -> None:
+        """Note that nobody has said in time that *size* has come, for the time number *times*."""
+        sizes = probing.sizes.get(peer)
+        if sizes is None or sizes.is_done or sizes.size != size:
+            return
+        if times >= _TRIES:
+            sizes.note(size, has_arrived=False)
+        if not sizes.is_done:
+            self._try(probing, peer, 1 if times >= _TRIES else times + 1, inventory)
+
+    # -- what goes ---------------------------------------------------------------------------------
+
+    def _try(self, probing: Probing, peer: _Peer, times: int, inventory: Inventory) -> None:
+        """Try the size that is next for *peer*, for the time number *times*."""
+        network = inventory.networks.get(peer.network_id)
+        if network is None:
+            del probing.sizes[peer]
+        elif len(probing.letters) < MOST_QUEUED:
+            said = Probe(Kind.SIZED, times, probing.sizes[peer].size, probing.me, network.key)
+            probing.letters.append(_Letter(network.id, said, probing.mac_by_peer[peer], peer))
+
+    def _queue(
+        self,
+        probing: Probing,
+        network_id: UUID,
+        kind: Kind,
+        destination: int,
+        inventory: Inventory,
+        size: int = 0,
+    ) -> None:
+        network = inventory.networks.get(network_id)
+        queue = probing.letters if kind is Kind.BEACON else probing.replies
+        if network is not None and len(queue) < MOST_QUEUED:
+            said = Probe(kind, probing.round, size, probing.me, network.key)
+            queue.append(_Letter(network_id, said, destination))
+
+    def _send(
+        self, probing: Probing, letter: _Letter, now_s: float, inventory: Inventory, session: Session
+    ) -> None:
+        """Send *letter* by the wire that its network has now, if it still has one."""
+        network = inventory.networks.get(letter.network_id)
+        uplink = None if network is None else inventory.uplinks.get(network.physnet)
+        if network is None or uplink is None or network.id not in inventory.seats.locals_by_network:
+            return
+        source = _source(probing, network.id, inventory)
+        tag: tuple[Action, ...] = () if network.vlan_id is None else (PushVlan(network.vlan_id),)
+        data = frame(probing.secret, letter.probe, source, letter.destination)
+        session.packet_out(data, (*tag, Output(uplink.ofport)))
+        probing.sent += 1
+        if letter.peer is not None:
+            due = (now_s + _PATIENCE_S, probing.sent, letter.peer, letter.probe.size, letter.probe.round)
+            heapq.heappush(probing.tries, due)
+
+
+def _source(probing: Probing, network_id: UUID, inventory: Inventory) -> int:
+    """Return by which MAC this chassis sends in the network: one that the physical switches know to be here.
+
+    That is the MAC of a port that is here now and has link; if there is none, one of the chassis itself.
+    """
+    port_id = probing.source_port.get(network_id)
+    if port_id is None or not _may_speak_for(port_id, network_id, inventory):
+        local = inventory.seats.locals_by_network[network_id]
+        port_id = next((each for each in local if _may_speak_for(each, network_id, inventory)), None)
+        if port_id is None:
+            return chassis_mac(inventory.chassis)
+        probing.source_port[network_id] = port_id
+    return inventory.ports[port_id].mac
+
+
+def _may_speak_for(port_id: UUID, network_id: UUID, inventory: Inventory) -> bool:
+    port = inventory.ports.get(port_id)
+    return (
+        port is not None
+        and port.network_id == network_id
+        and port.is_announced
+        and inventory.is_local(port_id)
+        and inventory.has_link(port)
+        and not inventory.relations.is_listed(network_id, port.mac)
+    )

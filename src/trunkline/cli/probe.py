@@ -1,0 +1,244 @@
+"""`trunkline probe`: what the physical networks between the chassis really carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trunkline.cli.name import CHASSIS, NETWORKS
+from trunkline.cli.option import NOT_EMPTY, with_northbound, with_output
+from trunkline.cli.output import Sheet, print_data, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trunkline.northbound.client import Northbound
+    from trunkline.probe.asking import Probed
+    from trunkline.probe.matrix import Cell, Matrix, ProbedNetwork
+    from trunkline.probe.verdict import Verdict
+
+_MOST_COLUMNS = 16
+"""Of up to so many chassis, each has a column; of more, those with which something is wrong are named."""
+
+_MOST_NAMED = 8
+
+_OK, _LOST, _UNKNOWN, _SMALL, _NOT_THERE = "●", "✗", "?", "▼", "·"
+
+_COLUMNS = ("network", "physnet", "vlan", "from", "to", "state", "mtu")
+
+
+@click.command()
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    type=NOT_EMPTY,
+    metavar="NAME",
+    shell_complete=NETWORKS,
+    help="Only this network; may be repeated.  [default: all]",
+)
+@click.option(
+    "--chassis",
+    "chassis",
+    multiple=True,
+    type=NOT_EMPTY,
+    metavar="NAME",
+    shell_complete=CHASSIS,
+    help="Only what this chassis sends to others, and hears of them; may be repeated.  [default: all]",
+)
+@click.option("--full", is_flag=True, help="Every pair of chassis; of at most 32.")
+@click.option("--sizes", is_flag=True, help="Also how large frames may be.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=4, max=240),
+    default=20.0,
+    show_default=True,
+    metavar="S",
+    help="How long it may take, in seconds; exit code 3 if that was not enough.",
+)
+@with_output
+@with_northbound
+def probe(
+    nb: Northbound,
+    networks: tuple[str, ...],
+    chassis: tuple[str, ...],
+    full: bool,
+    sizes: bool,
+    timeout_s: float,
+    output: str,
+) -> int:
+    """Find out what the physical networks carry: the chassis send one another frames in each network.
+
+    Each network is probed between the chassis that have ports of it. Three of them send three small frames to
+    all, and all others answer. No VM gets one of these frames, and physical switches learn no new MAC where a
+    port of the network is up. A chassis sends 50 frames a second at most.
+
+    A chassis has ● if all frames of it came and it heard all, ✗ if not, "▼1472" if larger packets are lost, ?
+    if it did not answer, and · if it has no port of the network.
+
+    Exit codes: 0 all came; 3 a chassis did not answer, or the time was not enough; 4 something is lost,
+    joined or too large, with what to do.
+
+    \b
+    Examples:
+      trunkline probe
+      trunkline probe --network blue --chassis c4 --sizes
+    """
+    from trunkline.cli.progress import Progress
+    from trunkline.probe.asking import MOST_FULL, Wanted, probed
+    from trunkline.probe.verdict import verdicts
+
+    if full and len(nb.all_chassis()) > MOST_FULL:
+        raise click.UsageError(f"--full is for {MOST_FULL} chassis at most; name some by --chassis instead")
+    wanted = Wanted(networks, chassis, full, sizes, is_wide=False, timeout_s=timeout_s)
+    progress = Progress()
+    with progress.phase("probing"):
+        found = probed(nb, wanted, progress.say)
+    wrong = verdicts(found.matrix)
+    if output == "table":
+        for line in lines(found, wrong):
+            click.echo(line)
+    else:
+        print_data(_data(found, wrong), output, Sheet(_cells(found.matrix), _COLUMNS, has_names=False))
+    return _code(found, wrong)
+
+
+def _code(found: Probed, wrong: Sequence[Verdict]) -> int:
+    from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
+
+    if wrong:
+        return EXIT_NO
+    return EXIT_TIMED_OUT if found.silent or not found.is_whole else 0
+
+
+def _data(found: Probed, wrong: Sequence[Verdict]) -> dict[str, Any]:
+    from trunkline.cli.column import in_options
+
+    matrix = found.matrix
+    return {
+        "version": 1,
+        "session": found.session,
+        "took_s": round(found.took_s, 3),
+        "frames": found.frames,
+        "complete": found.is_whole and not found.silent,
+        "cells": _cells(matrix),
+        "islands": {network.name: matrix.islands(network) for network in matrix.networks},
+        "silent": dict(found.silent),
+        "off": dict(found.off),
+        "verdicts": [each.data() | {"remedy": in_options(each.remedy)} for each in wrong],
+    }
+
+
+def _cells(matrix: Matrix) -> list[dict[str, Any]]:
+    return [
+        {
+            "network": network.name,
+            "physnet": network.physnet,
+            "vlan": network.vlan_id,
+            "from": cell.sender,
+            "to": cell.receiver,
+            "state": str(cell.state),
+            "mtu": cell.mtu,
+        }
+        for network in matrix.networks
+        for cell in matrix.cells(network)
+    ]
+
+
+def lines(found: Probed, wrong: Sequence[Verdict]) -> Iterator[str]:
+    """Yield the lines that show *found*, and what is *wrong*, to a person."""
+    from trunkline.cli.column import in_options
+    from trunkline.northbound.refusal import counted
+
+    matrix = found.matrix
+    columns = sorted({name for names in matrix.members.values() for name in names} | found.silent.keys())
+    for physnet in dict.fromkeys(network.physnet for network in matrix.networks):
+        networks = [network for network in matrix.networks if network.physnet == physnet]
+        chassis = {name for network in networks for name in matrix.members[network.key]}
+        yield printable(f"{physnet}: {len(chassis):,} chassis, {counted(len(networks), 'network')}")
+        yield from _rows(found, networks, columns, wrong)
+    for each in wrong:
+        if each.fault not in _IN_ROWS:
+            yield printable(f"{each.fault}: {each.text}")
+    yield f"{counted(found.frames, 'frame')} in {found.took_s:.1f} s"
+    for name, reason in sorted(found.silent.items()):
+        yield printable(f"  ? {name}: {reason}")
+    for name, reason in sorted(found.off.items()):
+        yield printable(f"  {name}: {reason}")
+    for remedy in dict.fromkeys(each.remedy for each in wrong):
+        yield f"  → {printable(in_options(remedy))}"
+
+
+_IN_ROWS = ("lost", "one way", "islands", "size")
+"""What is said at the end of a network's line; the rest concerns several networks."""
+
+
+def _rows(
+    found: Probed, networks: Sequence[ProbedNetwork], columns: Sequence[str], wrong: Sequence[Verdict]
+) -> Iterator[str]:
+    heads = [(printable(each.name), "" if each.vlan_id is None else str(each.vlan_id)) for each in networks]
+    widths = [max(len(head[at]) for head in heads) for at in (0, 1)]
+    has_columns = len(columns) <= _MOST_COLUMNS
+    cells = [max(len(printable(name)), 6) for name in columns]
+    if has_columns:
+        names = "  ".join(printable(name).ljust(width) for name, width in zip(columns, cells, strict=True))
+        yield f"  {'':{widths[0]}}  {'':{widths[1]}}  {names}".rstrip()
+    for network, head in zip(networks, heads, strict=True):
+        marks = _marks(found, network, columns)
+        texts = [each.text for each in wrong if each.network == network and each.fault in _IN_ROWS]
+        start = f"  {head[0]:{widths[0]}}  {head[1]:>{widths[1]}}  "
+        said = "; ".join(texts)
+        if has_columns:
+            row = "  ".join(marks[name].ljust(width) for name, width in zip(columns, cells, strict=True))
+            yield f"{start}{row}  {printable(said)}".rstrip()
+        else:
+            yield f"{start}{printable(_summary(marks, said))}"
+
+
+def _summary(marks: dict[str, str], said: str) -> str:
+    """Return the marks of many chassis in one line: how many are well, and who is not."""
+    there = {name: mark for name, mark in marks.items() if mark != _NOT_THERE}
+    bad = [f"{name} {mark}" for name, mark in there.items() if mark != _OK]
+    text = f"{len(there) - len(bad):,} of {len(there):,}"
+    if bad:
+        more = f" and {len(bad) - _MOST_NAMED:,} more" if bad[_MOST_NAMED:] else ""
+        text += f"; not: {', '.join(bad[:_MOST_NAMED])}{more}"
+    return f"{text}  ({said})" if said else text
+
+
+def _marks(found: Probed, network: ProbedNetwork, columns: Sequence[str]) -> dict[str, str]:
+    """Return the mark of each chassis in *network*."""
+    matrix = found.matrix
+    cells: dict[str, list[Cell]] = {name: [] for name in matrix.members[network.key]}
+    for cell in matrix.cells(network):
+        if not {cell.sender, cell.receiver} & found.silent.keys():
+            cells[cell.sender].append(cell)
+            cells[cell.receiver].append(cell)
+    main = frozenset(next(iter(matrix.islands(network)), ()))
+    return {
+        name: _UNKNOWN
+        if name in found.silent
+        else _NOT_THERE
+        if name not in cells
+        else _mark(network, name, cells[name], main)
+        for name in columns
+    }
+
+
+def _mark(network: ProbedNetwork, chassis: str, cells: Sequence[Cell], main: frozenset[str]) -> str:
+    """Return the mark of *chassis*, by all *cells* that it is in; *main* is the largest island."""
+    from trunkline.probe.matrix import State
+
+    if any(cell.state is not State.OK for cell in cells):
+        # What does not come from a chassis that is cut off is not the fault of the others.
+        cells = [cell for cell in cells if cell.sender in main and cell.receiver in main]
+        if chassis not in main or len(main) == 1 or any(cell.state is not State.OK for cell in cells):
+            return _LOST
+    others = {cell.sender if cell.receiver == chassis else cell.receiver for cell in cells}
+    small = [cell for cell in cells if cell.mtu is not None and cell.mtu < network.mtu]
+    bad = {cell.sender if cell.receiver == chassis else cell.receiver for cell in small}
+    # Where two lose large frames, it is the one that loses them with most of the others, or both.
+    is_it = bool(small) and (len(bad) * 2 > len(others) or len(others) == 1)
+    return f"{_SMALL}{min(cell.mtu or 0 for cell in small)}" if is_it else _OK

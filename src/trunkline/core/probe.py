@@ -1,0 +1,123 @@
+"""The frames of a probe: what a chassis sends to find out what the physical network carries.
+
+A frame names its sender by a number that only the members of the session can read, says in which network
+it was sent, and ends with a code that only they can make. Layout after the EtherType, numbers big-endian:
+`MAGIC` (4 bytes), session (8), kind (1), round (1), size (2), sender (4), network key (4), and the first
+16 bytes of the HMAC-SHA256 of all that (RFC 2104). Zeros follow, up to the frame's length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from trunkline.core.frame import ETH_PROBE
+
+GROUP = 0x03_74_6C_70_72_62
+"""The group MAC to which beacons go: a locally administered one. No switch has a table of its members."""
+
+SESSION_BYTES = 8
+KEY_BYTES = 16
+
+LEAST_SIZE = 46
+"""The least size of a packet, as an MTU counts it: what an Ethernet frame of 60 bytes carries."""
+
+_MAGIC = b"tlp1"
+_payload = struct.Struct(">4s8sBBHII")
+_HMAC_BYTES = 16
+_TAGS = (0x8100, 0x88A8)
+_MACS_BYTES = 12
+
+
+class Kind(IntEnum):
+    """What a frame is for.
+
+    A BEACON goes to all, and each chassis that hears it sends an ANSWER to its sender alone. SIZED is a frame
+    of a certain size to one chassis, which says by SIZE_HEARD that it has come.
+    """
+
+    BEACON = 1
+    ANSWER = 2
+    SIZED = 3
+    SIZE_HEARD = 4
+
+
+class Probe(NamedTuple):
+    """What a frame says: *sender* has sent it in the network with *network_key*, in one *round* of a session.
+
+    *size* is that of the packet, as an MTU counts it, of `SIZED` and `SIZE_HEARD`; else 0.
+    """
+
+    kind: Kind
+    round: int
+    size: int
+    sender: int
+    network_key: int
+
+
+class Arrival(NamedTuple):
+    """A frame of the session: what it says, the MAC that sent it, and its tag (None: untagged)."""
+
+    probe: Probe
+    source: int
+    vlan_id: int | None
+
+
+class Secret(NamedTuple):
+    """What the members of a session share: its random *id*, and the random *key* of its frames."""
+
+    id: bytes
+    key: bytes
+
+
+def member_id(secret: Secret, chassis: str) -> int:
+    """Return the number by which frames of the session name *chassis*; nobody else can tell whose it is."""
+    return int.from_bytes(hmac.digest(secret.key, b"member" + chassis.encode(), "sha256")[:4])
+
+
+def frame(secret: Secret, probe: Probe, source: int, destination: int) -> bytes:
+    """Return the untagged frame that says *probe*; of kind SIZED, its packet has `probe.size` bytes."""
+    head = _payload.pack(_MAGIC, secret.id, *probe)
+    packet = head + hmac.digest(secret.key, head, "sha256")[:_HMAC_BYTES]
+    length = max(LEAST_SIZE, probe.size if probe.kind is Kind.SIZED else 0)
+    macs = destination.to_bytes(6, "big") + source.to_bytes(6, "big")
+    return macs + ETH_PROBE.to_bytes(2, "big") + packet.ljust(length, b"\0")
+
+
+def arrival(secret: Secret, data: bytes) -> Arrival | None:
+    """Return what the frame *data* says; None if it is not of this session, or was not made by a member.
+
+    >>> secret = Secret(bytes(8), b"key")
+    >>> said = Probe(Kind.BEACON, 1, 0, 7, 42)
+    >>> arrival(secret, frame(secret, said, 0x020000000001, GROUP)).probe == said
+    True
+    >>> arrival(Secret(bytes(8), b"other"), frame(secret, said, 0x020000000001, GROUP)) is None
+    True
+    """
+    at, vlan_id = _MACS_BYTES, None
+    if int.from_bytes(data[at : at + 2]) in _TAGS:
+        # A priority tag is no tag.
+        vlan_id = int.from_bytes(data[at + 2 : at + 4]) & 0xFFF or None
+        at += 4
+    packet = data[at + 2 :]
+    if int.from_bytes(data[at : at + 2]) != ETH_PROBE or len(packet) < _payload.size + _HMAC_BYTES:
+        return None
+    head, code = packet[: _payload.size], packet[_payload.size : _payload.size + _HMAC_BYTES]
+    magic, id_, kind, *rest = _payload.unpack(head)
+    if (magic, id_) != (_MAGIC, secret.id) or kind not in Kind.__members__.values():
+        return None
+    if not hmac.compare_digest(code, hmac.digest(secret.key, head, "sha256")[:_HMAC_BYTES]):
+        return None
+    round_, size, sender, network_key = rest
+    if kind == Kind.SIZED and len(packet) != max(LEAST_SIZE, size):
+        return None
+    source = int.from_bytes(data[6:_MACS_BYTES])
+    return Arrival(Probe(Kind(kind), round_, size, sender, network_key), source, vlan_id)
+
+
+def chassis_mac(chassis: str) -> int:
+    """Return the MAC by which *chassis* sends if no port of its own is there: always the same one."""
+    return 0x02 << 40 | int.from_bytes(hashlib.sha256(chassis.encode()).digest()[:5])

@@ -1,0 +1,1 @@
+"""The probe: what the physical networks between chassis really carry, which no flow can say."""

@@ -1,0 +1,182 @@
+"""The matrix of a probe: which chassis hears which, in which network, and up to which size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from trunkline.northbound.body import UnreadableError
+from trunkline.probe.order import unpacked
+
+BEACONS = 3
+"""How many chassis of a network send beacons, unless all do: one of them may be the one that is cut off."""
+
+
+class ProbedNetwork(NamedTuple):
+    """A network of the northbound, as far as a probe needs it; a flat one has no *vlan_id*."""
+
+    name: str
+    key: int
+    physnet: str
+    vlan_id: int | None
+    mtu: int
+
+
+class Stray(NamedTuple):
+    """A frame that arrived on *physnet* with *vlan_id*, and not only in the network with *network_key*."""
+
+    network_key: int
+    member: int
+    physnet: str
+    vlan_id: int | None
+
+
+class Heard(NamedTuple):
+    """What one chassis has received: members by network key, and sizes by network key and member."""
+
+    members: Mapping[int, frozenset[int]]
+    strays: tuple[Stray, ...]
+    sizes: Mapping[int, Mapping[int, int]]
+    is_flooded: bool
+
+
+class State(StrEnum):
+    """What is known of one direction between two chassis in one network.
+
+    UNKNOWN: the sender or the receiver did not say what it sent or received, or had nothing to answer to.
+    """
+
+    OK = "ok"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+class Cell(NamedTuple):
+    """One direction in one network; *mtu* is the largest packet that passes, None if that was not asked."""
+
+    network: ProbedNetwork
+    sender: str
+    receiver: str
+    state: State
+    mtu: int | None = None
+
+
+class Matrix(NamedTuple):
+    """What came of a session.
+
+    *members* are the chassis with ports of a network, sorted, *beacons* those of them that sent beacons, both
+    by network key. *heard* is what each chassis said; one that is missing in it has gone meanwhile.
+    *chassis_by_id* has the names of the numbers in frames.
+    """
+
+    networks: tuple[ProbedNetwork, ...]
+    members: Mapping[int, tuple[str, ...]]
+    beacons: Mapping[int, frozenset[str]]
+    heard: Mapping[str, Heard]
+    chassis_by_id: Mapping[int, str]
+
+    @property
+    def id_by_chassis(self) -> dict[str, int]:
+        """The numbers of the chassis in frames."""
+        return {name: id_ for id_, name in self.chassis_by_id.items()}
+
+    def cells(self, network: ProbedNetwork) -> Iterator[Cell]:
+        """Yield both directions between each beacon of *network* and each other chassis with ports of it."""
+        ids, beacons = self.id_by_chassis, self.beacons[network.key]
+        for sender in self.members[network.key]:
+            others = self.members[network.key] if sender in beacons else sorted(beacons)
+            for receiver in others:
+                if receiver != sender:
+                    yield self._cell(network, sender, receiver, ids)
+
+    def _cell(self, network: ProbedNetwork, sender: str, receiver: str, ids: Mapping[str, int]) -> Cell:
+        there, back = self.heard.get(sender), self.heard.get(receiver)
+        if there is None or back is None:
+            return Cell(network, sender, receiver, State.UNKNOWN)
+        if ids[sender] in back.members.get(network.key, ()):
+            return Cell(
+                network, sender, receiver, State.OK, there.sizes.get(network.key, {}).get(ids[receiver])
+            )
+        has_spoken = sender in self.beacons[network.key] or ids[receiver] in there.members.get(
+            network.key, ()
+        )
+        return Cell(network, sender, receiver, State.LOST if has_spoken else State.UNKNOWN)
+
+    def islands(self, network: ProbedNetwork) -> list[tuple[str, ...]]:
+        """Return the groups of chassis that reach one another, in both directions, the largest first.
+
+        A chassis that did not say what it heard is in none of them.
+        """
+        passed = {(cell.sender, cell.receiver) for cell in self.cells(network) if cell.state is State.OK}
+        group = {name: {name} for name in self.members[network.key] if name in self.heard}
+        for one, other in passed:
+            if (other, one) in passed and group[one] is not group[other]:
+                group[one] |= group[other]
+                for name in group[other]:
+                    group[name] = group[one]
+        found = {id(each): tuple(sorted(each)) for each in group.values()}
+        return sorted(found.values(), key=lambda island: (-len(island), island))
+
+
+def heard(body: Any) -> Heard:
+    """Return what the answer *body* of a chassis says; raise UnreadableError if it is something else."""
+    try:
+        return Heard(
+            {_number(key): unpacked(text) for key, text in body["heard"].items()},
+            tuple(_stray(*each) for each in body["strays"]),
+            {
+                _number(key): {
+                    member: _number(size) for size, text in by_size.items() for member in unpacked(text)
+                }
+                for key, by_size in body["sizes"].items()
+            },
+            body["flooded"] is True,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(f"it is no report of a probe: {error}") from None
+
+
+def _stray(key: Any, member: Any, physnet: Any, vlan_id: Any) -> Stray:
+    return Stray(_number(key), _number(member), str(physnet), None if vlan_id is None else _number(vlan_id))
+
+
+def _number(value: Any) -> int:
+    found = int(value)
+    if not 0 <= found < 1 << 32:
+        raise ValueError(f"{value!r} is out of range")
+    return found
+
+
+def first_beacons(members: Mapping[int, Collection[str]]) -> frozenset[str]:
+    """Return few chassis, of which each network has `BEACONS` (all that it has, if that is fewer).
+
+    A beacon sends in all networks that it has, so that it is enough to name each once.
+
+    >>> sorted(first_beacons({1: ["c1", "c2", "c3", "c4", "c5"], 2: ["c1", "c2"]}))
+    ['c1', 'c2', 'c3', 'c5']
+    """
+    chosen: set[str] = set()
+    for _, names in sorted(members.items()):
+        rest = sorted(set(names) - chosen)
+        missing = min(BEACONS - len(chosen & set(names)), len(rest))
+        # First, last and those between: names that are near one another are often at the same switch.
+        chosen |= {rest[number * (len(rest) - 1) // max(missing - 1, 1)] for number in range(missing)}
+    return frozenset(chosen)
+
+
+def more_beacons(matrix: Matrix) -> dict[int, frozenset[str]]:
+    """Return who should send beacons next, by network key: one chassis of each island, if there are several.
+
+    What was lost once is so tried again, and islands that no beacon was in are told apart.
+    """
+    found: dict[int, frozenset[str]] = {}
+    for network in matrix.networks:
+        islands = matrix.islands(network)
+        if len(islands) > 1:
+            found[network.key] = frozenset(island[0] for island in islands[:MOST_ISLANDS])
+    return found
+
+
+MOST_ISLANDS = 16
+"""So many islands of a network are probed from one another."""

@@ -1,0 +1,134 @@
+"""What whoever asks for a probe has the chassis do, and what they answer, as rows of the northbound carry it.
+
+A session has steps. All chassis take each of them before the next one begins: a frame is sent only if all are
+ready to receive it, and a chassis says what it has received only when all have sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
+
+from trunkline.core.error import TrunklineError
+from trunkline.core.probe import KEY_BYTES, SESSION_BYTES, Secret
+from trunkline.northbound.body import UnreadableError
+
+KIND: Literal["probe"] = "probe"
+"""The kind of the questions (`Request:kind`)."""
+
+MOST_SECONDS = 60
+"""How long a session goes on by itself after the last step: after that, the switch takes its flows away."""
+
+_ID_BYTES = 4
+_MOST_CHARACTERS = 1024
+"""How long the value of a parameter may be: `Request:parameters`."""
+
+_MOST_PARTS = 12
+
+
+class OrderError(TrunklineError):
+    """The parameters of a question are no order of a probe, or there are too many chassis or networks."""
+
+
+class Step(StrEnum):
+    """What chassis do, one step after the other.
+
+    OPEN begins the session: frames of it are caught from then on. BEACON sends a round of beacons. MEASURE
+    looks for the largest size that passes. SETTLE waits until all is sent. REPORT says what came. CLOSE ends
+    the session.
+    """
+
+    OPEN = "open"
+    BEACON = "beacon"
+    MEASURE = "measure"
+    SETTLE = "settle"
+    REPORT = "report"
+    CLOSE = "close"
+
+
+class Order(NamedTuple):
+    """One *step* of the session of *secret*, which then goes on for *seconds* at most.
+
+    *beacons* are the members that send beacons in *round*; *networks* are the keys of the networks that are
+    probed. None: all.
+    """
+
+    step: Step
+    secret: Secret
+    seconds: int = MOST_SECONDS
+    round: int = 0
+    beacons: frozenset[int] | None = None
+    networks: frozenset[int] | None = None
+    is_wide: bool = False
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters of the question; raise OrderError if they have no room for all that."""
+        found = {
+            "step": str(self.step),
+            "session": self.secret.id.hex(),
+            "key": self.secret.key.hex(),
+            "seconds": str(self.seconds),
+            "round": str(self.round),
+            "wide": str(self.is_wide).lower(),
+        }
+        return found | _parts("beacons", self.beacons) | _parts("networks", self.networks)
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, str]) -> Order:
+        """Return the order that *parameters* are."""
+        try:
+            secret = Secret(bytes.fromhex(parameters["session"]), bytes.fromhex(parameters["key"]))
+            order = cls(
+                Step(parameters["step"]),
+                secret,
+                int(parameters["seconds"]),
+                int(parameters["round"]),
+                _whole(parameters, "beacons"),
+                _whole(parameters, "networks"),
+                parameters.get("wide") == "true",
+            )
+        except (KeyError, ValueError) as error:
+            raise OrderError(f"the question is no order of a probe: {error}") from None
+        is_secret = (len(secret.id), len(secret.key)) == (SESSION_BYTES, KEY_BYTES)
+        if not (is_secret and 1 <= order.seconds <= MOST_SECONDS and 0 <= order.round <= 255):
+            raise OrderError("the question is no order of a probe: a value of it is out of range")
+        return order
+
+
+def packed(numbers: Iterable[int]) -> str:
+    """Return *numbers*, of 32 bits each, as text.
+
+    >>> unpacked(packed({7, 42}))
+    frozenset({42, 7})
+    """
+    return base64.b64encode(b"".join(each.to_bytes(_ID_BYTES, "big") for each in sorted(numbers))).decode()
+
+
+def unpacked(text: Any) -> frozenset[int]:
+    """Return the numbers that `packed` made *text* of; raise UnreadableError if it is something else."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise UnreadableError("it has no list of numbers") from None
+    if len(data) % _ID_BYTES:
+        raise UnreadableError("a list of numbers is cut short")
+    return frozenset(int.from_bytes(data[at : at + _ID_BYTES]) for at in range(0, len(data), _ID_BYTES))
+
+
+def _parts(name: str, numbers: frozenset[int] | None) -> dict[str, str]:
+    """Return *numbers* as parameters, several if one does not hold them all."""
+    if numbers is None:
+        return {}
+    text = packed(numbers)
+    parts = [text[at : at + _MOST_CHARACTERS] for at in range(0, len(text), _MOST_CHARACTERS)] or [""]
+    if len(parts) > _MOST_PARTS:
+        raise OrderError(f"{len(numbers):,} {name} are too many for one probe; name fewer networks")
+    return {f"{name}{number}": part for number, part in enumerate(parts)}
+
+
+def _whole(parameters: Mapping[str, str], name: str) -> frozenset[int] | None:
+    parts = [parameters[key] for number in range(_MOST_PARTS) if (key := f"{name}{number}") in parameters]
+    return unpacked("".join(parts)) if parts else None

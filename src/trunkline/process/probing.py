@@ -1,0 +1,112 @@
+"""The answers to `probe`: one step of a session after the other (`trunkline.probe.order`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from trunkline.agent.agent import Agent
+from trunkline.bridge.prober import Probing
+from trunkline.core.error import TrunklineError
+from trunkline.core.probe import Secret
+from trunkline.core.setting import PROBE
+from trunkline.insight.waiting import Wait, Work
+from trunkline.openflow.session import Session
+from trunkline.probe.order import Order, Step, packed
+
+SLICE_S = 3.0
+"""How long a step may take before it says how much is left to do; whoever asks then asks again."""
+
+_PAUSE_S = 0.02
+
+
+def probe(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
+    """Return what this chassis says to one step of a session."""
+    order = Order.of(parameters)
+    session = _session(agent)
+    if order.step is Step.OPEN:
+        refusal = _open(agent, order)
+        if refusal is not None:
+            return refusal
+    probing = _probing(agent, order.secret)
+    if order.step is Step.CLOSE:
+        agent.prober.close(session)
+        return {}
+    agent.prober.extend(time.monotonic(), order.seconds, agent.inventory, session)
+    session.flush()
+    network_ids = _network_ids(agent, order)
+    if order.step is Step.OPEN:
+        # The flows are in place when the switch answers, and only then may others begin to send.
+        session.catch_up()
+        session.flush()
+        end_s = time.monotonic() + SLICE_S
+        while not session.is_caught_up and time.monotonic() < end_s:
+            yield Wait(None, 0, time.monotonic() + _PAUSE_S)
+        return {"networks": packed(agent.inventory.networks[id_].key for id_ in network_ids)}
+    if order.step is Step.REPORT:
+        return _report(agent, probing)
+    if order.step is Step.BEACON and (order.beacons is None or probing.me in order.beacons):
+        agent.prober.beacon(order.round, network_ids, agent.inventory)
+    elif order.step is Step.MEASURE:
+        agent.prober.measure(network_ids, agent.inventory)
+    end_s = time.monotonic() + SLICE_S
+    while probing.unsent and time.monotonic() < end_s:
+        yield Wait(None, 0, time.monotonic() + _PAUSE_S)
+    return {"unsent": probing.unsent}
+
+
+def _session(agent: Agent) -> Session:
+    if agent.settings is None or agent.forwarding is None or not agent.forwarding.session.is_ready:
+        raise TrunklineError("the switch of this chassis is not connected; ask again")
+    return agent.forwarding.session
+
+
+def _open(agent: Agent, order: Order) -> dict[str, Any] | None:
+    """Begin the session, unless it has begun; return why not."""
+    assert agent.settings is not None
+    if not agent.settings.is_probed:
+        return {"off": f"this chassis takes no part in probes (external_ids:{PROBE}=false)"}
+    now_s, under_way = time.monotonic(), agent.prober.probing
+    if under_way is not None and under_way.secret.id != order.secret.id and now_s < under_way.end_s:
+        return {"busy": round(under_way.end_s - now_s, 1)}
+    if under_way is None or under_way.secret.id != order.secret.id:
+        agent.prober.open(order.secret, agent.settings.chassis, now_s)
+    return None
+
+
+def _probing(agent: Agent, secret: Secret) -> Probing:
+    probing = agent.prober.probing
+    if probing is None or probing.secret != secret:
+        raise TrunklineError("the session of the probe is over; begin another one")
+    return probing
+
+
+def _network_ids(agent: Agent, order: Order) -> list[UUID]:
+    """Return the networks that are probed here: those with local ports that have a wire."""
+    inventory = agent.inventory
+    return [
+        id_
+        for id_ in inventory.local_networks()
+        if inventory.networks[id_].physnet in inventory.uplinks
+        and (order.networks is None or inventory.networks[id_].key in order.networks)
+    ]
+
+
+def _report(agent: Agent, probing: Probing) -> dict[str, Any]:
+    """Return what has come in the session."""
+    sizes: dict[str, dict[str, list[int]]] = {}
+    for peer, found in probing.sizes.items():
+        network = agent.inventory.networks.get(peer.network_id)
+        if network is not None and found.is_done:
+            sizes.setdefault(str(network.key), {}).setdefault(str(found.found), []).append(peer.member)
+    return {
+        "heard": {str(key): packed(members) for key, members in probing.heard.items()},
+        "strays": [list(each) for each in sorted(probing.strays, key=repr)],
+        "sizes": {
+            key: {size: packed(members) for size, members in found.items()} for key, found in sizes.items()
+        },
+        "sent": probing.sent,
+        "flooded": probing.is_flooded,
+    }
