@@ -234,6 +234,16 @@ def checks(reader: Reader) -> None:
     reader.type(host, codes={"trunkline check --port": 4}, numbers=numbers)
 
 
+def probe(reader: Reader) -> None:
+    """The lab that comes without a topology, and in it c1."""
+    host = reader.host()
+    host.do("trunkline lab up --name probed")
+    place = "/run/trunkline-lab/probed"
+    host.do(f"export TRUNKLINE_NB=unix:{place}/nb.sock OVS_RUNDIR={place}/c1")
+    reader.type(host)
+    host.do("trunkline lab down --name probed")
+
+
 def prove(reader: Reader) -> None:
     host = reader.host()
     host.start_switch()
@@ -313,7 +323,8 @@ def other_examples(reader: Reader) -> None:
     other.do(f"{BRIDGE}\n{SETTINGS.replace('system-id=c1', 'system-id=c2')}\n{AGENT}")
     host.do("trunkline sync --wait")
     host.do("mkdir -p /etc/bash_completion.d /usr/local/share/zsh/site-functions /etc/fish/completions")
-    reader.type(host, codes={"trunkline apply -f blue.yaml --dry-run": 4})
+    # Of blue, only c1 has ports.
+    reader.type(host, codes={"trunkline apply -f blue.yaml --dry-run": 4, "trunkline probe": 1})
 
 
 OTHERS = "others"
@@ -338,6 +349,7 @@ STORIES: dict[str, Callable[[Reader], None]] = {
     "docs/cluster.md": cluster,
     "docs/lab.md": lab,
     "docs/operations.md": operations,
+    "docs/probe.md": probe,
     "docs/prove.md": prove,
     "docs/troubleshooting.md": troubleshooting,
 }

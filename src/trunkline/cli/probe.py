@@ -84,7 +84,7 @@ def probe(
     \b
     Examples:
       trunkline probe
-      trunkline probe --network blue --chassis c4 --sizes
+      trunkline probe --network blue --chassis c2 --sizes
     """
     from trunkline.cli.progress import Progress
     from trunkline.probe.asking import MOST_FULL, Wanted, probed
