@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from program import Done, trunkline
 
+from trunkline.lab.impairment import Impairment
 from trunkline.northbound.client import Northbound
 from trunkline.northbound.operation import select
 
@@ -67,7 +68,8 @@ def test_where_nothing_is_wrong_each_chassis_hears_each_in_each_network(started:
 
 
 def test_a_vlan_that_a_switch_port_does_not_carry_is_named_with_its_chassis(started: Lab) -> None:
-    started.switch.carry("p0-c3", [0, 102])
+    lossy = Impairment(lacks=frozenset({101}))
+    started.switch.impair(started.switch.trunk("physnet1", "c3"), lossy)
     try:
         found = data(started, 4)
         (wrong,) = found["verdicts"]
@@ -80,7 +82,7 @@ def test_a_vlan_that_a_switch_port_does_not_carry_is_named_with_its_chassis(star
         shown = probe(started).out
         assert "c3 alone: hears nothing, is not heard; its office works" in shown
     finally:
-        started.switch.carry("p0-c3", None)
+        started.switch.mend()
     data(started, 0)
 
 
