@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from dummy_chassis import site  # noqa: F401 - a fixture
+from dummy_chassis import chassis, site  # noqa: F401 - fixtures
 
 from trunkline.lab import Lab, topology
 from trunkline.lab import lab as labs
@@ -21,9 +21,8 @@ from trunkline.lab.journal import Journal, Process
 from trunkline.lab.northbound import Northbound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from trunkline.lab.chassis import Chassis
     from trunkline.lab.topology import Topology
 
 _MARK = "made-by-tests"
@@ -34,14 +33,6 @@ class LabFactory(Protocol):
     """Brings a lab up from a topology, or from its YAML without `name`, under a name of its own."""
 
     def __call__(self, wanted: Topology | str, *, agents: bool = True) -> Lab: ...
-
-
-class ChassisFactory(Protocol):
-    """Starts a chassis with provider bridges and settings, and without its agent, alone at a switch."""
-
-    def __call__(
-        self, nb_remote: str, name: str = "c1", *, mappings: Mapping[str, str] | None = None
-    ) -> Chassis: ...
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -92,18 +83,6 @@ def lasting_lab() -> Iterator[LabFactory]:
     """For labs that the tests of a module share, each leaving them as they were."""
     with _labs() as up:
         yield up
-
-
-@pytest.fixture
-def chassis(lab: LabFactory) -> ChassisFactory:
-    def up(nb_remote: str, name: str = "c1", *, mappings: Mapping[str, str] | None = None) -> Chassis:
-        plan = topology.ChassisPlan(name, tuple((mappings or {"physnet1": "br-phys1"}).items()))
-        physnets = tuple(physnet for physnet, _ in plan.mappings)
-        started = lab(topology.Topology("test", physnets, chassis=(plan,)), agents=False).chassis[name]
-        started.configure(nb_remote)
-        return started
-
-    return up
 
 
 @pytest.fixture

@@ -394,3 +394,15 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with opened() as started:
         yield started
         started.is_checked &= request.session.testsfailed == failures
+
+
+@pytest.fixture
+def chassis(site: Site) -> DummyChassis:
+    """A chassis of *site* with port a on VLAN 101 of physnet1, up."""
+    wired = site.chassis()
+    site.network()
+    site.port("a")
+    wired.plug("a")
+    site.await_up("a")
+    site.sync()
+    return wired

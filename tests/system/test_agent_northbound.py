@@ -17,17 +17,6 @@ HELLO = ethernet(BROADCAST, A)
 OUT = {"nic-br-phys1": [ethernet(BROADCAST, A, 101)]}
 
 
-@pytest.fixture
-def chassis(site: Site) -> DummyChassis:
-    chassis = site.chassis()
-    site.network("net1", 101)
-    site.port("a")
-    chassis.plug("a")
-    site.await_up("a")
-    site.sync()
-    return chassis
-
-
 def db_of(site: Site) -> Path:
     return next(site.folder.glob("*.db"))
 

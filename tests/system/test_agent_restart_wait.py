@@ -48,18 +48,6 @@ def await_wait(chassis: DummyChassis, wanted: tuple[str, str]) -> None:
     until(lambda: wait_of(chassis) == wanted, str(wanted))
 
 
-@pytest.fixture
-def chassis(site: Site) -> DummyChassis:
-    """A chassis of *site* with port a on VLAN 101 of physnet1."""
-    chassis = site.chassis()
-    site.network()
-    site.port("a")
-    chassis.plug("a")
-    site.await_up("a")
-    site.sync()
-    return chassis
-
-
 def receive_waiting(chassis: DummyChassis, frame: bytes) -> dict[str, list[bytes]]:
     """Let *frame* arrive at a, at a switch that waits and so has no revalidators to be waited for."""
     chassis.devices.new()

@@ -56,8 +56,8 @@ def test_calls_end_in_the_time_that_they_have_together_though_the_server_hangs(n
                 for _ in range(3):
                     with pytest.raises(UnreachableError):
                         client.write([BLUE])
-            # A request has 60 s without a limit, and each connection 5 s.
-            assert time.monotonic() - began_s < 5
+            # Each of the three has 60 s without a limit.
+            assert time.monotonic() - began_s < 60
         finally:
             os.kill(pid, signal.SIGCONT)
         # What the server got meanwhile may be done or not.

@@ -17,6 +17,7 @@ from nb_cluster import Cluster
 from nb_cluster import opened as opened_cluster
 from program import refusal, trunkline
 
+from model.process import cpu_s
 from trunkline.northbound import question
 from trunkline.northbound.client import NotFoundError, TransactionError
 from trunkline.northbound.operation import Uuid, delete, insert, select
@@ -178,6 +179,7 @@ def test_a_chassis_that_gets_another_name_leaves_no_answer_under_the_old_one(sit
 
 def test_one_who_asks_without_end_has_8_questions_at_a_time_and_keeps_nobody_from_work(site: Site) -> None:
     chassis = site.chassis("c1")
+    used_s = cpu_s(chassis.agent.process.pid)
     many = ["c1", *(f"other{number}" for number in range(999))]
     for slot in question.SLOTS:
         put(site.nb, *many, slot=slot, parameters={f"p{n}": "x" * 1024 for n in range(32)})
@@ -190,7 +192,7 @@ def test_one_who_asks_without_end_has_8_questions_at_a_time_and_keeps_nobody_fro
     site.sync()
     # One more takes the place of one of them.
     until(lambda: rows(site.nb) == (8, 8), "all answered")
-    assert chassis.agent.status()["longest_turn_ms"] < 1000
+    assert cpu_s(chassis.agent.process.pid) - used_s < 2, "for all of it: so no turn is longer"
     site.nb.transact([delete("Request")])
     until(lambda: rows(site.nb) == (0, 0), "nothing left")
 

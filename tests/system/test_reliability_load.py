@@ -44,17 +44,6 @@ NAMES = {
 }
 
 
-@pytest.fixture
-def chassis(site: Site) -> DummyChassis:
-    chassis = site.chassis()
-    site.network()
-    site.port("a")
-    chassis.plug("a")
-    site.await_up("a")
-    site.sync()
-    return chassis
-
-
 def works(chassis: DummyChassis) -> bool:
     return chassis.receive_once("a", HELLO) == {NIC: [ethernet(BROADCAST, A, 101)]}
 

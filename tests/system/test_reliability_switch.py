@@ -18,17 +18,6 @@ NIC = "nic-br-phys1"
 OUT = {NIC: [ethernet(BROADCAST, A, 101)]}
 
 
-@pytest.fixture
-def chassis(site: Site) -> DummyChassis:
-    chassis = site.chassis()
-    site.network()
-    site.port("a")
-    chassis.plug("a")
-    site.await_up("a")
-    site.sync()
-    return chassis
-
-
 def remotes(site: Site, first: int, count: int, network: str = "net1") -> None:
     """Create ports that are nowhere: two flows each on a chassis that has the network."""
     macs = [f"02:77:00:{first & 255:02x}:{number >> 8:02x}:{number & 255:02x}" for number in range(count)]

@@ -121,7 +121,7 @@ class Machine:
         return started
 
     def ping(
-        self, address: str, count: int = 1, interval_s: float = 0.02, timeout_s: float = 2.0
+        self, address: str, count: int = 1, interval_s: float = 0.02, timeout_s: float = 10.0
     ) -> PingResult:
         """Send *count* echo requests to the IPv4 *address*, and return when all are answered or lost.
 

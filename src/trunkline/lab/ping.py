@@ -55,7 +55,7 @@ class PingSeries:
         *,
         interval_s: float = 0.02,
         count: int | None = None,
-        timeout_s: float = 1.0,
+        timeout_s: float = 10.0,
     ) -> None:
         self._address = address
         self._interval_s = interval_s
