@@ -110,6 +110,22 @@ def test_a_vlan_that_an_operators_network_has_is_a_fault_until_it_is_free(site: 
     until(lambda: site.row(port) and site.row(late), "the rows of the ports")
 
 
+def test_a_network_that_is_no_longer_the_drivers_gets_no_port_until_it_is_deleted(site: Site) -> None:
+    network, _ = site.network(vlan=132)
+    (segment,) = (row["name"] for row in site.nb.networks())
+    site.nb.write([Change("Network", segment, {"external_ids": {"owner": "me"}})])
+    taken = f"network {segment}: a network of this name is there, and not the driver's; delete or rename it"
+    until(lambda: taken in worker_log(site), "the worker's word")
+    port = site.port(network)
+    site.api.update_network(network, mtu=1300)
+    until(lambda: f"port {port.id}: its network was refused" in worker_log(site), "the worker's word")
+    assert (site.row(port), site.nb.network(segment)["mtu"]) == ({}, 1500)
+    site.neutron.expect("not the driver's")
+    site.nb.write([Delete("Network", segment)])
+    until(lambda: site.row(port), "the port's row")
+    assert site.networks()[network.id]["mtu"] == 1300
+
+
 def worker_log(site: Site) -> str:
     return site.neutron.controllers[0].periodic.log.read_text()
 

@@ -150,6 +150,48 @@ def test_a_vlan_of_an_operators_network_is_a_fault_of_that_segment_and_its_ports
     assert not bring(client, neutron).faults
 
 
+def test_no_port_of_neutron_is_written_into_what_somebody_else_has_by_the_same_name(
+    client: Northbound,
+) -> None:
+    theirs = NetworkSpec(name="s1", network_type="vlan", physical_network="physnet1", segmentation_id=5)
+    trunk = PortSpec(name="p4", network="s1", mac="02:00:00:00:00:01")
+    client.write([Create(theirs), Create(trunk)])
+    before = client.networks(), client.ports()
+    late = port(5, segment_id="s3", parent_id="p4", parent_vlan=7)
+    at_s2 = (port(number, segment_id="s2") for number in (3, 4))
+    neutron = Neutron(*map(segment, (1, 2, 3)), port(1), *at_s2, late)
+    wrong = {Row("Network", "s1"), Row("Port", "p1"), Row("Port", "p4"), Row("Port", "p5")}
+    result = bring(client, neutron)
+    assert (set(result.faults), set(result.refused)) == (wrong, wrong)
+    assert all("not the driver's" in reason for reason in result.faults.values())
+    assert names(client) == {"s1", "p4", "s2", "s3", "p3"}
+    # Those who know of one port only leave the rows of others alone, too.
+    for alone in ("p1", "p4", "p5"):
+        scope = Scope(port_ids=frozenset({alone}), segment_ids=frozenset({"s1", "s2", "s3"}))
+        faults = compare(client, lambda scope=scope: neutron.some(scope), scope).faults  # type: ignore[misc]
+        assert faults.keys() == {Row("Network", "s1"), Row("Port", alone)} | (
+            {Row("Port", "p5")} if alone == "p4" else set()
+        )
+    assert (client.network("s1"), client.port("p4")) == (before[0][0], before[1][0])
+    client.write([Delete("Port", "p4"), Delete("Network", "s1")])
+    assert not bring(client, neutron).faults
+
+
+def test_a_network_that_is_no_longer_the_drivers_keeps_its_ports_and_gets_no_other(
+    client: Northbound,
+) -> None:
+    neutron = Neutron(segment(1), port(1))
+    bring(client, neutron)
+    client.write([Change("Network", "s1", {"external_ids": {}})])
+    neutron.put(port(2), segment(1, segmentation_id=777))
+    wrong = {Row("Network", "s1"), Row("Port", "p1"), Row("Port", "p2")}
+    assert bring(client, neutron).faults.keys() == wrong
+    assert (names(client), client.network("s1")["segmentation_id"]) == ({"s1", "p1"}, 101)
+    neutron.drop("p1", "p2")
+    assert bring(client, neutron).faults.keys() == {Row("Network", "s1")}
+    assert names(client) == {"s1"}
+
+
 def test_one_port_that_the_northbound_refuses_keeps_no_other_out(client: Northbound) -> None:
     neutron = Neutron(segment(1), *(port(number) for number in range(40)))
     bring(client, neutron)

@@ -133,7 +133,7 @@ def handed_over(wanted: Handing, *, is_dry: bool) -> Result:
     there = [{"name": wanted.chassis, "hostname": wanted.host, "ready_ports": []}] if wanted.chassis else []
 
     def read() -> Resources:
-        found = _asked(lambda context: source.some(context, *scope))
+        found = _asked(lambda context: source.some(context, scope))
         return adoption.handed(found, wanted.host, wanted.ports, wanted.after) if is_dry else found
 
     def hand(way: Handing) -> None:

@@ -19,7 +19,7 @@ from trunkline.neutron import present
 from trunkline.neutron.desired import Desired, Row, desired
 from trunkline.neutron.present import OWNED, Present, Scope
 from trunkline.neutron.writer import concerned, row_of, write
-from trunkline.northbound.client import ChangedError, RefusedError
+from trunkline.northbound.client import ChangedError, PortSpec, RefusedError
 from trunkline.northbound.step import Change, Create, Delete
 from trunkline.northbound.transaction import no_collection
 
@@ -38,9 +38,9 @@ class Result(NamedTuple):
     """What a comparison has found and done.
 
     *steps* are those that were done, or would be, *faults* the rows that could not be, with the reason,
-    *refused* those of them that the northbound refused, and *omissions* what is left out of rows. *unchanged*
-    counts the rows that are as they should be. *ports* are the rows of ports as they were read before;
-    *resources* is what was read of Neutron's database.
+    *refused* those of them to which rows of others are an obstacle, or that the northbound refused, and
+    *omissions* what is left out of rows. *unchanged* counts the rows that are as they should be. *ports* are
+    the rows of ports as they were read before; *resources* is what was read of Neutron's database.
     """
 
     steps: tuple[Create | Change | Delete, ...]
@@ -90,13 +90,12 @@ def compare(
     for attempt in range(_ATTEMPTS):
         there = look() if look is not None else present.read(nb, scope, expected)
         resources = read()
-        if scope is not None and (more := {each.id for each in resources.segments} - scope.segment_ids):
-            # Neutron knows of segments that the caller did not: of sub-ports, or just made.
-            scope = scope._replace(segment_ids=scope.segment_ids | more)
+        if scope is not None and (wider := _widened(scope, resources)) != scope:
+            scope = wider
             continue
         wanted = desired(resources, there.hosts)
-        steps = list(_steps(there, wanted, resources, scope))
-        refused: dict[Row, str] = {}
+        refused = _taken(there, wanted)
+        steps = list(_steps(there, wanted, resources, scope, refused))
         try:
             if not is_dry:
                 apart, known = concerned(steps, doubtful), there.own.keys() | there.others.keys()
@@ -106,7 +105,7 @@ def compare(
             reason = str(error)
             time.sleep(random.uniform(0, min(0.005 * 2**attempt, _LONGEST_PAUSE_S)))
             continue
-        faults = wanted.faults | _taken(there, wanted) | refused
+        faults = wanted.faults | refused
         unchanged = wanted.specs.keys() - faults.keys() - set(map(row_of, steps))
         done = tuple(step for step in steps if row_of(step) not in faults)
         ports = {row.name: value for row, value in there.own.items() if row.table == "Port"}
@@ -123,19 +122,47 @@ def compare(
     raise RefusedError(f"other writers came first {_ATTEMPTS} times; the last time {reason}")
 
 
+def _widened(scope: Scope, resources: Resources) -> Scope:
+    """Return *scope* with what Neutron knows of and its caller did not.
+
+    These are segments of sub-ports, or that were just made, and the ports that sub-ports are on.
+    """
+    return scope._replace(
+        segment_ids=scope.segment_ids.union(segment.id for segment in resources.segments),
+        parent_ids=frozenset(port.parent_id for port in resources.ports if port.parent_id) - scope.port_ids,
+    )
+
+
 def _taken(there: Present, wanted: Desired) -> dict[Row, str]:
-    """Return the faults of rows whose names somebody else uses."""
-    return {
+    """Return the faults of rows whose names somebody else uses, and of those that need such a row.
+
+    A port of Neutron's in a network of somebody else would be on a VLAN that is not Neutron's.
+    """
+    taken = {
         row: f"a {row.table.lower()} of this name is there, and not the driver's; delete or rename it"
         for row in wanted.specs.keys() & there.others.keys()
     }
+    for row, spec in wanted.specs.items() if there.others else ():
+        if isinstance(spec, PortSpec) and row not in taken:
+            if (network := Row("Network", spec.network)) in there.others:
+                taken[row] = f"its network was refused: {taken[network]}"
+            elif spec.parent and Row("Port", spec.parent) in there.others:
+                taken[row] = "its parent was refused: a port of that name is there, and not the driver's"
+    return taken
 
 
 def _steps(
-    there: Present, wanted: Desired, resources: Resources, scope: Scope | None
+    there: Present,
+    wanted: Desired,
+    resources: Resources,
+    scope: Scope | None,
+    taken: Collection[Row],
 ) -> Iterator[Create | Change | Delete]:
-    """Yield the steps from *there* to *wanted*: networks before ports, and the end of ports before theirs."""
-    for row in sorted(wanted.specs.keys() - there.others.keys()):
+    """Yield the steps from *there* to *wanted*: networks before ports, and the end of ports before theirs.
+
+    The rows *taken* stay as they are.
+    """
+    for row in sorted(wanted.specs.keys() - set(taken)):
         spec, old = wanted.specs[row], there.own.get(row)
         if old is None:
             yield Create(spec)

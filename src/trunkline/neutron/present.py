@@ -31,12 +31,14 @@ OWNED = {
 class Scope(NamedTuple):
     """Of which of Neutron's networks and ports the rows are compared.
 
-    *segment_ids* are all segments of those networks, and of the networks of those ports.
+    *segment_ids* are all segments of those networks, and of the networks of those ports. *parent_ids* are
+    the ports of trunks that those ports are on; their rows are only looked at.
     """
 
     network_ids: frozenset[str] = frozenset()
     port_ids: frozenset[str] = frozenset()
     segment_ids: frozenset[str] = frozenset()
+    parent_ids: frozenset[str] = frozenset()
 
 
 class Present(NamedTuple):
@@ -66,6 +68,7 @@ def read(nb: Northbound, scope: Scope | None, expected: Collection[Mapping[str, 
                 for id_ in scope.port_ids
                 for column in ("name", "parent")
             ),
+            *(select("Port", ("name", "==", id_), only=columns["Port"]) for id_ in scope.parent_ids),
         ]
     chassis, *found = nb.read(select("Chassis", only=("name", "hostname", "ready_ports")), *asked)
     rows_by_table: dict[str, list[dict[str, Any]]] = {"Network": [], "Port": []}

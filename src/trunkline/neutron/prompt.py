@@ -64,7 +64,7 @@ class Prompt:
         context = n_context.get_admin_context()
 
         def bring(nb: Northbound) -> None:
-            result = compare(nb, lambda: source.some(context, *scope), scope)
+            result = compare(nb, lambda: source.some(context, scope), scope)
             for row, reason in result.complaints.items():
                 LOG.warning("Trunkline: %s %s: %s", row.table.lower(), row.name, reason)
             # What cannot be by itself, no comparison mends, and a user may ask for it again and again.

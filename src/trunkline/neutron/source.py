@@ -26,6 +26,8 @@ from trunkline.neutron.resource import DRIVER, Binding, Port, Resources, Segment
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from trunkline.neutron.present import Scope
+
 MIGRATING_TO = "migrating_to"
 """The key of a binding's profile by which Nova says where the VM migrates to."""
 
@@ -39,21 +41,16 @@ def everything(context: Any) -> Resources:
         return Resources(_segments(context), _ports(context))
 
 
-def some(
-    context: Any,
-    network_ids: Collection[str] = (),
-    port_ids: Collection[str] = (),
-    segment_ids: Collection[str] = (),
-) -> Resources:
-    """Return the ports *port_ids* and their sub-ports, with all segments of some networks.
+def some(context: Any, scope: Scope) -> Resources:
+    """Return the ports of *scope* and their sub-ports, with all segments of some networks.
 
-    These are *network_ids*, the networks of those ports, and the networks that *segment_ids* are of.
+    These are the networks of *scope*, those of the ports, and those that its segments are of.
     """
     with db_api.CONTEXT_READER.using(context):
-        wanted = set(port_ids) | _sub_port_ids(context, port_ids)
-        networks = set(network_ids)
-        if segment_ids:
-            found = select(NetworkSegment.network_id).where(NetworkSegment.id.in_(segment_ids))
+        wanted = set(scope.port_ids) | _sub_port_ids(context, scope.port_ids)
+        networks = set(scope.network_ids)
+        if scope.segment_ids:
+            found = select(NetworkSegment.network_id).where(NetworkSegment.id.in_(scope.segment_ids))
             networks |= set(context.session.execute(found).scalars())
         if wanted:
             found = select(models_v2.Port.network_id).where(models_v2.Port.id.in_(wanted))

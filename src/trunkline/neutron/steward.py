@@ -185,7 +185,7 @@ class Steward:
             )
             self._compare(changes)
         if statuses:
-            ports = source.some(self._context, port_ids=statuses).ports
+            ports = source.some(self._context, Scope(port_ids=frozenset(statuses))).ports
             rows = {row["name"]: row for row in self._watch.rows["Port"].values() if row["name"] in statuses}
             status.report(self._context, [each for each in ports if each.id in statuses], rows, self._hosts())
 
@@ -214,7 +214,8 @@ class Steward:
             if Row(change.table, some["name"]) in self._complaints and None in (change.old, change.new):
                 return True
             is_others = change.old is not None and change.old["external_ids"].get(SET) != SET_NAME
-            if self._refused and is_others and (change.new is None or _differ(change, OWNED[change.table])):
+            columns = ("name", *OWNED[change.table])
+            if self._refused and is_others and (change.new is None or _differ(change, columns)):
                 return True
         return False
 
@@ -231,12 +232,15 @@ class Steward:
         if len(networks) + len(ports) > MANY:
             self._compared_s = float("-inf")
         elif networks or ports:
-            read = source.some(self._context, networks, ports)
-            segments = named.union(segment.id for segment in read.segments)
-            scope = Scope(frozenset(networks), frozenset(ports), frozenset(segments))
-            result = compare(self._nb, lambda: source.some(self._context, *scope), scope)
+            scope = Scope(frozenset(networks), frozenset(ports))
+            segments = source.some(self._context, scope).segments
+            scope = scope._replace(segment_ids=frozenset({*named, *(each.id for each in segments)}))
+            result = compare(self._nb, lambda: source.some(self._context, scope), scope)
             for changed in result.changed:
                 LOG.info("Trunkline: %s %s was not as it should be", changed.table.lower(), changed.name)
+            if result.refused:
+                # A comparison of everything takes note of what is wrong.
+                self._compared_s = float("-inf")
 
     # -- chassis -----------------------------------------------------------------------------------
 
