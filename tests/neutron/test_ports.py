@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from neutron_server import until
+
+from trunkline.neutron.prompt import FEW, call
 
 if TYPE_CHECKING:
     from neutron_site import Site
@@ -94,3 +98,55 @@ def test_many_ports_in_one_call_are_made_though_groups_are_hidden(site: Site) ->
         ]
     )
     assert {port.id for port in ports} == {row["name"] for row in site.nb.ports()}
+
+
+def addresses(site: Site, network: Any) -> dict[str, list[str]]:
+    """Return the addresses of each port of *network*, as Neutron says."""
+    ports = site.api.ports(network_id=network.id)
+    return {port.id: sorted(each["ip_address"] for each in port.fixed_ips) for port in ports}
+
+
+def test_addresses_come_and_go_with_a_subnet_that_gives_them_to_ports_by_itself(site: Site) -> None:
+    network, _ = site.network()
+    port = site.port(network)
+
+    def row() -> dict[str, list[str]]:
+        return {port.id: site.row(port)["addresses"]}
+
+    slaac = {"ip_version": 6, "ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+    subnet = site.api.create_subnet(network_id=network.id, cidr="2001:db8:1::/64", **slaac)
+    found = addresses(site, network)
+    assert (len(found[port.id]), row()) == (2, found)
+    site.api.delete_subnet(subnet)
+    found = addresses(site, network)
+    assert (len(found[port.id]), row()) == (1, found)
+    # Of many ports, the worker brings the rows.
+    made = {"network_id": network.id, "binding:host_id": "c1", "device_owner": "compute:nova"}
+    site.api.create_ports([made] * FEW)
+    subnet = site.api.create_subnet(network_id=network.id, cidr="2001:db8:2::/64", **slaac)
+    assert all(len(each["addresses"]) == 2 for each in site.nb.ports())
+    site.api.delete_subnet(subnet)
+    until(lambda: all(len(each["addresses"]) == 1 for each in site.nb.ports()), "the end of the addresses")
+
+
+def test_a_port_that_something_else_holds_back_is_down_and_holds_back_no_other(site: Site) -> None:
+    network, _ = site.network()
+    free, held, freed = ports = [site.port(network) for _ in range(3)]
+    for port in (held, freed):
+        site.neutron.sql(
+            "use neutron; insert into provisioningblocks (standard_attr_id, entity) "
+            f"select standard_attr_id, 'DHCP' from ports where id = '{port.id}'"
+        )
+    for port in ports:
+        site.vm(port)
+    site.await_status(free, "ACTIVE")
+    blocks = "use neutron; select entity from provisioningblocks"
+    until(lambda: site.neutron.sql(blocks).split() == ["DHCP"] * 2, "the end of the driver's own blocks")
+    assert [site.status(port) for port in (held, freed)] == ["DOWN", "DOWN"]
+    site.neutron.sql(
+        "use neutron; delete from provisioningblocks where standard_attr_id = "
+        f"(select standard_attr_id from ports where id = '{freed.id}')"
+    )
+    call(site.nb)
+    site.await_status(freed, "ACTIVE")
+    assert site.status(held) == "DOWN"

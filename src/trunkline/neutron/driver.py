@@ -192,7 +192,9 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
 
     def _port(self, context: Any) -> None:
         old, new = context.original or {}, context.current
-        if old and not {key for key in new if new[key] != old.get(key)} - _VOLATILE:
+        changed = {key for key in new if new[key] != old.get(key)}
+        # If not even the status has changed, Neutron has given the port addresses of a new subnet before.
+        if old and "status" in changed and changed <= _VOLATILE:
             return
         if context.host and new[portbindings.VIF_TYPE] == portbindings.VIF_TYPE_UNBOUND:
             # ML2 binds it next, and calls again: until then its row stays as it is.
@@ -210,6 +212,10 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
     create_port_postcommit = _port
     update_port_postcommit = _port
     delete_port_postcommit = _bring_port
+
+    def delete_subnet_postcommit(self, context: Any) -> None:
+        """Bring the ports that had addresses of the subnet: Neutron takes them away, and tells nobody."""
+        self._prompt.bring_addresses(context.current["network_id"], context.current["cidr"])
 
     @registry.receives(resources.SEGMENT, [events.AFTER_CREATE, events.AFTER_DELETE])
     def _segment(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:

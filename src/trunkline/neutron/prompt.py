@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from neutron_lib import context as n_context
@@ -18,16 +19,18 @@ from oslo_log import log
 from trunkline.core.error import TrunklineError
 from trunkline.neutron import northbound, source, status
 from trunkline.neutron.comparison import compare
+from trunkline.neutron.desired import SET_NAME
 from trunkline.neutron.host import Hosts
+from trunkline.neutron.present import Scope
 from trunkline.northbound import transaction
 from trunkline.northbound.client import NotFoundError, UnreachableError
 from trunkline.northbound.operation import expect, select, update
+from trunkline.northbound.schema import SET
 from trunkline.northbound.transaction import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from trunkline.neutron.present import Scope
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.transaction import Part
 
@@ -35,6 +38,9 @@ LOG = log.getLogger(__name__)
 
 PAUSE_S = 5.0
 """How long it takes until the worker is called, and each time that this is tried again."""
+
+FEW = 16
+"""Of how many ports the rows are brought at once, and not by the worker: each is looked for among all."""
 
 CALL = "neutron-compare"
 """The key of `NB_Global:options` by which the worker is called to compare everything now."""
@@ -58,22 +64,30 @@ class Prompt:
 
         If *reports*, ports that are up already become ACTIVE: no news of them will come.
         """
-        if self._is_away:
-            self._miss()
-            return
-        context = n_context.get_admin_context()
+        self._unless_away(lambda nb: _bring(nb, scope, reports=reports))
+
+    def bring_addresses(self, network_id: str, cidr: str) -> None:
+        """Bring the ports of a network of Neutron that have addresses in *cidr*, whose subnet is deleted."""
+        subnet, ours = ip_network(cidr), {SET: SET_NAME, "neutron:network": network_id}
 
         def bring(nb: Northbound) -> None:
-            result = compare(nb, lambda: source.some(context, scope), scope)
-            for row, reason in result.complaints.items():
-                LOG.warning("Trunkline: %s %s: %s", row.table.lower(), row.name, reason)
-            # What cannot be by itself, no comparison mends, and a user may ask for it again and again.
-            if result.refused:
+            (networks,) = nb.read(select("Network", ("external_ids", "includes", ours), only=("_uuid",)))
+            asked = [
+                select("Port", ("network", "==", row["_uuid"]), only=("name", "addresses"))
+                for row in networks
+            ]
+            names = frozenset(
+                row["name"]
+                for rows in (nb.read(*asked) if asked else ())
+                for row in rows
+                if any(ip_address(each) in subnet for each in row["addresses"])
+            )
+            if len(names) > FEW:
                 call(nb)
-            if reports:
-                status.report(context, result.resources.ports, result.ports, result.hosts)
+            elif names:
+                _bring(nb, Scope(port_ids=names))
 
-        self._within(bring)
+        self._unless_away(bring)
 
     def forget_chassis(self, host: str, configurations: Mapping[str, Any]) -> None:
         """Delete the chassis whose agent had these *configurations*, if it is that of *host* now.
@@ -94,7 +108,14 @@ class Prompt:
         if name:
             self._within(forget)
 
-    def _within(self, work: Any) -> None:
+    def _unless_away(self, work: Callable[[Northbound], None]) -> None:
+        """Do *work*, or leave it to the worker if the northbound is known to be away."""
+        if self._is_away:
+            self._miss()
+        else:
+            self._within(work)
+
+    def _within(self, work: Callable[[Northbound], None]) -> None:
         """Do *work* in the time that a call has; whatever comes of it is logged, and left to the worker."""
         try:
             northbound.asked(work, cfg.CONF.trunkline.call_limit)
@@ -138,6 +159,19 @@ class Prompt:
                     break
         LOG.info("Trunkline: the northbound answers, and the worker is called")
         northbound.drop()
+
+
+def _bring(nb: Northbound, scope: Scope, *, reports: bool = False) -> None:
+    """Bring the rows of *scope*, and log what cannot be done; *reports* is as in `Prompt.bring`."""
+    context = n_context.get_admin_context()
+    result = compare(nb, lambda: source.some(context, scope), scope)
+    for row, reason in result.complaints.items():
+        LOG.warning("Trunkline: %s %s: %s", row.table.lower(), row.name, reason)
+    # What cannot be by itself, no comparison mends, and a user may ask for it again and again.
+    if result.refused:
+        call(nb)
+    if reports:
+        status.report(context, result.resources.ports, result.ports, result.hosts)
 
 
 def first_line(error: Exception) -> str:
