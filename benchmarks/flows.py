@@ -64,6 +64,7 @@ def ways(chassis: Trunkline) -> list[tuple[str, str, list[str]]]:
         ("one port", "trunkline", [*ours, "--port", port_name(0)]),
         ("all, in words", "trunkline", [*ours, "--sort", "packets"]),
         ("all, as text", "trunkline", [*ours, "--raw"]),
+        ("proved", "trunkline", [*PROGRAM, "prove"]),
         ("all, as text", "ovs-ofctl", ofctl),
     ]
 

@@ -15,8 +15,8 @@ from trunkline.core.flow import Flow, Output, PushVlan, Set
 from trunkline.core.pipeline import NETWORK, Band
 from trunkline.openflow import message
 from trunkline.proof.intent import Intent
-from trunkline.proof.proof import Proof, Violation
-from trunkline.proof.switch import tables
+from trunkline.proof.proof import Violation, proved
+from trunkline.proof.switch import rules as rules_of
 
 BROADCAST = (1 << 48) - 1
 NOBODY = 0x020000C0FFEE
@@ -29,7 +29,7 @@ def violations(chassis: rows.Rows, flows: list[Flow]) -> list[Violation]:
     intent = Intent(
         rows.CHASSIS, chassis.networks, chassis.ports, chassis.vifs, chassis.uplinks, chassis.whole_physnets
     )
-    return Proof(tables(map(message.encode, flows)), intent).run()
+    return proved(rules_of(map(message.encode, flows)), intent).violations
 
 
 @settings(max_examples=300)

@@ -11,8 +11,8 @@ from dummy_chassis import DummyChassis, Site, ethernet, mac_of
 from trunkline.insight.connection import Connection
 from trunkline.ovsdb.reading import Reading
 from trunkline.proof.intent import Intent
-from trunkline.proof.proof import Proof, Violation
-from trunkline.proof.switch import NotProvableError, tables
+from trunkline.proof.proof import Violation, proved
+from trunkline.proof.switch import NotProvableError, rules
 
 pytestmark = pytest.mark.system
 
@@ -51,7 +51,7 @@ def violations(chassis: DummyChassis) -> list[Violation]:
         intent = Intent(seen.chassis, seen.networks, seen.ports, vifs, seen.uplinks, seen.whole_physnets)
         with Connection(chassis.switch.rundir / "br-int.mgmt") as connection:
             flows = connection.flows()
-    return Proof(tables((flow.key, flow.body) for flow in flows), intent).run()
+    return proved(rules((flow.key, flow.body) for flow in flows), intent).violations
 
 
 def test_what_a_switch_holds_is_proved_until_somebody_adds_a_leak(site: Site, chassis: DummyChassis) -> None:

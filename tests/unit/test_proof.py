@@ -14,12 +14,14 @@ from model import rows
 from trunkline.core.field import Field, Term
 from trunkline.core.flow import Action, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set
 from trunkline.core.model import Network, Port, Uplink, Vif
-from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, Band, Table
+from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, SOURCE_PORT, Band, Table
 from trunkline.openflow import message
 from trunkline.proof.intent import Intent
-from trunkline.proof.proof import Proof, Violation
+from trunkline.proof.likeness import distinct
+from trunkline.proof.proof import Violation, proved
 from trunkline.proof.space import HIDDEN, TAGGED, Space, vlan_ids
-from trunkline.proof.switch import NotProvableError, tables
+from trunkline.proof.switch import NotProvableError
+from trunkline.proof.switch import rules as rules_of
 
 RED, BLUE, FLAT = (UUID(int=number) for number in (1, 2, 3))
 NETWORKS = {
@@ -31,14 +33,14 @@ PORTS = {
     UUID(int=10 + number): Port(
         UUID(int=10 + number), f"p{number}", number, network, 0x020000000000 + number, (IPv4Address(number),)
     )
-    for number, network in ((11, RED), (12, RED), (21, BLUE), (31, FLAT))
+    for number, network in ((11, RED), (12, RED), (13, RED), (21, BLUE), (31, FLAT))
 }
 SUB = UUID(int=99)
 PORTS[SUB] = Port(SUB, "sub", 22, BLUE, 0x020000000022, parent="p11", parent_vlan=7)
 WORLD = rows.Rows(
     NETWORKS,
     PORTS,
-    {f"p{number}": (Vif(f"p{number}", f"p{number}", number),) for number in (11, 12, 21, 31)},
+    {f"p{number}": (Vif(f"p{number}", f"p{number}", number),) for number in (11, 12, 13, 21, 31)},
     {"physnet1": Uplink("physnet1", "br-1", 1), "physnet2": Uplink("physnet2", "br-2", 2)},
 )
 
@@ -47,7 +49,7 @@ def violations(flows: list[Flow], world: rows.Rows = WORLD) -> list[Violation]:
     intent = Intent(
         rows.CHASSIS, world.networks, world.ports, world.vifs, world.uplinks, world.whole_physnets
     )
-    return Proof(tables(map(message.encode, flows)), intent).run()
+    return proved(rules_of(map(message.encode, flows)), intent).violations
 
 
 def test_the_flows_of_the_agent_are_proved() -> None:
@@ -145,14 +147,28 @@ def test_open_vswitch_itself_sends_nothing_back_to_the_wire_where_it_came_in() -
     assert violations(gone(Band.FROM_WIRE)(rows.flows(WORLD))) == []
 
 
-def test_a_way_on_which_two_flows_exclude_one_another_is_none() -> None:
-    def senders(mac: int) -> set[int]:
-        leak = more(Band.BUM, (NETWORK(1), Field.ETH_SRC(mac)), Output(21))(rows.flows(WORLD))
-        return {each.in_port for each in violations(leak)}
+def senders(mac: int) -> set[int]:
+    """Return who can send frames from *mac* of red to another network, if a flow lets these out."""
+    leak = more(Band.BUM, (NETWORK(1), Field.ETH_SRC(mac)), Output(21))(rows.flows(WORLD))
+    return {each.in_port for each in violations(leak)}
 
+
+def test_a_way_on_which_two_flows_exclude_one_another_is_none() -> None:
     # Each port is held to its own MAC. The wire may have any, as far as the proof follows its frames.
     assert senders(0x020000000099) == {1}
     assert senders(PORTS[UUID(int=22)].mac) == {1, 12}
+
+
+def test_of_ports_that_are_alike_one_is_followed_until_another_leaks() -> None:
+    flows = rows.flows(WORLD)
+    rules = rules_of(map(message.encode, flows))
+    sets = (act for rule in distinct(rules) for act in rule.actions if isinstance(act, Set))
+    followed = {act.value for act in sets if act.field is SOURCE_PORT}
+    assert followed & {11, 12, 13} == {11}
+    assert senders(PORTS[UUID(int=23)].mac) == {1, 13}
+    # One flow of two that are alike is another one: both ports are followed.
+    changed = more(Band.SOURCE_MAC, (SOURCE_PORT(13),), Output(21))(flows)
+    assert {each.in_port for each in violations(changed)} == {13}
 
 
 def encoded(*flows: Flow, body: bytes = b"") -> list[tuple[bytes, bytes]]:
@@ -180,7 +196,7 @@ def test_what_it_does_not_understand_it_refuses_by_name(
     flows: list[tuple[bytes, bytes]], reason: str
 ) -> None:
     with pytest.raises(NotProvableError, match=re.escape(reason)):
-        tables(flows)
+        rules_of(flows)
 
 
 def test_a_space_is_empty_exactly_if_its_holes_fill_it() -> None:

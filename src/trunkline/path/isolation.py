@@ -25,9 +25,10 @@ from trunkline.ovsdb import wiring
 from trunkline.path.translation import TranslationError, translation
 from trunkline.proof.example import examples
 from trunkline.proof.intent import Intent
-from trunkline.proof.proof import Proof, Violation
+from trunkline.proof.proof import Proof, Violation, proved
 from trunkline.proof.space import PRESENT
-from trunkline.proof.switch import NotProvableError, tables
+from trunkline.proof.switch import NotProvableError
+from trunkline.proof.switch import rules as rules_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -144,8 +145,8 @@ def _found(asked: Asked) -> Found:
         inventory = reading.inventory
         revision = inventory.revision
         intent = _intent(inventory)
-        proof = Proof(tables((flow.key, flow.body) for flow in flows), intent)
-        proof.run(_network_ids(inventory, asked.network))
+        rules = rules_of((flow.key, flow.body) for flow in flows)
+        proof = proved(rules, intent, _network_ids(inventory, asked.network))
         found = Found(intent, flows, proof, at)
         reading.read()
         is_steady = reading.inventory.revision == revision

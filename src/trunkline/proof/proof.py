@@ -9,7 +9,7 @@ every frame. A violation is a way that a frame may take by these flows; whether 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 from itertools import islice
@@ -19,8 +19,9 @@ from uuid import UUID
 from trunkline.core.field import Field, Set
 from trunkline.core.flow import Copy, Goto, Output, PopVlan, PushVlan, Resubmit
 from trunkline.proof.intent import Intent, Meant
+from trunkline.proof.likeness import distinct
 from trunkline.proof.space import HIDDEN, PRESENT, TAG_BITS, TAGGED, UNTAGGED, Cube, Space
-from trunkline.proof.switch import LOCAL, NotProvableError, Rule, Table
+from trunkline.proof.switch import LOCAL, NotProvableError, Rule, Table, tables
 
 _OTHER = -1
 """A value of a register that no later flow mentions."""
@@ -66,6 +67,21 @@ class Violation(NamedTuple):
     state: State
 
 
+def proved(rules: Sequence[Rule], intent: Intent, network_ids: frozenset[UUID] | None = None) -> Proof:
+    """Return a proof of *rules* that has run, of all frames or those of the networks *network_ids*.
+
+    None of its violations is without a way that frames may take.
+    """
+    quick = Proof(tables(distinct(rules)), intent)
+    if not quick.run(network_ids):
+        return quick
+    # Those of the rules that were left out may have the addresses with which frames take a way.
+    exact = Proof(tables(rules), intent)
+    ways = (next(exact.ways(each), None) for each in exact.run(network_ids))
+    exact.violations = [each for each in ways if each is not None]
+    return exact
+
+
 class Proof:
     """What the flows of *tables* do with all frames, against *intent*; `violations` are found by `run`."""
 
@@ -98,10 +114,7 @@ class Proof:
         return bits
 
     def run(self, network_ids: frozenset[UUID] | None = None) -> list[Violation]:
-        """Follow all frames, or those that are of the networks *network_ids*; return the violations.
-
-        None of them is without a way that frames may take.
-        """
+        """Follow all frames, or those that are of the networks *network_ids*; return the violations."""
         first = self._tables.get(0)
         named = set() if first is None else first.values.get(Field.IN_PORT, set())
         for in_port in sorted(self._intent.ofports | named | {LOCAL, _NOT_IN_USE}):
@@ -114,8 +127,6 @@ class Proof:
                     left = left.without([frames])
         while self._todo:
             self._step(self._todo.popleft(), network_ids)
-        ways = (next(self.ways(each), None) for each in self.violations)
-        self.violations = [each for each in ways if each is not None]
         return self.violations
 
     def _enter(self, in_port: int, space: Space, tags: Tags, meant: Meant) -> None:

@@ -222,10 +222,14 @@ class Table:
         return sorted(found, key=lambda each: -each.priority)
 
 
-def tables(flows: Iterable[tuple[bytes, bytes]]) -> dict[int, Table]:
-    """Return the tables of *flows*, each given by its key and body; raises as `rule` does."""
+def rules(flows: Iterable[tuple[bytes, bytes]]) -> list[Rule]:
+    """Return the rules of *flows*, each given by its key and body; raises as `rule` does."""
+    return [rule(key, body) for key, body in flows]
+
+
+def tables(rules: Iterable[Rule]) -> dict[int, Table]:
+    """Return *rules* by table."""
     found: dict[int, Table] = defaultdict(Table)
-    for key, body in flows:
-        each = rule(key, body)
+    for each in rules:
         found[each.table].add(each)
     return dict(found)
