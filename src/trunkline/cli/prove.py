@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import json
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.flows import with_chassis
+from trunkline.cli.flows import DEFAULT_WATCH_S, asked_northbound, with_afar, with_chassis
 from trunkline.cli.name import NETWORKS
-from trunkline.cli.option import NOT_EMPTY, Connection, with_output
+from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
 from trunkline.cli.output import Sheet, print_data, printable
 
 if TYPE_CHECKING:
@@ -29,10 +31,27 @@ _COLUMNS = (
     shell_complete=NETWORKS,
     help="Only frames of one network: that they leave it for no other.",
 )
+@click.option(
+    "--watch",
+    "watch_s",
+    type=Seconds(),
+    is_flag=False,
+    flag_value=DEFAULT_WATCH_S,
+    metavar="[S]",
+    help=f"Look every S seconds ({DEFAULT_WATCH_S:g} unless given), and prove again after each change.",
+)
 @with_chassis
+@with_afar
 @with_output
 @click.pass_context
-def prove(ctx: click.Context, network: str | None, ovs_remote: str | None, output: str) -> int:
+def prove(
+    ctx: click.Context,
+    network: str | None,
+    watch_s: float | None,
+    ovs_remote: str | None,
+    afar: str | None,
+    output: str,
+) -> int:
     """Prove for all frames that none crosses networks, by the flows that the switch holds now.
 
     Each port where frames can come in is looked at, with every frame that is possible. What may come of it is
@@ -44,46 +63,94 @@ def prove(ctx: click.Context, network: str | None, ovs_remote: str | None, outpu
 
     What the proof does not understand (NORMAL, groups, learn and others), it refuses by name.
 
-    Exit codes: 0 proved; 1 could not; 3 the northbound or the flows changed all the time; 4 violated.
+    With --chassis, the agent of another chassis has a process of its own prove the same there.
+
+    Exit codes: 0 proved; 1 could not; 3 the northbound or the flows changed all the time, or the other
+    chassis does not answer; 4 violated.
 
     \b
     Examples:
       trunkline prove                  no frame crosses networks on this chassis
       trunkline prove --network blue   no frame of the network blue leaves it
-      trunkline prove -o json          the same for a program, with the ways that frames take
+      trunkline prove --chassis c1     the same on another chassis
+      trunkline prove -o json          for a program, with the ways that frames take
     """
+    if watch_s == 0:
+        raise click.UsageError("give a number of seconds above 0 to watch by")
+    if afar is not None:
+        if watch_s is not None:
+            raise click.UsageError(
+                "each question to another chassis is written to the northbound: watch on the chassis itself"
+            )
+        return _show(_afar(ctx, ovs_remote, afar, network), output)
+    return _here(ctx, ovs_remote, network, watch_s, output)
+
+
+def _show(found: Mapping[str, Any], output: str, *, is_watched: bool = False) -> int:
+    """Print *found*, as JSON in one line if it *is_watched*; return the exit code that says the same."""
     from trunkline.cli.main import EXIT_NO
 
-    found = _here(ctx, ovs_remote, network)
-    if output != "table":
+    if output == "json" and is_watched:
+        click.echo(json.dumps(found))
+    elif output != "table":
         print_data(found, output, Sheet(found["leaks"], _COLUMNS))
     else:
         for line in lines(found):
             click.echo(printable(line))
+    sys.stdout.flush()
     return 0 if found["is_proved"] else EXIT_NO
 
 
-def _here(ctx: click.Context, ovs_remote: str | None, network: str | None) -> dict[str, Any]:
+def _afar(ctx: click.Context, ovs_remote: str | None, chassis: str, network: str | None) -> dict[str, Any]:
+    """Return what the agent of that *chassis* says."""
     from trunkline.cli.progress import Progress
-    from trunkline.host.rundir import rundir
+    from trunkline.core.error import TimedOutError
+    from trunkline.insight.afar import answer, readable
+    from trunkline.path.isolation_question import INCOMPLETE, KIND, MOST_S, NETWORK
+
+    asked = {} if network is None else {NETWORK: network}
+    with Progress().phase(f"waiting for {chassis} to prove"), asked_northbound(ctx, ovs_remote) as nb:
+        body = answer(nb, chassis, KIND, asked, MOST_S)
+    if INCOMPLETE in body:
+        raise TimedOutError(f"chassis {chassis!r}: {body[INCOMPLETE]}")
+    with readable(chassis):
+        # It is whole if it can be shown.
+        list(lines(body))
+        Sheet(body["leaks"], _COLUMNS).lines()
+    return body
+
+
+def _here(
+    ctx: click.Context, ovs_remote: str | None, network: str | None, watch_s: float | None, output: str
+) -> int:
+    """Prove this chassis, and again after each change if it is watched; return the last exit code."""
+    from trunkline.cli.progress import Progress
+    from trunkline.core.error import TimedOutError
     from trunkline.insight import chassis
-    from trunkline.insight.connection import Connection as Bridge
-    from trunkline.insight.name import Names
-    from trunkline.northbound.transaction import no_collection
-    from trunkline.ovsdb.reading import Reading
-    from trunkline.path.isolation import PATIENCE_S, Asked, answer
+    from trunkline.path import isolation
 
     there = chassis.read(ovs_remote)
     connection = ctx.find_object(Connection) or Connection()
     tls = connection.tls if connection.ca_cert else there.nb_tls
-    names = Names(interface_by_ofport=there.interface_by_ofport)
-    with (
-        no_collection(),
-        Progress().phase("reading both databases and the flows, and proving"),
-        closing(Reading(there.remote, connection.names(), tls)) as reading,
-        Bridge(there.management_socket, PATIENCE_S) as bridge,
-    ):
-        return answer(Asked(reading, bridge, rundir(), names, network))
+    with isolation.asked(there, connection.names(), tls, network) as asked:
+        if watch_s is None:
+            with Progress().phase("reading both databases and the flows, and proving"):
+                found = isolation.answer(asked)
+            return _show(found, output)
+        code, before = 0, None
+        try:
+            while True:
+                now = isolation.state(asked)
+                if now != before:
+                    try:
+                        code = _show(isolation.answer(asked), output, is_watched=True)
+                        before = now
+                    except TimedOutError as error:
+                        click.echo(printable(str(error)), err=True)
+                # Time itself is what is measured: there is nothing else to wait for.
+                time.sleep(watch_s)
+        except KeyboardInterrupt:
+            return code
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:

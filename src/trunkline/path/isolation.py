@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -16,12 +17,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.error import TimedOutError
+from trunkline.host.rundir import rundir
 from trunkline.insight import vswitchd
-from trunkline.insight.connection import InstalledFlow, SwitchError
+from trunkline.insight.connection import Connection, InstalledFlow, SwitchError
 from trunkline.insight.flow import VERSION, Line, lines
+from trunkline.insight.name import Names
 from trunkline.insight.plan import TRIES, flow_plan, names_of, recover
 from trunkline.northbound.refusal import NotFoundError
+from trunkline.northbound.transaction import no_collection
 from trunkline.ovsdb import wiring
+from trunkline.ovsdb.reading import Reading
 from trunkline.path.translation import TranslationError, translation
 from trunkline.proof.example import examples
 from trunkline.proof.intent import Intent
@@ -34,10 +39,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from trunkline.core.inventory import Inventory
-    from trunkline.insight.connection import Connection
-    from trunkline.insight.name import Names
+    from trunkline.insight.chassis import Chassis
     from trunkline.insight.plan import FlowChange
-    from trunkline.ovsdb.reading import Reading
+    from trunkline.northbound.rpc import Tls
 
 MOST_LEAKS = 10
 """How many leaks are told; of the others there is the number."""
@@ -79,6 +83,30 @@ class Asked:
     def bridge(self) -> str:
         """The integration bridge."""
         return self.reading.settings.wiring.bridge
+
+
+@contextmanager
+def asked(
+    there: Chassis, nb_remotes: str | None = None, nb_tls: Tls | None = None, network: str | None = None
+) -> Iterator[Asked]:
+    """Open the connections to ask about *there*, the chassis of this machine, for the length of the block.
+
+    *nb_remotes*, with the files *nb_tls*, are asked in place of the northbound that its settings name.
+    """
+    names = Names(interface_by_ofport=there.interface_by_ofport)
+    with (
+        no_collection(),
+        closing(Reading(there.remote, nb_remotes, nb_tls)) as reading,
+        Connection(there.management_socket, PATIENCE_S) as bridge,
+    ):
+        yield Asked(reading, bridge, rundir(), names, network)
+
+
+def state(asked: Asked) -> Hashable:
+    """Return what is other if the rows or the flows are."""
+    asked.reading.read()
+    flows = frozenset(_bodies(asked.connection.flows()).items())
+    return asked.reading.inventory.revision, hash(flows)
 
 
 class Found(NamedTuple):

@@ -25,8 +25,9 @@ from trunkline.insight.waiting import Work
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.path import isolation_question
 from trunkline.probe import order
-from trunkline.process import flow_answer, plan_answer, tracing
+from trunkline.process import flow_answer, plan_answer, proving, tracing
 from trunkline.process.announcing import announce
 from trunkline.process.checking import check
 from trunkline.process.job import Job
@@ -46,6 +47,9 @@ MOST_BYTES = 65536
 MOST_S = 10.0
 """How long an answer may be worked on."""
 
+MOST_S_BY_KIND: Mapping[str, float] = {isolation_question.KIND: isolation_question.MOST_S}
+"""How long those may be worked on that somebody else works on."""
+
 PAUSE_S = 0.2
 """How long a chassis pauses after an answer: whoever asks without end makes it write that often, no more."""
 
@@ -63,15 +67,17 @@ KINDS: Mapping[str, Kind] = {
     flow_question.KIND: flow_answer.answer,
     plan_summary.KIND: plan_answer.answer,
     order.KIND: probe,
+    isolation_question.KIND: proving.prove,
 }
 """What can be asked, by `Request:kind`."""
 
 
 class _Current(NamedTuple):
-    """The question that is being answered; *end_s* is when that is given up."""
+    """The question that is being answered; that is given up after *most_s*, at *end_s*."""
 
     question_id: UUID
     job: Job[Any]
+    most_s: float
     end_s: float
 
 
@@ -178,15 +184,16 @@ class Answering:
         else:
             log.debug("question", kind=question.kind, by=question.by)
             work = _work(kind, self._agent, question.parameters)
-            self._current = _Current(question_id, Job(work), self._clock() + MOST_S)
+            most_s = MOST_S_BY_KIND.get(question.kind, MOST_S)
+            self._current = _Current(question_id, Job(work), most_s, self._clock() + most_s)
 
     def _work(self) -> None:
         """Go on with the answer that is being made."""
         while self._current is not None and self._agent.turn.grants("answer"):
-            question_id, job, end_s = self._current
+            question_id, job, most_s, end_s = self._current
             try:
                 if self._clock() >= end_s:
-                    raise TimeoutError(f"there was no answer within {MOST_S:g} s of work")
+                    raise TimeoutError(f"there was no answer within {most_s:g} s of work")
                 if not job.advance():
                     return
             except StopIteration as done:

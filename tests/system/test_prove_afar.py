@@ -1,0 +1,96 @@
+"""`trunkline prove --chassis`: the agent has a process of its own prove, and goes on meanwhile."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from dummy_chassis import DummyChassis, Site
+from program import refusal, trunkline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def chassis(site: Site, monkeypatch: pytest.MonkeyPatch) -> DummyChassis:
+    """A chassis with port a of blue and port b of red. What is asked from afar does not find its switch."""
+    chassis = site.chassis()
+    monkeypatch.setenv("OVS_RUNDIR", "/nowhere")
+    for network, vlan_id, port in (("blue", 101, "a"), ("red", 102, "b")):
+        site.network(network, vlan_id)
+        site.port(port, network)
+        chassis.plug(port)
+    site.await_up("a", "b")
+    site.sync()
+    return chassis
+
+
+def afar(site: Site, *words: str) -> Any:
+    done = trunkline("prove", "--chassis", "c1", "-o", "json", *words, nb=site.served.remote)
+    assert done.err == ""
+    found = json.loads(done.out)
+    assert done.code == (0 if found["is_proved"] else 4)
+    return found
+
+
+def test_another_chassis_is_proved_and_its_leak_is_shown(site: Site, chassis: DummyChassis) -> None:
+    found = afar(site)
+    assert (found["chassis"], found["is_proved"], found["flows"]) == ("c1", True, len(chassis.flows()))
+    leak = (
+        f"cookie=0x5,table=50,priority=900,in_port={chassis.ofport('a')},actions=output:{chassis.ofport('b')}"
+    )
+    chassis.switch.ofctl("add-flow", "br-int", leak)
+    (told,) = afar(site)["leaks"]
+    assert (told["from"]["port"], told["to"]["port"]) == ("a", "b")
+    assert told["trace"] == "ofproto/trace agrees"
+    assert "b" in chassis.receive_once("a", bytes.fromhex(told["frame"]))
+    assert afar(site, "--network", "red")["is_proved"]
+    done = trunkline("prove", "--chassis", "c1", nb=site.served.remote)
+    assert (done.code, done.err) == (4, "")
+    assert done.out.startswith("VIOLATED: frames from a (a), of blue, reach b (b), of red")
+    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x5/-1")
+
+
+def test_why_nothing_was_proved_there_is_one_line(site: Site, chassis: DummyChassis) -> None:
+    chassis.switch.ofctl("add-flow", "br-int", "cookie=0x5,table=99,actions=NORMAL")
+    ask = ("prove", "--chassis", "c1")
+    assert "an output to the reserved port 0xfffa" in refusal(trunkline(*ask, nb=site.served.remote), 1)
+    chassis.switch.ofctl("del-flows", "br-int", "cookie=0x5/-1")
+    named = refusal(trunkline(*ask, "--network", "green", nb=site.served.remote), 1)
+    assert "no port of a network 'green'" in named
+
+
+def test_the_agent_answers_for_a_child_that_ends_early_and_leaves_none_behind(
+    chassis: DummyChassis, tmp_path: Path
+) -> None:
+    proved = json.loads(chassis.agent.ask("answer", "prove"))
+    assert proved["is_proved"]
+    children = f"/proc/{chassis.agent.process.pid}/task/{chassis.agent.process.pid}/children"
+    with open(children) as listed:
+        assert listed.read() == ""
+
+
+def test_a_watch_proves_again_after_each_change_until_it_is_interrupted(
+    site: Site, chassis: DummyChassis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
+    argv = [sys.executable, "-m", "trunkline", "prove", "--watch", "0.1"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        try:
+            assert watching.stdout.readline().startswith(f"{len(chassis.flows())} flows")
+            site.port("c", "blue")
+            site.sync()
+            now = f"{len(chassis.flows())} flows"
+            assert any(line.startswith(now) for line in watching.stdout)
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 0
+        finally:
+            watching.kill()
