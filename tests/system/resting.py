@@ -131,7 +131,7 @@ class Resting:
         agent = self.agent
         forwarding = agent.forwarding
         return {
-            "faults": agent.faults,
+            "faults": agent.standing.faults,
             "uplinks": dict(agent.inventory.uplinks),
             "is_clean": agent.inventory.is_clean,
             "is_settled": agent.is_settled,

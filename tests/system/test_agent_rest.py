@@ -74,9 +74,9 @@ def a_vif_comes_and_goes(loop: Resting) -> None:
 
 def a_vif_without_a_port(loop: Resting) -> None:
     loop.chassis.plug("nobody")
-    loop.until(lambda: "vif nobody" in loop.agent.faults, "fault")
+    loop.until(lambda: "vif nobody" in loop.agent.standing.faults, "fault")
     loop.chassis.unplug("nobody")
-    loop.until(lambda: "vif nobody" not in loop.agent.faults, "no fault")
+    loop.until(lambda: "vif nobody" not in loop.agent.standing.faults, "no fault")
 
 
 def the_first_port_of_a_network(loop: Resting) -> None:
@@ -159,7 +159,7 @@ def pruning_is_set(loop: Resting) -> None:
 
 def a_provider_bridge_is_made_anew(loop: Resting) -> None:
     loop.chassis.switch.vsctl("del-br", "br-phys2")
-    loop.until(lambda: "mapping physnet2" in loop.agent.faults, "fault")
+    loop.until(lambda: "mapping physnet2" in loop.agent.standing.faults, "fault")
     loop.chassis.add_provider_bridge("br-phys2")
     loop.until(lambda: "physnet2" in loop.agent.inventory.uplinks and loop.agent.is_settled, "uplink")
 
@@ -256,7 +256,7 @@ def a_flow_is_refused(loop: Resting) -> None:
     switch.vsctl(*full, "--", "set", "Bridge", "br-int", "flow_tables:60=@t")
     loop.site.port("r", "net2")
     loop.chassis.plug("r")
-    loop.until(lambda: "network net2" in loop.agent.faults, "in quarantine")
+    loop.until(lambda: "network net2" in loop.agent.standing.faults, "in quarantine")
     loop.until_settled()
     switch.vsctl("clear", "Bridge", "br-int", "flow_tables")
     loop.site.nb.set_network("net2", {"segmentation_id": 104})

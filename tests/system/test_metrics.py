@@ -180,6 +180,46 @@ def test_every_metric_is_served_and_the_linters_of_prometheus_find_nothing(
         assert words[0] == "rules" or done.stdout + done.stderr == ""
 
 
+def delays(chassis: DummyChassis, name: str) -> tuple[int, float]:
+    """Return how many delays of that *name* there were, and their sum in seconds."""
+    lines = dict(line.rsplit(" ", 1) for line in once(chassis)[0].splitlines() if not line.startswith("#"))
+    count, sum_s = (lines[f"trunkline_{name}_seconds_{end}"] for end in ("count", "sum"))
+    assert lines[f'trunkline_{name}_seconds_bucket{{le="+Inf"}}'] == count
+    return int(float(count)), float(sum_s)
+
+
+def test_each_change_that_needs_flows_and_each_vif_of_a_port_is_timed(
+    site: Site, chassis: DummyChassis
+) -> None:
+    changes, _ = delays(chassis, "convergence")
+    binds, sum_s = delays(chassis, "bind")
+    assert binds == 2
+    assert sum_s > 0
+    # A port of a network of this chassis, though elsewhere, needs flows.
+    site.port("elsewhere")
+    site.sync()
+    assert delays(chassis, "convergence")[0] == changes + 1
+    # A network without ports here needs none.
+    site.network("net2", 102)
+    site.sync()
+    assert delays(chassis, "convergence")[0] == changes + 1
+    # Nobody waits for a VIF without a port; nor does it keep the next one from being counted.
+    chassis.plug("nobody")
+    chassis.plug("elsewhere")
+    site.await_up("elsewhere")
+    assert delays(chassis, "bind")[0] == 3
+    # Once more, and after a restart of the agent all is new.
+    chassis.unplug("elsewhere")
+    site.sync()
+    chassis.plug("elsewhere")
+    site.await_up("elsewhere")
+    assert delays(chassis, "bind")[0] == 4
+    chassis.agent.end()
+    chassis.start_agent()
+    site.sync()
+    assert delays(chassis, "bind") == (0, 0.0)
+
+
 def test_flows_that_are_desired_and_installed_are_counted(chassis: DummyChassis) -> None:
     out, _ = once(chassis)
     number = f"{len(chassis.flows())}.0"

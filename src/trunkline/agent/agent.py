@@ -11,6 +11,7 @@ import ovs.poller
 
 from trunkline.agent.audience import Audience
 from trunkline.agent.blackhole import BlackHoles
+from trunkline.agent.delay import Delays
 from trunkline.agent.former_bridge import FormerBridges
 from trunkline.agent.hearing import Hearing
 from trunkline.agent.northbound_feed import NorthboundFeed
@@ -75,6 +76,7 @@ class Agent:
         self.restart = SwitchRestart(self.switch)
         self.black_holes = BlackHoles(self.switch, rundir)
         self.turn = Turn()
+        self.delays = Delays()
         self.audit = Audit()
         self.vif_log = VifLog(log)
         self._active_settings = ActiveSettings(self.switch)
@@ -98,6 +100,8 @@ class Agent:
         views = self._compute()
         self._write(views)
         self._ask_switch()
+        applied = self.forwarding.applied if self.forwarding is not None else -1
+        self.delays.settle(self.inventory, applied, self.turn.began_s, is_complete=self.feed.is_complete)
         self.standing.report()
         before, self._progress_before = self._progress_before, self._progress
         self.is_due = self._progress_before != before or self._has_unfinished_work
@@ -139,10 +143,9 @@ class Agent:
             self.forwarding.wait(poller)
         self.plumbing.refusals.wait(poller)
         self.reporter.refusals.wait(poller)
-        bridge_s = (self.announcer.next_s, self.audit.next_s, self.upkeep.next_s, self.passage.next_s)
-        others_s = (self.plumbing.contest.next_s, self.black_holes.next_s, self.hearing.next_s)
-        more_s = (self.vif_log.next_s, self.restart.next_s, self.prober.next_s)
-        due_s = min((each for each in bridge_s + others_s + more_s if each is not None), default=None)
+        bridge = (self.announcer, self.audit, self.upkeep, self.passage, self.prober)
+        others = (self.plumbing.contest, self.black_holes, self.hearing, self.vif_log, self.restart)
+        due_s = min((s for part in (*bridge, *others) if (s := part.next_s) is not None), default=None)
         if due_s is not None:
             poller.timer_wait(max(0, int((due_s - time.monotonic()) * 1000) + 1))
 
@@ -218,6 +221,8 @@ class Agent:
             return
         linked = {iface_id for iface_id, vifs in changes.vifs.items() if vifs and vifs[0].link_fault is None}
         back = {iface_id for iface_id in linked if self.inventory.is_cut_off(iface_id)}
+        if self._is_whole:
+            self.delays.plug(linked - self.inventory.vifs.keys(), self.turn.began_s)
         self.inventory.change(Changes(vifs=changes.vifs))
         for iface_id in back:
             self.audience.report_passage(self.inventory.carried_by(iface_id), self.inventory, are_back=True)
@@ -235,13 +240,11 @@ class Agent:
         self.audience.report_uplinks(was_passing, self.inventory)
         if uplinks is None or uplinks == self.inventory.uplinks:
             return
-        gone = self.inventory.uplinks.keys() - uplinks.keys()
-        for physnet, uplink in uplinks.items():
+        changed = {**dict.fromkeys(self.inventory.uplinks), **uplinks}
+        for physnet, uplink in changed.items():
             if uplink != self.inventory.uplinks.get(physnet):
-                log.info("uplink", physnet=physnet, ofport=uplink.ofport)
-        for physnet in gone:
-            log.info("uplink", physnet=physnet, ofport="gone")
-        self.inventory.change(Changes(uplinks={**uplinks, **dict.fromkeys(gone)}))
+                log.info("uplink", physnet=physnet, ofport="gone" if uplink is None else uplink.ofport)
+        self.inventory.change(Changes(uplinks=changed))
 
     def _poll_switch(self) -> None:
         """Read what the switch says of flows, ports and frames; send what it had no room for before."""
@@ -261,7 +264,9 @@ class Agent:
             # The answer covers what was written to the switch's database before the request, too.
             self.switch.catch_up()
         self.quarantine.release(changes, self.inventory)
+        before = self.inventory.revision if self._is_whole else None
         self.inventory.change(changes)
+        self.delays.read(before, self.inventory.revision, self.turn.began_s)
         self.reporter.mark(changes.ports.keys(), self.inventory.revision)
         if self.feed.is_complete and not self._is_whole:
             self._is_whole = True
@@ -382,11 +387,6 @@ class Agent:
         known = (self.inventory, self.outcomes, self._is_whole, self.forwarding, self.feed, self.hearing)
         written = (self.plumbing, self.quarantine, self.passage, self.reporter)
         return Standing(self.switch, self.settings, self._active_settings.fault, *known, *written)
-
-    @property
-    def faults(self) -> dict[str, str]:
-        """The faults of this chassis: what it cannot do of what the databases say, and why, by subject."""
-        return self.standing.faults
 
     @property
     def is_settled(self) -> bool:

@@ -14,25 +14,28 @@ with them, a turn ends within 100 ms."""
 
 
 class Turn:
-    """The turn under way; *longest_s* is the length of the longest one so far. *clock* counts seconds."""
+    """The turn under way, which began at *began_s*; *longest_s* is the length of the longest one so far.
+
+    *clock* counts seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.longest_s = 0.0
         self._clock = clock
-        self._began_s = clock()
+        self.began_s = clock()
         self._granted: set[str] = set()
 
     def begin(self) -> None:
         """Begin a turn."""
-        self._began_s = self._clock()
+        self.began_s = self._clock()
         self._granted.clear()
 
     def grants(self, work: str) -> bool:
         """Return whether a slice of that kind of *work* may begin: the first of a turn always may."""
-        is_granted = work not in self._granted or self._clock() < self._began_s + TURN_S
+        is_granted = work not in self._granted or self._clock() < self.began_s + TURN_S
         self._granted.add(work)
         return is_granted
 
     def end(self) -> None:
         """End the turn."""
-        self.longest_s = max(self.longest_s, self._clock() - self._began_s)
+        self.longest_s = max(self.longest_s, self._clock() - self.began_s)

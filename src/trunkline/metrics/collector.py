@@ -7,9 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
@@ -37,7 +43,10 @@ _PATIENCE_S = 3.0
 _BAND_BY_PLACE = {(band.table.value, band.priority): band.name.lower() for band in Band}
 
 Values = dict[str, dict[tuple[str, ...], float]]
-"""The value of each metric, by its name and then by its labels."""
+"""The value of each metric, by its name and then by its labels.
+
+A histogram has the number of delays up to each bound, by the bound, and without a label their sum.
+"""
 
 
 @dataclass
@@ -119,11 +128,18 @@ def of_agent(said: Mapping[str, Any]) -> Values:
         for state, key in (("desired", "flows"), ("installed", "installed_flows"))
         if said.get(key) is not None
     }
+    found |= {f"{name}_seconds": _buckets(said[name]) for name in ("convergence", "bind") if name in said}
     found["uplink_up"] = {
         (physnet,): float(physnet not in unreached) for physnet in sorted({*said["uplinks"], *unreached})
     }
     found["faults"] = {(kind,): float(count) for kind, count in sorted(faults.items())}
     return found
+
+
+def _buckets(delays: Mapping[str, Any]) -> dict[tuple[str, ...], float]:
+    bounds = [*(str(bound) for bound in delays["bounds"]), "+Inf"]
+    reached = zip(bounds, accumulate(delays["counts"]), strict=True)
+    return {**{(bound,): float(count) for bound, count in reached}, (): float(delays["sum"])}
 
 
 def of_flows(
@@ -163,7 +179,13 @@ class ChassisCollector(Collector):
         with self._lock:
             values = self._sources.values()
         for metric in METRICS:
-            if metric.name in values:
+            if metric.name in values and metric.kind == "histogram":
+                histogram = HistogramMetricFamily(PREFIX + metric.name, metric.help)
+                reached = dict(values[metric.name])
+                sum_s = reached.pop(())
+                histogram.add_metric([], [(bound, count) for (bound,), count in reached.items()], sum_s)
+                yield histogram
+            elif metric.name in values:
                 kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
                 family = kind(PREFIX + metric.name, metric.help, labels=metric.labels)
                 for labels, value in values[metric.name].items():

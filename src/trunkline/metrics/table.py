@@ -35,7 +35,7 @@ class Metric(NamedTuple):
     """A metric: *source* is who is asked for it. One without an answer is left out of the exposition."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     source: Literal["agent", "switch", "all"]
     labels: tuple[str, ...]
     help: str
@@ -46,6 +46,18 @@ class Metric(NamedTuple):
     def exposed(self) -> str:
         """The name that Prometheus sees."""
         return PREFIX + self.name + ("_total" if self.kind == "counter" else "")
+
+
+def _delay(name: str, help_: str, text: str) -> Metric:
+    """Return the histogram of the delays of that *name*, with the alert *text*."""
+    metric = f"{name}_seconds"
+    buckets = f"sum by (instance, le) (rate({PREFIX}{metric}_bucket[15m]))"
+    title = f"{name.capitalize()}, 99 %"
+    panel = Panel(title, f"histogram_quantile(0.99, {buckets})", "s", "{{instance}}")
+    query = f"histogram_quantile(0.9, {buckets}) > 5"
+    remedy = "the log of the agent, and the load of the chassis and of ovs-vswitchd"
+    alert = Alert(f"TrunklineSlow{name.capitalize()}", query, "10m", "warning", text, remedy)
+    return Metric(metric, "histogram", "agent", (), help_, panel, (alert,))
 
 
 METRICS = (
@@ -224,6 +236,18 @@ METRICS = (
         (),
         "The longest turn of the agent's loop since it was started.",
         Panel("Longest turn", "trunkline_longest_turn_seconds", "s", "{{instance}}"),
+    ),
+    _delay(
+        "convergence",
+        "Time from a change of the northbound that the agent has read to the switch's acknowledgement of its "
+        "flows. Changes that need no flows are not counted.",
+        "Changes take {{ $value }} s until the switch of {{ $labels.instance }} has their flows.",
+    ),
+    _delay(
+        "bind",
+        "Time from a VIF that the agent has seen to the switch's acknowledgement of the flows of its port. "
+        "VIFs without a port are not counted.",
+        "VMs of {{ $labels.instance }} wait {{ $value }} s for their network.",
     ),
     Metric(
         "uplink_up",

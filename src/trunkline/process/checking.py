@@ -43,7 +43,7 @@ def check(agent: Agent, parameters: Mapping[str, str]) -> Work[dict[str, Any]]:
     counts, failure = yield from _counts(agent, settings.wiring.bridge, scope)
     _, by_physnet = wiring.uplinks(agent.switch, settings.wiring, agent.black_holes.bridges)
     mappings = {f"mapping {physnet}": fault for physnet, fault in by_physnet.items()}
-    seen = Seen(agent.switch, settings, agent.inventory, counts, agent.faults | mappings)
+    seen = Seen(agent.switch, settings, agent.inventory, counts, agent.standing.faults | mappings)
     # They may be newer than what the northbound has, and whoever asks has read that already.
     found = [cause.finding(seen.chassis, subject, fault) for subject, fault in mappings.items()]
     for each in inspection.findings(seen, scope):

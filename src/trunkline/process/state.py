@@ -30,5 +30,7 @@ def state(agent: Agent) -> dict[str, Any]:
         "flows": len(forwarding.desired.body_by_key) if forwarding is not None else 0,
         "installed_flows": len(forwarding.installed or {}) if forwarding is not None else 0,
         "longest_turn_ms": round(agent.turn.longest_s * 1000),
-        "faults": dict(sorted(agent.faults.items())),
+        "convergence": agent.delays.convergence.as_json(),
+        "bind": agent.delays.bind.as_json(),
+        "faults": dict(sorted(agent.standing.faults.items())),
     }
