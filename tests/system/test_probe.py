@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dummy_chassis import until
 from program import Done, trunkline
 
+from trunkline.core.probe import Secret
 from trunkline.lab.impairment import Impairment
+from trunkline.northbound import question
 from trunkline.northbound.client import Northbound
 from trunkline.northbound.operation import select
+from trunkline.probe.order import KIND, Order, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import LabFactory
     from trunkline.lab import Lab
 
 pytestmark = pytest.mark.system
+
+CAUGHT = "dl_type=0x88b5"
+LIFETIME_S = 5
 
 TOPOLOGY = """
 physnets: [physnet1]
@@ -67,28 +77,154 @@ def test_where_nothing_is_wrong_each_chassis_hears_each_in_each_network(started:
     assert found["verdicts"] == []
 
 
-def test_a_vlan_that_a_switch_port_does_not_carry_is_named_with_its_chassis(started: Lab) -> None:
-    lossy = Impairment(lacks=frozenset({101}))
-    started.switch.impair(started.switch.trunk("physnet1", "c3"), lossy)
+@pytest.fixture
+def wrong(started: Lab) -> Iterator[Lab]:
+    """The lab, whose switch may be impaired; it is mended afterwards."""
+    yield started
+    started.switch.mend()
+
+
+def test_a_vlan_that_a_switch_port_does_not_carry_is_named_with_its_chassis(wrong: Lab) -> None:
+    wrong.switch.impair(wrong.switch.trunk("physnet1", "c3"), Impairment(lacks=frozenset({101})))
+    found = data(wrong, 4)
+    (verdict,) = found["verdicts"]
+    assert (verdict["fault"], verdict["network"], verdict["chassis"]) == ("lost", "blue", ["c3"])
+    assert verdict["remedy"] == "allow VLAN 101 on the switch port of c3"
+    assert found["islands"]["blue"] == [["c1", "c2"], ["c3"]]
+    lost = {(cell["from"], cell["to"]) for cell in found["cells"] if cell["state"] != "ok"}
+    assert lost == {("c1", "c3"), ("c2", "c3"), ("c3", "c1"), ("c3", "c2")}
+    assert {cell["network"] for cell in found["cells"] if cell["state"] != "ok"} == {"blue"}
+    assert "c3 alone: hears nothing, is not heard; its office works" in probe(wrong).out
+
+    # The others know of it.
+    done = trunkline("trace", "--from", "blue1", "--to", "blue3", nb=wrong.nb.remote)
+    assert (done.code, "c1 → c3 LOST by the probe" in done.out) == (4, True), done
+    assert "allow VLAN 101 on the switch port of c3" in done.out
+    checked = json.loads(trunkline("check", "-o", "json", nb=wrong.nb.remote).out)
+    (found_by_check,) = [each for each in checked if each["code"] == "T216"]
+    assert (found_by_check["subject"], found_by_check["chassis"]) == ("network blue", "c3")
+    status = json.loads(trunkline("status", "-o", "json", nb=wrong.nb.remote).out)
+    assert {each["name"]: each["probe_faults"] for each in status["networks"]} == {
+        "blue": 1,
+        "office": 0,
+        "red": 0,
+    }
+
+    wrong.switch.mend()
+    data(wrong, 0)
+    done = trunkline("trace", "--from", "blue1", "--to", "blue3", nb=wrong.nb.remote)
+    assert (done.code, "c1 → c3 reached by the probe" in done.out) == (0, True), done
+
+
+def test_the_largest_packet_that_passes_is_found_in_both_directions(wrong: Lab) -> None:
+    wrong.switch.impair(wrong.switch.trunk("physnet1", "c2"), Impairment(mtu=1400))
+    found = data(wrong, 4, "--sizes", "--network", "blue")
+    # The kernel lets 4 more bytes pass for a tag, also without one.
+    assert {(cell["from"], cell["to"]): cell["mtu"] for cell in found["cells"]} == {
+        (one, other): 1400 if "c2" in (one, other) else 1500
+        for one in ("c1", "c2", "c3")
+        for other in ("c1", "c2", "c3")
+        if one != other
+    }
+    (verdict,) = found["verdicts"]
+    assert (verdict["fault"], verdict["chassis"][0]) == ("size", "c2")
+
+
+def test_joined_vlans_are_found_and_with_wide_also_those_that_no_chassis_uses(wrong: Lab) -> None:
+    for chassis in wrong.chassis.values():
+        chassis.switch.vsctl("set", "Open_vSwitch", ".", "external_ids:trunkline-vlan-pruning=true")
+    wrong.nb.sync()
     try:
-        found = data(started, 4)
-        (wrong,) = found["verdicts"]
-        assert (wrong["fault"], wrong["network"], wrong["chassis"]) == ("lost", "blue", ["c3"])
-        assert wrong["remedy"] == "allow VLAN 101 on the switch port of c3"
-        assert found["islands"]["blue"] == [["c1", "c2"], ["c3"]]
-        lost = {(cell["from"], cell["to"]) for cell in found["cells"] if cell["state"] != "ok"}
-        assert lost == {("c1", "c3"), ("c2", "c3"), ("c3", "c1"), ("c3", "c2")}
-        assert {cell["network"] for cell in found["cells"] if cell["state"] != "ok"} == {"blue"}
-        shown = probe(started).out
-        assert "c3 alone: hears nothing, is not heard; its office works" in shown
+        wrong.switch.join("physnet1", 101, 900)
+        assert [each["fault"] for each in data(wrong, 0)["verdicts"]] == []
+        (verdict,) = data(wrong, 4, "--wide")["verdicts"]
+        assert (verdict["fault"], verdict["network"]) == ("joined", "blue")
+        assert "in blue (101) arrives at" in verdict["text"]
+        assert verdict["text"].endswith(" as 900")
+        # The uplinks are narrow again.
+        wrong.nb.sync()
+        for chassis in wrong.chassis.values():
+            trunks = chassis.switch.vsctl("get", "Port", "phy-br-phys1", "trunks").strip()
+            assert trunks == "[0, 101, 102]"
     finally:
-        started.switch.mend()
-    data(started, 0)
+        for chassis in wrong.chassis.values():
+            chassis.switch.vsctl("remove", "Open_vSwitch", ".", "external_ids", "trunkline-vlan-pruning")
+        wrong.nb.sync()
 
 
 def test_nothing_is_left_of_a_session_on_a_chassis_and_in_the_northbound(started: Lab) -> None:
     data(started, 0)
     for chassis in started.chassis.values():
-        assert "88b5" not in chassis.switch.ofctl("dump-flows", "br-int")
+        assert CAUGHT not in chassis.switch.ofctl("dump-flows", "br-int")
     with Northbound.connect(started.nb.remote) as nb:
         assert nb.read(select("Request"), select("Answer")) == [[], []]
+
+
+def test_two_probes_at_once_both_end_well_one_after_the_other(started: Lab) -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(data, started, 0, "--timeout", "60") for _ in range(2)]
+        sessions = {each.result()["session"] for each in waiting}
+    assert len(sessions) == 2
+
+
+def test_a_chassis_that_takes_no_part_is_named_and_the_others_are_probed(started: Lab) -> None:
+    switch = started.chassis["c3"].switch
+    switch.vsctl("set", "Open_vSwitch", ".", "external_ids:trunkline-probe=false")
+    started.nb.sync()
+    try:
+        found = data(started, 0, "--network", "blue")
+        assert list(found["off"]) == ["c3"]
+        assert {cell["from"] for cell in found["cells"]} == {"c1", "c2"}
+    finally:
+        switch.vsctl("remove", "Open_vSwitch", ".", "external_ids", "trunkline-probe")
+        started.nb.sync()
+
+
+def test_a_chassis_whose_agent_is_gone_is_named_and_its_catch_flow_goes_by_itself(started: Lab) -> None:
+    """Whoever opened a session is killed, and so is the agent: the switch takes the flow away."""
+    chassis = started.chassis["c3"]
+    order = Order(Step.OPEN, Secret(bytes(8), bytes(16)), seconds=LIFETIME_S)
+    with Northbound.connect(started.nb.remote) as nb:
+        question.ask(nb, KIND, ["c3"], order.parameters(), timeout_s=30)
+    assert CAUGHT in chassis.switch.ofctl("dump-flows", "br-int")
+    chassis.kill_agent()
+    try:
+        found = data(started, 3, "--timeout", "10")
+        assert list(found["silent"]) == ["c3"]
+        assert {cell["state"] for cell in found["cells"]} == {"ok"}
+        until(lambda: CAUGHT not in chassis.switch.ofctl("dump-flows", "br-int"), "the flow is gone")
+    finally:
+        chassis.start_agent()
+        started.nb.sync()
+
+
+def test_a_frame_of_somebody_else_with_that_ethertype_goes_on_to_the_vm(started: Lab) -> None:
+    order = Order(Step.OPEN, Secret(bytes(8), bytes(16)), seconds=60)
+    vm = started.vm["blue2"]
+    with Northbound.connect(started.nb.remote) as nb:
+        question.ask(nb, KIND, ["c2"], order.parameters(), timeout_s=30)
+        try:
+            head = bytes.fromhex(vm.mac.replace(":", "") + "02feedbeef01" + "88b5")
+            frame = head + b"somebody else's".ljust(46)
+            with vm.capture() as capture:
+                tagged = frame[:12] + bytes.fromhex("81000065") + frame[12:]
+                started.switch.switch.ofctl(
+                    "packet-out", "br-physnet1", f"in_port=local packet={tagged.hex()} actions=output:p0-c2"
+                )
+                capture.until(lambda received: received == frame)
+        finally:
+            question.ask(nb, KIND, ["c2"], order._replace(step=Step.CLOSE).parameters(), timeout_s=30)
+
+
+def test_no_vm_gets_a_frame_and_no_switch_learns_a_new_mac(started: Lab) -> None:
+    def macs() -> set[str]:
+        shown = started.switch.switch.appctl("fdb/show", "br-physnet1").splitlines()[1:]
+        return {" ".join(line.split()[:3]) for line in shown}
+
+    started.vm["blue1"].ping(started.vm["blue3"].ip, count=1)
+    with started.vm["blue1"].capture() as capture:
+        before = macs()
+        data(started, 0)
+        assert not [frame for frame in capture.frames() if frame[12:14] == bytes.fromhex("88b5")]
+    known = {vm.mac for vm in started.vm.values()}
+    assert {line.split()[2] for line in macs() - before} <= known

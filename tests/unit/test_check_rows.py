@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from trunkline.health.finding import Finding
 from trunkline.health.fleet import Fleet, Times
 from trunkline.health.port_check import disabled_finding
 from trunkline.northbound.liveness import Asked
+from trunkline.probe.record import Record, Wrong
 
 NOW_MS = 1_800_000_000_000
 NB_CFG = 7
@@ -76,10 +78,13 @@ def fleet(
     hosts: Iterable[dict[str, Any]] = (chassis("c1"), chassis("c2")),
     networks: Iterable[dict[str, Any]] = (network("blue"),),
     nb_cfg: int = NB_CFG,
+    probe: Record | None = None,
 ) -> Fleet:
     hosts = list(hosts)
     asked = Asked(nb_cfg, frozenset(row["name"] for row in hosts), is_quiet=True)
-    return Fleet(nb_cfg, hosts, list(networks), list(ports), asked, Times(NOW_MS - 10, NOW_MS + 10))
+    times, networks = Times(NOW_MS - 10, NOW_MS + 10), list(networks)
+    probes = {} if probe is None else {networks[0]["_uuid"]: probe}
+    return Fleet(nb_cfg, hosts, networks, list(ports), asked, times, probes)
 
 
 def told(found: Iterable[Finding]) -> list[tuple[str, str, str, str | None]]:
@@ -107,7 +112,25 @@ def test_a_healthy_site_gives_no_finding() -> None:
     assert check.findings(fleet(port("vm1"), hosts=[chassis("c1")])) == []
 
 
+def probed(fault: str, *, age_s: int) -> Record:
+    """Return the record of a probe that has found one *fault* at c2."""
+    wrong = Wrong(fault, ("c2",), "c2 alone", "allow VLAN 101 on the switch port of c2")
+    return Record(time.time_ns() // 1_000_000 - age_s * 1000, (), frozenset(), {}, (wrong,))
+
+
 SCENES: dict[str, tuple[Fleet, list[tuple[str, str, str, str | None]]]] = {
+    "a probe has just found a loss": (
+        fleet(port("vm1"), probe=probed("lost", age_s=60)),
+        [("T216", "error", "network blue", "c2")],
+    ),
+    "a probe found a loss some time ago": (
+        fleet(port("vm1"), probe=probed("lost", age_s=7200)),
+        [("T216", "warning", "network blue", "c2")],
+    ),
+    "a probe found that large packets are lost": (
+        fleet(port("vm1"), probe=probed("size", age_s=60)),
+        [("T216", "warning", "network blue", "c2")],
+    ),
     "unmapped here": (
         fleet(port("vm1"), hosts=[chassis("c1", bridge_mappings={}), chassis("c2")]),
         [("T202", "error", "network blue", "c1")],

@@ -31,8 +31,8 @@ BELOW = {
     "bridge": {"core", "apps", "runtime", "openflow"},
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
     "probe": {"core", "northbound"},
-    "path": {"core", "host", "northbound", "openflow", "proof", "ovsdb", "insight"},
-    "health": {"core", "host", "northbound", "openflow", "ovsdb", "insight", "path"},
+    "path": {"core", "host", "northbound", "openflow", "proof", "ovsdb", "insight", "probe"},
+    "health": {"core", "host", "northbound", "openflow", "ovsdb", "insight", "path", "probe"},
     "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
     "process": {
         *("core", "runtime", "openflow", "host", "ovsdb", "bridge"),

@@ -190,3 +190,19 @@ def test_each_network_has_three_beacons_or_all_that_it_has() -> None:
 def test_what_is_no_report_is_refused(body: object) -> None:
     with pytest.raises(UnreadableError):
         heard(body)
+
+
+def test_of_two_chassis_the_direction_that_is_lost_is_named_or_that_both_are() -> None:
+    pair = matrix(BLUE)._replace(members={1: ("c1", "c2")}, beacons={1: frozenset({"c1", "c2"})})
+    one_way = pair._replace(heard=matrix(BLUE, lost=frozenset({(1, "c1", "c2")})).heard)
+    assert one(one_way).text == "what c1 sends does not reach c2"
+    both = pair._replace(heard=matrix(BLUE, lost=cut(1, "c1")).heard)
+    assert one(both).text == "c1 and c2 do not reach one another"
+    assert "VLAN 101 on the switch ports of c1 and c2" in one(both).remedy
+
+
+def test_where_a_native_vlan_mismatches_only_that_is_to_be_mended() -> None:
+    strays = {"c4": (Stray(1, ID["c2"], "physnet1", None),)}
+    found = verdicts(matrix(BLUE, FLAT, lost=cut(1, "c4", ways="in"), strays=strays))
+    assert {each.fault for each in found} == {"one way", "joined"}
+    assert {each.remedy for each in found} == {"look for a native VLAN mismatch between c2 and c4"}

@@ -17,7 +17,8 @@ def test_the_schema_file_names_the_database_and_its_version() -> None:
 def test_the_schema_has_the_tables_of_design_section_3() -> None:
     standard = {"Connection", "SSL", "RBAC_Role", "RBAC_Permission"}
     assert (
-        set(SCHEMA["tables"]) == {"NB_Global", "Network", "Port", "Chassis", "Request", "Answer"} | standard
+        set(SCHEMA["tables"])
+        == {"NB_Global", "Network", "Port", "Chassis", "Request", "Answer", "Probe"} | standard
     )
 
 

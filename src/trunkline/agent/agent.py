@@ -69,7 +69,7 @@ class Agent:
         self.announcer = Announcer()
         self.audience = Audience(self.reporter, self.announcer, self.plumbing)
         self.migration = Migration()
-        self.prober = Prober()
+        self.prober = Prober(self.plumbing.set_wide)
         self.upkeep = Upkeep(self.switch.is_vif)
         self.former_bridges = FormerBridges(self.switch, rundir)
         self.passage = Passage(self.switch)

@@ -52,6 +52,7 @@ class Plumbing:
         self.contest = WiringContest(log)
         self.repairs = 0
         self._released: frozenset[str] = frozenset()
+        self._is_wide = False
         self._black_holes: frozenset[str] = frozenset()
         self._seen: tuple[Wiring, frozenset[str]] | None = None
         self._has_removed = False
@@ -112,6 +113,14 @@ class Plumbing:
         """Note which provider bridges drop every frame."""
         self.is_due |= bridges != self._black_holes
         self._black_holes = bridges
+
+    def set_wide(self, is_wide: bool) -> None:
+        """Have the uplinks let all VLANs through for a while, even if they are to be pruned."""
+        if is_wide != self._is_wide:
+            self._is_wide, self.is_due, self._width = is_wide, True, None
+
+    def _is_pruned(self, settings: Settings) -> bool:
+        return settings.is_pruned and not self._is_wide
 
     def set_released(self, bridges: frozenset[str]) -> None:
         """Have the former integration bridges *bridges*, which have no flows of ours, made what they were."""
@@ -212,7 +221,7 @@ class Plumbing:
             return True
         if self.switch.is_replaced or not self._is_limited:
             return False
-        if not settings.is_pruned:
+        if not self._is_pruned(settings):
             return True
         return self._width_of(settings).is_enough and (self.switch.is_realized or not self._live)
 
@@ -222,7 +231,7 @@ class Plumbing:
             self._width = _Width(
                 self._allowed.are_covered(self._live),
                 all(
-                    vlans == (self._allowed.wanted(physnet) if settings.is_pruned else None)
+                    vlans == (self._allowed.wanted(physnet) if self._is_pruned(settings) else None)
                     for physnet, vlans in self._live.items()
                 ),
             )
@@ -254,7 +263,7 @@ class Plumbing:
 
     def _target(self, settings: Settings, *, are_flows_applied: bool) -> Wiring:
         trunks: dict[str, Vlans] = {}
-        if settings.is_pruned:
+        if self._is_pruned(settings):
             # A patch port that has yet to be created starts with the VLANs in use, not with all.
             live = {mapping.physnet: frozenset[int]() for mapping in settings.wiring.mappings} | self._live
             trunks = self._allowed.target(live, are_flows_applied=are_flows_applied)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -114,13 +114,16 @@ class Probing:
 class Prober:
     """Takes part in one session at a time; the clock is the caller's, in seconds that only grow.
 
+    *widen* has the uplinks let all VLANs through (True), or those that they should (False).
+
     During a session, a flow for each uplink gives the agent the frames with the EtherType of probes. The
     switch takes it away by itself when the session's time is over. No VM gets such a frame, unless it is
     somebody else's: that goes on its way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, widen: Callable[[bool], None] = lambda _: None) -> None:
         self.probing: Probing | None = None
+        self._widen = widen
         self._pace = Pace(rate=FRAMES_PER_S, burst=BURST)
         self._return_pace = Pace(rate=RETURNED_PER_S, burst=RETURNED_PER_S // 4)
         self._catch_pace = Pace(rate=MOST_CAUGHT_PER_S, burst=MOST_CAUGHT_PER_S)
@@ -128,9 +131,10 @@ class Prober:
 
     # -- what it is told ---------------------------------------------------------------------------
 
-    def open(self, secret: Secret, chassis: str, now_s: float) -> None:
+    def open(self, secret: Secret, chassis: str, now_s: float, *, is_wide: bool = False) -> None:
         """Begin a session, in the place of one that is over; `extend` gives it time."""
         self.probing = Probing(secret, chassis, now_s)
+        self._widen(is_wide)
 
     def extend(self, now_s: float, seconds: int, inventory: Inventory, session: Session) -> None:
         """Have the session, and its flows at the uplinks, end *seconds* after *now_s*."""
@@ -149,6 +153,7 @@ class Prober:
     def close(self, session: Session | None) -> None:
         """End the session; its flows go now, or by themselves if the switch is away."""
         self.probing = None
+        self._widen(False)
         if session is not None and session.is_ready:
             session.order(partial(timed.delete, cookie=COOKIE_PROBE))
 

@@ -48,6 +48,12 @@ _COLUMNS = ("network", "physnet", "vlan", "from", "to", "state", "mtu")
     help="Only what this chassis sends to others, and hears of them; may be repeated.  [default: all]",
 )
 @click.option("--full", is_flag=True, help="Every pair of chassis; of at most 32.")
+@click.option(
+    "--wide",
+    is_flag=True,
+    help="Also hear in VLANs that no network of a chassis uses, where uplinks are pruned "
+    "(trunkline-vlan-pruning); they let all through meanwhile.",
+)
 @click.option("--sizes", is_flag=True, help="Also how large frames may be.")
 @click.option(
     "--timeout",
@@ -66,6 +72,7 @@ def probe(
     chassis: tuple[str, ...],
     full: bool,
     sizes: bool,
+    wide: bool,
     timeout_s: float,
     output: str,
 ) -> int:
@@ -88,18 +95,24 @@ def probe(
     """
     from trunkline.cli.progress import Progress
     from trunkline.probe.asking import MOST_FULL, Wanted, probed
+    from trunkline.probe.record import keep
     from trunkline.probe.verdict import verdicts
 
     if full and len(nb.all_chassis()) > MOST_FULL:
         raise click.UsageError(f"--full is for {MOST_FULL} chassis at most; name some by --chassis instead")
-    wanted = Wanted(networks, chassis, full, sizes, is_wide=False, timeout_s=timeout_s)
+    wanted = Wanted(networks, chassis, full, sizes, is_wide=wide, timeout_s=timeout_s)
     progress = Progress()
     with progress.phase("probing"):
         found = probed(nb, wanted, progress.say)
-    wrong = verdicts(found.matrix)
+        wrong = verdicts(found.matrix)
+        is_kept = keep(nb, found, wrong)
     if output == "table":
         for line in lines(found, wrong):
             click.echo(line)
+        if not is_kept:
+            click.echo(
+                "this connection may not write what was found: `trace` and `check` will not know it", err=True
+            )
     else:
         print_data(_data(found, wrong), output, Sheet(_cells(found.matrix), _COLUMNS, has_names=False))
     return _code(found, wrong)

@@ -67,6 +67,7 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool, is_topology: b
         _show_topology(nb, output, asks)
         return 0
     seen = overview(nb, asked(nb, asks))
+    _add_probes(nb, seen)
     if output != "table":
         print_data({"version": 1} | seen, output, Sheet(seen["chassis"], _CHASSIS))
     elif checks:
@@ -87,6 +88,30 @@ def _show_topology(nb: Northbound, output: str, asks: bool) -> None:
         return
     lines = {"table": tree.lines, "svg": svg.lines, "dot": dot.lines}[output](drawing(found))
     click.echo("\n".join(lines) or "there is no chassis, and no network")
+
+
+def _add_probes(nb: Northbound, seen: dict[str, Any]) -> None:
+    """Add to each network of *seen* when it was last probed, and how many faults that has found."""
+    from trunkline.northbound.operation import select
+    from trunkline.probe.record import records
+
+    (rows,) = nb.read(select("Network", only=("_uuid", "name")))
+    name_by_uuid = {row["_uuid"]: row["name"] for row in rows}
+    probe = {name_by_uuid[uuid]: found for uuid, found in records(nb).items() if uuid in name_by_uuid}
+    for network in seen["networks"]:
+        found = probe.get(network["name"])
+        network["probe_age_s"] = None if found is None else round(found.age_s(), 1)
+        network["probe_faults"] = None if found is None else len(found.wrong)
+
+
+def _probed(network: dict[str, Any]) -> str:
+    """Return when *network* was last probed, in words."""
+    from trunkline.northbound.refusal import counted
+
+    if network["probe_age_s"] is None:
+        return ""
+    wrong = f", {counted(network['probe_faults'], 'fault')}" if network["probe_faults"] else ""
+    return ago(network["probe_age_s"]) + wrong
 
 
 def _exit_code(seen: dict[str, Any]) -> int:
@@ -122,6 +147,8 @@ def _print(seen: dict[str, Any]) -> None:
 
     seen["faults"] = [fault | {"reason": in_options(fault["reason"])} for fault in seen["faults"]]
     seen["chassis"] = [row | {"answered": ago(row["answer_age_s"])} for row in seen["chassis"]]
+    seen["networks"] = [row | {"probed": _probed(row)} for row in seen["networks"]]
+    probed = {"probed": "PROBED"} if any(row["probed"] for row in seen["networks"]) else {}
     ports = seen["ports"]
     networks, faults = counted(len(seen["networks"]), "network"), counted(len(seen["faults"]), "fault")
     click.echo(
@@ -140,7 +167,7 @@ def _print(seen: dict[str, Any]) -> None:
                 "faults": "FAULTS",
             },
         ),
-        ("networks", {"name": "NETWORK", "wire": "ON THE WIRE", "ports": "PORTS", "up": "UP"}),
+        ("networks", {"name": "NETWORK", "wire": "ON THE WIRE", "ports": "PORTS", "up": "UP"} | probed),
         ("faults", {"chassis": "CHASSIS", "subject": "FAULT", "reason": "REASON"}),
     ]
     for section, columns in sections:

@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
     from trunkline.health.fleet import Fleet
     from trunkline.northbound.operation import Row
+    from trunkline.probe.record import Record
 
 CLOCK_SLACK_MS = 3000
 """How far the clock of a chassis may be from that of this machine: the log lines of two can be compared."""
+
+PROBE_LASTS_S = 3600.0
+"""How long what a probe found is taken for certain. Whoever mends it may forget to probe again."""
+
+_CUTS = frozenset({"lost", "one way"})
+"""What keeps frames from passing; all else may be on purpose, or concern some frames only."""
 
 SIMILAR = 0.8
 """How similar two names are that are probably meant to be the same (`difflib`)."""
@@ -131,6 +138,8 @@ def network_findings(fleet: Fleet) -> Iterator[Finding]:
     for row in fleet.networks:
         yield from key_findings(f"network {row['name']}", None, row)
         physnet = row["physical_network"]
+        if row["_uuid"] in fleet.probes:
+            yield from _probe_findings(row["name"], fleet.probes[row["_uuid"]])
         if not fleet.chassis:
             continue
         if physnet not in mapped:
@@ -150,6 +159,22 @@ def network_findings(fleet: Fleet) -> Iterator[Finding]:
                     + _hint(physnet, chassis["bridge_mappings"]),
                 )
     yield from _idle_mappings(fleet)
+
+
+def _probe_findings(network: str, probe: Record) -> Iterator[Finding]:
+    """Yield what the last probe of *network* found; it may have been mended since."""
+    for wrong in probe.wrong:
+        one = wrong.chassis[0] if len(wrong.chassis) == 1 else None
+        is_certain = wrong.fault in _CUTS and probe.age_s() < PROBE_LASTS_S
+        yield Finding(
+            "T216",
+            "error" if is_certain else "warning",
+            f"network {network}",
+            one,
+            _moment(probe.probed_ms),
+            f"the last probe found: {wrong.text}",
+            f"{wrong.remedy}; then probe again: trunkline probe",
+        )
 
 
 def _mapped_nowhere(fleet: Fleet, network: Row, mapped: Collection[str]) -> Finding:

@@ -36,6 +36,7 @@ CODES: Mapping[str, str] = {
     "T213": "A network learns its remote ports, and drops the frames by which it would.",
     "T214": "The physical network loses frames between two chassis.",
     "T215": "Nothing comes from the physical network for a network that no other chassis has ports of.",
+    "T216": "A probe found that the physical network loses, mixes up or cuts the frames of a network.",
     # T3: ports and their VIFs
     "T301": "No chassis holds a port, as there is no VIF with its iface-id.",
     "T302": "A VIF has an iface-id that no port has.",

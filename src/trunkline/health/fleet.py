@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.northbound.liveness import state
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such, only_global
+from trunkline.probe.record import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.liveness import Asked
     from trunkline.northbound.operation import Operation, Row
+    from trunkline.probe.record import Record
 
 _NETWORK = ("_uuid", "name", "network_type", "physical_network", "segmentation_id", "mtu", "external_ids")
 _PORT = (
@@ -45,6 +47,8 @@ class Fleet:
     ports: Sequence[Row]
     asked: Asked | None = None
     times: Times | None = None
+    probes: Mapping[str, Record] = field(default_factory=dict)
+    """The last probes of networks, by the network's UUID."""
 
     @cached_property
     def chassis_by_name(self) -> Mapping[str, Row]:
@@ -114,7 +118,7 @@ def read(
     )
     latest = only_global(global_rows)["nb_cfg"]
     port_by_name = {row["name"]: row for found in ports for row in found}
-    return Fleet(latest, chassis, networks, list(port_by_name.values()), asked, times)
+    return Fleet(latest, chassis, networks, list(port_by_name.values()), asked, times, records(nb))
 
 
 def _port_rows(nb: Northbound, network: str | None, port: str | None) -> list[Operation]:

@@ -14,12 +14,14 @@ from trunkline.path import endpoint
 from trunkline.path.endpoint import End, Source, Target
 from trunkline.path.sample import BROADCAST, MOST_BYTES, Kind, Sample, group_mac, solicited
 from trunkline.path.trace import Outcome, Trace, trace
+from trunkline.probe.record import of_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trunkline.northbound.client import Northbound
     from trunkline.path.trace import Ask
+    from trunkline.probe.record import Record
 
 _STRANGER_MAC = 0x02_54_52_00_00_01
 """The sender of a frame from a physical network: locally administered, and of no port."""
@@ -51,17 +53,19 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
         InvalidValueError: there is no such frame.
     """
     here = endpoint.source(nb, wanted.source, wanted.vlan_id)
+    probe = of_network(nb, here.wire.name)
     if wanted.frame is not None:
         frame = _bytes(wanted.frame)
         to = endpoint.target(nb, wanted.target or mac_text(int.from_bytes(frame[:6])), here)
-        return [trace(here, to, frame, f"{len(frame)} bytes as given", ask, is_raw=wanted.is_raw)]
+        title = f"{len(frame)} bytes as given"
+        return [trace(here, to, frame, title, ask, probe=probe, is_raw=wanted.is_raw)]
     to = endpoint.target(nb, wanted.target or mac_text(BROADCAST), here)
     if here.port is not None and here.port in to.ends and not to.is_group:
         raise InvalidValueError("what a port sends to itself does not leave the VM; name another target")
     if to.stranger is not None:
         return [_strange(here, to, wanted)]
     sample = _sample(here, to, wanted)
-    ways = [_way(here, to, sample, ask, wanted)]
+    ways = [_way(here, to, sample, ask, probe, wanted)]
     if to.is_unknown and to.address is not None:
         what = "ARP request" if to.address.version == 4 else "neighbour solicitation"
         note = (
@@ -71,15 +75,24 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
         ways[0].notes.insert(0, (note, None))
     ways[0].notes[:0] = [(note, None) for note in _stand_in(here.port, sample)]
     if both:
-        ways.append(_back(nb, here, to, sample, ask, wanted))
+        ways.append(_back(nb, here, to, sample, ask, probe, wanted))
     return ways
 
 
-def _way(here: Source, to: Target, sample: Sample, ask: Ask, wanted: Wanted) -> Trace:
-    return trace(here, to, sample.encode(), words(sample, here), ask, is_raw=wanted.is_raw)
+def _way(here: Source, to: Target, sample: Sample, ask: Ask, probe: Record | None, wanted: Wanted) -> Trace:
+    title = words(sample, here)
+    return trace(here, to, sample.encode(), title, ask, probe=probe, is_raw=wanted.is_raw)
 
 
-def _back(nb: Northbound, here: Source, to: Target, sample: Sample, ask: Ask, wanted: Wanted) -> Trace:
+def _back(
+    nb: Northbound,
+    here: Source,
+    to: Target,
+    sample: Sample,
+    ask: Ask,
+    probe: Record | None,
+    wanted: Wanted,
+) -> Trace:
     """Return the way of the answer to *sample*: from its receiver, who has to be one port."""
     if len(to.ends) != 1 or to.is_group:
         raise InvalidValueError("only one port can answer; name one as the target, or ask for one way")
@@ -88,7 +101,7 @@ def _back(nb: Northbound, here: Source, to: Target, sample: Sample, ask: Ask, wa
     sender = () if here.port is None else (here.port,)
     # The question may have been for everybody.
     answer = replace(sample.answered(), src_mac=answerer.mac)
-    return _way(there, Target(sample.src_mac, sender), answer, ask, wanted)
+    return _way(there, Target(sample.src_mac, sender), answer, ask, probe, wanted)
 
 
 def _strange(here: Source, to: Target, wanted: Wanted) -> Trace:

@@ -16,9 +16,14 @@ from trunkline.path import evidence, length
 from trunkline.path.endpoint import End, Source, Target, unbound
 from trunkline.path.evidence import Evidence
 from trunkline.path.hop import Entry
+from trunkline.path.probed import probed
 from trunkline.path.sample import retagged
+from trunkline.probe.record import Record
 
 VERSION = 1
+
+_ETHERNET = 14
+"""What a frame has before its packet, in bytes."""
 
 DELIVERED, DROPPED, NOT_DELIVERED, INCOMPLETE = "DELIVERED", "DROPPED", "NOT DELIVERED", "INCOMPLETE"
 
@@ -65,7 +70,10 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Trace:
-    """The way of one frame: its *hops*, what is known of the *wires* between them, and the *outcomes*."""
+    """The way of one frame: its *hops*, what is known of the *wires* between them, and the *outcomes*.
+
+    *probe* is the last probe of the network.
+    """
 
     title: str
     hops: list[Hop] = field(default_factory=list)
@@ -73,6 +81,7 @@ class Trace:
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[tuple[str, str | None]] = field(default_factory=list)
     leaves_for: str | None = None
+    probe: Record | None = None
 
     @property
     def verdict(self) -> str:
@@ -123,9 +132,18 @@ class Trace:
         }
 
 
-def trace(here: Source, to: Target, frame: bytes, title: str, ask: Ask, *, is_raw: bool = False) -> Trace:
+def trace(
+    here: Source,
+    to: Target,
+    frame: bytes,
+    title: str,
+    ask: Ask,
+    *,
+    probe: Record | None = None,
+    is_raw: bool = False,
+) -> Trace:
     """Return the way of *frame* from *here* to *to*, as the chassis that *ask* asks say."""
-    found = Trace(title)
+    found = Trace(title, probe=probe)
     if here.port is None and not to.ends:
         text = f"no port of {here.wire.name} has that MAC, and unknown unicast from the wire goes nowhere"
         found.outcomes = [Outcome("nobody", None, False, text, None, (6,), DROPPED)]
@@ -204,17 +222,25 @@ def _over_wire(
             continue
         hop["enters"] = f"{physnet} {_tag_words(vlans)}"
         found.hops.append(hop)
-        lost = None
+        lost, remedy = None, None
         if first is not None and not hop["fault"]:
             announced = here.port is not None and here.port.is_announced
             said = evidence.wire(first, hop, hop["enters"], is_announced=announced)
-            found.wires.append(said.text)
-            hop["wire"] = said.text
             lost = said if said.is_lost else None
+            hop["wire"] = said.text
+            if found.probe is not None:
+                last = probed(found.probe, first, hop, len(frame) - _ETHERNET)
+                hop["wire"] += f"; {last.text}"
+                found.notes += [last.note] if last.note is not None else []
+                if lost is not None and lost.lost_s is not None and last.reached_s is not None:
+                    lost = lost if last.reached_s > lost.lost_s else None
+                lost, remedy = (lost, None) if lost is not None else (last.loss, last.remedy)
+            found.wires.append(hop["wire"])
         for end in some:
             outcome = _delivered(end, hop, frame)
             if outcome.is_delivered and first is not None and lost is not None:
                 outcome = _lost(end, first, hop, lost, vlans)
+                outcome = outcome._replace(remedy=remedy or outcome.remedy)
             found.outcomes.append(outcome)
 
 

@@ -55,7 +55,13 @@ def verdicts(matrix: Matrix) -> list[Verdict]:
         cells = list(matrix.cells(network))
         found += _lost(matrix, network, cells)
         found += _sizes(network, cells)
-    return found + list(_strays(matrix))
+    strays = list(_strays(matrix))
+    # What is lost where VLANs are mixed up needs no remedy of its own.
+    joined = {(each.network, each.chassis[-1]): each.remedy for each in strays if each.fault is Fault.JOINED}
+    found = [
+        each._replace(remedy=joined.get((each.network, each.chassis[-1]), each.remedy)) for each in found
+    ]
+    return found + strays
 
 
 def _lost(matrix: Matrix, network: ProbedNetwork, cells: list[Cell]) -> Iterator[Verdict]:
@@ -65,6 +71,9 @@ def _lost(matrix: Matrix, network: ProbedNetwork, cells: list[Cell]) -> Iterator
         yield from _odd_pairs(network, cells)
         return
     main, *others = islands
+    if len(islands) == 2 and len(main) == 1:
+        yield from _odd_pairs(network, cells) if _is_one_way(cells) else [_apart(network, *main, *others[0])]
+        return
     apart = [island for island in others if len(island) > 1]
     passed = {(cell.sender, cell.receiver) for cell in cells if cell.state is State.OK}
     if apart or len(main) == 1:
@@ -84,6 +93,22 @@ def _lost(matrix: Matrix, network: ProbedNetwork, cells: list[Cell]) -> Iterator
         hears = any(receiver == alone for _, receiver in passed)
         is_heard = any(sender == alone for sender, _ in passed)
         yield _alone(matrix, network, alone, hears=hears, is_heard=is_heard)
+
+
+def _is_one_way(cells: list[Cell]) -> bool:
+    return any(cell.state is State.OK for cell in cells)
+
+
+def _apart(network: ProbedNetwork, one: str, other: str) -> Verdict:
+    """Return that the only two chassis of *network* do not reach one another."""
+    wire = on_wire(network)
+    return Verdict(
+        Fault.LOST,
+        network,
+        (one, other),
+        f"{one} and {other} do not reach one another",
+        f"allow {wire} on the switch ports of {one} and {other}, and between these",
+    )
 
 
 def _alone(matrix: Matrix, network: ProbedNetwork, chassis: str, *, hears: bool, is_heard: bool) -> Verdict:
@@ -154,14 +179,18 @@ def _sizes(network: ProbedNetwork, cells: list[Cell]) -> Iterator[Verdict]:
         both = {(sender == chassis) for sender, receiver in small if frozenset((sender, receiver)) in pairs}
         most = min(mtu for pair, mtu in small.items() if frozenset(pair) in pairs and mtu is not None)
         way = "in both directions" if len(both) == 2 else "that it sends" if both == {True} else "sent to it"
+        is_pair = len(pairs_of[chassis]) == 1
+        who = f"{chassis} and {others[0]}" if is_pair else chassis
+        lost = f"packets over {most} bytes are lost {way}"
         yield Verdict(
             Fault.SIZE,
             network,
             (chassis, *others),
-            f"{chassis}: packets over {most} bytes are lost {way} ({_some(others)}); the network has "
-            f"{network.mtu}",
-            f"set the MTU of the switch port and the NIC of {chassis} to {network.mtu} or more, or lower "
-            f"that of the network: trunkline network set {network.name} `mtu={most}`",
+            f"between {who}: {lost}; the network has {network.mtu}"
+            if is_pair
+            else f"{chassis}: {lost} ({_some(others)}); the network has {network.mtu}",
+            f"set the MTU of the switch port and NIC of {who} to {network.mtu} or more, or lower that of the "
+            f"networks (`mtu={most}`)",
         )
 
 

@@ -38,11 +38,14 @@ def probe(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
     session.flush()
     network_ids = _network_ids(agent, order)
     if order.step is Step.OPEN:
-        # The flows are in place when the switch answers, and only then may others begin to send.
+        # The flows are in place when the switch answers, and only then may others begin to send. Uplinks that
+        # have to be widened are by then, too.
         session.catch_up()
         session.flush()
         end_s = time.monotonic() + SLICE_S
-        while not session.is_caught_up and time.monotonic() < end_s:
+        while time.monotonic() < end_s:
+            if session.is_caught_up and (agent.plumbing.is_settled or not order.is_wide):
+                break
             yield Wait(None, 0, time.monotonic() + _PAUSE_S)
         return {"networks": packed(agent.inventory.networks[id_].key for id_ in network_ids)}
     if order.step is Step.REPORT:
@@ -72,7 +75,7 @@ def _open(agent: Agent, order: Order) -> dict[str, Any] | None:
     if under_way is not None and under_way.secret.id != order.secret.id and now_s < under_way.end_s:
         return {"busy": round(under_way.end_s - now_s, 1)}
     if under_way is None or under_way.secret.id != order.secret.id:
-        agent.prober.open(order.secret, agent.settings.chassis, now_s)
+        agent.prober.open(order.secret, agent.settings.chassis, now_s, is_wide=order.is_wide)
     return None
 
 
