@@ -72,7 +72,9 @@ def pipeline_page() -> str:
         "",
         "This page lists the flows of the integration bridge. A frame enters at table 0 and goes on to "
         "tables with higher numbers. After a priority tag was removed, it goes through the same "
-        "table once more. A frame that matches no other flow of a table is dropped.",
+        "table once more. A frame that matches no other flow of a table is dropped. The cache of the "
+        "kernel's datapath looks into an IPv6 jumbogram, which `NO_UPPER_LAYER` refuses "
+        "([test-matrix.md](test-matrix.md#what-differs-on-the-kernels-datapath)).",
         "",
         "## Tables",
         "",
