@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from model.certificate import Authority
 from trunkline.core.error import InvalidValueError
 from trunkline.northbound import member
 from trunkline.northbound.client import Northbound
-from trunkline.northbound.rpc import Notification, RequestError, Rpc, UnreachableError
+from trunkline.northbound.rpc import Notification, RequestError, Rpc, Tls, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,6 +168,25 @@ def test_an_answer_that_makes_no_sense_is_said_so(answer: bytes) -> None:
         threading.Thread(target=serve, daemon=True).start()
         with pytest.raises(UnreachableError, match="the answer cannot be read; is this a database server"):
             Northbound.connect(f"unix:{folder}/nb.sock")
+
+
+@pytest.mark.parametrize("answer", [b"", bytes.fromhex("15030300020100")], ids=["nothing", "close_notify"])
+def test_a_server_that_ends_the_handshake_is_said_to_speak_no_tls(answer: bytes, tmp_path: Path) -> None:
+    """Some releases of OpenSSL take a connection that ends for one that TLS has closed."""
+    authority = Authority(tmp_path, "ca")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as stream:
+                stream.recv(1 << 16)
+                stream.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        tls = Tls(ca_cert=str(authority.certificate))
+        with pytest.raises(
+            UnreachableError, match="the server does not answer in TLS; does it listen without"
+        ):
+            Northbound.connect(f"ssl:127.0.0.1:{listener.getsockname()[1]}", tls=tls)
 
 
 def test_every_remote_that_failed_is_named() -> None:

@@ -359,7 +359,8 @@ def _tls_reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {error.verify_message}; is it from the given CA?"
     word = error.reason or str(error)
-    if isinstance(error, ssl.SSLEOFError) or word in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+    ended = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    if ended or word in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
         return "the server does not answer in TLS; does it listen without it, at tcp:HOST:PORT?"
     alert = next((text for name, text in _ALERTS.items() if word.endswith(f"ALERT_{name}")), None)
     return f"TLS failed: {alert or word}"
