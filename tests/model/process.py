@@ -1,8 +1,12 @@
-"""What a process uses: its share of the processor, and its memory."""
+"""What a process uses, its share of the processor and its memory; and how one is made to stand still."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
@@ -28,3 +32,13 @@ def share(pid: int, spin_s: float = 0.5) -> float:
     while time.process_time() - start_s < spin_s:
         pass
     return (cpu_s(pid) - before_s) / spin_s
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Keep a process from running (SIGSTOP) for the length of the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

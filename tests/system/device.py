@@ -87,6 +87,7 @@ class Veths:
         self._interface_by_name: dict[str, Interface] = {}
         self._capture_by_name: dict[str, Capture] = {}
         self._captured_by_name: dict[str, list[bytes]] = {}
+        self._down: set[str] = set()
 
     def add(self, name: str) -> list[str]:
         if name not in self._interface_by_name:
@@ -107,13 +108,18 @@ class Veths:
 
     def new(self) -> dict[str, list[bytes]]:
         self._await_forwarded()
-        for name in self._capture_by_name:
+        for name in self._capture_by_name.keys() - self._down:
             self._capture(name)
         found, self._captured_by_name = self._captured_by_name, {}
         return {name: frames for name, frames in found.items() if frames}
 
     def set_link(self, name: str, state: str) -> None:
+        if state == "down" and name not in self._down:
+            self._capture(name)
+            self._down.add(name)
         ip([f"link set dev {name} {state}"], self._namespace)
+        if state == "up":
+            self._down.discard(name)
 
     def _capture(self, name: str) -> None:
         frames = self._capture_by_name[name].frames(chatter=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from program import trunkline
 
+from model.process import stopped
 from trunkline.lab.command import PROGRAM
 from trunkline.lab.error import WaitError
 
@@ -24,16 +22,6 @@ A = mac_of("a")
 HELLO = ethernet(BROADCAST, A)
 NIC = "nic-br-phys1"
 TAGGED = ethernet(BROADCAST, A, 101)
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Keep a process from running for the length of the block."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def is_held(site: Site, port: str, chassis: str) -> bool:

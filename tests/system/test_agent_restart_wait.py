@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ovs.poller
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from switch_unit import prepare_start
 
 from trunkline.agent.restart import LONGEST_ABSENCE_S, LONGEST_WAIT_S, SwitchRestart
 from trunkline.lab.namespace import HERE
 from trunkline.lab.switchd import Devices, Switchd
 from trunkline.ovsdb import restore_wait
 from trunkline.ovsdb.vswitch import SwitchReplica
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.system
 
@@ -28,7 +29,6 @@ TAGGED = ethernet(BROADCAST, mac_of("a"), 101)
 NIC = "nic-br-phys1"
 OURS = ("TRUE", "true")
 NONE = ("", "")
-PACKAGING = Path(__file__).parents[2] / "packaging" / "systemd"
 ROOT = ("Open_vSwitch", ".")
 
 
@@ -136,20 +136,47 @@ def test_a_wait_that_a_killed_agent_has_left_is_taken_away_by_the_unit_and_by_cl
     await_wait(chassis, OURS)
     chassis.agent.end(signal.SIGKILL)
     rundir = chassis.switch.rundir / "agent"
-    unit = (PACKAGING / "ovs-vswitchd.service.d" / "trunkline.conf").read_text()
-    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStartPre=-/bin/sh -c "))
-    command = shlex.split(line.replace("/run/trunkline-agent", str(rundir)).partition("=-")[2])
     rundir.mkdir()
-    subprocess.run(command, env=chassis.switch.env, check=True)
+    prepare_start(chassis.switch, rundir)
     assert wait_of(chassis) == OURS, "an agent runs"
     rundir.rmdir()
-    subprocess.run(command, env=chassis.switch.env, check=True)
+    prepare_start(chassis.switch, rundir)
     assert wait_of(chassis) == NONE
     columns = ("other_config:flow-restore-wait=TRUE", "external_ids:trunkline-restore-wait=true")
     chassis.switch.vsctl("--no-wait", "set", *ROOT, columns[0], columns[1])
     chassis.switch.start_vswitchd()
     assert chassis.start_agent("--cleanup", is_settled=False).end_by_itself()[0] == 0
     assert wait_of(chassis) == NONE
+
+
+def test_the_unit_has_a_switch_wait_for_an_agent_that_comes_back(
+    site: Site, chassis: DummyChassis, tmp_path: Path
+) -> None:
+    """A restart of agent and switch together, as an upgrade of both makes it."""
+    assert chassis.agent.end()[0] == 0
+    chassis.switch.kill_vswitchd()
+    prepare_start(chassis.switch, tmp_path / "no-agent")
+    assert wait_of(chassis) == NONE
+    prepare_start(chassis.switch, tmp_path)
+    assert wait_of(chassis) == OURS
+    chassis.switch.start_vswitchd()
+    assert receive_waiting(chassis, HELLO) == {}
+    chassis.start_agent()
+    await_wait(chassis, NONE)
+    site.sync()
+    assert chassis.receive("a", HELLO) == {NIC: [TAGGED]}
+    assert "they are in place" in chassis.agent.log
+
+
+def test_the_unit_leaves_alone_what_somebody_else_has_set(chassis: DummyChassis, tmp_path: Path) -> None:
+    assert chassis.agent.end()[0] == 0
+    chassis.switch.kill_vswitchd()
+    chassis.switch.vsctl("--no-wait", "set", *ROOT, "other_config:flow-restore-wait=true")
+    prepare_start(chassis.switch, tmp_path)
+    chassis.switch.start_vswitchd()
+    chassis.start_agent(is_settled=False)
+    await_wait(chassis, ("true", ""))
+    chassis.switch.vsctl("--no-wait", "remove", *ROOT, "other_config", "flow-restore-wait")
 
 
 def test_a_switch_does_not_wait_for_ever_for_its_flows(site: Site, chassis: DummyChassis) -> None:
@@ -171,7 +198,7 @@ def test_a_switch_does_not_wait_for_ever_for_its_flows(site: Site, chassis: Dumm
     site.is_checked = False
 
 
-def test_nothing_is_set_for_the_userspace_datapath(site: Site) -> None:
+def test_nothing_is_set_for_the_userspace_datapath(site: Site, tmp_path: Path) -> None:
     chassis = site.chassis(is_running=False)
     for bridge in ("br-int", "br-phys1"):
         chassis.switch.vsctl("set", "Bridge", bridge, "datapath_type=netdev")
@@ -182,6 +209,8 @@ def test_nothing_is_set_for_the_userspace_datapath(site: Site) -> None:
     chassis.switch.start_vswitchd()
     site.sync()
     assert "flow-restore-wait" not in chassis.get("Open_vSwitch", ".", "other_config")
+    prepare_start(chassis.switch, tmp_path)
+    assert wait_of(chassis) == NONE, "nor does the unit set anything"
 
 
 # -- the bounds, by a clock that is an argument ---------------------------------------------------------

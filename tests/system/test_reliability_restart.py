@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from plain_bridge import Pair, plain_pairs
 from stream import Lost, Streams
+from switch_unit import prepare_start
 
+from model.process import stopped
 from trunkline.lab import Lab, datapath
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import LabFactory
 
 pytestmark = pytest.mark.system
@@ -166,9 +170,12 @@ def test_rule_7_after_a_switch_was_killed_packets_flow_again_without_help(
     assert running.chassis["c1"].flows() == flows
 
 
-@pytest.mark.skipif(
+cached_only = pytest.mark.skipif(
     datapath.default() != datapath.SYSTEM, reason="the userspace datapath ends with ovs-vswitchd"
 )
+
+
+@cached_only
 def test_rule_7_a_switch_that_is_restarted_loses_no_packet_on_the_kernels_datapath(
     running: Lab, traffic: Streams
 ) -> None:
@@ -182,6 +189,44 @@ def test_rule_7_a_switch_that_is_restarted_loses_no_packet_on_the_kernels_datapa
         running.wait_revalidated()
         traffic.wait_sent(1000)
     none_lost("ovs-vswitchd restarted after 3 s", traffic.lost)
+
+
+@cached_only
+def test_rule_7_a_switch_that_is_killed_and_started_at_once_by_its_unit_loses_no_packet(
+    running: Lab, traffic: Streams, tmp_path: Path
+) -> None:
+    """DESIGN.md, Lifecycle 7: also before the agent has noticed that it was gone."""
+    chassis = running.chassis["c1"]
+    assert chassis.agent_pid is not None
+    with traffic:
+        with stopped(chassis.agent_pid):
+            chassis.switch.kill_vswitchd()
+            prepare_start(chassis.switch, tmp_path)
+            chassis.switch.start_vswitchd()
+            traffic.wait_sent(1000)
+        running.nb.sync()
+        running.wait_revalidated()
+        traffic.wait_sent(300)
+    none_lost("ovs-vswitchd killed, and started by its unit", traffic.lost)
+
+
+@cached_only
+def test_rule_7_a_switch_and_its_agent_that_are_restarted_together_lose_no_packet(
+    running: Lab, traffic: Streams, tmp_path: Path
+) -> None:
+    """DESIGN.md, Lifecycle 6 and 7: in the order in which systemd does it."""
+    chassis = running.chassis["c1"]
+    with traffic:
+        chassis.stop_agent()
+        chassis.switch.stop_vswitchd()
+        prepare_start(chassis.switch, tmp_path)
+        chassis.switch.start_vswitchd()
+        traffic.wait_sent(1000)
+        chassis.start_agent()
+        running.nb.sync()
+        running.wait_revalidated()
+        traffic.wait_sent(300)
+    none_lost("ovs-vswitchd and agent restarted", traffic.lost)
 
 
 def test_a_switch_that_stands_still_is_no_fault_of_ours(running: Lab, traffic: Streams) -> None:
