@@ -51,7 +51,7 @@ def test_rule_9_of_section_6_a_bad_mapping_is_a_fault_and_the_others_work(
 
 
 def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: DummyChassis) -> None:
-    remote = site.served.remote
+    remote, present = site.served.remote, chassis.devices.datapath_type
     wrong = {
         "trunkline-vlan-pruning": (
             "maybe",
@@ -67,8 +67,9 @@ def test_a_setting_that_is_none_or_says_nothing_is_a_fault(site: Site, chassis: 
         ),
         "trunkline-datapath-type": (
             "netdev",
-            "br-int exists with datapath_type dummy, and the agent does not change that; run: ovs-vsctl set "
-            "Bridge br-int datapath_type=netdev (it cuts off all VMs for a moment), or correct it",
+            f"br-int exists with datapath_type {present}, and the agent does not change that; "
+            "run: ovs-vsctl set Bridge br-int datapath_type=netdev (it cuts off all VMs for a moment), or "
+            "correct it",
         ),
     }
     chassis.set(**{key: value for key, (value, _) in wrong.items()})
