@@ -48,6 +48,10 @@ def on_wire(network: ProbedNetwork) -> str:
     return "untagged frames" if network.vlan_id is None else f"VLAN {network.vlan_id}"
 
 
+def _is(network: ProbedNetwork) -> str:
+    return "are" if network.vlan_id is None else "is"
+
+
 def verdicts(matrix: Matrix) -> list[Verdict]:
     """Return all that is wrong, by network."""
     found: list[Verdict] = []
@@ -121,8 +125,8 @@ def _alone(matrix: Matrix, network: ProbedNetwork, chassis: str, *, hears: bool,
             network,
             (chassis,),
             f"{chassis} {way}: one direction is lost",
-            f"look at the switch port of {chassis}: {wire} is lost in the direction {direction} the chassis "
-            "(an access list, a broken fibre, a port that only mirrors)",
+            f"look at the switch port of {chassis}: {wire} {_is(network)} lost in the direction {direction} "
+            "the chassis (an access list, a broken fibre, a port that only mirrors)",
         )
     works = [
         each.name
@@ -154,8 +158,8 @@ def _odd_pairs(network: ProbedNetwork, cells: list[Cell]) -> Iterator[Verdict]:
             network,
             (sender, *receivers),
             f"what {sender} sends does not reach {_some(receivers)}",
-            f"look at the switches between {sender} and {receivers[0]}: {on_wire(network)} is lost in that "
-            "direction",
+            f"look at the switches between {sender} and {receivers[0]}: {on_wire(network)} {_is(network)} "
+            "lost in that direction",
         )
 
 
@@ -199,21 +203,25 @@ def _strays(matrix: Matrix) -> Iterator[Verdict]:
     by_key = {network.key: network for network in matrix.networks}
     by_wire = {(network.physnet, network.vlan_id): network for network in matrix.networks}
     seen: set[tuple[object, ...]] = set()
-    for receiver, said in sorted(matrix.heard.items()):
-        for key, member, physnet, vlan_id in said.strays:
-            network, sender = by_key.get(key), matrix.chassis_by_id.get(member)
-            if network is None or sender is None:
-                continue
-            if (network.physnet, network.vlan_id) == (physnet, vlan_id):
-                # Another one that hears it has no port of the network: uplinks carry all VLANs.
-                if receiver == sender and (key, sender) not in seen:
-                    seen.add((key, sender))
-                    yield _loop(network, sender)
-                continue
-            pair = (key, physnet, vlan_id)
-            if pair not in seen:
-                seen.add(pair)
-                yield _joined(network, sender, receiver, physnet, vlan_id, by_wire.get((physnet, vlan_id)))
+    strays = [
+        (matrix.chassis_by_id[stray.member], receiver, stray)
+        for receiver, said in sorted(matrix.heard.items())
+        for stray in said.strays
+        if stray.member in matrix.chassis_by_id and stray.network_key in by_key
+    ]
+    # Two chassis say more of the place than one that hears itself.
+    for sender, receiver, (key, _, physnet, vlan_id) in sorted(strays, key=lambda each: each[0] == each[1]):
+        network = by_key[key]
+        if (network.physnet, network.vlan_id) == (physnet, vlan_id):
+            # Another one that hears it has no port of the network: uplinks carry all VLANs.
+            if receiver == sender and (key, sender) not in seen:
+                seen.add((key, sender))
+                yield _loop(network, sender)
+            continue
+        pair = (key, physnet, vlan_id)
+        if pair not in seen:
+            seen.add(pair)
+            yield _joined(network, sender, receiver, physnet, vlan_id, by_wire.get((physnet, vlan_id)))
 
 
 def _loop(network: ProbedNetwork, chassis: str) -> Verdict:
