@@ -12,4 +12,4 @@ FAILED, INCOMPLETE = "failed", "incomplete"
 """What stands in place of an answer: why nothing was proved; that what is compared changed all the time."""
 
 MOST_S = 60.0
-"""How long a proof may take; a second for 36,000 flows, if the machine has one to spare."""
+"""How long a proof may take; two seconds of CPU for 36,000 flows, if the machine has one to spare."""
