@@ -230,6 +230,31 @@ def test_an_agent_lives_while_its_chassis_answers_and_failed_ports_are_bound_whe
     site.await_status(port, "ACTIVE")
 
 
+def test_agents_are_soon_what_they_are_though_the_clock_was_set_by_an_hour(site: Site) -> None:
+    """Neutron compares a heartbeat with its clock, so a clock that is set is a heartbeat that is not."""
+
+    def shift(host: str, hours: int) -> None:
+        wrong = f"date_add(utc_timestamp(), interval {hours} hour)"
+        site.neutron.sql(
+            f"use neutron; update agents set heartbeat_timestamp = {wrong} where host = '{host}'"
+        )
+
+    network, _ = site.network()
+    c2 = site.lab.chassis["c2"]
+    c2.kill_agent()
+    try:
+        # The clock goes forward: nobody seems to live. It goes back: the dead seem to live.
+        shift("c1", -1)
+        shift("c2", 1)
+        until(lambda: alive(site) == {"c1"}, "the agents to be what they are")
+    finally:
+        c2.start_agent()
+    until(lambda: alive(site) == {"c1", "c2"}, "the agent of c2")
+    port = site.port(network)
+    site.vm(port)
+    site.await_status(port, "ACTIVE")
+
+
 def test_the_chassis_of_a_deleted_agent_goes_and_a_live_one_registers_again(site: Site) -> None:
     network, _ = site.network()
     port = site.port(network)

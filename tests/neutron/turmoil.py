@@ -1,33 +1,62 @@
 """Users who change the same networks, ports and trunks at once: in the end the northbound is as Neutron says.
 
-No comparison of everything is due while this runs, so whatever a call has lost stays lost. Each run is
-another one, so it runs only if its file is named: `.venv-neutron-29/bin/pytest tests/neutron/turmoil.py`.
+They are at two controllers, and the one whose worker works is killed in the middle. No comparison of
+everything is due while this runs, so whatever a call has lost stays lost. Each run is another one, so it runs
+only if its file is named: `.venv-neutron-29/bin/pytest tests/neutron/turmoil.py`.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from neutron_server import until
-from neutron_site import api_of, typed
+import pytest
+from keystoneauth1.exceptions import ConnectFailure  # type: ignore[import-not-found]  # has no types
+from neutron_server import opened, until
+from neutron_site import Site, api_of, typed
 from openstack.exceptions import HttpException
 
-if TYPE_CHECKING:
-    from neutron_site import Site
+from trunkline.lab import Lab
+from trunkline.lab.topology import ChassisPlan, Topology
+from trunkline.northbound.client import Northbound
 
-USERS = 4
-CHANGES = 15
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USERS = 6
+CHANGES = 60
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Return a site of two controllers, whose log may hold anything."""
+    plans = tuple(ChassisPlan(name, (("physnet1", "br-phys1"),)) for name in ("c1", "c2"))
+    topology = Topology(f"nt-{os.getpid()}", ("physnet1",), chassis=plans)
+    with (
+        Lab.up(topology) as lab,
+        Northbound.connect(lab.nb.remote) as nb,
+        opened(lab.nb.remote, 2, {"agent_down_time": "3600"}, compare_interval="3600") as neutron,
+    ):
+        site = Site(neutron, lab, nb)
+        until(lambda: {"c1", "c2"} <= site.agents().keys(), "the agents of the chassis")
+        yield site
 
 
 class User:
-    """One who makes *CHANGES* changes of objects that others change too."""
+    """One who makes *CHANGES* changes of objects that others change too.
+
+    Who gets no answer goes on at the other controller.
+    """
 
     def __init__(self, site: Site, number: int, networks: list[Any]) -> None:
         self._draw = random.Random(number)
-        self._api = api_of(site.neutron.controllers[0].url)
+        urls = [each.url for each in site.neutron.controllers]
+        self._urls = itertools.cycle(urls[number % 2 :] + urls[: number % 2])
+        self._api = api_of(next(self._urls))
         self._networks = networks
         self.answers: Counter[str] = Counter()
 
@@ -38,6 +67,9 @@ class User:
             kind = self._draw.choice(kinds)
             try:
                 kind()
+            except ConnectFailure:
+                self.answers["no answer"] += 1
+                self._api = api_of(next(self._urls))
             except HttpException as error:
                 # Neutron says that somebody else was faster, or that it is in use.
                 self.answers[f"{kind.__name__} {error.status_code}"] += 1
@@ -97,11 +129,25 @@ class User:
         self._api.delete_trunk(self._trunk())
 
 
+def kill_host_of_worker(site: Site) -> None:
+    """Kill the API and the workers of the controller whose worker works."""
+    (host,) = (each for each in site.neutron.controllers if "worker 0 works" in each.periodic.log.read_text())
+    host.api.kill_all()
+    host.periodic.kill_all()
+    if host is site.neutron.controllers[0]:
+        site.api = api_of(site.neutron.controllers[1].url)
+
+
 def test_whatever_users_do_at_once_the_northbound_is_as_neutron_says_in_the_end(site: Site) -> None:
     networks = [site.network()[0] for _ in range(4)]
     users = [User(site, number, networks) for number in range(USERS)]
     with ThreadPoolExecutor(USERS) as pool:
-        list(pool.map(User.act, users))
+        work = [pool.submit(user.act) for user in users]
+        half = USERS * CHANGES // 2
+        until(lambda: sum(user.answers.total() for user in users) >= half, "half of the changes")
+        kill_host_of_worker(site)
+        for each in work:
+            each.result()
     answers = sum((user.answers for user in users), Counter[str]())
     differs: list[Any] = [None]
 
@@ -112,6 +158,6 @@ def test_whatever_users_do_at_once_the_northbound_is_as_neutron_says_in_the_end(
     try:
         until(is_equal, "a northbound that is as Neutron says", 60)
     finally:
-        print(answers, differs)
+        print(answers, differs, site.neutron.complaints())
     assert answers["move"]
-    assert sum(answers.values()) == USERS * CHANGES
+    assert answers.total() == USERS * CHANGES

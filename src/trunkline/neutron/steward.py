@@ -246,6 +246,7 @@ class Steward:
 
     def _ask(self) -> None:
         """Ask all chassis whether they live."""
+        agent.end_future(self._context)
         self._asked_nb_cfg = sync.request(self._nb).nb_cfg
         self._asked_s = time.monotonic()
         self._beaten.clear()
