@@ -122,7 +122,8 @@ def test_writers_at_both_controllers_leave_in_the_northbound_what_neutron_says(s
             pairs = site.api.get_port(port.id).allowed_address_pairs
             wanted = sorted(f"{pair['mac_address']},{pair['ip_address']}" for pair in pairs)
             assert site.row(port)["allowed_address_pairs"] == wanted
-    assert len(refused) < 80
+    # Of those at once, one succeeds.
+    assert len(refused) < 20 * 8
 
 
 def test_the_worker_is_called_for_what_calls_could_not_write(site: Site, api_listener: Listener) -> None:

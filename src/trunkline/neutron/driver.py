@@ -18,7 +18,7 @@ from neutron_lib.plugins.ml2 import api
 from oslo_config import cfg
 from oslo_log import log
 
-from trunkline.neutron import agent, settings
+from trunkline.neutron import agent, settings, source
 from trunkline.neutron.agent import AGENT_TYPE
 from trunkline.neutron.desired import NETWORK_TYPES
 from trunkline.neutron.present import Scope
@@ -39,6 +39,9 @@ _GROUPS = ("security-group", "address-group")
 
 _CREATE_TAP = "ovs_create_tap"
 """The key of a binding's details by which os-vif makes the tap before it plugs it in."""
+
+_LOSERS = "_trunkline_losers"
+"""The attribute of a context for the ports that lose addresses, from the transaction until its commit."""
 
 _VHOST_USER = ("dpdkvhostuser", "dpdkvhostuserclient")
 
@@ -213,9 +216,15 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
     update_port_postcommit = _port
     delete_port_postcommit = _bring_port
 
-    def delete_subnet_postcommit(self, context: Any) -> None:
-        """Bring the ports that had addresses of the subnet: Neutron takes them away, and tells nobody."""
-        self._prompt.bring_addresses(context.current["network_id"], context.current["cidr"])
+    @registry.receives(resources.SUBNET, [events.PRECOMMIT_DELETE_ASSOCIATIONS])
+    def _subnet_goes(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:
+        """Note the ports with addresses of a subnet: Neutron takes these away now, and tells no driver."""
+        context = payload.context
+        setattr(context, _LOSERS, source.ports_in(context, payload.resource_id))
+
+    @registry.receives(resources.SUBNET, [events.AFTER_DELETE])
+    def _subnet_gone(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:
+        self._prompt.bring_ports(getattr(payload.context, _LOSERS, frozenset()))
 
     @registry.receives(resources.SEGMENT, [events.AFTER_CREATE, events.AFTER_DELETE])
     def _segment(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:

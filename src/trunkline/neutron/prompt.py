@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from neutron_lib import context as n_context
@@ -19,13 +18,11 @@ from oslo_log import log
 from trunkline.core.error import TrunklineError
 from trunkline.neutron import northbound, source, status
 from trunkline.neutron.comparison import compare
-from trunkline.neutron.desired import SET_NAME
 from trunkline.neutron.host import Hosts
 from trunkline.neutron.present import Scope
 from trunkline.northbound import transaction
 from trunkline.northbound.client import NotFoundError, UnreachableError
 from trunkline.northbound.operation import expect, select, update
-from trunkline.northbound.schema import SET
 from trunkline.northbound.transaction import Guard
 
 if TYPE_CHECKING:
@@ -66,28 +63,12 @@ class Prompt:
         """
         self._unless_away(lambda nb: _bring(nb, scope, reports=reports))
 
-    def bring_addresses(self, network_id: str, cidr: str) -> None:
-        """Bring the ports of a network of Neutron that have addresses in *cidr*, whose subnet is deleted."""
-        subnet, ours = ip_network(cidr), {SET: SET_NAME, "neutron:network": network_id}
-
-        def bring(nb: Northbound) -> None:
-            (networks,) = nb.read(select("Network", ("external_ids", "includes", ours), only=("_uuid",)))
-            asked = [
-                select("Port", ("network", "==", row["_uuid"]), only=("name", "addresses"))
-                for row in networks
-            ]
-            names = frozenset(
-                row["name"]
-                for rows in (nb.read(*asked) if asked else ())
-                for row in rows
-                if any(ip_address(each) in subnet for each in row["addresses"])
-            )
-            if len(names) > FEW:
-                call(nb)
-            elif names:
-                _bring(nb, Scope(port_ids=names))
-
-        self._unless_away(bring)
+    def bring_ports(self, port_ids: frozenset[str]) -> None:
+        """Bring the rows of these ports; of many, the worker does."""
+        if len(port_ids) > FEW:
+            self._unless_away(call)
+        elif port_ids:
+            self.bring(Scope(port_ids=port_ids))
 
     def forget_chassis(self, host: str, configurations: Mapping[str, Any]) -> None:
         """Delete the chassis whose agent had these *configurations*, if it is that of *host* now.

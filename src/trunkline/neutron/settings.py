@@ -41,7 +41,7 @@ OPTIONS = [
         "status_workers",
         default=1,
         min=1,
-        help="How many processes on each controller bring the status of ports to Neutron. One does 25 to 35 "
+        help="How many processes on each controller bring the status of ports to Neutron. One does 30 to 50 "
         "ports a second.",
     ),
     cfg.StrOpt(

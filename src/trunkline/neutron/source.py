@@ -60,6 +60,13 @@ def some(context: Any, scope: Scope) -> Resources:
         )
 
 
+def ports_in(context: Any, subnet_id: str) -> frozenset[str]:
+    """Return the ports with addresses of the subnet."""
+    found = select(models_v2.IPAllocation.port_id).where(models_v2.IPAllocation.subnet_id == subnet_id)
+    with db_api.CONTEXT_READER.using(context):
+        return frozenset(context.session.execute(found).scalars()) - {None}
+
+
 def _sub_port_ids(context: Any, parent_ids: Collection[str]) -> set[str]:
     if not parent_ids:
         return set()
