@@ -63,6 +63,7 @@ def port(name: str, key: int, network: int, **columns: object) -> dict[str, obje
         "network": ["named-uuid", f"n{network}"],
         "mac": f"02:00:00:00:99:{key % 256:02x}",
         "port_security": False,
+        "options": ["map", [["announce", "false"]]],  # frames are compared meanwhile
     }
     return {"op": "insert", "table": "Port", "row": row | columns}
 
