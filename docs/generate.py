@@ -344,7 +344,8 @@ def metrics_page() -> str:
             "",
             "Have Prometheus scrape it as the job `trunkline`, every 15 s, with the rules of "
             "`packaging/prometheus/trunkline.rules.yml`. Import `packaging/grafana/trunkline.json` into "
-            "Grafana. Both are generated from the same table as this page, and a test runs each of their "
+            "Grafana. The package trunkline-agent has them in `/usr/share/trunkline`. Both "
+            "are generated from the same table as this page, and a test runs each of their "
             "queries on a real Prometheus.",
             "",
             "At each scrape it asks the agent one question. It reads the flows of networks, and those by "

@@ -13,6 +13,7 @@ from site_at_work import Site
 if TYPE_CHECKING:
     from machine import Machine
 NEWER = "9.0"
+_PACKAGING = Path(__file__).parents[2] / "packaging"
 OPTIONS = "/etc/default/trunkline-nb"
 OWN_OPTIONS = 'NB_OPTIONS="--remote punix:/run/trunkline/nb.sock --remote ptcp:6641:192.0.2.1"\n'
 
@@ -44,6 +45,12 @@ def test_the_program_runs_and_has_its_manual_and_its_completion(machine: Machine
     typed = 'COMP_LINE="trunkline net" COMP_POINT=13 COMP_WORDBREAKS=:= _trunkline_completion trunkline'
     assert machine.do(f"bash -c '{completed}; {typed}; echo $COMPREPLY'") == "network\n"
     assert machine.do("cd /; python3 -c 'import trunkline' 2>&1 || true").endswith("named 'trunkline'\n")
+
+
+def test_the_alert_rules_and_the_dashboard_are_those_of_the_checkout(machine: Machine) -> None:
+    for path in ("prometheus/trunkline.rules.yml", "grafana/trunkline.json"):
+        there = machine.do(f"cat /usr/share/trunkline/{path}")
+        assert there == (_PACKAGING / path).read_text(), path
 
 
 def test_neither_service_is_started_nor_enabled_before_it_has_settings(machine: Machine) -> None:
