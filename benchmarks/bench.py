@@ -21,6 +21,8 @@ from process import now_s
 from scale import case as scale
 from series import Results
 
+from trunkline.lab.datapath import DATAPATHS, NETDEV, SYSTEM
+
 NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow", "flows", "apply")
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
@@ -31,7 +33,7 @@ def say(text: str) -> None:
     print(f"{now_s() - STARTED_S:7.1f} s  {text}", file=sys.stderr, flush=True)
 
 
-def run(name: str, results: Results, *, is_quick: bool) -> None:
+def run(name: str, results: Results, datapath_type: str, *, is_quick: bool) -> None:
     """Run the case *name*; a quick run has fewer rounds, and no large size."""
     if name == "install":
         install(results, say, 3 if is_quick else 9)
@@ -44,7 +46,7 @@ def run(name: str, results: Results, *, is_quick: bool) -> None:
         for load in (cases.HUNDRED, cases.MIDDLE):
             cases.bind(results, say, load, 10 if is_quick else cases.BINDS)
     elif name == "forward":
-        forward(results, say, rounds=2 if is_quick else 9)
+        forward(results, say, 2 if is_quick else 9, datapath_type)
     elif name == "scale":
         size = (scale.QUICK, scale.QUICK_ROUNDS) if is_quick else (scale.FULL, scale.FULL_ROUNDS)
         scale.scale(results, say, *size)
@@ -65,13 +67,21 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[[], *NAMES, *ALIASES], default=[], metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes")
     parser.add_argument("--out", type=Path, help="where results.json and the plots go; no files without it")
+    parser.add_argument(
+        "--datapath",
+        choices=DATAPATHS,
+        default=NETDEV,
+        help="of `forward`; system, the kernel's, has a kernel of its own",
+    )
     asked = parser.parse_args()
     results = Results()
+    if asked.datapath == SYSTEM and asked.names != ["forward"]:
+        parser.error(f"--datapath {SYSTEM}: only `forward` is measured there; give `forward` alone")
     names = list(dict.fromkeys(ALIASES.get(name, name) for name in asked.names or NAMES))
     for number, name in enumerate(names, 1):
         say(f"case {number} of {len(names)}: {name}")
         try:
-            run(name, results, is_quick=asked.quick)
+            run(name, results, asked.datapath, is_quick=asked.quick)
         finally:
             if asked.out is not None:
                 # Slow to import, and for those alone who want files.

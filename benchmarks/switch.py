@@ -8,6 +8,7 @@ from pathlib import Path
 from load import CHASSIS
 from watch import TableWatch, Writer
 
+from trunkline.lab.datapath import NETDEV, SYSTEM
 from trunkline.lab.journal import Journal
 from trunkline.lab.namespace import HERE, Namespace
 from trunkline.lab.switchd import Devices, Switchd
@@ -21,15 +22,22 @@ class Switch:
     """Open vSwitch in *folder*, with br-int and a provider bridge; it never touches the machine's own.
 
     Devices are dummies. With *devices*, the names of VIFs and of the provider bridge's `nic0`, it has the
-    userspace datapath, and those are devices of the kernel in the network namespace *within*, in which
-    ovs-vswitchd runs.
+    *datapath* of that type, and those are devices of the kernel in the network namespace *within*, in which
+    ovs-vswitchd runs. The kernel's datapath takes no dummies: there the others are internal devices.
     """
 
-    def __init__(self, folder: Path, devices: Iterable[str] = (), within: Namespace = HERE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        devices: Iterable[str] = (),
+        within: Namespace = HERE,
+        datapath: str = NETDEV,
+    ) -> None:
         self.folder = folder
+        self._datapath = datapath
         self._devices = frozenset(devices)
         kinds = Devices.KERNEL_AND_DUMMIES if self._devices else Devices.DUMMIES
-        self._switchd = Switchd(within, folder, Journal(folder), kinds)
+        self._switchd = Switchd(within, folder, Journal(folder), kinds, datapath)
         ovn = dict.fromkeys(("OVN_RUNDIR", "OVN_LOGDIR", "OVN_DBDIR"), str(folder))
         self.environment = self._switchd.env | ovn
         self.remote = self._switchd.remote
@@ -46,11 +54,13 @@ class Switch:
         self._bridge_id = self.vsctl("get", "Bridge", "br-int", "_uuid").strip()
 
     def _bridge(self, name: str, *columns: str) -> list[str]:
-        datapath_type = "netdev" if self._devices else "dummy"
+        datapath_type = self._datapath if self._devices else "dummy"
         return ["--", "add-br", name, "--", "set", "Bridge", name, f"datapath_type={datapath_type}", *columns]
 
     def _type(self, name: str) -> str:
-        return "" if name in self._devices else "dummy"
+        if name in self._devices:
+            return ""
+        return "internal" if self._datapath == SYSTEM else "dummy"
 
     def vsctl(self, *words: str) -> str:
         """Run ovs-vsctl on this switch."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +16,14 @@ from ovn import Ovn
 from process import do
 from switch import MakeSwitch, Switch
 
+from forward.meter import Lookups, Meter
 from forward.normal import Normal
 from forward.station import Stations, Wiring, ping
 from forward.traffic import SWITCH_CPU, UDP, conversations, frame, send_once
+from trunkline.lab.datapath import SYSTEM
 from trunkline.lab.journal import Journal
 
 LIMIT_S = 60.0
-DATAPATH = "netdev@ovs-netdev"
 
 Say = Callable[[str], None]
 
@@ -48,6 +48,8 @@ class Forwarder(Protocol):
 
 
 MAKERS: tuple[Callable[[Path, Load, MakeSwitch], Forwarder], ...] = (Trunkline, Normal, Ovn)
+WITHOUT_ZONES = (Trunkline, Normal)
+"""Those on a kernel whose connection tracking has no zones: OVN's flows need them, and are refused."""
 
 
 class Contestant(NamedTuple):
@@ -57,6 +59,7 @@ class Contestant(NamedTuple):
     stations: Stations
     remote: Sequence[int]
     folder: Path
+    meter: Meter
 
     @property
     def name(self) -> str:
@@ -79,20 +82,17 @@ class Contestant(NamedTuple):
 
     def megaflow_count(self) -> int:
         """Return how many flows its datapath has."""
-        return sum("eth(" in flow for flow in self.appctl("dpctl/dump-flows", DATAPATH).splitlines())
+        return sum(
+            "eth(" in flow for flow in self.appctl("dpctl/dump-flows", self.meter.datapath).splitlines()
+        )
 
-    def lookups(self) -> float:
-        """Return how many subtables were looked at for each frame that the exact-match cache did not know.
-
-        Counted since the last `dpif-netdev/pmd-stats-clear`.
-        """
-        found = re.search(r"lookups per megaflow hit: ([\d.]+)", self.appctl("dpif-netdev/pmd-stats-show"))
-        return float(found[1]) if found else float("nan")
+    def lookups(self) -> Lookups:
+        """Return how many frames its datapath has looked up, and in how many subtables."""
+        return self.meter.lookups(self.appctl)
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds that all threads of its ovs-vswitchd have used (proc(5), schedstat)."""
-        tasks = Path(f"/proc/{self.forwarder.switch.vswitchd_pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+        """Return the CPU seconds that what forwards has used."""
+        return self.meter.cpu_s(self.forwarder.switch.vswitchd_pid)
 
     def learn(self) -> None:
         """Have every bridge learn where the stations and the remote ports are; sees that all are reached."""
@@ -104,23 +104,26 @@ class Contestant(NamedTuple):
 
 
 @contextmanager
-def contestants(load: Load, say: Say) -> Iterator[list[Contestant]]:
-    """Make all contenders for the length of the block; they forward, and know where the stations are."""
+def contestants(load: Load, say: Say, meter: Meter) -> Iterator[list[Contestant]]:
+    """Make all contenders for the length of the block; they forward, and know where the stations are.
+
+    Their switches have the datapath of *meter*.
+    """
     folder = Path(tempfile.mkdtemp(prefix="tl-bench-"))
     journal = Journal(folder)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         stack.callback(journal.undo)
         made = []
-        for number, make in enumerate(MAKERS):
-            wiring = Wiring(f"tlb{os.getpid()}-{number}", load, journal)
+        for number, make in enumerate(WITHOUT_ZONES if meter.datapath_type == SYSTEM else MAKERS):
+            wiring = Wiring(f"tlb{os.getpid()}-{number}", load, journal, meter.datapath_type)
             forwarder = make(folder / str(number), load, wiring.make_switch)
             stack.callback(forwarder.close)
             # The generator takes the first processor; what is measured should not have to share it.
             os.sched_setaffinity(forwarder.switch.vswitchd_pid, {int(SWITCH_CPU)})
             forwarder.start()
             forwarder.settle(LIMIT_S)
-            made.append(Contestant(forwarder, wiring.stations, wiring.remote, folder))
+            made.append(Contestant(forwarder, wiring.stations, wiring.remote, folder, meter))
             made[-1].learn()
             say(f"{forwarder.name} forwards, with {load}: {forwarder.switch.flow_count():,} flows")
         yield made

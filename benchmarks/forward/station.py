@@ -69,10 +69,12 @@ class Wiring:
     """The namespaces of one contender: its switch's, and its stations', with veth pairs between them.
 
     *prefix*, unlike any other's, begins the names of the namespaces. *journal* is told before one is made.
+    The switch has the *datapath* of that type.
     """
 
-    def __init__(self, prefix: str, load: Load, journal: Journal) -> None:
+    def __init__(self, prefix: str, load: Load, journal: Journal, datapath: str) -> None:
         self._load = load
+        self._datapath = datapath
         self._journal = journal
         self.within = Namespace(f"{prefix}-sw")
         here = [number for number in load.of_network(NETWORK) if number < load.local]
@@ -91,7 +93,7 @@ class Wiring:
     def make_switch(self, folder: Path) -> Switch:
         """Return a switch in *folder* whose devices lead to the stations."""
         devices = [self._device(station) for station in self.stations]
-        return Switch(folder, devices, self.within)
+        return Switch(folder, devices, self.within, self._datapath)
 
     def _device(self, station: Station) -> str:
         return NIC if station.is_wire else port_name(station.number)

@@ -43,7 +43,10 @@ def test_a_suite_a_datapath_or_an_option_that_there_is_not_is_usage(tmp_path: Pa
         (("--suite", "woody"), "test-matrix: --suite 'woody': give bookworm, trixie or sid"),
         (("--suite",), "test-matrix: --suite '': give bookworm, trixie or sid"),
         (("--datapath", "dpdk"), "test-matrix: --datapath 'dpdk': give system, the kernel's, or netdev"),
-        (("-k", "vlan"), "test-matrix: there is no option '-k'; arguments of pytest come after --"),
+        (
+            ("-k", "vlan"),
+            "test-matrix: there is no option '-k'; what pytest or the benchmarks are to get comes after --",
+        ),
     ):
         done = matrix(*words, cache=tmp_path)
         assert done.returncode == 2
