@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +97,27 @@ def test_an_interrupt_before_the_answer_changes_nothing(northbound: Northbound) 
     terminal.interrupt()
     assert terminal.end() == 130
     assert terminal.said.rstrip().endswith("\nnothing was applied")
+    assert northbound.network("blue")["segmentation_id"] == 101
+
+
+def test_interrupts_that_follow_the_first_one_keep_nothing_from_being_said(northbound: Northbound) -> None:
+    Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+    terminal = Terminal(northbound.rpc.remote)
+    terminal.until("Apply? [y/N] ")
+    terminal.interrupt()
+    while terminal.process.poll() is None:
+        terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert terminal.said.rstrip().endswith("\nnothing was applied")
+
+
+def test_what_was_typed_before_the_question_is_no_answer_to_it(northbound: Northbound) -> None:
+    Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+    terminal = Terminal(northbound.rpc.remote)
+    terminal.answer("y\n")
+    terminal.until("Apply? [y/N] ")
+    terminal.answer("n\n")
+    assert terminal.end() == 1
     assert northbound.network("blue")["segmentation_id"] == 101
 
 

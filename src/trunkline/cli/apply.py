@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from trunkline.cli.agreement import agreed
 from trunkline.cli.change import interrupted, waited
 from trunkline.cli.column import ARGUMENTS, in_options
 from trunkline.cli.commit import Commit
@@ -80,24 +81,24 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
     from trunkline.northbound.transaction import no_collection
 
     asked, progress = _Asked(**options), Progress()
-    commit = Commit(progress)
     check_name("set", asked.set_)
     if asked.is_question and (asked.output != "table" or not sys.stdin.isatty()):
         is_data = asked.output != "table"
         why = f"-o {asked.output} is for programs" if is_data else "standard input is not a terminal"
         raise click.UsageError(f"{why}, so apply cannot ask; give --yes, or --dry-run to look only")
-    try:
-        with no_collection():
-            with progress.phase("reading and checking the files"):
-                manifest = read(files)
-            with connect() as nb:
-                return _apply(nb, manifest, asked, commit)
-    except (ManifestError, ConflictError) as error:
-        code = complained(error)
-        _say(_NOTHING)
-        return code
-    except (KeyboardInterrupt, click.Abort):
-        return interrupted(commit, _NOTHING)
+    with Commit(progress) as commit:
+        try:
+            with no_collection():
+                with progress.phase("reading and checking the files"):
+                    manifest = read(files)
+                with connect() as nb:
+                    return _apply(nb, manifest, asked, commit)
+        except (ManifestError, ConflictError) as error:
+            code = complained(error)
+            _say(_NOTHING)
+            return code
+        except (KeyboardInterrupt, click.Abort):
+            return interrupted(commit, _NOTHING)
 
 
 class _Asked(NamedTuple):
@@ -130,7 +131,7 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
         _print(found, asked.output, is_applied=False)
         return EXIT_NO if found.changes else 0
     if found.changes:
-        if asked.is_question and not _agreed(f"{summary(found)}  Apply?"):
+        if asked.is_question and not agreed(f"{summary(found)}  Apply?"):
             _say(_NOTHING)
             return EXIT_REFUSED
         with commit.progress.phase(f"committing {_rows(found)}"):
@@ -139,15 +140,6 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
     if asked.wait_s is None:
         return 0
     return waited(nb, asked.wait_s, commit.progress, is_told=asked.output == "table")
-
-
-def _agreed(question: str) -> bool:
-    """Return the answer of a person to *question*."""
-    try:
-        return click.confirm(question, prompt_suffix=" ")
-    except click.Abort:
-        click.echo()  # The cursor is still behind the question.
-        raise
 
 
 def _shown(nb: Northbound, manifest: Manifest, asked: _Asked, progress: Progress) -> Difference:

@@ -61,14 +61,14 @@ def with_write(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _written(connect: Callable[[], Northbound], steps: Iterable[Step], wait_s: float | None) -> int:
-    commit = Commit(Progress())
-    try:
-        with connect() as nb:
-            with commit.progress.phase("committing"):
-                nb.write(steps, around=commit.guarded)
-            return 0 if wait_s is None else waited(nb, wait_s, commit.progress)
-    except (KeyboardInterrupt, click.Abort):
-        return interrupted(commit, "nothing was changed")
+    with Commit(Progress()) as commit:
+        try:
+            with connect() as nb:
+                with commit.progress.phase("committing"):
+                    nb.write(steps, around=commit.guarded)
+                return 0 if wait_s is None else waited(nb, wait_s, commit.progress)
+        except (KeyboardInterrupt, click.Abort):
+            return interrupted(commit, "nothing was changed")
 
 
 def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: bool = True) -> int:

@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
+    from types import FrameType, TracebackType
 
     from trunkline.cli.progress import Progress
 
 
 class Commit:
-    """The one moment at which an interrupt must not end the program: while the transaction is under way.
+    """A command that commits something; a context manager, inside of which an interrupt ends it but once.
 
-    The first interrupt is kept until the database has answered; a second one ends the wait for that.
+    While the transaction is under way, the first interrupt is kept until the database has answered; a second
+    one ends the wait for that. Whichever ends the command, those that follow are ignored: nothing keeps it
+    from saying what became of the commit.
     """
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.is_under_way = False
         self.is_done = False
-        self._is_interrupted = False
+        self._is_kept = False
+        self._is_ended = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.getsignal(signal.SIGINT)
+        if self._before is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, self._interrupted)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._is_ended:
+            signal.signal(signal.SIGINT, self._before)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Keep an interrupt until the block is left without an error, and raise it then."""
-        if self._is_interrupted:
-            signal.default_int_handler(signal.SIGINT, None)
-        before = signal.getsignal(signal.SIGINT)
-        if before is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, self._interrupted)
+        if self._is_kept:
+            self._end()
         self.is_under_way = True
         try:
             yield
@@ -43,15 +55,18 @@ class Commit:
         except Exception:
             self.is_under_way = False
             raise
-        finally:
-            signal.signal(signal.SIGINT, before)
-        if self._is_interrupted:
-            signal.default_int_handler(signal.SIGINT, None)
+        if self._is_kept:
+            self._end()
 
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self._is_interrupted:
-            signal.default_int_handler(number, frame)
-        self._is_interrupted = True
+    def _interrupted(self, _: int, __: FrameType | None) -> None:
+        if not self.is_under_way or self._is_kept:
+            self._end()
+        self._is_kept = True
         said = "trunkline: waiting for the database's answer; interrupt again to leave at once"
         with self.progress.hidden():
             click.echo(said, err=True)
+
+    def _end(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._is_ended = True
+        raise KeyboardInterrupt

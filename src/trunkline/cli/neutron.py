@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from trunkline import __version__
+from trunkline.cli.agreement import agreed
 from trunkline.cli.difference import lines, summary
 from trunkline.cli.main import EXIT_NO, EXIT_REFUSED, run
 from trunkline.cli.option import NOT_EMPTY
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from trunkline.northbound.step import Change, Create, Delete
 
 PROGRAM = "trunkline-neutron"
+_NOTHING = "nothing was written"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -174,10 +176,15 @@ def _prepared(name: str, files: tuple[str, ...], *, is_quiet: bool) -> ModuleTyp
 
 
 def _agreed(question: str) -> bool:
-    if click.confirm(question, prompt_suffix=" "):
-        return True
-    click.echo("nothing was written", err=True)
-    return False
+    """Return whether a person agrees; say that nothing was written if not."""
+    try:
+        is_agreed = agreed(question)
+    except click.Abort:
+        click.echo(_NOTHING, err=True)
+        raise
+    if not is_agreed:
+        click.echo(_NOTHING, err=True)
+    return is_agreed
 
 
 def _counted(count: int, noun: str) -> str:
