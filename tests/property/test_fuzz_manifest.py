@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trunkline.manifest.complaint import MOST, ManifestError
-from trunkline.manifest.wanted import Manifest, read
+from trunkline.manifest.complaint import MOST
+from trunkline.manifest.wanted import Manifest, ManifestError, read
 
 GOOD = "kind: Port\nname: vm1\nnetwork: blue\nmac: 02:00:00:00:00:01\naddresses: [192.0.2.1]\nenabled: true\n"
 PIECES = [

@@ -56,7 +56,7 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(northbound: Northbou
     assert done.code == 4
     assert done.out.splitlines() == [
         'set "default": 1 file, 1 network, 2 ports',
-        "  ~ network blue  segmentation_id 101 → 121  re-tags 2 ports on 0 chassis",
+        "  ~ network blue  segmentation_id 101 → 121  re-tags 2 ports",
         "  ~ port vm2      mac 02:00:00:00:00:02 → 02:00:00:00:00:07",
         "0 to add, 2 to change, 0 to delete, 1 unchanged.",
     ]
@@ -97,7 +97,7 @@ def test_what_others_made_is_left_to_them(northbound: Northbound) -> None:
     assert apply(northbound, "--yes", "--prune", text=BLUE).code == 0
     assert northbound.port("vm9")["enabled"] is None
     done = apply(northbound, "--yes", "--adopt", text=text)
-    assert "~ port vm9  enabled none → no  was in no set" in done.out
+    assert "~ port vm9  enabled yes → no  was in no set" in done.out
     assert apply(northbound, "--yes", "--prune", text=BLUE).code == 0
     assert [row["name"] for row in northbound.ports()] == ["vm1", "vm2"]
 
@@ -106,12 +106,12 @@ REFUSED = [
     ("segmentation_id: 101", "segmentation_id: 5000", 2, "blue.yaml:6:18: network blue: `segmentation_id` i"),
     ("kind: Network", "kind: Router", 2, 'blue.yaml:2:7: "Router" is not a kind; there are: Network, Port'),
     ("name: vm2", "name: vm2\nmtu: 5", 2, 'blue.yaml:16:1: port vm2: "mtu" is not a column'),
-    ("00:02\n", "00:01\n", 1, "blue.yaml:17:6: port vm2: port 'vm1' already has MAC 02:00:00:00:00:01"),
+    ("00:02\n", "00:01\n", 2, "blue.yaml:17:6: port vm2: port 'vm1' already has MAC 02:00:00:00:00:01"),
     ("name: vm2\nnetwork: blue", "name: vm2\nnetwork: red", 1, "blue.yaml:16:10: port vm2: there is no netw"),
-    ("name: vm2", "name: vm2\naddresses: [192.0.2.11]", 1, "blue.yaml:16:12: port vm2: port 'vm1' of the s"),
+    ("name: vm2", "name: vm2\naddresses: [192.0.2.11]", 2, "blue.yaml:16:12: port vm2: port 'vm1' of the s"),
     ("name: vm2", "name: vm2\nrequested_chassis: c9", 1, "blue.yaml:16:20: port vm2: no chassis is called '"),
     ("name: vm2", "name: vm2\nparent: vm9\nparent_vlan: 5", 1, "blue.yaml:16:9: port vm2: port 'vm9' cannot"),
-    ("name: vm2", "name: vm2\nparent: vm1\nparent_vlan: 5", 1, "blue.yaml:18:10: port vm2: port 'vm1' is in"),
+    ("name: vm2", "name: vm2\nparent: vm1\nparent_vlan: 5", 2, "blue.yaml:18:10: port vm2: port 'vm1' is in"),
     ("101", "101\nvlan_transparent: true\nphysical_network: b", 2, "blue.yaml:8:1: \"physical_network\" is "),
     (BLUE, "", 2, "trunkline: the files contain no document, so there is nothing to apply"),
     (BLUE, "kind: [\n", 2, "blue.yaml:2:1: this is not YAML: "),
@@ -132,6 +132,89 @@ def test_what_cannot_be_is_said_with_its_place_and_nothing_is_applied(
         assert first.startswith(said), done
         assert others == ["nothing was applied"]
     assert (northbound.networks(), northbound.ports()) == before
+
+
+def test_ports_that_go_at_once_are_not_re_tagged(northbound: Northbound) -> None:
+    """One of two stays in the network, as no chassis holds it yet."""
+    text = BLUE[: BLUE.rindex("---")].replace("101", "121")
+    done = apply(northbound, "--dry-run", "--prune", text=text)
+    assert "~ network blue  segmentation_id 101 → 121  re-tags 1 port\n" in done.out, done
+    assert "- port vm2" in done.out
+
+
+EVERYTHING = """
+kind: Network
+name: blue
+network_type: vlan
+physical_network: physnet1
+segmentation_id: 5000
+---
+kind: Port
+name: vm1
+netwrk: blue
+---
+kind: Port
+name: vm3
+network: blue
+mac: 02:00:00:00:00:03
+---
+kind: Network
+name: red
+network_type: vlan
+physical_network: physnet1
+segmentation_id: 101
+---
+kind: Port
+name: vm4
+network: nowhere
+mac: 02:00:00:00:00:04
+---
+kind: Port
+name: vm5
+network: blue
+mac: 02:00:00:00:00:05
+requested_chassis: c9
+---
+kind: Port
+name: vm6
+network: green
+mac: 02:00:00:00:00:06
+requested_chassis: c8
+---
+kind: Network
+name: green
+network_type: vlan
+physical_network: physnet1
+segmentation_id: 103
+"""
+
+
+def test_all_errors_are_told_at_once_in_the_order_of_the_file(northbound: Northbound) -> None:
+    """Those of the form of documents, of rows that are in the way, and of what only the northbound checks."""
+    before = northbound.networks(), northbound.ports()
+    for how in ("--dry-run", "--yes"):
+        done = apply(northbound, how, text=EVERYTHING)
+        places = [":".join(line.split(":")[1:2]) for line in done.err.splitlines()[:-1]]
+        assert (done.code, places) == (2, ["6", "10", "21", "25", "38"]), done
+        # What is right by itself is looked at in the same way, and this exit code says that it is.
+        right = "---".join(
+            part for part in EVERYTHING.split("---") if "5000" not in part and "netwrk" not in part
+        )
+        done = apply(northbound, how, text=right)
+        lines = done.err.splitlines()
+        assert (done.code, len(lines), lines[-1]) == (1, 5, "nothing was applied"), done
+        for word in ("101", "nowhere", "c9", "c8"):
+            assert sum(word in line for line in lines) == 1, done
+    assert (northbound.networks(), northbound.ports()) == before
+
+
+def test_of_ports_whose_network_is_wrong_it_is_not_said_that_they_have_none(northbound: Northbound) -> None:
+    text = EVERYTHING.replace("name: blue", "name: new").replace("network: blue", "network: new")
+    done = apply(northbound, "--yes", text=text)
+    assert done.code == 2
+    assert "no network 'new'" not in done.err
+    done = apply(northbound, "--yes", text=text + "---\n{")
+    assert (done.code, "there is no network" in done.err) == (2, False), done
 
 
 def test_networks_and_ports_of_one_file_may_refer_to_each_other_in_any_order(

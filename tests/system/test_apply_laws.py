@@ -20,9 +20,8 @@ from trunkline.core.error import InvalidValueError
 from trunkline.lab.journal import Journal
 from trunkline.lab.northbound import Northbound as Served
 from trunkline.manifest import wanted
-from trunkline.manifest.complaint import ConflictError
 from trunkline.manifest.consequence import consequences
-from trunkline.manifest.difference import Difference, difference
+from trunkline.manifest.difference import ConflictError, Difference, difference
 from trunkline.manifest.export import documents, text
 from trunkline.manifest.present import chosen, present
 from trunkline.northbound.client import Northbound, NotFoundError, RefusedError
@@ -114,7 +113,7 @@ def rows(nb: Northbound) -> list[Document]:
     return [row | {"unique_key": 0} for row in (*nb.networks(), *nb.ports())]
 
 
-def found(nb: Northbound, wanted_: Iterable[Document], **how: bool) -> Difference:
+def found(nb: Northbound, wanted_: Iterable[Document], **how: Any) -> Difference:
     """Return the difference between the documents *wanted_* and what there is."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write("".join(text(wanted_)))
@@ -126,7 +125,7 @@ def found(nb: Northbound, wanted_: Iterable[Document], **how: bool) -> Differenc
     return differs
 
 
-def apply(nb: Northbound, wanted_: list[Document], **how: bool) -> bool:
+def apply(nb: Northbound, wanted_: list[Document], **how: Any) -> bool:
     """Make all as *wanted_* has it; return whether that could be. If not, all is as it was."""
     before = rows(nb)
     try:

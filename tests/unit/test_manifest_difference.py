@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from trunkline.cli.difference import MOST_LINES, data, lines, summary
-from trunkline.manifest.complaint import Complaint, ConflictError
-from trunkline.manifest.difference import Difference, difference
+from trunkline.manifest.complaint import Complaint
+from trunkline.manifest.difference import ConflictError, Difference, difference
 from trunkline.manifest.document import documents as read
 from trunkline.manifest.export import documents, text
 from trunkline.manifest.form import SPECS, Kind
@@ -47,11 +47,11 @@ def want(kind: Kind, name: str, **columns: Any) -> Wanted:
     return Wanted(kind, name, {"name": name, **columns})
 
 
-def found(wanted: list[Wanted], present: Present, **how: bool) -> Difference:
+def found(wanted: list[Wanted], present: Present, **how: Any) -> Difference:
     return difference(wanted, present, "s", **how)
 
 
-def refusals(wanted: list[Wanted], present: Present, **how: bool) -> list[str]:
+def refusals(wanted: list[Wanted], present: Present, **how: Any) -> list[str]:
     with pytest.raises(ConflictError) as caught:
         found(wanted, present, **how)
     return [str(each) for each in caught.value.complaints]
@@ -206,7 +206,7 @@ def test_a_rename_frees_the_tag_when_the_old_name_is_pruned() -> None:
 # --- how it is shown ---
 
 
-def plain(difference_: Difference, **how: bool) -> list[str]:
+def plain(difference_: Difference, **how: Any) -> list[str]:
     return [re.sub(r"\x1b\[\d+m", "", line) for line in lines(difference_, {}, **how)]
 
 
@@ -225,7 +225,7 @@ def test_a_line_says_what_changes_and_nothing_else() -> None:
     assert plain(difference_) == [
         "  + port vm9      network blue  mac 02:00:00:00:00:09  addresses 192.0.2.19",
         "  ~ network blue  segmentation_id 1 → 121  mtu none → 1400",
-        "  ~ port vm1      addresses +192.0.2.2 −192.0.2.1  enabled none → no  external_ids +a=2 −a=1",
+        "  ~ port vm1      addresses +192.0.2.2 −192.0.2.1  enabled yes → no  external_ids +a=2 −a=1",
         "  - port vm3",
     ]
     assert summary(difference_) == "1 to add, 2 to change, 1 to delete, 0 unchanged."

@@ -11,9 +11,8 @@ import fastjsonschema
 import pytest
 from fastjsonschema import JsonSchemaValueException
 
-from trunkline.manifest.complaint import ManifestError
 from trunkline.manifest.form import SPECS, Kind, columns, form, schema
-from trunkline.manifest.wanted import Manifest, read
+from trunkline.manifest.wanted import Manifest, ManifestError, read
 from trunkline.northbound import schema as northbound
 from trunkline.northbound.port_option import VALUES, WRITTEN
 

@@ -20,11 +20,11 @@ from trunkline.cli.output import Sheet, print_data, printable
 from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from trunkline.manifest.complaint import ConflictError, ManifestError
+    from trunkline.manifest.complaint import Complaint
     from trunkline.manifest.difference import Difference
-    from trunkline.manifest.wanted import Manifest
+    from trunkline.manifest.wanted import Manifest, ManifestError
     from trunkline.northbound.client import Northbound
 
 _MOST_COMPLAINTS = 100
@@ -67,7 +67,8 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
     that is left out is left as it is, and null clears it. What is to be changed is shown first. Without
     --yes a person is asked, at a terminal. A row that somebody else has changed meanwhile is not written.
 
-    Exit codes: 0 done, or nothing to do; 1 refused, or not agreed to; 2 a file is wrong; 3 committed, and not
+    All errors that can be known are told at once. Exit codes: 0 done, or nothing to do; 1 refused, as the
+    northbound is now, or not agreed to; 2 a file is wrong, whatever the northbound holds; 3 committed, not
     waited for; 4 with --dry-run: something would be changed, with --wait: a chassis is silent.
 
     \b
@@ -76,8 +77,9 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
       trunkline apply -f blue.yaml --prune --yes --wait  do it, and return when it is in place
     """
     from trunkline.core.name import check_name
-    from trunkline.manifest.complaint import ConflictError, ManifestError
-    from trunkline.manifest.wanted import read
+    from trunkline.manifest.difference import ConflictError
+    from trunkline.manifest.obstacle import obstacles
+    from trunkline.manifest.wanted import ManifestError, read
     from trunkline.northbound.transaction import no_collection
 
     asked, progress = _Asked(**options), Progress()
@@ -93,8 +95,14 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
                     manifest = read(files)
                 with connect() as nb:
                     return _apply(nb, manifest, asked, commit)
-        except (ManifestError, ConflictError) as error:
-            code = complained(error)
+        except ManifestError as error:
+            code = complained([*error.complaints, *_further(connect, error, asked)])
+            _say(_NOTHING)
+            return code
+        except ConflictError as error:
+            with connect() as nb:
+                others = obstacles(nb, manifest.rows, asked.set_, prunes=asked.prunes, adopts=asked.adopts)
+            code = complained([*error.complaints, *others])
             _say(_NOTHING)
             return code
         except (KeyboardInterrupt, click.Abort):
@@ -192,17 +200,44 @@ def _refuse(nb: Northbound, found: Difference, write: Callable[[], None]) -> Non
         raise refused(nb, found, error) from error
 
 
-def complained(error: ManifestError | ConflictError) -> int:
-    """Print each complaint of *error* on a line, and return the exit code."""
-    from trunkline.cli.main import EXIT_REFUSED, EXIT_USAGE
-    from trunkline.core.error import InvalidValueError
+def _further(connect: Callable[[], Northbound], error: ManifestError, asked: _Asked) -> list[Complaint]:
+    """Return what is wrong with the documents that *error* is not about, as far as the northbound says it."""
+    from trunkline.core.error import TrunklineError
+    from trunkline.manifest.obstacle import obstacles
 
-    for complaint in error.complaints[:_MOST_COMPLAINTS]:
-        _say(str(complaint) if complaint.mark else f"trunkline: {complaint}")
-    others = len(error.complaints) - _MOST_COMPLAINTS
+    if not error.others:
+        return []
+    try:
+        with connect() as nb:
+            return obstacles(nb, error.others, asked.set_, adopts=asked.adopts, assumed=error.named)
+    except TrunklineError:
+        # If the northbound is away, what is wrong whatever it holds is told all the same.
+        return []
+
+
+def complained(complaints: Iterable[Complaint]) -> int:
+    """Print each of *complaints* on a line, in the order of the files, and return the exit code.
+
+    That is 2 if one of them is wrong whatever the northbound holds, else 1.
+    """
+    from trunkline.cli.main import EXIT_REFUSED, EXIT_USAGE
+
+    code_by_line: dict[str, int] = {}
+    for each in sorted(complaints, key=_place):
+        line = str(each) if each.mark else f"trunkline: {each}"
+        code_by_line.setdefault(line, EXIT_USAGE if each.is_own else EXIT_REFUSED)
+    for line in list(code_by_line)[:_MOST_COMPLAINTS]:
+        _say(line)
+    others = len(code_by_line) - _MOST_COMPLAINTS
     if others > 0:
         _say(f"trunkline: and {others:,} more")
-    return EXIT_USAGE if isinstance(error, InvalidValueError) else EXIT_REFUSED
+    return max(code_by_line.values())
+
+
+def _place(complaint: Complaint) -> tuple[str, int, int]:
+    """Return where *complaint* comes among others: those of no file last."""
+    mark = complaint.mark
+    return ("\U0010ffff", 0, 0) if mark is None else (mark.file, mark.line or 0, mark.column or 0)
 
 
 def _say(line: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from trunkline.cli.output import cell, printable
 from trunkline.core.name import natural
+from trunkline.northbound.default import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -104,7 +105,10 @@ def _columns(change: RowChange, is_full: bool) -> Iterator[str]:
         if change.old is None and new:
             yield f"{column} {_value(new, is_full)}"
         elif change.old is not None and old != new:
-            yield f"{column} {_changed(old, new, is_full)}"
+            # An empty column that stands for a value is shown as that.
+            value = DEFAULTS[change.table].get(column)
+            before, after = (value if each is None else each for each in (old, new))
+            yield f"{column} {_changed(before, after, is_full)}"
 
 
 def _changed(old: Any, new: Any, is_full: bool) -> str:

@@ -104,7 +104,8 @@ def plan(
     """
     from trunkline.cli.main import EXIT_NO
     from trunkline.cli.progress import Progress
-    from trunkline.manifest.complaint import ConflictError, ManifestError
+    from trunkline.manifest.difference import ConflictError
+    from trunkline.manifest.wanted import ManifestError
     from trunkline.northbound.transaction import no_collection
 
     if not files and (prunes or adopts or set_ != "default"):
@@ -120,7 +121,7 @@ def plan(
             else:
                 found = _here(ctx, ovs_remote, _Files(files, set_, prunes, adopts))
     except (ManifestError, ConflictError) as error:
-        return complained(error)
+        return complained(error.complaints)
     if output != "table":
         told = found.data()
         # An agent tells all of its counts, and only some of its changes.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.core.error import InvalidValueError
-from trunkline.northbound.refusal import RefusedError, counted
+from trunkline.northbound.refusal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
 
 MOST = 1_000
 """After so many complaints nothing more is looked at: each costs a look for where it stands."""
@@ -27,31 +25,20 @@ class Mark(NamedTuple):
 
 
 class Complaint(NamedTuple):
-    """One thing that is wrong; *mark* is None if no document says it."""
+    """One thing that is wrong; *mark* is None if no document says it.
+
+    *is_own* says that it is wrong whatever the northbound holds.
+    """
 
     mark: Mark | None
     text: str
+    is_own: bool = False
 
     def __str__(self) -> str:
         return self.text if self.mark is None else f"{self.mark}: {self.text}"
 
 
-class ManifestError(InvalidValueError):
-    """Documents that are wrong whatever the northbound holds."""
-
-    def __init__(self, complaints: Sequence[Complaint]) -> None:
-        super().__init__(_summary(complaints))
-        self.complaints = complaints
-
-
-class ConflictError(RefusedError):
-    """Documents that do not go with what the northbound holds."""
-
-    def __init__(self, complaints: Sequence[Complaint]) -> None:
-        super().__init__(_summary(complaints))
-        self.complaints = complaints
-
-
-def _summary(complaints: Sequence[Complaint]) -> str:
+def summary(complaints: Sequence[Complaint]) -> str:
+    """Return the first of *complaints*, and how many others there are."""
     others = f" (and {counted(len(complaints) - 1, 'other error')})" if complaints[1:] else ""
     return f"{complaints[0]}{others}"

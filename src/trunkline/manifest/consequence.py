@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trunkline.manifest.complaint import Complaint, ConflictError
+from trunkline.manifest.complaint import Complaint
+from trunkline.manifest.difference import ConflictError
 from trunkline.manifest.present import ports_in, set_of
 from trunkline.northbound.refusal import counted, some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from trunkline.manifest.difference import Difference, RowChange
     from trunkline.manifest.present import Present
@@ -33,24 +34,26 @@ def consequences(nb: Northbound, wanted: Difference, there: Present) -> dict[tup
     ports: dict[str, list[Row]] = {name: [] for name in networks}
     for port in ports_in(nb, there, networks.keys()):
         ports[port["network"]].append(port)
-    _refuse_inhabited(wanted, networks, ports)
+    leaving = {
+        change.name
+        for change in wanted.changes
+        if change.table == "Port" and (change.new is None or change.writes("network"))
+    }
+    _refuse_inhabited(networks, ports, leaving)
     found: dict[tuple[str, str], str] = {}
     freed = {_wire(change.old): name for name, change in networks.items() if change.old is not None}
     for change in wanted.changes:
-        words = list(_words(change, ports.get(change.name, []) if change.table == "Network" else [], freed))
+        staying = [each for each in ports.get(change.name, []) if each["name"] not in leaving]
+        words = list(_words(change, staying if change.table == "Network" else [], freed))
         if words:
             found[change.table, change.name] = "; ".join(words)
     return found
 
 
 def _refuse_inhabited(
-    wanted: Difference, networks: Mapping[str, RowChange], ports: Mapping[str, Sequence[Row]]
+    networks: Mapping[str, RowChange], ports: Mapping[str, Sequence[Row]], leaving: Collection[str]
 ) -> None:
-    leaving = {
-        change.name
-        for change in wanted.changes
-        if change.table == "Port" and (change.new is None or change.writes("network"))
-    }
+    """Raise a ConflictError if a network goes, and ports that are not *leaving* it stay."""
     complaints = []
     for name, change in networks.items():
         staying = [port["name"] for port in ports[name] if port["name"] not in leaving]
@@ -85,7 +88,7 @@ def _of_network(change: RowChange, ports: Sequence[Row], freed: Mapping[object, 
     if old is None or new is None or not ports:
         return
     hosts = {port["chassis"] for port in ports} - {None}
-    where = f"{counted(len(ports), 'port')} on {len(hosts)} chassis"
+    where = counted(len(ports), "port") + (f" on {len(hosts)} chassis" if hosts else "")
     if change.writes("physical_network"):
         yield f"moves {where} to {new['physical_network']}"
     elif change.writes(*_TAG):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from trunkline.core.error import InvalidValueError, Place
 from trunkline.core.spelling import meant
-from trunkline.manifest.complaint import MOST, Complaint, ConflictError
+from trunkline.manifest.complaint import MOST, Complaint, summary
 from trunkline.manifest.document import shortened
 from trunkline.manifest.form import REQUIRED, SPECS, columns
 from trunkline.manifest.present import set_of
 from trunkline.manifest.wanted import cleared
 from trunkline.northbound.changed_row import changed_network, changed_port
 from trunkline.northbound.port_option import WRITTEN
-from trunkline.northbound.refusal import taken
+from trunkline.northbound.refusal import RefusedError, taken
 from trunkline.northbound.schema import SET
 from trunkline.northbound.step import Change, Create, Delete
 
@@ -65,11 +65,12 @@ class RowChange(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What is to be done for the set *set*, and how many rows are as wanted."""
+    """What is to be done for the set *set*, and how many rows are as wanted; *names* are all wanted ones."""
 
     set: str
     changes: Sequence[RowChange]
     unchanged: int
+    names: Collection[tuple[str, str]] = ()
 
     @property
     def steps(self) -> Iterator[Step]:
@@ -83,13 +84,28 @@ class Difference(NamedTuple):
         return {verb: found[verb] for verb in VERBS} | {"unchanged": self.unchanged}
 
 
+class ConflictError(RefusedError):
+    """Documents that do not go with what the northbound holds; the changes of *rest* may."""
+
+    def __init__(self, complaints: Sequence[Complaint], rest: Difference | None = None) -> None:
+        super().__init__(summary(complaints))
+        self.complaints = complaints
+        self.rest = rest
+
+
 def difference(
-    wanted: Iterable[Wanted], there: Present, set_: str, *, prunes: bool = False, adopts: bool = False
+    wanted: Iterable[Wanted],
+    there: Present,
+    set_: str,
+    *,
+    prunes: bool = False,
+    adopts: bool = False,
+    assumed: Collection[str] | None = (),
 ) -> Difference:
     """Return what makes *there* as *wanted*, whose rows are, or will be, of the set *set_*.
 
     A row that is not of the set is changed only if *adopts*, and is of the set then. A row of the set that
-    is not wanted is deleted if *prunes*.
+    is not wanted is deleted if *prunes*. Networks called one of *assumed* are taken to be there; None: any.
 
     Raises:
         ConflictError: that cannot be, with everything that is in the way, as far as *there* shows it.
@@ -97,12 +113,15 @@ def difference(
     rows = list(wanted)
     complaints: list[Complaint] = []
     changes: list[RowChange] = []
+    refused: set[tuple[str, str]] = set()
     for row in rows:
         old = there.rows(row.table).get(row.name)
         try:
             change = _added(row, set_) if old is None else _changed(row, old, set_, adopts)
-        except InvalidValueError as error:
-            complaints.append(row.complaint(str(error), error.place.column if error.place else None))
+        except (InvalidValueError, RefusedError) as error:
+            told = row.complaint(str(error), error.place.column if error.place else None)
+            complaints.append(told._replace(is_own=isinstance(error, InvalidValueError)))
+            refused.add((row.table, row.name))
             if len(complaints) == MOST:
                 raise ConflictError(complaints) from error
             continue
@@ -112,17 +131,23 @@ def difference(
     if prunes:
         changes += _pruned(there, names, set_)
     changes.sort(key=lambda change: (VERBS.index(change.verb), change.table))
-    complaints += islice(_in_the_way(changes, there), MOST)
+    known = None if assumed is None else {*assumed, *(name for table, name in refused if table == "Network")}
+    for change, told in islice(_in_the_way(changes, there, names, known), MOST):
+        complaints.append(told)
+        refused.add((change.table, change.name))
     if complaints:
-        raise ConflictError(complaints)
-    return Difference(set_, changes, len(rows) - sum(change.wanted is not None for change in changes))
+        others = [each for each in changes if (each.table, each.name) not in refused]
+        rest = [each for each in others if not _is_in(each, refused, known)]
+        raise ConflictError(complaints, Difference(set_, rest, 0, names))
+    unchanged = len(rows) - sum(change.wanted is not None for change in changes)
+    return Difference(set_, changes, unchanged, names)
 
 
 def _added(row: Wanted, set_: str) -> RowChange:
     missing = [column for column in REQUIRED[row.table] if column not in row.columns]
     if missing:
         needs = " and ".join(f"`{column}`" for column in missing)
-        raise InvalidValueError(f"it does not exist yet, and a new {row.table.lower()} needs {needs}")
+        raise RefusedError(f"it does not exist yet, and a new {row.table.lower()} needs {needs}")
     marked = {**row.columns.get("external_ids", {}), SET: set_}
     spec = SPECS[row.table](**{**row.columns, "external_ids": marked})
     return RowChange("add", row.table, row.name, None, spec.row(), Create(spec), row)
@@ -137,7 +162,7 @@ def _changed(row: Wanted, old: Row, set_: str, adopts: bool) -> RowChange | None
         names = ", ".join(f"`{column}`" for column in differing)
         differ = "differs" if len(differing) == 1 else "differ"
         text = f"it is in {whose}, and its {names} {differ}; use `adopts` to take it over, or leave it out"
-        raise InvalidValueError(text, Place(row.table, row.name, next(iter(differing))))
+        raise RefusedError(text, Place(row.table, row.name, next(iter(differing))))
     if not differing and (owner == set_ or not adopts):
         return None
     if owner != set_ or "external_ids" in differing:
@@ -169,8 +194,24 @@ def _pruned(there: Present, names: Collection[tuple[str, str]], set_: str) -> It
                 yield RowChange("delete", table, name, old, None, Delete(table, name, seen))
 
 
-def _in_the_way(changes: Sequence[RowChange], there: Present) -> Iterator[Complaint]:
-    """Yield what the rows of *changes* cannot be together with others that are known."""
+def _is_in(change: RowChange, refused: Collection[tuple[str, str]], assumed: Collection[str] | None) -> bool:
+    """Return whether *change* is of a port in a network that is *refused* or *assumed*."""
+    if change.table != "Port" or change.new is None:
+        return False
+    name = change.new["network"]
+    return ("Network", name) in refused or assumed is None or name in assumed
+
+
+def _in_the_way(
+    changes: Sequence[RowChange],
+    there: Present,
+    names: Collection[tuple[str, str]],
+    assumed: Collection[str] | None,
+) -> Iterator[tuple[RowChange, Complaint]]:
+    """Yield what the rows of *changes* cannot be together with others that are known.
+
+    *names* are those of all rows that documents want: what two of them have is wrong whatever is there.
+    """
     by_name: dict[tuple[str, str], RowChange] = {(change.table, change.name): change for change in changes}
     networks = {name for name in there.networks if _is_kept("Network", name, by_name)}
     networks |= {change.name for change in changes if change.table == "Network" and change.new is not None}
@@ -184,12 +225,14 @@ def _in_the_way(changes: Sequence[RowChange], there: Present) -> Iterator[Compla
         if change.new is None or wanted is None:
             continue
         row = change.new
-        if change.table == "Port" and row["network"] not in networks:
-            yield wanted.complaint(_no_network(row["network"], networks, there), "network")
+        is_known = assumed is None or row.get("network") in assumed or row.get("network") in networks
+        if change.table == "Port" and not is_known:
+            yield change, wanted.complaint(_no_network(row["network"], networks, there), "network")
         first = holders.setdefault(_key(change.table, row), row)
         if first is not row:
             error = taken(change.table, _UNIQUE[change.table], first, row.get("network"))
-            yield wanted.complaint(str(error), error.place.column if error.place else None)
+            told = wanted.complaint(str(error), error.place.column if error.place else None)
+            yield change, told._replace(is_own=(change.table, first["name"]) in names)
 
 
 def _no_network(name: str, networks: Collection[str], there: Present) -> str:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError
-from trunkline.manifest.complaint import MOST, Complaint, ManifestError, Mark
+from trunkline.manifest.complaint import MOST, Complaint, Mark, summary
 from trunkline.manifest.document import documents, shortened
 from trunkline.manifest.form import KIND, kind_of
 from trunkline.manifest.source import sources
@@ -15,7 +15,7 @@ from trunkline.northbound.schema import SET, Shape
 from trunkline.northbound.spec import canonical_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from trunkline.manifest.document import Document
     from trunkline.manifest.form import Kind
@@ -53,6 +53,25 @@ class Manifest(NamedTuple):
     file_count: int
 
 
+class ManifestError(InvalidValueError):
+    """Documents that are wrong whatever the northbound holds.
+
+    The *others* are not, and can be looked at further. They are rows, and these speak of networks of which
+    the wrong documents may be: those called one of *named*, or any if that is None.
+    """
+
+    def __init__(
+        self,
+        complaints: Sequence[Complaint],
+        others: Sequence[Wanted] = (),
+        named: Collection[str] | None = None,
+    ) -> None:
+        super().__init__(summary(complaints))
+        self.complaints = [each._replace(is_own=True) for each in complaints]
+        self.others = others
+        self.named = named
+
+
 def read(names: Iterable[str]) -> Manifest:
     """Return what the files *names* say; `-` is standard input, a directory stands for its YAML files.
 
@@ -61,15 +80,19 @@ def read(names: Iterable[str]) -> Manifest:
     """
     complaints: list[Complaint] = []
     rows: dict[tuple[str, str], Wanted] = {}
-    files = 0
+    files, known, named = 0, 0, set[str]()
     for source in sources(names, complaints):
         files += 1
         for document in documents(source, complaints):
+            before = len(complaints)
             row = _wanted(document, complaints)
-            if row is not None:
+            if row is None:
+                named.add(str(document.value.get("name")))
+            else:
                 first = rows.setdefault((row.table, row.name), row)
                 if first is not row:
                     complaints.append(row.complaint(f"this name is in {_place(first)} already", "name"))
+            known += len(complaints) - before
             if len(rows) > MOST_ROWS:
                 text = f"more than {MOST_ROWS:,} documents; apply fewer at a time"
                 raise ManifestError([Complaint(Mark(source.name), text)])
@@ -78,7 +101,8 @@ def read(names: Iterable[str]) -> Manifest:
     if not rows and not complaints:
         complaints.append(Complaint(None, "the files contain no document, so there is nothing to apply"))
     if complaints:
-        raise ManifestError(complaints)
+        # What YAML itself, or the reader of documents, refused has names that are not known.
+        raise ManifestError(complaints, list(rows.values()), named if known == len(complaints) else None)
     return Manifest(list(rows.values()), files)
 
 
