@@ -11,16 +11,29 @@ if not __package__:
 
 
 def main() -> None:
-    """Run the program and exit. An interrupt while it is loaded ends it too, without a traceback.
+    """Run the program `trunkline` and exit."""
+    _end_quietly_if_interrupted()
+    from trunkline.cli.main import main as run
+
+    run()
+
+
+def neutron() -> None:
+    """Run the program `trunkline-neutron` and exit."""
+    _end_quietly_if_interrupted()
+    from trunkline.cli.neutron import main as run
+
+    run()
+
+
+def _end_quietly_if_interrupted() -> None:
+    """Have an interrupt end the program without a traceback while it is loaded, too.
 
     Nothing is imported before that is so: even the module `signal` takes some milliseconds.
     """
     sys.excepthook = lambda kind, error, trace: (
         None if kind is KeyboardInterrupt else sys.__excepthook__(kind, error, trace)
     )
-    from trunkline.cli.main import main as run
-
-    run()
 
 
 if __name__ == "__main__":

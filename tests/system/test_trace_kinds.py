@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dummy_chassis import Site, opened
-from program import refusal, trunkline
+from program import trunkline
 
 pytestmark = pytest.mark.system
 
@@ -117,8 +117,9 @@ def test_a_disabled_port_is_cut_off_both_ways(site: Site, traced: Any) -> None:
     try:
         site.sync()
         done = trunkline("trace", "--from", "k", "--to", "v", nb=site.served.remote)
-        assert refusal(done, 1) == (
-            "trunkline: k is disabled, so nothing passes it; trunkline port set k --enable"
+        assert (done.code, done.err) == (4, "")
+        assert (
+            "DROPPED k is disabled, so nothing passes it\n    → trunkline port set k --enable\n" in done.out
         )
         found = traced(4, "--from", "v", "--to", "k")
         assert (found["text"], found["remedy"]) == (

@@ -75,6 +75,31 @@ def test_an_interrupt_while_the_program_is_loaded_ends_it_without_a_traceback(mo
     assert (done.returncode, done.stderr.strip()) == (code, "")
 
 
+def test_a_misspelt_command_is_told_with_the_one_that_was_meant() -> None:
+    code, _, said = run("statsu")
+    assert (code, said) == (
+        2,
+        "trunkline: No such command 'statsu'; did you mean status? (see `trunkline --help`)\n",
+    )
+    code, _, said = run("port", "lits")
+    assert (code, "; did you mean list? (see" in said) == (2, True)
+
+
+def test_the_program_of_neutron_is_interrupted_without_a_traceback_too() -> None:
+    text = (
+        "import os, signal, sys; sys.argv[1:] = ['sync']\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        return os.kill(os.getpid(), signal.SIGINT) if name == 'click' else None\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from trunkline.__main__ import neutron\n"
+        "neutron()\n"
+    )
+    command = ["env", "--default-signal=INT", sys.executable, "-c", text]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.strip()) == (-signal.SIGINT, "")
+
+
 def test_help_lists_every_command_and_needs_none_of_them() -> None:
     code, out, _ = run("--help")
     assert code == 0

@@ -71,6 +71,10 @@ def _written(connect: Callable[[], Northbound], steps: Iterable[Step], wait_s: f
             return interrupted(commit, "nothing was changed")
 
 
+_LEAST_S = 0.05
+"""A shorter time is not shown as 0.0 s."""
+
+
 def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: bool = True) -> int:
     """Return, when every live chassis has applied what is committed, the exit code.
 
@@ -90,7 +94,9 @@ def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: boo
         return EXIT_TIMED_OUT
     if is_told:
         count, all_ = len(asked.live), len(asked.live | asked.silent)
-        click.echo(f"applied by {count} of {all_} chassis after {time.monotonic() - started_s:.1f} s")
+        took_s = time.monotonic() - started_s
+        after = f"{took_s:.1f} s" if took_s >= _LEAST_S else f"less than {2 * _LEAST_S:g} s"
+        click.echo(f"applied by {count} of {all_} chassis after {after}")
     return EXIT_NO if report_unanswered(asked, silent) else 0
 
 

@@ -29,6 +29,9 @@ _MOST_LINES = 10
 _COLUMNS = ("subject", "code", "severity", "chassis", "since", "text", "remedy")
 _AREAS = {"1": "northbound", "2": "wire", "3": "port", "4": "switch", "5": "chassis"}
 
+_ASKED = frozenset("234")
+"""The areas of which some is found only by a chassis that is asked."""
+
 
 def _codes() -> Iterable[str]:
     from trunkline.health.finding import CODES
@@ -133,11 +136,15 @@ class _Scope(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What was *found*, under a *title*; *checks* counts what was looked for."""
+    """What was *found*, under a *title*; *checks* counts what was looked for.
+
+    *unasked* says why it is not known what chassis find at themselves; None if all that are meant said it.
+    """
 
     title: str
     found: Sequence[Finding]
     checks: int
+    unasked: str | None = None
 
 
 def _known(codes: Collection[str]) -> frozenset[str]:
@@ -174,21 +181,26 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
         report = progress.counting("chassis have said what they find")
         own = checks.lonely(asked_findings(nb, live, parameters, report), fleet)
     found = checks.merged([*own, *_servers(), *checks.findings(fleet)])
-    is_asked = bool(live) and not any(each.code == SILENT for each in own)
+    is_asked = bool(live) and len(live) == len(asks) and not any(each.code == SILENT for each in own)
+    unasked = (
+        None if is_asked else "their chassis did not say" if asks else "no chassis was asked (--deep does)"
+    )
     looked_for = CODES.keys() if is_asked else checks.FROM_ROWS
     if scope.port is not None:
         verdict = checks.of_port(found, fleet, scope.port)
         if is_asked and verdict.works:
             lost = _lost(nb, fleet, verdict)
             verdict = checks.of_port([*found, *lost], fleet, scope.port)
-        return _Seen(_verdict(verdict), verdict.reasons, len(looked_for))
+        if not asks:
+            unasked = "no chassis holds it, so none was asked"
+        return _Seen(_verdict(verdict), verdict.reasons, len(looked_for), unasked)
     if scope.chassis is not None:
         found, title = checks.of_chassis(found, fleet, scope.chassis), f"chassis {scope.chassis}"
     elif scope.network is not None:
         found, title = checks.of_network(found, fleet, scope.network), f"network {scope.network}"
     else:
         title = _size(fleet)
-    return _Seen(f"{title}: {_count(found)}", found, len(looked_for))
+    return _Seen(f"{title}: {_count(found)}", found, len(looked_for), unasked)
 
 
 def _lost(nb: Northbound, fleet: Fleet, verdict: Verdict) -> list[Finding]:
@@ -312,6 +324,7 @@ class _Marks(NamedTuple):
     error: str = "✗"
     warning: str = "!"
     fine: str = "✓"
+    unknown: str = "–"
     remedy: str = "→"
 
     @classmethod
@@ -320,7 +333,7 @@ class _Marks(NamedTuple):
         try:
             "".join(cls()).encode(sys.stdout.encoding or "ascii")
         except (UnicodeEncodeError, LookupError):
-            return cls("x", "!", "+", "->")
+            return cls("x", "!", "+", "-", "->")
         return cls()
 
 
@@ -348,11 +361,16 @@ def _print(seen: _Seen, *, shows_all: bool) -> None:
 
 
 def _print_rest(seen: _Seen, marks: _Marks) -> None:
-    """Print where nothing was found, and how much was looked for."""
+    """Print where nothing was found, and how much was looked for; and where not all was."""
     codes = {each.code for each in seen.found}
-    fine = [area for digit, area in _AREAS.items() if not any(code[1] == digit for code in codes)]
+    quiet = [digit for digit in _AREAS if not any(code[1] == digit for code in codes)]
+    unknown = [digit for digit in quiet if seen.unasked and digit in _ASKED]
+    fine = [_AREAS[digit] for digit in quiet if digit not in unknown]
     if fine:
         _echo(f" {marks.fine} {', '.join(fine)}: {seen.checks - len(codes)} checks")
+    if unknown:
+        areas = ", ".join(_AREAS[digit] for digit in unknown)
+        _echo(f" {marks.unknown} {areas}: by what the northbound knows, as {seen.unasked}")
 
 
 def _clock(since: str) -> str:

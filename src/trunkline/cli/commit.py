@@ -69,4 +69,4 @@ class Commit:
     def _end(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._is_ended = True
-        raise KeyboardInterrupt
+        signal.default_int_handler(signal.SIGINT, None)

@@ -122,7 +122,8 @@ def list_(output: str) -> None:
         "northbound": "NORTHBOUND",
         "not_running": "NOT RUNNING",
     }
-    print_list([_row(each) for each in present.present()], columns, output)
+    words = dict.fromkeys(("chassis", "machines", "not_running"), _few)
+    print_list([_row(each) for each in present.present()], columns, output, words)
 
 
 @lab.command()
@@ -310,6 +311,15 @@ def _chosen_physnet(switch: PhysicalSwitch, physnet: str | None) -> str:
     if chosen not in there:
         raise LabError(f"there is no physical network '{chosen}' in this lab; there are: {', '.join(there)}")
     return chosen
+
+
+def _few(names: list[str]) -> str:
+    """Return *names* as a table shows them: the first ones, and of many how many they are."""
+    first = ", ".join(names[:_MOST_NAMES])
+    return first if len(names) <= _MOST_NAMES else f"{first}, … ({len(names)})"
+
+
+_MOST_NAMES = 4
 
 
 def _row(lab: present.Present) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import atexit
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 import warnings
@@ -178,6 +179,7 @@ def run(program: click.Command, name: str) -> NoReturn:
         path = error.ctx.command_path if error.ctx else name
         # A list of choices comes on lines of its own, indented.
         said = ", ".join(part.strip(" \t,") for part in error.format_message().rstrip(".").split("\n"))
+        said += _command_meant(error)
         sys.exit(_report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE))
     except click.ClickException as error:
         sys.exit(_report(f"{name}: {error.format_message()}", EXIT_REFUSED))
@@ -195,6 +197,20 @@ def run(program: click.Command, name: str) -> NoReturn:
             raise
         sys.exit(_report(f"{name}: {_defect(error)}", EXIT_REFUSED))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command_meant(error: click.UsageError) -> str:
+    """Return a hint to the command that was probably meant, if there is no such command."""
+    from trunkline.core.spelling import closest
+
+    group, word = error.ctx and error.ctx.command, _NO_COMMAND.match(error.format_message())
+    if error.ctx is None or word is None or not isinstance(group, click.Group):
+        return ""
+    found = closest(word[1], group.list_commands(error.ctx))
+    return "" if found is None else f"; did you mean {found}?"
+
+
+_NO_COMMAND = re.compile(r"No such command '(.+?)'")
 
 
 def _ignore_warnings() -> None:

@@ -152,6 +152,7 @@ class Draft:
             RefusedError, NotFoundError: a row conflicts with what is in the database.
         """
         known = self._known(read)
+        self._refuse_missing(known)
         networks = self._networks(known)
         ids = {row["name"]: NamedUuid(f"network{n}") for n, row in enumerate(networks.created)}
         ports = self._ports(known, ids)
@@ -174,6 +175,14 @@ class Draft:
         if is_any_port_gone or any(port.writes(COUNTED_COLUMNS) for port in ports.changed):
             parts.append(COUNT_CHANGE)
         return [*parts, *self._deletions(known), *checks]
+
+    def _refuse_missing(self, known: _Known) -> None:
+        """Raise NotFoundError if rows to delete are not there, with all of their names."""
+        for table, names in self._gone.items():
+            missing = [name for name in names if (table, name) not in known.ids]
+            missing = [name for name in missing if (table, name) not in self._may_be_gone]
+            if missing:
+                raise no_such(table, *missing)
 
     # --- the rows that there are ---
 

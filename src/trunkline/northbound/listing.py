@@ -45,11 +45,11 @@ def named(nb: Northbound, table: str, names: Sequence[str]) -> list[Row]:
     )
     name_by_id = {row["_uuid"]: row["name"] for row in networks}
     found = {row["name"]: _shown(row, name_by_id) for row in rows}
-    for name in names:
-        if name not in found:
-            raise no_such(table, name)
-        if is_ports:
-            found[name]["sub_ports"] = []
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise no_such(table, *missing)
+    for name in names if is_ports else ():
+        found[name]["sub_ports"] = []
     for row in sub_ports:
         parent = row.pop("parent")
         if parent in found:

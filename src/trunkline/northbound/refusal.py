@@ -109,10 +109,15 @@ def only_global(rows: Sequence[Row]) -> Row:
     return rows[0]
 
 
-def no_such(table: str, name: str) -> NotFoundError:
-    """Return the error to raise if *table* (Network, Port, Chassis) has no row called *name*."""
+def no_such(table: str, name: str, *others: str) -> NotFoundError:
+    """Return the error to raise if *table* (Network, Port, Chassis) has no row called *name*, or *others*.
+
+    >>> print(no_such("Port", "vm8", "vm9"))
+    no port is called 'vm8' or 'vm9'; see `trunkline port list`
+    """
     kind = table.lower()
-    return NotFoundError(f"no {kind} is called {name!r}; see `trunkline {kind} list`", Place(table, name))
+    names = " or ".join([", ".join(map(repr, (name, *others[:-1]))), *map(repr, others[-1:])])
+    return NotFoundError(f"no {kind} is called {names}; see `trunkline {kind} list`", Place(table, name))
 
 
 def some(names: Sequence[str]) -> str:

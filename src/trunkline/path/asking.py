@@ -94,6 +94,11 @@ def _back(
     wanted: Wanted,
 ) -> Trace:
     """Return the way of the answer to *sample*: from its receiver, who has to be one port."""
+    if to.is_unknown:
+        what = to.address or mac_text(to.mac)
+        raise InvalidValueError(
+            f"no port has {what}, so nobody knows from where its answer comes; ask for the way there alone"
+        )
     if len(to.ends) != 1 or to.is_group:
         raise InvalidValueError("only one port can answer; name one as the target, or ask for one way")
     answerer = to.ends[0]

@@ -95,14 +95,14 @@ def source(nb: Northbound, name: str, vlan_id: int | None) -> Source:
 
     Raises:
         NotFoundError: there is neither; or no network has that VLAN.
-        UnboundError: the port has no VIF.
+        UnboundError: the port is enabled, and has no VIF.
     """
     ports, networks = nb.read(
         select("Port", ("name", "==", name)), select("Network", ("physical_network", "==", name))
     )
     if ports:
         found = _end(ports[0], _parents(nb, ports))
-        if found.chassis is None:
+        if found.chassis is None and found.is_enabled:
             raise UnboundError("; ".join(unbound(found)))
         (rows,) = nb.read(select("Network", ("_uuid", "==", ports[0]["network"])))
         return Source(_wire(rows[0]), found)

@@ -147,6 +147,9 @@ def trace(
     if here.port is None and not to.ends:
         text = f"no port of {here.wire.name} has that MAC, and unknown unicast from the wire goes nowhere"
         found.outcomes = [Outcome("nobody", None, False, text, None, (6,), DROPPED)]
+    elif here.port is not None and here.port.chassis is None:
+        text, remedy = unbound(here.port)
+        found.outcomes = [Outcome(each, None, False, text, remedy, (14,), DROPPED) for each in _names(to)]
     elif here.port is None:
         _over_wire(found, here, to, frame, None, ask, is_raw)
     else:
