@@ -179,12 +179,13 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
 
         The `ovs` package takes no notice of it: it would wait for ever, and no longer follow any change.
         """
-        if self._request_id is not None or not (self.is_connected and self.is_current):
+        error = self._session.last_error  # first, as there seldom is one, and every turn of the loop asks
+        if error is None or self._request_id is not None or not (self.is_connected and self.is_current):
             return None
         is_waiting = self.state in _REQUESTED or any(
             table.condition_state.requested is not None for table in self.tables.values()
         )
-        return self._session.last_error if is_waiting else None
+        return error if is_waiting else None
 
     @property
     def session(self) -> int:
