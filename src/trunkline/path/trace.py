@@ -237,7 +237,7 @@ def _over_wire(
                 found.notes += [last.note] if last.note is not None else []
                 if lost is not None and lost.lost_s is not None and last.reached_s is not None:
                     lost = lost if last.reached_s > lost.lost_s else None
-                lost, remedy = (lost, None) if lost is not None else (last.loss, last.remedy)
+                lost, remedy = lost or last.loss, last.remedy
             found.wires.append(hop["wire"])
         for end in some:
             outcome = _delivered(end, hop, frame)
