@@ -46,6 +46,7 @@ PLAIN = (
     (Field.REG0, 0xFF),
     (Field.REG1, 0xFF00),
     (Field.REG2, 0x3),
+    (Field.REG3, 0x1),
     (Field.REG4, 0x7000),
     (Field.REG5, 0x7),
     (Field.REG6, 0xFFFF0000),
@@ -123,7 +124,7 @@ def writes() -> Iterator[Flow]:
 
 def copies() -> Iterator[Flow]:
     """Yield a flow for every field that can be copied, on a match that allows it, in whole and in part."""
-    registers = (Field.REG0, Field.REG1, Field.REG2, Field.REG4, Field.REG5, Field.REG6, Field.REG7)
+    registers = tuple(field for field in Field if field.name.startswith("REG"))
     layered = (
         ((), registers),
         (ARP, (Field.ARP_SHA, Field.ARP_THA)),

@@ -8,6 +8,7 @@ import pytest
 
 from model.example import ADDRESSES, NETWORK, PORT, REMOTE, SHARED_MAC
 from trunkline import apps
+from trunkline.bridge.prober import catch
 from trunkline.core.cookie import Subject, cookie
 from trunkline.core.error import InvalidValueError
 from trunkline.core.flow import Field, Flow, Output
@@ -217,6 +218,19 @@ def test_a_remedy_for_a_row_whose_name_is_not_known_leaves_the_name_to_the_reade
 def test_a_flow_that_passes_frames_has_no_remedy() -> None:
     (vif,) = [flow for flow in of(PORT) if kind(flow).band is Band.VIF]
     assert len(explained(vif)) == 3
+
+
+def test_the_flow_that_catches_probes_is_shown_and_explained() -> None:
+    flow = installed(catch(1))
+    (line,) = lines([flow], NAMES)
+    assert (line.kind.name, line.matches) == (
+        "CATCH",
+        "from int-br-ex, Ethernet type 0x88b5, not sent back by the agent",
+    )
+    assert line.data()["match"] == "reg3=0,in_port=1,dl_type=0x88b5"
+    head, why, *_ = explained(flow)
+    assert head == f"table 0 CLASSIFY, band CATCH: {Band.CATCH.purpose}"
+    assert why == "made by the agent for a probe (docs/probe.md); the switch takes it away by itself"
 
 
 def test_a_foreign_flow_is_explained_with_how_to_remove_it() -> None:

@@ -145,10 +145,7 @@ class Prober:
         local = (inventory.networks[id_] for id_ in inventory.local_networks())
         probing.network_id_by_key = {network.key: network.id for network in local}
         for uplink in inventory.uplinks.values():
-            # Frames that the agent has sent back are not caught again.
-            match = (Field.IN_PORT(uplink.ofport), Field.ETH_TYPE(ETH_PROBE), RETURNED(0))
-            flow = Flow(Band.CATCH, match, (Controller(),), COOKIE_PROBE)
-            session.order(partial(timed.add, flow=flow, hard_timeout_s=seconds))
+            session.order(partial(timed.add, flow=catch(uplink.ofport), hard_timeout_s=seconds))
 
     def close(self, session: Session | None) -> None:
         """End the session; its flows go now, or by themselves if the switch is away."""
@@ -335,3 +332,10 @@ def _may_speak_for(port_id: UUID, network_id: UUID, inventory: Inventory) -> boo
         and inventory.has_link(port)
         and not inventory.relations.is_listed(network_id, port.mac)
     )
+
+
+def catch(ofport: int) -> Flow:
+    """Return the flow that gives the agent the frames of probes that arrive at that uplink."""
+    # Frames that the agent has sent back are not caught again.
+    match = (Field.IN_PORT(ofport), Field.ETH_TYPE(ETH_PROBE), RETURNED(0))
+    return Flow(Band.CATCH, match, (Controller(),), COOKIE_PROBE)

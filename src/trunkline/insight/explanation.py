@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.cookie import CookieParts, Subject, cookie_parts
 from trunkline.core.error import InvalidValueError
+from trunkline.core.pipeline import Band, Owner
 from trunkline.insight.flow import VERSION, Kind, in_order, kind, lines
 from trunkline.insight.meaning import MEANING, rule_words
 
 if TYPE_CHECKING:
-    from trunkline.core.pipeline import Band
     from trunkline.insight.connection import InstalledFlow
     from trunkline.insight.name import Names
 
@@ -121,18 +121,24 @@ def _explanation(what: Kind, flows: list[InstalledFlow], names: Names, bridge: s
         head = f"table {what.table}, priority {what.priority}, {what.name}: another program made it"
         away = f"to remove it: ovs-ofctl -O OpenFlow14 del-flows {bridge} cookie={what.foreign:#x}/-1"
         return Explanation(what, (), (head, "Trunkline leaves it alone.", *shown), away)
-    parts = cookie_parts(flows[0].cookie)
     band = what.band
+    if band is not None and band.owner is Owner.PROBE:
+        why = "made by the agent for a probe (docs/probe.md); the switch takes it away by itself"
+        return Explanation(what, (), (_head(band), why, *shown), None)
+    parts = cookie_parts(flows[0].cookie)
     if band is None or parts is None:
         head = f"table {what.table}, {what.name}: with our cookie, and of no band that this program knows"
         return Explanation(what, (), (head, *shown), "have the agent and this program be of one version")
     rules = MEANING[band].rules
-    head = f"table {band.table.value} {band.table.name}, band {band.name}: {band.purpose}"
     made = f"made by app {band.owner.name.lower()} from {_row(parts, names)}"
     why = f"{rule_words(rules)} of docs/frames.md; {made}"
     act = remedy(band, parts, names) if any(flow.is_drop for flow in flows) else None
     passing = None if act is None else f"if these should pass: {act}"
-    return Explanation(what, rules, (head, why, *shown), passing)
+    return Explanation(what, rules, (_head(band), why, *shown), passing)
+
+
+def _head(band: Band) -> str:
+    return f"table {band.table.value} {band.table.name}, band {band.name}: {band.purpose}"
 
 
 def _row(parts: CookieParts, names: Names) -> str:

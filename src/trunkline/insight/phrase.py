@@ -29,6 +29,7 @@ from trunkline.core.pipeline import (
     INNER_TAGS,
     NETWORK,
     REASON,
+    RETURNED,
     SOURCE_PORT,
     Reason,
 )
@@ -136,6 +137,8 @@ def _term(term: Term, names: Names) -> str:
             return "tags may pass inside" if value else "no tag may pass inside"
         if field is REASON:
             return _REASONS.get(value, f"reason {value}")
+        if field is RETURNED:
+            return "sent back by the agent" if value else "not sent back by the agent"
         if field is ANY_ADDRESS:
             return "from a sender that may use any address" if value else "held to its addresses"
         if field is Field.ETH_TYPE:

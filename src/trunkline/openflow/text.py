@@ -54,6 +54,7 @@ _MATCH_NAMES = {
     Field.REG0: "reg0",
     Field.REG1: "reg1",
     Field.REG2: "reg2",
+    Field.REG3: "reg3",
     Field.REG4: "reg4",
     Field.REG5: "reg5",
     Field.REG6: "reg6",
