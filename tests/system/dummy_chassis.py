@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 from device import ChassisDevices, Dummies, Veths, a_switch
+from isolated import assert_isolated
 
 from model.octets import with_fewer_tags
 from model.vswitchd import Vswitchd
@@ -232,7 +233,7 @@ class DummyChassis:
         return found
 
     def check(self) -> None:
-        """Hold the live flows against a fresh computation, and the logs against what a log may be."""
+        """Hold the flows against a fresh computation and a proof, and the logs against what one may be."""
         if self.agents and self.agent.process.poll() is None:
             self.agent.await_settled()
             total, _, differing = self.agent.ask("recompute").strip().strip('"').partition(" flows, ")
@@ -240,6 +241,9 @@ class DummyChassis:
             self.agent.await_settled()
             assert self.agent.ask("plan").strip() in ("", '""')
             assert len(self.flows()) == int(total)
+            status = self.agent.status()
+            if status["northbound"] and not status["faults"]:
+                assert_isolated(self.switch.remote, self.switch.rundir)
         for agent in self.agents:
             for line in agent.log.splitlines():
                 assert LOG_LINE.fullmatch(line), line
