@@ -46,9 +46,13 @@ LAST_ARP = {Kind.OTHER_NEIGHBOUR: Counted(1, 1.0), Kind.OTHER_ARP: Counted(1, 1.
         ({Kind.OTHER_MAC: Counted(3, 60.0), Kind.OWN_MAC: Counted(900, 1.0)}, {}),
         ({Kind.OTHER_MAC: Counted(3, RECENT_S + 1), Kind.OWN_MAC: Counted(900, 900.0)}, {}),
         ({Kind.OTHER_NEIGHBOUR: Counted(2, 1.0), Kind.OWN_IPV4: Counted(900, 60.0)}, {}),
-        # But one ARP is enough, as no ordinary VM sends it; unless something of IPv4 was taken since.
+        # But one ARP is enough, as no ordinary VM sends it. Which came last must be known for an error.
         ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 60.0)}, {"T309": "error"}),
-        ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 2.0)}, {}),
+        ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 2.0)}, {"T309": "warning"}),
+        ({Kind.OTHER_NEIGHBOUR: Counted(5, 1.0), Kind.OWN_IPV4: Counted(900, 2.0)}, {}),
+        ({Kind.OTHER_MAC: Counted(1, 16.0), Kind.OWN_MAC: Counted(900, 16.5)}, {"T307": "warning"}),
+        ({Kind.OTHER_MAC: Counted(1, 16.0), Kind.OWN_MAC: Counted(900, 0.5)}, {}),
+        ({Kind.OTHER_MAC: Counted(1, 16.0), Kind.OWN_MAC: Counted(900)}, {}),
         # What was refused is mended, as others were taken since; or it is not known to be.
         ({Kind.OTHER_MAC: Counted(30, 59.0), Kind.OWN_MAC: Counted(9, 1.0)}, {"T307": "warning"}),
         ({Kind.OTHER_MAC: Counted(30, 61.0), Kind.OWN_MAC: Counted(9, 1.0)}, {}),

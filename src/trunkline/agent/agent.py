@@ -222,7 +222,7 @@ class Agent:
         linked = {iface_id for iface_id, vifs in changes.vifs.items() if vifs and vifs[0].link_fault is None}
         back = {iface_id for iface_id in linked if self.inventory.is_cut_off(iface_id)}
         if self._is_whole:
-            self.delays.plug(linked - self.inventory.vifs.keys(), self.turn.began_s)
+            self.delays.plug(changes.vifs, self.inventory.vifs.keys(), self.turn.began_s)
         self.inventory.change(Changes(vifs=changes.vifs))
         for iface_id in back:
             self.audience.report_passage(self.inventory.carried_by(iface_id), self.inventory, are_back=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from trunkline.core.inventory import Inventory
+from trunkline.core.model import Vif
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """The upper bounds of the buckets; one more holds what took longer."""
@@ -64,6 +65,7 @@ class Delays:
         self.bind = Histogram()
         self._changes: deque[_Change] = deque()
         self._plugged: dict[str, float] = {}
+        self._unready: set[str] = set()
 
     def read(self, before: int | None, revision: int, began_s: float) -> None:
         """Note that the turn that began at *began_s* has read rows.
@@ -73,10 +75,20 @@ class Delays:
         if before is not None and revision > before and len(self._changes) < MOST_CHANGES:
             self._changes.append(_Change(revision, began_s))
 
-    def plug(self, iface_ids: Collection[str], began_s: float) -> None:
-        """Note that VIFs are here that were not before."""
-        if len(self._plugged) + len(iface_ids) <= MOST_VIFS:
-            self._plugged |= dict.fromkeys(iface_ids, began_s)
+    def plug(self, changed: Mapping[str, Sequence[Vif]], known: Collection[str], began_s: float) -> None:
+        """Note the VIFs that *changed*, by iface-id, of which *known* were here before.
+
+        The time of a VIF that comes without an ofport, or without a link, begins once it has both.
+        """
+        for iface_id, vifs in changed.items():
+            is_ready = bool(vifs) and vifs[0].ofport is not None and vifs[0].link_fault is None
+            is_new = iface_id not in known or iface_id in self._unready
+            self._unready.discard(iface_id)
+            if vifs and is_new and len(self._plugged) + len(self._unready) < MOST_VIFS:
+                if is_ready:
+                    self._plugged[iface_id] = began_s
+                else:
+                    self._unready.add(iface_id)
 
     def settle(self, inventory: Inventory, applied: int, began_s: float, *, is_complete: bool) -> None:
         """Count what is in place at the end of the turn that began at *began_s*.

@@ -301,10 +301,10 @@ def _verdict(verdict: Verdict) -> str:
     count = len(verdict.reasons)
     if not count:
         return f"{verdict.port} works"
-    if verdict.works:
-        return f"{verdict.port} works, with {counted(count, 'warning')}"
     if not verdict.is_known:
         return f"{verdict.port} is not known to work, for {counted(count, 'reason')}"
+    if verdict.works:
+        return f"{verdict.port} works, with {counted(count, 'warning')}"
     return f"{verdict.port} does not work, for {counted(count, 'reason')}"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.core.spelling import closest
 from trunkline.health import cause, unheard
+from trunkline.health.answer import SILENT
 from trunkline.health.chassis_check import chassis_findings, network_findings
 from trunkline.health.port_check import disabled_finding, down_findings, own_subjects, port_findings
 from trunkline.northbound import iface_id
@@ -144,7 +145,7 @@ def of_network(found: Iterable[Finding], fleet: Fleet, name: str) -> list[Findin
 class Verdict:
     """Whether the port called *port* works: *reasons* are errors and warnings, errors first.
 
-    `is_known` is False if it is up as far as is known, and its chassis does not answer.
+    `is_known` is False if nothing else is wrong, and its chassis does not answer.
     """
 
     port: str
@@ -159,7 +160,8 @@ class Verdict:
     def is_known(self) -> bool:
         """Whether that is more than what a chassis said last that does not answer now."""
         errors = {each.code for each in self.reasons if each.severity == "error"}
-        return errors != {"T501"}
+        is_silent = any(each.code == SILENT for each in self.reasons)
+        return errors != {"T501"} and not (is_silent and self.works)
 
 
 def of_port(found: Iterable[Finding], fleet: Fleet, name: str) -> Verdict:

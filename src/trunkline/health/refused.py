@@ -8,7 +8,8 @@ a count is compared with what the switch took from the same port:
 * If the last frame that was refused is newer than the last one that was taken, something has changed in the
   VM: an error as well. Only OpenFlow 1.5 says when a flow last matched; without it, that is not known. IPv6
   addresses are tried at any time, and containers leak packets, so packets are left out here: a VM with
-  another IPv4 address tells it by ARP first. One such ARP is enough, as no ordinary VM sends it.
+  another IPv4 address tells it by ARP first. One such ARP is enough, as no ordinary VM sends it. If both
+  were sent at one moment, a warning: which came last is not known.
 * If both go on, some of what the VM sends is refused: a warning, if it is more than a trifle.
 * Tags and what only servers send are never sent by accident, and do not keep other frames from passing: a
   warning.
@@ -259,6 +260,8 @@ def _verdict(rule: _Rule, refused: Counted, taken: Counted, by_chance: int) -> S
         return "warning"
     if rule.tells_change and _is_after(refused, taken) and refused.packets > by_chance:
         return "error"
+    if rule.tells_change and not by_chance and _is_at_one_moment(refused, taken):
+        return "warning"
     if _is_after(taken, refused) and not _is_recent(refused, MENDED_S):
         return None
     return "warning" if refused.packets > max(TRIFLE, taken.packets / TRIFLE) else None
@@ -271,6 +274,13 @@ def _is_recent(counted: Counted, most_s: float = RECENT_S) -> bool:
 def _is_after(one: Counted, other: Counted) -> bool:
     """Return whether the last frame of *one* is known to be newer than the last one of *other*."""
     return one.idle_s is not None and other.idle_s is not None and one.idle_s + SLACK_S < other.idle_s
+
+
+def _is_at_one_moment(one: Counted, other: Counted) -> bool:
+    """Return whether it is known when the last frames of both were, and not which of them came first."""
+    if one.idle_s is None or other.idle_s is None:
+        return False
+    return not _is_after(one, other) and not _is_after(other, one)
 
 
 def _sum(*counted: Counted) -> Counted:
