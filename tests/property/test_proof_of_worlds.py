@@ -40,8 +40,15 @@ def test_by_the_flows_of_any_world_no_frame_crosses_networks(chassis: rows.Rows)
 
 
 def without_security(chassis: rows.Rows) -> rows.Rows:
-    """Return *chassis* with ports that may send whatever they like: what then is dropped is for its tags."""
-    ports = {id_: port._replace(is_secured=False, passes_control=True) for id_, port in chassis.ports.items()}
+    """Return *chassis* with ports that may send whatever they like: what then is dropped is for its tags.
+
+    A port that migrates here is of its network here, whether it sleeps or not.
+    """
+    ports = {}
+    for id_, port in chassis.ports.items():
+        open_port = port._replace(is_secured=False, passes_control=True)
+        is_here = rows.CHASSIS in port.requested_chassis
+        ports[id_] = open_port._replace(requested_chassis=(), chassis=None) if is_here else open_port
     return replace(chassis, ports=ports)
 
 
