@@ -117,16 +117,20 @@ def test_sync_asks_a_person_and_writes_only_after_a_yes(alone: Site) -> None:
     site.nb.write([Delete("Port", port.id)])
 
     def answered(answer: str) -> tuple[int, str]:
-        """Type the command and *answer* at a terminal."""
+        """Type the command at a terminal, and *answer* once the question is there."""
         ours, theirs = os.openpty()
         argv = [str(BIN / "trunkline-neutron"), "sync", *site.neutron.config_files()]
-        os.write(ours, f"{answer}\n".encode())
-        done = subprocess.run(
-            argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=START_S
-        )
+        with subprocess.Popen(argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asking:
+            assert asking.stdout is not None
+            shown = b""
+            # It ends with the question, or with the program.
+            while not shown.endswith(b"Write? [y/N] ") and (more := os.read(asking.stdout.fileno(), 4096)):
+                shown += more
+            os.write(ours, f"{answer}\n".encode())
+            rest, _ = asking.communicate(timeout=START_S)
         os.close(ours)
         os.close(theirs)
-        return done.returncode, done.stdout.decode()
+        return asking.returncode, (shown + rest).decode()
 
     code, shown = answered("n")
     assert (code, site.row(port)) == (1, {})
