@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import ovs.db.idl
@@ -13,7 +14,11 @@ from dummy_chassis import Site, until
 from program import typed
 
 from model.tcp_port import free_port
+from trunkline.northbound.rpc import UnreachableError
+from trunkline.ovsdb import lookup
+from trunkline.ovsdb.lookup import Name
 from trunkline.ovsdb.nb_replica import NorthboundReplica
+from trunkline.ovsdb.reading import Reading
 
 if TYPE_CHECKING:
     from trunkline.lab.northbound import Northbound as Served
@@ -60,6 +65,31 @@ def test_a_chassis_finds_its_northbound_by_a_host_name(site: Site, port: int) ->
     chassis.set(**{"trunkline-nb": f"tcp:localhost:{port}"})
     chassis.start_agent()
     site.sync()
+
+
+def test_a_reading_tries_every_address_of_a_name(
+    site: Site, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chassis = site.chassis("c1")
+    site.sync()
+    # The northbound listens at the last of them.
+    name = Name("nb.test", lambda _: ["127.0.0.3", "127.0.0.2", "127.0.0.1"])
+    monkeypatch.setitem(lookup._name_by_host, "nb.test", name)
+    reading = Reading(chassis.switch.remote, f"tcp:nb.test:{port}")
+    with closing(reading):
+        reading.read()
+
+
+def test_a_reading_gives_up_once_no_address_of_a_name_answers(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chassis = site.chassis("c1")
+    monkeypatch.setitem(
+        lookup._name_by_host, "nb.test", Name("nb.test", lambda _: ["127.0.0.3", "127.0.0.2"])
+    )
+    reading = Reading(chassis.switch.remote, f"tcp:nb.test:{free_port()}")
+    with closing(reading), pytest.raises(UnreachableError, match="Connection refused"):
+        reading.read()
 
 
 def test_a_host_name_that_is_not_found_is_a_fault_until_it_is_corrected(site: Site, port: int) -> None:

@@ -9,7 +9,8 @@ import ovs.poller
 import pytest
 
 from model.openflow_switch import running
-from trunkline.ovsdb.replica import Outcome, Replica
+from trunkline.ovsdb.replica import Replica
+from trunkline.ovsdb.write import Outcome
 
 pytestmark = pytest.mark.system
 

@@ -59,6 +59,23 @@ def test_each_connection_tries_the_next_address(server: Server) -> None:
     assert {settled(name), name.address()} == {"2001:db8::1", "192.0.2.1"}
 
 
+def test_a_name_is_tried_out_once_each_of_its_addresses_was_tried(server: Server) -> None:
+    name = Name("nb", server.resolve)
+    name.address()
+    assert name.has_address_after(9), "the name server has not answered yet"
+    server.answer = ["2001:db8::1", "192.0.2.1"]
+    server.may_answer.set()
+    settled(name)
+    assert [name.has_address_after(tries) for tries in (0, 1, 2)] == [True, True, False]
+
+
+def test_a_name_that_is_not_found_is_tried_out(server: Server) -> None:
+    server.may_answer.set()
+    name = Name("nb", server.resolve)
+    settled(name)
+    assert not name.has_address_after(1)
+
+
 def test_what_was_found_is_used_while_the_name_server_is_away(server: Server) -> None:
     name = Name("nb", server.resolve)
     server.answer = ["192.0.2.1"]

@@ -14,10 +14,10 @@ from trunkline.core.model import Network, Uplink
 from trunkline.core.setting import DATAPATH_TYPE
 from trunkline.ovsdb import integration_bridge, way_out, wiring
 from trunkline.ovsdb.nic import Vlans
-from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.settings import Settings
 from trunkline.ovsdb.vswitch import SwitchReplica
 from trunkline.ovsdb.wiring import Wiring, Written
+from trunkline.ovsdb.write import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
 

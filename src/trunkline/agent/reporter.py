@@ -9,8 +9,8 @@ from uuid import UUID
 
 from trunkline.core.inventory import Inventory
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.ovsdb.report import Binding, Report
+from trunkline.ovsdb.write import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.runtime.log import Log
 from trunkline.runtime.trouble import Trouble
 

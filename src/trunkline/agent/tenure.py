@@ -8,7 +8,7 @@ import ovs.poller
 
 from trunkline.ovsdb.claim import Claims
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import Outcome
+from trunkline.ovsdb.write import Outcome
 from trunkline.runtime.log import Log
 
 log = Log("tenure")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import Outcome
+from trunkline.ovsdb.write import Outcome
 from trunkline.runtime.log import Log
 
 log = Log("withdrawal")

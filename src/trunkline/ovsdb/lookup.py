@@ -38,7 +38,7 @@ class Name:
 
     def __init__(self, host: str, resolve: Callable[[str], list[str]] = _resolve) -> None:
         self.failure: str | None = None
-        self._host = host
+        self.host = host
         self._resolve = resolve
         self._addresses: list[str] = []
         self._uses = 0
@@ -47,7 +47,7 @@ class Name:
     def address(self) -> str | None:
         """Return an address to connect to; None if none is known yet."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._find, name=f"lookup {self._host}", daemon=True)
+            self._thread = threading.Thread(target=self._find, name=f"lookup {self.host}", daemon=True)
             self._thread.start()
         self._thread.join(PATIENCE_S)
         addresses = self._addresses
@@ -56,14 +56,19 @@ class Name:
         self._uses += 1
         return addresses[(self._uses - 1) % len(addresses)]
 
+    def has_address_after(self, tries: int) -> bool:
+        """Return whether *tries* connections, one after the other, can have left an address out."""
+        addresses = self._addresses
+        return tries < len(addresses) if addresses else self.failure is None
+
     def _find(self) -> None:
         """Look up the name. It runs in a thread of its own, so it assigns whole values only."""
         try:
-            found = self._resolve(self._host)
+            found = self._resolve(self.host)
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             if self.failure is None:
-                log.warning("host name not found", host=self._host, reason=reason)
+                log.warning("host name not found", host=self.host, reason=reason)
             self.failure = reason
         else:
             self._addresses, self.failure = found, None
@@ -99,11 +104,22 @@ def failures(remotes: str) -> dict[str, str]:
     """Return why host names of *remotes*, comma separated, were not found, by host name."""
     found = {}
     for remote in remotes.split(","):
-        kind, _, suffix = remote.strip().partition(":")
-        name = _name_by_host.get(suffix.rpartition(":")[0]) if kind in ("tcp", "ssl") else None
+        name = _name_of(remote)
         if name is not None and name.failure is not None:
-            found[suffix.rpartition(":")[0]] = name.failure
+            found[name.host] = name.failure
     return found
+
+
+def were_all_tried(remote: str, tries: int) -> bool:
+    """Return whether *tries* connections to *remote* have tried all addresses that are known of its host."""
+    name = _name_of(remote)
+    return tries > 0 and (name is None or not name.has_address_after(tries))
+
+
+def _name_of(remote: str) -> Name | None:
+    """Return the host name in *remote*, if it is one that was looked up."""
+    kind, _, suffix = remote.strip().partition(":")
+    return _name_by_host.get(suffix.rpartition(":")[0]) if kind in ("tcp", "ssl") else None
 
 
 def _is_address(host: str) -> bool:

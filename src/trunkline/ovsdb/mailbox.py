@@ -11,7 +11,7 @@ import ovs.poller
 from trunkline.ovsdb.datum import one, pairs
 from trunkline.ovsdb.nb_replica import NorthboundReplica
 from trunkline.ovsdb.nb_row import AnswerRow, RequestRow
-from trunkline.ovsdb.replica import Outcome, ending, refusal
+from trunkline.ovsdb.write import Outcome, ending, refusal
 
 
 class Question(NamedTuple):

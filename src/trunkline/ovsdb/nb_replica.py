@@ -25,11 +25,12 @@ from trunkline.ovsdb.nb_row import (
     RequestRow,
     Rows,
 )
-from trunkline.ovsdb.replica import Outcome, Replica
+from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.report import Binding, Report
 from trunkline.ovsdb.row import columns
 from trunkline.ovsdb.touched import Touched
 from trunkline.ovsdb.value import network_of, port_of
+from trunkline.ovsdb.write import Outcome
 
 _OPTIONAL = {
     ("NB_Global", "identity"),

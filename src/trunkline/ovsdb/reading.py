@@ -166,7 +166,7 @@ class Reading:
         touched = nb.run()
         if nb.misfit is not None:
             raise TrunklineError(f"the northbound cannot be read: {nb.misfit}")
-        if len(nb.failures) >= len([remote for remote in nb.remotes.split(",") if remote.strip()]):
+        if nb.has_tried_all:
             raise self._away(nb)
         if not nb.is_synced:
             return False

@@ -2,164 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
-from enum import Enum
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-import ovs.db.error
 import ovs.db.idl
 import ovs.poller
 import ovs.stream
 import ovs.timeval
 
-from trunkline.northbound.fit import Fit, fit
+from trunkline.northbound.fit import fit
 from trunkline.ovsdb import lookup, parser
-from trunkline.ovsdb.columns import Columns, defaults
-from trunkline.ovsdb.patience import SHORTEST_MS, Patience
+from trunkline.ovsdb.patience import Patience
 from trunkline.ovsdb.touched import Touched
+from trunkline.ovsdb.tracking_idl import TrackingIdl, known_clauses
+from trunkline.ovsdb.write import Outcome, ending, refusal
 from trunkline.runtime import private
-from trunkline.runtime.log import Log
 
 lookup.install()
 private.use_parser(parser.Parser)
-
-log = Log("replica")
-
-FIRST_RETRY_S = 1.0
-LONGEST_RETRY_S = 30.0
-"""How long to wait after a database refused a write, the first time and at most."""
-
-
-_NONSENSE = (
-    AssertionError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    TypeError,
-    ValueError,
-    ovs.db.error.Error,
-)
-"""What the IDL raises at a message that is not what it asked for."""
-
-_NO_TRANSACTION = str(UUID(int=0))
-
-
-class _TrackingIdl(private.Idl):
-    """The IDL, with a list of the rows that it touches, and rows whose columns stay as they came.
-
-    *judge* says whether a database with the schema of the server can be read.
-    """
-
-    change_seqno: int
-
-    def __init__(self, remotes: str, helper: ovs.db.idl.SchemaHelper, judge: Callable[[Any], Fit]) -> None:
-        self.fit = Fit()
-        self.refusal: str | None = None
-        """Why the server refuses to send the rows that it was asked for last; None if it does not."""
-        self._judge = judge
-        self._ids_by_table: dict[Any, set[UUID]] = {}
-        super().__init__(remotes, helper, SHORTEST_MS)
-        self.table_by_name: dict[str, Any] = dict(self.tables)
-
-    def run(self) -> bool:
-        """Read what the server sent; return whether that changed the rows.
-
-        The IDL relies on a server that keeps to RFC 7047. If another program sends something else, that ends
-        the connection, and everything is read again at the next one.
-        """
-        before = self.change_seqno
-        try:
-            is_changed = bool(super().run())
-            self._heed_refusal()
-            return is_changed
-        except _NONSENSE as error:
-            # The IDL counts a change before it has read it.
-            self.change_seqno = before
-            reason = f"its server's answers are invalid ({error!r}); is it an ovsdb-server?"
-            if self.fit.reason != reason:
-                log.error("database not read", database=self.database, reason=reason)
-            self.fit = Fit(reason)
-            self.last_id = _NO_TRANSACTION
-            self.force_reconnect()
-            return False
-
-    def _heed_refusal(self) -> None:
-        """If the server refuses to send rows, connect and ask again; that is a misfit until it does not."""
-        error = self.refused
-        if error is not None:
-            reason = f"its server refuses to send rows: {refusal(json.dumps(error))}"
-            if self.refusal != reason:
-                log.error("database not read", database=self.database, reason=reason)
-            self.refusal = reason
-            self.force_reconnect()
-        elif self.is_monitoring and self.is_current:
-            self.refusal = None
-
-    def notify(self, event: str, row: Any, updates: Any = None) -> None:
-        """Note the row; the IDL calls this for each row that a message changes."""
-        self._ids_by_table.setdefault(private.table_of(row), set()).add(row.uuid)
-
-    def take_touched(self) -> dict[str, set[UUID]]:
-        """Return the ids of the rows that were touched since the last call, by table."""
-        touched, self._ids_by_table = self._ids_by_table, {}
-        return {table.name: row_ids for table, row_ids in touched.items()}
-
-    def accepts(self, database: str, schema: str) -> bool:
-        """Return whether *schema* fits; log why it does not."""
-        old, self.fit = self.fit, self._judge(json.loads(schema))
-        if self.fit.reason not in (None, old.reason):
-            log.error("database not read", database=database, reason=self.fit.reason)
-        for name, known in self.table_by_name.items():
-            # Of a table that the server does not have, not even a column may be asked for.
-            if len(self.fit.lacking.get(name, [])) < len(known.columns):
-                self.tables[name] = known
-            elif self.tables.pop(name, None) is not None:
-                known.rows.clear()
-        self.leave_out({table: self.fit.lacking.get(table, []) for table in self.tables})
-        for name in self.tables:
-            self._forget_clauses(name, self.fit.lacking.get(name, ()))
-        return self.fit.reason is None
-
-    def _forget_clauses(self, table: str, lacking: Collection[str]) -> None:
-        """Leave out of the conditions what is about *lacking* columns: the server would refuse it."""
-        state = self.tables[table].condition_state
-        acked, new = _known(state.acked, lacking), state.new
-        if acked != state.acked:
-            state.init(acked)
-            state.request()
-            state.ack()
-            self.last_id = _NO_TRANSACTION
-        if new is not None:
-            state.init(_known(new, lacking))
-
-    def row_data(self, table: Any) -> Columns:
-        """Return the columns of a new row of *table*, each at its default."""
-        # Kept with the table: at each connection the IDL makes new tables for the server's own database.
-        default_by_column = vars(table).get("default_by_column")
-        if default_by_column is None:
-            default_by_column = table.default_by_column = defaults(table)
-        return Columns(table, default_by_column)
-
-
-def _known(condition: Iterable[Any], lacking: Collection[str]) -> list[Any]:
-    """Return *condition* without the clauses about columns that are *lacking*.
-
-    >>> _known([["name", "==", "vm1"], ["iface_id", "==", "vm1"]], ["iface_id"]), _known([True], [])
-    ([['name', '==', 'vm1']], [True])
-    """
-    return [each for each in condition if isinstance(each, bool) or each[0] not in lacking] or [False]
-
-
-class Outcome(Enum):
-    """How a write ended."""
-
-    DONE = "done"
-    AGAIN = "again"
-    """The database has changed, or went away: read it again and write anew."""
-    FAILED = "failed"
 
 
 class Replica:
@@ -184,7 +46,7 @@ class Replica:
         for table, columns in columns_by_table.items():
             helper.register_columns(table, columns)
         self.remotes = remotes
-        self._idl = _TrackingIdl(
+        self._idl = TrackingIdl(
             remotes, helper, lambda theirs: fit(schema, theirs, columns_by_table, optional)
         )
         self._idl.set_lock(lock)
@@ -225,6 +87,13 @@ class Replica:
     def failures(self) -> dict[str, str]:
         """Why there is no connection, for each remote that was tried; none while there is one."""
         return self._idl.failures
+
+    @property
+    def has_tried_all(self) -> bool:
+        """Whether a connection to every address of every remote was tried, and none is there."""
+        remotes = [remote.strip() for remote in self.remotes.split(",") if remote.strip()]
+        tries = self._idl.attempts
+        return not self.is_connected and all(lookup.were_all_tried(each, tries[each]) for each in remotes)
 
     @property
     def local_address(self) -> str | None:
@@ -338,7 +207,7 @@ class Replica:
         A clause about a column that the server does not have would match nothing.
         """
         if self.has(table):
-            self._idl.cond_change(table, _known(condition, self._idl.fit.lacking.get(table, ())))
+            self._idl.cond_change(table, known_clauses(condition, self._idl.fit.lacking.get(table, ())))
 
     def ask(self) -> None:
         """Ask the server for what `restrict` said, once it has answered the last such request."""
@@ -369,31 +238,3 @@ class Replica:
             transaction, self._transaction = self._transaction, None
             self.error = refusal(transaction.get_error()) if outcome is Outcome.FAILED else self.error
         return outcome
-
-
-def refusal(error: str | None) -> str | None:
-    """Return in words why a server refused a write; *error* is its answer as JSON (RFC 7047 section 3.1).
-
-    >>> refusal('{"details":"No row has it.","error":"referential integrity violation"}')
-    'referential integrity violation: No row has it.'
-    >>> refusal("no JSON")
-    'no JSON'
-    """
-    try:
-        answer = json.loads(error or "")
-    except ValueError:
-        return error
-    if not isinstance(answer, dict) or "error" not in answer:
-        return error
-    return ": ".join(str(answer[key]) for key in ("error", "details") if answer.get(key))
-
-
-def ending(transaction: Any) -> Outcome | None:
-    """Return how *transaction*, which was sent, has ended; None while it is under way."""
-    kind = ovs.db.idl.Transaction
-    status = transaction.commit()
-    if status == kind.INCOMPLETE:
-        return None
-    if status in (kind.SUCCESS, kind.UNCHANGED):
-        return Outcome.DONE
-    return Outcome.AGAIN if status in (kind.TRY_AGAIN, kind.NOT_LOCKED) else Outcome.FAILED

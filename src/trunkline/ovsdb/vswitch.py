@@ -12,7 +12,7 @@ from trunkline.core.model import Vif
 from trunkline.northbound.rpc import Tls
 from trunkline.ovsdb.datum import every, one, pairs
 from trunkline.ovsdb.interface import ofport_of, vif_of
-from trunkline.ovsdb.replica import Outcome, Replica
+from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.row import columns
 from trunkline.ovsdb.switch_row import (
     MTU_MARK,
@@ -29,6 +29,7 @@ from trunkline.ovsdb.switch_row import (
     SslRow,
 )
 from trunkline.ovsdb.touched import Touched
+from trunkline.ovsdb.write import Outcome
 
 LOCK = "trunkline_agent"
 """The lock of the switch's database, held by the agent that works on the switch: one at a time.

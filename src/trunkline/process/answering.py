@@ -24,7 +24,7 @@ from trunkline.insight import flow_question, plan_summary
 from trunkline.insight.waiting import Work
 from trunkline.ovsdb.mailbox import Answer, Mailbox, Question
 from trunkline.ovsdb.nb_replica import NorthboundReplica
-from trunkline.ovsdb.replica import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
+from trunkline.ovsdb.write import FIRST_RETRY_S, LONGEST_RETRY_S, Outcome
 from trunkline.path import isolation_question
 from trunkline.probe import order
 from trunkline.process import flow_answer, plan_answer, proving, tracing

@@ -10,7 +10,8 @@ import errno
 import os
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -90,9 +91,10 @@ tls_failure_by_remote: dict[str, str] = {}
 
 
 class _Attempts(ovs.reconnect.Reconnect):  # type: ignore[misc]
-    """The attempts of a session to connect; they keep the reason why the last one to each remote ended."""
+    """The attempts of a session to connect: how many to each remote have ended, and why the last one did."""
 
     end_by_remote: dict[str, str]
+    count_by_remote: Counter[str]
 
     def disconnected(self, now: int, error: int) -> None:
         """Take note of why the connection to the present remote ended, or could not be made."""
@@ -103,6 +105,7 @@ class _Attempts(ovs.reconnect.Reconnect):  # type: ignore[misc]
             if error == ovs.jsonrpc.EOF
             else "no answer"
         )
+        self.count_by_remote[self.get_name()] += 1
         super().disconnected(now, error)
 
 
@@ -135,6 +138,7 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
         self._session.__class__ = _Session
         self._session.reconnect.__class__ = _Attempts
         self._session.reconnect.end_by_remote = {}
+        self._session.reconnect.count_by_remote = Counter()
         for table in self.tables.values():
             table.rows = _Rows()
 
@@ -167,6 +171,12 @@ class Idl(ovs.db.idl.Idl):  # type: ignore[misc]
             return {}
         ends: dict[str, str] = self._session.reconnect.end_by_remote
         return {remote: tls_failure_by_remote.get(remote, reason) for remote, reason in ends.items()}
+
+    @property
+    def attempts(self) -> Mapping[str, int]:
+        """How many connections to each remote that was tried have ended, or could not be made."""
+        counts: Counter[str] = self._session.reconnect.count_by_remote
+        return counts
 
     @property
     def is_monitoring(self) -> bool:
