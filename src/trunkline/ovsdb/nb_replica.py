@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import ovs.poller
@@ -12,7 +12,7 @@ import ovs.timeval
 from trunkline.core.inventory import Changes
 from trunkline.northbound.schema import FIRST_CHASSIS, IDENTITY, schema
 from trunkline.ovsdb.claim import Claims
-from trunkline.ovsdb.datum import every, one, pairs
+from trunkline.ovsdb.datum import one, pairs
 from trunkline.ovsdb.interest import Interest, carried, carried_by
 from trunkline.ovsdb.invalid_row import InvalidRows
 from trunkline.ovsdb.nb_row import (
@@ -25,6 +25,7 @@ from trunkline.ovsdb.nb_row import (
     RequestRow,
     Rows,
 )
+from trunkline.ovsdb.own_row import OwnRow, differing
 from trunkline.ovsdb.replica import Replica
 from trunkline.ovsdb.report import Binding, Report
 from trunkline.ovsdb.row import columns
@@ -48,6 +49,13 @@ DEFER_MS = 200
 need goes into the same request: the server looks at every port for each one."""
 
 
+class _Global(NamedTuple):
+    """What the `NB_Global` row says."""
+
+    nb_cfg: int
+    identity: str
+
+
 class NorthboundReplica(Replica):
     """The northbound at *remotes*, as far as it concerns the chassis named *chassis*.
 
@@ -68,7 +76,8 @@ class NorthboundReplica(Replica):
         self.host = host
         self.former_hosts = set(former_hosts)
         self.invalid_rows = InvalidRows()
-        self._own_row: ChassisRow | None = None
+        self._own: OwnRow | None = None
+        self._global: _Global | None = None
         self._restricted_session: int | None = None
         self._is_registered = False
         self._lacks_iface_ids = False
@@ -87,9 +96,7 @@ class NorthboundReplica(Replica):
     @property
     def nb_cfg(self) -> int | None:
         """The number of the latest request to report; None while it is not known."""
-        for row in self.rows("NB_Global").values():
-            return one(row, GlobalRow.nb_cfg)
-        return None
+        return None if self._global is None else self._global.nb_cfg
 
     @property
     def identity(self) -> str | None:
@@ -98,13 +105,7 @@ class NorthboundReplica(Replica):
         A copy and a restored backup have the identity of the original. A database of schema 1.0.0 has it
         among its `external_ids`; if it is not there, it is the UUID of the `NB_Global` row.
         """
-        for row_id, row in self.rows("NB_Global").items():
-            return (
-                one(row, GlobalRow.identity)
-                or pairs(row, GlobalRow.external_ids).get(IDENTITY)
-                or str(row_id)
-            )
-        return None
+        return None if self._global is None else self._global.identity
 
     @property
     def misfit(self) -> str | None:
@@ -117,14 +118,12 @@ class NorthboundReplica(Replica):
     @property
     def reported_nb_cfg(self) -> int | None:
         """The number that this chassis reported last; None if it has no row."""
-        row = self._own_row
-        return None if row is None else one(row, ChassisRow.nb_cfg)
+        return None if self._own is None else self._own.said["nb_cfg"]
 
     @property
     def reported_nb_cfg_heard(self) -> int | None:
         """The number that this chassis reported last as heard; None if it has no row."""
-        row = self._own_row
-        return None if row is None else one(row, ChassisRow.nb_cfg_heard)
+        return None if self._own is None else self._own.said["nb_cfg_heard"]
 
     @property
     def is_registered(self) -> bool:
@@ -132,7 +131,7 @@ class NorthboundReplica(Replica):
 
         `sync` asks those chassis that have a row: see `trunkline.northbound.sync`.
         """
-        self._is_registered = self._is_registered or self._own_row is not None
+        self._is_registered = self._is_registered or self._own is not None
         return self._is_registered
 
     def change_host(self, host: str) -> None:
@@ -143,29 +142,28 @@ class NorthboundReplica(Replica):
     @property
     def is_ours(self) -> bool:
         """Whether the row of this chassis belongs to this host or to none, or is not there."""
-        row = self._own_row
-        return row is None or one(row, ChassisRow.host) in {"", self.host, *self.former_hosts}
+        return self._own is None or self._own.said["host"] in {"", self.host, *self.former_hosts}
 
     @property
     def claims(self) -> Claims:
         """The claims of other hosts to be this chassis."""
-        row = self._own_row
-        return (
-            Claims({}, frozenset())
-            if row is None
-            else Claims(pairs(row, ChassisRow.claims), every(row, ChassisRow.denied))
-        )
+        return Claims({}, frozenset()) if self._own is None else self._own.claims
 
     @property
     def hostname(self) -> str:
         """The hostname in the row of this chassis: that of the host that the row belongs to."""
-        row = self._own_row
-        return "" if row is None else one(row, ChassisRow.hostname)
+        return "" if self._own is None else str(self._own.said["hostname"])
 
-    def _find_own_row(self) -> ChassisRow | None:
+    def _find_own(self) -> OwnRow | None:
         for row in self.rows("Chassis").values():
             if one(row, ChassisRow.name) == self.chassis:
-                return row
+                return OwnRow.of(row)
+        return None
+
+    def _find_global(self) -> _Global | None:
+        for row_id, row in self.rows("NB_Global").items():
+            identity = one(row, GlobalRow.identity) or pairs(row, GlobalRow.external_ids).get(IDENTITY)
+            return _Global(one(row, GlobalRow.nb_cfg), identity or str(row_id))
         return None
 
     def set_vif(self, iface_id: str, *, is_here: bool) -> None:
@@ -219,7 +217,10 @@ class NorthboundReplica(Replica):
         # `request_rows` sets it again, if it is called.
         self._wake_ms = None
         touched = super().run()
-        self._own_row = self._find_own_row()
+        if touched["Chassis"]:
+            self._own = self._find_own()
+        if touched["NB_Global"]:
+            self._global = self._find_global()
         if self._lacks_iface_ids != self.lacks("Port", "iface_id"):
             self._lacks_iface_ids = not self._lacks_iface_ids
             self._interest.ask_again()
@@ -264,7 +265,7 @@ class NorthboundReplica(Replica):
             self._restricted_session = self._synced_session
             return Outcome.AGAIN
         # A row that the database refuses must not keep this chassis from its work.
-        is_refused = outcome is Outcome.FAILED and self._own_row is None
+        is_refused = outcome is Outcome.FAILED and self._own is None
         self._is_registered = self._is_registered or is_refused
         return outcome
 
@@ -281,40 +282,33 @@ class NorthboundReplica(Replica):
         self.commit(transaction)
 
     def _write_report(self, transaction: Any, report: Report, now_ms: int) -> None:
-        differing = self._differing(report)
-        row = self._own_row
-        is_new = row is None
-        if row is None:
+        changes = self._changes_by(report)
+        is_new = self._own is None
+        if self._own is None:
             row = transaction.insert(self._idl.tables["Chassis"])
             row.name = self.chassis
-        for column, value in differing.items():
+        else:
+            row = self._own.row
+        for column, value in changes.items():
             setattr(row, column, sorted(value) if isinstance(value, frozenset) else value)
-        if "nb_cfg" in differing or is_new:
+        if "nb_cfg" in changes or is_new:
             row.nb_cfg_timestamp = now_ms
 
-    def _differing(self, report: Report) -> dict[str, Any]:
-        """Return what the `Chassis` row has to say, by column, as far as it says something else now."""
-        wanted = {"host": self.host} | {
-            column: value for column, value in vars(report).items() if value is not None
-        }
-        row = self._own_row
-        said = {} if row is None else _said(row)
-        return {
-            column: value
-            for column, value in wanted.items()
-            if said.get(column) != value and not self.lacks("Chassis", column)
-        }
+    def _changes_by(self, report: Report) -> dict[str, Any]:
+        """Return what *report* changes in the `Chassis` row, by column."""
+        changes = differing(self._own, self.host, report)
+        return {column: value for column, value in changes.items() if not self.lacks("Chassis", column)}
 
     def write_claims(self, claims: Claims) -> None:
         """Begin a write of *claims*; it ends with `Outcome.AGAIN` if another writer came first."""
         transaction = self.begin(f"trunkline agent of {self.chassis} on host {self.host}")
-        row = self._own_row
-        if row is not None:
+        if self._own is not None:
+            row: Any = self._own.row
             for column in ("host", "claims", "denied"):
                 row.verify(column)
-            if pairs(row, ChassisRow.claims) != claims.hostname_by_host:
+            if self._own.claims.hostname_by_host != claims.hostname_by_host:
                 row.claims = claims.hostname_by_host
-            if every(row, ChassisRow.denied) != claims.denied:
+            if self._own.claims.denied != claims.denied:
                 row.denied = sorted(claims.denied)
             if claims.holder is not None:
                 row.host = claims.holder
@@ -332,7 +326,7 @@ class NorthboundReplica(Replica):
 
     def is_reported(self, report: Report) -> bool:
         """Return whether the `Chassis` row says what *report* says."""
-        return self._own_row is not None and not self._differing(report)
+        return self._own is not None and not self._changes_by(report)
 
     def binding(self, port_id: UUID) -> Binding | None:
         """Return who holds the port according to the database; None if it has no such row."""
@@ -342,7 +336,7 @@ class NorthboundReplica(Replica):
     def report_as(self, chassis: str) -> None:
         """Report as *chassis* from now on: its row is loaded in place of the present one."""
         self.chassis = chassis
-        self._own_row = self._find_own_row()
+        self._own = self._find_own()
         self._restrict_to(chassis)
         self.ask()
 
@@ -364,9 +358,8 @@ class NorthboundReplica(Replica):
         transaction = self.begin(f"trunkline agent of {self.chassis} withdraws")
         if successor is not None:
             transaction.insert(self._idl.tables["Chassis"]).name = successor
-        row = self._own_row
-        if row is not None:
-            row.delete()
+        if self._own is not None:
+            self._own.row.delete()
         for answer in list(self.rows("Answer").values()):
             answer.delete()
         for port_id in port_ids:
@@ -374,18 +367,3 @@ class NorthboundReplica(Replica):
             if held is not None and held.chassis == self.chassis:
                 self._write_binding(port_id, Binding(None, is_up=False))
         self.commit(transaction)
-
-
-def _said(row: ChassisRow) -> dict[str, Any]:
-    """Return what *row* says of its chassis, by column of `Report`."""
-    texts = (
-        ChassisRow.host,
-        ChassisRow.hostname,
-        ChassisRow.version,
-        ChassisRow.integration_bridge,
-        ChassisRow.datapath_type,
-    )
-    said: dict[str, Any] = {column: one(row, column) for column in texts}
-    said |= {column: one(row, column) for column in (ChassisRow.nb_cfg, ChassisRow.nb_cfg_heard)}
-    said |= {column: pairs(row, column) for column in (ChassisRow.bridge_mappings, ChassisRow.faults)}
-    return said | {column: every(row, column) for column in (ChassisRow.iface_types, ChassisRow.ready_ports)}

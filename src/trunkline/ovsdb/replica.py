@@ -57,21 +57,16 @@ class Replica:
         self._is_beside = "," not in remotes and not ovs.stream.stream_or_pstream_needs_probes(remotes)
         self._transaction: Any = None
         self._question: private.Question | None = None
+        self.is_connected = False
+        """Whether the latest `run` found the server connected, its rows there, and the lock, if any, ours."""
+        self._are_conditions_met: bool | None = None
         self.error: str | None = None
 
     def close(self) -> None:
         """End the connection; the rows stay as they are."""
         self._idl.close()
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the server is connected, the rows are its present ones, and the lock, if any, is ours."""
-        return bool(
-            self._idl.is_monitoring
-            and (self._idl.has_lock or self._idl.lock_name is None)
-            and self._idl.is_connected
-            and self._idl.is_current
-        )
+        self.is_connected = False
+        self._are_conditions_met = None
 
     @property
     def misfit(self) -> str | None:
@@ -134,12 +129,11 @@ class Replica:
     @property
     def are_conditions_met(self) -> bool:
         """Whether the server has sent all rows that the latest conditions ask for."""
-        if not self.is_connected:
-            return False
-        for table in self._idl.tables.values():
-            if table.condition_state.new is not None or table.condition_state.requested is not None:
-                return False
-        return True
+        if self._are_conditions_met is None:
+            states = [table.condition_state for table in self._idl.tables.values()]
+            is_open = any(state.new is not None or state.requested is not None for state in states)
+            self._are_conditions_met = self.is_connected and not is_open
+        return self._are_conditions_met
 
     def rows(self, table: str) -> Mapping[UUID, Any]:
         """Return the rows of *table* by id."""
@@ -165,6 +159,13 @@ class Replica:
         self._patience.watch(ovs.timeval.msec(), is_connected=self._idl.is_connected)
         self._idl.set_probe_interval(self.probe_interval_ms)
         touched = self._idl.take_touched()
+        self._are_conditions_met = None
+        self.is_connected = bool(
+            self._idl.is_monitoring
+            and (self._idl.has_lock or self._idl.lock_name is None)
+            and self._idl.is_connected
+            and self._idl.is_current
+        )
         if not self.is_connected:
             # A dump that is not whole would look as if rows had gone; once it is, all rows are touched.
             return Touched()
@@ -206,6 +207,7 @@ class Replica:
 
         A clause about a column that the server does not have would match nothing.
         """
+        self._are_conditions_met = None
         if self.has(table):
             self._idl.cond_change(table, known_clauses(condition, self._idl.fit.lacking.get(table, ())))
 
