@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from dummy_chassis import BROADCAST, Site, ethernet, mac_of, until
 from program import Done, trunkline
 
 from trunkline.northbound import question
+from trunkline.northbound.operation import Uuid, insert, select
 
 pytestmark = pytest.mark.system
 
@@ -112,6 +114,55 @@ def test_a_vlan_that_is_never_answered_is_found_if_no_other_chassis_has_ports_of
     # Somebody out there speaks.
     first.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("z"), 101))
     until(lambda: check(site, "--port", "a").code == 0, "something has come from there")
+
+
+def severity(site: Site, *options: str) -> tuple[str, str]:
+    """Return how bad the one finding of a probe is, and what to do."""
+    (found,) = [
+        each for each in json.loads(check(site, *options, "-o", "json").out) if each["code"] == "T216"
+    ]
+    return found["severity"], found["remedy"]
+
+
+def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other_since(site: Site) -> None:
+    plug(site, announce="false")
+    (rows,) = site.nb.read(select("Network", only=("_uuid",)))
+    wrong = {"fault": "lost", "chassis": ["c1", "c2"], "text": "c1 and c2 are apart", "remedy": "join them"}
+    found = {"islands": [["c1"], ["c2"]], "lost": [["c1", "c2"], ["c2", "c1"]], "sizes": [], "wrong": [wrong]}
+    ago_ms = time.time_ns() // 1_000_000 - 600_000
+    row = {"network": Uuid(rows[0]["_uuid"]), "probed_ms": ago_ms, "body": json.dumps(found)}
+    site.nb.transact([insert("Probe", row)])
+    for each in site.all:
+        each.switch.ofctl("add-flow", "br-phys1", "priority=99,actions=NORMAL")
+    # That a stranger is heard, as a router may have been all the time, proves nothing.
+    hear(site)
+    for x in site.all:
+        print(x.switch.appctl("fdb/show", "br-phys1"), x.switch.ofctl("show", "br-phys1"))
+    print(check(site).out, check(site, "--port", "a").out)
+    for options in ((), ("--port", "a"), ("--deep",)):
+        assert severity(site, *options) == ("error", "join them; then probe again: trunkline probe")
+    done = check(site, "--port", "a")
+    assert done.out.startswith(
+        "a does not work, for 1 reason:\n ✗ T216 network net1: the last probe, 10 min ago, found: c1"
+    )
+    # One direction is not both.
+    first, second = site.all
+    second.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("a"), 101))
+    assert severity(site)[0] == "error"
+    first.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("b"), 101))
+    for options in ((), ("--port", "a"), ("--port", "b"), ("--network", "net1"), ("--chassis", "c1")):
+        assert severity(site, *options) == ("warning", "probe again: trunkline probe"), options
+    done = check(site, "--port", "b")
+    assert done.out.startswith(
+        "b works, with 1 warning:\n ! T216 network net1: the last probe, 10 min ago, found: c1"
+    )
+    assert "c1 and c2 are apart; what was lost has come since, " in done.out
+    assert " ✓ physical network: frames came to c1 " in done.out
+    traced = trunkline("trace", "--from", "a", "--to", "b", nb=site.served.remote)
+    assert traced.code == 0
+    assert "of that VLAN, from this sender " in traced.out
+    assert "; what c1 sends has come since, " in traced.out
+    assert traced.out.endswith("    → probe again: trunkline probe\n")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trunkline.cli.check import _clock
+from trunkline.cli.finding import _clock
 from trunkline.health import cluster
 from trunkline.health.answer import findings
 from trunkline.health.cluster import Member

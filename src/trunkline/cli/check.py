@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from trunkline.cli.finding import Seen, count_words, show, verdict_words
 from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, asked, with_connection, with_output
-from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.cli.output import Sheet, print_data
 from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
 
-    from trunkline.health.check import Verdict
     from trunkline.health.finding import Finding
     from trunkline.health.fleet import Fleet
     from trunkline.northbound.client import Northbound
-
-_MOST_LINES = 10
-"""How many lines of one code are shown without `--only`."""
+    from trunkline.path.trace import Ask
 
 _COLUMNS = ("subject", "code", "severity", "chassis", "since", "text", "remedy")
-_AREAS = {"1": "northbound", "2": "wire", "3": "port", "4": "switch", "5": "chassis"}
-
-_ASKED = frozenset("234")
-"""The areas of which some is found only by a chassis that is asked."""
 
 
 def _codes() -> Iterable[str]:
@@ -123,7 +115,7 @@ def check(
         found = [each.data() for each in seen.found]
         print_data(found, output, Sheet(found, _COLUMNS))
     else:
-        _print(seen, shows_all=bool(wanted))
+        show(seen, shows_all=bool(wanted))
     return _exit_code(seen.found)
 
 
@@ -133,18 +125,6 @@ class _Scope(NamedTuple):
     chassis: str | None
     port: str | None
     network: str | None
-
-
-class _Seen(NamedTuple):
-    """What was *found*, under a *title*; *checks* counts what was looked for.
-
-    *unasked* says why it is not known what chassis find at themselves; None if all that are meant said it.
-    """
-
-    title: str
-    found: Sequence[Finding]
-    checks: int
-    unasked: str | None = None
 
 
 def _known(codes: Collection[str]) -> frozenset[str]:
@@ -164,55 +144,76 @@ def _known(codes: Collection[str]) -> frozenset[str]:
 # -- what is looked at ---------------------------------------------------------------------------------
 
 
-def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> _Seen:
+def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> Seen:
+    from trunkline.cli.trace import asker
     from trunkline.health import check as checks
     from trunkline.health.answer import SILENT, asked_findings
     from trunkline.health.finding import CODES
+    from trunkline.health.recovery import with_recoveries
 
     fleet = _fleet(nb, scope)
     asks = _asked_too(fleet, scope, is_deep=is_deep)
     live = sorted(name for name in asks if fleet.state_by_chassis[name] not in ("silent", "disobeys"))
-    parameters = {name: value for name, value in scope._asdict().items() if value and name != "chassis"}
-    if is_deep and scope.port is not None:
-        network = fleet.network_by_id[fleet.port_by_name[scope.port]["network"]]
-        parameters = {"network": network["name"]}
     progress = Progress()
     with progress.phase(f"asking {len(live):,} chassis what they find"):
         report = progress.counting("chassis have said what they find")
+        parameters = _parameters(fleet, scope, is_deep=is_deep)
         own = checks.lonely(asked_findings(nb, live, parameters, report), fleet)
-    found = checks.merged([*own, *_servers(), *checks.findings(fleet)])
+    found = [*own, *_servers()]
     is_asked = bool(live) and len(live) == len(asks) and not any(each.code == SILENT for each in own)
     unasked = (
         None if is_asked else "their chassis did not say" if asks else "no chassis was asked (--deep does)"
     )
-    looked_for = CODES.keys() if is_asked else checks.FROM_ROWS
+    looked_for = len(CODES) if is_asked else len(checks.FROM_ROWS)
+    ask = asker(nb, None)
     if scope.port is not None:
-        verdict = checks.of_port(found, fleet, scope.port)
-        if is_asked and verdict.works:
-            lost = _lost(nb, fleet, verdict)
-            verdict = checks.of_port([*found, *lost], fleet, scope.port)
         if not asks:
             unasked = "no chassis holds it, so none was asked"
-        return _Seen(_verdict(verdict), verdict.reasons, len(looked_for), unasked)
+        seen = Seen("", (), looked_for, unasked)
+        return _of_port(nb, fleet, scope.port, found, ask if is_asked else None, seen)
+    fleet = with_recoveries(nb, fleet, ask)
+    found = checks.merged([*found, *checks.findings(fleet)])
     if scope.chassis is not None:
         found, title = checks.of_chassis(found, fleet, scope.chassis), f"chassis {scope.chassis}"
     elif scope.network is not None:
         found, title = checks.of_network(found, fleet, scope.network), f"network {scope.network}"
     else:
         title = _size(fleet)
-    return _Seen(f"{title}: {_count(found)}", found, len(looked_for), unasked)
+    return Seen(f"{title}: {count_words(found)}", found, looked_for, unasked)
 
 
-def _lost(nb: Northbound, fleet: Fleet, verdict: Verdict) -> list[Finding]:
-    """Return where the physical network loses frames between the port and its peers; all else works."""
-    from trunkline.cli.trace import asker
-    from trunkline.health.reach import reach_findings
-
-    troubled = {each.chassis for each in verdict.reasons}
-    return reach_findings(nb, fleet, verdict.port, asker(nb, None), troubled)
+def _parameters(fleet: Fleet, scope: _Scope, *, is_deep: bool) -> dict[str, str]:
+    """Return what of themselves chassis are asked about."""
+    if is_deep and scope.port is not None:
+        return {"network": fleet.network_by_id[fleet.port_by_name[scope.port]["network"]]["name"]}
+    return {name: value for name, value in scope._asdict().items() if value and name != "chassis"}
 
 
-def _own(ovs_remote: str | None) -> _Seen:
+def _of_port(
+    nb: Northbound, fleet: Fleet, port: str, own: Collection[Finding], ask: Ask | None, seen: Seen
+) -> Seen:
+    """Return *seen* with what is wrong with *port*: *own* is what chassis have said.
+
+    If all else works, *ask* asks others for what the physical network does; None if its chassis did not say.
+    """
+    from trunkline.health import check as checks
+    from trunkline.health.reach import reach
+    from trunkline.health.recovery import with_recoveries
+
+    verdict = checks.of_port(checks.merged([*own, *checks.findings(fleet)]), fleet, port)
+    if ask is None or not verdict.works_but_for_probe:
+        return seen._replace(title=verdict_words(verdict), found=verdict.reasons)
+    # What is announced for this is also what has come since a probe.
+    reached = reach(nb, fleet, port, ask, {each.chassis for each in verdict.reasons} - {None})
+    found = checks.merged([*own, *checks.findings(with_recoveries(nb, fleet, ask, port))])
+    verdict = checks.of_port(found, fleet, port)
+    if verdict.works:
+        verdict = checks.of_port([*found, *reached.lost], fleet, port)
+    came = reached.came if verdict.works else ()
+    return seen._replace(title=verdict_words(verdict), found=verdict.reasons, came=came)
+
+
+def _own(ovs_remote: str | None) -> Seen:
     """Return what is wrong with the chassis whose database is at *ovs_remote*, by default this machine."""
     from trunkline.health.finding import CODES
     from trunkline.health.own_check import own_findings
@@ -222,7 +223,7 @@ def _own(ovs_remote: str | None) -> _Seen:
     connection = _connection()
     files = connection.tls if connection.ca_cert else there.nb_tls
     name, found = own_findings(there, _remotes(), files)
-    return _Seen(f"chassis {name}: {_count(found)}", found, len(CODES))
+    return Seen(f"chassis {name}: {count_words(found)}", found, len(CODES))
 
 
 def _connection() -> Connection:
@@ -276,36 +277,11 @@ def _asked_too(fleet: Fleet, scope: _Scope, *, is_deep: bool) -> Collection[str]
     return fleet.chassis_by_name.keys()
 
 
-# -- how it is shown -----------------------------------------------------------------------------------
-
-
 def _size(fleet: Fleet) -> str:
     from trunkline.northbound.refusal import counted
 
     networks, ports = counted(len(fleet.networks), "network"), counted(len(fleet.ports), "port")
     return f"{len(fleet.chassis)} chassis, {networks}, {ports}"
-
-
-def _count(found: Collection[Finding]) -> str:
-    """Return how many errors and warnings there are."""
-    from trunkline.northbound.refusal import counted
-
-    errors = sum(each.severity == "error" for each in found)
-    counts = {"error": errors, "warning": len(found) - errors}
-    return ", ".join(counted(count, noun) for noun, count in counts.items() if count) or "nothing found"
-
-
-def _verdict(verdict: Verdict) -> str:
-    from trunkline.northbound.refusal import counted
-
-    count = len(verdict.reasons)
-    if not count:
-        return f"{verdict.port} works"
-    if not verdict.is_known:
-        return f"{verdict.port} is not known to work, for {counted(count, 'reason')}"
-    if verdict.works:
-        return f"{verdict.port} works, with {counted(count, 'warning')}"
-    return f"{verdict.port} does not work, for {counted(count, 'reason')}"
 
 
 def _exit_code(found: Collection[Finding]) -> int:
@@ -316,77 +292,3 @@ def _exit_code(found: Collection[Finding]) -> int:
     if codes - UNSETTLED:
         return EXIT_NO
     return EXIT_TIMED_OUT if codes else 0
-
-
-class _Marks(NamedTuple):
-    """The signs before each line."""
-
-    error: str = "✗"
-    warning: str = "!"
-    fine: str = "✓"
-    unknown: str = "–"
-    remedy: str = "→"
-
-    @classmethod
-    def shown(cls) -> _Marks:
-        """Return those that standard output can show."""
-        try:
-            "".join(cls()).encode(sys.stdout.encoding or "ascii")
-        except (UnicodeEncodeError, LookupError):
-            return cls("x", "!", "+", "-", "->")
-        return cls()
-
-
-def _print(seen: _Seen, *, shows_all: bool) -> None:
-    from trunkline.health.group import groups
-
-    marks = _Marks.shown()
-    found = groups(seen.found)
-    _echo(f"{seen.title}{':' if found else ''}")
-    shown: dict[str, int] = {}
-    for group in found:
-        first = group.first
-        shown[first.code] = shown.get(first.code, 0) + 1
-        if shown[first.code] > _MOST_LINES and not shows_all:
-            continue
-        mark = marks.error if first.severity == "error" else marks.warning
-        since = f"   since {_clock(first.since)}" if first.since else ""
-        _echo(f" {mark} {first.code} {group.where}: {first.text}{since}")
-        _echo(f"        {marks.remedy} {first.remedy}")
-    for code, count in shown.items():
-        if count > _MOST_LINES and not shows_all:
-            _echo(f"   {code} {count - _MOST_LINES:,} more: trunkline check --only {code}")
-    if not shows_all:
-        _print_rest(seen, marks)
-
-
-def _print_rest(seen: _Seen, marks: _Marks) -> None:
-    """Print where nothing was found, and how much was looked for; and where not all was."""
-    codes = {each.code for each in seen.found}
-    quiet = [digit for digit in _AREAS if not any(code[1] == digit for code in codes)]
-    unknown = [digit for digit in quiet if seen.unasked and digit in _ASKED]
-    fine = [_AREAS[digit] for digit in quiet if digit not in unknown]
-    if fine:
-        _echo(f" {marks.fine} {', '.join(fine)}: {seen.checks - len(codes)} checks")
-    if unknown:
-        areas = ", ".join(_AREAS[digit] for digit in unknown)
-        _echo(f" {marks.unknown} {areas}: by what the northbound knows, as {seen.unasked}")
-
-
-def _clock(since: str) -> str:
-    """Return the ISO time *since* in the time zone here: of today, the time alone."""
-    try:
-        at = datetime.fromisoformat(since).astimezone()
-    except (ValueError, OverflowError):
-        # A chassis in wrong hands may write anything, and some times exist in no other time zone.
-        return since
-    is_today = at.date() == datetime.now().astimezone().date()
-    return at.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
-
-
-def _echo(line: str) -> None:
-    from trunkline.cli.column import in_options
-
-    encoding = sys.stdout.encoding or "ascii"
-    text = printable(in_options(line)).encode(encoding, "backslashreplace").decode(encoding)
-    click.echo(text)

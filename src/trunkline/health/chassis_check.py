@@ -13,13 +13,14 @@ from trunkline.health import cause
 from trunkline.health.finding import Finding
 from trunkline.health.group import some
 from trunkline.northbound.schema import SET
+from trunkline.path.probed import AGAIN, ago
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from trunkline.health.fleet import Fleet
     from trunkline.northbound.operation import Row
-    from trunkline.probe.record import Record
+    from trunkline.probe.record import Record, Wrong
 
 CLOCK_SLACK_MS = 3000
 """How far the clock of a chassis may be from that of this machine: the log lines of two can be compared."""
@@ -27,8 +28,8 @@ CLOCK_SLACK_MS = 3000
 PROBE_LASTS_S = 3600.0
 """How long what a probe found is taken for certain. Whoever mends it may forget to probe again."""
 
-_CUTS = frozenset({"lost", "one way"})
-"""What keeps frames from passing; all else may be on purpose, or concern some frames only."""
+PROBED = "T216"
+"""The code of what a probe found."""
 
 SIMILAR = 0.8
 """How similar two names are that are probably meant to be the same (`difflib`)."""
@@ -161,19 +162,29 @@ def network_findings(fleet: Fleet) -> Iterator[Finding]:
     yield from _idle_mappings(fleet)
 
 
+def is_certain(wrong: Wrong, probe: Record) -> bool:
+    """Return whether frames are still lost, as far as is known, if *probe* found that they are."""
+    return wrong.is_cut and wrong.passed_s is None and probe.age_s() < PROBE_LASTS_S
+
+
 def _probe_findings(network: str, probe: Record) -> Iterator[Finding]:
     """Yield what the last probe of *network* found; it may have been mended since."""
     for wrong in probe.wrong:
         one = wrong.chassis[0] if len(wrong.chassis) == 1 else None
-        is_certain = wrong.fault in _CUTS and probe.age_s() < PROBE_LASTS_S
+        text, remedy = (
+            f"the last probe, {ago(probe.age_s())}, found: {wrong.text}",
+            f"{wrong.remedy}; then {AGAIN}",
+        )
+        if wrong.passed_s is not None:
+            text, remedy = f"{text}; what was lost has come since, {ago(wrong.passed_s)}", AGAIN
         yield Finding(
-            "T216",
-            "error" if is_certain else "warning",
+            PROBED,
+            "error" if is_certain(wrong, probe) else "warning",
             f"network {network}",
             one,
             _moment(probe.probed_ms),
-            f"the last probe found: {wrong.text}",
-            f"{wrong.remedy}; then probe again: trunkline probe",
+            text,
+            remedy,
         )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trunkline.core.spelling import closest
 from trunkline.health import cause, unheard
 from trunkline.health.answer import SILENT
-from trunkline.health.chassis_check import chassis_findings, network_findings
+from trunkline.health.chassis_check import PROBED, chassis_findings, network_findings
 from trunkline.health.port_check import disabled_finding, down_findings, own_subjects, port_findings
 from trunkline.northbound import iface_id
 
@@ -155,6 +155,11 @@ class Verdict:
     def works(self) -> bool:
         """Whether nothing keeps its frames from passing."""
         return not any(each.severity == "error" for each in self.reasons)
+
+    @property
+    def works_but_for_probe(self) -> bool:
+        """Whether nothing does, or only what a probe found, which may have been mended since."""
+        return {each.code for each in self.reasons if each.severity == "error"} <= {PROBED}
 
     @property
     def is_known(self) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.northbound.liveness import state
+from trunkline.core.name import natural
+from trunkline.northbound.liveness import UNSETTLED, WELL, state
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such, only_global
 from trunkline.probe.record import records
@@ -25,6 +26,10 @@ _PORT = (
     *("name", "iface_id", "network", "mac", "addresses", "enabled", "requested_chassis", "chassis", "up"),
     *("parent", "parent_vlan", "options", "external_ids", "unique_key"),
 )
+
+
+_WITHIN_REACH = WELL | UNSETTLED
+"""The states of a chassis that may answer a question; also of one that was not waited for."""
 
 
 class Times(NamedTuple):
@@ -86,6 +91,18 @@ class Fleet:
             if row["enabled"] is not False:
                 found[row["network"]].update(requested(row) if row["chassis"] is None else [row["chassis"]])
         return {network_id: frozenset(names) for network_id, names in found.items()}
+
+    def speakers(self, network_id: str) -> dict[str, Row]:
+        """Return the first port that is up, by name, of the network on each chassis that may answer."""
+        found: dict[str, Row] = {}
+        for row in sorted(self.ports_by_network.get(network_id, ()), key=lambda row: natural(row["name"])):
+            if (
+                row["up"]
+                and row["enabled"] is not False
+                and self.state_by_chassis.get(row["chassis"]) in _WITHIN_REACH
+            ):
+                found.setdefault(row["chassis"], row)
+        return found
 
 
 def requested(port: Row) -> list[str]:

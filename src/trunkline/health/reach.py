@@ -2,7 +2,8 @@
 
 A trace sends nothing. The counters of the flows at both ends tell what was lost between two chassis
 (`trunkline.path.evidence`). If nobody has sent anything lately, they tell nothing: then the chassis are
-asked to announce the ports once more, and the ways are traced again.
+asked to announce the ports once more, and the ways are traced again. So they are if frames were lost: the
+physical network may have been mended since.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.core.name import natural
 from trunkline.health.announcement_question import KIND, parameters
 from trunkline.health.finding import Finding
 from trunkline.northbound import question
@@ -58,24 +58,34 @@ class _Way(NamedTuple):
         return any(each is not None and each > evidence.LAG_S for each in silences_s)
 
 
-def reach_findings(
-    nb: Northbound, fleet: Fleet, port: str, ask: Ask, without: Collection[str | None]
-) -> list[Finding]:
+class Reach(NamedTuple):
+    """Where frames are *lost*, and, in words, from where they last *came*."""
+
+    lost: list[Finding]
+    came: list[str]
+
+
+def reach(nb: Northbound, fleet: Fleet, port: str, ask: Ask, without: Collection[str | None]) -> Reach:
     """Return where frames between *port* and its peers are lost by the physical network.
 
     One peer on each of a few chassis is tried, on none of those *without*. The port and its network work, as
     far as anything else says.
     """
     row = fleet.port_by_name[port]
-    peers = list(_peers(fleet, row, without))
-    ways = _ways(nb, port, peers, ask)
-    if any(way.is_quiet for way in ways) and not any(way.lost for way in ways):
+    peers = _peers(fleet, row, without)
+    ways, announcers = _ways(nb, port, peers, ask), frozenset[str]()
+    # What was lost may have been mended since, and whoever asks wants to know.
+    if any(way.is_quiet for way in ways):
         asked_s = time.monotonic()
         announcers = _announcers(nb, [row, *peers])
         if announcers:
             time.sleep(_SETTLED_S)
             ways = _ways(nb, port, peers, _with_announcements(ask, announcers, asked_s))
-    return list(_findings(fleet.network_by_id[row["network"]], row["chassis"], ways))
+    again = (
+        "run this again" if announcers else "have the VM send something, such as a ping, and run this again"
+    )
+    lost = list(_findings(fleet.network_by_id[row["network"]], row["chassis"], ways, again))
+    return Reach(lost, list(_came(ways)))
 
 
 def _ways(nb: Northbound, port: str, peers: Iterable[Row], ask: Ask) -> list[_Way]:
@@ -94,8 +104,11 @@ def _traced(nb: Northbound, wanted: Wanted, ask: Ask) -> list[Trace]:
         return []  # the port or its peer has left meanwhile
 
 
-def _findings(network: Row, here: str, ways: Iterable[_Way]) -> Iterator[Finding]:
-    """Yield a finding for each chassis that frames are lost to, or from, or both."""
+def _findings(network: Row, here: str, ways: Iterable[_Way], again: str) -> Iterator[Finding]:
+    """Yield a finding for each chassis that frames are lost to, or from, or both.
+
+    *again* is what to do to see whether they still are.
+    """
     tag = network["segmentation_id"]
     what = "untagged frames" if tag is None else f"VLAN {tag}"
     lossy: dict[str, list[_Way]] = {}
@@ -105,8 +118,27 @@ def _findings(network: Row, here: str, ways: Iterable[_Way]) -> Iterator[Finding
     for there, some in lossy.items():
         where = " and ".join("to" if way.is_to_peer else "from" for way in some)
         text = f"{where} {there}: {some[0].lost[0].text}"
-        remedy = f"allow {what} on the switch ports of {here} and {there}, and on all between them"
+        remedy = (
+            f"allow {what} on the switch ports of {here} and {there}, and on all between them; then {again}"
+        )
         yield Finding("T214", "error", f"network {network['name']}", here, None, text, remedy)
+
+
+def _came(ways: Iterable[_Way]) -> Iterator[str]:
+    """Yield, in words, when frames last came from each other chassis, and to it."""
+    by_chassis: dict[str, list[str]] = {}
+    for way in ways:
+        hop = next((hop for trace in way.traces for hop in trace.hops[1:]), None)
+        if hop is None:
+            continue
+        there = way.peer["chassis"]
+        heard_s, silent_s = evidence.heard(hop), evidence.silent(hop)
+        age = "at a time that is not known" if heard_s is None else f"{heard_s:,.0f} s ago"
+        if heard_s is None and silent_s is not None and hop["counters"]["received"]["packets"]:
+            age = f"perhaps {silent_s:,.0f} s ago"
+        by_chassis.setdefault(there, []).append(f"{'to' if way.is_to_peer else 'from'} {there} {age}")
+    for some in by_chassis.values():
+        yield " and ".join(some)
 
 
 def _announcers(nb: Northbound, ports: Collection[Row]) -> frozenset[str]:
@@ -140,13 +172,9 @@ def _with_announcements(ask: Ask, announcers: Collection[str], asked_s: float) -
     return heard
 
 
-def _peers(fleet: Fleet, port: Row, without: Collection[str | None]) -> Iterator[Row]:
-    """Yield a peer of *port* on each of some other chassis that answer."""
-    tried = {port["chassis"], None, *without}
-    for row in sorted(fleet.ports_by_network[port["network"]], key=lambda row: natural(row["name"])):
-        is_live = fleet.state_by_chassis.get(row["chassis"]) in ("live", "current")
-        if row["up"] and row["enabled"] is not False and is_live and row["chassis"] not in tried:
-            tried.add(row["chassis"])
-            yield row
-        if len(tried) - len({port["chassis"], None, *without}) >= MOST_PEERS:
-            return
+def _peers(fleet: Fleet, port: Row, without: Collection[str | None]) -> list[Row]:
+    """Return a peer of *port* on each of some other chassis that answer."""
+    there = fleet.speakers(port["network"])
+    return [row for name, row in there.items() if name != port["chassis"] and name not in without][
+        :MOST_PEERS
+    ]

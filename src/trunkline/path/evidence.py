@@ -1,8 +1,9 @@
 """Evidence of what the physical network does with frames, by the counters of the flows at its two ends.
 
 A flow that takes frames of a VLAN from an uplink counts them, whoever sent them. So a count says that the
-VLAN reaches this chassis, but not from where. What is telling is that nothing came: if the receiver's flow
-has matched nothing since before a frame that had to reach it, that frame was lost.
+VLAN reaches this chassis, but not from where; only a provider bridge that learns MACs knows (`heard`). What
+is telling is that nothing came: if the receiver's flow has matched nothing since before a frame that had to
+reach it, that frame was lost.
 
 Not every frame that leaves has to: one to a MAC of no port goes where that is, and a switch may keep
 multicast from ports that have not asked for it. A frame to the receiver itself has to, and a broadcast.
@@ -64,6 +65,8 @@ def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool) -> Evide
         return Evidence(f"{said}no flow that counts them")
     silent_s = silent(receiver)
     said += f"received {_frames([received]) if received['packets'] else 'none'} of that VLAN"
+    if (heard_s := heard(receiver)) is not None:
+        said += f", from this sender {heard_s:,.0f} s ago"
     if silent_s is None:
         return Evidence(said)
     if not received["packets"]:
@@ -85,6 +88,12 @@ def silent(hop: Hop) -> float | None:
     if received is None:
         return None
     found: float | None = received["idle_s"] if received["packets"] else received["age_s"]
+    return found
+
+
+def heard(hop: Hop) -> float | None:
+    """Return how long ago a frame of the sender came to *hop* by the wire; None if that is not known."""
+    found: float | None = hop.get("heard_s")
     return found
 
 

@@ -20,7 +20,7 @@ from trunkline.ovsdb import nic, wiring
 from trunkline.ovsdb.datum import one, pairs
 from trunkline.ovsdb.interface import link_fault, ofport_of
 from trunkline.ovsdb.switch_row import BridgeRow, InterfaceRow
-from trunkline.path import length
+from trunkline.path import fields, learnt, length
 from trunkline.path.counter import SUBJECT_MASK, read, subject_of
 from trunkline.path.sample import MOST_BYTES, source_words, tags
 from trunkline.path.step import MISSED, Step, band_of, step
@@ -143,6 +143,7 @@ def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
         "drop": None,
         "dropped": [],
         "counters": {},
+        "heard_s": None,
     }
     ways, found["fault"] = _from_vif(place, entry) if entry.iface_id is not None else _from_wire(place, entry)
     if not ways:
@@ -151,14 +152,8 @@ def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
     for way in ways[:_MOST_WAYS]:
         limit = _limit(place, way, entry)
         found["in"], found["mtu"] = way.name, limit.mtu
-        words = (
-            "ofproto/trace",
-            "--names",
-            way.bridge,
-            f"in_port={ofport_of(way.interface)}",
-            entry.frame.hex(),
-        )
-        text = yield from vswitchd.answer(place.rundir, *words)
+        words = fields.words(way.bridge, ofport_of(way.interface), entry.frame)
+        text = yield from vswitchd.answer(place.rundir, "ofproto/trace", "--names", *words)
         said = translation(text, entry.frame)
         if any(rule.bridge == place.bridge for rule in said.rules):
             break
@@ -171,6 +166,8 @@ def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
     found["drop"] = None if found["out"] else _drop(place, steps, said, entry)
     found["dropped"] = list(counters.refused(names)) if entry.iface_id is not None else []
     found["counters"] = counters.wires(steps)
+    if entry.physnet is not None:
+        found["heard_s"] = yield from _heard(place, ways[0].bridge, entry)
     if entry.is_raw:
         found["raw"] = text[:_MOST_RAW]
     return found
@@ -207,6 +204,15 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     fault = faults.get(physnet) or nic.vlan_fault(bridge, ways, vlan_id)
     rows = (place.switch.row("Interface", way.name) for way in ways if way.fault is None)
     return [Way(bridge, row) for row in rows if row is not None and ofport_of(row) is not None], fault
+
+
+def _heard(place: Place, bridge: str, entry: Entry) -> Work[float | None]:
+    """Return how long ago a frame of the sender came to *bridge* in that VLAN; None if that is not known."""
+    rows = (place.switch.row("Interface", way.name) for way in nic.nics(place.switch, bridge))
+    ofports = {ofport for row in rows if row is not None and (ofport := ofport_of(row)) is not None}
+    vlan_id = next(iter(tags(entry.frame)), nic.UNTAGGED)
+    mac = int.from_bytes(entry.frame[6:12])
+    return (yield from learnt.age_s(place.rundir, bridge, ofports, vlan_id, mac))
 
 
 class _Limit(NamedTuple):

@@ -68,8 +68,8 @@ FORM = _object(
     dropped=_array(_DROPPED),
     counters={"type": "object", "additionalProperties": _COUNTER},
 )
-FORM["properties"] |= {"in": _TEXT_OR_NONE, "mtu": _COUNT_OR_NONE, "raw": _TEXT}
-"""What each hop has; later versions add to it."""
+FORM["properties"] |= {"in": _TEXT_OR_NONE, "mtu": _COUNT_OR_NONE, "raw": _TEXT, "heard_s": _AGE_OR_NONE}
+"""What each hop has; later versions add to it. `heard_s` is how long ago a frame of the sender came."""
 
 
 @cache

@@ -27,6 +27,7 @@ from trunkline.northbound.refusal import NotFoundError
 from trunkline.northbound.transaction import no_collection
 from trunkline.ovsdb import wiring
 from trunkline.ovsdb.reading import Reading
+from trunkline.path import fields
 from trunkline.path.translation import TranslationError, translation
 from trunkline.proof.example import examples
 from trunkline.proof.intent import Intent
@@ -306,7 +307,7 @@ class _Teller:
 
     def _leaks(self, violation: Violation, frame: bytes) -> bool:
         """Return whether ovs-vswitchd would have *frame* leave as *violation* says."""
-        words = (self._asked.bridge, f"in_port={violation.in_port}", frame.hex())
+        words = fields.words(self._asked.bridge, violation.in_port, frame)
         said = translation(vswitchd.ask(self._asked.rundir, "ofproto/trace", "--names", *words), frame)
         uplink = self._uplink_by_ofport.get(violation.ofport)
         if uplink is None:

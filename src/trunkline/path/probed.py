@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from trunkline.path.evidence import Hop
     from trunkline.probe.record import Record
 
+AGAIN = "probe again: trunkline probe"
+
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -32,30 +34,41 @@ def probed(record: Record, sender: Hop, receiver: Hop, size: int) -> Probed:
     """Return what *record* says of a packet of *size* bytes that *sender* sends to *receiver*."""
     one, other = sender["chassis"], receiver["chassis"]
     is_reached = record.is_reached(one, other)
-    age = _ago(record.age_s())
+    age = ago(record.age_s())
     if is_reached is None:
         return Probed(f"the probe {age} did not look at {one} → {other}")
     wrong = record.about(one, other)
     if is_reached:
+        found = Probed(f"{one} → {other} reached by the probe {age}", reached_s=record.age_s())
         most = record.sizes.get((one, other))
         if most is None:
-            return Probed(f"{one} → {other} reached by the probe {age}", reached_s=record.age_s())
-        text = f"{one} → {other} reached by the probe {age}, up to {most} bytes"
-        if size <= most:
-            return Probed(text)
-        return Probed(
-            text, note=(f"but the probe {age} lost packets over {most} bytes there", wrong and wrong.remedy)
-        )
+            return found
+        found = found._replace(text=f"{found.text}, up to {most} bytes")
+        lost = f"but the probe {age} lost packets over {most} bytes there"
+        return found if size <= most else found._replace(note=(lost, wrong and wrong.remedy))
     text = f"{one} → {other} LOST by the probe {age}"
     said = f"{text}: {wrong.text}" if wrong is not None else text
     remedy = None if wrong is None else wrong.remedy
-    silent_s = evidence.silent(receiver)
-    if silent_s is not None and silent_s + LAG_S >= record.age_s():
+    heard_s, silent_s = evidence.heard(receiver), evidence.silent(receiver)
+    if heard_s is not None and is_since(heard_s, record):
+        return Probed(text, note=(f"but {said}; what {one} sends has come since, {ago(heard_s)}", AGAIN))
+    if silent_s is not None and not is_since(silent_s, record):
         return Probed(text, Evidence(said, record.age_s()), remedy)
-    return Probed(text, note=(f"but {said}; frames have come since", remedy))
+    again = AGAIN if remedy is None else f"{remedy}, if that is not done yet; then {AGAIN}"
+    return Probed(text, note=(f"but {said}; frames have come since, and nobody knows from whom", again))
 
 
-def _ago(age_s: float) -> str:
+def is_since(ago_s: float, record: Record) -> bool:
+    """Return whether what was seen *ago_s* ago, as counters show it, was certainly after the probe."""
+    return ago_s + LAG_S < record.age_s()
+
+
+def ago(age_s: float) -> str:
+    """Return *age_s* in words.
+
+    >>> ago(7200), ago(120), ago(119.4)
+    ('2 h ago', '2 min ago', '119 s ago')
+    """
     if age_s >= 2 * _HOUR_S:
         return f"{age_s // _HOUR_S:.0f} h ago"
     if age_s >= 2 * _MINUTE_S:

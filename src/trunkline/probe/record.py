@@ -29,14 +29,26 @@ _MOST_CELLS = 400
 
 _MOST_VERDICTS = 20
 
+_CUTS = frozenset({"lost", "one way"})
+
 
 class Wrong(NamedTuple):
-    """What a probe found wrong with a network, at which chassis, and what to do."""
+    """What a probe found wrong with a network, at which chassis, and what to do.
+
+    *passed_s* is how long ago frames came where the probe found that they are lost; None if that is not
+    known. It is not kept: whoever asks finds it out (`trunkline.health.recovery`).
+    """
 
     fault: str
     chassis: tuple[str, ...]
     text: str
     remedy: str
+    passed_s: float | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it keeps frames from passing; all else may be on purpose, or concern some frames only."""
+        return self.fault in _CUTS
 
 
 class Record(NamedTuple):

@@ -1,0 +1,80 @@
+"""Whether what a probe found lost has come since: then somebody has mended it, and has not probed again.
+
+That is known if the chassis that heard nothing from another one in the probe has learnt a MAC of it since
+(`trunkline.path.learnt`). That other frames of the VLAN have come to it proves nothing: they may be a
+router's that it heard before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trunkline.health.chassis_check import is_certain
+from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError
+from trunkline.path import evidence
+from trunkline.path.asking import Wanted, traced
+from trunkline.path.endpoint import UnboundError
+from trunkline.path.probed import is_since
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trunkline.health.fleet import Fleet
+    from trunkline.northbound.client import Northbound
+    from trunkline.path.trace import Ask
+    from trunkline.probe.record import Record, Wrong
+
+MOST_PAIRS = 12
+"""How many pairs of chassis are asked in all."""
+
+_MOST_OF_ONE = 3
+"""How many pairs are asked for one thing that is wrong: two of its chassis may have had nothing to say."""
+
+
+def with_recoveries(nb: Northbound, fleet: Fleet, ask: Ask, port: str | None = None) -> Fleet:
+    """Return *fleet*, whose probes say what of their losses has come since.
+
+    On the chassis of *port*, if one is named, it is that port whose frames are looked for. It is up.
+    """
+    left = MOST_PAIRS
+    probes = dict(fleet.probes)
+    for network_id, record in fleet.probes.items():
+        found = list(record.wrong)
+        for at, wrong in enumerate(record.wrong):
+            if not is_certain(wrong, record):
+                continue
+            for senders in _pairs(fleet, network_id, record, wrong, port)[: min(left, _MOST_OF_ONE)]:
+                left -= 1
+                ages_s = [_heard_s(nb, ask, one, other) for one, other in senders]
+                since_s = [each for each in ages_s if each is not None and is_since(each, record)]
+                if len(since_s) == len(ages_s):
+                    found[at] = wrong._replace(passed_s=max(since_s))
+                    break
+        probes[network_id] = record._replace(wrong=tuple(found))
+    return replace(fleet, probes=probes)
+
+
+def _pairs(
+    fleet: Fleet, network_id: str, record: Record, wrong: Wrong, port: str | None
+) -> list[Sequence[tuple[str, str]]]:
+    """Return, for each two chassis that *wrong* is about, a port of each, by each direction that was lost."""
+    port_by_chassis = {chassis: row["name"] for chassis, row in fleet.speakers(network_id).items()}
+    if port is not None:
+        port_by_chassis[fleet.port_by_name[port]["chassis"]] = port
+    named = set(wrong.chassis)
+    found: dict[frozenset[str], list[tuple[str, str]]] = {}
+    for sender, receiver in sorted(record.lost):
+        pair = frozenset((sender, receiver))
+        if (pair <= named or (len(named) == 1 and named < pair)) and pair <= port_by_chassis.keys():
+            found.setdefault(pair, []).append((port_by_chassis[sender], port_by_chassis[receiver]))
+    return sorted(found.values(), key=lambda ways: port not in ways[0])
+
+
+def _heard_s(nb: Northbound, ask: Ask, sender: str, receiver: str) -> float | None:
+    """Return how long ago a frame of the port *sender* came to the chassis of *receiver*; None if unknown."""
+    try:
+        ways = traced(nb, Wanted(sender, receiver), ask)
+    except (NotFoundError, UnboundError, RefusedError, TransactionError):
+        return None  # one of them has left meanwhile, or this user may not ask
+    return next((evidence.heard(hop) for way in ways for hop in way.hops[1:]), None)
