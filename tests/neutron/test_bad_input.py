@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pymysql  # type: ignore[import-untyped]  # has no types
 from neutron_server import until
 from neutron_site import api_of, typed
 from openstack.exceptions import BadRequestException, ConflictException, NotFoundException
@@ -75,3 +77,28 @@ def test_ports_of_networks_that_are_deleted_meanwhile_leave_nothing_behind(site:
     assert not outcome(site.api.create_port, network_id=gone.id, binding_host_id="c1")
     # Neutron may have deleted a subnet together with addresses of a new port.
     assert typed(site, "sync", "--dry-run")[1] == "nothing to do\n"
+
+
+def test_a_port_loses_its_addresses_when_its_network_is_deleted_in_vain(site: Site) -> None:
+    """Neutron deletes the subnets first, and only then finds the port that has come meanwhile."""
+    network, _ = site.network()
+    first = site.api.create_port(network_id=network.id, device_owner="network:dhcp", device_id="dhcp")
+    api = api_of(site.neutron.controllers[0].url)
+    waiting = "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(
+            pymysql.connect(unix_socket=str(site.neutron.socket), user="root", database="neutron")
+        ) as mine,
+    ):
+        with mine.cursor() as cursor:
+            cursor.execute("select id from ports where id = %s for update", (first.id,))
+        going = pool.submit(api.delete_network, network.id, ignore_missing=False)
+        until(lambda: site.neutron.sql(waiting).strip() != "0", "Neutron to delete the port that is held")
+        port = site.port(network)
+        (address,) = [each["ip_address"] for each in port.fixed_ips]
+        assert site.row(port)["addresses"] == [address]
+        mine.rollback()
+        assert isinstance(going.exception(), ConflictException)
+    assert list(site.api.get_port(port.id).fixed_ips) == []
+    assert site.row(port)["addresses"] == []

@@ -238,23 +238,42 @@ def test_a_host_that_has_no_agent_yet_is_adopted_under_the_name_that_it_will_hav
 
 
 @pytest.mark.parametrize(
-    ("details", "reason"),
+    ("change", "reason"),
     [
-        ('{"ovs_hybrid_plug": true}', "its VM is plugged in through a Linux bridge"),
-        ('{"bridge_name": "tbr-0123"}', "it has a trunk, whose bridge its VM is plugged into"),
+        (
+            """ml2_port_bindings set vif_details = '{"ovs_hybrid_plug": true}'""",
+            "its VM is plugged in through a Linux bridge",
+        ),
+        (
+            """ml2_port_bindings set vif_details = '{"bridge_name": "tbr-0123"}'""",
+            "it has a trunk, whose bridge its VM is plugged into",
+        ),
+        ("ml2_port_bindings set vnic_type = 'direct'", "its vnic type is direct"),
+        ("ml2_port_bindings set host = 'elsewhere'", "it is of a distributed router"),
+        ("ml2_port_binding_levels set level = 1", "it is bound through another driver"),
     ],
 )
 def test_what_chassis_cannot_do_is_not_adopted(
-    former: tuple[Site, Any, str], details: str, reason: str
+    former: tuple[Site, Any, str], change: str, reason: str
 ) -> None:
     site, port, _ = former
-    site.neutron.sql(
-        f"update neutron.ml2_port_bindings set vif_details = '{details}' where port_id = '{port.id}'"
-    )
+    site.neutron.sql(f"update neutron.{change} where port_id = '{port.id}'")
     code, shown, said = typed(site, "adopt", "c2", "--yes")
     assert (code, shown) == (1, "")
     assert f"port {port.id}: {reason}" in said
     assert (site.row(port), driver_of(site, port)) == ({}, "openvswitch")
+
+
+def test_a_port_on_a_tunnel_is_not_adopted(former: tuple[Site, Any, str]) -> None:
+    site, port, segment = former
+    site.neutron.sql(f"update neutron.networksegments set network_type = 'vxlan' where id = '{segment}'")
+    try:
+        code, shown, said = typed(site, "adopt", "c2", "--yes")
+    finally:
+        site.neutron.sql(f"update neutron.networksegments set network_type = 'vlan' where id = '{segment}'")
+    assert (code, shown) == (1, "")
+    assert f"port {port.id}: its network is of type vxlan" in said
+    assert driver_of(site, port) == "openvswitch"
 
 
 def test_an_adoption_that_the_northbound_refuses_leaves_all_as_it_was(former: tuple[Site, Any, str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from neutron_server import until
 from openstack.exceptions import BadRequestException
 
+from trunkline.neutron.prompt import call
 from trunkline.northbound.client import NetworkSpec
 from trunkline.northbound.step import Create
 
@@ -59,6 +60,45 @@ def test_a_trunk_that_no_chassis_can_carry_is_refused_with_the_reason(site: Site
         {},
         [one.id],
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "qemu_is"), [("dpdkvhostuserclient", "server"), ("dpdkvhostuser", "client")]
+)
+def test_a_port_on_a_chassis_with_dpdk_is_bound_as_vhost_user(site: Site, kind: str, qemu_is: str) -> None:
+    def kinds() -> list[str]:
+        found: list[str] = site.agents()["c2"].configuration["ovs_capabilities"]["iface_types"]
+        return found
+
+    network, _ = site.network(vlan=180)
+    # What the worker writes of a chassis whose Open vSwitch has DPDK; there is none here.
+    before = kinds()
+    site.neutron.sql(
+        "use neutron; update agents set configurations = "
+        f"""replace(configurations, '"internal"', '"internal", "{kind}"') where host = 'c2'"""
+    )
+    try:
+        assert kind in kinds()
+        port = site.port(network, "c2")
+        details = port.binding_vif_details
+        assert (port.binding_vif_type, details["vhostuser_mode"]) == ("vhostuser", qemu_is)
+        assert (
+            details["vhostuser_socket"]
+            == f"/var/run/openvswitch/vhu{port.id}"[: len("/var/run/openvswitch/") + 14]
+        )
+        assert (details["vhostuser_ovs_plug"], details["port_filter"], details["datapath_type"]) == (
+            *(True, False, "netdev"),
+        )
+        # Elsewhere, ports are as before.
+        assert site.port(network, "c1").binding_vif_type == "ovs"
+        assert site.row(port)["requested_chassis"] == "c2"
+        site.api.update_network(network, provider_segmentation_id=181)
+        assert site.networks()[network.id]["segmentation_id"] == 181
+        site.vm(port, "c2")
+        site.await_status(port, "ACTIVE")
+    finally:
+        call(site.nb)
+    until(lambda: kinds() == before, "the agent's kinds of interfaces")
 
 
 def test_a_network_that_somebody_makes_in_the_drivers_set_goes_at_once(site: Site) -> None:

@@ -230,11 +230,11 @@ def test_what_is_watched_may_be_old_when_it_is_compared(client: Northbound) -> N
         watch.changes(1)
         looks: list[int] = []
 
-        def look() -> Present:
+        def look(scope: Scope | None) -> Present:
             if looks:
                 watch.changes(1)
             looks.append(len(looks))
-            return watched(watch.rows)
+            return watched(watch.rows, scope)
 
         assert compare(client, neutron.read, look=look).changed == ()
         client.write([Delete("Port", "p2"), Change("Port", "p1", {"mac": "02:00:00:00:00:01"})])
@@ -275,3 +275,26 @@ def test_writers_at_one_port_leave_it_as_neutron_says_in_the_end(nb: Served, cli
             list(pool.map(write, range(round_ * WRITERS, (round_ + 1) * WRITERS)))
             (_, (now,)) = neutron.read()
             assert client.port("p1")["mac"] == now.mac
+
+
+def test_of_what_is_watched_a_scope_has_its_ports_and_their_trunks_with_all_networks(
+    client: Northbound,
+) -> None:
+    bring(
+        client,
+        Neutron(
+            *(segment(1), segment(2), port(1), port(2)),
+            port(3, parent_id="p1", parent_vlan=3, segment_id="s2"),
+        ),
+    )
+    asked = [select(table, only=("name", *columns)) for table, columns in OWNED.items()]
+    with client.watch(*asked, select("Chassis", only=("name", "hostname", "ready_ports"))) as watch:
+        watch.changes(1)
+        networks = {Row("Network", "s1"), Row("Network", "s2")}
+        for scope, ports in (
+            (Scope(port_ids=frozenset({"p2"})), {"p2"}),
+            (Scope(port_ids=frozenset({"p1"})), {"p1", "p3"}),
+            (Scope(port_ids=frozenset({"p3"}), parent_ids=frozenset({"p1"})), {"p1", "p3"}),
+        ):
+            found = watched(watch.rows, scope).own.keys()
+            assert found == networks | {Row("Port", name) for name in ports}

@@ -72,15 +72,15 @@ def compare(
     doubtful: Collection[Row] = (),
     expected: Collection[Mapping[str, Any]] = (),
     is_dry: bool = False,
-    look: Callable[[], Present] | None = None,
+    look: Callable[[Scope | None], Present] | None = None,
 ) -> Result:
     """Bring the rows of *scope* in *nb* to what *read* returns; None: all rows. If *is_dry*, write nothing.
 
     The rows *doubtful*, which may be refused, and those that need them, are written apart from the others.
     *expected* are rows of chassis that are not there yet.
 
-    What *nb* holds is read from it, or, if there is *look*, is what that returns. It may be a little old, as
-    what is changed is guarded, but it must be newer each time.
+    What *nb* holds of the scope is read from it, or, if there is *look*, is what that returns. It may be a
+    little old, as what is changed is guarded, but it must be newer each time.
 
     Raises:
         RefusedError: other writers came first again and again.
@@ -88,7 +88,7 @@ def compare(
     """
     reason = ""
     for attempt in range(_ATTEMPTS):
-        there = look() if look is not None else present.read(nb, scope, expected)
+        there = look(scope) if look is not None else present.read(nb, scope, expected)
         resources = read()
         if scope is not None and (wider := _widened(scope, resources)) != scope:
             scope = wider

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SET_NAME = "neutron"
 """The set of all rows that the driver makes: rows of other sets, and of none, are never touched."""
 
+NETWORK = "neutron:network"
+"""The key of a network's `external_ids` for the id of the network of Neutron that it is a segment of."""
+
 _OURS = {SET: SET_NAME}
 
 NETWORK_TYPES = ("vlan", "flat")
@@ -96,7 +99,7 @@ def _network(segment: Segment) -> NetworkSpec:
         vlan_transparent=segment.is_transparent,
         external_ids={
             SET: SET_NAME,
-            "neutron:network": segment.network_id,
+            NETWORK: segment.network_id,
             "neutron:name": segment.network_name,
         },
     )

@@ -216,15 +216,21 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
     update_port_postcommit = _port
     delete_port_postcommit = _bring_port
 
-    @registry.receives(resources.SUBNET, [events.PRECOMMIT_DELETE_ASSOCIATIONS])
+    @registry.receives(resources.SUBNET, [events.PRECOMMIT_DELETE_ASSOCIATIONS, events.PRECOMMIT_DELETE])
     def _subnet_goes(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:
-        """Note the ports with addresses of a subnet: Neutron takes these away now, and tells no driver."""
+        """Note the ports with addresses of a subnet: Neutron takes these away now, and tells no driver.
+
+        A subnet that goes with its network has only the second of the events, and its addresses until then.
+        """
         context = payload.context
-        setattr(context, _LOSERS, source.ports_in(context, payload.resource_id))
+        losers = source.ports_in(context, payload.resource_id)
+        setattr(context, _LOSERS, getattr(context, _LOSERS, frozenset()) | losers)
 
     @registry.receives(resources.SUBNET, [events.AFTER_DELETE])
     def _subnet_gone(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:
-        self._prompt.bring_ports(getattr(payload.context, _LOSERS, frozenset()))
+        losers: frozenset[str] = getattr(payload.context, _LOSERS, frozenset())
+        setattr(payload.context, _LOSERS, frozenset())
+        self._prompt.bring_ports(losers)
 
     @registry.receives(resources.SEGMENT, [events.AFTER_CREATE, events.AFTER_DELETE])
     def _segment(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:

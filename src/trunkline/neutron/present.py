@@ -85,13 +85,17 @@ def read(nb: Northbound, scope: Scope | None, expected: Collection[Mapping[str, 
     return _present(networks, ((row["name"], row) for row in ports), hosts)
 
 
-def watched(rows: Rows) -> Present:
+def watched(rows: Rows, scope: Scope | None = None) -> Present:
     """Return what *rows* hold, all of the northbound as a watch has it; of ports, the columns in `OWNED`.
 
-    With 10,000 ports that takes 0.1 s of CPU less than to read them, and 11 MB less of memory.
+    Of ports, those of *scope* and those that they are on, all for None. With 10,000 ports that takes 0.1 s of
+    CPU less than to read them, and 11 MB less of memory; to look for some among them takes 1 ms.
     """
+    ids = None if scope is None else scope.port_ids | scope.parent_ids
     ports = (
-        (row["name"], {column: row[column] for column in OWNED["Port"]}) for row in rows["Port"].values()
+        (row["name"], {column: row[column] for column in OWNED["Port"]})
+        for row in rows["Port"].values()
+        if ids is None or row["name"] in ids or row["parent"] in ids
     )
     return _present(rows["Network"], ports, Hosts(rows["Chassis"].values()))
 

@@ -24,7 +24,7 @@ from sqlalchemy import select
 from trunkline.neutron.resource import DRIVER, Binding, Port, Resources, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from trunkline.neutron.present import Scope
 
@@ -60,11 +60,26 @@ def some(context: Any, scope: Scope) -> Resources:
         )
 
 
-def ports_in(context: Any, subnet_id: str) -> frozenset[str]:
-    """Return the ports with addresses of the subnet."""
-    found = select(models_v2.IPAllocation.port_id).where(models_v2.IPAllocation.subnet_id == subnet_id)
+def bound(context: Any, port_ids: Collection[str]) -> list[Port]:
+    """Return these ports with their status and bindings; of all else they have the default."""
+    port = models_v2.Port
     with db_api.CONTEXT_READER.using(context):
-        return frozenset(context.session.execute(found).scalars()) - {None}
+        rows = _reader(context, port_ids)
+        bindings = _bindings(rows)
+        return [
+            Port(id_, mac, intern(status), bindings=tuple(bindings.get(id_, ())))
+            for id_, mac, status in rows(port.id, port.mac_address, port.status)
+        ]
+
+
+def ports_in(context: Any, subnet_id: str) -> frozenset[str]:
+    """Return the ports with addresses of the subnet as of now; until the transaction ends, none gets one.
+
+    Without the lock, MariaDB would show what was there when the transaction began.
+    """
+    found = select(models_v2.IPAllocation.port_id).where(models_v2.IPAllocation.subnet_id == subnet_id)
+    with db_api.CONTEXT_WRITER.using(context):
+        return frozenset(context.session.execute(found.with_for_update()).scalars()) - {None}
 
 
 def _sub_port_ids(context: Any, parent_ids: Collection[str]) -> set[str]:
@@ -96,15 +111,21 @@ def _segments(context: Any, network_ids: Collection[str] | None = None) -> list[
     ]
 
 
-def _ports(context: Any, ids: Collection[str] | None = None) -> list[Port]:
+def _reader(context: Any, ids: Collection[str] | None) -> Callable[..., Iterable[Any]]:
+    """Return what reads columns of a table, the first being a port's id: of the ports *ids*, or of all."""
+
     def rows(column: Any, *columns: Any) -> Iterable[Any]:
-        """Yield the rows of a table of which *column* is the port's id."""
         asked = select(column, *columns)
         found: Iterable[Any] = (
             context.session.execute(asked if ids is None else asked.where(column.in_(ids))).tuples().all()
         )
         return found
 
+    return rows
+
+
+def _ports(context: Any, ids: Collection[str] | None = None) -> list[Port]:
+    rows = _reader(context, ids)
     addresses: Mapping[str, list[str]] = defaultdict(list)
     for port_id, address in rows(models_v2.IPAllocation.port_id, models_v2.IPAllocation.ip_address):
         addresses[port_id].append(address)
@@ -147,7 +168,7 @@ def _sub_ports(context: Any, ids: Collection[str] | None) -> Iterable[Any]:
     return found
 
 
-def _bindings(rows: Any) -> dict[str, list[Binding]]:
+def _bindings(rows: Callable[..., Iterable[Any]]) -> dict[str, list[Binding]]:
     """Return the bindings of each port; *rows* yields columns of a table that has its id."""
     level, binding = PortBindingLevel, PortBinding
     segments = {

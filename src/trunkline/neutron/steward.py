@@ -17,7 +17,7 @@ from oslo_log import log
 
 from trunkline.neutron import agent, source, status
 from trunkline.neutron.comparison import compare
-from trunkline.neutron.desired import SET_NAME, Row
+from trunkline.neutron.desired import NETWORK, SET_NAME, Row
 from trunkline.neutron.host import Hosts
 from trunkline.neutron.present import OWNED, Scope, watched
 from trunkline.neutron.prompt import CALL, first_line
@@ -40,6 +40,10 @@ LOOK_S = 1.0
 
 LONGEST_TURN_S = 1.0
 """How long a turn waits for changes at most: the lock is looked at between turns."""
+
+PAUSE_S = 0.5
+"""How long it takes at least from one comparison of some rows to the next. Most of them have been changed by
+API workers, and are as they should be; to compare many takes little more CPU than to compare one."""
 
 MANY = 500
 """If more rows have changed, everything is compared."""
@@ -77,7 +81,9 @@ class Steward:
         self._context = n_context.get_admin_context()
         self._compared_s = self._asked_s = float("-inf")
         self._asked_nb_cfg = 0
-        self._looked_s = float("-inf")
+        self._looked_s = self._compared_some_s = float("-inf")
+        self._late: list[RowChange] = []
+        self._suspects: list[tuple[str, Mapping[str, Any]]] = []
         self._beaten: set[str] = set()
         self._unregistered: dict[str, str] = {}
         self._complaints: dict[Row, str] = {}
@@ -114,9 +120,18 @@ class Steward:
         elif self._is_first and now_s >= self._looked_s + LOOK_S:
             self._looked_s = now_s
             self._beat()
-        changes = self._watch.changes(LONGEST_TURN_S)
+        elif self._suspects and now_s >= self._compared_some_s + PAUSE_S:
+            self._compared_some_s = now_s
+            self._compare_some()
+        changes, self._late = self._late or self._watch.changes(self._turn_s()), []
         if changes:
             self._follow(changes)
+
+    def _turn_s(self) -> float:
+        """Return how long to wait for changes at most."""
+        if not self._suspects:
+            return LONGEST_TURN_S
+        return min(max(self._compared_some_s + PAUSE_S - time.monotonic(), 0.0), LONGEST_TURN_S)
 
     # -- all of it ---------------------------------------------------------------------------------
 
@@ -124,6 +139,7 @@ class Steward:
         """Compare everything, and bring the status of all ports of this share to Neutron."""
         began_s = time.monotonic()
         self._watch.changes(0)
+        self._late, self._suspects = [], []
         self._compared_s = began_s
         if self._is_first:
             self._keep_agents(self._watch.rows["Chassis"].values())
@@ -138,6 +154,7 @@ class Steward:
                 LOG.info("Trunkline: %d rows were not as they should be", len(result.changed))
             ports = result.resources.ports
             # What has changed since then was taken note of on the way, and is followed here.
+            self._late = []
             self._keep_agents(self._watch.rows["Chassis"].values())
         else:
             ports = source.everything(self._context).ports
@@ -146,12 +163,17 @@ class Steward:
         status.report(self._context, share, rows, self._hosts())
         LOG.debug("Trunkline: compared in %.3f s", time.monotonic() - began_s)
 
-    def _look(self) -> Present:
-        """Return what the northbound holds, as far as its server has said by now."""
+    def _look(self, scope: Scope | None) -> Present:
+        """Return what the northbound holds of *scope*, as far as its server has said by now.
+
+        What that changes besides is followed afterwards.
+        """
         end_s = time.monotonic() + LONGEST_TURN_S
-        while self._watch.changes(0) and time.monotonic() < end_s:
-            pass
-        return watched(self._watch.rows)
+        while changes := self._watch.changes(0):
+            self._late += changes
+            if time.monotonic() >= end_s:
+                break
+        return watched(self._watch.rows, scope)
 
     def _note(self, result: Result) -> None:
         """Log what has come to be wrong with rows, and which are right again."""
@@ -166,8 +188,7 @@ class Steward:
     # -- what has changed --------------------------------------------------------------------------
 
     def _follow(self, changes: Collection[RowChange]) -> None:
-        if self._is_first and (self._is_called(changes) or self._may_be_over(changes)):
-            self._compared_s = float("-inf")
+        """Bring the status of ports first: somebody waits for it."""
         statuses = {
             change.new["name"]
             for change in changes
@@ -177,17 +198,19 @@ class Steward:
             and self._is_ours(change.new["name"])
         }
         statuses |= {name for name in _ready(changes) if self._is_ours(name)}
-        if self._is_first:
-            self._keep_agents(
-                change.new
-                for change in changes
-                if change.table == "Chassis" and change.new is not None and _differ(change, _CHASSIS)
-            )
-            self._compare(changes)
         if statuses:
-            ports = source.some(self._context, Scope(port_ids=frozenset(statuses))).ports
             rows = {row["name"]: row for row in self._watch.rows["Port"].values() if row["name"] in statuses}
-            status.report(self._context, [each for each in ports if each.id in statuses], rows, self._hosts())
+            status.report(self._context, source.bound(self._context, statuses), rows, self._hosts())
+        if not self._is_first:
+            return
+        if self._is_called(changes) or self._may_be_over(changes):
+            self._compared_s = float("-inf")
+        self._keep_agents(
+            change.new
+            for change in changes
+            if change.table == "Chassis" and change.new is not None and _differ(change, _CHASSIS)
+        )
+        self._suspects += _owned(changes)
 
     def _is_called(self, changes: Iterable[RowChange]) -> bool:
         """Return whether an API worker calls, or a chassis has come or gone."""
@@ -219,28 +242,40 @@ class Steward:
                 return True
         return False
 
-    def _compare(self, changes: Iterable[RowChange]) -> None:
+    def _compare_some(self) -> None:
         """Compare the rows of the driver that somebody has changed: only this one's are as they should be."""
-        networks, named, ports = set[str](), set[str](), set[str]()
-        for table, row in _owned(changes):
+        suspects, self._suspects = self._suspects, []
+        scope = self._scope(suspects)
+        if len(scope.network_ids) + len(scope.port_ids) > MANY:
+            self._compared_s = float("-inf")
+            return
+        result = compare(self._nb, lambda: source.some(self._context, scope), scope, look=self._look)
+        for changed in result.changed:
+            LOG.info("Trunkline: %s %s was not as it should be", changed.table.lower(), changed.name)
+        if result.refused:
+            # A comparison of everything takes note of what is wrong.
+            self._compared_s = float("-inf")
+
+    def _scope(self, suspects: Iterable[tuple[str, Mapping[str, Any]]]) -> Scope:
+        """Return what is compared with these rows: the whole of their networks, and the trunks of ports."""
+        known = self._watch.rows["Network"]
+        networks, segments, ports, parents, touched = (set[str]() for _ in range(5))
+        for table, row in suspects:
             if table == "Network":
-                networks.add(row["external_ids"].get("neutron:network", ""))
+                networks.add(row["external_ids"].get(NETWORK, ""))
                 # Whatever it says of itself, its name is that of a segment, or it has to go.
-                named.add(row["name"])
+                segments.add(row["name"])
             else:
                 ports.add(row["name"])
-        if len(networks) + len(ports) > MANY:
-            self._compared_s = float("-inf")
-        elif networks or ports:
-            scope = Scope(frozenset(networks), frozenset(ports))
-            segments = source.some(self._context, scope).segments
-            scope = scope._replace(segment_ids=frozenset({*named, *(each.id for each in segments)}))
-            result = compare(self._nb, lambda: source.some(self._context, scope), scope)
-            for changed in result.changed:
-                LOG.info("Trunkline: %s %s was not as it should be", changed.table.lower(), changed.name)
-            if result.refused:
-                # A comparison of everything takes note of what is wrong.
-                self._compared_s = float("-inf")
+                parents |= {row["parent"]} - {None}
+                touched.add(known.get(row["network"], {"external_ids": {}})["external_ids"].get(NETWORK, ""))
+        touched |= networks
+        segments |= {
+            row["name"] for row in known.values() if row["external_ids"].get(NETWORK) in touched - {""}
+        }
+        return Scope(
+            *(frozenset(networks), frozenset(ports), frozenset(segments)), frozenset(parents - ports)
+        )
 
     # -- chassis -----------------------------------------------------------------------------------
 
