@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from trunkline.northbound.conflict import refuse
 from trunkline.northbound.refusal import RefusedError
-from trunkline.northbound.trunk import FEW, refuse_orphans, refuse_wrong, selects
+from trunkline.northbound.trunk import FEW, conflicts, orphans, selects
 
 Row = dict[str, Any]
 
@@ -38,21 +39,21 @@ THERE = [port("p", "n0"), port("s1", "n1", "p", 1), port("lone", "n7"), port("cl
 )
 def test_what_does_not_go_together_is_refused(wanted: list[Row], said: str) -> None:
     with pytest.raises(RefusedError, match=said):
-        refuse_wrong(wanted, THERE, {"open": "glass"})
+        refuse(conflicts(wanted, THERE, {"open": "glass"}))
 
 
 def test_what_goes_together_is_not() -> None:
     new = [port("q", "n5"), port("s2", "n2", "p", 2), port("s3", "n1", "q", 2), port("s1", "n3", "p", 1)]
-    refuse_wrong(new, THERE, {"open": "glass"})
-    refuse_wrong([port("s1", "n1")], THERE, {})
-    refuse_wrong([port("p", "n9")], THERE, {})
+    refuse(conflicts(new, THERE, {"open": "glass"}))
+    refuse(conflicts([port("s1", "n1")], THERE, {}))
+    refuse(conflicts([port("p", "n9")], THERE, {}))
 
 
 def test_a_sub_port_goes_with_its_parent_or_before_it() -> None:
-    refuse_orphans({"p", "s1"}, THERE)
-    refuse_orphans({"s1", "lone"}, THERE)
+    refuse(orphans({"p", "s1"}, THERE))
+    refuse(orphans({"s1", "lone"}, THERE))
     with pytest.raises(RefusedError, match="port 'p' has sub-ports; delete them with it, or before it"):
-        refuse_orphans({"p", "lone"}, THERE)
+        refuse(orphans({"p", "lone"}, THERE))
 
 
 def test_many_are_looked_for_at_once() -> None:

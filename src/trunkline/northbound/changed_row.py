@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import Place
 from trunkline.northbound.refusal import ChangedError, RefusedError
 from trunkline.northbound.schema import FIRST_CHASSIS
-from trunkline.northbound.spec import (
-    canonical_port,
-    check_iface_id,
-    check_network,
-    check_network_physnet,
-    check_port,
-    check_port_options,
-    first_chassis,
-)
+from trunkline.northbound.spec import canonical, faults, first_chassis, refuse_faults
 from trunkline.northbound.step import Merged
 
 if TYPE_CHECKING:
     from trunkline.northbound.operation import Row
+    from trunkline.northbound.spec import Fault
     from trunkline.northbound.step import Change
 
 
@@ -44,16 +38,7 @@ def changed_network(old: Row, change: Change) -> ChangedRow:
         ChangedError: *old* is not as the change's author has seen it.
         InvalidValueError: the network would be wrong by itself.
     """
-    refuse_changed(change.table, old, change.given)
-    columns = _merged(old, change.columns)
-    if columns.get("network_type") == "flat":
-        columns.setdefault("segmentation_id", None)
-    new = old | columns
-    check_network(new)
-    # A physical network that the row has already is no reason to refuse a change of something else.
-    if new["physical_network"] != old["physical_network"]:
-        check_network_physnet(new)
-    return ChangedRow(old, new, columns, _rests_on(change))
+    return _changed(old, change, *_network_columns(old, change))
 
 
 def changed_port(old: Row, change: Change) -> ChangedRow:
@@ -65,19 +50,45 @@ def changed_port(old: Row, change: Change) -> ChangedRow:
         ChangedError: *old* is not as the change's author has seen it.
         InvalidValueError, AddressError: the port would be wrong by itself.
     """
+    return _changed(old, change, *_port_columns(old, change))
+
+
+def faults_after(old: Row, change: Change) -> tuple[Row, list[Fault]]:
+    """Return *old* after *change*, as far as its values are right, and everything that is wrong with it."""
+    columns_of = _network_columns if change.table == "Network" else _port_columns
+    columns, given, wrong = columns_of(old, change)
+    new = old | columns
+    return new, [*wrong, *faults(change.table, new, given)]
+
+
+def _changed(
+    old: Row, change: Change, columns: Row, given: Mapping[str, Any], wrong: list[Fault]
+) -> ChangedRow:
     refuse_changed(change.table, old, change.given)
-    # A wrong option that the row has already is no reason to refuse a change of others.
-    check_port_options(change.name, change.columns.get("options", {}))
-    check_iface_id(change.name, change.columns.get("iface_id"))
-    columns = _merged(old, canonical_port(change.name, change.columns))
+    new = old | columns
+    refuse_faults(chain(wrong, faults(change.table, new, given)))
+    return ChangedRow(old, new, columns, _rests_on(change))
+
+
+def _network_columns(old: Row, change: Change) -> tuple[Row, Mapping[str, Any], list[Fault]]:
+    """Return the columns that *change* writes to *old*, those that are given, and what is wrong."""
+    columns = _merged(old, change.columns)
+    if columns.get("network_type") == "flat":
+        columns.setdefault("segmentation_id", None)
+    return columns, {name: value for name, value in columns.items() if value != old[name]}, []
+
+
+def _port_columns(old: Row, change: Change) -> tuple[Row, Mapping[str, Any], list[Fault]]:
+    """Return the same of a port."""
+    canonical_columns, wrong = canonical(change.name, change.columns)
+    columns = _merged(old, canonical_columns)
     if "parent" in columns and columns["parent"] is None:
         columns["parent_vlan"] = None
     first = first_chassis(columns.get("requested_chassis", old["requested_chassis"]))
     if "requested_chassis" in columns or ("options" in columns and first is not None):
         options = columns["options"] if "options" in columns else old["options"]
         columns["options"] = Merged({FIRST_CHASSIS: first or ""}).into(options)
-    check_port(old | columns)
-    return ChangedRow(old, old | columns, columns, _rests_on(change))
+    return columns, change.columns, wrong
 
 
 def refuse_other(table: str, row: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -6,14 +6,13 @@ writer can come between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.core.error import Place
 from trunkline.northbound.operation import delete, expect, increment
-from trunkline.northbound.refusal import NotFoundError, RefusedError, no_such, some
+from trunkline.northbound.refusal import NotFoundError, RefusedError, no_such
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from trunkline.northbound.operation import Condition, Operation
 
@@ -42,50 +41,9 @@ class Check(NamedTuple):
         }
 
 
-def physnet_checks(rows: Collection[Mapping[str, Any]]) -> list[Check]:
-    """Return the checks of the physical networks of *rows*, networks as they are once written.
-
-    If a flat network carries its VMs' tags, they reach VLAN networks of the same physical network. So it must
-    be the only network there.
-    """
-    own = {row["name"] for row in rows}
-
-    def check(physnet: str, conditions: Iterable[Condition], sentence: Callable[[str], str]) -> Check:
-        def blame(names: list[str]) -> RefusedError:
-            others = [name for name in names if name not in own]
-            place = Place("Network", others[0] if others else None, "physical_network")
-            return RefusedError(sentence(f" {some(others)}" if others else ""), place)
-
-        where: tuple[Condition, ...] = (("physical_network", "==", physnet), *conditions)
-        return Check(expect("Network", *where, rows=[], only=("name",)), blame([]), blame)
-
-    def flat(physnet: str) -> Check:
-        return check(
-            physnet,
-            (("network_type", "==", "flat"), ("vlan_transparent", "==", True)),
-            lambda names: (
-                f"the flat network{names} of {physnet} carries its VMs' tags, which would reach that VLAN; "
-                "use `vlan_transparent=false` there, or another `physical_network`"
-            ),
-        )
-
-    def vlans(physnet: str) -> Check:
-        return check(
-            physnet,
-            (("network_type", "==", "vlan"),),
-            lambda names: (
-                f"{physnet} has VLAN networks{names}, which the tags of a flat network's VMs would reach; "
-                "use `vlan_transparent=false`, or another `physical_network`"
-            ),
-        )
-
-    with_vlans = {row["physical_network"] for row in rows if row["network_type"] == "vlan"}
-    with_open = {row["physical_network"] for row in rows if _is_open(row)}
-    return [*map(flat, sorted(with_vlans)), *map(vlans, sorted(with_open))]
-
-
-def _is_open(row: Mapping[str, Any]) -> bool:
-    return row["network_type"] == "flat" and bool(row["vlan_transparent"])
+def requested_names(requested: str | None) -> list[str]:
+    """Return the names of the chassis in *requested*, a value of `Port.requested_chassis`."""
+    return [name.strip() for name in (requested or "").split(",") if name.strip()]
 
 
 def chassis_checks(requested: Iterable[str | None]) -> list[Check]:
@@ -93,9 +51,7 @@ def chassis_checks(requested: Iterable[str | None]) -> list[Check]:
 
     A port that is requested on a chassis that does not exist would be cut off.
     """
-    names = dict.fromkeys(
-        name.strip() for each in dict.fromkeys(requested) for name in (each or "").split(",") if name.strip()
-    )
+    names = dict.fromkeys(name for each in dict.fromkeys(requested) for name in requested_names(each))
     return [
         Check(
             expect("Chassis", ("name", "==", name), rows=[{"name": name}], only=("name",)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError, Place
-from trunkline.northbound import duplicate, iface_id, trunk
+from trunkline.northbound import duplicate, iface_id, physnet, trunk
 from trunkline.northbound.changed_row import (
     ChangedRow,
     changed_network,
@@ -18,7 +18,8 @@ from trunkline.northbound.changed_row import (
     refuse_changed,
     refuse_other,
 )
-from trunkline.northbound.check import COUNT_CHANGE, COUNTED_COLUMNS, chassis_checks, deletion, physnet_checks
+from trunkline.northbound.check import COUNT_CHANGE, COUNTED_COLUMNS, chassis_checks, deletion
+from trunkline.northbound.conflict import Written, beside, refuse
 from trunkline.northbound.default import effective
 from trunkline.northbound.operation import NamedUuid, delete, expect, insert, select, update
 from trunkline.northbound.refusal import no_such, only_global
@@ -49,10 +50,6 @@ _GUARDED = {
     "Port": ("port_security", "unknown_macs", "options", *sorted(COUNTED_COLUMNS)),
 }
 """The columns that decide whether a change of other columns makes a row wrong."""
-
-_PHYSNET_COLUMNS = frozenset({"network_type", "physical_network", "vlan_transparent"})
-_TRUNK_COLUMNS = frozenset({"parent", "parent_vlan", "network"})
-_IFACE_COLUMNS = frozenset({"iface_id"})
 
 
 class _Known(NamedTuple):
@@ -86,9 +83,10 @@ class _Outcome(NamedTuple):
     changed: list[ChangedRow]
 
     @property
-    def rows(self) -> Iterator[Row]:
-        yield from self.created
-        yield from (each.new for each in self.changed)
+    def written(self) -> list[Written]:
+        """All of these rows, with how they were."""
+        created = (Written(None, row) for row in self.created)
+        return [*created, *(Written(each.old, each.new) for each in self.changed)]
 
 
 class _Ensured(NamedTuple):
@@ -267,43 +265,33 @@ class Draft:
             RefusedError: a port conflicts with others.
         """
         gone = frozenset(self._gone["Port"])
-        own = {row["name"]: row for row in ports.rows}
+        written = ports.written
+        own = [row.new for row in written]
 
-        def outcome(rows: Iterable[Row]) -> Iterator[Row]:
-            yield from (row for row in rows if row["name"] not in gone and row["name"] not in own)
-            yield from own.values()
+        def others(found: Iterable[Iterable[Row]]) -> Iterator[Row]:
+            return beside((row for rows in found for row in rows), written, gone)
 
         wants = duplicate.wanted(ports.created)
         for port in ports.changed:
             for network_id, names in duplicate.added(port.old, port.new).items():
                 wants.setdefault(network_id, {}).update(names)
-        moved = [row for row in ports.created if row["parent"] is not None]
-        moved += [port.new for port in ports.changed if port.writes(_TRUNK_COLUMNS)]
         if not duplicate.are_few(wants):
-            there = [row for rows in read(*duplicate.selects(wants)) for row in rows]
-            # Those that are created have been compared with one another.
-            duplicate.refuse_taken(wants, outcome(there) if ports.changed or gone else there)
+            refuse(duplicate.conflicts(written, others(read(*duplicate.selects(wants)))))
+        moved = trunk.moved(written)
         if moved:
             *found, transparent = read(*trunk.selects(moved))
-            names = {row["_uuid"]: row["name"] for row in transparent}
-            for row in networks.rows:
-                id_ = created.get(row["name"]) or row["_uuid"]
-                names.pop(id_, None)
-                if row["vlan_transparent"]:
-                    names[id_] = row["name"]
-            trunk.refuse_wrong(moved, outcome(row for rows in found for row in rows), names)
-        named = ports.created + [port.new for port in ports.changed if port.writes(_IFACE_COLUMNS)]
+            names = _transparent(transparent, networks, created)
+            refuse(trunk.conflicts(moved, [*others(found), *own], names))
+        named = iface_id.named(written)
         asked = iface_id.selects(named)
         if asked:
-            iface_id.refuse_taken(named, outcome(row for rows in read(*asked) for row in rows))
-        for rows in read(*trunk.sub_port_selects(gone)) if gone else ():
-            trunk.refuse_orphans(gone, outcome(rows))
-        moves = list(networks.created)
-        moves += [network.new for network in networks.changed if network.writes(_PHYSNET_COLUMNS)]
+            refuse(iface_id.conflicts(named, [*others(read(*asked)), *own]))
+        if gone:
+            refuse(trunk.orphans(gone, [*others(read(*trunk.sub_port_selects(gone))), *own]))
         requested = [row["requested_chassis"] for row in ports.created]
         requested += [port.columns.get("requested_chassis") for port in ports.changed]
         checks = [
-            *physnet_checks(moves),
+            *physnet.checks(physnet.moved(networks.written)),
             *duplicate.checks(wants),
             *iface_id.checks(named),
             *chassis_checks(requested),
@@ -330,6 +318,17 @@ class Draft:
                 if table == "Chassis":
                     yield update("Port", ("chassis", "==", name), row={"chassis": None, "up": None})
                     yield delete("Answer", ("chassis", "==", name))
+
+
+def _transparent(rows: Iterable[Row], networks: _Outcome, created: Mapping[str, NamedUuid]) -> dict[str, str]:
+    """Return the names of the transparent networks by id: of *rows*, as they are, and of *networks*."""
+    names: dict[str, str] = {row["_uuid"]: row["name"] for row in rows}
+    for _, row in networks.written:
+        id_ = created.get(row["name"]) or row["_uuid"]
+        names.pop(id_, None)
+        if row["vlan_transparent"]:
+            names[id_] = row["name"]
+    return names
 
 
 def _table(spec: object) -> str:

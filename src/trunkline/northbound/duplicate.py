@@ -7,17 +7,20 @@ them (`trunkline.northbound.check.COUNT_CHANGE`).
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import Place
 from trunkline.northbound.check import Check
+from trunkline.northbound.conflict import Conflict, beside
 from trunkline.northbound.operation import NamedUuid, expect, select
 from trunkline.northbound.refusal import RefusedError
 from trunkline.northbound.schema import ALLOW_DUPLICATE_IP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from trunkline.northbound.conflict import Written
     from trunkline.northbound.operation import Operation, Row
 
 FEW = 4
@@ -85,13 +88,38 @@ def selects(wants: Wanted) -> list[Operation]:
     return [select("Port", ("network", "==", network_id), only=only) for network_id in wants]
 
 
-def refuse_taken(wants: Wanted, rows: Iterable[Row]) -> None:
-    """Raise RefusedError if one of *rows*, ports, has an address that another port wants for itself."""
-    for row in rows:
-        name_by_address = wants.get(row["network"], {})
-        for address in row["addresses"]:
-            if name_by_address.get(address, row["name"]) != row["name"]:
-                raise _refused(row["name"], address)
+def conflicts(written: Collection[Written], there: Iterable[Row]) -> Iterator[Conflict]:
+    """Yield each port *written* that gets an address for itself which a port *there* has.
+
+    Of two that are written and get the same address, the second is refused, if both want it for themselves.
+    """
+    new = [(row.new["name"], _gained(row.old, row.new)) for row in written]
+    gained = {(name, where) for name, wants in new for where in wants}
+    holders: dict[tuple[str, str], str] = {}
+    for port in chain(beside(there, written), (row.new for row in written)):
+        for where in _owned(port):
+            if (port["name"], where) not in gained:
+                holders.setdefault(where, port["name"])
+    for row, (name, wants) in zip(written, new, strict=True):
+        if allows_duplicates(row.new):
+            continue
+        for where in wants:
+            first = holders.setdefault(where, name)
+            if first != name:
+                error = _refused(first, where[1])
+                yield Conflict(name, ("addresses", "network", "options"), error, (first,))
+
+
+def _owned(port: Mapping[str, Any]) -> list[tuple[str, str]]:
+    network = port["network"]
+    return [(network, address) for address in port["addresses"]]
+
+
+def _gained(old: Row | None, new: Row) -> list[tuple[str, str]]:
+    """Return what *new*, a port that was *old*, has and did not have for itself before."""
+    is_as_before = old is not None and allows_duplicates(old) <= allows_duplicates(new)
+    had = _owned(old) if old is not None and is_as_before else []
+    return [where for where in _owned(new) if where not in had]
 
 
 def _refused(holder: str | None, address: str) -> RefusedError:

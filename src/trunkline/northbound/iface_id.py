@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import Place
 from trunkline.northbound.check import Check
+from trunkline.northbound.conflict import Conflict
 from trunkline.northbound.operation import expect, select
 from trunkline.northbound.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from trunkline.northbound.conflict import Written
     from trunkline.northbound.operation import Condition, Operation, Row
 
 FEW = 4
@@ -55,7 +57,7 @@ def _check(condition: Condition, name: str, refused: Any) -> Check:
 
 
 def selects(rows: Collection[Mapping[str, Any]]) -> list[Operation]:
-    """Return the operations that read what `refuse_taken` compares *rows* with; none for a few."""
+    """Return the operations that read what `conflicts` compares *rows* with; none for a few."""
     if len(rows) <= FEW:
         return []
     only = ("name", "iface_id")
@@ -66,24 +68,31 @@ def selects(rows: Collection[Mapping[str, Any]]) -> list[Operation]:
     return [select("Port", ("iface_id", "!=", None), only=only), *names]
 
 
-def refuse_taken(rows: Iterable[Mapping[str, Any]], there: Iterable[Row]) -> None:
-    """Raise RefusedError if one of *rows*, ports as they will be, has what a port *there* has."""
-    wanted = list(rows)
-    ports = {row["name"]: row["iface_id"] for row in there} | {row["name"]: row["iface_id"] for row in wanted}
-    names_by_iface_id: dict[str, set[str]] = {}
+def named(written: Iterable[Written]) -> list[Row]:
+    """Return those of the ports *written* whose iface-id may be another's, as they will be."""
+    return [row.new for row in written if row.writes(("iface_id",))]
+
+
+def conflicts(rows: Iterable[Mapping[str, Any]], there: Iterable[Row]) -> Iterator[Conflict]:
+    """Yield each of *rows*, ports as they will be, that has what a port *there*, or one before it, has."""
+    own = {row["name"]: row["iface_id"] for row in rows}
+    # Those that are not written come first: they are in the way, and not the other way round.
+    ports = {row["name"]: row["iface_id"] for row in there if row["name"] not in own} | own
+    names_by_iface_id: dict[str, list[str]] = {}
     for name, iface_id in ports.items():
         if iface_id is not None:
-            names_by_iface_id.setdefault(iface_id, set()).add(name)
-    for row in wanted:
-        name, iface_id = row["name"], row["iface_id"]
-        for other in names_by_iface_id.get(name, set()) - {name}:
-            raise _name_taken(name, other)
+            names_by_iface_id.setdefault(iface_id, []).append(name)
+    for name, iface_id in own.items():
+        for other in names_by_iface_id.get(name, ()):
+            if other != name:
+                yield Conflict(name, ("name", "iface_id"), _name_taken(name, other), (other,))
         if iface_id is None:
             continue
-        for other in names_by_iface_id[iface_id] - {name}:
-            raise _taken(name, iface_id, other)
+        first = names_by_iface_id[iface_id][0]
+        if first != name:
+            yield Conflict(name, ("iface_id",), _taken(name, iface_id, first), (first,))
         if iface_id in ports and iface_id != name:
-            raise _is_name(name, iface_id)
+            yield Conflict(name, ("iface_id",), _is_name(name, iface_id), (iface_id,))
 
 
 def _taken(name: str, iface_id: str, other: str | None) -> RefusedError:

@@ -6,8 +6,9 @@ What depends on other rows (a name or a tag that is in use) is checked when they
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.address import (
     allowed_pair_text,
@@ -23,7 +24,7 @@ from trunkline.northbound.port_option import check_options
 from trunkline.northbound.schema import ALLOW_DUPLICATE_IP, CONTROL_FRAMES, FIRST_CHASSIS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
 _REMEMBERED = 1 << 15
@@ -64,10 +65,7 @@ class NetworkSpec:
     def _checked(self) -> dict[str, Any]:
         row = {name: getattr(self, name) for name in self.__slots__ if name != "_row"}
         row["external_ids"] = dict(self.external_ids)
-        _check("Network", self.name, "name", check_name, "network", self.name)
-        check_network(row)
-        if row["physical_network"]:
-            check_network_physnet(row)
+        refuse_faults(faults("Network", row))
         return row
 
 
@@ -110,15 +108,11 @@ class PortSpec:
     def _checked(self) -> dict[str, Any]:
         row = {name: getattr(self, name) for name in self.__slots__ if name != "_row"}
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
-        if self.options:
-            check_port_options(self.name, self.options)
+        row, wrong = canonical(self.name, row)
+        refuse_faults(chain(wrong, faults("Port", row)))
         first = first_chassis(self.requested_chassis)
         if first is not None:
             row["options"][FIRST_CHASSIS] = first
-        _check("Port", self.name, "name", check_name, "port", self.name)
-        check_iface_id(self.name, self.iface_id)
-        row = canonical_port(self.name, row)
-        check_port(row)
         return row
 
 
@@ -147,118 +141,156 @@ def _ip_text(text: str) -> str:
     return str(parse_ip(text))
 
 
-_CANONICAL: Mapping[str, Callable[[Any], Any]] = {
+class Fault(NamedTuple):
+    """Something that is wrong with a row by itself; *columns* show it, and the first of them is to blame."""
+
+    columns: tuple[str, ...]
+    error: InvalidValueError
+
+
+def refuse_faults(found: Iterable[Fault]) -> None:
+    """Raise the first of the faults *found*, if there is one."""
+    for fault in found:
+        raise fault.error
+
+
+_CANONICAL: Mapping[str, Callable[[str], str]] = {
     "mac": _mac_text,
-    "addresses": lambda texts: sorted({_ip_text(text) for text in texts}),
-    "allowed_address_pairs": lambda texts: sorted(
-        {allowed_pair_text(*parse_allowed_pair(text)) for text in texts}
-    ),
+    "addresses": _ip_text,
+    "allowed_address_pairs": lambda text: allowed_pair_text(*parse_allowed_pair(text)),
 }
-"""The function that returns a value in the spelling of the northbound, by the column of a port."""
+"""The function that returns an address in the spelling of the northbound, by the column of a port."""
+
+
+def canonical(name: str, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Return *row*, columns of the port *name*, with its addresses in the spelling of the northbound.
+
+    Those that are invalid are left out, and each of them is a fault.
+    """
+    found, wrong = dict(row), []
+    for column, text_of in _CANONICAL.items():
+        if column not in row:
+            continue
+        texts = []
+        for text in [row[column]] if column == "mac" else row[column]:
+            try:
+                texts.append(text_of(text))
+            except InvalidValueError as error:
+                error.place = Place("Port", name, column)
+                wrong.append(Fault((column,), error))
+        if column != "mac":
+            found[column] = sorted(set(texts))
+        elif texts:
+            found[column] = texts[0]
+        else:
+            del found[column]
+    return found, wrong
 
 
 def canonical_port(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *row*, columns of the port *name*, with its addresses in the spelling of the northbound.
+    """Return the same as `canonical`, if there is no fault.
 
     Raises:
         AddressError: an address is invalid.
     """
-    canonical, column = dict(row), ""
-    try:
-        for column, text_of in _CANONICAL.items():
-            if column in row:
-                canonical[column] = text_of(row[column])
-    except InvalidValueError as error:
-        error.place = Place("Port", name, column)
-        raise
-    return canonical
+    found, wrong = canonical(name, row)
+    refuse_faults(wrong)
+    return found
 
 
-def check_network(row: Mapping[str, Any]) -> None:
-    """Check *row*, a whole network, by itself.
+def faults(table: str, row: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Iterator[Fault]:
+    """Yield everything that is wrong with *row* of *table* by itself; the texts name the columns to change.
 
-    Raises:
-        InvalidValueError: it is wrong; the text names the column to change.
+    What names and options may be is only asked of the columns *given*, by default of all: a wrong one that
+    the row has already is no reason to refuse a change of others.
     """
+    rules = _network_faults if table == "Network" else _port_faults
+    yield from _wrong_words(table, row["name"], row if given is None else given)
+    for columns, reason in rules(row):
+        yield Fault(columns, InvalidValueError(reason, Place(table, row["name"], columns[0])))
 
-    def wrong(column: str, reason: str) -> InvalidValueError:
-        return InvalidValueError(reason, Place("Network", row["name"], column))
 
-    if not row["physical_network"]:
-        raise wrong("physical_network", "a network needs a physical network; give `physical_network`")
+def _wrong_words(table: str, row: str, given: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what is wrong with the names and options *given* for the row called *row* of *table*."""
+    checks: dict[str, Callable[[Any], None]] = {"name": partial(check_name, table.lower())}
+    if table == "Port":
+        checks |= {"iface_id": partial(check_name, "VIF"), "options": check_options}
+    else:
+        checks["physical_network"] = check_physnet
+    for column, check in checks.items():
+        value = given.get(column)
+        if value or (column == "name" and value is not None):
+            try:
+                check(value)
+            except InvalidValueError as error:
+                error.place = Place(table, row, column)
+                yield Fault((column,), error)
+
+
+def _network_faults(row: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     vlan_id, mtu = row["segmentation_id"], row["mtu"]
+    if not row["physical_network"]:
+        yield ("physical_network",), "a network needs a physical network; give `physical_network`"
     match row["network_type"]:
         case "vlan" if vlan_id is None:
-            raise wrong(
-                "segmentation_id",
+            yield (
+                ("segmentation_id", "network_type"),
                 f"a vlan network needs a VLAN id; give `segmentation_id` {MIN_VLAN_ID}–{MAX_VLAN_ID}",
             )
         case "flat" if vlan_id is not None:
-            raise wrong(
-                "segmentation_id",
+            yield (
+                ("segmentation_id", "network_type"),
                 "a flat network has no VLAN id; leave out `segmentation_id`, or use `network_type=vlan`",
             )
         case "vlan" | "flat":
             pass
         case other:
-            raise wrong("network_type", f"{other!r} is not a network type; use vlan or flat")
+            yield ("network_type",), f"{other!r} is not a network type; use vlan or flat"
     if row["remote_ports"] == "learned" and row["unknown_unicast"] == "drop":
-        raise wrong(
-            "unknown_unicast",
+        yield (
+            ("unknown_unicast", "remote_ports"),
             "with `remote_ports=learned` all remote MACs are unknown unicast; use `unknown_unicast=forward`",
         )
     if not _is_vlan_id(vlan_id):
-        raise wrong("segmentation_id", _NO_VLAN_ID.format(vlan_id))
+        yield ("segmentation_id",), _NO_VLAN_ID.format(vlan_id)
     if mtu is not None and not MIN_MTU <= mtu <= MAX_MTU:
-        raise wrong("mtu", f"{mtu} is not an MTU; use {MIN_MTU}–{MAX_MTU}")
+        yield ("mtu",), f"{mtu} is not an MTU; use {MIN_MTU}–{MAX_MTU}"
 
 
-def check_network_physnet(row: Mapping[str, Any]) -> None:
-    """Raise InvalidValueError if the name of the physical network in *row*, a network, is not allowed."""
-    _check("Network", row["name"], "physical_network", check_physnet, row["physical_network"])
-
-
-def no_network(port: str) -> InvalidValueError:
-    """Return the error to raise if the port *port* has no network."""
-    return InvalidValueError("a port is in a network; give `network`", Place("Port", port, "network"))
-
-
-def check_port(row: Mapping[str, Any]) -> None:
-    """Check *row*, a whole port, by itself.
-
-    Raises:
-        InvalidValueError: it is wrong; the text names the column to change.
-    """
-
-    def wrong(column: str, reason: str) -> InvalidValueError:
-        return InvalidValueError(reason, Place("Port", row["name"], column))
-
+def _port_faults(row: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    parent, parent_vlan = row["parent"], row["parent_vlan"]
     if row["port_security"] is not False:
         if row["unknown_macs"]:
-            raise wrong("port_security", "`unknown_macs` needs port security off; add `port_security=false`")
+            yield (
+                ("port_security", "unknown_macs"),
+                "`unknown_macs` needs port security off; add `port_security=false`",
+            )
         if row["options"].get(CONTROL_FRAMES) == "true":
-            raise wrong(
-                "port_security",
+            yield (
+                ("port_security", "options"),
                 f"`options:{CONTROL_FRAMES}=true` needs port security off; add `port_security=false`",
             )
-    if (row["parent"] is None) != (row["parent_vlan"] is None):
-        raise wrong(
-            "parent", "a sub-port has both a parent and a tag; give `parent` and `parent_vlan` together"
+    if (parent is None) != (parent_vlan is None):
+        yield (
+            ("parent", "parent_vlan"),
+            "a sub-port has both a parent and a tag; give `parent` and `parent_vlan` together",
         )
-    if row["parent"] is not None and row["iface_id"] is not None:
-        raise wrong(
-            "iface_id", "a sub-port uses the VIF of its parent; leave out `iface_id`, or clear `parent`"
+    if parent is not None and row["iface_id"] is not None:
+        yield (
+            ("iface_id", "parent"),
+            "a sub-port uses the VIF of its parent; leave out `iface_id`, or clear `parent`",
         )
-    if row["parent"] == row["name"]:
-        raise wrong("parent", "a port cannot be its own parent; give the trunk's port as `parent`")
-    if not _is_vlan_id(row["parent_vlan"]):
-        raise wrong("parent_vlan", _NO_VLAN_ID.format(row["parent_vlan"]))
+    if parent == row["name"]:
+        yield ("parent",), "a port cannot be its own parent; give the trunk's port as `parent`"
+    if not _is_vlan_id(parent_vlan):
+        yield ("parent_vlan",), _NO_VLAN_ID.format(parent_vlan)
     if not row["network"]:
-        raise no_network(row["name"])
+        yield ("network",), _NO_NETWORK
     requested = _names(row["requested_chassis"])
     if len(requested) > 1 and (not all(requested) or len(set(requested)) < len(requested)):
-        raise wrong(
-            "requested_chassis", "`requested_chassis` has a chassis twice, or an empty name between commas"
+        yield (
+            ("requested_chassis",),
+            "`requested_chassis` has a chassis twice, or an empty name between commas",
         )
     for column, values, most in (
         ("addresses", row["addresses"], MAX_ADDRESSES),
@@ -267,36 +299,20 @@ def check_port(row: Mapping[str, Any]) -> None:
     ):
         if len(values) > most:
             what = column.replace("_", " ")
-            raise wrong(column, f"{len(values)} {what} are more than a port may have; give {most} at most")
+            yield (column,), f"{len(values)} {what} are more than a port may have; give {most} at most"
 
 
+_NO_NETWORK = "a port is in a network; give `network`"
 _NO_VLAN_ID = f"{{}} is not a VLAN id; use {MIN_VLAN_ID}–{MAX_VLAN_ID}"
+
+
+def no_network(port: str) -> InvalidValueError:
+    """Return the error to raise if the port *port* has no network."""
+    return InvalidValueError(_NO_NETWORK, Place("Port", port, "network"))
 
 
 def _is_vlan_id(value: int | None) -> bool:
     return value is None or MIN_VLAN_ID <= value <= MAX_VLAN_ID
-
-
-def check_iface_id(name: str, iface_id: str | None) -> None:
-    """Raise InvalidValueError if *iface_id* cannot be that of the port *name*; None is that of any port."""
-    if iface_id is not None:
-        _check("Port", name, "iface_id", check_name, "VIF", iface_id)
-
-
-def check_port_options(name: str, options: Mapping[str, str]) -> None:
-    """Raise InvalidValueError if one of *options* of the port *name* is wrong; an empty value is right."""
-    _check("Port", name, "options", check_options, options)
-
-
-def _check(
-    table: str, row: str, column: str, check: Callable[..., None], *values: str | Mapping[str, str]
-) -> None:
-    """Call *check* with *values*, and set the place of an InvalidValueError to *column* of *row*."""
-    try:
-        check(*values)
-    except InvalidValueError as error:
-        error.place = Place(table, row, column)
-        raise
 
 
 def refuse_duplicates(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:

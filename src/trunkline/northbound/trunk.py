@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import Place
+from trunkline.northbound.conflict import Conflict
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from trunkline.northbound.conflict import Written
     from trunkline.northbound.operation import Operation, Row
 
 FEW = 4
@@ -24,7 +26,7 @@ _COLUMNS = ("name", "network", "parent", "parent_vlan")
 
 
 def selects(rows: Collection[Mapping[str, Any]]) -> list[Operation]:
-    """Return the operations that read what `refuse_wrong` needs to check *rows*, ports to be written.
+    """Return the operations that read what `conflicts` needs to check *rows*, ports to be written.
 
     The last one reads the transparent networks, the others read ports.
     """
@@ -39,55 +41,76 @@ def selects(rows: Collection[Mapping[str, Any]]) -> list[Operation]:
     ]
 
 
-def refuse_wrong(
+def moved(written: Iterable[Written]) -> list[Row]:
+    """Return those of the ports *written* that `conflicts` has to look at, as they will be."""
+    return [
+        row.new
+        for row in written
+        if (row.new["parent"] is not None if row.old is None else row.writes(_COLUMNS[1:]))
+    ]
+
+
+def conflicts(
     rows: Iterable[Mapping[str, Any]], there: Iterable[Row], transparent: Mapping[str, str]
-) -> None:
-    """Raise RefusedError if one of *rows*, ports as they will be, conflicts with another port.
+) -> Iterator[Conflict]:
+    """Yield what of *rows*, ports as they will be, conflicts with another port.
 
     *there* are the ports that `selects` reads, and *transparent* the names of the transparent networks by
     UUID. A network can be on a VIF only once: Open vSwitch does not send a frame out of the port where it
     came in. A parent cannot be in a transparent network: a VM's tag there could be that of a sub-port.
     """
-    wanted = list(rows)
-    port_by_name: dict[str, Mapping[str, Any]] = {row["name"]: row for row in there}
-    port_by_name |= {row["name"]: row for row in wanted}
-    names_by_place: dict[tuple[str, str, Any], set[str]] = {}
+    own: dict[str, Mapping[str, Any]] = {row["name"]: row for row in rows}
+    # Those that are not written come first: they are in the way, and not the other way round.
+    port_by_name = {row["name"]: row for row in there if row["name"] not in own} | own
+    names_by_place: dict[tuple[str, str, Any], list[str]] = {}
     for name, port in port_by_name.items():
         for place in _places(port):
-            names_by_place.setdefault(place, set()).add(name)
-    parents = {port["parent"] for port in port_by_name.values()}
-    for row in wanted:
-        name, parent = row["name"], row["parent"]
+            names_by_place.setdefault(place, []).append(name)
+    sub_ports: dict[str, list[str]] = {}
+    for name, port in port_by_name.items():
+        if port["parent"] is not None:
+            sub_ports.setdefault(port["parent"], []).append(name)
+    for name, row in own.items():
+        parent = row["parent"]
         if parent is None:
-            if (name, "network", row["network"]) in names_by_place:
-                raise RefusedError(
-                    f"port {name!r} has a sub-port in that network; pick another `network`",
-                    Place("Port", name, "network"),
-                )
+            if others := names_by_place.get((name, "network", row["network"]), []):
+                text = f"port {name!r} has a sub-port in that network; pick another `network`"
+                yield _conflict(name, ("network",), text, others)
             continue
-        trunk = port_by_name.get(parent)
-        _refuse_parent(name, parent, trunk, transparent)
-        if len(names_by_place[parent, "tag", row["parent_vlan"]]) > 1:
-            raise RefusedError(
-                f"port {parent!r} already has a sub-port with tag {row['parent_vlan']}; "
-                "pick another `parent_vlan`",
-                Place("Port", name, "parent_vlan"),
-            )
-        if trunk is not None and trunk["network"] == row["network"]:
-            raise RefusedError(
-                f"port {parent!r} is in the same network; pick another `network` or `parent`",
-                Place("Port", name, "network"),
-            )
-        if len(names_by_place[parent, "network", row["network"]]) > 1:
-            raise RefusedError(
-                f"port {parent!r} already has a sub-port in that network; pick another `network`",
-                Place("Port", name, "network"),
-            )
-        if name in parents:
-            raise RefusedError(
+        yield from _of_parent(name, parent, port_by_name.get(parent), transparent)
+        yield from _of_sub_port(row, port_by_name.get(parent), names_by_place)
+        if name in sub_ports:
+            yield _conflict(
+                name,
+                ("parent",),
                 f"port {name!r} has sub-ports, so it cannot be a sub-port; clear `parent` of them first",
-                Place("Port", name, "parent"),
+                sub_ports[name],
             )
+
+
+def _conflict(name: str, columns: tuple[str, ...], text: str, others: Iterable[str]) -> Conflict:
+    error = RefusedError(text, Place("Port", name, columns[0]))
+    return Conflict(name, columns, error, tuple(other for other in others if other != name))
+
+
+def _of_sub_port(
+    row: Mapping[str, Any],
+    trunk: Mapping[str, Any] | None,
+    names_by_place: Mapping[tuple[str, str, Any], list[str]],
+) -> Iterator[Conflict]:
+    """Yield what keeps *row*, a sub-port, from being on *trunk*, its parent, beside other sub-ports."""
+    name, parent, tag, network = row["name"], row["parent"], row["parent_vlan"], row["network"]
+    same_tag = names_by_place[parent, "tag", tag]
+    if tag is not None and same_tag[0] != name:
+        text = f"port {parent!r} already has a sub-port with tag {tag}; pick another `parent_vlan`"
+        yield _conflict(name, ("parent_vlan", "parent"), text, same_tag[:1])
+    if trunk is not None and trunk["network"] == network:
+        text = f"port {parent!r} is in the same network; pick another `network` or `parent`"
+        yield _conflict(name, ("network", "parent"), text, [parent])
+    same_network = names_by_place[parent, "network", network]
+    if same_network[0] != name:
+        text = f"port {parent!r} already has a sub-port in that network; pick another `network`"
+        yield _conflict(name, ("network", "parent"), text, same_network[:1])
 
 
 def _places(port: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
@@ -97,21 +120,19 @@ def _places(port: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     return [(parent, "tag", port["parent_vlan"]), (parent, "network", port["network"])]
 
 
-def _refuse_parent(
+def _of_parent(
     name: str, parent: str, trunk: Mapping[str, Any] | None, transparent: Mapping[str, str]
-) -> None:
-    """Raise RefusedError if *parent*, whose row is *trunk*, cannot be the parent of the port *name*."""
-    place = Place("Port", name, "parent")
+) -> Iterator[Conflict]:
+    """Yield what keeps *parent*, whose row is *trunk*, from being the parent of the port *name*."""
     if trunk is None or trunk["parent"] is not None:
-        raise RefusedError(
-            f"port {parent!r} cannot be a parent: it does not exist, or is a sub-port itself", place
-        )
-    if trunk["network"] in transparent:
-        raise RefusedError(
+        text = f"port {parent!r} cannot be a parent: it does not exist, or is a sub-port itself"
+        yield _conflict(name, ("parent",), text, [] if trunk is None else [parent])
+    elif trunk["network"] in transparent:
+        text = (
             f"port {parent!r} cannot be a parent: network {transparent[trunk['network']]!r} carries its VMs' "
-            "tags; use `vlan_transparent=false` there, or another `parent`",
-            place,
+            "tags; use `vlan_transparent=false` there, or another `parent`"
         )
+        yield _conflict(name, ("parent",), text, [parent])
 
 
 def sub_port_selects(names: Collection[str]) -> list[Operation]:
@@ -121,11 +142,12 @@ def sub_port_selects(names: Collection[str]) -> list[Operation]:
     return [select("Port", ("parent", "==", name), only=("name", "parent")) for name in sorted(names)]
 
 
-def refuse_orphans(names: Collection[str], there: Iterable[Row]) -> None:
-    """Raise RefusedError if the parent of one of the ports *there* is among *names*, and the port is not."""
+def orphans(names: Collection[str], there: Iterable[Row]) -> Iterator[Conflict]:
+    """Yield those of the ports *names*, which go, that are parents of ports *there* which do not."""
     for row in there:
         if row["parent"] in names and row["name"] not in names:
-            raise RefusedError(
+            error = RefusedError(
                 f"port {row['parent']!r} has sub-ports; delete them with it, or before it",
                 Place("Port", row["name"], "parent"),
             )
+            yield Conflict(row["parent"], ("parent",), error, (row["name"],))
