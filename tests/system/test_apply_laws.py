@@ -21,10 +21,12 @@ from trunkline.lab.journal import Journal
 from trunkline.lab.northbound import Northbound as Served
 from trunkline.manifest import wanted
 from trunkline.manifest.consequence import consequences
-from trunkline.manifest.difference import ConflictError, Difference, difference
+from trunkline.manifest.difference import Difference, difference
 from trunkline.manifest.export import documents, text
+from trunkline.manifest.obstacle import ConflictError, judged
 from trunkline.manifest.present import chosen, present
-from trunkline.northbound.client import Northbound, NotFoundError, RefusedError
+from trunkline.manifest.wanted import Wanted
+from trunkline.northbound.client import Northbound, NotFoundError, RefusedError, TransactionError
 from trunkline.northbound.operation import delete
 from trunkline.northbound.schema import SET
 
@@ -113,14 +115,17 @@ def rows(nb: Northbound) -> list[Document]:
     return [row | {"unique_key": 0} for row in (*nb.networks(), *nb.ports())]
 
 
-def found(nb: Northbound, wanted_: Iterable[Document], **how: Any) -> Difference:
-    """Return the difference between the documents *wanted_* and what there is."""
+def manifest(wanted_: Iterable[Document]) -> list[Wanted]:
+    """Return the rows that the documents *wanted_* want, from a file."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write("".join(text(wanted_)))
         file.flush()
-        manifest = wanted.read([file.name])
-    there = present(nb, manifest.rows, "s" if how.get("prunes") else None)
-    differs = difference(manifest.rows, there, "s", **how)
+        return wanted.read([file.name]).rows
+
+
+def found(nb: Northbound, wanted_: Iterable[Document], **how: Any) -> Difference:
+    """Return the difference between the documents *wanted_* and what there is."""
+    there, differs = judged(nb, manifest(wanted_), "s", **how)
     consequences(nb, differs, there)
     return differs
 
@@ -129,13 +134,26 @@ def apply(nb: Northbound, wanted_: list[Document], **how: Any) -> bool:
     """Make all as *wanted_* has it; return whether that could be. If not, all is as it was."""
     before = rows(nb)
     try:
-        nb.write(found(nb, wanted_, **how).steps)
-    except (ConflictError, RefusedError, NotFoundError, InvalidValueError):
+        steps = found(nb, wanted_, **how).steps
+    except ConflictError:
+        refuse(nb, wanted_, **how)
         assert rows(nb) == before
         event("refused")
         return False
+    # What nothing keeps from being applied, the northbound takes.
+    nb.write(steps)
     event("applied")
     return True
+
+
+def refuse(nb: Northbound, wanted_: list[Document], **how: Any) -> None:
+    """Have the northbound itself refuse what cannot be, unless a row is wrong by itself."""
+    rows_ = manifest(wanted_)
+    there = present(nb, rows_, "s" if how.get("prunes") else None)
+    differs = difference(rows_, there, "s", **how)
+    if not differs.complaints:
+        with pytest.raises((RefusedError, NotFoundError, InvalidValueError, TransactionError)):
+            nb.write(differs.steps)
 
 
 @settings(max_examples=150)

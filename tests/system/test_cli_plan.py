@@ -316,3 +316,22 @@ def test_of_the_rows_of_a_file_those_count_that_the_agent_would_load(
     done = trunkline("apply", "-f", str(tmp_path), "--yes", "--wait", nb=site.served.remote)
     assert done.code == 0, done
     assert_nothing_to_do(chassis)
+
+
+def test_what_the_northbound_would_refuse_is_told_of_all_documents_at_once(
+    chassis: DummyChassis, site: Site, tmp_path: Path
+) -> None:
+    """In the words and with the exit codes of `apply --dry-run`: existing ports, chassis, form, values."""
+    documents = [
+        f"kind: Port\nname: x\nnetwork: blue\nmac: {mac_of('a')}\nrequested_chassis: c9\n",
+        "kind: Port\nname: y\nnetwork: blue\nmac: 02:00:00:00:07:01\naddresses: [192.0.2.1]\n",
+        "kind: Network\nname: z\nnetwork_type: vlan\nphysical_network: physnet1\nsegmentation_id: 101\n",
+    ]
+    wrong = "kind: Port\nname: v\nmac: zz\nmacc: 1\n"
+    file = tmp_path / "files.yaml"
+    for texts, count, code in ((documents, 4, 1), ([*documents, wrong], 7, 2)):
+        file.write_text("---\n".join(texts))
+        planned = trunkline("plan", "--with", str(file))
+        dry = trunkline("apply", "-f", str(file), "--dry-run", nb=site.served.remote)
+        assert (planned.code, planned.err.count("\n")) == (code, count), planned
+        assert dry == Done(code, "", planned.err + "nothing was applied\n")

@@ -77,8 +77,7 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
       trunkline apply -f blue.yaml --prune --yes --wait  do it, and return when it is in place
     """
     from trunkline.core.name import check_name
-    from trunkline.manifest.difference import ConflictError
-    from trunkline.manifest.obstacle import obstacles
+    from trunkline.manifest.obstacle import ConflictError
     from trunkline.manifest.wanted import ManifestError, read
     from trunkline.northbound.transaction import no_collection
 
@@ -95,14 +94,11 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
                     manifest = read(files)
                 with connect() as nb:
                     return _apply(nb, manifest, asked, commit)
-        except ManifestError as error:
-            code = complained([*error.complaints, *_further(connect, error, asked)])
-            _say(_NOTHING)
-            return code
-        except ConflictError as error:
-            with connect() as nb:
-                others = obstacles(nb, manifest.rows, asked.set_, prunes=asked.prunes, adopts=asked.adopts)
-            code = complained([*error.complaints, *others])
+        except (ManifestError, ConflictError) as error:
+            told = list(error.complaints)
+            if isinstance(error, ManifestError):
+                told += further(connect, error, asked.set_, **asked.how)
+            code = complained(told)
             _say(_NOTHING)
             return code
         except (KeyboardInterrupt, click.Abort):
@@ -126,6 +122,16 @@ class _Asked(NamedTuple):
         """Whether a person is to be asked."""
         return not (self.is_dry or self.is_agreed)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the difference is written without a look at it."""
+        return self.is_agreed and not self.is_dry
+
+    @property
+    def how(self) -> dict[str, bool]:
+        """How documents are compared with what there is."""
+        return {"prunes": self.prunes, "adopts": self.adopts}
+
 
 def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) -> int:
     """Make the northbound as *manifest* has it, and return the exit code."""
@@ -134,7 +140,7 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
     found = _shown(nb, manifest, asked, commit.progress)
     if found.changes and (asked.is_dry or asked.is_question):
         with commit.progress.phase(f"checking {_rows(found)} with the northbound"):
-            _refuse(nb, found, lambda: nb.rehearse(found.steps))
+            _refuse(nb, manifest, found, asked, lambda: nb.rehearse(found.steps))
     if asked.is_dry:
         _print(found, asked.output, is_applied=False)
         return EXIT_NO if found.changes else 0
@@ -143,7 +149,7 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
             _say(_NOTHING)
             return EXIT_REFUSED
         with commit.progress.phase(f"committing {_rows(found)}"):
-            _refuse(nb, found, lambda: nb.write(found.steps, around=commit.guarded))
+            _refuse(nb, manifest, found, asked, lambda: nb.write(found.steps, around=commit.guarded))
     _print(found, asked.output, is_applied=True)
     if asked.wait_s is None:
         return 0
@@ -153,12 +159,10 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
 def _shown(nb: Northbound, manifest: Manifest, asked: _Asked, progress: Progress) -> Difference:
     """Return the difference between *manifest* and the northbound; a person sees it."""
     from trunkline.manifest.consequence import consequences
-    from trunkline.manifest.difference import difference
-    from trunkline.manifest.present import present
+    from trunkline.manifest.obstacle import judged
 
     with progress.phase(f"comparing {len(manifest.rows):,} documents with the northbound"):
-        there = present(nb, manifest.rows, asked.set_ if asked.prunes else None)
-        found = difference(manifest.rows, there, asked.set_, prunes=asked.prunes, adopts=asked.adopts)
+        there, found = judged(nb, manifest.rows, asked.set_, is_committed=asked.is_written, **asked.how)
         notes = consequences(nb, found, there)
     if asked.output != "table":
         return found
@@ -188,28 +192,44 @@ def _rows(found: Difference) -> str:
     return f"{len(found.changes):,} row{'s' if found.changes[1:] else ''}"
 
 
-def _refuse(nb: Northbound, found: Difference, write: Callable[[], None]) -> None:
-    """Do *write*; raise a ConflictError if the northbound refuses it."""
+def _refuse(
+    nb: Northbound, manifest: Manifest, found: Difference, asked: _Asked, write: Callable[[], None]
+) -> None:
+    """Do *write*; raise a ConflictError, with everything that is in the way, if the northbound refuses it."""
     from trunkline.core.error import InvalidValueError
-    from trunkline.manifest.refused import refused
-    from trunkline.northbound.client import NotFoundError, RefusedError
+    from trunkline.manifest.difference import difference
+    from trunkline.manifest.obstacle import ConflictError, obstacles
+    from trunkline.manifest.present import present
+    from trunkline.manifest.refused import refusal
+    from trunkline.northbound.client import NotFoundError, RefusedError, TransactionError
 
     try:
         write()
-    except (InvalidValueError, RefusedError, NotFoundError) as error:
-        raise refused(nb, found, error) from error
+    except (InvalidValueError, RefusedError, NotFoundError, TransactionError) as error:
+        refused = refusal(nb, found, error)
+        there = present(nb, manifest.rows, asked.set_ if asked.prunes else None)
+        told = obstacles(nb, difference(manifest.rows, there, asked.set_, **asked.how), there)
+        if refused.is_beaten or not told:
+            told.append(refused.complaint)
+        raise ConflictError(told) from error
 
 
-def _further(connect: Callable[[], Northbound], error: ManifestError, asked: _Asked) -> list[Complaint]:
-    """Return what is wrong with the documents that *error* is not about, as far as the northbound says it."""
+def further(
+    connect: Callable[[], Northbound], error: ManifestError, set_: str, *, prunes: bool, adopts: bool
+) -> list[Complaint]:
+    """Return what else is wrong with the documents of *error*, as far as the northbound says it."""
     from trunkline.core.error import TrunklineError
+    from trunkline.manifest.difference import difference
     from trunkline.manifest.obstacle import obstacles
+    from trunkline.manifest.present import present
 
     if not error.others:
         return []
     try:
         with connect() as nb:
-            return obstacles(nb, error.others, asked.set_, adopts=asked.adopts, assumed=error.named)
+            there = present(nb, error.others, set_ if prunes else None)
+            found = difference(error.others, there, set_, prunes=prunes, adopts=adopts)
+            return obstacles(nb, found, there, error.named)
     except TrunklineError:
         # If the northbound is away, what is wrong whatever it holds is told all the same.
         return []

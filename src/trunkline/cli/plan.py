@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from trunkline.cli.apply import complained
+from trunkline.cli.apply import complained, further
 from trunkline.cli.flows import FLOW, asked_northbound, names_northbound, with_afar, with_chassis
 from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY, Connection, with_output
@@ -90,10 +90,10 @@ def plan(
     With --chassis, the agent of another chassis says what it would do: counts, and some changes of each kind.
 
     With --with, the rows of the northbound are taken to be as `trunkline apply` would make them. What `apply`
-    refuses for other reasons than the files and the rows that they name, it still refuses.
+    would refuse is told in the same words.
 
-    Exit codes: 0 shown; 1 could not; 2 a file is wrong; 3 the other chassis does not answer; 4 with
-    --exit-code: there is something to do.
+    Exit codes: 0 shown; 1 could not; 2 a file is wrong, whatever the northbound holds; 3 the other chassis
+    does not answer; 4 with --exit-code: there is something to do.
 
     \b
     Examples:
@@ -104,7 +104,7 @@ def plan(
     """
     from trunkline.cli.main import EXIT_NO
     from trunkline.cli.progress import Progress
-    from trunkline.manifest.difference import ConflictError
+    from trunkline.manifest.obstacle import ConflictError
     from trunkline.manifest.wanted import ManifestError
     from trunkline.northbound.transaction import no_collection
 
@@ -198,17 +198,20 @@ def _found(ctx: click.Context, ovs_remote: str | None, files: _Files) -> FlowPla
 def _assumed(ctx: click.Context, chassis: Chassis, files: _Files) -> tuple[Assumed, Names]:
     """Return the rows that would be others with *files*, and the names that these rows have now."""
     from trunkline.insight.name import Names, PortName
-    from trunkline.manifest.difference import difference
-    from trunkline.manifest.present import present
+    from trunkline.manifest.obstacle import judged
     from trunkline.manifest.prospect import prospect
-    from trunkline.manifest.wanted import read
+    from trunkline.manifest.wanted import ManifestError, read
 
     if not files.names:
         return {}, Names(interface_by_ofport=chassis.interface_by_ofport)
-    rows = read(files.names).rows
+    how = {"prunes": files.prunes, "adopts": files.adopts}
+    try:
+        rows = read(files.names).rows
+    except ManifestError as error:
+        error.complaints += further(lambda: names_northbound(ctx, chassis), error, files.set_, **how)
+        raise
     with names_northbound(ctx, chassis) as nb:
-        there = present(nb, rows, files.set_ if files.prunes else None)
-        found = difference(rows, there, files.set_, prunes=files.prunes, adopts=files.adopts)
+        there, found = judged(nb, rows, files.set_, **how)
         assumed = prospect(nb, found, there)
     networks = {name: row["unique_key"] for name, row in there.networks.items()}
     return assumed, Names(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 
 LIKENESS = 0.6
 """How much of two words is alike, from 0 to 1, if one may be a slip of the other (difflib's own figure)."""
@@ -30,3 +31,18 @@ def meant(word: str, known: Collection[str]) -> str:
     """
     close = closest(word, known)
     return f"did you mean {close}?" if close is not None else f"there are: {', '.join(sorted(known))}"
+
+
+def slip(name: str, known: Iterable[str]) -> str | None:
+    """Return a hint for somebody who wrote *name*, which is not among the names *known*; None: there is none.
+
+    Names that differ in digits are those of different things: they are no slip of one another.
+
+    >>> slip("wbe1", ["vm1", "web1", "web2"]), slip("web9", ["web1"])
+    ('did you mean web1?', None)
+    """
+    digits = re.sub(r"\D", "", name)
+    alike = {each for each in known if re.sub(r"\D", "", each) == digits}
+    letters = re.sub(r"\d", "", name)
+    close = closest(name, {each for each in alike if re.sub(r"\d", "", each) != letters})
+    return f"did you mean {close}?" if close is not None else None

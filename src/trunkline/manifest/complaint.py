@@ -27,12 +27,14 @@ class Mark(NamedTuple):
 class Complaint(NamedTuple):
     """One thing that is wrong; *mark* is None if no document says it.
 
-    *is_own* says that it is wrong whatever the northbound holds.
+    *is_own* says that it is wrong whatever the northbound holds, and *hides* that documents may stand there
+    whose names are not known.
     """
 
     mark: Mark | None
     text: str
     is_own: bool = False
+    hides: bool = False
 
     def __str__(self) -> str:
         return self.text if self.mark is None else f"{self.mark}: {self.text}"

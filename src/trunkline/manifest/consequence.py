@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trunkline.manifest.complaint import Complaint
-from trunkline.manifest.difference import ConflictError
 from trunkline.manifest.present import ports_in, set_of
-from trunkline.northbound.refusal import counted, some
+from trunkline.northbound.refusal import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from trunkline.manifest.difference import Difference, RowChange
     from trunkline.manifest.present import Present
@@ -21,15 +19,11 @@ _TAG = ("network_type", "segmentation_id")
 
 
 def consequences(nb: Northbound, wanted: Difference, there: Present) -> dict[tuple[str, str], str]:
-    """Return what the changes of *wanted* mean, by table and name of the row; most mean nothing more.
-
-    Raises:
-        ConflictError: a network that is to be deleted has ports that stay in it.
-    """
+    """Return what the changes of *wanted* mean, by table and name of the row; most mean nothing more."""
     networks = {
         change.name: change
         for change in wanted.changes
-        if change.table == "Network" and (change.new is None or change.writes("physical_network", *_TAG))
+        if change.table == "Network" and change.writes("physical_network", *_TAG)
     }
     ports: dict[str, list[Row]] = {name: [] for name in networks}
     for port in ports_in(nb, there, networks.keys()):
@@ -39,32 +33,19 @@ def consequences(nb: Northbound, wanted: Difference, there: Present) -> dict[tup
         for change in wanted.changes
         if change.table == "Port" and (change.new is None or change.writes("network"))
     }
-    _refuse_inhabited(networks, ports, leaving)
     found: dict[tuple[str, str], str] = {}
-    freed = {_wire(change.old): name for name, change in networks.items() if change.old is not None}
+    freed = {
+        _wire(change.old): change.name
+        for change in wanted.changes
+        if change.table == "Network" and change.old is not None
+        if change.new is None or change.name in networks
+    }
     for change in wanted.changes:
         staying = [each for each in ports.get(change.name, []) if each["name"] not in leaving]
         words = list(_words(change, staying if change.table == "Network" else [], freed))
         if words:
             found[change.table, change.name] = "; ".join(words)
     return found
-
-
-def _refuse_inhabited(
-    networks: Mapping[str, RowChange], ports: Mapping[str, Sequence[Row]], leaving: Collection[str]
-) -> None:
-    """Raise a ConflictError if a network goes, and ports that are not *leaving* it stay."""
-    complaints = []
-    for name, change in networks.items():
-        staying = [port["name"] for port in ports[name] if port["name"] not in leaving]
-        if change.new is None and staying:
-            text = (
-                f"network {name!r} is in no file, but {counted(len(staying), 'port')} {some(staying)} would "
-                "stay in it; add it to the files, or move or delete what is in it first"
-            )
-            complaints.append(Complaint(None, text))
-    if complaints:
-        raise ConflictError(complaints)
 
 
 def _words(change: RowChange, ports: Sequence[Row], freed: Mapping[object, str]) -> Iterator[str]:

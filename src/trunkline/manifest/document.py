@@ -44,13 +44,17 @@ _DEEPEST = 40
 
 
 class Document(NamedTuple):
-    """One document: an object, by its keys; *start* and *end* are where in its source it stands."""
+    """One document: an object, by its keys; *start* and *end* are where in its source it stands.
+
+    The keys *wrong* have no value here: something is wrong with what they are given.
+    """
 
     source: Source
     start: int
     line: int
     end: int
     value: dict[str, Any]
+    wrong: frozenset[str] = frozenset()
 
     @property
     def marks(self) -> Marks:
@@ -74,7 +78,7 @@ class Marks(NamedTuple):
 
 
 def documents(source: Source, complaints: list[Complaint]) -> Iterator[Document]:
-    """Yield the documents of *source* that are objects; what is wrong with others is added to *complaints*.
+    """Yield the documents of *source* that are objects; what is wrong is added to *complaints*.
 
     After an error of YAML itself nothing of the source is read any more. An empty document is passed over.
     """
@@ -116,24 +120,24 @@ class _Reader:
         except yaml.reader.ReaderError as error:
             # The position is one of bytes.
             before = self._text.encode()[: error.position].decode(errors="ignore")
-            self._complain_at(before.count("\n"), len(before) - before.rfind("\n") - 1, error.reason)
+            line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
+            self._complain_at(line, column, error.reason, hides=True)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             words = ", ".join(part for part in (error.problem, error.context) if part)
-            self._complain_at(
-                mark.line if mark else 0, mark.column if mark else 0, f"this is not YAML: {words}"
-            )
+            line, column = (mark.line, mark.column) if mark else (0, 0)
+            self._complain_at(line, column, f"this is not YAML: {words}", hides=True)
 
     def one(self) -> None:
         """Read the first document."""
         for _ in self.all():
             return
 
-    def _complain(self, event: Any, text: str) -> None:
-        self._complain_at(event.start_mark.line, event.start_mark.column, text)
+    def _complain(self, event: Any, text: str, *, hides: bool = False) -> None:
+        self._complain_at(event.start_mark.line, event.start_mark.column, text, hides=hides)
 
-    def _complain_at(self, line: int, column: int, text: str) -> None:
-        self._complaints.append(Complaint(self._mark(line, column), text))
+    def _complain_at(self, line: int, column: int, text: str, *, hides: bool = False) -> None:
+        self._complaints.append(Complaint(self._mark(line, column), text, hides=hides))
 
     def _mark(self, line: int, column: int) -> Mark:
         return Mark(self._source.name, self._lines + line + 1, column + 1)
@@ -142,47 +146,56 @@ class _Reader:
         first: Any = self._next()
         if isinstance(first, MappingStartEvent):
             mark: Any = first.start_mark
-            count = len(self._complaints)
             self._refuse_tag(first)
-            value = self._object()
+            value, wrong = self._object()
             end = self._next().end_mark.index
-            if len(self._complaints) > count:
-                return None
             start, line = self._begin + mark.index, self._lines + mark.line + 1
-            return Document(self._source, start, line, self._begin + end, value)
+            return Document(self._source, start, line, self._begin + end, value, frozenset(wrong))
         is_empty = isinstance(first, ScalarEvent) and first.implicit[0] and plain(first.value) is None
         if not is_empty:
-            self._complain(first, "a document has to be a map, such as `kind: Network` with more lines")
+            text = "a document has to be a map, such as `kind: Network` with more lines"
+            self._complain(first, text, hides=True)
             self._skip(first)
         self._next()
         return None
 
-    def _object(self) -> dict[str, Any]:
-        """Return the document whose keys and values come next."""
+    def _object(self) -> tuple[dict[str, Any], set[str]]:
+        """Return the document whose keys and values come next, and those keys whose values are wrong."""
         value: dict[str, Any] = {}
+        wrong: set[str] = set()
         while not isinstance(event := self._next(), MappingEndEvent):
             key = self._key(event)
             following = self._next()
-            if key is None or key in value:
+            if key is None or key in value or key in wrong:
                 if key is not None:
                     self._complain(event, f'"{shortened(key)}" is given twice')
+                    wrong.add(key)
                 self._skip(following)
                 continue
             if self._marks is not None:
                 self._marks.keys[key] = self._mark(event.start_mark.line, event.start_mark.column)
                 start = following.start_mark
                 self._marks.values[key] = self._mark(start.line, start.column)
-            if isinstance(following, ScalarEvent):
-                value[key] = self._scalar(following)
-            elif isinstance(following, SequenceStartEvent):
-                self._refuse_tag(following)
-                value[key] = self._list()
-            elif isinstance(following, MappingStartEvent):
-                self._refuse_tag(following)
-                value[key] = self._map()
+            count = len(self._complaints)
+            item = self._value(following)
+            if len(self._complaints) > count:
+                wrong.add(key)
             else:
-                self._skip(following)
-        return value
+                value[key] = item
+        return {key: item for key, item in value.items() if key not in wrong} if wrong else value, wrong
+
+    def _value(self, event: Any) -> Any:
+        """Return the value that *event* begins."""
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, SequenceStartEvent):
+            self._refuse_tag(event)
+            return self._list()
+        if isinstance(event, MappingStartEvent):
+            self._refuse_tag(event)
+            return self._map()
+        self._skip(event)
+        return None
 
     def _key(self, event: Any) -> str | None:
         if isinstance(event, ScalarEvent):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from trunkline.core.name import LONGEST
 from trunkline.core.spelling import meant
@@ -130,20 +130,35 @@ def _compiled(kind: Kind, column: str | None) -> Callable[[Any], Any]:
     return compiled
 
 
-def kind_of(document: Document, complaints: list[Complaint]) -> Kind | None:
-    """Return the kind of *document* if it has the form of it; else add what is wrong to *complaints*."""
+class Formed(NamedTuple):
+    """What a document says by its kind: *columns* by name, as far as they are right, and the *wrong* ones."""
+
+    kind: Kind
+    columns: dict[str, Any]
+    wrong: frozenset[str]
+
+
+def formed(document: Document, complaints: list[Complaint]) -> Formed | None:
+    """Return what *document* says, None if it has no kind; what is wrong with it is added to *complaints*.
+
+    Of a list or a map, the items that are right are kept.
+    """
     from fastjsonschema import JsonSchemaValueException
 
-    kind = next((kind for kind in SPECS if kind == document.value.get(KIND)), None)
+    value = document.value
+    kind = next((kind for kind in SPECS if kind == value.get(KIND)), None)
     if kind is None:
-        complaints.append(_kindless(document))
+        if KIND not in document.wrong:
+            complaints.append(_kindless(document))
         return None
     try:
-        _compiled(kind, None)(document.value)
+        _compiled(kind, None)(value)
     except JsonSchemaValueException:
-        complaints.extend(islice(_faults(kind, document), MOST))
-        return None
-    return kind
+        value = {}
+        complaints.extend(islice(_faults(kind, document, value), MOST))
+    known = form(kind)["properties"]
+    wrong = (document.wrong | document.value.keys()) - value.keys()
+    return Formed(kind, value, frozenset(column for column in wrong if column in known))
 
 
 def _kindless(document: Document) -> Complaint:
@@ -154,25 +169,40 @@ def _kindless(document: Document) -> Complaint:
     return Complaint(marks.of(KIND), f'"{kind}" is not a kind; {meant(kind.title(), SPECS)}')
 
 
-def _faults(kind: Kind, document: Document) -> Iterator[Complaint]:
-    """Yield each fault of the form of *document*."""
+def _faults(kind: Kind, document: Document, right: dict[str, Any]) -> Iterator[Complaint]:
+    """Yield each fault of the form of *document*, and put what is right of it into *right*."""
     from fastjsonschema import JsonSchemaValueException
 
     marks, known = document.marks, form(kind)["properties"]
     subject = f"{kind.lower()} {shortened(document.value.get('name', '(without a name)'))}"
-    if "name" not in document.value:
+    if "name" not in document.value and "name" not in document.wrong:
         yield Complaint(marks.start, f"a {kind.lower()} has a name; add `name`")
     for column, value in document.value.items():
         if column not in known:
             yield Complaint(marks.keys[column], f"{subject}: {_unknown(kind, column)}")
             continue
-        # Each option is looked at by itself, as if it were alone.
-        is_map = isinstance(value, dict) and "properties" in known[column]
-        for part in ({key: item} for key, item in value.items()) if is_map else [value]:
+        parts = _parts(value, known[column])
+        for part in [value] if parts is None else parts:
             try:
                 _compiled(kind, column)(part)
             except JsonSchemaValueException as error:
                 yield Complaint(marks.of(column), f"{subject}: {_fault(column, part, known[column], error)}")
+                continue
+            if isinstance(part, dict):
+                right.setdefault(column, {}).update(part)
+            elif isinstance(part, list):
+                right.setdefault(column, []).extend(part)
+            else:
+                right[column] = part
+
+
+def _parts(value: Any, wanted: Mapping[str, Any]) -> list[Any] | None:
+    """Return the items of *value*, each as if it was alone; None if *value* is no list or map of *wanted*."""
+    if isinstance(value, dict) and value and "object" in wanted["type"]:
+        return [{key: item} for key, item in value.items()]
+    if isinstance(value, list) and value and "array" in wanted["type"]:
+        return [[item] for item in value]
+    return None
 
 
 def _unknown(kind: Kind, column: str) -> str:

@@ -49,9 +49,11 @@ def sources(names: Iterable[str], complaints: list[Complaint]) -> Iterator[Sourc
                 yield Source(shown, data.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            complaints.append(Complaint(Mark(shown, line), "this is not UTF-8 text"))
+            complaints.append(Complaint(Mark(shown, line), "this is not UTF-8 text", hides=True))
         except OSError as error:
-            complaints.append(Complaint(Mark(error.filename or name), error.strerror or str(error)))
+            complaints.append(
+                Complaint(Mark(error.filename or name), error.strerror or str(error), hides=True)
+            )
 
 
 def _files(name: str) -> Iterator[str]:

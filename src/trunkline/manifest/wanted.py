@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trunkline.core.error import InvalidValueError
 from trunkline.manifest.complaint import MOST, Complaint, Mark, summary
 from trunkline.manifest.document import documents, shortened
-from trunkline.manifest.form import KIND, kind_of
+from trunkline.manifest.form import KIND, formed
 from trunkline.manifest.source import sources
 from trunkline.northbound import schema
 from trunkline.northbound.schema import SET, Shape
-from trunkline.northbound.spec import canonical_port
+from trunkline.northbound.spec import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -27,18 +27,20 @@ MOST_ROWS = 250_000
 class Wanted(NamedTuple):
     """What should be of one row: *columns*, with `name`, as they should be; others are left as they are.
 
-    A port's network is given by name. *document* says it, if it comes from a file.
+    A port's network is given by name. *document* says it, if it comes from a file; what it says of the
+    columns *wrong* is wrong.
     """
 
     table: Kind
     name: str
     columns: dict[str, Any]
     document: Document | None = None
+    wrong: frozenset[str] = frozenset()
 
     @property
     def subject(self) -> str:
         """The row in words."""
-        return f"{self.table.lower()} {shortened(self.name)}"
+        return f"{self.table.lower()} {shortened(self.name or '(without a name)')}"
 
     def complaint(self, text: str, column: str | None = None) -> Complaint:
         """Return the complaint *text* about *column*."""
@@ -56,8 +58,8 @@ class Manifest(NamedTuple):
 class ManifestError(InvalidValueError):
     """Documents that are wrong whatever the northbound holds.
 
-    The *others* are not, and can be looked at further. They are rows, and these speak of networks of which
-    the wrong documents may be: those called one of *named*, or any if that is None.
+    The *others* are rows that can be looked at further, as far as they are right. They speak of networks of
+    which the wrong documents may be: those called one of *named*, or any if that is None.
     """
 
     def __init__(
@@ -80,11 +82,10 @@ def read(names: Iterable[str]) -> Manifest:
     """
     complaints: list[Complaint] = []
     rows: dict[tuple[str, str], Wanted] = {}
-    files, known, named = 0, 0, set[str]()
+    files, named = 0, set[str]()
     for source in sources(names, complaints):
         files += 1
         for document in documents(source, complaints):
-            before = len(complaints)
             row = _wanted(document, complaints)
             if row is None:
                 named.add(str(document.value.get("name")))
@@ -92,7 +93,6 @@ def read(names: Iterable[str]) -> Manifest:
                 first = rows.setdefault((row.table, row.name), row)
                 if first is not row:
                     complaints.append(row.complaint(f"this name is in {_place(first)} already", "name"))
-            known += len(complaints) - before
             if len(rows) > MOST_ROWS:
                 text = f"more than {MOST_ROWS:,} documents; apply fewer at a time"
                 raise ManifestError([Complaint(Mark(source.name), text)])
@@ -101,8 +101,8 @@ def read(names: Iterable[str]) -> Manifest:
     if not rows and not complaints:
         complaints.append(Complaint(None, "the files contain no document, so there is nothing to apply"))
     if complaints:
-        # What YAML itself, or the reader of documents, refused has names that are not known.
-        raise ManifestError(complaints, list(rows.values()), named if known == len(complaints) else None)
+        is_any_hidden = any(each.hides for each in complaints)
+        raise ManifestError(complaints, list(rows.values()), None if is_any_hidden else named)
     return Manifest(list(rows.values()), files)
 
 
@@ -111,28 +111,27 @@ def _place(row: Wanted) -> str:
 
 
 def _wanted(document: Document, complaints: list[Complaint]) -> Wanted | None:
-    """Return the row that *document* wants; None if it is wrong, which is a complaint then."""
-    kind = kind_of(document, complaints)
-    if kind is None:
+    """Return the row that *document* wants, None if it has no kind or no name.
+
+    What is wrong with it is added to *complaints*.
+    """
+    said = formed(document, complaints)
+    if said is None:
         return None
-    empty = cleared(kind)
+    empty = cleared(said.kind)
     columns = {
-        name: empty[name] if value is None else value
-        for name, value in document.value.items()
-        if name != KIND
+        name: empty[name] if value is None else value for name, value in said.columns.items() if name != KIND
     }
-    row = Wanted(kind, columns["name"], columns, document)
+    row = Wanted(said.kind, columns.get("name", ""), columns, document, said.wrong)
     if SET in columns.get("external_ids", ()):
         text = f"`external_ids:{SET}` is written by Trunkline itself; leave it out"
         complaints.append(row.complaint(text, "external_ids"))
-        return None
-    if kind == "Network":
-        return row
-    try:
-        return row._replace(columns=canonical_port(row.name, columns))
-    except InvalidValueError as error:
-        complaints.append(row.complaint(str(error), error.place.column if error.place else None))
-        return None
+        columns["external_ids"] = {key: item for key, item in columns["external_ids"].items() if key != SET}
+    if said.kind == "Port":
+        right, faults = canonical(row.name, columns)
+        complaints.extend(row.complaint(str(fault.error), fault.columns[0]) for fault in faults)
+        row = row._replace(columns=right, wrong=row.wrong | (columns.keys() - right.keys()))
+    return row if row.name else None
 
 
 @cache

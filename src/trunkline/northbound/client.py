@@ -23,7 +23,7 @@ from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from trunkline.core.error import InvalidValueError
+from trunkline.core.error import InvalidValueError, TrunklineError
 from trunkline.core.name import natural
 from trunkline.northbound import member, transaction
 from trunkline.northbound.certificate import common_name
@@ -80,7 +80,10 @@ _OPERATION_TIMEOUT_S = 0.001
 
 
 class Northbound:
-    """A connection to the northbound; a context manager that closes it."""
+    """A connection to the northbound; a context manager that closes it.
+
+    If its block ends because there is no row of a name, the error then says which name was probably meant.
+    """
 
     def __init__(self, connect: Callable[..., Rpc], timeout_s: float, tls: Tls | None = None) -> None:
         self._connect = connect
@@ -143,7 +146,18 @@ class Northbound:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, NotFoundError) and error.names and error.place is not None:
+            self._hint(error, error.place.table)
         self.close()
+
+    def _hint(self, error: NotFoundError, table: str) -> None:
+        """Have *error* say which of the names in *table* was probably meant."""
+        try:
+            (rows,) = self.read(select(table, only=("name",)))
+        except TrunklineError:
+            # The connection has ended, too: the error says enough without.
+            return
+        error.args = no_such(table, *error.names, known=[row["name"] for row in rows]).args
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import Place, TrunklineError
 from trunkline.core.name import natural
+from trunkline.core.spelling import slip
 from trunkline.northbound.operation import Uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from trunkline.northbound.operation import Condition, Row
 
@@ -36,7 +37,11 @@ class ChangedError(RefusedError):
 
 
 class NotFoundError(TrunklineError):
-    """The northbound has no row of that name."""
+    """The northbound has no row of that name; *names* are all such names that were given."""
+
+    def __init__(self, reason: str = "", place: Place | None = None, names: Sequence[str] = ()) -> None:
+        super().__init__(reason, place)
+        self.names = names
 
 
 class TransactionError(TrunklineError):
@@ -109,15 +114,21 @@ def only_global(rows: Sequence[Row]) -> Row:
     return rows[0]
 
 
-def no_such(table: str, name: str, *others: str) -> NotFoundError:
+def no_such(table: str, name: str, *others: str, known: Collection[str] = ()) -> NotFoundError:
     """Return the error to raise if *table* (Network, Port, Chassis) has no row called *name*, or *others*.
+
+    Of the names *known*, it says which was probably meant.
 
     >>> print(no_such("Port", "vm8", "vm9"))
     no port is called 'vm8' or 'vm9'; see `trunkline port list`
+    >>> print(no_such("Port", "wbe1", known=["web1"]))
+    no port is called 'wbe1'; did you mean web1?
     """
-    kind = table.lower()
+    kind, missing = table.lower(), (name, *others)
     names = " or ".join([", ".join(map(repr, (name, *others[:-1]))), *map(repr, others[-1:])])
-    return NotFoundError(f"no {kind} is called {names}; see `trunkline {kind} list`", Place(table, name))
+    hints = " ".join(filter(None, (slip(each, known) for each in missing[:_NAMES_SHOWN])))
+    text = f"no {kind} is called {names}; {hints or f'see `trunkline {kind} list`'}"
+    return NotFoundError(text, Place(table, name), missing)
 
 
 def some(names: Sequence[str]) -> str:
