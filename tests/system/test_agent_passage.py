@@ -11,6 +11,7 @@ import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened, until
 from program import trunkline
 
+from trunkline.lab import datapath
 from trunkline.lab.namespace import ip
 
 if TYPE_CHECKING:
@@ -369,7 +370,8 @@ def test_rule_11_a_cable_that_is_pulled_takes_ports_down_and_a_vms_tap_is_no_way
     )
     ip([f"link set in0 netns {vif.namespace.name}"], chassis.namespace)
     ip(["link set in0 up"], vif.namespace)
-    until(lambda: "down" in chassis.switch.vsctl("get", "Interface", "in0", "link_state"), "looks down")
+    if datapath.default() != datapath.SYSTEM:  # with the kernel's, Open vSwitch 4.0 sees it there
+        until(lambda: "down" in chassis.switch.vsctl("get", "Interface", "in0", "link_state"), "looks down")
     running.nb.wait_up(["v"])
     running.nb.sync()
     assert faults() == {}

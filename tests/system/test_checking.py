@@ -111,7 +111,9 @@ CAUSES = {
     ),
     "one NIC of two": Cause(
         lambda chassis: chassis.switch.vsctl(
-            *("add-port", "br-phys1", "nic2", "--", "set", "Interface", "nic2", "type=bogus")
+            # Since Open vSwitch 4.0, ovs-vsctl fails if it waits for such an interface.
+            *("--no-wait", "add-port", "br-phys1", "nic2"),
+            *("--", "set", "Interface", "nic2", "type=bogus"),
         ),
         vsctl("del-port", "nic2"),
         "T208",
