@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dummy_chassis import Site, until
+from dummy_chassis import DummyChassis, Site, until
 
 pytestmark = pytest.mark.system
 
@@ -29,4 +29,15 @@ def test_a_release_with_a_known_defect_is_a_fault_until_it_is_upgraded(site: Sit
     assert site.nb.chassis("c1")["faults"] == {"open-vswitch": fault}
     assert site.bindings() == {"a": ("c1", True)}, "a frame can pass"
     vsctl("set", "Open_vSwitch", ".", "ovs_version=3.1.3")
+    until(lambda: chassis.faults == {}, "no fault")
+
+
+def test_a_release_that_is_not_supported_is_a_fault_with_any_datapath(chassis: DummyChassis) -> None:
+    chassis.switch.vsctl("set", "Open_vSwitch", ".", "ovs_version=2.17.9")
+    fault = until(lambda: chassis.faults.get("open-vswitch"), "fault")
+    assert fault == (
+        "Open vSwitch 2.17.9 is not supported: flows that another program changes may not be put back; "
+        "upgrade it to 3.1.3 or later"
+    )
+    chassis.switch.vsctl("set", "Open_vSwitch", ".", "ovs_version=3.1.3")
     until(lambda: chassis.faults == {}, "no fault")

@@ -235,6 +235,7 @@ CAUSES = (
     Cause("T411", "switch changes", "the switch refuses changes of flows, {}|. See the log of ovs-vswitchd"),
     Cause("T415", "switch connection", "each connection to {} ends soon after it is made {}|; {}"),
     Cause("T415", "switch messages", "the switch sends invalid messages {}|; {}"),
+    Cause("T416", "open-vswitch", "Open vSwitch {} is not supported: {}|; {}"),
     Cause("T416", "open-vswitch", "Open vSwitch {} may keep to cached flows that are wrong {}|; {}"),
     Cause("T411", "pipeline", "{}", _SEE_LOG),
     # -- settings

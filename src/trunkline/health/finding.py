@@ -80,7 +80,7 @@ CODES: Mapping[str, str] = {
     "T413": "The switch's own database refuses what the agent writes.",
     "T414": "Two rows need a flow with the same match.",
     "T415": "The OpenFlow connection to the switch does not last, or has invalid messages.",
-    "T416": "Open vSwitch is of a release with a known defect.",
+    "T416": "Open vSwitch is of a release that is not supported, or has a known defect.",
     # T5: the fleet
     "T501": "A chassis does not answer.",
     "T502": "A chassis answers, and has not applied all that is committed.",
