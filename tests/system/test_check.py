@@ -208,6 +208,7 @@ def test_a_chassis_that_answers_no_questions_is_a_finding_and_the_answer_incompl
         assert done.code == 3
         assert "T506 chassis c1" in done.out
         assert "trunkline-answers=false" in done.out
+        assert "ovs-vsctl remove Open_vSwitch . external_ids trunkline-answers" in done.out
         assert check(shared).code == 0
     finally:
         first.set(**{"trunkline-answers": None})

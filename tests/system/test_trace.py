@@ -371,6 +371,7 @@ def test_a_switch_that_is_stopped_leaves_the_trace_incomplete(c2: DummyChassis, 
         found = tracer.data(3, "--from", "a", "--to", "r")
     assert found["text"].startswith("ends here: c2 cannot say: ")
     assert "is ovs-vswitchd stopped or very busy?" in found["text"]
+    assert found["remedy"].startswith("there, see whether ovs-vswitchd runs ")
 
 
 def test_a_port_without_a_vif_is_a_reason_or_an_error(tracer: Tracer) -> None:

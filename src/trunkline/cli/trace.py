@@ -167,6 +167,7 @@ def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict
     from trunkline.northbound import question
     from trunkline.northbound.operation import select
     from trunkline.path.hop_form import parts, problem
+    from trunkline.path.silence import remedy
     from trunkline.path.trace import Silence
 
     (rows,) = nb.read(select("Chassis", only=("name",)))
@@ -184,7 +185,7 @@ def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict
         elif answer is None:
             found[name] = Silence(f"{name} has not answered for {ANSWER_S:g} s")
         elif answer.state != question.DONE:
-            found[name] = Silence(f"{name} cannot say: {answer.reason}")
+            found[name] = Silence(f"{name} cannot say: {answer.reason}", remedy(answer))
         elif (wrong := problem(answer.body, name)) is not None:
             found[name] = Silence(
                 f"the answer of {name} cannot be read ({wrong}); is its agent of this version?"

@@ -9,6 +9,7 @@ from trunkline.health.finding import CODES, Finding
 from trunkline.northbound import sync
 from trunkline.northbound.question import DONE, ask
 from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError
+from trunkline.path.silence import SWITCH_REMEDY, remedy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -48,10 +49,8 @@ def asked_findings(
     try:
         return list(findings(ask(nb, KIND, chassis, parameters, timeout_s=PATIENCE_S, report=report)))
     except (RefusedError, NotFoundError, TransactionError) as error:
-        text, _, remedy = str(error).partition("; ")
-        return [
-            _unanswered(name, f"it was not asked: {text}", remedy or "run this again") for name in chassis
-        ]
+        text, _, act = str(error).partition("; ")
+        return [_unanswered(name, f"it was not asked: {text}", act or "run this again") for name in chassis]
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
@@ -65,7 +64,8 @@ def findings(answers: Answers) -> Iterator[Finding]:
 def _of_chassis(name: str, answer: Answer) -> Iterator[Finding]:
     if answer.state != DONE:
         text = f"it does not say what it finds: {answer.reason.partition('; ')[0]}"[:MOST_CHARACTERS]
-        yield _unanswered(name, text, "upgrade or look at its agent; there, run: trunkline check")
+        otherwise = "upgrade or look at its agent; there, run: trunkline check"
+        yield _unanswered(name, text, remedy(answer) or otherwise)
         return
     body = answer.body if isinstance(answer.body, dict) else {}
     listed, left_out, uncounted = body.get("findings"), body.get("left_out"), body.get("uncounted")
@@ -79,7 +79,7 @@ def _of_chassis(name: str, answer: Answer) -> Iterator[Finding]:
         )
     if uncounted:
         text = f"what its flows have dropped is not known: {uncounted}"[:MOST_CHARACTERS]
-        yield _unanswered(name, text, "run this again; see the log of ovs-vswitchd there")
+        yield _unanswered(name, text, SWITCH_REMEDY)
 
 
 def _finding(name: str, item: Any) -> Finding | None:
@@ -102,5 +102,5 @@ def _finding(name: str, item: Any) -> Finding | None:
     )
 
 
-def _unanswered(name: str, text: str, remedy: str) -> Finding:
-    return Finding(SILENT, "warning", f"chassis {name}", name, None, text, remedy)
+def _unanswered(name: str, text: str, act: str) -> Finding:
+    return Finding(SILENT, "warning", f"chassis {name}", name, None, text, act)

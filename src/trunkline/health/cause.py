@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.health.finding import Finding
+from trunkline.path.silence import SWITCH_REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -222,7 +223,7 @@ CAUSES = (
         "T401",
         "switch",
         "no OpenFlow connection to {}: {}|; is ovs-vswitchd running, and does its log say more?",
-        "start ovs-vswitchd on that chassis; its log says why it stopped",
+        SWITCH_REMEDY,
     ),
     Cause("T401", "switch", "{} has not acknowledged its flows|; see the agent's log"),
     Cause("T402", "switch", "ovs-vswitchd was restarted, and forwards only {} until {}|; {}"),

@@ -31,9 +31,10 @@ Hop: TypeAlias = dict[str, Any]
 
 
 class Silence(NamedTuple):
-    """Why a chassis has not answered."""
+    """Why a chassis has not answered, and what to do; None: look at its agent."""
 
     reason: str
+    remedy: str | None = None
 
 
 Ask: TypeAlias = Callable[[Sequence[str], Entry], Mapping[str, "Hop | Silence"]]
@@ -250,7 +251,7 @@ def _over_wire(
 def _silent(name: str, chassis: str, silence: Silence) -> Outcome:
     """Return that *chassis* does not say what becomes of the frame for the port *name*."""
     remedy = f"see its agent there: systemctl status trunkline-agent; or run this on {chassis} itself"
-    return Outcome(name, chassis, None, f"ends here: {silence.reason}", remedy)
+    return Outcome(name, chassis, None, f"ends here: {silence.reason}", silence.remedy or remedy)
 
 
 def _names(to: Target) -> list[str]:
