@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import closing, contextmanager
+import sys
+import tempfile
+from contextlib import closing, contextmanager, suppress
+from multiprocessing.connection import Listener
+from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from neutron_bus import SWITCH_AGENT, HostAgents, bus_opened
-from neutron_server import BIN, until
+from neutron_server import BIN, START_S, until
 from neutron_site import Site
 
 from trunkline.lab import Lab
@@ -17,7 +22,7 @@ from trunkline.lab.topology import ChassisPlan, Topology
 from trunkline.northbound.client import Northbound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAPPINGS = (("physnet1", "br-phys1"), ("physnet2", "br-phys2"))
 
@@ -39,6 +44,46 @@ class Mixed(NamedTuple):
         return typed(
             [str(BIN / "trunkline-neutron"), "adopt", "c1", *words, *self.site.neutron.config_files()]
         )
+
+    @contextmanager
+    def through(self, instead: Callable[[str], int | None]) -> Iterator[str]:
+        """Give a command that has c1 do its last word, as `ssh c1` does, with the agents as services.
+
+        *instead* is asked first: what it returns is the exit code, and then nothing is done.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            address, script = f"{folder}/host", Path(folder, "host.py")
+            script.write_text(_SCRIPT)
+            with Listener(address) as listener:
+                Thread(target=self._serve, args=(listener, instead), daemon=True).start()
+                yield f"{sys.executable} {script} {address}"
+
+    def _serve(self, listener: Listener, instead: Callable[[str], int | None]) -> None:
+        with suppress(OSError):
+            while True:
+                with listener.accept() as asker:
+                    line = asker.recv()
+                    code = instead(line)
+                    asker.send(self.on_host(line) if code is None else (code, f"no {line}"))
+
+    def on_host(self, line: str) -> tuple[int, str]:
+        """Have a shell of c1 do *line*; return its exit code and what it printed."""
+        chassis = self.site.lab.chassis["c1"]
+        services = {
+            "disable --now neutron-openvswitch-agent": lambda: self.agents.end(SWITCH_AGENT),
+            "enable --now trunkline-agent": chassis.start_agent,
+            "disable --now trunkline-agent": chassis.stop_agent,
+            "enable --now neutron-openvswitch-agent": self._start_once,
+        }
+        if line.startswith("systemctl "):
+            services[line.removeprefix("systemctl ")]()
+            return 0, ""
+        env = {**os.environ, **chassis.switch.env, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        return typed(chassis.namespace.argv(["bash", "-c", line]), env)
+
+    def _start_once(self) -> None:
+        if not self.agents.runs(SWITCH_AGENT):
+            self.start()
 
     def alive(self) -> set[tuple[str, str]]:
         """Return the type and the host of each agent that lives."""
@@ -76,10 +121,23 @@ class Mixed(NamedTuple):
         return sorted(line.partition(", ")[2] if line.startswith("cookie=") else line for line in lines)
 
 
+_SCRIPT = """\
+import sys
+from multiprocessing.connection import Client
+
+with Client(sys.argv[1]) as host:
+    host.send(sys.argv[2])
+    code, said = host.recv()
+print(said, end="", file=sys.stderr if code else sys.stdout)
+sys.exit(code)
+"""
+"""What stands for `ssh`: it sends what is to be done to the process of the tests."""
+
+
 def typed(argv: list[str], env: dict[str, str] | None = None) -> tuple[int, str]:
     """Run *argv*, and return its exit code and what it printed."""
     done = subprocess.run(
-        argv, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=120
+        argv, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=START_S
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -146,12 +146,6 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
     site, (port, _) = mixed.site, pair.ports
     chassis = site.lab.chassis["c1"]
     chassis.configure(site.lab.nb.remote)
-    services = {
-        "disable --now neutron-openvswitch-agent": lambda: mixed.agents.end(SWITCH_AGENT),
-        "enable --now trunkline-agent": chassis.start_agent,
-        "disable --now trunkline-agent": chassis.stop_agent,
-        "enable --now neutron-openvswitch-agent": mixed.start,
-    }
     controller = os.environ | {
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "OS_AUTH_TYPE": "none",
@@ -161,19 +155,14 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
     files = " ".join(site.neutron.config_files())
 
     def do(command: page.Command) -> None:
-        if command.text.startswith("systemctl "):
-            services[command.text.removeprefix("systemctl ")]()
+        if "--through" in command.text:
+            # It does all of the others; the next test gives it a way to the host.
             return
         text = f"{command.text} {files}" if command.text.startswith("trunkline-neutron") else command.text
-        shell = ["bash", "-c", text]
         if command.host == "c1":
-            where = (
-                chassis.namespace.argv(shell),
-                {**controller, **chassis.switch.env, "PATH": controller["PATH"]},
-            )
+            code, said = mixed.on_host(text)
         else:
-            where = (shell, controller)
-        code, said = typed(*where)
+            code, said = typed(["bash", "-c", text], controller)
         assert code == (4 if command.text.endswith("--dry-run") else 0), f"{command.text}: {said}"
 
     before, back = (page.commands(part) for part in PAGE.read_text().split("## Back"))
@@ -191,3 +180,66 @@ def test_the_commands_of_the_page_take_a_host_over_and_back(mixed: Mixed, pair: 
     assert drivers(site, port) == "c1 openvswitch"
     until(lambda: pair.vms[1].ping(pair.vms[0].ip, count=1).lost == 0, "the VM to be served again")
     site.await_status(port, "ACTIVE")
+
+
+def test_a_host_goes_over_as_a_whole_by_one_command_and_back(mixed: Mixed, pair: Pair) -> None:
+    site, (port, _) = mixed.site, pair.ports
+    site.lab.chassis["c1"].configure(site.lab.nb.remote)
+    done: list[str] = []
+
+    with mixed.through(done.append) as through:
+        words = ("--chassis", "c1", "--through", through)
+        code, said = mixed.adopt(*words, "--dry-run")
+        assert (code, done) == (4, []), said
+        assert "c1: trunkline agent --take-over" in said.splitlines()
+
+        code, said = mixed.adopt("--chassis", "c1", "--through", through, "--yes")
+        assert (code, said.splitlines()[-1]) == (0, "done: 1 port handed over, and the host with them"), said
+        assert drivers(site, port) == "c1 trunkline"
+        until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
+        site.await_status(port, "ACTIVE")
+        assert pair.vms[0].ping(pair.vms[1].ip, count=3, timeout_s=5).lost == 0
+        # It went over before: the agent that works there keeps anything from being done.
+        before = len(done)
+        code, said = mixed.adopt(*words, "--yes")
+        assert (code, "an agent is running here" in said, said.strip().endswith("all is as before")) == (
+            *(1, True, True),
+        ), said
+        assert all("systemctl" not in line for line in done[before:])
+
+        code, said = mixed.adopt("--back", "--through", through, "--yes")
+        assert (code, drivers(site, port)) == (0, "c1 openvswitch"), said
+    until(lambda: pair.vms[1].ping(pair.vms[0].ip, count=1).lost == 0, "the VM to be served again")
+    site.await_status(port, "ACTIVE")
+
+
+@pytest.mark.parametrize(
+    "failing",
+    ["systemctl disable --now neutron", "trunkline agent --take-over", "systemctl enable --now trunkline"],
+)
+def test_a_host_that_cannot_go_over_as_a_whole_stays_with_the_agent_that_it_had(
+    mixed: Mixed, pair: Pair, failing: str
+) -> None:
+    site, (port, _) = mixed.site, pair.ports
+    site.lab.chassis["c1"].configure(site.lab.nb.remote)
+
+    def instead(line: str) -> int | None:
+        return 1 if line.startswith(failing) and not line.endswith("--dry-run") else None
+
+    with mixed.through(instead) as through:
+        code, said = mixed.adopt("--chassis", "c1", "--through", through, "--yes")
+    assert (code, said.strip().endswith("; all is as before")) == (1, True), said
+    assert f"`{failing}" in said
+    assert drivers(site, port) == "c1 openvswitch"
+    assert [row["name"] for row in site.nb.all_chassis()] == ["c2"]
+    assert [row["name"] for row in site.nb.ports()] == [pair.ports[1].id]
+    assert mixed.agents.runs(SWITCH_AGENT)
+    until(lambda: pair.vms[1].ping(pair.vms[0].ip, count=1).lost == 0, "the VM to be served again")
+    site.await_status(port, "ACTIVE")
+
+
+def test_a_command_that_leads_to_another_host_is_told_of(mixed: Mixed, pair: Pair) -> None:
+    code, said = mixed.adopt("--chassis", "c1", "--through", "echo c2 '#'", "--yes")
+    assert (code, "that is the chassis 'c2 # " in said, drivers(mixed.site, pair.ports[0])) == (
+        *(1, True, "c1 openvswitch"),
+    ), said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
     from trunkline.manifest.difference import Difference, RowChange
     from trunkline.manifest.form import Kind
+    from trunkline.neutron.command import Handing
     from trunkline.neutron.comparison import Result
     from trunkline.neutron.desired import Row
+    from trunkline.neutron.switchover import Lines
     from trunkline.northbound.step import Change, Create, Delete
 
 PROGRAM = "trunkline-neutron"
@@ -104,11 +107,18 @@ def sync(files: tuple[str, ...], *, is_dry: bool, is_agreed: bool, is_full: bool
     "--chassis", type=NOT_EMPTY, metavar="NAME", help="The system-id that the host will have, if it is new."
 )
 @click.option("--back", "is_back", is_flag=True, help="Hand it back to the Open vSwitch agent.")
+@click.option(
+    "--through",
+    type=NOT_EMPTY,
+    metavar="COMMAND",
+    help="Do what is to be done on the host too: COMMAND, as `ssh HOST`, has a shell there do its last word.",
+)
 @click.argument("host", type=NOT_EMPTY)
 def adopt(
     host: str,
     files: tuple[str, ...],
     chassis: str | None,
+    through: str | None,
     *,
     is_back: bool,
     is_dry: bool,
@@ -118,22 +128,27 @@ def adopt(
     """Take the ports of HOST over from Neutron's Open vSwitch agent, where they are.
 
     HOST is the host as Neutron calls it. Its ports that the driver `openvswitch` has bound become those of
-    the driver `trunkline`, and get their rows in the northbound: all of them or none. This changes nothing on
-    the host. There, `trunkline agent --take-over` is next; docs/migrate-from-neutron-ovs-agent.md has the
-    order. Refused are hosts with ports on tunnels, of distributed routers, of special vnic types, of trunks,
-    or behind a Linux bridge.
+    the driver `trunkline`, and get their rows in the northbound: all of them or none. Refused are hosts with
+    ports on tunnels, of distributed routers, of special vnic types, of trunks, or behind a Linux bridge.
 
-    Exit codes: 0 done, or nothing to do; 1 refused, or not agreed to; 4 with --dry-run: it would be done.
+    With --through, that is all: the agents of the host are stopped and started, its switch goes over, and
+    the ports that were ACTIVE are waited for. If any of it fails, all that was done is taken back. Without,
+    nothing changes on the host: docs/migrate-from-neutron-ovs-agent.md has what is to be typed there.
+
+    Exit codes: 0 done, or nothing to do; 1 refused, failed, or not agreed to; 4 with --dry-run: it would be
+    done.
 
     \b
     Examples:
       trunkline-neutron adopt compute-7 --chassis compute-7 --dry-run  what would be done
       trunkline-neutron adopt compute-7 --chassis compute-7            do it
       trunkline-neutron adopt compute-7 --back                         back to the Open vSwitch agent
+      trunkline-neutron adopt compute-7 --chassis compute-7 --through "ssh root@compute-7"  all of it
     """
+    argv = _words(through)
     command = _prepared("adopt", files, is_quiet=is_dry or is_agreed)
     wanted = command.handing(host, chassis, is_back=is_back)
-    if not wanted.ports:
+    if not (wanted.ports or argv):
         click.echo(f"nothing to do: the driver {wanted.before} has bound no port on {printable(host)}")
         return 0
     progress = Progress()
@@ -145,6 +160,8 @@ def adopt(
     found = _shown(result, is_full=is_full)
     if result.faults:
         return EXIT_REFUSED
+    for step in _steps(wanted) if argv else ():
+        click.echo(printable(step))
     ports = _counted(len(wanted.ports), "port")
     what = f"{ports} of {printable(host)} from {wanted.before} to {wanted.after}.  {summary(found)}"
     if is_dry:
@@ -152,11 +169,58 @@ def adopt(
         return EXIT_NO
     if not (is_agreed or _agreed(f"{what}  Hand over?")):
         return EXIT_REFUSED
+    if argv:
+        _switch_over(wanted, argv)
+        click.echo(f"done: {ports} handed over, and the host with them")
+        return 0
     with progress.phase("handing over"):
         result = command.handed_over(wanted, is_dry=False)
     _complain(result.faults)
     click.echo("all is as before" if result.faults else f"done: {ports} handed over")
     return EXIT_REFUSED if result.faults else 0
+
+
+def _words(through: str | None) -> list[str]:
+    """Return the words of the command *through*."""
+    try:
+        found = shlex.split(through or "")
+    except ValueError as error:
+        raise click.BadParameter(f"{through!r} is no command: {error}", param_hint="--through") from error
+    if through and not found:
+        raise click.BadParameter("it is empty", param_hint="--through")
+    return found
+
+
+def _lines() -> Lines:
+    """Return what is typed on a host, as docs/migrate-from-neutron-ovs-agent.md has it."""
+    from trunkline.neutron.switchover import Lines
+
+    return Lines(
+        who="ovs-vsctl get Open_vSwitch . external_ids:system-id",
+        look="trunkline agent --take-over --dry-run",
+        stop_agent="systemctl disable --now neutron-openvswitch-agent",
+        start_agent="systemctl enable --now neutron-openvswitch-agent",
+        stop="systemctl disable --now trunkline-agent",
+        start="systemctl enable --now trunkline-agent",
+        take_over="trunkline agent --take-over",
+        clean_up="trunkline agent --cleanup",
+    )
+
+
+def _steps(wanted: Handing) -> list[str]:
+    from trunkline.neutron.switchover import steps
+
+    return steps(wanted, _lines())
+
+
+def _switch_over(wanted: Handing, argv: list[str]) -> None:
+    """Take the whole host over, or back, and print each step."""
+    from trunkline.neutron.switchover import Shell, switch_over
+
+    def say(text: str) -> None:
+        click.echo(printable(text))
+
+    switch_over(wanted, Shell(wanted.host, argv, _lines(), say), say)
 
 
 def _prepared(name: str, files: tuple[str, ...], *, is_quiet: bool) -> ModuleType:

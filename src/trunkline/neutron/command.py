@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 # All tables have to be known before one of them is asked.
 from neutron.db.migration.models import head as _head  # noqa: F401
+from neutron_lib import constants
 from neutron_lib import context as n_context
 from oslo_config import cfg
 from oslo_db import exception as db_exc
@@ -21,7 +23,7 @@ from trunkline.neutron.desired import Row
 from trunkline.neutron.host import Hosts
 from trunkline.neutron.present import Scope
 from trunkline.neutron.resource import DRIVER
-from trunkline.northbound.client import Northbound
+from trunkline.northbound.client import Northbound, NotFoundError
 from trunkline.northbound.operation import insert, select
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from trunkline.neutron.comparison import Result
     from trunkline.neutron.resource import Resources
+    from trunkline.northbound.watch import Rows
 
     T = TypeVar("T")
 
@@ -79,13 +82,17 @@ def comparison(*, is_dry: bool) -> Result:
 
 
 class Handing(NamedTuple):
-    """The bindings of *host*, a chassis called *chassis*, that go from the driver *before* to *after*."""
+    """The bindings of *host*, a chassis called *chassis*, that go from the driver *before* to *after*.
+
+    If *is_new*, nobody has been this chassis so far.
+    """
 
     host: str
     chassis: str
     ports: list[Bound]
     before: str
     after: str
+    is_new: bool
 
     def back(self) -> Handing:
         """Return the way back."""
@@ -108,7 +115,7 @@ def handing(host: str, chassis: str | None, *, is_back: bool) -> Handing:
         raise NeutronError(f"host {host!r} is the chassis {known!r}, and not {chassis!r}")
     before, after = (DRIVER, AGENT_DRIVER) if is_back else (AGENT_DRIVER, DRIVER)
     ports = _asked(lambda context: adoption.bound(context, host, before))
-    return Handing(host, known or chassis or "", ports, before, after)
+    return Handing(host, known or chassis or "", ports, before, after, is_new=known is None)
 
 
 def obstacles(wanted: Handing) -> dict[Row, str]:
@@ -156,6 +163,43 @@ def handed_over(wanted: Handing, *, is_dry: bool) -> Result:
             if is_new:
                 nb.delete_chassis([wanted.chassis])
         return result
+
+
+def handed_back(wanted: Handing) -> None:
+    """Take back what `handed_over` has done; raises as it does."""
+    handed_over(wanted.back(), is_dry=False)
+    if wanted.is_new and wanted.after == DRIVER:
+        with _northbound() as nb, suppress(NotFoundError):
+            nb.delete_chassis([wanted.chassis])
+
+
+def active(wanted: Handing) -> frozenset[str]:
+    """Return which of the ports are ACTIVE.
+
+    Raises:
+        NeutronError: the database cannot be read.
+    """
+    found = _asked(lambda context: source.bound(context, {port.port_id for port in wanted.ports}))
+    return frozenset(port.id for port in found if port.status == constants.PORT_STATUS_ACTIVE)
+
+
+def not_up(wanted: Handing, port_ids: frozenset[str], timeout_s: float) -> frozenset[str]:
+    """Wait until these ports are up on the chassis; return those that are not after *timeout_s*.
+
+    Raises:
+        UnreachableError: the northbound was lost.
+    """
+    if not port_ids:
+        return port_ids
+
+    def missing(rows: Rows) -> frozenset[str]:
+        here = (row for row in rows["Port"].values() if row["up"] and row["chassis"] == wanted.chassis)
+        return port_ids - {row["name"] for row in here}
+
+    asked = (select("Port", ("name", "==", each), only=("name", "up", "chassis")) for each in port_ids)
+    with _northbound() as nb, nb.watch(*asked) as watch:
+        watch.wait_until(lambda rows: not missing(rows), timeout_s)
+        return missing(watch.rows)
 
 
 def _expect(nb: Northbound, wanted: Handing) -> bool:
