@@ -109,7 +109,7 @@ def test_a_leak_is_a_frame_that_really_leaks_until_its_remedy_is_typed(
     assert (done.code, done.err) == (4, "")
     assert "VIOLATED: frames from r1 (r1), of red, reach b1 (b1), of blue" in done.out
     assert "  switch  ofproto/trace agrees" in done.out
-    (leak,) = [each for each in leaks() if each["from"]["network"] == "red"]
+    leak = next(each for each in leaks() if (each["what"], each["from"]["port"]) == ("crosses", "r1"))
     assert leak["way"][-1].startswith("50 FOREIGN cookie 0x5: in red: out of b1")
     assert "b1" in chassis.receive_once(leak["from"]["interface"], bytes.fromhex(leak["frame"]))
     program, *words = shlex.split(leak["remedy"].partition("to remove it: ")[2])
@@ -125,11 +125,12 @@ def test_a_frame_that_leaves_with_another_vlan_is_told_with_its_network(
     actions = f"push_vlan:0x8100,set_field:{4096 + 102}->vlan_vid,output:{uplink}"
     add(chassis, f"{LEAK},metadata={metadata(site, 'red')},dl_src=02:00:00:00:00:99,actions={actions}")
     found = leaks()
-    assert {(each["to"]["physnet"], each["to"]["vlan"], each["to"]["network"]) for each in found} == {
-        ("physnet1", 102, "blue")
-    }
+    ends = (each["to"] for each in found if each["what"] == "crosses")
+    assert {(end["physnet"], end["vlan"], end["network"]) for end in ends} == {("physnet1", 102, "blue")}
     assert {each["trace"] for each in found} == {"ofproto/trace agrees"}
-    assert leaks("--network", "blue") == []
+    # They reach blue, so they concern it; nobody of flat sees them.
+    assert leaks("--network", "blue") != []
+    assert leaks("--network", "flat") == []
     assert leaks("--network", "red") != []
 
 
@@ -138,7 +139,7 @@ def test_a_changed_and_a_missing_flow_of_ours_are_repaired_by_the_agent(
 ) -> None:
     key = metadata(site, "blue")
     stopped.switch.ofctl("mod-flows", "br-int", f"table=0,in_port={stopped.ofport('f1')},actions=drop")
-    assert leaks() == []
+    assert {(each["what"], each["from"]["port"]) for each in leaks()} == {("missing", "f1")}
     changed = f"set_field:{key}->metadata,set_field:99->reg6,goto_table:50"
     stopped.switch.ofctl(
         "-O", "OpenFlow14", "mod-flows", "br-int", f"table=0,in_port={stopped.ofport('f1')},actions={changed}"

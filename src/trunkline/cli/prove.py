@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _COLUMNS = (
-    *("explain", "from:interface", "from:port", "from:network", "to:interface", "to:port", "to:network"),
+    *(
+        "what",
+        "explain",
+        "from:interface",
+        "from:port",
+        "from:network",
+        "to:interface",
+        "to:port",
+        "to:network",
+    ),
     *("to:vlan", "frame", "trace", "remedy"),
 )
 
@@ -168,8 +177,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         return
     for leak in found["leaks"]:
         yield f"VIOLATED: {_crossing(leak)}"
-        if leak["frame"] is not None:
-            yield f"  frame   {leak['frame']}"
+        yield f"  frame   {leak['frame_words']}"
+        yield f"          {leak['frame']}"
         for number, step in enumerate(leak["way"]):
             yield f"  {'' if number else 'way':7} {step}"
         yield f"  switch  {leak['trace']}"
@@ -185,11 +194,17 @@ def _crossing(leak: Mapping[str, Any]) -> str:
     by = f"{source['port']} ({source['interface']})" if source["port"] else source["interface"]
     if target["physnet"] is not None:
         tag = "untagged" if target["vlan"] is None else f"with VLAN {target['vlan']}"
-        to = f"leave by {target['interface']} to {target['physnet']}, {tag}"
-        to += "" if target["network"] is None else f", which is {target['network']}"
+        to = f"{target['interface']} to {target['physnet']}, {tag}"
+        to += "" if target["network"] in (None, source["network"]) else f", which is {target['network']}"
+        verb = "leave by"
     else:
-        to = f"reach {target['port']} ({target['interface']})" if target["port"] else target["interface"]
+        to = f"{target['port']} ({target['interface']})" if target["port"] else target["interface"]
         to += "" if target["network"] is None else f", of {target['network']}"
-        to = to if target["port"] else f"leave by {to}"
+        verb = "reach" if target["port"] else "leave by"
     inner = ", with a tag inside that may not pass" if leak["has_inner_tag"] else ""
-    return f"frames from {by}, {of}, {to}{inner}"
+    if leak["what"] == "missing":
+        return f"frames from {by}, {of}, do not {verb} {to}, and should"
+    if leak["what"] == "forbidden":
+        return f"frames from {by}, {of}, that may go nowhere ({leak['why']}) {verb} {to}{inner}"
+    more = {"extra": ", and should not", "twice": ", more than once", "altered": ", and are changed by then"}
+    return f"frames from {by}, {of}, {verb} {to}{inner}{more.get(leak['what'], '')}"

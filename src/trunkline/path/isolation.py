@@ -1,4 +1,4 @@
-"""Isolation on this chassis: whether a frame may cross networks, by the flows that its switch holds now.
+"""Isolation on this chassis: whether frames go where they should, by the flows that its switch holds now.
 
 The flows are read over a connection of its own and proved (`trunkline.proof`) against the rows of both
 databases. The agent is not asked: it may be busy, down, or wrong.
@@ -7,12 +7,10 @@ databases. The agent is not asked: it may be busy, down, or wrong.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
@@ -29,12 +27,12 @@ from trunkline.ovsdb import wiring
 from trunkline.ovsdb.reading import Reading
 from trunkline.path import fields
 from trunkline.path.translation import TranslationError, translation
-from trunkline.proof.example import examples
+from trunkline.proof.example import example, in_words
 from trunkline.proof.intent import Intent
-from trunkline.proof.proof import Proof, Violation, proved
-from trunkline.proof.space import PRESENT
+from trunkline.proof.proof import Violation, outer_vlan_id, proved
 from trunkline.proof.switch import NotProvableError
 from trunkline.proof.switch import rules as rules_of
+from trunkline.proof.wrong import WORST_FIRST, Wrong, wrongs
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -50,7 +48,6 @@ MOST_LEAKS = 10
 PATIENCE_S = 60.0
 """How long the switch may take to list its flows. A table of 300,000 flows takes some seconds."""
 
-_MOST_TRACED = 24
 _MOST_CHARACTERS = 500
 """How much of a flow is told: one that delivers broadcast can list thousands of ports."""
 
@@ -60,8 +57,6 @@ NOT_COVERED = (
     "Open vSwitch itself, and what its datapath has cached",
     "mirrors, and frames that programs send by the switch",
     "provider bridges, NICs and physical switches",
-    "whether a frame arrives: a frame that is dropped crosses nothing",
-    "whether a VM uses addresses of another one of its own network",
 )
 """What is not proved, in words."""
 
@@ -115,12 +110,12 @@ class Found(NamedTuple):
 
     intent: Intent
     flows: list[InstalledFlow]
-    proof: Proof
+    violations: list[Violation]
     at: datetime
 
 
 def answer(asked: Asked) -> dict[str, Any]:
-    """Return, as JSON, whether a frame may cross networks, and which flows let it.
+    """Return, as JSON, whether all frames go exactly where they should, and which flows are wrong.
 
     Raises:
         NotProvableError: the switch has something that the proof does not understand.
@@ -132,18 +127,20 @@ def answer(asked: Asked) -> dict[str, Any]:
     began_s = time.monotonic()
     found = _found(asked)
     names = names_of(asked.reading.inventory, asked.names)
-    kinds: dict[tuple[Any, ...], list[Violation]] = defaultdict(list)
-    for each in sorted(found.proof.violations, key=lambda each: (each.is_tagged, each.in_port)):
-        kinds[_kind(each)].append(each)
+    kinds: dict[Hashable, Wrong] = {}
+    for each in sorted(found.violations, key=_plainest_first):
+        for wrong in wrongs(each, found.intent):
+            kinds.setdefault(wrong.kind, wrong)
     teller = _Teller(asked, found, names, _changes(asked) if kinds else None)
-    told = [teller.leak(some) for some in islice(kinds.values(), MOST_LEAKS)]
+    shown = sorted(kinds.values(), key=lambda each: WORST_FIRST.index(each.what))
+    told = [teller.leak(wrong) for wrong in shown[:MOST_LEAKS]]
     ports = found.intent.port_by_outlet.values()
     return {
         "version": VERSION,
         "chassis": asked.reading.inventory.chassis,
         "bridge": asked.bridge,
         "network": asked.network,
-        "is_proved": not found.proof.violations,
+        "is_proved": not found.violations,
         "flows": len(found.flows),
         "ports": len(ports),
         "networks": len({port.network_id for port in ports}),
@@ -155,9 +152,8 @@ def answer(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _kind(violation: Violation) -> tuple[Any, ...]:
-    """Return what violations that are one to an operator have in common: networks, and their last flow."""
-    return violation.meant.network_id, violation.ofport, violation.tags, violation.rules[-1].key
+def _plainest_first(violation: Violation) -> tuple[bool, bool, int]:
+    return violation.is_tagged, violation.meant.refusal is not None, violation.in_port
 
 
 def _found(asked: Asked) -> Found:
@@ -175,11 +171,11 @@ def _found(asked: Asked) -> Found:
         revision = inventory.revision
         intent = _intent(inventory)
         rules = rules_of((flow.key, flow.body) for flow in flows)
-        proof = proved(rules, intent, _network_ids(inventory, asked.network))
-        found = Found(intent, flows, proof, at)
+        violations = proved(rules, intent, _network_id(inventory, asked.network))
+        found = Found(intent, flows, violations, at)
         reading.read()
         is_steady = reading.inventory.revision == revision
-        if is_steady and found.proof.violations:
+        if is_steady and found.violations:
             # A list of flows is no snapshot: what crosses networks has to be there still.
             is_steady = _bodies(asked.connection.flows()) == _bodies(flows)
         if is_steady:
@@ -196,14 +192,16 @@ def _bodies(flows: Sequence[InstalledFlow]) -> dict[bytes, bytes]:
 
 def _intent(seen: Inventory) -> Intent:
     vifs = {port.iface_id: seen.vifs.get(port.iface_id, ()) for port in seen.ports.values()}
-    return Intent(seen.chassis, seen.networks, seen.ports, vifs, seen.uplinks, seen.whole_physnets)
+    return Intent(
+        seen.chassis, seen.networks, seen.ports, vifs, seen.uplinks, seen.whole_physnets, seen.awake
+    )
 
 
-def _network_ids(inventory: Inventory, name: str | None) -> frozenset[UUID] | None:
+def _network_id(inventory: Inventory, name: str | None) -> UUID | None:
     if name is None:
         return None
-    found = frozenset(each.id for each in inventory.networks.values() if each.name == name)
-    if not found:
+    found = next((each.id for each in inventory.networks.values() if each.name == name), None)
+    if found is None:
         raise NotFoundError(f"this chassis has no port of a network {name!r}; see `trunkline network list`")
     return found
 
@@ -222,34 +220,34 @@ class _Teller:
     def __init__(
         self, asked: Asked, found: Found, names: Names, changes: Sequence[FlowChange] | None
     ) -> None:
-        self._asked, self._intent, self._proof, self._names = asked, found.intent, found.proof, names
+        self._asked, self._intent, self._names = asked, found.intent, names
         self._changes = changes
         self._changed = {change.old.key for change in changes or () if change.old is not None}
         self._inventory = asked.reading.inventory
         self._flow_by_key = {flow.key: flow for flow in found.flows}
         self._uplink_by_ofport = {uplink.ofport: uplink for uplink in self._inventory.uplinks.values()}
 
-    def leak(self, violations: Sequence[Violation]) -> dict[str, Any]:
-        """Return *violations*, which are one to an operator, as JSON.
-
-        Of their ways, one that ofproto/trace agrees about is shown if there is one.
-        """
-        violation, frame, said = self._shown(violations)
+    def leak(self, wrong: Wrong) -> dict[str, Any]:
+        """Return *wrong*, with a frame that it happens to, as JSON."""
+        violation = wrong.violation
+        frame = self._example(wrong)
         way = list(lines((self._flow_by_key[rule.key] for rule in violation.rules), self._names))
         network_id = violation.meant.network_id
-        last = way[-1]
         return {
-            "explain": last.place,
+            "what": wrong.what,
+            "why": violation.meant.refusal,
+            "explain": way[-1].place if way else None,
             "from": {
                 **self._end(violation.in_port, None),
                 "network": None if network_id is None else self._inventory.networks[network_id].name,
             },
-            "to": self._end(violation.ofport, _vlan_id(violation)),
-            "has_inner_tag": violation.has_hidden,
-            "frame": None if frame is None else frame.hex(),
-            "trace": said,
+            "to": self._end(wrong.ofport, outer_vlan_id(wrong.tags)),
+            "has_inner_tag": wrong.has_inner_tag,
+            "frame": frame.hex(),
+            "frame_words": in_words(frame),
+            "trace": self._said(wrong, frame),
             "way": [_way_words(each) for each in way],
-            "flow": violation.rules[-1].text[:_MOST_CHARACTERS],
+            "flow": violation.rules[-1].text[:_MOST_CHARACTERS] if way else None,
             "remedy": self._remedy(violation, way),
         }
 
@@ -282,36 +280,30 @@ class _Teller:
         found = self._names.interface_by_ofport.get(ofport)
         return f"ofport {ofport}" if found is None else found.name
 
-    def _shown(self, violations: Sequence[Violation]) -> tuple[Violation, bytes | None, str]:
-        """Return a way to leak, a frame that takes it if one was found, and what ofproto/trace says."""
-        ways = chain.from_iterable(map(self._proof.ways, violations))
-        candidates = ((way, frame) for way in ways for frame in self._examples(way))
-        tried = 0
-        for way, frame in islice(candidates, _MOST_TRACED):
-            tried += 1
-            try:
-                if self._leaks(way, frame):
-                    return way, frame, "ofproto/trace agrees"
-            except (SwitchError, TranslationError) as error:
-                return way, frame, f"ofproto/trace was not asked: {error}"
-        frames = f"the {tried} frames that were tried" if tried else "no frame that was found"
-        word = "drops" if tried else "was asked of"
-        return violations[0], None, f"ofproto/trace {word} {frames}; another one may pass"
-
-    def _examples(self, violation: Violation) -> Iterator[bytes]:
+    def _example(self, wrong: Wrong) -> bytes:
         sources, destinations = (
             [port.mac for (at, _), port in self._intent.port_by_outlet.items() if at == ofport]
-            for ofport in (violation.in_port, violation.ofport)
+            for ofport in (wrong.violation.in_port, wrong.ofport)
         )
-        return examples(violation, sources, destinations)
+        return example(wrong.violation.space, wrong.violation.is_tagged, sources, destinations)
 
-    def _leaks(self, violation: Violation, frame: bytes) -> bool:
-        """Return whether ovs-vswitchd would have *frame* leave as *violation* says."""
-        words = fields.words(self._asked.bridge, violation.in_port, frame)
+    def _said(self, wrong: Wrong, frame: bytes) -> str:
+        """Return whether ovs-vswitchd agrees about *frame*."""
+        try:
+            leaves = self._leaves(wrong, frame)
+        except (SwitchError, TranslationError) as error:
+            return f"ofproto/trace was not asked: {error}"
+        if leaves == any(ofport == wrong.ofport for ofport, _ in wrong.violation.got):
+            return "ofproto/trace agrees"
+        return "ofproto/trace does not agree about this frame; another one may do so"
+
+    def _leaves(self, wrong: Wrong, frame: bytes) -> bool:
+        """Return whether ovs-vswitchd would have *frame* leave there."""
+        words = fields.words(self._asked.bridge, wrong.violation.in_port, frame)
         said = translation(vswitchd.ask(self._asked.rundir, "ofproto/trace", "--names", *words), frame)
-        uplink = self._uplink_by_ofport.get(violation.ofport)
+        uplink = self._uplink_by_ofport.get(wrong.ofport)
         if uplink is None:
-            interface = self._interface(violation.ofport)
+            interface = self._interface(wrong.ofport)
             return any(output.device == interface for output in said.outputs)
         return any(rule.bridge == uplink.bridge for rule in said.rules)
 
@@ -334,12 +326,6 @@ class _Teller:
         if any(change.verb == "add" for change in self._changes):
             return f"flows are missing: see trunkline plan; the agent repairs that, or at once: {_AT_ONCE}"
         return "this is what the agent computes, a defect of Trunkline: please report it"
-
-
-def _vlan_id(violation: Violation) -> int | None:
-    """Return the tag that frames leave with, if it was put on; their own one is theirs."""
-    tag = violation.tags[0] if violation.tags else None
-    return None if tag is None else tag & ~PRESENT
 
 
 def _way_words(line: Line) -> str:

@@ -1,18 +1,14 @@
-"""Examples: frames, in bytes, that may take the way of a violation.
-
-The proof does not follow every field, so not each of these takes that way; `ofproto/trace` says which does.
-"""
+"""An example: a frame, in bytes, of a set of frames."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address
 
 from trunkline.core.field import Field
-from trunkline.core.flow import PopVlan, PushVlan
 from trunkline.core.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_RARP, IP_ICMPV6, IP_UDP
-from trunkline.proof.proof import Tags, Terms, Violation
-from trunkline.proof.space import HIDDEN, TAG_BITS, Cube, Space, cube
+from trunkline.proof.space import Space, cube, value_of
 
 _BROADCAST = 0xFFFF_FFFF_FFFF
 _STRANGERS = 0x02FF_FFFF_FFFD, 0x02FF_FFFF_FFFE
@@ -23,87 +19,84 @@ _BARE = 0x88B5
 
 _IP_TCP = 6
 _IP_ECHO = 1
-_DEFAULTS = {
-    Field.IPV4_SRC: 0xC000_02FD,
-    Field.IPV4_DST: 0xC000_02FE,
-    Field.IPV6_SRC: 0x2001_0DB8 << 96 | 0xFD,
-    Field.IPV6_DST: 0x2001_0DB8 << 96 | 0xFE,
-    Field.ARP_OP: 1,
-    Field.ARP_SPA: 0xC000_02FD,
-    Field.ARP_TPA: 0xC000_02FE,
-    Field.ICMPV6_TYPE: 128,
-    Field.UDP_SRC: 49152,
-    Field.UDP_DST: 9,
-    Field.TCP_SRC: 49152,
-    Field.TCP_DST: 9,
-}
+_WISHES = (
+    *(cube(Field.IP_FRAG, 0), cube(Field.ETH_TYPE, _BARE), cube(Field.ETH_TYPE, ETH_IPV4)),
+    *(cube(Field.IP_PROTO, IP_UDP), cube(Field.IP_PROTO, IP_ICMPV6), cube(Field.IP_PROTO, _IP_ECHO)),
+    *(cube(Field.ARP_OP, 1), cube(Field.ICMPV6_TYPE, 128)),
+    *(cube(Field.IPV4_SRC, 0xC000_02FD), cube(Field.IPV4_DST, 0xC000_02FE)),
+    *(cube(Field.IPV6_SRC, 0x2001_0DB8 << 96 | 0xFD), cube(Field.IPV6_DST, 0x2001_0DB8 << 96 | 0xFE)),
+    *(cube(Field.UDP_SRC, 49152), cube(Field.UDP_DST, 9)),
+)
+"""What frames are like that people know, if there is a choice."""
+
 
 _Values = Mapping[Field, int]
 
 
-def examples(violation: Violation, sources: Sequence[int], destinations: Sequence[int]) -> Iterator[bytes]:
-    """Yield frames that match all flows on the way of *violation*, as far as the frame decides that.
+def example(space: Space, is_tagged: bool, sources: Iterable[int], destinations: Iterable[int]) -> bytes:
+    """Return a frame of *space*, which is not empty, in bytes; tagged if *is_tagged*.
 
-    What is left open is taken from the MACs *sources* and *destinations*, with a broadcast and unknown MACs
-    besides. None is yielded if two flows of the way exclude one another.
+    If there is a choice, it is from one of *sources* to one of *destinations*.
     """
-    terms, space = _constraints(violation)
-    if space is None:
-        return
-    for kind in dict.fromkeys((None, _BARE, ETH_ARP, ETH_IPV4, ETH_IPV6)):
-        some = space if kind is None else space.within(cube(Field.ETH_TYPE, kind))
-        fixed = None if some is None else some.frame()
-        # A type that nobody asks for is none that a frame has: another one is chosen for it.
-        if fixed is None or (kind is None and not violation.has_hidden and not _has_type(some)):
-            continue
-        for source in dict.fromkeys((*sources, _STRANGERS[0])):
-            for destination in dict.fromkeys((*destinations, _BROADCAST, _STRANGERS[1])):
-                wishes = {**_DEFAULTS, Field.ETH_SRC: source, Field.ETH_DST: destination}
-                values = {
-                    field: terms[field][0] | wishes.get(field, 0) & ~terms[field][1]
-                    if field in terms
-                    else wishes.get(field, 0)
-                    for field in Field
-                }
-                values[Field.ETH_TYPE] = fixed >> Field.VLAN_VID.bits
-                yield _octets(values, fixed & 0xFFF if violation.is_tagged else None, terms)
+    wishes = [
+        *(cube(Field.ETH_SRC, mac) for mac in (*sources, _STRANGERS[0])),
+        *(cube(Field.ETH_DST, mac) for mac in (*destinations, _BROADCAST, _STRANGERS[1])),
+        *_WISHES,
+    ]
+    for wish in wishes:
+        some = space.within(wish)
+        if some is not None and some.frame() is not None:
+            space = some
+    frame = space.frame()
+    assert frame is not None
+    return octets(frame, is_tagged=is_tagged)
 
 
-def _has_type(space: Space | None) -> bool:
-    """Return whether all frames of *space* have one Ethernet type."""
-    bits = cube(Field.ETH_TYPE, 0).mask
-    return space is not None and space.cube.mask & bits == bits
+def octets(frame: int, *, is_tagged: bool) -> bytes:
+    """Return the bytes of *frame*."""
+    values = {field: value_of(frame, field) for field in Field if field.name[:3] not in ("REG", "MET", "IN_")}
+    return _octets(values, values[Field.VLAN_VID] & 0xFFF if is_tagged else None)
 
 
-def _constraints(violation: Violation) -> tuple[Mapping[Field, tuple[int, int]], Space | None]:
-    """Return what the flows on the way ask of the frame, and which frames that are, if any."""
-    terms: Terms | None = Terms()
-    tags: Tags = (None,) if violation.is_tagged else ()
-    space: Space | None = violation.frames
-    for rule in reversed(violation.rules):
-        terms = terms and terms.met(rule)
-    for rule in violation.rules:
-        own = rule.frames if tags[:1] == (None,) else Cube(*(part & ~TAG_BITS for part in rule.frames))
-        space = None if space is None else space.within(own)
-        for action in rule.actions:
-            if isinstance(action, PopVlan):
-                tags = tags[1:]
-            elif isinstance(action, PushVlan):
-                tags = (0, *tags)
-    if space is not None and violation.has_hidden:
-        space = next((some for hidden in HIDDEN if (some := space.within(hidden)) is not None), None)
-    return ({}, None) if terms is None else (terms.by_field, space)
+def in_words(frame: bytes) -> str:
+    """Return what the *frame* is, for a person.
+
+    >>> in_words(bytes.fromhex("ffffffffffff0200000000018100006588b5") + bytes(46))
+    'from 02:00:00:00:00:01 to ff:ff:ff:ff:ff:ff, VLAN 101, type 0x88b5'
+    """
+    said = f"from {frame[6:12].hex(':')} to {frame[:6].hex(':')}"
+    rest = frame[12:]
+    if rest[:2] == b"\x81\x00":
+        said, rest = f"{said}, VLAN {int.from_bytes(rest[2:4]) & 0xFFF}", rest[4:]
+    kind, body = int.from_bytes(rest[:2]), rest[2:]
+    if kind == ETH_ARP:
+        sender = f"{IPv4Address(body[14:18])} ({body[8:14].hex(':')})"
+        return f"{said}, ARP of {sender} for {IPv4Address(body[24:28])}"
+    if kind == ETH_IPV4:
+        ends = f"{IPv4Address(body[12:16])} to {IPv4Address(body[16:20])}"
+        return f"{said}, IPv4 {ends}{_upper_words(body[9], body[20:])}"
+    if kind == ETH_IPV6:
+        ends = f"{IPv6Address(body[8:24])} to {IPv6Address(body[24:40])}"
+        return f"{said}, IPv6 {ends}{_upper_words(body[6], body[40:])}"
+    return f"{said}, type {kind:#06x}"
 
 
-def _octets(values: _Values, vlan_id: int | None, asked: Mapping[Field, object]) -> bytes:
-    """Return the frame with *values*; its upper layers are those that the fields *asked* for belong to."""
+def _upper_words(protocol: int, upper: bytes) -> str:
+    if protocol in (IP_UDP, _IP_TCP):
+        name = "UDP" if protocol == IP_UDP else "TCP"
+        return f", {name} port {int.from_bytes(upper[:2])} to {int.from_bytes(upper[2:4])}"
+    return f", ICMPv6 type {upper[0]}" if protocol == IP_ICMPV6 else f", protocol {protocol}"
+
+
+def _octets(values: _Values, vlan_id: int | None) -> bytes:
+    """Return the frame with *values*, and a tag if *vlan_id* is given."""
     kind = values[Field.ETH_TYPE]
     head = values[Field.ETH_DST].to_bytes(6) + values[Field.ETH_SRC].to_bytes(6)
     tag = b"" if vlan_id is None else struct.pack("!HH", 0x8100, vlan_id)
     if kind in (ETH_ARP, ETH_RARP):
         body = _arp(values)
     elif kind in (ETH_IPV4, ETH_IPV6):
-        body = (_ipv4 if kind == ETH_IPV4 else _ipv6)(values, *_upper(values, asked))
+        body = (_ipv4 if kind == ETH_IPV4 else _ipv6)(values, *_upper(values))
     else:
         # If the type is that of a tag, it is a tag with VLAN id 1.
         body = struct.pack("!HH", 1, _BARE)
@@ -121,11 +114,9 @@ def _arp(values: _Values) -> bytes:
     )
 
 
-def _upper(values: _Values, asked: Mapping[Field, object]) -> tuple[int, bytes]:
+def _upper(values: _Values) -> tuple[int, bytes]:
     """Return the protocol above IP, and its header."""
     protocol = values[Field.IP_PROTO]
-    if Field.IP_PROTO not in asked:
-        protocol = IP_ICMPV6 if values[Field.ETH_TYPE] == ETH_IPV6 else _IP_ECHO
     if protocol == IP_UDP:
         return protocol, struct.pack("!HHHH", values[Field.UDP_SRC], values[Field.UDP_DST], 8, 0)
     if protocol == _IP_TCP:

@@ -1,7 +1,7 @@
-"""What may come of frames, by the rows of both databases and the frame rules alone (docs/frames.md).
+"""What should come of frames, by the rows of both databases and the frame rules alone (docs/frames.md).
 
-It shares no code with what makes flows: it imports no app and no view. It says what may happen at most. That
-a frame is dropped, or reaches only some of those that it may reach, is always allowed.
+It shares no code with what makes flows: it imports no app and no view. It says exactly which copies of a
+frame should leave, where, and with which tags.
 """
 
 from __future__ import annotations
@@ -11,33 +11,46 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
+from trunkline.core.field import Field
 from trunkline.core.model import Network, Port, Uplink, Vif
-from trunkline.proof.space import ALL, HIDDEN, Cube, vlan_ids
+from trunkline.proof.permission import NO_STATION, control_frames, macs, permissions
+from trunkline.proof.space import ALL, HIDDEN, UNTAGGED, Cube, cube, vlan_ids
 
 _NO_VLAN_ID = 4095
+_REMOTE = "remote"
+_INSIDE = "a tag inside"
+
 Outlet = tuple[int, int | None]
 """An ofport, and the VLAN id of the tag that frames have there; None: no tag."""
 
+Receiver = int | str
+"""To whom a frame is: a MAC that some port has, or one of the kinds below."""
+
+GROUP, CONTROL, UNKNOWN = "group", "control", "unknown"
+
 
 class Meant(NamedTuple):
-    """What some frames are: frames of a network, or of none, so that not one copy may leave.
+    """What some frames are: frames of the network *network_id*; None: of no network that is here.
 
-    *is_from_wire*: they came by the network's uplink. *keeps_tag*: their outermost tag stays on them.
+    *refusal* is why not one copy of them may leave, None if they pass. *is_from_wire*: they came by the
+    network's uplink. *keeps_tag*: their outermost tag stays on them.
     """
 
     network_id: UUID | None
+    refusal: str | None = None
     is_from_wire: bool = False
     keeps_tag: bool = False
 
 
-DROPPED = Meant(None)
+NOBODY = Meant(None, "from no port that is here")
+Kind = tuple[Cube, Meant]
 
 
 class Intent:
-    """What may come of frames on *chassis*.
+    """What should come of frames on *chassis*.
 
     *vifs* are by iface-id, the one in use first; *uplinks* by physical network. Of the physical networks
-    *whole_physnets* all networks are known.
+    *whole_physnets* all networks are known. The ports *awake* migrate here, and their VIFs have spoken.
     """
 
     def __init__(
@@ -48,29 +61,48 @@ class Intent:
         vifs: Mapping[str, tuple[Vif, ...]],
         uplinks: Mapping[str, Uplink],
         whole_physnets: Collection[str],
+        awake: Collection[UUID] = (),
     ) -> None:
         self._chassis = chassis
         self.networks = networks
         self._ports = ports
         self._vifs = vifs
         self._uplinks = uplinks
+        self._awake = awake
         self._physnet_by_ofport = {uplink.ofport: uplink.physnet for uplink in uplinks.values()}
-        self._tagged_alone = self._transparent(whole_physnets)
+        self.carrying_tags = self._transparent(whole_physnets)
         self._port_by_name = {port.name: port for port in ports.values()}
-        self.port_by_outlet = self._outlets()
-        self._outlets_by_network: dict[UUID, set[Outlet]] = defaultdict(set)
-        for outlet, port in self.port_by_outlet.items():
-            self._outlets_by_network[port.network_id].add(outlet)
+        self._holder = self._holders()
+        self._subports = self._rivals()
+        self._place = {port.id: self._placed(port) for port in ports.values()}
+        self.port_by_outlet = {
+            place: ports[port_id] for port_id, place in self._place.items() if isinstance(place, tuple)
+        }
+        self._here: dict[UUID, list[tuple[Outlet, Port]]] = defaultdict(list)
         self._vlan_ids_by_ofport: dict[int, list[int]] = defaultdict(list)
-        for ofport, vlan_id in self.port_by_outlet:
-            if vlan_id is not None:
-                self._vlan_ids_by_ofport[ofport].append(vlan_id)
+        for outlet, port in self.port_by_outlet.items():
+            self._here[port.network_id].append((outlet, port))
+            if outlet[1] is not None:
+                self._vlan_ids_by_ofport[outlet[0]].append(outlet[1])
+        self._owners: dict[UUID, dict[int, list[Port]]] = defaultdict(lambda: defaultdict(list))
+        for port in ports.values():
+            for mac in macs(port):
+                self._owners[port.network_id][mac].append(port)
 
     @property
     def ofports(self) -> set[int]:
         """The ports that frames may come in by or leave by."""
         vifs = {vif.ofport for vifs in self._vifs.values() for vif in vifs if vif.ofport is not None}
         return vifs | self._physnet_by_ofport.keys()
+
+    @property
+    def lone_ports(self) -> dict[int, Port]:
+        """The ports that are here, by the ofports that no sub-port has besides."""
+        return {
+            ofport: port
+            for (ofport, vlan_id), port in self.port_by_outlet.items()
+            if vlan_id is None and ofport not in self._vlan_ids_by_ofport
+        }
 
     # -- who is where ------------------------------------------------------------------------------
 
@@ -84,114 +116,201 @@ class Intent:
             and (net.vlan_id is not None or (net.physnet in whole_physnets and net.physnet not in shared))
         }
 
-    def _outlets(self) -> dict[Outlet, Port]:
-        """Return the ports that are here, by outlet (rules 12, 14)."""
-        found: dict[Outlet, Port] = {}
-        ofport_by_carrier: dict[str, int] = {}
-        for port in sorted(self._ports.values(), key=_claim):
-            ofports = [vif.ofport for vif in self._vifs.get(port.iface_id, ()) if vif.ofport is not None]
-            if not ofports or ofports[0] in ofport_by_carrier.values():
-                continue
-            ofport_by_carrier[port.name] = ofports[0]
-            if port.is_enabled and port.parent is None and self._is_here(port):
-                found[ofports[0], None] = port
-        for port in sorted(self._ports.values(), key=lambda each: each.key):
-            carrier = None if port.parent is None else self._port_by_name.get(port.parent)
-            ofport = None if carrier is None else ofport_by_carrier.get(carrier.name)
-            if carrier is None or ofport is None or (ofport, None) not in found or not port.is_enabled:
-                continue
-            beside = [each for (at, vlan_id), each in found.items() if at == ofport]
-            is_refused = (
-                port.parent_vlan is None
-                or (ofport, port.parent_vlan) in found
-                or any(each.network_id == port.network_id for each in beside)
-                or self.networks[carrier.network_id].is_transparent
-            )
-            if not is_refused:
-                found[ofport, port.parent_vlan] = port
+    def _holders(self) -> dict[str, UUID]:
+        """Return whose the VIF with each iface-id is: of several ports that have it, the first one's."""
+        claims: dict[str, list[Port]] = defaultdict(list)
+        for port in self._ports.values():
+            claims[port.iface_id].append(port)
+        return {iface_id: min(ports, key=_claim).id for iface_id, ports in claims.items()}
+
+    def _rivals(self) -> dict[str, list[Port]]:
+        """Return the sub-ports that are enabled by the name of their parent."""
+        found: dict[str, list[Port]] = defaultdict(list)
+        for port in self._ports.values():
+            if port.parent is not None and port.is_enabled:
+                found[port.parent].append(port)
         return found
 
+    def _placed(self, port: Port) -> Outlet | str | None:
+        """Return where *port* is: its outlet here, `_REMOTE`, or None for nowhere (rules 12, 14)."""
+        carrier = port if port.parent is None else self._port_by_name.get(port.parent)
+        if not port.is_enabled or (carrier is not None and not carrier.is_enabled):
+            return None
+        if carrier is None or (port.parent is not None and carrier is port):
+            return _REMOTE
+        ofports = [vif.ofport for vif in self._vifs.get(carrier.iface_id, ()) if vif.ofport is not None]
+        if not ofports or self._holder[carrier.iface_id] != carrier.id:
+            return _REMOTE
+        if carrier is not port and carrier.parent is not None:
+            return None
+        if not self._is_here(carrier):
+            return _REMOTE
+        if carrier is port:
+            return ofports[0], None
+        return None if self._is_refused(port, carrier) else (ofports[0], port.parent_vlan)
+
     def _is_here(self, port: Port) -> bool:
-        """Return whether *port* may be used here; of a migration, both chassis may."""
-        return self._chassis in (port.requested_chassis or (port.chassis or self._chassis,))
+        """Return whether *port* may be used here; where it migrates to, once its VIF has spoken."""
+        if port.requested_chassis:
+            return port.requested_chassis[0] == self._chassis or (
+                self._chassis in port.requested_chassis and port.id in self._awake
+            )
+        return port.chassis in (None, self._chassis)
+
+    def _is_refused(self, port: Port, carrier: Port) -> bool:
+        """Return whether the sub-port *port* cannot be one of *carrier*."""
+        if port.parent_vlan is None or port.network_id == carrier.network_id:
+            return True
+        return self.networks[carrier.network_id].is_transparent or any(
+            each.key < port.key
+            and (each.parent_vlan == port.parent_vlan or each.network_id == port.network_id)
+            for each in self._subports[carrier.name]
+        )
 
     # -- what frames are ---------------------------------------------------------------------------
 
-    def untagged(self, ofport: int) -> Meant:
-        """Return what the frames without a tag are that come in by *ofport*."""
-        if ofport in self._physnet_by_ofport:
-            return self._from_wire(ofport, None)
-        port = self.port_by_outlet.get((ofport, None))
-        return DROPPED if port is None else Meant(port.network_id)
+    def kinds(self, ofport: int, *, is_tagged: bool) -> Iterator[Kind]:
+        """Yield sets of frames that come in by *ofport*, with a tag or without, and what they are.
 
-    def tagged(self, ofport: int) -> Iterator[tuple[Cube, Meant]]:
-        """Yield sets of frames with a tag that come in by *ofport*, and what they are; the first set counts.
-
-        The last one has every frame.
+        The first set that a frame is in counts. The last one has every frame.
         """
-        if ofport in self._physnet_by_ofport:
-            yield from self._tagged_from_wire(ofport)
+        physnet = self._physnet_by_ofport.get(ofport)
+        if physnet is not None:
+            yield from self._from_wire(physnet, is_tagged=is_tagged)
         else:
-            yield from self._tagged_from_vif(ofport)
+            yield from self._from_vif(ofport, is_tagged=is_tagged)
+        yield ALL, NOBODY
 
-    def _tagged_from_wire(self, ofport: int) -> Iterator[tuple[Cube, Meant]]:
-        physnet = self._physnet_by_ofport[ofport]
-        yield from self._before_another_tag()
-        yield vlan_ids(0), self._from_wire(ofport, None)
-        for network in self.networks.values():
-            if network.physnet == physnet and network.vlan_id is not None:
-                yield vlan_ids(network.vlan_id), self._from_wire(ofport, network.vlan_id)
-        yield vlan_ids(_NO_VLAN_ID), DROPPED
-        flat = self._from_wire(ofport, None)
-        yield ALL, flat._replace(keeps_tag=True) if flat.network_id in self._tagged_alone else DROPPED
-
-    def _tagged_from_vif(self, ofport: int) -> Iterator[tuple[Cube, Meant]]:
-        yield from self._before_another_tag()
+    def _from_vif(self, ofport: int, *, is_tagged: bool) -> Iterator[Kind]:
+        port = self.port_by_outlet.get((ofport, None))
+        own = Meant(None if port is None else port.network_id)
+        if not is_tagged:
+            if port is not None:
+                yield from self._sent(port, ALL, own)
+            return
+        yield from _before_another_tag(own)
         for vlan_id in self._vlan_ids_by_ofport.get(ofport, ()):
-            yield vlan_ids(vlan_id), Meant(self.port_by_outlet[ofport, vlan_id].network_id)
-        own = self.untagged(ofport)
-        yield vlan_ids(0), own
-        yield vlan_ids(_NO_VLAN_ID), DROPPED
-        yield ALL, own._replace(keeps_tag=True) if own.network_id in self._tagged_alone else DROPPED
+            sub = self.port_by_outlet[ofport, vlan_id]
+            yield from self._sent(sub, vlan_ids(vlan_id), Meant(sub.network_id))
+        if port is None:
+            return
+        yield from self._sent(port, vlan_ids(0), own)
+        yield vlan_ids(_NO_VLAN_ID), own._replace(refusal="VLAN id 4095")
+        if port.network_id in self.carrying_tags:
+            yield from self._sent(port, ALL, own._replace(keeps_tag=True))
+        else:
+            yield ALL, own._replace(refusal="a tag of the sender's own choice")
 
-    @staticmethod
-    def _before_another_tag() -> Iterator[tuple[Cube, Meant]]:
-        """Yield the frames with a priority tag before another tag: none of them may pass (rule 11)."""
-        for hidden in HIDDEN:
-            both = vlan_ids(0).meet(hidden)
-            if both is not None:
-                yield both, DROPPED
+    def _sent(self, port: Port, frames: Cube, meant: Meant) -> Iterator[Kind]:
+        for some, refusal in permissions(port, carries_tags=port.network_id in self.carrying_tags):
+            met = some.meet(frames)
+            if met is not None:
+                yield met, meant._replace(refusal=refusal)
 
-    def _from_wire(self, ofport: int, vlan_id: int | None) -> Meant:
-        """Return what frames of the physical network of *ofport* are, by its VLAN (rules 1, 2, 4)."""
-        physnet = self._physnet_by_ofport[ofport]
-        for network in self.networks.values():
-            if (network.physnet, network.vlan_id) == (physnet, vlan_id):
-                return Meant(network.id, is_from_wire=True)
-        return DROPPED
+    def _from_wire(self, physnet: str, *, is_tagged: bool) -> Iterator[Kind]:
+        here = {
+            network.vlan_id: network
+            for network in self.networks.values()
+            if network.physnet == physnet and network.id in self._here
+        }
+        flat = here.get(None)
+        if not is_tagged:
+            yield from self._arrived(flat, UNTAGGED)
+            return
+        yield from _before_another_tag(NOBODY)
+        yield from self._arrived(flat, vlan_ids(0))
+        for vlan_id, network in here.items():
+            if vlan_id is not None:
+                yield from self._arrived(network, vlan_ids(vlan_id))
+        yield vlan_ids(_NO_VLAN_ID), NOBODY
+        if flat is not None and flat.id in self.carrying_tags:
+            yield from self._arrived(flat, ALL, keeps_tag=True)
 
-    # -- where they may go -------------------------------------------------------------------------
+    def _arrived(self, network: Network | None, frames: Cube, *, keeps_tag: bool = False) -> Iterator[Kind]:
+        """Yield what the *frames* are that arrive as those of *network* (rules 1–4, 7)."""
+        if network is None:
+            yield frames, NOBODY
+            return
+        meant = Meant(network.id, None, is_from_wire=True, keeps_tag=keeps_tag)
+        own = {port.mac for _, port in self._here[network.id]}
+        reflected = [mac for mac in sorted(own) if len(self._owners[network.id][mac]) == 1]
+        for some, refusal in (
+            *((nobody, "a source that no station can have") for nobody in NO_STATION),
+            *((cube(Field.ETH_SRC, mac), "the MAC of a port that is here") for mac in reflected),
+            *((hidden, _INSIDE) for hidden in HIDDEN if network.id not in self.carrying_tags),
+            (ALL, None),
+        ):
+            met = some.meet(frames)
+            if met is not None:
+                yield met, meant._replace(refusal=refusal)
 
-    def may_hide_a_tag(self, meant: Meant) -> bool:
-        """Return whether a tag that the switch does not read may be inside these frames (rules 3, 11)."""
-        return meant.network_id in self._tagged_alone
+    # -- who gets them -----------------------------------------------------------------------------
 
-    def entry(self, meant: Meant) -> int | None:
-        """Return the ofport by which frames come from its physical network, None if they do not."""
-        if meant.network_id is None or not meant.is_from_wire:
-            return None
-        return self._uplinks[self.networks[meant.network_id].physnet].ofport
+    def known_macs(self, meant: Meant) -> Collection[int]:
+        """Return the MACs of the network of *meant* that some port has."""
+        return () if meant.network_id is None else self._owners[meant.network_id].keys()
 
-    def outlets(self, meant: Meant) -> set[Outlet]:
-        """Return where copies may leave; what comes from the wire does not go back there (rules 4, 5, 8)."""
-        if meant.network_id is None:
-            return set()
+    def outlets(self, meant: Meant, to: Receiver) -> list[Outlet]:
+        """Return where copies of frames leave that are *meant* so and go *to* somebody (rules 4–10, 15)."""
+        if meant.network_id is None or meant.refusal is not None:
+            return []
         network = self.networks[meant.network_id]
-        found = set(self._outlets_by_network.get(network.id, ()))
+        here = self._here[network.id]
+        if to == CONTROL:
+            found, leaves = [outlet for outlet, port in here if control_frames(port)], True
+        elif to == GROUP:
+            found, leaves = [outlet for outlet, _ in here], True
+        else:
+            found, leaves = self._unicast(network, to)
         uplink = self._uplinks.get(network.physnet)
-        if uplink is not None and not meant.is_from_wire:
-            found.add((uplink.ofport, network.vlan_id))
+        if leaves and uplink is not None and not meant.is_from_wire:
+            found.append((uplink.ofport, network.vlan_id))
         return found
+
+    def _unicast(self, network: Network, to: Receiver) -> tuple[list[Outlet], bool]:
+        """Return the outlets here of frames to one MAC, and whether they leave by the wire too."""
+        owners = self._owners[network.id].get(to, []) if isinstance(to, int) else []
+        places = [self._place[port.id] for port in owners]
+        found = [place for place in places if isinstance(place, tuple)]
+        is_remote = _REMOTE in places and not network.learns_remote_ports
+        if any(port.mac != to for port in owners):
+            return found, not found or is_remote or network.learns_remote_ports
+        if found or is_remote:
+            return found, not found
+        takers = [
+            outlet
+            for outlet, port in self._here[network.id]
+            if port.takes_unknown_macs and not port.is_secured
+        ]
+        return takers, network.floods_unknown
+
+    def network_at(self, outlet: Outlet) -> UUID | None:
+        """Return whose network frames are in that leave by *outlet*, None if that is no network here."""
+        ofport, vlan_id = outlet
+        physnet = self._physnet_by_ofport.get(ofport)
+        if physnet is None:
+            port = self.port_by_outlet.get(outlet)
+            return None if port is None else port.network_id
+        return next(
+            (net.id for net in self.networks.values() if (net.physnet, net.vlan_id) == (physnet, vlan_id)),
+            None,
+        )
+
+    def concerns(self, network_id: UUID, ofport: int) -> bool:
+        """Return whether frames from *ofport* could be of that network, whatever tags they have."""
+        if ofport in self._physnet_by_ofport:
+            return self.networks[network_id].physnet == self._physnet_by_ofport[ofport]
+        return any(
+            port.network_id == network_id for (at, _), port in self.port_by_outlet.items() if at == ofport
+        )
+
+
+def _before_another_tag(meant: Meant) -> Iterator[Kind]:
+    """Yield the frames with a priority tag before another tag: none of them may pass (rule 11)."""
+    for hidden in HIDDEN:
+        met = vlan_ids(0).meet(hidden)
+        if met is not None:
+            yield met, meant._replace(refusal="a priority tag before another tag")
 
 
 def _claim(port: Port) -> tuple[bool, bool, int]:

@@ -1,68 +1,229 @@
-"""Likeness: values of registers that the flows treat alike, and the flows that are left if such are one.
+"""Likeness: ports that differ in names and addresses alone. What frames of one come to, all others' do.
 
-Of a thousand VMs that differ in names and addresses alone, the proof follows the frames of one. It does not
-look at addresses, so their flows do the same to it. The flows that are left prove the same as all.
+The flows that frames of a port may meet are compared after the port's own values (its keys, MAC, addresses)
+were replaced by symbols. If they are equal, and no other flow or rule looks at these values, then exchanging
+the values turns one port's frames into the other's.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
 
 from trunkline.core.field import Field, Set
-from trunkline.proof.switch import KNOWN, Action, Rule
+from trunkline.core.flow import Copy, Goto, Resubmit
+from trunkline.core.model import Port
+from trunkline.proof.intent import Intent, Meant
+from trunkline.proof.permission import control_frames, prefixes
+from trunkline.proof.space import SHIFT, Cube, Space, bits
+from trunkline.proof.switch import Part, Registers, Rule, Table
+from trunkline.proof.way import Blank
 
-
-def distinct(rules: Sequence[Rule]) -> list[Rule]:
-    """Return the *rules* that a proof needs; values of a register that are alike are one."""
-    alike = _alike(rules)
-    found: dict[Hashable, Rule] = {}
-    for number, rule in enumerate(rules):
-        acting = rule._replace(actions=_seen(rule.actions, alike))
-        # Two that may match are one if they do the same; one that surely matches takes frames from others.
-        key: Hashable = number if rule.is_sure else acting[:-2]
-        found.setdefault(key, acting)
-    return list(found.values())
-
-
-def _seen(actions: Iterable[Action], alike: dict[Field, dict[int, int]]) -> tuple[Action, ...]:
-    """Return what the proof sees of *actions*: not what they write to fields that it does not follow."""
-    return tuple(
-        Set(action.field, alike[action.field].get(action.value, action.value))
-        if isinstance(action, Set) and action.field in alike
-        else action
-        for action in actions
-        if not isinstance(action, Set) or action.field in KNOWN
+_MACS = (Field.ETH_SRC, Field.ARP_SHA, Field.ARP_THA)
+_PLACES = tuple(
+    (SHIFT[field], (1 << field.bits) - 1, bits(field), kind)
+    for fields, kind in (
+        (_MACS, "mac"),
+        ((Field.IPV4_SRC, Field.IPV4_DST), 4),
+        ((Field.IPV6_SRC, Field.IPV6_DST, Field.ND_TARGET), 6),
     )
+    for field in fields
+)
+"""Where a port's MAC and addresses may be in its frames."""
+
+_EXACT_MACS = bits(Field.ARP_SHA) | bits(Field.ARP_THA)
+_LOW_BITS = 32
+"""How the registers share the bits of a MAC that is copied from a frame."""
 
 
-def _alike(rules: Iterable[Rule]) -> dict[Field, dict[int, int]]:
-    """Return, for each register that flows write, the value that stands for each value that they match.
+class Group(NamedTuple):
+    """Frames of one port that have come to *table*, are *blank* by then, and meant so; *spaces* has them."""
 
-    Two values are alike if every rule that matches one has a rule beside it that matches the other, and that
-    is the same in all that the proof looks at.
-    """
-    rules = list(rules)
-    written = {action.field for rule in rules for action in rule.actions if isinstance(action, Set)} & KNOWN
-    masked = {field for rule in rules for field, _, mask in rule.known if mask != (1 << field.bits) - 1}
-    uses: dict[Field, dict[int, list[Hashable]]] = {field: defaultdict(list) for field in written - masked}
-    for rule in rules:
-        if not any(field in uses for field, _, _ in rule.known):
-            continue
-        actions = tuple(act for act in rule.actions if not isinstance(act, Set) or act.field in KNOWN)
-        # A register that no flow writes is 0, or was copied from the frame: what else it is, is all one.
-        known = [
-            (field, value if field in written else value != 0, mask) for field, value, mask in rule.known
-        ]
-        for field, value, _ in rule.known:
-            if field in uses:
-                rest = tuple(each for each in known if each[0] is not field)
-                use = rule.table, rule.priority, rest, rule.frames, rule.is_sure, actions
-                uses[field][value].append(use)
-    found: dict[Field, dict[int, int]] = {}
-    for field, uses_by_value in uses.items():
-        first: dict[Hashable, int] = {}
-        found[field] = {
-            value: first.setdefault(frozenset(some), value) for value, some in sorted(uses_by_value.items())
+    table: int
+    registers: tuple[tuple[Field, int | Part], ...]
+    blank: Blank
+    meant: Meant
+    spaces: frozenset[Space]
+
+
+class _Values(NamedTuple):
+    """A port's own values, each with its symbol: those of registers, and those of frames by their kind."""
+
+    in_port: int
+    register: Mapping[int, str]
+    frame: Mapping[str | int, Mapping[int, str]]
+
+
+class _Model(NamedTuple):
+    """The port whose frames were followed, in the network *network_id*."""
+
+    values: _Values
+    network_id: UUID
+    groups: Sequence[Group]
+    literals: Sequence[Cube]
+
+
+class Likeness:
+    """The ports whose frames were followed, and those that are like them."""
+
+    def __init__(self, tables: Mapping[int, Table], stops: frozenset[int], intent: Intent) -> None:
+        self._tables = tables
+        self._stops = stops
+        self._intent = intent
+        self._models: dict[Hashable, _Model] = {}
+        self._port_by_ofport = intent.lone_ports
+        self._asked: tuple[int, Hashable, _Values, list[Rule]] | None = None
+
+    def known(self, in_port: int) -> list[Group] | None:
+        """Return what the frames from *in_port* come to, if they are like those of a port that was learnt."""
+        self._asked = None
+        port = self._port_by_ofport.get(in_port)
+        values = None if port is None else self._values(in_port, port)
+        if port is None or values is None:
+            return None
+        rules = self._visited(in_port)
+        if rules is None:
+            return None
+        carries_tags = port.network_id in self._intent.carrying_tags
+        shape = port.is_secured, control_frames(port), carries_tags, tuple(map(len, values.frame.values()))
+        key = shape, frozenset(_without(rule, values) for rule in rules)
+        self._asked = in_port, key, values, rules
+        model = self._models.get(key)
+        if model is None or not _is_apart(values, model.literals):
+            return None
+        by_symbol = {symbol: value for value, symbol in values.register.items()}
+        value_by_old = {value: by_symbol[symbol] for value, symbol in model.values.register.items()}
+        return [_renamed(each, value_by_old, in_port, port.network_id) for each in model.groups]
+
+    def learn(self, in_port: int, groups: Sequence[Group]) -> None:
+        """Take *groups* for what frames of ports like that of *in_port* come to; it was asked about last."""
+        if self._asked is None or self._asked[0] != in_port:
+            return
+        _, key, values, rules = self._asked
+        cubes = [rule.frames for rule in rules]
+        for is_tagged in (False, True):
+            cubes += [frames for frames, _ in self._intent.kinds(in_port, is_tagged=is_tagged)]
+        literals = {Cube(*_literal(each, values)[:2]) for each in cubes}
+        if _is_apart(values, literals) and key not in self._models:
+            port = self._port_by_ofport[in_port]
+            self._models[key] = _Model(values, port.network_id, groups, tuple(literals))
+
+    def _values(self, in_port: int, port: Port) -> _Values | None:
+        """Return the own values of *port*; None if they are such that it is like no other."""
+        own = prefixes(port, port.mac) or ()
+        four, six = ([int(each.network_address) for each in own if each.version == kind] for kind in (4, 6))
+        register = {
+            port.key: "port",
+            self._intent.networks[port.network_id].key: "network",
+            port.mac >> _LOW_BITS: "high",
+            port.mac & (1 << _LOW_BITS) - 1: "low",
         }
-    return found
+        if port.allowed_pairs or len(set(four)) < len(four) or len(set(six)) < len(six):
+            return None
+        frame: dict[str | int, Mapping[int, str]] = {
+            "mac": {port.mac: "mac"},
+            4: {value: f"four {number}" for number, value in enumerate(four)},
+            6: {value: f"six {number}" for number, value in enumerate(six)},
+        }
+        return _Values(in_port, register, frame) if len(register) == len(_SYMBOLS) else None
+
+    def _visited(self, in_port: int) -> list[Rule] | None:
+        """Return the rules that frames from *in_port* may meet, whatever is in them.
+
+        None if their values cannot be exchanged, as a flow matches a part of a register.
+        """
+        found: dict[int, Rule] = {}
+        start: tuple[int, Registers] = (0, {Field.IN_PORT: in_port})
+        todo, seen = [start], set()
+        while todo:
+            number, registers = todo.pop()
+            table = self._tables.get(number)
+            state = number, frozenset(registers.items())
+            if table is None or number in self._stops or state in seen:
+                continue
+            if table.masked:
+                return None
+            seen.add(state)
+            for rule in table.visited(registers):
+                found[id(rule)] = rule
+                following = _after(rule, registers)
+                if following is not None:
+                    todo.append(following)
+        return list(found.values())
+
+
+_SYMBOLS = ("port", "network", "high", "low")
+
+
+def _after(rule: Rule, registers: Registers) -> tuple[int, Registers] | None:
+    after = dict(registers)
+    for action in rule.actions:
+        match action:
+            case Set(field, value):
+                after[field] = value
+            case Copy(source, first_bit, destination, count):
+                after[destination] = Part(SHIFT[source] + first_bit, (1 << count) - 1, 0)
+            case Goto(table) | Resubmit(table):
+                return int(table), after
+    return None
+
+
+def _without(rule: Rule, values: _Values) -> Hashable:
+    """Return *rule* with symbols for *values*; a rule of all ports as it is."""
+    register = values.register
+    known = tuple((field, _symbol(field, value, values)) for field, value, _ in rule.known)
+    if not any(isinstance(symbol, str) for _, symbol in known):
+        return id(rule)
+    actions = tuple(
+        (action.field, register.get(action.value, action.value)) if isinstance(action, Set) else action
+        for action in rule.actions
+    )
+    return rule.table, rule.priority, known, _literal(rule.frames, values), rule.is_sure, actions
+
+
+def _symbol(field: Field, value: int, values: _Values) -> int | str:
+    if field is Field.IN_PORT:
+        return "in_port" if value == values.in_port else value
+    return values.register.get(value, value)
+
+
+def _literal(frames: Cube, values: _Values) -> tuple[int, int, tuple[tuple[int, str], ...]]:
+    """Return value and mask of *frames* without the own *values*, and where these are."""
+    value, mask = frames
+    found = []
+    for shift, full, place, kind in _PLACES:
+        if mask & place == place:
+            symbol = values.frame[kind].get(value >> shift & full)
+            if symbol is not None:
+                found.append((shift, symbol))
+                value, mask = value & ~place, mask & ~place
+    return value, mask, tuple(found)
+
+
+def _is_apart(values: _Values, literals: Iterable[Cube]) -> bool:
+    """Return whether no one of *literals* has one of the *values* in it, at any of their places.
+
+    Of the MACs inside, which flows compare in two parts, only 0 may be asked for besides.
+    """
+    for value, mask in literals:
+        if value & _EXACT_MACS:
+            return False
+        for shift, full, place, kind in _PLACES:
+            asked = (mask & place) >> shift
+            if asked and any(not (own ^ value >> shift & full) & asked for own in values.frame[kind]):
+                return False
+    return True
+
+
+def _renamed(group: Group, value_by_old: Mapping[int, int], in_port: int, network_id: UUID) -> Group:
+    registers = tuple(
+        (field, in_port)
+        if field is Field.IN_PORT
+        else (field, value if isinstance(value, Part) else value_by_old.get(value, value))
+        for field, value in group.registers
+    )
+    meant = group.meant
+    if meant.network_id is not None:
+        meant = meant._replace(network_id=network_id)
+    return group._replace(registers=registers, meant=meant)

@@ -1,286 +1,370 @@
-"""The proof: where all frames go by the flows of a switch, compared with where they may go.
+"""The proof: where all frames go by the flows of a switch, compared with where they should.
 
-It follows sets of frames from each port where they come in. Of a frame it knows its registers and its tags; a
-flow that looks at anything else may match, or not, and both ways are followed. So what is proved holds for
-every frame. A violation is a way that a frame may take by these flows; whether there is such a frame,
-`ofproto/trace` says.
+All frames that can come in by each port are followed, sorted by what they are meant for. At the tables that
+ask for the receiver, the frames of all senders of a network are alike: from there they are followed once, for
+all of them. A difference counts only if a frame that comes there has it, so each violation is a frame.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
-from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
-from trunkline.core.field import Field, Set
-from trunkline.core.flow import Copy, Goto, Output, PopVlan, PushVlan, Resubmit
-from trunkline.proof.intent import Intent, Meant
-from trunkline.proof.likeness import distinct
-from trunkline.proof.space import HIDDEN, PRESENT, TAG_BITS, TAGGED, UNTAGGED, Cube, Space
-from trunkline.proof.switch import LOCAL, NotProvableError, Rule, Table, tables
-
-_OTHER = -1
-"""A value of a register that no later flow mentions."""
+from trunkline.core.field import Field
+from trunkline.proof.intent import CONTROL, GROUP, UNKNOWN, Intent, Meant, Receiver
+from trunkline.proof.likeness import Group, Likeness
+from trunkline.proof.permission import CONTROL as TO_CONTROL
+from trunkline.proof.permission import GROUP as TO_GROUP
+from trunkline.proof.space import (
+    ALL,
+    PRESENT,
+    READ_TAGS,
+    TAG_BITS,
+    TAGGED,
+    UNTAGGED,
+    Cube,
+    Space,
+    bits,
+    cube,
+    open_holes,
+    value_of,
+)
+from trunkline.proof.switch import LOCAL, Part, Rule, Table, tables
+from trunkline.proof.way import Blank, Tags, Way, ways
 
 _NOT_IN_USE = 0xFEFE
 """A port that nobody has: for all those that no flow and no row mentions."""
 
-_MOST_STEPS = 20_000
-"""How far back ways are looked for."""
+_OTHER = -1
+"""A value of a register that no later flow mentions."""
 
-_LONGEST_WAY = 40
+_MOST = 1000
+"""How many violations are looked for."""
 
-Tags = tuple[int | None, ...]
-"""The tags of a frame, the outermost first: `PRESENT` and the VLAN id of a pushed one; None: its own."""
+_TO_ALL = bits(Field.ETH_DST)
+_LOOKED_AT = TAG_BITS | bits(Field.ETH_TYPE) | _TO_ALL
+"""What tells frames of one network apart, whoever has sent them."""
 
-
-class State(NamedTuple):
-    """Frames on their way into *table*; *registers* are those that matter from here on."""
-
-    table: int
-    registers: tuple[tuple[Field, int | None], ...]
-    tags: Tags
-    space: Space
-    meant: Meant
+Copies = tuple[tuple[int, Tags], ...]
+"""Copies of a frame: the ports that they leave by, sorted, with the tags that they have there."""
 
 
 class Violation(NamedTuple):
-    """Frames that may leave where they must not.
+    """A frame that goes elsewhere than it should.
 
-    They are of *frames* where they came in, by *in_port*, tagged if *is_tagged*. They are what *meant* says,
-    and leave by *ofport* with *tags* outermost; *has_hidden*: with a tag inside that the switch does not
-    read. *rules* is one way by which they come to *state*, and out of it; `Proof.ways` has all.
+    *frame* (`space`) comes in by *in_port*, tagged if *is_tagged*. It is what *meant* says. By *rules* it
+    leaves as *got*, and should leave as *wanted*. If *is_altered*, it is not the same frame any more.
     """
 
     in_port: int
     meant: Meant
-    ofport: int
-    tags: Tags
-    has_hidden: bool
-    rules: tuple[Rule, ...]
-    frames: Space
+    space: Space
     is_tagged: bool
-    state: State
+    rules: tuple[Rule, ...]
+    got: Copies
+    wanted: Copies
+    is_altered: bool
 
 
-def proved(rules: Sequence[Rule], intent: Intent, network_ids: frozenset[UUID] | None = None) -> Proof:
-    """Return a proof of *rules* that has run, of all frames or those of the networks *network_ids*.
+class _Arrival(NamedTuple):
+    """Frames by *way*, meant so, that have come to a table that asks for the receiver, or to their end."""
 
-    None of its violations is without a way that frames may take.
-    """
-    quick = Proof(tables(distinct(rules)), intent)
-    if not quick.run(network_ids):
-        return quick
-    # Those of the rules that were left out may have the addresses with which frames take a way.
-    exact = Proof(tables(rules), intent)
-    ways = (next(exact.ways(each), None) for each in exact.run(network_ids))
-    exact.violations = [each for each in ways if each is not None]
-    return exact
+    table: int | None
+    way: Way
+    meant: Meant
+
+
+class _Key(NamedTuple):
+    """What is the same for frames that are followed as one from *table* on; they are *blank* by then."""
+
+    table: int
+    registers: tuple[tuple[Field, int | Part], ...]
+    blank: Blank
+    meant: Meant
+
+
+class _Suspect(NamedTuple):
+    way: Way
+    space: Space
+    wanted: Copies
+
+
+@dataclass
+class _Crowd:
+    """The frames of one key: what those may be that come there, and by which ports they came in."""
+
+    spaces: set[Space] = default(default_factory=set)
+    in_ports: list[int] = default(default_factory=list)
+
+
+def proved(rules: Sequence[Rule], intent: Intent, network_id: UUID | None = None) -> list[Violation]:
+    """Return in what *rules* differ from *intent*, of what concerns the network *network_id*, or of all."""
+    found = Proof(tables(rules), intent).run()
+    return found if network_id is None else [each for each in found if _concerns(each, intent, network_id)]
+
+
+def _concerns(violation: Violation, intent: Intent, network_id: UUID) -> bool:
+    if violation.meant.network_id == network_id or intent.concerns(network_id, violation.in_port):
+        return True
+    ends = {(ofport, outer_vlan_id(tags)) for ofport, tags in (*violation.got, *violation.wanted)}
+    return any(intent.network_at(end) == network_id for end in ends)
+
+
+def outer_vlan_id(tags: Tags) -> int | None:
+    """Return the VLAN id of a tag that was put on a frame as its outermost, None if there is none."""
+    return None if not tags or tags[0] is None else tags[0] & ~PRESENT
 
 
 class Proof:
-    """What the flows of *tables* do with all frames, against *intent*; `violations` are found by `run`."""
+    """What the flows of *tables* do with all frames, against *intent*."""
 
     def __init__(self, tables: Mapping[int, Table], intent: Intent) -> None:
         self._tables = tables
         self._intent = intent
-        self._reach = {number: _reach(tables, number) for number in tables}
-        self._mentioned = {number: self._values(reach) for number, reach in self._reach.items()}
-        self._masked = {
-            number: {field for each in reach for field in tables[each].masked}
-            for number, reach in self._reach.items()
-        }
-        self._read = {number: self._bits(reach) for number, reach in self._reach.items()}
-        self._came_from: dict[State, list[tuple[State, Rule] | int]] = {}
-        self._todo: deque[State] = deque()
-        self._allowed_by_meant: dict[Meant, set[tuple[int, Tags]]] = {}
+        self._stops = frozenset(
+            number for number, table in tables.items() if number and table.is_for_receivers
+        )
+        self._reach = {number: _reach(tables, number) for number in self._stops}
+        self._mentioned = {number: self._values(number) for number in self._stops}
+        self._wanted: dict[tuple[Meant, Receiver], Copies] = {}
+        self._crowds: dict[_Key, _Crowd] = defaultdict(_Crowd)
         self.violations: list[Violation] = []
 
-    def _values(self, reach: Iterable[int]) -> dict[Field, set[int]]:
-        values: dict[Field, set[int]] = defaultdict(set)
-        for number in reach:
-            for field, some in self._tables[number].values.items():
-                values[field] |= some
-        return dict(values)
+    def _values(self, number: int) -> dict[Field, set[int] | None]:
+        """Return the values of registers that flows from table *number* on match; None: parts of them."""
+        values: dict[Field, set[int] | None] = {}
+        for each in self._reach[number]:
+            for field, some in self._tables[each].values.items():
+                before = values.get(field, set())
+                is_masked = field in self._tables[each].masked or before is None
+                values[field] = None if is_masked or before is None else before | some
+        return values
 
-    def _bits(self, reach: Iterable[int]) -> int:
-        bits = 0
-        for number in reach:
-            bits |= self._tables[number].followed
-        return bits
-
-    def run(self, network_ids: frozenset[UUID] | None = None) -> list[Violation]:
-        """Follow all frames, or those that are of the networks *network_ids*; return the violations."""
+    def run(self) -> list[Violation]:
+        """Follow all frames; return the violations."""
         first = self._tables.get(0)
         named = set() if first is None else first.values.get(Field.IN_PORT, set())
+        likeness = Likeness(self._tables, self._stops, self._intent)
         for in_port in sorted(self._intent.ofports | named | {LOCAL, _NOT_IN_USE}):
-            self._enter(in_port, Space(UNTAGGED, frozenset(HIDDEN)), (), self._intent.untagged(in_port))
-            left: Space | None = Space(TAGGED)
-            for frames, meant in self._intent.tagged(in_port):
-                some = None if left is None else left.within(frames)
-                if some is not None and left is not None:
-                    self._enter(in_port, some, (None,), meant)
-                    left = left.without([frames])
-        while self._todo:
-            self._step(self._todo.popleft(), network_ids)
+            groups = likeness.known(in_port)
+            if groups is None:
+                count = len(self.violations)
+                groups = self._groups(in_port)
+                if len(self.violations) == count:
+                    likeness.learn(in_port, groups)
+            for each in groups:
+                self._gather(in_port, each)
+        for key, crowd in self._crowds.items():
+            suspects = list(self._suspected(key, crowd))
+            if suspects:
+                self._accuse(key, crowd, suspects)
         return self.violations
 
-    def _enter(self, in_port: int, space: Space, tags: Tags, meant: Meant) -> None:
-        state = State(0, ((Field.IN_PORT, in_port),), tags, space, meant)
-        if 0 in self._tables and state not in self._came_from:
-            self._came_from[state] = [in_port]
-            self._todo.append(state)
+    # -- from the senders --------------------------------------------------------------------------
 
-    def _step(self, state: State, network_ids: frozenset[UUID] | None) -> None:
-        """Split the frames of *state* among the flows of its table, as their priorities say."""
-        if network_ids is not None and state.meant.network_id not in network_ids:
-            return
-        registers = dict(state.registers)
-        left: Space | None = state.space
-        for rule in self._tables[state.table].candidates(registers):
-            if left is None:
-                return
-            frames = _seen(rule, state.tags)
-            if frames is None:
+    def _groups(self, in_port: int) -> list[Group]:
+        """Follow the frames that come in by *in_port*; judge those that end, and return the others."""
+        spaces: dict[_Key, set[Space]] = defaultdict(set)
+        for arrival in self._arrivals(in_port):
+            if arrival.table is None:
+                for suspect in self._suspects(arrival.way, arrival.meant):
+                    self._judge(in_port, suspect, arrival, ())
+            else:
+                spaces[self._key(arrival.table, arrival)].add(arrival.way.space.forgetful(_LOOKED_AT))
+        return [Group(*key, frozenset(some)) for key, some in spaces.items()]
+
+    def _key(self, table: int, arrival: _Arrival) -> _Key:
+        way = arrival.way
+        registers = tuple((field, way.registers.get(field, 0)) for field in self._mentioned[table])
+        blank = Blank(way.tags, way.written, way.copies, way.is_told)
+        return _Key(table, registers, blank, arrival.meant)
+
+    def _gather(self, in_port: int, group: Group) -> None:
+        crowd = self._crowds[self._common(group.table, group.registers, group.blank, group.meant)]
+        crowd.spaces |= group.spaces
+        if not crowd.in_ports or crowd.in_ports[-1] != in_port:
+            crowd.in_ports.append(in_port)
+
+    def _common(
+        self, table: int, registers: tuple[tuple[Field, int | Part], ...], blank: Blank, meant: Meant
+    ) -> _Key:
+        """Return the key of frames whose registers matter only as far as later flows look at them."""
+        mentioned = self._mentioned[table]
+        known = tuple((field, _known(value, mentioned[field])) for field, value in registers)
+        return _Key(table, known, blank, meant)
+
+    def _arrivals(self, in_port: int) -> Iterator[_Arrival]:
+        """Yield where the frames come that come in by *in_port*."""
+        for is_tagged in (False, True):
+            yield from self._sent(in_port, is_tagged=is_tagged)
+
+    def _sent(self, in_port: int, *, is_tagged: bool) -> Iterator[_Arrival]:
+        before: dict[int | None, list[Cube]] = defaultdict(list)
+        if not is_tagged:
+            # A frame with such a type has a tag.
+            before[0] += READ_TAGS
+        for frames, meant in self._intent.kinds(in_port, is_tagged=is_tagged):
+            met = frames.meet(TAGGED if is_tagged else UNTAGGED)
+            if met is None:
                 continue
-            some = left.within(frames)
-            if some is None:
-                continue
-            self._act(rule, state, some)
-            if rule.is_sure:
-                left = left.without([frames])
+            tag = met.value & TAG_BITS if met.mask & TAG_BITS == TAG_BITS else None
+            some = before[None] if tag is None else [*before[None], *before[tag]]
+            every = [each for cubes in before.values() for each in cubes] if tag is None else some
+            holes = open_holes(met, every)
+            before[tag].append(met)
+            if holes is not None:
+                start = Way(met, holes, {Field.IN_PORT: in_port}, (None,) if is_tagged else ())
+                for table, way in ways(self._tables, 0, start, self._stops):
+                    yield _Arrival(table, way, meant)
 
-    def _act(self, rule: Rule, state: State, space: Space) -> None:
-        registers, tags = dict(state.registers), state.tags
-        for action in rule.actions:
-            match action:
-                case Output(ofport):
-                    self._check(rule, state, space, tags, ofport)
-                case PopVlan():
-                    tags = tags[1:]
-                case PushVlan(vlan_id):
-                    tags = (PRESENT | vlan_id, *tags)
-                case Set(field, value):
-                    registers[field] = value
-                case Copy(_, _, field, _):
-                    registers[field] = None
-                case Goto(table) | Resubmit(table):
-                    self._go(
-                        rule, state, State(int(table), tuple(registers.items()), tags, space, state.meant)
-                    )
-        if len(tags) > 3:
-            raise NotProvableError(f"a frame with more and more tags: {rule.text}")
+    # -- to the receivers --------------------------------------------------------------------------
 
-    def _go(self, rule: Rule, before: State, state: State) -> None:
-        """Go on to another table, with what it and those after it look at; all else is forgotten."""
-        number = state.table
-        if number not in self._tables:
+    def _suspected(self, key: _Key, crowd: _Crowd) -> Iterator[_Suspect]:
+        """Follow all frames of *key*; yield those that go wrong, if they look like some that come there."""
+        start = Way(ALL, (), dict(key.registers), *key.blank)
+        starts = [start]
+        if key.meant.network_id is None or key.meant.refusal is not None:
+            starts = [start._replace(frames=each.cube, holes=each.holes) for each in crowd.spaces]
+        for each in starts:
+            for _, way in ways(self._tables, key.table, each):
+                if way.frames.mask & _TO_ALL != _TO_ALL and not _touches(way.space, crowd.spaces):
+                    continue
+                for suspect in self._suspects(way, key.meant):
+                    if _touches(suspect.space, crowd.spaces):
+                        yield suspect
+
+    def _accuse(self, key: _Key, crowd: _Crowd, suspects: Sequence[_Suspect]) -> None:
+        """Judge *suspects* by the very frames that come to *key*."""
+        for in_port in crowd.in_ports:
+            for arrival in self._arrivals(in_port):
+                if arrival.table == key.table and self._common(*self._key(key.table, arrival)) == key:
+                    for suspect in suspects:
+                        self._judge(in_port, suspect, arrival, suspect.way.rules)
+
+    def _judge(
+        self,
+        in_port: int,
+        suspect: _Suspect,
+        arrival: _Arrival,
+        rules: tuple[Rule, ...],
+    ) -> None:
+        """Note a violation if frames of *arrival* do as *suspect* does."""
+        if len(self.violations) >= _MOST:
             return
-        mentioned, masked = self._mentioned[number], self._masked[number]
-        kept = {
-            field: value if value is None or field in masked or value in mentioned[field] else _OTHER
-            for field, value in state.registers
-            if field in mentioned
-        }
-        for field in mentioned:
-            if field not in kept:
-                kept[field] = 0 if field in masked or 0 in mentioned[field] else _OTHER
-        after = state._replace(
-            registers=tuple(sorted(kept.items(), key=lambda each: each[0].name)),
-            space=_forgetful(state.space, self._read[number], state.tags),
+        got, wanted = (
+            tuple(each for each in copies if each[0] != in_port)
+            for copies in (_copies(suspect.way), suspect.wanted)
         )
-        if after not in self._came_from:
-            self._came_from[after] = []
-            self._todo.append(after)
-        self._came_from[after].append((before, rule))
-
-    def _check(self, rule: Rule, state: State, space: Space, tags: Tags, ofport: int) -> None:
-        """Note a violation if the frames of *space* must not leave there so."""
-        meant = state.meant
-        if ofport == self._intent.entry(meant):
-            # Open vSwitch sends nothing back where it came in.
+        is_altered = _is_altered(suspect.way)
+        if got == wanted and not (is_altered and got):
             return
-        has_hidden = any(space.within(hidden) is not None for hidden in HIDDEN)
-        is_hidden_wrong = has_hidden and not self._intent.may_hide_a_tag(meant)
-        if (ofport, tags) not in self._allowed(meant) or is_hidden_wrong:
-            way = next(self._ways(state, rule, None))
-            in_port, first, rules = way
+        if suspect.way.is_told and set(got) <= set(wanted):
+            # The controller has it, and may send it on.
+            return
+        space = _meet(suspect.space, arrival.way.space)
+        if space is not None:
+            is_tagged = arrival.way.frames.mask & arrival.way.frames.value & PRESENT != 0
             self.violations.append(
                 Violation(
-                    *(in_port, meant, ofport, tags, is_hidden_wrong),
-                    *(rules, first.space, bool(first.tags), state),
+                    *(in_port, arrival.meant, space, is_tagged),
+                    *((*arrival.way.rules, *rules), got, wanted, is_altered),
                 )
             )
 
-    def _allowed(self, meant: Meant) -> set[tuple[int, Tags]]:
-        """Return the ports by which these frames may leave, each with the tags that they must have there."""
-        if meant not in self._allowed_by_meant:
-            inner: Tags = (None,) if meant.keeps_tag else ()
-            self._allowed_by_meant[meant] = {
-                (ofport, inner if vlan_id is None else (PRESENT | vlan_id, *inner))
-                for ofport, vlan_id in self._intent.outlets(meant)
-            }
-        return self._allowed_by_meant[meant]
+    def _suspects(self, way: Way, meant: Meant) -> Iterator[_Suspect]:
+        """Yield the frames of *way*, at its end, that are not where they should be."""
+        got, is_altered = _copies(way), _is_altered(way)
+        if meant.network_id is None or meant.refusal is not None:
+            if got:
+                yield _Suspect(way, way.space, ())
+            return
+        for to, space in self._receivers(way, meant):
+            wanted = self._wanted.get((meant, to))
+            if wanted is None:
+                wanted = self._wanted[meant, to] = self._should(meant, to)
+            if got != wanted or is_altered:
+                yield _Suspect(way, space, wanted)
 
-    def ways(self, violation: Violation) -> Iterator[Violation]:
-        """Yield *violation* by each way that frames may take; flows on one way do not exclude one another.
+    def _should(self, meant: Meant, to: Receiver) -> Copies:
+        inner: Tags = (None,) if meant.keeps_tag else ()
+        return _ordered(
+            (ofport, inner if vlan_id is None else (PRESENT | vlan_id, *inner))
+            for ofport, vlan_id in self._intent.outlets(meant, to)
+        )
 
-        If there are too many to look at, the last one is any.
-        """
-        for in_port, first, rules in self._ways(violation.state, violation.rules[-1], Terms()):
-            yield violation._replace(
-                in_port=in_port, rules=rules, frames=first.space, is_tagged=bool(first.tags)
-            )
-
-    def _ways(
-        self, state: State, last: Rule, terms: Terms | None
-    ) -> Iterator[tuple[int, State, tuple[Rule, ...]]]:
-        """Yield from where frames came to *state* and its rule *last*, what they were then, and their rules.
-
-        If *terms* are given, without those of which two rules exclude one another.
-        """
-        todo: list[tuple[State, tuple[Rule, ...], Terms | None]] = [
-            (state, (last,), terms and terms.met(last))
-        ]
-        for _ in range(_MOST_STEPS):
-            if not todo:
+    def _receivers(self, way: Way, meant: Meant) -> Iterator[tuple[Receiver, Space]]:
+        """Yield the receivers that frames of *way* have, each with its frames, as far as a look tells."""
+        space, known = way.space, self._intent.known_macs(meant)
+        if way.frames.mask & _TO_ALL == _TO_ALL:
+            mac = value_of(way.frames.value, Field.ETH_DST)
+            is_group = space.within(TO_GROUP) is not None
+            is_control = space.within(TO_CONTROL) is not None
+            yield (CONTROL if is_control else GROUP if is_group else mac if mac in known else UNKNOWN), space
+            return
+        control, group = space.within(TO_CONTROL), space.within(TO_GROUP)
+        if control is not None:
+            yield CONTROL, control
+        if group is not None:
+            rest = group.without([TO_CONTROL])
+            if rest is not None:
+                yield GROUP, rest
+            if way.frames.mask & TO_GROUP.mask:
                 return
-            at, way, known = todo.pop()
-            before = []
-            for origin in self._came_from[at]:
-                if isinstance(origin, int):
-                    yield origin, at, way
-                    continue
-                earlier, rule = origin
-                both = known and known.met(rule)
-                if (known is None or both is not None) and len(way) < _LONGEST_WAY:
-                    before.append((earlier, (rule, *way), both))
-            todo += reversed(before)
-        if terms is not None:
-            yield from islice(self._ways(state, last, None), 1)
+        macs = [cube(Field.ETH_DST, mac) for mac in known]
+        holes = set(way.holes)
+        for each in macs:
+            if each not in holes:
+                own = space.within(each)
+                if own is not None:
+                    yield value_of(each.value, Field.ETH_DST), own
+        rest = space.without([TO_GROUP, *macs])
+        if rest is not None:
+            yield UNKNOWN, rest
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What flows ask of a frame, of the fields that the proof does not follow: value and mask, by field."""
+def _copies(way: Way) -> Copies:
+    return _ordered((each.ofport, each.tags) for each in way.copies)
 
-    by_field: Mapping[Field, tuple[int, int]] = default(default_factory=dict)
 
-    def met(self, rule: Rule) -> Terms | None:
-        """Return what *rule* asks before this is asked; None if no frame has both."""
-        written = {action.field for action in rule.actions if isinstance(action, Set)}
-        found = {each: asked for each, asked in self.by_field.items() if each not in written}
-        for term in rule.unfollowed:
-            mask = (1 << term.field.bits) - 1 if term.mask is None else term.mask
-            value, known = found.get(term.field, (0, 0))
-            if (value ^ term.value) & known & mask:
-                return None
-            found[term.field] = value | term.value, known | mask
-        return Terms(found)
+def _ordered(copies: Iterator[tuple[int, Tags]]) -> Copies:
+    return tuple(sorted(copies, key=lambda each: (each[0], [tag or 0 for tag in each[1]])))
+
+
+def _is_altered(way: Way) -> bool:
+    """Return whether a copy is another frame: something else is written in it than it had."""
+    return any(
+        each.written.mask & ~way.frames.mask or (each.written.value ^ way.frames.value) & each.written.mask
+        for each in way.copies
+        if each.written.mask
+    )
+
+
+def _known(value: int | Part, mentioned: set[int] | None) -> int | Part:
+    """Return *value*, or `_OTHER` if no flow tells it apart from others."""
+    if mentioned is None or isinstance(value, Part) or value in mentioned:
+        return value
+    return _OTHER
+
+
+def _meet(one: Space, other: Space) -> Space | None:
+    """Return the frames of both, None if there are none: exactly."""
+    met = one.cube.meet(other.cube)
+    if met is None:
+        return None
+    holes = open_holes(met, (*one.holes, *other.holes))
+    if holes is None:
+        return None
+    space = Space(met, holes)
+    return None if space.frame() is None else space
+
+
+def _touches(space: Space, others: Iterable[Space]) -> bool:
+    """Return whether a frame of *space* is in one of *others*."""
+    return any(_meet(space, other) is not None for other in others)
 
 
 def _reach(tables: Mapping[int, Table], number: int) -> set[int]:
@@ -292,28 +376,3 @@ def _reach(tables: Mapping[int, Table], number: int) -> set[int]:
             found.add(each)
             todo += tables[each].next
     return found
-
-
-def _seen(rule: Rule, tags: Tags) -> Cube | None:
-    """Return which frames of a space match *rule* if they have *tags* now; None if none do."""
-    if tags and tags[0] is None:
-        return rule.frames
-    present = Cube(0 if not tags else tags[0] or 0, TAG_BITS)
-    if rule.frames.meet(present) is None:
-        return None
-    return Cube(rule.frames.value & ~TAG_BITS, rule.frames.mask & ~TAG_BITS)
-
-
-def _forgetful(space: Space, bits: int, tags: Tags) -> Space:
-    """Return a space with all frames of *space*, and others that differ only in what nobody looks at.
-
-    Nobody looks at more than *bits*, and at the tag that a frame came with only if it is still there. Whether
-    there may be a tag inside is never forgotten.
-    """
-    keep = bits if None in tags else bits & ~TAG_BITS
-    free = ~space.cube.mask
-    holes = {hole for hole in HIDDEN if space.within(hole) is None}
-    holes |= {
-        Cube(hole.value & keep, hole.mask & keep) for hole in space.holes if not hole.mask & free & ~keep
-    }
-    return Space(Cube(space.cube.value & keep, space.cube.mask & keep), frozenset(holes))

@@ -1,8 +1,8 @@
 """Sets of frames: a cube without other cubes, in Python's long integers.
 
-Of a frame, only what the proof follows exactly has bits here: its outermost tag and its Ethernet type. A cube
-is (value, mask): the frames whose bits under *mask* are *value*. This is header space analysis (Kazemian,
-Varghese, McKeown, NSDI 2012).
+A frame is one integer: its header fields side by side, as far as flows can match them. As in Open vSwitch
+(`struct flow`), fields of different protocols share a place. A cube is (value, mask): the frames whose bits
+under *mask* are *value*. This is header space analysis (Kazemian, Varghese, McKeown, NSDI 2012).
 """
 
 from __future__ import annotations
@@ -11,14 +11,34 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from trunkline.core.field import Field
+from trunkline.core.frame import HIDDEN_TAGS
 
 PRESENT = 0x1000
 """The bit of `VLAN_VID` that says that there is a tag."""
 
-TPIDS = (0x8100, 0x88A8)
-"""The Ethernet types of tags (802.1Q, 802.1ad)."""
+_PLACES = (
+    *((Field.VLAN_VID,), (Field.ETH_TYPE,), (Field.ETH_SRC,), (Field.ETH_DST,)),
+    *((Field.ARP_OP, Field.IP_PROTO), (Field.IP_FRAG,)),
+    *((Field.IPV4_SRC, Field.ARP_SPA), (Field.IPV4_DST, Field.ARP_TPA)),
+    *((Field.IPV6_SRC,), (Field.IPV6_DST,)),
+    (Field.UDP_SRC, Field.TCP_SRC, Field.ICMPV6_TYPE),
+    (Field.UDP_DST, Field.TCP_DST, Field.ICMPV6_CODE),
+    *((Field.ND_TARGET,), (Field.ARP_SHA, Field.ND_SLL), (Field.ARP_THA, Field.ND_TLL)),
+)
+"""The fields that are followed, the lowest first; those of one place cannot be in one frame."""
 
-_SHIFT = {Field.VLAN_VID: 0, Field.ETH_TYPE: Field.VLAN_VID.bits}
+
+def _shifts() -> dict[Field, int]:
+    found: dict[Field, int] = {}
+    at = 0
+    for fields in _PLACES:
+        found |= dict.fromkeys(fields, at)
+        at += max(field.bits for field in fields)
+    return found
+
+
+SHIFT = _shifts()
+"""Where the lowest bit of each field is."""
 
 
 class Cube(NamedTuple):
@@ -40,14 +60,34 @@ class Cube(NamedTuple):
 
 ALL = Cube(0, 0)
 
-TAG_BITS = (1 << Field.VLAN_VID.bits) - 1
-"""The bits of the tag."""
+
+def bits(field: Field) -> int:
+    """Return the bits of *field*."""
+    return (1 << field.bits) - 1 << SHIFT[field]
 
 
 def cube(field: Field, value: int, mask: int | None = None) -> Cube:
     """Return the frames that have *value* in *field*, under *mask* if it is given."""
-    bits = (1 << field.bits) - 1 if mask is None else mask
-    return Cube((value & bits) << _SHIFT[field], bits << _SHIFT[field])
+    mask = (1 << field.bits) - 1 if mask is None else mask
+    return Cube((value & mask) << SHIFT[field], mask << SHIFT[field])
+
+
+def both(*cubes: Cube) -> Cube:
+    """Return the frames that are in all of *cubes*, of which no two exclude one another."""
+    value = mask = 0
+    for each in cubes:
+        assert not (value ^ each.value) & mask & each.mask
+        value, mask = value | each.value, mask | each.mask
+    return Cube(value, mask)
+
+
+def value_of(frame: int, field: Field) -> int:
+    """Return what *frame* has in *field*."""
+    return frame >> SHIFT[field] & (1 << field.bits) - 1
+
+
+TAG_BITS = bits(Field.VLAN_VID)
+"""The bits of the tag."""
 
 
 def vlan_ids(vlan_id: int) -> Cube:
@@ -57,63 +97,109 @@ def vlan_ids(vlan_id: int) -> Cube:
 
 TAGGED = cube(Field.VLAN_VID, PRESENT, PRESENT)
 UNTAGGED = cube(Field.VLAN_VID, 0)
-HIDDEN = tuple(cube(Field.ETH_TYPE, tpid) for tpid in TPIDS)
-"""The frames with a tag that the switch does not read: it reads one, so this one is inside."""
+HIDDEN = tuple(cube(each.field, each.value) for each in HIDDEN_TAGS)
+"""The frames with a tag that the switch does not read: it reads one, so this one is inside, or an old one."""
 
-IS_FOLLOWED = _SHIFT.keys()
+READ_TAGS = HIDDEN[:2]
+"""Those with a type that the switch reads as a tag, if it is the first one (802.1Q, 802.1ad)."""
+
+IS_FOLLOWED = SHIFT.keys()
 """The fields of frames that the proof follows exactly."""
+
+Holes = tuple[Cube, ...]
 
 
 class Space(NamedTuple):
     """The frames of *cube* that are in none of *holes*."""
 
     cube: Cube
-    holes: frozenset[Cube] = frozenset()
+    holes: Holes = ()
 
     def within(self, other: Cube) -> Space | None:
-        """Return the frames that are in *other* too, None if there are none."""
-        both = self.cube.meet(other)
-        if both is None:
+        """Return the frames that are in *other* too; None if a look shows that there are none."""
+        met = self.cube.meet(other)
+        if met is None:
             return None
-        space = Space(both, frozenset(hole for hole in self.holes if both.meet(hole) is not None))
-        return None if space.frame() is None else space
+        holes = open_holes(met, self.holes)
+        return None if holes is None else Space(met, holes)
 
     def without(self, cubes: Iterable[Cube]) -> Space | None:
-        """Return the frames that are in none of *cubes*, None if there are none."""
-        more = {each for each in cubes if self.cube.meet(each) is not None}
-        space = Space(self.cube, self.holes | more)
-        return None if space.frame() is None else space
+        """Return the frames that are in none of *cubes*; None if a look shows that there are none."""
+        holes = open_holes(self.cube, (*self.holes, *cubes))
+        return None if holes is None else Space(self.cube, holes)
 
     def frame(self) -> int | None:
-        """Return one of its frames, None if it has none.
+        """Return one of its frames, None if it has none. This is exact.
 
-        Fix the fewest bits that lead out of one hole, one after the other: exact, and quick for few holes.
-
-        >>> Space(TAGGED, frozenset({TAGGED})).frame() is None
+        >>> Space(TAGGED, (TAGGED,)).frame() is None
         True
-        >>> Space(vlan_ids(5), frozenset({cube(Field.ETH_TYPE, 0)})).frame() is None
+        >>> Space(vlan_ids(5), (cube(Field.ETH_TYPE, 0),)).frame() is None
         False
         """
         return _frame(self.cube, self.holes)
 
+    def forgetful(self, keep: int) -> Space:
+        """Return a space with all these frames, and others that differ only in bits other than *keep*."""
+        holes = {Cube(hole.value & keep, hole.mask & keep) for hole in self.holes if not hole.mask & ~keep}
+        return Space(Cube(self.cube.value & keep, self.cube.mask & keep), tuple(sorted(holes)))
+
+
+def open_holes(frames: Cube, holes: Iterable[Cube]) -> Holes | None:
+    """Return those of *holes* that touch *frames*, without the bits that these have anyway.
+
+    None if one of them covers all *frames*.
+    """
+    found: dict[Cube, None] = {}
+    value, mask = frames
+    free = ~mask
+    for hole_value, hole_mask in holes:
+        if (hole_value ^ value) & hole_mask & mask:
+            continue
+        rest = hole_mask & free
+        if not rest:
+            return None
+        found[Cube(hole_value & rest, rest)] = None
+    return tuple(found)
+
+
+_FULL = 0.999
+
 
 def _frame(frames: Cube, holes: Iterable[Cube]) -> int | None:
-    rests = []
-    for hole in holes:
-        if frames.meet(hole) is not None:
-            rest = hole.mask & ~frames.mask
-            if not rest:
-                return None
-            rests.append(Cube(hole.value & rest, rest))
-    if not rests:
+    """Return a frame of *frames* that is in none of *holes*.
+
+    Holes that together are smaller than the cube cannot fill it: then bits are fixed so that this stays so.
+    Otherwise the fewest bits that lead out of one hole are tried, one after the other.
+    """
+    some = open_holes(frames, holes)
+    if some is None:
+        return None
+    left: Holes = some
+    while left and _size(frames, left) < _FULL:
+        bit = max(left, key=lambda hole: -hole.mask.bit_count()).mask
+        bit &= -bit
+        sides = [Cube(frames.value | side, frames.mask | bit) for side in (0, bit)]
+        frames = min(sides, key=lambda side: _size(side, left))
+        left = open_holes(frames, left) or ()
+    if not left:
         return frames.value
-    nearest = min(rests, key=lambda hole: hole.mask.bit_count())
-    part, left = frames, nearest.mask
-    while left:
-        bit = left & -left
-        left ^= bit
-        found = _frame(Cube(part.value | ~nearest.value & bit, part.mask | bit), rests)
+    nearest = min(left, key=lambda hole: hole.mask.bit_count())
+    part, rest = frames, nearest.mask
+    while rest:
+        bit = rest & -rest
+        rest ^= bit
+        found = _frame(Cube(part.value | ~nearest.value & bit, part.mask | bit), left)
         if found is not None:
             return found
         part = Cube(part.value | nearest.value & bit, part.mask | bit)
     return None
+
+
+def _size(frames: Cube, holes: Iterable[Cube]) -> float:
+    """Return how much of *frames* the *holes* fill, if no two of them overlap."""
+    free = ~frames.mask
+    return sum(
+        2.0 ** -(hole.mask & free).bit_count()
+        for hole in holes
+        if not (hole.value ^ frames.value) & hole.mask & frames.mask
+    )

@@ -1,7 +1,7 @@
 """What the flows of a switch do with frames: tables of flows, looked up by what is known of a frame.
 
-The proof knows all registers, `metadata` and the port where a frame came in, follows `Space` exactly, and
-does not know the rest: a flow that looks at another field may match, or not.
+The proof knows all registers, `metadata` and the port where a frame came in, and follows all other fields
+that Trunkline knows exactly, in `Space`. A flow that looks at any other field may match, or not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trunkline.core.field import Field, Set, Term
 from trunkline.core.flow import Controller, Copy, Goto, Output, PopVlan, PushVlan, Resubmit
 from trunkline.openflow import message, text
 from trunkline.openflow.oxm import Foreign
-from trunkline.proof.space import ALL, IS_FOLLOWED, Cube, cube
+from trunkline.proof.space import ALL, IS_FOLLOWED, TAG_BITS, Cube, Holes, bits, cube, open_holes
 
 KNOWN = frozenset({Field.IN_PORT, Field.METADATA, *(each for each in Field if each.name.startswith("REG"))})
 """What the proof always knows of a frame."""
@@ -23,9 +23,6 @@ KNOWN = frozenset({Field.IN_PORT, Field.METADATA, *(each for each in Field if ea
 LAST_PORT = 0xFEFF
 LOCAL = 0xFFFE
 """The bridge's own port; others above `LAST_PORT` stand for something else (OpenFlow 1.4.0, 7.2.1)."""
-
-Registers: TypeAlias = Mapping[Field, int | None]
-"""The value of each of `KNOWN`; None: unknown, as it was copied from the frame. What is missing is 0."""
 
 Action: TypeAlias = Set | Copy | PushVlan | PopVlan | Output | Controller | Resubmit | Goto
 
@@ -54,12 +51,6 @@ class Rule(NamedTuple):
     def text(self) -> str:
         """The flow as `ovs-ofctl` spells it."""
         return text.encoded_text(self.key, self.body)
-
-    @property
-    def unfollowed(self) -> list[Term]:
-        """What it matches of a frame that the proof does not follow, if Trunkline knows the field."""
-        match = message.decode(self.key, self.body).match
-        return [each for each in match if isinstance(each, Term) and each.field not in KNOWN | IS_FOLLOWED]
 
 
 def rule(key: bytes, body: bytes) -> Rule:
@@ -104,7 +95,7 @@ def _refusal(action: Action | Foreign, *, is_last: bool) -> str | None:
             return f"an output to the reserved port {ofport:#x}"
         case Resubmit() if not is_last:
             return "actions after a resubmit"
-        case Set(field, _) if field in IS_FOLLOWED:
+        case Set(field, _) if field in (Field.VLAN_VID, Field.ETH_TYPE):
             return f"a change of {field.value[0]}"
     return None
 
@@ -157,69 +148,206 @@ def _foreign(kind: str, data: bytes) -> str:
     return f"an {kind} of another kind" if name is None else f"the {kind} {name}"
 
 
+class Part(NamedTuple):
+    """What a register holds if it was copied from a frame: the *mask* of the frame's bits from *shift* on.
+
+    Its higher bits are still *rest*.
+    """
+
+    shift: int
+    mask: int
+    rest: int
+
+    def asked(self, value: int, mask: int) -> Cube | None:
+        """Return the frames with which the register has *value* under *mask*; None if there are none."""
+        if (self.rest ^ value) & mask & ~self.mask:
+            return None
+        return Cube((value & self.mask) << self.shift, (mask & self.mask) << self.shift)
+
+
+Registers: TypeAlias = Mapping[Field, int | Part]
+"""The value of each of `KNOWN`. What is missing is 0; a negative one is a value that no flow mentions."""
+
+Top: TypeAlias = int | None
+"""The outermost tag: 0 if there is none, `PRESENT` and the VLAN id of a pushed one; None: the frame's own."""
+
+_View: TypeAlias = Mapping[int, tuple[Rule, ...]]
+
+
 class _Group:
-    """The rules of a table that match the same bits of what is `KNOWN`, by the values that they match."""
+    """The rules of a table and priority that match the same bits, by the values that they match."""
 
-    def __init__(self, shape: tuple[tuple[Field, int], ...]) -> None:
+    def __init__(self, shape: tuple[tuple[Field, int], ...], mask: int, *, is_sure: bool) -> None:
         self.shape = shape
-        self.rules: dict[tuple[int | None, ...], list[Rule]] = defaultdict(list)
-        self._unsure_by_places: dict[tuple[int, ...], Mapping[tuple[int | None, ...], list[Rule]]] = {}
+        self.mask = mask
+        self.is_sure = is_sure
+        self.rules: dict[tuple[int, ...], list[Rule]] = defaultdict(list)
+        self._views: dict[tuple[tuple[int, ...], Top], tuple[int, _View]] = {}
+        self._partly: dict[tuple[int, ...], Mapping[tuple[int, ...], list[tuple[int, ...]]]] = {}
 
-    def candidates(self, registers: Registers) -> Iterator[Rule]:
-        values = [
-            None if value is None else _under(value, mask)
-            for value, mask in ((registers.get(field, 0), mask) for field, mask in self.shape)
-        ]
-        if None not in values:
-            yield from self.rules.get(tuple(values), ())
+    def views(self, registers: Registers, top: Top) -> Iterator[tuple[int, _View]]:
+        """Yield which bits of frames with *registers* and *top* are matched, and the rules by value."""
+        key, parts = [], []
+        for place, (field, mask) in enumerate(self.shape):
+            value = registers.get(field, 0)
+            if isinstance(value, Part):
+                parts.append((place, value, mask))
+                key.append(0)
+            else:
+                key.append(value & mask if value >= 0 else value)
+        if not parts:
+            if tuple(key) in self.rules:
+                yield self._view(tuple(key), top)
             return
-        at = tuple(place for place, value in enumerate(values) if value is not None)
-        yield from self._unsure(at).get(tuple(values[place] for place in at), ())
+        unknown = {place for place, _, _ in parts}
+        sure = tuple(place for place in range(len(key)) if place not in unknown)
+        for values in self.partly(sure).get(tuple(key[place] for place in sure), ()):
+            asked = [part.asked(values[place], mask) for place, part, mask in parts]
+            met: Cube | None = ALL
+            for each in asked:
+                met = None if met is None or each is None else met.meet(each)
+            if met is not None:
+                own, view = self._view(values, top)
+                yield (
+                    own | met.mask,
+                    {
+                        value | met.value: rules
+                        for value, rules in view.items()
+                        if not (value ^ met.value) & own & met.mask
+                    },
+                )
 
-    def _unsure(self, at: tuple[int, ...]) -> Mapping[tuple[int | None, ...], list[Rule]]:
-        """Return the rules by the values at the places *at* of the shape alone; the others may match."""
-        if at not in self._unsure_by_places:
-            found: dict[tuple[int | None, ...], list[Rule]] = defaultdict(list)
-            for key, rules in self.rules.items():
-                found[tuple(key[place] for place in at)] += (each._replace(is_sure=False) for each in rules)
-            self._unsure_by_places[at] = found
-        return self._unsure_by_places[at]
+    def visited(self, registers: Registers) -> Iterator[Rule]:
+        """Yield the rules that frames with *registers* may match, whatever is in them."""
+        found = [registers.get(field, 0) for field, _ in self.shape]
+        sure = tuple(place for place, value in enumerate(found) if isinstance(value, int))
+        key = tuple(
+            value & self.shape[place][1] for place, value in enumerate(found) if isinstance(value, int)
+        )
+        if len(sure) == len(found):
+            yield from self.rules.get(key, ())
+        else:
+            for values in self.partly(sure).get(key, ()):
+                yield from self.rules[values]
+
+    def partly(self, sure: tuple[int, ...]) -> Mapping[tuple[int, ...], list[tuple[int, ...]]]:
+        """Return the keys of the rules, by what they have at the places *sure* of the shape."""
+        if sure not in self._partly:
+            found: dict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
+            for values in self.rules:
+                found[tuple(values[place] for place in sure)].append(values)
+            self._partly[sure] = found
+        return self._partly[sure]
+
+    def _view(self, key: tuple[int, ...], top: Top) -> tuple[int, _View]:
+        found = self._views.get((key, top))
+        if found is None:
+            view: dict[int, tuple[Rule, ...]] = {}
+            hidden = 0 if top is None else TAG_BITS
+            for rule in self.rules[key]:
+                value, mask = rule.frames
+                if not hidden or not (value ^ (top or 0)) & mask & TAG_BITS:
+                    value &= ~hidden
+                    view[value] = (*view.get(value, ()), rule)
+            found = self._views[key, top] = self.mask & ~hidden, view
+        return found
 
 
-def _under(value: int, mask: int) -> int:
-    """Return *value* under *mask*; a negative one stands for any value that no flow matches."""
-    return value & mask if value >= 0 else value
+Hit: TypeAlias = tuple[Rule | None, Cube, Holes]
 
 
 class Table:
     """The flows of one table."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[tuple[Field, int], ...], _Group] = {}
+        self._groups: dict[tuple[object, ...], _Group] = {}
+        self._levels: dict[int, list[_Group]] = {}
         self.values: dict[Field, set[int]] = defaultdict(set)
         """The values of what is `KNOWN` that some flow matches."""
         self.masked: set[Field] = set()
         """Of what is `KNOWN`, that of which some flow matches a part."""
-        self.followed = 0
-        """The bits of what is followed that some flow matches."""
+        self._readers: dict[Field, int] = defaultdict(int)
+        """How many flows match all of the sender's or the receiver's MAC."""
         self.next: set[int] = set()
 
     def add(self, each: Rule) -> None:
-        """Add a rule."""
+        """Add a rule; all of them, before frames are split."""
         shape = tuple((field, mask) for field, _, mask in each.known)
-        group = self._groups.setdefault(shape, _Group(shape))
+        key = each.priority, shape, each.frames.mask, each.is_sure
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(shape, each.frames.mask, is_sure=each.is_sure)
+            self._levels.setdefault(each.priority, []).append(group)
+            self._levels = dict(sorted(self._levels.items(), reverse=True))
         group.rules[tuple(value for _, value, _ in each.known)].append(each)
         for field, value, mask in each.known:
             self.values[field].add(value)
             if mask != (1 << field.bits) - 1:
                 self.masked.add(field)
-        self.followed |= each.frames.mask
+        for field in (Field.ETH_SRC, Field.ETH_DST):
+            self._readers[field] += not bits(field) & ~each.frames.mask
         self.next |= {int(act.table) for act in each.actions if isinstance(act, Goto | Resubmit)}
 
-    def candidates(self, registers: Registers) -> list[Rule]:
-        """Return the rules that may match a frame with *registers*, the highest priority first."""
-        found = [each for group in self._groups.values() for each in group.candidates(registers)]
-        return sorted(found, key=lambda each: -each.priority)
+    @property
+    def is_for_receivers(self) -> bool:
+        """Whether it is about receivers more than about senders."""
+        return self._readers[Field.ETH_DST] > self._readers[Field.ETH_SRC]
+
+    def split(
+        self, frames: Cube, holes: Holes, registers: Registers, top: Top, written: Cube = ALL
+    ) -> Iterator[Hit]:
+        """Yield how the table's flows divide the *frames* without *holes*; None: a miss.
+
+        *registers*, *top* and *written*, header fields that are others now, are as they are here. Of flows
+        of one priority, each may have the frames that both match; a flow that is not sure may not have them.
+        """
+        for groups in self._levels.values():
+            taken: list[Cube] = []
+            for group in groups:
+                for mask, view in group.views(registers, top):
+                    if written.mask & mask:
+                        mask, view = _overlaid(mask, view, written)
+                    for value, rules in _matching(mask, view, frames):
+                        met = Cube(frames.value | value, frames.mask | mask)
+                        left = open_holes(met, holes)
+                        if left is not None:
+                            for rule in rules:
+                                yield rule, met, left
+                        if group.is_sure:
+                            taken.append(Cube(value & ~frames.mask, mask & ~frames.mask))
+            if taken:
+                rest = open_holes(frames, (*holes, *taken))
+                if rest is None:
+                    return
+                holes = rest
+        yield None, frames, holes
+
+    def visited(self, registers: Registers) -> Iterator[Rule]:
+        """Yield the rules that frames with *registers* may match, whatever is in them."""
+        for groups in self._levels.values():
+            for group in groups:
+                yield from group.visited(registers)
+
+
+def _matching(mask: int, view: _View, frames: Cube) -> Iterable[tuple[int, tuple[Rule, ...]]]:
+    fixed = mask & frames.mask
+    if fixed == mask:
+        value = frames.value & mask
+        return ((value, view[value]),) if value in view else ()
+    if not fixed:
+        return view.items()
+    own = frames.value & fixed
+    return [(value, rules) for value, rules in view.items() if value & fixed == own]
+
+
+def _overlaid(mask: int, view: _View, written: Cube) -> tuple[int, _View]:
+    """Return the same for frames in which fields were *written*: what was there no longer matters."""
+    found: dict[int, tuple[Rule, ...]] = {}
+    for value, rules in view.items():
+        if not (value ^ written.value) & mask & written.mask:
+            left = value & ~written.mask
+            found[left] = (*found.get(left, ()), *rules)
+    return mask & ~written.mask, found
 
 
 def rules(flows: Iterable[tuple[bytes, bytes]]) -> list[Rule]:
