@@ -87,6 +87,16 @@ def test_a_port_without_a_vif_is_found_and_the_vif_with_a_wrong_name_too(
         shared.sync()
 
 
+def test_a_remedy_names_options_in_json_too(shared: Site) -> None:
+    shared.port("web1", enabled=False)
+    try:
+        (finding,) = json.loads(check(shared, "--port", "web1", "--only", "T316", "-o", "json").out)
+        assert finding["remedy"] == "trunkline port set web1 --enable"
+    finally:
+        shared.nb.delete_ports(["web1"])
+        shared.sync()
+
+
 def test_a_killed_agent_is_found_by_the_port_that_it_holds(shared: Site, first: DummyChassis) -> None:
     first.agent.end(signal.SIGKILL)
     try:

@@ -111,6 +111,8 @@ def test_who_does_not_answer_is_named_and_the_others_answers_are_shown(site: Sit
         "trunkline: chassis 'c3' has no answer: this chassis answers no questions "
         "(external_ids:trunkline-answers=false)",
     ]
+    nobody = trunkline("chassis", "state", "c3", nb=site.served.remote)
+    assert (nobody.code, nobody.out) == (3, ""), "a head without a table"
     site.all[1].agent.process.send_signal(signal.SIGCONT)
     # The question went meanwhile, and the answer of one that was asleep does not stay.
     site.sync()

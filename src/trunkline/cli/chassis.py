@@ -143,7 +143,8 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
             rows.append(dict.fromkeys(_STATE) | answer.body | {"chassis": name})
         else:
             complaints[name] = f"has no answer: {answer.reason}"
-    print_list(rows, _STATE, output)
+    if rows or output != "table":
+        print_list(rows, _STATE, output)
     for name, complaint in sorted(complaints.items(), key=lambda item: natural(item[0])):
         click.echo(printable(f"trunkline: chassis {name!r} {complaint}"), err=True)
     return EXIT_TIMED_OUT if complaints else 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from trunkline.cli.column import all_in_options
 from trunkline.cli.finding import Seen, count_words, show, verdict_words
 from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
@@ -112,7 +113,7 @@ def check(
     if wanted:
         seen = seen._replace(found=[each for each in seen.found if each.code in wanted])
     if output != "table":
-        found = [each.data() for each in seen.found]
+        found = [all_in_options(each.data()) for each in seen.found]
         print_data(found, output, Sheet(found, _COLUMNS))
     else:
         show(seen, shows_all=bool(wanted))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -68,6 +68,15 @@ def in_options(text: str, only: Collection[str] = OPTIONS.keys()) -> str:
     '--option control-frames=true needs --no-port-security; give --segment 1–4094'
     """
     return _NAMED.sub(lambda named: _option(named) if named[1] in only else named[0], text)
+
+
+def all_in_options(data: Any) -> Any:
+    """Return *data*, as JSON, with `in_options` of each of its texts."""
+    if isinstance(data, dict):
+        return {key: all_in_options(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [all_in_options(value) for value in data]
+    return in_options(data) if isinstance(data, str) else data
 
 
 def _option(named: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trunkline.cli.column import all_in_options
 from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import PORTS
 from trunkline.cli.option import NOT_EMPTY, with_data_output, with_northbound
@@ -118,7 +119,7 @@ def trace(
     there, *back = traced(nb, wanted, asker(nb, ovs_remote), both=both)
     if output != "table":
         data = there.data()
-        print_data(_in_options(data | {"back": back[0].data()} if back else data), output)
+        print_data(all_in_options(data | {"back": back[0].data()} if back else data), output)
     else:
         for way in (there, *back):
             for line in lines(way):
@@ -193,17 +194,6 @@ def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict
         else:
             found[name] = parts(answer.body)
     return found
-
-
-def _in_options(value: Any) -> Any:
-    """Return *value* with the options of this program in its texts."""
-    from trunkline.cli.column import in_options
-
-    if isinstance(value, dict):
-        return {key: _in_options(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_in_options(item) for item in value]
-    return in_options(value) if isinstance(value, str) else value
 
 
 def lines(way: Trace) -> Iterator[str]:

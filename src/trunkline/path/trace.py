@@ -271,7 +271,8 @@ def _notes(port: End, first: Hop) -> Iterator[tuple[str, str | None]]:
         yield text, each["remedy"]
     sender = first["counters"].get("sender")
     if sender is not None and not sender["packets"] and not first["dropped"]:
-        yield f"the switch has received no frame of {port.name} in the last {sender['age_s']:.0f} s", None
+        since_s = max(1, sender["age_s"])
+        yield f"the switch has received no frame of {port.name} in the last {since_s:.0f} s", None
 
 
 def _delivered(end: End, hop: Hop, frame: bytes) -> Outcome:
