@@ -117,6 +117,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "network": "The network that was probed. Its row goes with the network.",
         "probed_ms": "When the last probe of it ended, in ms since the epoch, by its asker's clock.",
         "body": "JSON: which chassis reach one another, what is lost, and what to do.",
+        "duplicates": "JSON: who else used addresses of its ports when that was last asked; empty: nobody.",
     },
     "Connection": {
         "target": "Where to listen or connect: `ptcp:`, `pssl:`, `punix:` and so on.",

@@ -18,7 +18,7 @@ from trunkline.health.finding import Finding
 from trunkline.health.fleet import Fleet, Times
 from trunkline.health.port_check import disabled_finding
 from trunkline.northbound.liveness import Asked
-from trunkline.probe.record import Record, Wrong
+from trunkline.probe.record import Kept, Record, Wrong
 
 NOW_MS = 1_800_000_000_000
 NB_CFG = 7
@@ -79,12 +79,13 @@ def fleet(
     networks: Iterable[dict[str, Any]] = (network("blue"),),
     nb_cfg: int = NB_CFG,
     probe: Record | None = None,
+    duplicates: Iterable[Kept] = (),
 ) -> Fleet:
     hosts = list(hosts)
     asked = Asked(nb_cfg, frozenset(row["name"] for row in hosts), is_quiet=True)
     times, networks = Times(NOW_MS - 10, NOW_MS + 10), list(networks)
     probes = {} if probe is None else {networks[0]["_uuid"]: probe}
-    return Fleet(nb_cfg, hosts, networks, list(ports), asked, times, probes)
+    return Fleet(nb_cfg, hosts, networks, list(ports), asked, times, probes, list(duplicates))
 
 
 def told(found: Iterable[Finding]) -> list[tuple[str, str, str, str | None]]:
@@ -118,6 +119,14 @@ def probed(fault: str, *, age_s: int) -> Record:
     return Record(time.time_ns() // 1_000_000 - age_s * 1000, (), frozenset(), {}, (wrong,))
 
 
+def used(address: str, *, age_s: int, chassis: str = "c1") -> Kept:
+    """Return what is kept of somebody who used an *address* of vm1 when it was on *chassis*."""
+    found_ms = time.time_ns() // 1_000_000 - age_s * 1000
+    return Kept(
+        found_ms, "address", "vm1", chassis, address, "02:bb:00:00:00:99", "somebody uses it", "find him"
+    )
+
+
 SCENES: dict[str, tuple[Fleet, list[tuple[str, str, str, str | None]]]] = {
     "a probe has just found a loss": (
         fleet(port("vm1"), probe=probed("lost", age_s=60)),
@@ -130,6 +139,21 @@ SCENES: dict[str, tuple[Fleet, list[tuple[str, str, str, str | None]]]] = {
     "a probe found that large packets are lost": (
         fleet(port("vm1"), probe=probed("size", age_s=60)),
         [("T216", "warning", "network blue", "c2")],
+    ),
+    "somebody has just used an address of a port": (
+        fleet(port("vm1"), duplicates=[used("192.0.2.1", age_s=60)]),
+        [("T328", "error", "port vm1", "c1")],
+    ),
+    "somebody used an address of a port some time ago": (
+        fleet(port("vm1"), duplicates=[used("192.0.2.1", age_s=7200)]),
+        [("T328", "warning", "port vm1", "c1")],
+    ),
+    "somebody uses an address that a port, or where it was, no longer has": (
+        fleet(
+            port("vm1"),
+            duplicates=[used("192.0.2.9", age_s=60), used("192.0.2.1", age_s=60, chassis="c2")],
+        ),
+        [],
     ),
     "unmapped here": (
         fleet(port("vm1"), hosts=[chassis("c1", bridge_mappings={}), chassis("c2")]),

@@ -8,7 +8,7 @@ import pytest
 
 from model.example import ADDRESSES, NETWORK, PORT, REMOTE, SHARED_MAC
 from trunkline import apps
-from trunkline.bridge.prober import catch
+from trunkline.bridge.prober import catches
 from trunkline.core.cookie import Subject, cookie
 from trunkline.core.error import InvalidValueError
 from trunkline.core.flow import Field, Flow, Output
@@ -221,7 +221,7 @@ def test_a_flow_that_passes_frames_has_no_remedy() -> None:
 
 
 def test_the_flow_that_catches_probes_is_shown_and_explained() -> None:
-    flow = installed(catch(1))
+    flow = installed(next(catches(1, is_for_addresses=False)))
     (line,) = lines([flow], NAMES)
     assert (line.kind.name, line.matches) == (
         "CATCH",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
+from trunkline.bridge.address_search import AddressSearch, Sought
 from trunkline.bridge.pace import Pace
+from trunkline.bridge.speaker import Speakers
+from trunkline.core import address_probe
 from trunkline.core.bisection import Bisection
 from trunkline.core.cookie import COOKIE_PROBE
 from trunkline.core.flow import Action, Controller, Field, Flow, Output, PushVlan, Resubmit
@@ -28,7 +31,6 @@ from trunkline.core.probe import (
     Probe,
     Secret,
     arrival,
-    chassis_mac,
     frame,
     member_id,
 )
@@ -86,8 +88,10 @@ class _Peer(NamedTuple):
 class Probing:
     """One session, as far as it concerns this chassis, called *me* in its frames."""
 
-    def __init__(self, secret: Secret, chassis: str, end_s: float) -> None:
+    def __init__(self, secret: Secret, chassis: str, end_s: float, *, is_for_addresses: bool = False) -> None:
         self.secret = secret
+        self.is_for_addresses = is_for_addresses
+        self.addresses = AddressSearch()
         self.me = member_id(secret, chassis)
         self.end_s = end_s
         self.sent = 0
@@ -100,15 +104,15 @@ class Probing:
         self.mac_by_peer: dict[_Peer, int] = {}
         self.answered: set[tuple[int, _Peer]] = set()
         self.tries: list[tuple[float, int, _Peer, int, int]] = []
-        self.source_port: dict[UUID, UUID] = {}
+        self.speakers = Speakers()
         self.round = 0
         self.network_id_by_key: dict[int, UUID] = {}
 
     @property
     def unsent(self) -> int:
-        """How many frames wait to be sent, and how many sizes to be found."""
+        """How many frames wait to be sent, how many sizes to be found, and how many addresses for replies."""
         open_sizes = sum(not each.is_done for each in self.sizes.values())
-        return len(self.replies) + len(self.letters) + open_sizes
+        return len(self.replies) + len(self.letters) + open_sizes + self.addresses.unsent
 
 
 class Prober:
@@ -127,13 +131,22 @@ class Prober:
         self._pace = Pace(rate=FRAMES_PER_S, burst=BURST)
         self._return_pace = Pace(rate=RETURNED_PER_S, burst=RETURNED_PER_S // 4)
         self._catch_pace = Pace(rate=MOST_CAUGHT_PER_S, burst=MOST_CAUGHT_PER_S)
+        self._address_pace = self._pace
         self._is_over = False
 
     # -- what it is told ---------------------------------------------------------------------------
 
-    def open(self, secret: Secret, chassis: str, now_s: float, *, is_wide: bool = False) -> None:
+    def open(
+        self,
+        secret: Secret,
+        chassis: str,
+        now_s: float,
+        *,
+        is_wide: bool = False,
+        is_for_addresses: bool = False,
+    ) -> None:
         """Begin a session, in the place of one that is over; `extend` gives it time."""
-        self.probing = Probing(secret, chassis, now_s)
+        self.probing = Probing(secret, chassis, now_s, is_for_addresses=is_for_addresses)
         self._widen(is_wide)
 
     def extend(self, now_s: float, seconds: int, inventory: Inventory, session: Session) -> None:
@@ -145,7 +158,8 @@ class Prober:
         local = (inventory.networks[id_] for id_ in inventory.local_networks())
         probing.network_id_by_key = {network.key: network.id for network in local}
         for uplink in inventory.uplinks.values():
-            session.order(partial(timed.add, flow=catch(uplink.ofport), hard_timeout_s=seconds))
+            for flow in catches(uplink.ofport, is_for_addresses=probing.is_for_addresses):
+                session.order(partial(timed.add, flow=flow, hard_timeout_s=seconds))
 
     def close(self, session: Session | None) -> None:
         """End the session; its flows go now, or by themselves if the switch is away."""
@@ -175,6 +189,12 @@ class Prober:
                 probing.sizes[peer] = Bisection(LEAST_SIZE, network.mtu or DEFAULT_MTU)
                 self._try(probing, peer, 1, inventory)
 
+    def look_for(self, sought: Iterable[Sought], rate: int) -> None:
+        """Look for others who use these addresses, with *rate* frames a second; repeated, it does nothing."""
+        if self.probing is not None and not self.probing.addresses.asked:
+            self._address_pace = Pace(rate=min(rate, FRAMES_PER_S), burst=min(rate, BURST))
+            self.probing.addresses.begin(sought)
+
     # -- the loop ----------------------------------------------------------------------------------
 
     def run(self, now_s: float, inventory: Inventory, session: Session) -> None:
@@ -195,6 +215,9 @@ class Prober:
             self._miss(probing, peer, size, times, inventory)
         while (queue := probing.replies or probing.letters) and self._pace.take(now_s):
             self._send(probing, queue.popleft(), now_s, inventory, session)
+        while (sought := probing.addresses.due(now_s)) is not None and self._address_pace.take(now_s):
+            probing.addresses.sent(now_s)
+            self._ask_for(probing, sought, inventory, session)
 
     @property
     def next_s(self) -> float | None:
@@ -205,6 +228,8 @@ class Prober:
         due_s = [probing.end_s, *(each[0] for each in probing.tries[:1])]
         if probing.replies or probing.letters:
             due_s.append(max(0.0, self._pace.next_s(1)))
+        if (next_s := probing.addresses.next_s) is not None:
+            due_s.append(max(next_s, self._address_pace.next_s(1)))
         return min(due_s)
 
     def on_packet_in(self, event: PacketIn, now_s: float, inventory: Inventory, session: Session) -> bool:
@@ -214,14 +239,27 @@ class Prober:
         probing = self.probing
         if probing is not None and not self._catch_pace.take(now_s):
             probing.is_flooded = True
-        found = None if probing is None else arrival(probing.secret, event.frame)
-        if probing is None or found is None or event.in_port is None:
+        physnet = next((n for n, each in inventory.uplinks.items() if each.ofport == event.in_port), None)
+        if probing is None or physnet is None:
             self._give_back(event, now_s, session)
-            return True
-        for physnet, uplink in inventory.uplinks.items():
-            if uplink.ofport == event.in_port:
-                self._note(probing, found, physnet, inventory)
+        elif probing.is_for_addresses:
+            if not self._has_noted_reply(probing, event.frame, physnet, inventory):
+                self._give_back(event, now_s, session)
+        elif (found := arrival(probing.secret, event.frame)) is None:
+            self._give_back(event, now_s, session)
+        else:
+            self._note(probing, found, physnet, inventory)
         return True
+
+    def _has_noted_reply(self, probing: Probing, data: bytes, physnet: str, inventory: Inventory) -> bool:
+        """Take note of the frame *data*; return False if it is no reply to what was asked here."""
+        found = address_probe.reply(data)
+        networks = map(inventory.networks.get, probing.network_id_by_key.values())
+        return found is not None and any(
+            probing.addresses.note(each.id, found)
+            for each in networks
+            if each is not None and (each.physnet, each.vlan_id) == (physnet, found.vlan_id)
+        )
 
     def _give_back(self, event: PacketIn, now_s: float, session: Session) -> None:
         """Have a frame of somebody else go on as if nothing had caught it."""
@@ -293,49 +331,43 @@ class Prober:
         self, probing: Probing, letter: _Letter, now_s: float, inventory: Inventory, session: Session
     ) -> None:
         """Send *letter* by the wire that its network has now, if it still has one."""
-        network = inventory.networks.get(letter.network_id)
-        uplink = None if network is None else inventory.uplinks.get(network.physnet)
-        if network is None or uplink is None or network.id not in inventory.seats.locals_by_network:
+        if not _is_here(letter.network_id, inventory):
             return
-        source = _source(probing, network.id, inventory)
-        tag: tuple[Action, ...] = () if network.vlan_id is None else (PushVlan(network.vlan_id),)
+        source = probing.speakers.mac(letter.network_id, inventory)
         data = frame(probing.secret, letter.probe, source, letter.destination)
-        session.packet_out(data, (*tag, Output(uplink.ofport)))
+        _put_on_wire(data, letter.network_id, inventory, session)
         probing.sent += 1
         if letter.peer is not None:
             due = (now_s + _PATIENCE_S, probing.sent, letter.peer, letter.probe.size, letter.probe.round)
             heapq.heappush(probing.tries, due)
 
-
-def _source(probing: Probing, network_id: UUID, inventory: Inventory) -> int:
-    """Return by which MAC this chassis sends in the network: one that the physical switches know to be here.
-
-    That is the MAC of a port that is here now and has link; if there is none, one of the chassis itself.
-    """
-    port_id = probing.source_port.get(network_id)
-    if port_id is None or not _may_speak_for(port_id, network_id, inventory):
-        local = inventory.seats.locals_by_network[network_id]
-        port_id = next((each for each in local if _may_speak_for(each, network_id, inventory)), None)
-        if port_id is None:
-            return chassis_mac(inventory.chassis)
-        probing.source_port[network_id] = port_id
-    return inventory.ports[port_id].mac
+    def _ask_for(self, probing: Probing, sought: Sought, inventory: Inventory, session: Session) -> None:
+        """Ask in its network who uses the address that is *sought*."""
+        if _is_here(sought.network_id, inventory):
+            source = probing.speakers.mac(sought.network_id, inventory, sought.port_id)
+            _put_on_wire(address_probe.frame(source, sought.address), sought.network_id, inventory, session)
+            probing.sent += 1
 
 
-def _may_speak_for(port_id: UUID, network_id: UUID, inventory: Inventory) -> bool:
-    port = inventory.ports.get(port_id)
+def _is_here(network_id: UUID, inventory: Inventory) -> bool:
+    """Return whether the network has local ports, and a wire."""
+    network = inventory.networks.get(network_id)
     return (
-        port is not None
-        and port.network_id == network_id
-        and port.is_announced
-        and inventory.is_local(port_id)
-        and inventory.has_link(port)
-        and not inventory.relations.is_listed(network_id, port.mac)
+        network is not None
+        and network.physnet in inventory.uplinks
+        and network.id in inventory.seats.locals_by_network
     )
 
 
-def catch(ofport: int) -> Flow:
-    """Return the flow that gives the agent the frames of probes that arrive at that uplink."""
-    # Frames that the agent has sent back are not caught again.
-    match = (Field.IN_PORT(ofport), Field.ETH_TYPE(ETH_PROBE), RETURNED(0))
-    return Flow(Band.CATCH, match, (Controller(),), COOKIE_PROBE)
+def _put_on_wire(data: bytes, network_id: UUID, inventory: Inventory, session: Session) -> None:
+    """Send the untagged frame *data* by the wire that the network has now, which must be here."""
+    network = inventory.networks[network_id]
+    tag: tuple[Action, ...] = () if network.vlan_id is None else (PushVlan(network.vlan_id),)
+    session.packet_out(data, (*tag, Output(inventory.uplinks[network.physnet].ofport)))
+
+
+def catches(ofport: int, *, is_for_addresses: bool) -> Iterator[Flow]:
+    """Yield the flows that give the agent what arrives at that uplink: frames of probes, or replies."""
+    for terms in address_probe.REPLIES if is_for_addresses else ((Field.ETH_TYPE(ETH_PROBE),),):
+        # Frames that the agent has sent back are not caught again.
+        yield Flow(Band.CATCH, (Field.IN_PORT(ofport), *terms, RETURNED(0)), (Controller(),), COOKIE_PROBE)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trunkline.cli.name import CHASSIS, NETWORKS
+from trunkline.cli.name import CHASSIS, NETWORKS, PORTS
 from trunkline.cli.option import NOT_EMPTY, with_northbound, with_output
 from trunkline.cli.output import Sheet, print_data, printable
 
@@ -47,6 +47,20 @@ _COLUMNS = ("network", "physnet", "vlan", "from", "to", "state", "mtu")
     shell_complete=CHASSIS,
     help="Only what this chassis sends to others, and hears of them; may be repeated.  [default: all]",
 )
+@click.option(
+    "--addresses",
+    is_flag=True,
+    help="Instead of that, ask in each network whether somebody else uses an address of a port.",
+)
+@click.option(
+    "--port",
+    "ports",
+    multiple=True,
+    type=NOT_EMPTY,
+    metavar="NAME",
+    shell_complete=PORTS,
+    help="With --addresses: only the addresses of this port; may be repeated.  [default: all]",
+)
 @click.option("--full", is_flag=True, help="Every pair of chassis; of at most 32.")
 @click.option(
     "--wide",
@@ -70,6 +84,8 @@ def probe(
     nb: Northbound,
     networks: tuple[str, ...],
     chassis: tuple[str, ...],
+    addresses: bool,
+    ports: tuple[str, ...],
     full: bool,
     sizes: bool,
     wide: bool,
@@ -85,14 +101,27 @@ def probe(
     A chassis has ● if all frames of it came and it heard all, ✗ if not, "▼1472" if larger packets are lost, ?
     if it did not answer, and · if it has no port of the network.
 
-    Exit codes: 0 all came; 3 a chassis did not answer, or the time was not enough; 4 something is lost,
-    joined or too large, with what to do.
+    With --addresses, the chassis ask for the addresses of their ports instead, as a machine does before it
+    takes an address (ARP probes, duplicate address detection). Nobody may reply but a port that may use the
+    address, too.
+
+    Exit codes: 0 all came, and no address is used twice; 3 a chassis did not answer, got too much to hear it
+    all, or the time was not enough; 4 something is lost, joined, too large or used twice, with what to do.
 
     \b
     Examples:
       trunkline probe
       trunkline probe --network blue --chassis c2 --sizes
+      trunkline probe --addresses --port web1
     """
+    if addresses:
+        if full or wide or sizes:
+            raise click.UsageError("--addresses goes with --network, --port and --chassis alone")
+        from trunkline.cli.probe_addresses import probe_addresses
+
+        return probe_addresses(nb, networks, ports, chassis, timeout_s, output)
+    if ports:
+        raise click.UsageError("--port goes with --addresses")
     from trunkline.cli.progress import Progress
     from trunkline.probe.asking import MOST_FULL, Wanted, probed
     from trunkline.probe.record import keep
@@ -126,6 +155,9 @@ def _code(found: Probed, wrong: Sequence[Verdict]) -> int:
     return EXIT_TIMED_OUT if found.silent or not found.is_whole else 0
 
 
+FLOODED = "too many frames with the EtherType of probes came, so it did not hear all; find who sends them"
+
+
 def _data(found: Probed, wrong: Sequence[Verdict]) -> dict[str, Any]:
     from trunkline.cli.column import in_options
 
@@ -140,6 +172,7 @@ def _data(found: Probed, wrong: Sequence[Verdict]) -> dict[str, Any]:
         "islands": {network.name: matrix.islands(network) for network in matrix.networks},
         "silent": dict(found.silent),
         "off": dict(found.off),
+        "flooded": sorted(found.flooded),
         "verdicts": [each.data() | {"remedy": in_options(each.remedy)} for each in wrong],
     }
 
@@ -178,6 +211,8 @@ def lines(found: Probed, wrong: Sequence[Verdict]) -> Iterator[str]:
     yield f"{counted(found.frames, 'frame')} in {found.took_s:.1f} s"
     for name, reason in sorted(found.silent.items()):
         yield printable(f"  ? {name}: {reason}")
+    for name in sorted(found.flooded):
+        yield printable(f"  ? {name}: {FLOODED}")
     for name, reason in sorted(found.off.items()):
         yield printable(f"  {name}: {reason}")
     for remedy in dict.fromkeys(each.remedy for each in wrong):

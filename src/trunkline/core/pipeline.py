@@ -86,7 +86,7 @@ class Band(Enum):
         Table.CLASSIFY,
         220,
         Owner.PROBE,
-        "from the wire with the EtherType of probes, during one: to the agent, which sends others' back",
+        "from the wire, what a probe waits for, during one: to the agent, which sends others' back",
     )
     PRIORITY_STACK = (
         Table.CLASSIFY,

@@ -67,6 +67,9 @@ TABLE_RULES: dict[Table, TableRule] = {
                 Field.IP_PROTO,
                 Field.ICMPV6_TYPE,
                 Field.ICMPV6_CODE,
+                Field.IPV6_DST,
+                Field.ARP_OP,
+                Field.ARP_TPA,
                 RETURNED,
             }
         ),

@@ -39,6 +39,7 @@ FROM_ROWS = frozenset(
             "T317",
             "T318",
             "T319",
+            "T328",
         ),
         *("T320", "T321", "T322", "T323", "T501", "T502", "T503", "T504", "T506", cause.UNKNOWN),
         *(each.code for each in cause.CAUSES),

@@ -65,6 +65,7 @@ CODES: Mapping[str, str] = {
     "T325": "A port's setting needs port security off.",
     "T326": "Frames with the MAC of a port here come from the physical network.",
     "T327": "Two ports have the same iface-id.",
+    "T328": "A probe found that somebody else uses an IP address of a port.",
     # T4: the switch and the agent of a chassis
     "T401": "The switch does not forward: there is no OpenFlow connection, or flows are not acknowledged.",
     "T402": "Open vSwitch waits for flows to be restored: it forwards nothing, or will after its next start.",

@@ -11,7 +11,7 @@ from trunkline.core.name import natural
 from trunkline.northbound.liveness import UNSETTLED, WELL, state
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such, only_global
-from trunkline.probe.record import records
+from trunkline.probe.record import kept, records_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.liveness import Asked
     from trunkline.northbound.operation import Operation, Row
-    from trunkline.probe.record import Record
+    from trunkline.probe.record import Kept, Record
 
 _NETWORK = ("_uuid", "name", "network_type", "physical_network", "segmentation_id", "mtu", "external_ids")
 _PORT = (
@@ -54,6 +54,8 @@ class Fleet:
     times: Times | None = None
     probes: Mapping[str, Record] = field(default_factory=dict)
     """The last probes of networks, by the network's UUID."""
+    duplicates: Sequence[Kept] = ()
+    """Who used addresses of ports, too, when that was last asked."""
 
     @cached_property
     def chassis_by_name(self) -> Mapping[str, Row]:
@@ -127,15 +129,25 @@ def read(
         RefusedError: the database has no `NB_Global` row, or several.
     """
     rows = _port_rows(nb, network, port)
-    global_rows, chassis, networks, *ports = nb.read(
+    global_rows, chassis, networks, probes, *ports = nb.read(
         select("NB_Global", only=("_uuid", "nb_cfg")),
         select("Chassis"),
         select("Network", only=_NETWORK),
+        select("Probe"),
         *rows,
     )
     latest = only_global(global_rows)["nb_cfg"]
     port_by_name = {row["name"]: row for found in ports for row in found}
-    return Fleet(latest, chassis, networks, list(port_by_name.values()), asked, times, records(nb))
+    return Fleet(
+        latest,
+        chassis,
+        networks,
+        list(port_by_name.values()),
+        asked,
+        times,
+        records_of(probes),
+        [each for row in probes for each in kept(row)],
+    )
 
 
 def _port_rows(nb: Northbound, network: str | None, port: str | None) -> list[Operation]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
+from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from trunkline.health.chassis_check import key_findings
+from trunkline.health.chassis_check import PROBE_LASTS_S, key_findings
 from trunkline.health.finding import Finding
 from trunkline.health.fleet import requested
 from trunkline.northbound import iface_id
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 def port_findings(fleet: Fleet) -> Iterator[Finding]:
     """Yield what is wrong with each enabled port; `down_findings` are those that nothing explains."""
     yield from _duplicates(fleet)
+    yield from _used_elsewhere(fleet)
     for row in fleet.ports:
         if row["enabled"] is not False:
             yield from _place_findings(fleet, row)
@@ -137,6 +140,24 @@ def _duplicates(fleet: Fleet) -> Iterator[Finding]:
         for (code, value), rows in holders.items():
             if len(rows) > 1:
                 yield from _shared(code, value, rows)
+
+
+def _used_elsewhere(fleet: Fleet) -> Iterator[Finding]:
+    """Yield who used an address of a port when a probe last asked, if the port still has it, there."""
+    for each in fleet.duplicates:
+        port = fleet.port_by_name.get(each.port)
+        if port is None or each.address not in port["addresses"] or port["chassis"] != each.chassis:
+            continue
+        is_certain = time.time_ns() // 1_000_000 - each.found_ms < PROBE_LASTS_S * 1000
+        yield Finding(
+            "T328",
+            "error" if is_certain else "warning",
+            f"port {each.port}",
+            each.chassis,
+            datetime.fromtimestamp(each.found_ms / 1000, UTC).isoformat(timespec="seconds"),
+            f"the last probe of addresses found: {each.text}: {each.mac}",
+            f"{each.remedy}; then have a probe ask for addresses again",
+        )
 
 
 def _contested(id_: str, rows: Collection[Row]) -> Iterator[Finding]:

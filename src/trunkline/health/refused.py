@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
 from typing import NamedTuple
 
-from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, COOKIE_PROBE, Subject
 from trunkline.core.frame import ARP, IPV4
 from trunkline.core.model import Port
 from trunkline.core.pipeline import Band
@@ -130,7 +130,9 @@ class PortCounts:
         """Take note of *counts*."""
         for count in counts:
             if count.cookie & COOKIE_OURS_MASK != COOKIE_OURS:
-                self.others[count.cookie] += 1
+                # Flows of a probe go by themselves.
+                if count.cookie != COOKIE_PROBE:
+                    self.others[count.cookie] += 1
                 continue
             place = count.table, count.priority
             if place in _NEIGHBOUR_PLACES and count.packets and count.idle_s is not None:

@@ -15,7 +15,7 @@ from trunkline.bridge.forwarding import encodable
 from trunkline.bridge.incumbent import incumbents
 from trunkline.bridge.migration import Migration
 from trunkline.core import plan as planning
-from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, Subject, cookie_parts
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, COOKIE_PROBE, Subject, cookie_parts
 from trunkline.core.desired import Desired
 from trunkline.core.field import Field, Term
 from trunkline.core.frame import VLAN_PRESENT
@@ -254,7 +254,12 @@ def flow_plan(reading: Reading, connection: Connection, names: Names) -> FlowPla
         bridge=reading.settings.wiring.bridge,
         flow_count=len(wanted),
         changes=tuple(_changes(wanted, ours, {flow.key: flow for flow in there})),
-        others=tuple(flow for flow in there if flow.key not in ours and flow.key not in wanted),
+        # Flows of a probe go by themselves, and no plan knows of them.
+        others=tuple(
+            flow
+            for flow in there
+            if flow.key not in ours and flow.key not in wanted and flow.cookie != COOKIE_PROBE
+        ),
         local_ports=_local_ports(wanted) | _local_ports({key: flow.body for key, flow in ours.items()}),
         names=all_names,
         physnet_by_ofport={uplink.ofport: physnet for physnet, uplink in reading.inventory.uplinks.items()},

@@ -44,7 +44,8 @@ class Heard(NamedTuple):
 class State(StrEnum):
     """What is known of one direction between two chassis in one network.
 
-    UNKNOWN: the sender or the receiver did not say what it sent or received, or had nothing to answer to.
+    UNKNOWN: the sender or the receiver did not say what it sent or received, or had nothing to answer to, or
+    the receiver got too much to hear it all.
     """
 
     OK = "ok"
@@ -98,6 +99,8 @@ class Matrix(NamedTuple):
             return Cell(
                 network, sender, receiver, State.OK, there.sizes.get(network.key, {}).get(ids[receiver])
             )
+        if back.is_flooded:
+            return Cell(network, sender, receiver, State.UNKNOWN)
         has_spoken = sender in self.beacons[network.key] or ids[receiver] in there.members.get(
             network.key, ()
         )

@@ -22,6 +22,9 @@ KIND: Literal["probe"] = "probe"
 MOST_SECONDS = 60
 """How long a session goes on by itself after the last step: after that, the switch takes its flows away."""
 
+NO_SECRET = Secret(bytes(SESSION_BYTES), bytes(KEY_BYTES))
+"""What stands in an order of no session yet."""
+
 _ID_BYTES = 4
 _MOST_CHARACTERS = 1024
 """How long the value of a parameter may be: `Request:parameters`."""
@@ -37,13 +40,14 @@ class Step(StrEnum):
     """What chassis do, one step after the other.
 
     OPEN begins the session: frames of it are caught from then on. BEACON sends a round of beacons. MEASURE
-    looks for the largest size that passes. SETTLE waits until all is sent. REPORT says what came. CLOSE ends
-    the session.
+    looks for the largest size that passes. ADDRESSES asks for the addresses of ports here, in a session that
+    is about these alone. SETTLE waits until all is sent. REPORT says what came. CLOSE ends the session.
     """
 
     OPEN = "open"
     BEACON = "beacon"
     MEASURE = "measure"
+    ADDRESSES = "addresses"
     SETTLE = "settle"
     REPORT = "report"
     CLOSE = "close"
@@ -53,7 +57,8 @@ class Order(NamedTuple):
     """One *step* of the session of *secret*, which then goes on for *seconds* at most.
 
     *beacons* are the members that send beacons in *round*; *networks* are the keys of the networks that are
-    probed. None: all.
+    probed, *ports* those of the ports whose addresses are. None: all. The frames that ask for addresses, no
+    more than *rate* a second, are all that is sent if the session *is_for_addresses*.
     """
 
     step: Step
@@ -63,6 +68,9 @@ class Order(NamedTuple):
     beacons: frozenset[int] | None = None
     networks: frozenset[int] | None = None
     is_wide: bool = False
+    is_for_addresses: bool = False
+    ports: frozenset[int] | None = None
+    rate: int = 1
 
     def parameters(self) -> dict[str, str]:
         """Return the parameters of the question; raise OrderError if they have no room for all that."""
@@ -73,8 +81,13 @@ class Order(NamedTuple):
             "seconds": str(self.seconds),
             "round": str(self.round),
             "wide": str(self.is_wide).lower(),
+            "addresses": str(self.is_for_addresses).lower(),
+            "rate": str(self.rate),
         }
-        return found | _parts("beacons", self.beacons) | _parts("networks", self.networks)
+        lists = {"beacons": self.beacons, "networks": self.networks, "ports": self.ports}
+        for name, numbers in lists.items():
+            found |= _parts(name, numbers)
+        return found
 
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> Order:
@@ -89,11 +102,15 @@ class Order(NamedTuple):
                 _whole(parameters, "beacons"),
                 _whole(parameters, "networks"),
                 parameters.get("wide") == "true",
+                parameters.get("addresses") == "true",
+                _whole(parameters, "ports"),
+                int(parameters.get("rate", "1")),
             )
         except (KeyError, ValueError) as error:
             raise OrderError(f"the question is no order of a probe: {error}") from None
         is_secret = (len(secret.id), len(secret.key)) == (SESSION_BYTES, KEY_BYTES)
-        if not (is_secret and 1 <= order.seconds <= MOST_SECONDS and 0 <= order.round <= 255):
+        is_within = 1 <= order.seconds <= MOST_SECONDS and 0 <= order.round <= 255 and order.rate >= 1
+        if not (is_secret and is_within):
             raise OrderError("the question is no order of a probe: a value of it is out of range")
         return order
 

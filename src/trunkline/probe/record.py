@@ -9,17 +9,19 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trunkline.core.address import mac_text
 from trunkline.northbound import body
 from trunkline.northbound.body import UnreadableError
-from trunkline.northbound.operation import Uuid, delete, insert, select
+from trunkline.northbound.operation import Uuid, insert, select, update
 from trunkline.northbound.refusal import TransactionError
 from trunkline.probe.matrix import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Operation, Row
+    from trunkline.probe.addresses import Asked, Wanted
     from trunkline.probe.asking import Probed
     from trunkline.probe.matrix import ProbedNetwork
     from trunkline.probe.verdict import Verdict
@@ -28,6 +30,8 @@ _MOST_CELLS = 400
 """How many directions that lose frames are kept for one network; 64 KiB is the limit of a row."""
 
 _MOST_VERDICTS = 20
+_MOST_DUPLICATES = 60
+_ATTEMPTS = 3
 
 _CUTS = frozenset({"lost", "one way"})
 
@@ -84,29 +88,100 @@ class Record(NamedTuple):
         return min(found, key=lambda each: len(each.chassis), default=None)
 
 
+class Kept(NamedTuple):
+    """Somebody used an address of *port* on *chassis*, too, at *found_ms*; *use* as in `Duplicate`."""
+
+    found_ms: int
+    use: str
+    port: str
+    chassis: str
+    address: str
+    mac: str
+    text: str
+    remedy: str
+
+
 def keep(nb: Northbound, found: Probed, wrong: Sequence[Verdict]) -> bool:
     """Write the record of each network that was probed; return False if this connection may not."""
-    (rows,) = nb.read(select("Network", only=("_uuid", "unique_key")))
-    uuid_by_key = {row["unique_key"]: row["_uuid"] for row in rows}
-    operations: list[Operation] = []
-    for network in found.matrix.networks:
-        # It may have been deleted meanwhile.
-        if (uuid := uuid_by_key.get(network.key)) is not None:
-            of_it = [each for each in wrong if each.network == network]
-            row = {
-                "network": Uuid(uuid),
-                "probed_ms": time.time_ns() // 1_000_000,
-                "body": json.dumps(_body(found, network, of_it)),
-            }
-            operations += [delete("Probe", ("network", "==", Uuid(uuid))), insert("Probe", row)]
-    try:
-        if operations:
-            nb.transact(operations)
-    except TransactionError as error:
-        if error.error not in ("permission error", "not allowed"):
-            raise
-        return False
+
+    def row(network: ProbedNetwork) -> dict[str, Any]:
+        of_it = [each for each in wrong if each.network == network]
+        return {"probed_ms": _now_ms(), "body": json.dumps(_body(found, network, of_it))}
+
+    return _put(nb, {network.key: row(network) for network in found.matrix.networks})
+
+
+def keep_duplicates(nb: Northbound, found: Asked, wanted: Wanted) -> bool:
+    """Write who uses addresses of ports, as far as that was *wanted*; return False if that is forbidden.
+
+    What was found before of ports that were not asked for now stays.
+    """
+
+    def is_answered(kept: Kept) -> bool:
+        is_wanted = kept.port in (wanted.ports or (kept.port,))
+        return (
+            is_wanted
+            and kept.chassis in (wanted.chassis or (kept.chassis,))
+            and kept.chassis not in found.unsure
+        )
+
+    before = duplicates(nb)
+    now_ms = _now_ms()
+    rows: dict[int, dict[str, Any]] = {}
+    for network in found.networks:
+        new = [
+            Kept(
+                now_ms,
+                str(each.use),
+                each.port,
+                each.chassis,
+                str(each.address),
+                mac_text(each.mac),
+                each.text,
+                each.remedy,
+            )
+            for each in found.duplicates
+            if each.network == network
+        ]
+        again = {(each.port, each.address) for each in new}
+        old = before.get(network.key, ())
+        stay = [each for each in old if (each.port, each.address) not in again and not is_answered(each)]
+        if old or new:
+            kept = [each._asdict() for each in [*new, *stay][:_MOST_DUPLICATES]]
+            rows[network.key] = {"duplicates": json.dumps(kept)}
+    return _put(nb, rows)
+
+
+def _put(nb: Northbound, row_by_key: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Write these columns of `Probe` for the networks with these keys; return False if that is forbidden."""
+    for attempt in range(_ATTEMPTS):
+        networks, rows = nb.read(select("Network", only=("_uuid", "unique_key")), select("Probe"))
+        there = {row["network"] for row in rows}
+        operations: list[Operation] = []
+        for network in networks:
+            # One that was deleted meanwhile is not among them.
+            row = row_by_key.get(network["unique_key"])
+            if row is not None and network["_uuid"] in there:
+                operations.append(update("Probe", ("network", "==", Uuid(network["_uuid"])), row=row))
+            elif row is not None:
+                operations.append(insert("Probe", {**row, "network": Uuid(network["_uuid"])}))
+        try:
+            if operations:
+                nb.transact(operations)
+            return True
+        except TransactionError as error:
+            if error.error in ("permission error", "not allowed"):
+                return False
+            # A network was deleted, or probed by somebody else, since it was read.
+            if error.error not in ("constraint violation", "referential integrity violation"):
+                raise
+            if attempt == _ATTEMPTS - 1:
+                raise
     return True
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _body(found: Probed, network: ProbedNetwork, wrong: Sequence[Verdict]) -> dict[str, Any]:
@@ -129,7 +204,32 @@ def _body(found: Probed, network: ProbedNetwork, wrong: Sequence[Verdict]) -> di
 def records(nb: Northbound) -> dict[str, Record]:
     """Return the records, by UUID of their networks; what is no record is left out."""
     (rows,) = nb.read(select("Probe"))
+    return records_of(rows)
+
+
+def records_of(rows: Iterable[Row]) -> dict[str, Record]:
+    """Return those records that *rows* of `Probe` are, by UUID of their networks."""
     return {row["network"]: found for row in rows if (found := record(row)) is not None}
+
+
+def duplicates(nb: Northbound) -> dict[int, tuple[Kept, ...]]:
+    """Return who used addresses of ports when that was last asked, by key of their networks."""
+    networks, rows = nb.read(
+        select("Network", only=("_uuid", "unique_key")), select("Probe", only=("network", "duplicates"))
+    )
+    key_by_uuid = {row["_uuid"]: row["unique_key"] for row in networks}
+    return {key_by_uuid[row["network"]]: kept(row) for row in rows if row["network"] in key_by_uuid}
+
+
+def kept(row: Row) -> tuple[Kept, ...]:
+    """Return who used addresses of ports by *row*; nobody if another program has written something else."""
+    try:
+        said = body.value(row["duplicates"]) if row["duplicates"] else []
+        return tuple(
+            Kept(int(each["found_ms"]), *(str(each[name]) for name in Kept._fields[1:])) for each in said
+        )
+    except (UnreadableError, KeyError, TypeError, ValueError):
+        return ()
 
 
 def of_network(nb: Northbound, name: str) -> Record | None:

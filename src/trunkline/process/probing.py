@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from trunkline.agent.agent import Agent
+from trunkline.bridge.address_search import sought_here
 from trunkline.bridge.prober import Probing
+from trunkline.core.address import mac_text
 from trunkline.core.error import TrunklineError
 from trunkline.core.probe import Secret
 from trunkline.core.setting import PROBE
@@ -54,6 +56,8 @@ def probe(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
         agent.prober.beacon(order.round, network_ids, agent.inventory)
     elif order.step is Step.MEASURE:
         agent.prober.measure(network_ids, agent.inventory)
+    elif order.step is Step.ADDRESSES:
+        agent.prober.look_for(sought_here(network_ids, order.ports, agent.inventory), order.rate)
     end_s = time.monotonic() + SLICE_S
     while probing.unsent and time.monotonic() < end_s:
         yield Wait(None, 0, time.monotonic() + _PAUSE_S)
@@ -75,7 +79,13 @@ def _open(agent: Agent, order: Order) -> dict[str, Any] | None:
     if under_way is not None and under_way.secret.id != order.secret.id and now_s < under_way.end_s:
         return {"busy": round(under_way.end_s - now_s, 1)}
     if under_way is None or under_way.secret.id != order.secret.id:
-        agent.prober.open(order.secret, agent.settings.chassis, now_s, is_wide=order.is_wide)
+        agent.prober.open(
+            order.secret,
+            agent.settings.chassis,
+            now_s,
+            is_wide=order.is_wide,
+            is_for_addresses=order.is_for_addresses,
+        )
     return None
 
 
@@ -110,6 +120,14 @@ def _report(agent: Agent, probing: Probing) -> dict[str, Any]:
         "sizes": {
             key: {size: packed(members) for size, members in found.items()} for key, found in sizes.items()
         },
+        "asked": probing.addresses.asked,
+        "unasked": probing.addresses.unsent,
+        "replies": [
+            [port.key, str(sought.address), mac_text(mac)]
+            for sought, macs in probing.addresses.replies.items()
+            if (port := agent.inventory.ports.get(sought.port_id)) is not None
+            for mac in sorted(macs)
+        ],
         "sent": probing.sent,
         "flooded": probing.is_flooded,
     }
