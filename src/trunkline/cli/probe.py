@@ -112,7 +112,7 @@ def probe(
     Examples:
       trunkline probe
       trunkline probe --network blue --chassis c2 --sizes
-      trunkline probe --addresses --port web1
+      trunkline probe --addresses --port vm1
     """
     if addresses:
         if full or wide or sizes:
