@@ -66,7 +66,7 @@ NOUNS = {
     "plan": Noun("trunkline.cli.plan", "plan", "What the agent would change on this chassis' switch now."),
     "flows": Noun("trunkline.cli.flows", "flows", "The flows of this chassis in words, and what they drop."),
     "trace": Noun("trunkline.cli.trace", "trace", "Where a frame goes, across chassis, and why it is lost."),
-    "prove": Noun("trunkline.cli.prove", "prove", "No frame crosses networks here, whatever frame it is."),
+    "prove": Noun("trunkline.cli.prove", "prove", "All frames go where they should here, and nowhere else."),
     "probe": Noun("trunkline.cli.probe", "probe", "What the physical networks really carry."),
     "explain": Noun("trunkline.cli.explain", "explain", "Why a flow is there, by its cookie."),
     "metrics": Noun("trunkline.cli.metrics", "metrics", "What Prometheus scrapes of this chassis."),

@@ -1,4 +1,4 @@
-"""`trunkline prove`: no frame crosses networks on this chassis, whatever frame it is."""
+"""`trunkline prove`: all frames go where they should on this chassis, and nowhere else."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def prove(
     afar: str | None,
     output: str,
 ) -> int:
-    """Prove for all frames that none crosses networks, by the flows that the switch holds now.
+    """Prove that all frames go where they should, and nowhere else, by the flows that the switch holds now.
 
     Each port where frames can come in is looked at, with every frame that is possible. What may come of it is
     computed from the rows of the northbound and the frame rules alone. The switch is asked directly, so the
@@ -79,7 +79,7 @@ def prove(
 
     \b
     Examples:
-      trunkline prove                  no frame crosses networks on this chassis
+      trunkline prove                  does any frame go where it should not?
       trunkline prove --network blue   no frame of the network blue leaves it
       trunkline prove --chassis c1     the same on another chassis
       trunkline prove -o json          for a program, with the ways that frames take
