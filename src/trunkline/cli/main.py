@@ -178,8 +178,7 @@ def run(program: click.Command, name: str) -> NoReturn:
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else name
         # A list of choices comes on lines of its own, indented.
-        said = ", ".join(part.strip(" \t,") for part in error.format_message().rstrip(".").split("\n"))
-        said += _command_meant(error)
+        said = ", ".join(part.strip(" \t,") for part in _usage_error(error).rstrip(".").split("\n"))
         sys.exit(_report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE))
     except click.ClickException as error:
         sys.exit(_report(f"{name}: {error.format_message()}", EXIT_REFUSED))
@@ -199,15 +198,17 @@ def run(program: click.Command, name: str) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _command_meant(error: click.UsageError) -> str:
-    """Return a hint to the command that was probably meant, if there is no such command."""
+def _usage_error(error: click.UsageError) -> str:
+    """Return what *error* says; of a command that is not there, with the one that was probably meant."""
     from trunkline.core.spelling import closest
 
-    group, word = error.ctx and error.ctx.command, _NO_COMMAND.match(error.format_message())
-    if error.ctx is None or word is None or not isinstance(group, click.Group):
-        return ""
-    found = closest(word[1], group.list_commands(error.ctx))
-    return "" if found is None else f"; did you mean {found}?"
+    said = error.format_message()
+    group, no_command = error.ctx and error.ctx.command, _NO_COMMAND.match(said)
+    if error.ctx is None or no_command is None or not isinstance(group, click.Group):
+        return said
+    found = closest(no_command[1], group.list_commands(error.ctx))
+    # Click has hints of its own, of several commands, and only in groups whose commands are loaded.
+    return no_command[0] if found is None else f"{no_command[0]}; did you mean {found}?"
 
 
 _NO_COMMAND = re.compile(r"No such command '(.+?)'")
