@@ -227,7 +227,7 @@ class Prober:
             return None
         due_s = [probing.end_s, *(each[0] for each in probing.tries[:1])]
         if probing.replies or probing.letters:
-            due_s.append(max(0.0, self._pace.next_s(1)))
+            due_s.append(self._pace.next_s(1))
         if (next_s := probing.addresses.next_s) is not None:
             due_s.append(max(next_s, self._address_pace.next_s(1)))
         return min(due_s)
