@@ -41,7 +41,7 @@ OPTIONS = [
         "status_workers",
         default=1,
         min=1,
-        help="How many processes on each controller bring the status of ports to Neutron. One does 45 to 50 "
+        help="How many processes on each controller bring the status of ports to Neutron. One does some 50 "
         "ports a second, if it has a core to itself.",
     ),
     cfg.StrOpt(
