@@ -64,6 +64,8 @@ def pair(mixed: Mixed) -> Iterator[Pair]:
             )
         for port in ports:
             site.await_status(port, "ACTIVE")
+        # Neutron's agent says ACTIVE before its flows let frames through.
+        until(lambda: vms[0].ping(vms[1].ip, count=1).lost == 0, "the first frame between them")
         yield Pair(ports, vms)
         mixed.give_back()
 
