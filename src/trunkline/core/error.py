@@ -39,6 +39,9 @@ TrunklineError              refused or failed: exit code 1
 ├── InvalidPortError        a port has a MAC that is none, so no chassis has flows of it
 ├── UnboundError            a port has no VIF, so no chassis can be asked about it
 ├── ToolError               a program of Open vSwitch failed
+├── NeutronError            Neutron's configuration or database cannot be read
+├── SwitchOverError         a host of Neutron's Open vSwitch agent did not go over, or back
+├── ShellError              what was to be done on a host failed
 ├── OpenFlowError           an error of OpenFlow
 │   ├── EncodeError         a flow that OpenFlow cannot carry; its network is quarantined
 │   │   └── FlowTooLarge    it has more than 64 kB
