@@ -141,11 +141,16 @@ def typed(site: Site, *words: str, files: list[str] | None = None) -> Typed:
 
 @contextmanager
 def used(site: Site) -> Iterator[Site]:
-    """Give *site* to one test. It is cleared afterwards, and a complaint that was not expected fails it."""
+    """Give *site* to one test. It is cleared afterwards, and a complaint that was not expected fails it.
+
+    It is cleared too if what sets the test up fails: the next test would find its networks else.
+    """
     site.neutron.begin_test()
-    yield site
-    until(lambda: not site.neutron.misses_northbound(), "the API to have the northbound again")
-    site.clear()
+    try:
+        yield site
+    finally:
+        until(lambda: not site.neutron.misses_northbound(), "the API to have the northbound again")
+        site.clear()
     wrong = site.neutron.complaints()
     assert not wrong, "\n".join(wrong[:40])
 
