@@ -92,18 +92,19 @@ class HeldRelay(Relay):
 
 
 class WriteRelay(Relay):
-    """Keeps back what the server says after the first update, until it may pass."""
+    """Keeps back what the server says after the first *operation*, such as `update`, until it may pass."""
 
-    def __init__(self, path: Path, real: Path) -> None:
+    def __init__(self, path: Path, real: Path, operation: str = "update") -> None:
+        self._mark = f'"op": "{operation}"'.encode()
         self._is_held = threading.Event()
         self.has_come = threading.Event()
         self.may_pass = threading.Event()
         super().__init__(path, real)
 
     def carry(self, source: socket.socket, to: socket.socket, *, is_asking: bool) -> None:
-        """Carry what is said, but hold the answer that follows an update."""
+        """Carry what is said, but hold the answer that follows the operation."""
         while data := source.recv(1 << 16):
-            if is_asking and b'"op": "update"' in data:
+            if is_asking and self._mark in data:
                 self._is_held.set()
                 to.sendall(data)
                 self.has_come.set()

@@ -158,6 +158,31 @@ def test_status_tells_of_a_server_with_tls_alone_and_leaves_it_as_it_was(folder:
     assert status(folder)["not_listening"] == []
 
 
+def test_status_that_is_told_to_end_while_it_lets_itself_in_leaves_no_entrance(folder: Path) -> None:
+    port = free_port()
+    files = Authority(folder).issue("server").options
+    assert start(folder, f"pssl:{port}:127.0.0.1", more=files) == (0, "", "")
+    before = sorted(folder.iterdir())
+    # The entrance is there, and who asked for it is told to end before it knows.
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "ovs-appctl").write_text(
+        f'#!/bin/sh\n{shutil.which("ovs-appctl")} "$@" || exit\n'
+        'case "$*" in *add-remote*) kill -TERM $PPID ;; esac\n'
+    )
+    (programs / "ovs-appctl").chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "trunkline", "nb", "status", "--db", str(folder / "nb.db")],
+        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    shutil.rmtree(programs)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert sorted(folder.iterdir()) == before
+
+
 GIVE_FILES = "give --private-key, --certificate and --ca-cert"
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from dummy_chassis import Site, until
 from nb_cluster import Cluster
 from nb_cluster import opened as opened_cluster
 from program import refusal, trunkline
+from relay import WriteRelay
 
 from model.process import cpu_s
 from trunkline.northbound import question
@@ -212,26 +214,62 @@ def test_an_asker_with_no_free_slot_takes_the_place_of_his_oldest_questions(
     assert rows(site.nb)[0] == 7
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+ENDING = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+
+
+def started(remote: str) -> subprocess.Popen[bytes]:
+    """Start the program that asks all chassis for their state, with the signals as a shell leaves them."""
+    program = ["env", "--default-signal=INT,TERM,HUP", sys.executable, "-m", "trunkline", "--nb", remote]
+    return subprocess.Popen([*program, "chassis", "state"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@ENDING
 def test_a_question_is_deleted_when_whoever_asked_is_told_to_end(site: Site, number: signal.Signals) -> None:
     chassis = site.chassis("c1")
     chassis.agent.process.send_signal(signal.SIGSTOP)
-    program = [
-        "env",
-        "--default-signal=INT,TERM,HUP",
-        sys.executable,
-        "-m",
-        "trunkline",
-        "--nb",
-        site.served.remote,
-    ]
-    process = subprocess.Popen([*program, "chassis", "state"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = started(site.served.remote)
     until(lambda: rows(site.nb)[0] == 1, "asked")
     process.send_signal(number)
     process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert rows(site.nb)[0] == 0
     chassis.agent.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def asked_in_vain(site: Site, tmp_path: Path) -> Iterator[tuple[WriteRelay, subprocess.Popen[bytes]]]:
+    """Have a program whose question is in the northbound, and which has not been told so yet."""
+    chassis = site.chassis("c1")
+    chassis.agent.process.send_signal(signal.SIGSTOP)
+    place = tmp_path / "relay"
+    with WriteRelay(place, Path(site.served.remote.removeprefix("unix:")), "insert") as relay:
+        process = started(f"unix:{place}")
+        until(lambda: rows(site.nb)[0] == 1, "asked")
+        yield relay, process
+    chassis.agent.process.send_signal(signal.SIGCONT)
+
+
+@ENDING
+def test_a_question_of_unknown_uuid_is_deleted_too(
+    site: Site, number: signal.Signals, tmp_path: Path
+) -> None:
+    with asked_in_vain(site, tmp_path) as (relay, process):
+        process.send_signal(number)
+        relay.may_pass.set()
+        process.communicate(timeout=20)
+        assert process.returncode == 128 + number
+        assert rows(site.nb)[0] == 0
+
+
+def test_who_is_told_to_end_does_not_wait_without_end_for_a_northbound_that_says_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    with asked_in_vain(site, tmp_path) as (_, process):
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=40)
+        assert process.returncode == 128 + signal.SIGTERM
+    assert rows(site.nb)[0] == 1, "nobody knows it, and it is deleted in an hour"
+    site.nb.transact([delete("Request")])
 
 
 def test_a_question_whose_asker_was_killed_is_deleted_by_whoever_asks_an_hour_later(

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import TrunklineError
+from trunkline.host.interruption import kept_back
 from trunkline.northbound import member, sync
 from trunkline.northbound.body import UnreadableError, value
 from trunkline.northbound.operation import Uuid, delete, insert, select
@@ -172,13 +173,17 @@ def _answer(state: str, text: str) -> Answer:
 @contextmanager
 def _open(nb: Northbound, row: Mapping[str, Any]) -> Iterator[Uuid]:
     """Have the question *row* in the northbound for the length of the block; its UUID is given."""
-    question = _inserted(nb, row)
+    question: Uuid | None = None
     try:
+        # Between the commit and its answer, the row is there and nobody knows its UUID.
+        with kept_back():
+            question = _inserted(nb, row)
         yield question
     finally:
         # A northbound that is lost keeps it, and the chassis delete their answers: the slot is used again.
-        with suppress(UnreachableError):
-            _delete(nb, question)
+        if question is not None:
+            with suppress(UnreachableError), kept_back():
+                _delete(nb, question)
 
 
 def _inserted(nb: Northbound, row: Mapping[str, Any]) -> Uuid:

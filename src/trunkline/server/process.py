@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from trunkline.core.error import TrunklineError
 from trunkline.host import footprint
+from trunkline.host.interruption import kept_back
 from trunkline.host.listener import (
     absolute,
     bound,
@@ -259,11 +260,11 @@ class Server:
             yield places[0]
             return
         path = self.pidfile.with_suffix(f".{os.getpid()}.sock")
-        self._ask("ovsdb-server/add-remote", f"punix:{path}", timeout_s=timeout_s)
-        try:
+        with ExitStack() as stack:
+            with kept_back():
+                self._ask("ovsdb-server/add-remote", f"punix:{path}", timeout_s=timeout_s)
+                stack.callback(self._ask, "ovsdb-server/remove-remote", f"punix:{path}", timeout_s=timeout_s)
             yield f"unix:{path}"
-        finally:
-            self._ask("ovsdb-server/remove-remote", f"punix:{path}", timeout_s=timeout_s)
 
     def _leave_attendant(self, listeners: Sequence[str]) -> None:
         """Fork a process that upgrades the cluster when the server has joined it. This process is the server.
