@@ -148,9 +148,10 @@ def test_an_ipv6_address_is_given_when_it_is_known_to_be_no_duplicate(lab: LabFa
     twin = SMALL.replace("{name: a,", "{name: a, mac: '02:00:00:00:00:01',")
     twins = lab(twin.replace("{name: m,", "{name: m, mac: '02:00:00:00:00:01',"), agents=False)
     a, m = twins.vm["a"], twins.host["m"]
-    # Both may have found their addresses to be unique before there was a way from one to the other.
+    # Which of them had a way to the other while it looked for a duplicate is not known; now a has none.
     use_normal_switching(twins)
-    m.run(["ip", "link", "set", "dev", "eth0", "down"])
+    for machine, state in ((m, "down"), (a, "down"), (a, "up")):
+        machine.run(["ip", "link", "set", "dev", "eth0", state])
     a.link_local()
     m.run(["sysctl", "-qw", "net.ipv6.conf.eth0.dad_transmits=5"])
     m.run(["ip", "link", "set", "dev", "eth0", "up"])
