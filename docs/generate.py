@@ -340,7 +340,8 @@ def metrics_page() -> str:
             "`--listen` says otherwise. The unit `trunkline-metrics` runs it as the user of the agent; its "
             "options are in METRICS_OPTIONS in `/etc/default/trunkline-metrics`. `trunkline metrics --once` "
             "prints the metrics. Anyone who can connect can read them. They name networks and physical "
-            "networks, and no port.",
+            "networks, and no port, as a chassis may have thousands. With `--ports REGEX`, the ports of this "
+            "chassis whose whole name matches have metrics of their own: those with the label `port`.",
             "",
             "Have Prometheus scrape it as the job `trunkline`, every 15 s, with the rules of "
             "`packaging/prometheus/trunkline.rules.yml`. Import `packaging/grafana/trunkline.json` into "
@@ -349,13 +350,19 @@ def metrics_page() -> str:
             "queries on a real Prometheus.",
             "",
             "At each scrape it asks the agent one question. It reads the flows of networks, and those by "
-            "which port security drops, from the switch, and the names of networks from the northbound. Each "
+            "which port security drops, from the switch, and the names of networks from the northbound; with "
+            "`--ports`, also the flows by which ports send and receive, and the names of those here. Each "
             "of the three may be away, or may not let it in: its metrics are then left out, its gauge is 0, "
             "and one line on standard error says why.",
             "",
             "With 1,000 local ports and 18,105 flows, a scrape cost the agent 1.9 ms of CPU, ovs-vswitchd "
             "15 ms, ovsdb-server 17 ms, and the process itself 28 ms (the mean of 40, on two busy cores). At "
             "one every 15 s that is 0.01 % of a CPU for the agent.",
+            "",
+            "With 1,000 local ports of 10,000 and 36,219 flows, `--ports '.*'` makes it 550 kB instead of "
+            "15, and a scrape costs ovs-vswitchd 42 ms of CPU instead of 27, the northbound 12 ms instead of "
+            "1, the process 88 ms instead of 30, and the agent the same 2 to 3 ms (the means of 40, on busy "
+            "cores).",
             "",
             *_table(
                 ("metric", "kind", "labels", "from", "is"),

@@ -56,9 +56,9 @@ def program(chassis: DummyChassis, *words: str, nb: str | None = None) -> subpro
     )
 
 
-def once(chassis: DummyChassis, nb: str | None = None) -> tuple[str, str]:
+def once(chassis: DummyChassis, *words: str, nb: str | None = None) -> tuple[str, str]:
     """Return what is served, and what is complained of."""
-    run = program(chassis, "--once", nb=nb)
+    run = program(chassis, "--once", *words, nb=nb)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
     return out, err
@@ -121,7 +121,7 @@ def test_every_query_of_the_dashboard_and_the_rules_is_answered_by_a_real_promet
     site: Site, chassis: DummyChassis, tmp_path: Path
 ) -> None:
     where = f"127.0.0.1:{free_port()}"
-    served = program(chassis, "--listen", where)
+    served = program(chassis, "--listen", where, "--ports", ".*")
     with ended(served):
         until(lambda: fetched(f"http://{where}/metrics") is not None, "served")
         prometheus = Prometheus(tmp_path, where)
@@ -131,7 +131,9 @@ def test_every_query_of_the_dashboard_and_the_rules_is_answered_by_a_real_promet
             assert len(panels) == len([each for each in METRICS if each.panel])
             for panel in panels:
                 (target,) = panel["targets"]
-                assert prometheus.query(target["expr"]), target["expr"]
+                # One counts ports that are down, of which there are none.
+                expected = "== 0" not in target["expr"]
+                assert bool(prometheus.query(target["expr"])) is expected, target["expr"]
             for alert in alerts():
                 assert prometheus.query(alert.query) == [], alert.query
             until(lambda: bool(prometheus.ask("rules")), "rules")
@@ -157,10 +159,9 @@ def test_every_query_of_the_dashboard_and_the_rules_is_answered_by_a_real_promet
 def test_every_metric_is_served_and_the_linters_of_prometheus_find_nothing(
     chassis: DummyChassis, tmp_path: Path
 ) -> None:
-    out, err = once(chassis)
+    out, err = once(chassis, "--ports", ".*")
     assert err == ""
-    heads = [line.split()[2] for line in out.splitlines() if line.startswith("# TYPE")]
-    assert heads == [each.exposed for each in METRICS]
+    assert heads(out) == [each.exposed for each in METRICS]
     for line in (
         f'trunkline_build_info{{chassis="c1",version="{__version__}"}} 1.0',
         'trunkline_network_frames_total{band="bum",network="net1"} ',
@@ -178,6 +179,50 @@ def test_every_metric_is_served_and_the_linters_of_prometheus_find_nothing(
         )
         assert (done.returncode, "error" in done.stderr) == (0, False), done
         assert words[0] == "rules" or done.stdout + done.stderr == ""
+
+
+def heads(out: str) -> list[str]:
+    """Return the names of the metrics of an exposition."""
+    return [line.split()[2] for line in out.splitlines() if line.startswith("# TYPE")]
+
+
+def of_ports(out: str) -> dict[str, float]:
+    """Return what an exposition says of single ports."""
+    lines = (line.rpartition(" ") for line in out.splitlines() if 'port="' in line)
+    return {name.removeprefix("trunkline_port_"): float(value) for name, _, value in lines}
+
+
+def test_ports_have_metrics_of_their_own_if_they_are_asked_for(site: Site, chassis: DummyChassis) -> None:
+    chassis.receive_once("a", ethernet(mac_of("b"), A), ethernet(mac_of("b"), mac_of("x")))
+    site.port("elsewhere")
+    site.sync()
+    out, _ = once(chassis)
+    assert of_ports(out) == {}
+    assert heads(out) == [each.exposed for each in METRICS if not each.is_of_ports]
+    # A name matches as a whole, and a port of another chassis has no flows here that count its frames.
+    assert of_ports(once(chassis, "--ports", "elsewher|[bx]|.+where")[0]) == {
+        'up{port="b"}': 1,
+        'frames_total{band="vif",port="b"}': 0,
+        'frames_total{band="deliver",port="b"}': 1,
+        'refused_frames_total{band="tagged",port="b"}': 0,
+    }
+    found = of_ports(once(chassis, "--ports", "a")[0])
+    assert found.pop('up{port="a"}') == 1
+    assert found.pop('frames_total{band="vif",port="a"}') == 4
+    assert found.pop('frames_total{band="deliver",port="a"}') == 0
+    assert found.pop('refused_frames_total{band="mac_refused",port="a"}') == 2
+    assert set(found.values()) == {0}
+    assert {name.partition("{")[0] for name in found} == {"refused_frames_total"}
+    chassis.unplug("b")
+    site.sync()
+    assert of_ports(once(chassis, "--ports", "b")[0]).get('up{port="b"}', 0) == 0
+
+
+def test_a_pattern_that_is_no_regular_expression_is_one_line(site: Site) -> None:
+    run = program(site.chassis(is_running=False), "--once", "--ports", "web(")
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out, err.count("\n")) == (2, "", 1), err
+    assert "'web(' is not a regular expression: missing ), unterminated subpattern at position 3" in err
 
 
 def delays(chassis: DummyChassis, name: str) -> tuple[int, float]:

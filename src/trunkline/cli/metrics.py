@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -31,10 +32,16 @@ DEFAULT_LISTENER = "127.0.0.1:9176"
     show_default=True,
     help="Where to serve the metrics, by HTTP and to anyone who connects: [::]:9176 is every address.",
 )
+@click.option(
+    "--ports",
+    type=NOT_EMPTY,
+    metavar="REGEX",
+    help="Also serve metrics of the ports of this chassis whose whole name matches: .* are all of them.",
+)
 @click.option("--once", is_flag=True, help="Print the metrics once, and exit.")
 @with_chassis
 @click.pass_context
-def metrics(ctx: click.Context, listen: str, once: bool, ovs_remote: str | None) -> None:
+def metrics(ctx: click.Context, listen: str, ports: str | None, once: bool, ovs_remote: str | None) -> None:
     """Serve the metrics of this chassis to Prometheus, until it is ended.
 
     It is a process of its own: at each scrape it asks the agent one small question, and reads flows from the
@@ -45,6 +52,7 @@ def metrics(ctx: click.Context, listen: str, once: bool, ovs_remote: str | None)
     \b
     Examples:
       trunkline metrics --once
+      trunkline metrics --once --ports 'web.*'
     """
     from prometheus_client import CollectorRegistry, generate_latest
 
@@ -58,13 +66,21 @@ def metrics(ctx: click.Context, listen: str, once: bool, ovs_remote: str | None)
     def tell(line: str) -> None:
         print(f"trunkline metrics: {printable(line)}", file=sys.stderr, flush=True)
 
+    sources = Sources(lambda: chassis.read(ovs_remote), connect, tell, _pattern(ports))
     registry = CollectorRegistry()
-    registry.register(ChassisCollector(Sources(lambda: chassis.read(ovs_remote), connect, tell)))
+    registry.register(ChassisCollector(sources))
     if once:
         click.echo(generate_latest(registry).decode(), nl=False)
         return
     address, port = _place(listen)
     _serve(registry, address, port)
+
+
+def _pattern(ports: str | None) -> re.Pattern[str] | None:
+    try:
+        return None if ports is None else re.compile(ports)
+    except re.error as error:
+        raise InvalidValueError(f"{ports!r} is not a regular expression: {error}") from error
 
 
 def _place(listen: str) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -24,7 +25,8 @@ from trunkline.core.pipeline import Band, Table
 from trunkline.health import own_agent
 from trunkline.health.cause import CAUSES
 from trunkline.insight.connection import Connection
-from trunkline.metrics.table import METRICS, PREFIX
+from trunkline.metrics.metric import PREFIX
+from trunkline.metrics.table import METRICS
 from trunkline.northbound.operation import select
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ _OF_NETWORKS = COOKIE_OURS | Subject.NETWORK << 32
 _OF_PORTS = COOKIE_OURS | Subject.PORT << 32
 _REFUSING = (Table.PORT_SECURITY, Table.REFUSED)
 """The tables in which flows of ports drop, a few for each port."""
+
+_PASSING = (Table.CLASSIFY, Table.DISPATCH)
+"""The tables in which a frame meets a flow of the port that sent it, and of the one that gets it."""
 
 _PATIENCE_S = 3.0
 
@@ -58,8 +63,12 @@ class Sources:
     tell: Callable[[str], None]
     """Is told in one line what cannot be read, and when it can be again."""
 
+    ports: re.Pattern[str] | None = None
+    """The names of ports that have metrics of their own, as a whole; None if no port has."""
+
     _reasons: dict[str, str] = field(default_factory=dict)
     _network_by_key: dict[int, str] = field(default_factory=dict)
+    _port_by_key: dict[int, str] = field(default_factory=dict)
 
     def values(self) -> Values:
         """Return all that can be read now."""
@@ -84,23 +93,34 @@ class Sources:
             self.tell(f"{source}: {reason or 'it answers again'}")
 
     def _names(self, there: list[Chassis]) -> Values:
-        there.append(self.chassis())
-        nb = self.connect(there[0])
+        chassis = self.chassis()
+        there.append(chassis)
+        asked = [select("Network", only=("unique_key", "name"))]
+        if self.ports and chassis.name:
+            is_here = ("chassis", "==", chassis.name)
+            asked.append(select("Port", is_here, only=("unique_key", "name", "up")))
+        nb = self.connect(chassis)
         try:
-            (rows,) = nb.read(select("Network", only=("unique_key", "name")))
+            networks, *of_ports = nb.read(*asked)
         finally:
             nb.close()
-        self._network_by_key = {row["unique_key"]: row["name"] for row in rows}
-        return {}
+        self._network_by_key = {row["unique_key"]: row["name"] for row in networks}
+        if self.ports is None:
+            return {}
+        ports = [row for rows in of_ports for row in rows if self.ports.fullmatch(row["name"])]
+        self._port_by_key = {row["unique_key"]: row["name"] for row in ports}
+        return {"port_up": {(row["name"],): float(bool(row["up"])) for row in ports}}
 
     def _of_switch(self, there: list[Chassis]) -> Values:
         chassis = there[0] if there else self.chassis()
         with Connection(chassis.management_socket, _PATIENCE_S) as bridge:
             of_networks = bridge.flows(_OF_NETWORKS, _SUBJECT_BITS)
-            refusing = [
-                flow for table in _REFUSING for flow in bridge.flows(_OF_PORTS, _SUBJECT_BITS, table.value)
-            ]
-        return of_flows(of_networks, refusing, self._network_by_key)
+            refusing, passing = (
+                [flow for table in tables for flow in bridge.flows(_OF_PORTS, _SUBJECT_BITS, table.value)]
+                for tables in (_REFUSING, _PASSING if self.ports else ())
+            )
+        found = of_flows(of_networks, refusing, self._network_by_key)
+        return found if self.ports is None else found | of_port_flows(passing, refusing, self._port_by_key)
 
 
 def of_agent(said: Mapping[str, Any]) -> Values:
@@ -160,6 +180,25 @@ def of_flows(
         "network_frames": dict(frames),
         "network_dropped_frames": dict(dropped),
         "refused_frames": dict(refused),
+    }
+
+
+def of_port_flows(
+    passing: Iterable[InstalledFlow], refusing: Iterable[InstalledFlow], port_by_key: Mapping[int, str]
+) -> Values:
+    """Return the metrics of the ports of *port_by_key*: what *passing* let on, and *refusing* dropped."""
+
+    def counted(flows: Iterable[InstalledFlow]) -> dict[tuple[str, ...], float]:
+        frames: Counter[tuple[str, ...]] = Counter()
+        for flow in flows:
+            name = port_by_key.get(flow.cookie & 0xFFFFFFFF)
+            if name is not None:
+                frames[name, _band(flow)] += flow.counters.packet_count
+        return dict(frames)
+
+    return {
+        "port_frames": counted(flow for flow in passing if not flow.is_drop),
+        "port_refused_frames": counted(flow for flow in refusing if flow.is_drop),
     }
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from trunkline.metrics.table import METRICS, Alert, Panel, alerts
+from trunkline.metrics.metric import Alert, Panel
+from trunkline.metrics.table import METRICS, alerts
 
 _WIDTH, _HEIGHT = 12, 8
 """Of a panel; the dashboard has 24 columns."""

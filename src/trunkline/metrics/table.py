@@ -6,46 +6,7 @@ generated from this table, so that no page, alert or panel names a metric that i
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-PREFIX = "trunkline_"
-
-
-class Panel(NamedTuple):
-    """A graph of the dashboard: what it shows, as a query, in which unit of Grafana, and each line's name."""
-
-    title: str
-    query: str
-    unit: str
-    legend: str
-
-
-class Alert(NamedTuple):
-    """What somebody should be told if *query* has had a result for as long as *lasting*."""
-
-    name: str
-    query: str
-    lasting: str
-    severity: Literal["critical", "warning"]
-    text: str
-    remedy: str
-
-
-class Metric(NamedTuple):
-    """A metric: *source* is who is asked for it. One without an answer is left out of the exposition."""
-
-    name: str
-    kind: Literal["gauge", "counter", "histogram"]
-    source: Literal["agent", "switch", "all"]
-    labels: tuple[str, ...]
-    help: str
-    panel: Panel | None = None
-    alerts: tuple[Alert, ...] = ()
-
-    @property
-    def exposed(self) -> str:
-        """The name that Prometheus sees."""
-        return PREFIX + self.name + ("_total" if self.kind == "counter" else "")
+from trunkline.metrics.metric import PREFIX, Alert, Metric, Panel
 
 
 def _delay(name: str, help_: str, text: str) -> Metric:
@@ -340,6 +301,42 @@ METRICS = (
                 "({{ $labels.band }}).",
                 "trunkline flows on the chassis shows the drops; trunkline check says whose they are",
             ),
+        ),
+    ),
+    Metric(
+        "port_up",
+        "gauge",
+        "northbound",
+        ("port",),
+        "Whether a port of this chassis is up: 1 or 0.",
+        Panel("Ports that are down", "count by (instance) (trunkline_port_up == 0)", "none", "{{instance}}"),
+    ),
+    Metric(
+        "port_frames",
+        "counter",
+        "switch",
+        ("port", "band"),
+        "Frames that have met the flows of a port of this chassis, by their band: `vif`, or `subport` for "
+        "one of a trunk, is all that its VM has sent, `deliver` the unicast that has reached it. Broadcast "
+        "and multicast to it are among those of its network. It falls if a flow is replaced.",
+        Panel(
+            "Frames of ports",
+            "sum by (port, band) (rate(trunkline_port_frames_total[5m]))",
+            "pps",
+            "{{port}} {{band}}",
+        ),
+    ),
+    Metric(
+        "port_refused_frames",
+        "counter",
+        "switch",
+        ("port", "band"),
+        "Frames of the VM of a port that port security has dropped, by the band of the flows.",
+        Panel(
+            "Frames of ports refused",
+            "sum by (port, band) (rate(trunkline_port_refused_frames_total[5m]))",
+            "pps",
+            "{{port}} {{band}}",
         ),
     ),
     Metric(
