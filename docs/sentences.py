@@ -71,7 +71,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "parent_vlan": "For a sub-port: its tag on that VIF.",
         "options": "Settings of the port. `announce=false`: it is not announced. `control-frames=true`, "
         "which needs `port_security` off: spanning tree, LLDP and other control frames pass to and from it. "
-        "`allow-duplicate-ip=true`: it may have addresses that another port of its network has.",
+        "`allow-duplicate-ip=true`: it and another port of its network may have the same addresses.",
         "external_ids": _EXTERNAL_IDS,
     },
     "Chassis": {

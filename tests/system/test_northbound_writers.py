@@ -123,6 +123,37 @@ def test_an_address_that_another_port_of_the_network_has_is_refused_among_few_an
         assert northbound.port("port3")["addresses"] == sorted(own)
 
 
+@pytest.mark.parametrize("count", [1, MANY])
+def test_two_ports_have_one_address_if_either_allows_it_whichever_comes_first(nb: Served, count: int) -> None:
+    own, meant = addresses(1, count), {"allow-duplicate-ip": "true"}
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network()], [a_port(1, addresses=own, options=meant)])
+        northbound.create(ports=[a_port(2, addresses=own)])
+        northbound.create(ports=[a_port(3, addresses=own, options=meant)])
+        with pytest.raises(RefusedError, match="port 'port2' of the same network already has"):
+            northbound.create(ports=[a_port(4, addresses=own)])
+        with pytest.raises(RefusedError, match="port 'port2' of the same network already has"):
+            northbound.set_port("port1", {"options": {"allow-duplicate-ip": ""}})
+
+
+@pytest.mark.parametrize("count", [1, MANY])
+def test_of_two_that_want_an_address_for_themselves_at_once_one_is_refused(nb: Served, count: int) -> None:
+    """One creates a port with it, another takes back that a port that is there allows others."""
+    own, meant = addresses(1, count), {"allow-duplicate-ip": "true"}
+    with Northbound.connect(nb.remote) as northbound:
+        northbound.create([a_network()], [a_port(1, addresses=own, options=meant)])
+        for _ in range(RACES):
+            done = race(
+                nb.remote,
+                lambda northbound: northbound.create(ports=[a_port(2, addresses=own)]),
+                lambda northbound: northbound.set_port("port1", {"options": {"allow-duplicate-ip": ""}}),
+            )
+            assert sorted(done) == [False, True]
+            northbound.set_port("port1", {"options": meant})
+            if northbound.row_counts()["Port"] > 1:
+                northbound.delete_ports(["port2"])
+
+
 def test_many_networks_addresses_are_looked_for_at_once(nb: Served) -> None:
     names = [f"net{number}" for number in range(MANY)]
     with Northbound.connect(nb.remote) as northbound:

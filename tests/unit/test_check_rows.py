@@ -196,7 +196,7 @@ SCENES: dict[str, tuple[Fleet, list[tuple[str, str, str, str | None]]]] = {
         fleet(
             port("vm1", 1), port("vm2", 2, addresses=["192.0.2.1"], options={"allow-duplicate-ip": "true"})
         ),
-        [("T318", "error", "port vm1", "c1")],
+        [],
     ),
     "one MAC twice": (
         fleet(port("vm1", mac="02:00:00:00:00:AA"), port("vm2", 2, mac="02:00:00:00:00:aa")),

@@ -135,7 +135,7 @@ def _duplicates(fleet: Fleet) -> Iterator[Finding]:
         for row in ports:
             if row["enabled"] is not False:
                 holders["T319", row["mac"].lower()].append(row)
-                for address in row["addresses"]:
+                for address in [] if allows_duplicates(row) else row["addresses"]:
                     holders["T318", address.lower()].append(row)
         for (code, value), rows in holders.items():
             if len(rows) > 1:
@@ -177,8 +177,6 @@ def _shared(code: str, value: str, rows: Collection[Row]) -> Iterator[Finding]:
     what = "IP address" if code == "T318" else "MAC"
     names = sorted(row["name"] for row in rows)
     for row in rows:
-        if code == "T318" and allows_duplicates(row):
-            continue
         other = next(name for name in names if name != row["name"])
         command = f"trunkline port set {_named(row)}"
         remedy = f"give it another one: {command} `mac=MAC`"

@@ -21,7 +21,7 @@ FEW = 20
 """How many ports are looked for one by one: a look at a port costs the server 0.4 µs, to read one 10."""
 
 
-_COMPARED = ("name", "network", "mac", "addresses", "iface_id", "parent", "parent_vlan")
+_COMPARED = ("name", "network", "mac", "addresses", "iface_id", "parent", "parent_vlan", "options")
 
 
 class Present(NamedTuple):

@@ -13,7 +13,7 @@ from trunkline.northbound.client import (
     RefusedError,
     TransactionError,
 )
-from trunkline.northbound.step import Change, Create, Delete, Ensure, Put
+from trunkline.northbound.step import Change, Create, Delete, Ensure, Insert, Put
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 def row_of(step: Step) -> Row:
     """Return which row *step* writes."""
     match step:
+        case Insert(table, row):
+            return Row(table, row["name"])
         case Change(table, name) | Delete(table, name):
             return Row(table, name)
         case Create(spec) | Ensure(spec) | Put(spec):
@@ -117,7 +119,7 @@ def _needs(step: Step) -> dict[str, Row]:
     match step:
         case Create(PortSpec(network=network, parent=parent)):
             named = {"network": network, "parent": parent}
-        case Change("Port", _, columns):
+        case Change("Port", _, columns) | Insert("Port", columns):
             named = {what: columns.get(what) for what in ("network", "parent")}
         case _:
             return {}

@@ -21,7 +21,7 @@ COUNT_CHANGE = increment("NB_Global", "next_port_key")
 """Goes with each write of `COUNTED_COLUMNS`, and with the deletion of a port; creating a port raises the key
 anyway. So as long as the key is the same, so is what was read of those columns."""
 
-COUNTED_COLUMNS = frozenset({"parent", "parent_vlan", "network", "addresses", "iface_id"})
+COUNTED_COLUMNS = frozenset({"parent", "parent_vlan", "network", "addresses", "iface_id", "options"})
 
 
 class Check(NamedTuple):

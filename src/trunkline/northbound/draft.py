@@ -28,7 +28,7 @@ from trunkline.northbound.spec import (
     no_network,
     refuse_duplicates,
 )
-from trunkline.northbound.step import Change, Create, Delete, Ensure, Put
+from trunkline.northbound.step import Change, Create, Delete, Ensure, Insert, Put
 from trunkline.northbound.transaction import Guard
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class Draft:
             match step:
                 case Create(spec):
                     self._created[_table(spec)].append(spec.row())
+                case Insert(table, row):
+                    self._created[table].append(dict(row))
                 case Put(spec):
                     self._put[_table(spec)].append(spec.row())
                 case Change():
@@ -271,10 +273,7 @@ class Draft:
         def others(found: Iterable[Iterable[Row]]) -> Iterator[Row]:
             return beside((row for rows in found for row in rows), written, gone)
 
-        wants = duplicate.wanted(ports.created)
-        for port in ports.changed:
-            for network_id, names in duplicate.added(port.old, port.new).items():
-                wants.setdefault(network_id, {}).update(names)
+        wants = duplicate.wanted(written)
         if not duplicate.are_few(wants):
             refuse(duplicate.conflicts(written, others(read(*duplicate.selects(wants)))))
         moved = trunk.moved(written)
@@ -366,7 +365,8 @@ def _insertions(
             uuid_name = ids[row["name"]] if table == "Network" else None
             # Empty columns need not be written, and most columns of most rows are empty.
             said = {column: value for column, value in row.items() if value or value is False}
-            yield insert(table, said | {"unique_key": unique_key}, uuid_name)
+            said["unique_key"] = unique_key
+            yield insert(table, said, uuid_name)
 
 
 def _missing(known: _Known, table: str, ensured: Iterable[_Ensured]) -> list[Row]:

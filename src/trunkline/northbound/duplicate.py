@@ -1,4 +1,6 @@
-"""IP addresses that another port of the same network has: refused, unless the port allows duplicates.
+"""IP addresses that two ports of one network have: refused, unless one of the two allows duplicates.
+
+Which of the two allows them, and which one comes first, makes no difference. The agent has the same rule.
 
 A few addresses are looked for by the database inside the transaction; for each it passes over all ports. If
 there are many, the client reads the ports' addresses instead, and guards the transaction against changes of
@@ -7,7 +9,6 @@ them (`trunkline.northbound.check.COUNT_CHANGE`).
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import Place
@@ -36,23 +37,16 @@ def allows_duplicates(row: Mapping[str, Any]) -> bool:
     return bool(row["options"].get(ALLOW_DUPLICATE_IP) == "true")
 
 
-def wanted(rows: Iterable[Mapping[str, Any]]) -> Wanted:
-    """Return the addresses that *rows*, ports to be created, want for themselves in networks that exist."""
+def wanted(written: Iterable[Written]) -> Wanted:
+    """Return the addresses that ports *written* get for themselves, in networks that exist."""
     found: Wanted = {}
-    for row in rows:
-        if not (isinstance(row["network"], NamedUuid) or allows_duplicates(row)):
-            found.setdefault(row["network"], {}).update(dict.fromkeys(row["addresses"], row["name"]))
+    for row in written:
+        network = row.new["network"]
+        if row.new["addresses"] and not isinstance(network, NamedUuid):
+            names = {address: row.new["name"] for _, address in _gained(row)}
+            if names:
+                found.setdefault(network, {}).update(names)
     return found
-
-
-def added(old: Row, new: Row) -> Wanted:
-    """Return the addresses that *new*, a port that was *old*, wants for itself and did not have so before."""
-    if allows_duplicates(new):
-        return {}
-    is_as_before = old["network"] == new["network"] and not allows_duplicates(old)
-    had = old["addresses"] if is_as_before else ()
-    names: dict[str, str] = dict.fromkeys(set(new["addresses"]).difference(had), str(new["name"]))
-    return {new["network"]: names} if names else {}
 
 
 def are_few(wants: Wanted) -> bool:
@@ -72,7 +66,12 @@ def checks(wants: Wanted) -> list[Check]:
 
 
 def _check(network_id: str, address: str, name: str) -> Check:
-    same = (("network", "==", network_id), ("addresses", "includes", [address]), ("name", "!=", name))
+    same = (
+        ("network", "==", network_id),
+        ("addresses", "includes", [address]),
+        ("name", "!=", name),
+        ("options", "excludes", {ALLOW_DUPLICATE_IP: "true"}),
+    )
     return Check(
         expect("Port", *same, rows=[], only=("name",)),
         _refused(None, address),
@@ -82,27 +81,27 @@ def _check(network_id: str, address: str, name: str) -> Check:
 
 def selects(wants: Wanted) -> list[Operation]:
     """Return the operations that read the ports which may have one of the addresses."""
-    only = ("name", "network", "addresses")
+    only = ("name", "network", "addresses", "options")
     if len(wants) > FEW:
         return [select("Port", only=only)]
     return [select("Port", ("network", "==", network_id), only=only) for network_id in wants]
 
 
 def conflicts(written: Collection[Written], there: Iterable[Row]) -> Iterator[Conflict]:
-    """Yield each port *written* that gets an address for itself which a port *there* has.
+    """Yield each port *written* that gets an address for itself which a port *there* has for itself.
 
-    Of two that are written and get the same address, the second is refused, if both want it for themselves.
+    Of two that are written and get the same address, the second is refused.
     """
-    new = [(row.new["name"], _gained(row.old, row.new)) for row in written]
-    gained = {(name, where) for name, wants in new for where in wants}
-    holders: dict[tuple[str, str], str] = {}
-    for port in chain(beside(there, written), (row.new for row in written)):
-        for where in _owned(port):
-            if (port["name"], where) not in gained:
-                holders.setdefault(where, port["name"])
-    for row, (name, wants) in zip(written, new, strict=True):
-        if allows_duplicates(row.new):
-            continue
+    holders = {where: str(port["name"]) for port in beside(there, written) for where in _owned(port)}
+    gained = []
+    for row in written:
+        name, new = row.new["name"], _gained(row)
+        gained.append((name, new))
+        if row.old is not None:
+            for where in _owned(row.new):
+                if where not in new:
+                    holders.setdefault(where, name)
+    for name, wants in gained:
         for where in wants:
             first = holders.setdefault(where, name)
             if first != name:
@@ -111,15 +110,20 @@ def conflicts(written: Collection[Written], there: Iterable[Row]) -> Iterator[Co
 
 
 def _owned(port: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the addresses that *port* has for itself, each with the network."""
+    if not port["addresses"] or allows_duplicates(port):
+        return []
     network = port["network"]
     return [(network, address) for address in port["addresses"]]
 
 
-def _gained(old: Row | None, new: Row) -> list[tuple[str, str]]:
-    """Return what *new*, a port that was *old*, has and did not have for itself before."""
-    is_as_before = old is not None and allows_duplicates(old) <= allows_duplicates(new)
-    had = _owned(old) if old is not None and is_as_before else []
-    return [where for where in _owned(new) if where not in had]
+def _gained(row: Written) -> list[tuple[str, str]]:
+    """Return those that the port *row* has for itself, and did not have so before."""
+    owned = _owned(row.new)
+    if row.old is None or not owned:
+        return owned
+    had = _owned(row.old)
+    return [where for where in owned if where not in had]
 
 
 def _refused(holder: str | None, address: str) -> RefusedError:

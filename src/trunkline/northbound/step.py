@@ -19,6 +19,13 @@ class Create(NamedTuple):
     spec: NetworkSpec | PortSpec
 
 
+class Insert(NamedTuple):
+    """Create *row* of *table*, which is as `spec.checked` returned it; refused as a `Create` is."""
+
+    table: Literal["Network", "Port"]
+    row: Mapping[str, Any]
+
+
 class Ensure(NamedTuple):
     """Create the row of *spec*; if it exists, change nothing, and refuse unless *columns* are as in *spec*.
 
@@ -60,7 +67,7 @@ class Delete(NamedTuple):
     may_be_gone: bool = False
 
 
-Step: TypeAlias = Create | Ensure | Put | Change | Delete
+Step: TypeAlias = Create | Insert | Ensure | Put | Change | Delete
 
 
 class Merged(dict[str, str]):
