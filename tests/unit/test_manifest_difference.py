@@ -18,8 +18,9 @@ from trunkline.manifest.obstacle import obstacles
 from trunkline.manifest.present import Present
 from trunkline.manifest.source import Source
 from trunkline.manifest.wanted import Wanted, cleared
-from trunkline.northbound.client import Change, Create, Delete, NetworkSpec, PortSpec
+from trunkline.northbound.client import Change, Delete, NetworkSpec, PortSpec
 from trunkline.northbound.schema import SET
+from trunkline.northbound.step import Insert
 
 
 def network(name: str, set_: str | None = "s", **columns: Any) -> dict[str, Any]:
@@ -63,13 +64,15 @@ A_NETWORK: dict[str, Any] = {"network_type": "vlan", "physical_network": "p"}
 
 
 def test_what_is_not_there_is_added_with_the_mark_of_the_set() -> None:
+    asked: dict[str, Any] = {"network": "blue", "mac": "02:00:00:00:00:01", "requested_chassis": "c1,c2"}
+    mark = {SET: "s"}
     wanted = [
-        want("Port", "vm1", network="blue", mac="02:00:00:00:00:01"),
+        want("Port", "vm1", **asked),
         want("Network", "red", **A_NETWORK, segmentation_id=7),
     ]
     assert list(found(wanted, there(BLUE)).steps) == [
-        Create(NetworkSpec(name="red", **A_NETWORK, segmentation_id=7, external_ids={SET: "s"})),
-        Create(PortSpec(name="vm1", network="blue", mac="02:00:00:00:00:01", external_ids={SET: "s"})),
+        Insert("Network", NetworkSpec(name="red", **A_NETWORK, segmentation_id=7, external_ids=mark).row()),
+        Insert("Port", PortSpec(name="vm1", **asked, external_ids=mark).row()),
     ]
 
 

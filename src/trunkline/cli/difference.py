@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,20 +29,21 @@ _LONGEST_VALUE = 60
 
 def lines(found: Difference, notes: Mapping[tuple[str, str], str], *, is_full: bool = False) -> Iterator[str]:
     """Yield a line for each change of *found*, with its note; those of one kind that are many, in one."""
-    groups: dict[tuple[str, str], list[RowChange]] = defaultdict(list)
-    for change in _in_order(found):
-        groups[change.verb, change.table].append(change)
-    shown = [change for group in groups.values() for change in (group if is_full else group[:MOST_LINES])]
-    width = max((min(len(_subject(change)), _LONGEST_NAME) for change in shown), default=0)
+    groups = _groups(found)
+    shown = {kind: _first(group, is_full) for kind, group in groups.items()}
+    width = max(
+        (min(len(_subject(change)), _LONGEST_NAME) for group in shown.values() for change in group), default=0
+    )
     for (verb, table), group in groups.items():
         sign, colour = _SIGNS[verb]
-        most = len(group) if is_full else MOST_LINES
-        for change in group[:most]:
+        first = shown[verb, table]
+        for change in first:
             words = [*_columns(change, is_full), notes.get((change.table, change.name), "")]
             text = f"  {sign} {_subject(change):{width}}  {'  '.join(filter(None, words))}"
             yield click.style(text.rstrip(), fg=colour)
-        if group[most:]:
-            yield click.style(f"  {sign} {_counted(len(group) - most, f'more {table.lower()}')}", fg=colour)
+        if len(group) > len(first):
+            more = _counted(len(group) - len(first), f"more {table.lower()}")
+            yield click.style(f"  {sign} {more}", fg=colour)
 
 
 def summary(found: Difference) -> str:
@@ -57,16 +58,28 @@ def data(found: Difference) -> dict[str, Any]:
     return {
         "version": 1,
         "set": found.set,
-        "changes": [_change(change) for change in _in_order(found)],
+        "changes": [_change(each) for group in _groups(found).values() for each in sorted(group, key=_name)],
         "counts": found.counts,
     }
 
 
-def _in_order(found: Difference) -> list[RowChange]:
-    """Return the changes of *found* with those of one kind by name."""
-    return sorted(
-        found.changes, key=lambda each: (list(_SIGNS).index(each.verb), each.table, natural(each.name))
-    )
+def _groups(found: Difference) -> dict[tuple[str, str], list[RowChange]]:
+    """Return the changes of *found* by verb and table, in the order in which these are shown."""
+    groups: dict[tuple[str, str], list[RowChange]] = {
+        (verb, table): [] for verb in _SIGNS for table in sorted(DEFAULTS)
+    }
+    for change in found.changes:
+        groups[change.verb, change.table].append(change)
+    return {kind: group for kind, group in groups.items() if group}
+
+
+def _first(group: Sequence[RowChange], is_full: bool) -> list[RowChange]:
+    """Return those of *group* that are shown, by name."""
+    return sorted(group, key=_name) if is_full else nsmallest(MOST_LINES, group, key=_name)
+
+
+def _name(change: RowChange) -> tuple[list[tuple[int, str]], str]:
+    return natural(change.name)
 
 
 def _change(change: RowChange) -> dict[str, Any]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}", re.IGNORECASE | re.ASCII)
 
+_UNICAST_MAC_TEXT = re.compile(r"[0-9a-f][02468ace](?::[0-9a-f]{2}){5}")
+_ZERO_MAC_TEXT = "00:00:00:00:00:00"
+
 _GROUP_BIT = 1 << 40
 
 
@@ -80,6 +83,16 @@ def parse_port_mac(text: str) -> int:
     return mac
 
 
+def port_mac_text(text: str) -> str:
+    """Return the MAC address *text* as the northbound writes it; raises as `parse_port_mac` does.
+
+    >>> port_mac_text("02:00:00:00:00:0a"), port_mac_text("02-00-00-00-00-0A")
+    ('02:00:00:00:00:0a', '02:00:00:00:00:0a')
+    """
+    is_written_so = _UNICAST_MAC_TEXT.fullmatch(text) and text != _ZERO_MAC_TEXT
+    return text if is_written_so else mac_text(parse_port_mac(text))
+
+
 def mac_text(mac: int) -> str:
     """Return *mac* as the northbound writes it: lower case, with colons.
 
@@ -107,6 +120,26 @@ def parse_ip(text: str) -> IPAddress:
     value = int(address)
     _check_station(address, value, value)
     return address
+
+
+_USUAL_OCTETS = frozenset(range(256)).difference(
+    octet for low, high, _ in _NO_STATIONS_IPV4 for octet in range(low >> 24, (high >> 24) + 1)
+)
+"""With these an IPv4 address begins that a station can have, whatever follows."""
+
+
+def ip_text(text: str) -> str:
+    """Return the address *text* as the northbound writes it; raises as `parse_ip` does.
+
+    >>> ip_text("192.0.2.1"), ip_text("2001:DB8::0:1")
+    ('192.0.2.1', '2001:db8::1')
+    """
+    try:
+        packed = inet_pton(AF_INET, text)
+    except (OSError, ValueError):
+        return str(parse_ip(text))
+    # inet_pton(3) takes an IPv4 address in one spelling only, which is that of the northbound.
+    return text if packed[0] in _USUAL_OCTETS else str(parse_ip(text))
 
 
 def _check_station(given: IPAddress | IPPrefix, first: int, last: int) -> None:

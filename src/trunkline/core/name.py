@@ -7,6 +7,7 @@ import re
 from trunkline.core.error import InvalidValueError
 
 LONGEST = 255
+_NUMBER = re.compile(r"(\d+)")
 
 
 def check_name(kind: str, name: str) -> None:
@@ -52,7 +53,7 @@ def natural(name: str) -> tuple[list[tuple[int, str]], str]:
     >>> sorted(["vm10", "vm02", "vm2", "vm1", "vm"], key=natural)
     ['vm', 'vm1', 'vm02', 'vm2', 'vm10']
     """
-    parts = re.split(r"(\d+)", name)
+    parts = _NUMBER.split(name)
     parts[1::2] = [number.lstrip("0") for number in parts[1::2]]
     # A longer number is a larger one. Names that differ in zeros only still have an order.
     return [(len(part) if n % 2 else 0, part) for n, part in enumerate(parts)], name

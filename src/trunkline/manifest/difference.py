@@ -14,8 +14,8 @@ from trunkline.northbound.changed_row import changed_network, changed_port, faul
 from trunkline.northbound.conflict import Written
 from trunkline.northbound.port_option import WRITTEN
 from trunkline.northbound.schema import SET
-from trunkline.northbound.spec import faults
-from trunkline.northbound.step import Change, Create, Delete
+from trunkline.northbound.spec import completed, faults
+from trunkline.northbound.step import Change, Delete, Insert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from trunkline.manifest.wanted import Wanted
     from trunkline.northbound.changed_row import ChangedRow
     from trunkline.northbound.operation import Row
-    from trunkline.northbound.spec import Fault, NetworkSpec, PortSpec
+    from trunkline.northbound.spec import Fault
     from trunkline.northbound.step import Step
 
 Verb = Literal["add", "change", "delete"]
 VERBS: tuple[Verb, ...] = ("add", "change", "delete")
 
 _EMPTY = {table: cleared(table) for table in SPECS}
+_NEW = {table: {name: _EMPTY[table][name] for name in columns(table)} for table in SPECS}
+"""What a row has that documents say nothing of, by kind: all columns, and those that people write."""
 
 
 class RowChange(NamedTuple):
@@ -133,22 +135,13 @@ def _added(row: Wanted, set_: str, complaints: list[Complaint]) -> RowChange:
         needs = " and ".join(f"`{column}`" for column in missing)
         text = f"it does not exist yet, and a new {row.table.lower()} needs {needs}"
         complaints.append(row.complaint(text))
-    marked = {**row.columns.get("external_ids", {}), SET: set_}
-    columns = {**row.columns, "external_ids": marked}
-    wrong = row.wrong.union(missing)
-    spec = None if wrong else _spec(row.table, columns)
-    if spec is not None:
-        return RowChange("add", row.table, row.name, None, spec.row(), Create(spec), row)
-    new = _EMPTY[row.table] | columns
-    return _judged(row, None, new, faults(row.table, new), wrong, complaints)
-
-
-def _spec(table: Kind, columns: dict[str, Any]) -> NetworkSpec | PortSpec | None:
-    """Return what a row is made of, None if something is wrong with it."""
-    try:
-        return SPECS[table](**columns)
-    except InvalidValueError:
-        return None
+    new = _NEW[row.table] | row.columns
+    new["external_ids"] = new["external_ids"] | {SET: set_}
+    found = [*faults(row.table, new)]
+    if missing or found or row.wrong:
+        return _judged(row, None, new, found, row.wrong.union(missing), complaints)
+    new = completed(row.table, new)
+    return RowChange("add", row.table, row.name, None, new, Insert(row.table, new), row)
 
 
 def _changed(row: Wanted, old: Row, set_: str, adopts: bool, complaints: list[Complaint]) -> RowChange | None:

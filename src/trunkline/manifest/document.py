@@ -163,9 +163,10 @@ class _Reader:
         """Return the document whose keys and values come next, and those keys whose values are wrong."""
         value: dict[str, Any] = {}
         wrong: set[str] = set()
-        while not isinstance(event := self._next(), MappingEndEvent):
-            key = self._key(event)
-            following = self._next()
+        read, complaints = self._next, self._complaints
+        while (event := read()).__class__ is not MappingEndEvent:
+            key = event.value if event.__class__ is ScalarEvent else self._key(event)
+            following = read()
             if key is None or key in value or key in wrong:
                 if key is not None:
                     self._complain(event, f'"{shortened(key)}" is given twice')
@@ -176,18 +177,17 @@ class _Reader:
                 self._marks.keys[key] = self._mark(event.start_mark.line, event.start_mark.column)
                 start = following.start_mark
                 self._marks.values[key] = self._mark(start.line, start.column)
-            count = len(self._complaints)
-            item = self._value(following)
-            if len(self._complaints) > count:
+            count = len(complaints)
+            is_scalar = following.__class__ is ScalarEvent
+            item = self._scalar(following) if is_scalar else self._value(following)
+            if len(complaints) > count:
                 wrong.add(key)
             else:
                 value[key] = item
         return {key: item for key, item in value.items() if key not in wrong} if wrong else value, wrong
 
     def _value(self, event: Any) -> Any:
-        """Return the value that *event* begins."""
-        if isinstance(event, ScalarEvent):
-            return self._scalar(event)
+        """Return the list or map that *event* begins."""
         if isinstance(event, SequenceStartEvent):
             self._refuse_tag(event)
             return self._list()
@@ -206,7 +206,7 @@ class _Reader:
 
     def _list(self) -> list[Any]:
         items: list[Any] = []
-        while not isinstance(event := self._next(), SequenceEndEvent):
+        while (event := self._next()).__class__ is not SequenceEndEvent:
             items.append(self._inner(event))
         return items
 
@@ -232,8 +232,8 @@ class _Reader:
 
     def _scalar(self, event: Any) -> Any:
         text = event.value
-        if event.tag is None or event.tag == "!":
-            return text if not event.implicit[0] or event.tag else plain(text)
+        if event.tag is None:
+            return plain(text) if event.implicit[0] else text
         self._refuse_tag(event)
         return text
 

@@ -22,6 +22,8 @@ from trunkline.northbound.spec import NetworkSpec, PortSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from fastjsonschema import JsonSchemaValueException
+
     from trunkline.manifest.document import Document
 
 KIND = "kind"
@@ -34,6 +36,8 @@ REQUIRED: Mapping[Kind, tuple[str, ...]] = {
     "Port": ("network", "mac"),
 }
 """The columns that a row has for as long as it is, besides its name, by kind."""
+
+_KINDS: Mapping[str, Kind] = {kind: kind for kind in SPECS}
 
 _WORDS = {"integer": "a whole number", "string": "a text", "boolean": "true or false"}
 
@@ -121,13 +125,21 @@ def _atom(base: Any) -> dict[str, Any]:
 
 
 @cache
-def _compiled(kind: Kind, column: str | None) -> Callable[[Any], Any]:
-    """Return what raises an error unless a value is what *column* may be, or a document of *kind*."""
+def _compiled(kind: Kind, column: str | None) -> Callable[[Any], JsonSchemaValueException | None]:
+    """Return what tells why a value is not what *column* may be, or no document of *kind*; None if it is."""
     import fastjsonschema
 
     wanted = form(kind) if column is None else form(kind)["properties"][column]
-    compiled: Callable[[Any], Any] = fastjsonschema.compile(wanted, use_default=False)
-    return compiled
+    check = fastjsonschema.compile(wanted, use_default=False)
+
+    def error(value: Any) -> JsonSchemaValueException | None:
+        try:
+            check(value)
+        except fastjsonschema.JsonSchemaValueException as error:
+            return error
+        return None
+
+    return error
 
 
 class Formed(NamedTuple):
@@ -143,17 +155,16 @@ def formed(document: Document, complaints: list[Complaint]) -> Formed | None:
 
     Of a list or a map, the items that are right are kept.
     """
-    from fastjsonschema import JsonSchemaValueException
-
     value = document.value
-    kind = next((kind for kind in SPECS if kind == value.get(KIND)), None)
+    kind: Kind | None = _KINDS.get(str(value.get(KIND)))
     if kind is None:
         if KIND not in document.wrong:
             complaints.append(_kindless(document))
         return None
-    try:
-        _compiled(kind, None)(value)
-    except JsonSchemaValueException:
+    error = _compiled(kind, None)(value)
+    if error is None and not document.wrong:
+        return Formed(kind, value, document.wrong)
+    if error is not None:
         value = {}
         complaints.extend(islice(_faults(kind, document, value), MOST))
     known = form(kind)["properties"]
@@ -171,8 +182,6 @@ def _kindless(document: Document) -> Complaint:
 
 def _faults(kind: Kind, document: Document, right: dict[str, Any]) -> Iterator[Complaint]:
     """Yield each fault of the form of *document*, and put what is right of it into *right*."""
-    from fastjsonschema import JsonSchemaValueException
-
     marks, known = document.marks, form(kind)["properties"]
     subject = f"{kind.lower()} {shortened(document.value.get('name', '(without a name)'))}"
     if "name" not in document.value and "name" not in document.wrong:
@@ -183,9 +192,8 @@ def _faults(kind: Kind, document: Document, right: dict[str, Any]) -> Iterator[C
             continue
         parts = _parts(value, known[column])
         for part in [value] if parts is None else parts:
-            try:
-                _compiled(kind, column)(part)
-            except JsonSchemaValueException as error:
+            error = _compiled(kind, column)(part)
+            if error is not None:
                 yield Complaint(marks.of(column), f"{subject}: {_fault(column, part, known[column], error)}")
                 continue
             if isinstance(part, dict):

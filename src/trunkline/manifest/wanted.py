@@ -118,10 +118,11 @@ def _wanted(document: Document, complaints: list[Complaint]) -> Wanted | None:
     said = formed(document, complaints)
     if said is None:
         return None
-    empty = cleared(said.kind)
-    columns = {
-        name: empty[name] if value is None else value for name, value in said.columns.items() if name != KIND
-    }
+    columns = dict(said.columns)
+    columns.pop(KIND, None)
+    if None in columns.values():
+        empty = cleared(said.kind)
+        columns = {name: empty[name] if value is None else value for name, value in columns.items()}
     row = Wanted(said.kind, columns.get("name", ""), columns, document, said.wrong)
     if SET in columns.get("external_ids", ()):
         text = f"`external_ids:{SET}` is written by Trunkline itself; leave it out"
@@ -130,7 +131,8 @@ def _wanted(document: Document, complaints: list[Complaint]) -> Wanted | None:
     if said.kind == "Port":
         right, faults = canonical(row.name, columns)
         complaints.extend(row.complaint(str(fault.error), fault.columns[0]) for fault in faults)
-        row = row._replace(columns=right, wrong=row.wrong | (columns.keys() - right.keys()))
+        wrong = row.wrong | (columns.keys() - right.keys()) if faults else row.wrong
+        row = Wanted(row.table, row.name, right, document, wrong)
     return row if row.name else None
 
 

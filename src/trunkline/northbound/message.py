@@ -8,6 +8,7 @@ from typing import Any
 
 from trunkline.core.error import InvalidValueError
 
+_ESCAPED_NUL = rb"\u0000"
 # Not after a backslash that is itself escaped.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -26,6 +27,7 @@ def encoded(message: dict[str, Any]) -> bytes:
     except UnicodeEncodeError as error:
         broken = ascii(error.object[error.start])
         raise InvalidValueError(f"{broken} is no whole character; leave it out") from error
-    if _NUL.search(text):
+    # The plain search comes first: it takes a hundredth of the time, and finds nothing as a rule.
+    if _ESCAPED_NUL in text and _NUL.search(text):
         raise InvalidValueError("a text has a NUL character, which no database can hold; leave it out")
     return text

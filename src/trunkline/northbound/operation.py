@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from trunkline.northbound.schema import Shape, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 Row: TypeAlias = dict[str, Any]
 """A row, or some columns of it, by column name."""
@@ -62,14 +62,12 @@ def encoded(value: Any) -> Any:
 
 def encoded_row(row: Mapping[str, Any]) -> Row:
     """Return *row* as JSON."""
-    return {column: encoded(value) for column, value in row.items()}
+    return {column: value if value.__class__ in _PLAIN else encoded(value) for column, value in row.items()}
 
 
 def decoded_row(table: str, row: Mapping[str, Any]) -> Row:
     """Return *row*, JSON of some or all columns of *table*, as Python values in the schema's order."""
-    known = columns(table)
-    found = {name: decoded(row[name], column.shape) for name, column in known.items() if name in row}
-    return found | {name: _atom(value) for name, value in row.items() if name not in known}
+    return {name: read(row[name]) for name, read in _readers(table, row)}
 
 
 def decoded_rows(operation: Operation, result: Mapping[str, Any]) -> list[Row]:
@@ -78,8 +76,8 @@ def decoded_rows(operation: Operation, result: Mapping[str, Any]) -> list[Row]:
     Raises:
         LookupError, TypeError, ValueError: *result* is no such answer.
     """
-    table, wanted = operation["table"], operation["columns"]
-    return [decoded_row(table, {name: row[name] for name in wanted}) for row in result["rows"]]
+    readers = _readers(operation["table"], operation["columns"])
+    return [{name: read(row[name]) for name, read in readers} for row in result["rows"]]
 
 
 def decoded(value: Any, shape: Shape) -> Any:
@@ -88,20 +86,43 @@ def decoded(value: Any, shape: Shape) -> Any:
     >>> decoded("a", Shape.SET), decoded(["set", []], Shape.OPTIONAL), decoded(["uuid", "u"], Shape.ONE)
     (['a'], None, 'u')
     """
-    kind = value[0] if isinstance(value, list) else None
-    match shape:
-        case Shape.MAP:
-            return dict(sorted((_atom(key), _atom(item)) for key, item in value[1]))
-        case Shape.SET:
-            return sorted(_atom(item) for item in value[1]) if kind == "set" else [_atom(value)]
-        case Shape.OPTIONAL if kind == "set":
-            return _atom(value[1][0]) if value[1] else None
-        case _:
-            return _atom(value)
+    return _READERS[shape](value)
+
+
+def _readers(table: str, wanted: Collection[str]) -> list[tuple[str, Callable[[Any], Any]]]:
+    """Return the columns *wanted*, those of the schema first and in its order, with what reads a value."""
+    known = columns(table)
+    found = [(name, _READERS[column.shape]) for name, column in known.items() if name in wanted]
+    return found + [(name, _atom) for name in wanted if name not in known]
+
+
+def _map(value: Any) -> dict[Any, Any]:
+    return dict(sorted((_atom(key), _atom(item)) for key, item in value[1])) if value[1] else {}
+
+
+def _set(value: Any) -> list[Any]:
+    if value.__class__ is not list or value[0] != "set":
+        return [_atom(value)]
+    return sorted(map(_atom, value[1])) if value[1] else []
+
+
+def _optional(value: Any) -> Any:
+    if value.__class__ is not list or value[0] != "set":
+        return _atom(value)
+    return _atom(value[1][0]) if value[1] else None
 
 
 def _atom(value: Any) -> Any:
-    return Uuid(value[1]) if isinstance(value, list) and value[0] == "uuid" else value
+    return Uuid(value[1]) if value.__class__ is list and value[0] == "uuid" else value
+
+
+_READERS: Mapping[Shape, Callable[[Any], Any]] = {
+    Shape.MAP: _map,
+    Shape.SET: _set,
+    Shape.OPTIONAL: _optional,
+    Shape.ONE: _atom,
+}
+"""What reads a value of a column, by its shape."""
 
 
 def _where(conditions: Iterable[Condition]) -> list[list[Any]]:

@@ -6,16 +6,16 @@ What depends on other rows (a name or a tag that is in use) is checked when they
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.address import (
     allowed_pair_text,
-    mac_text,
+    ip_text,
     parse_allowed_pair,
-    parse_ip,
-    parse_port_mac,
+    port_mac_text,
 )
 from trunkline.core.error import InvalidValueError, Place
 from trunkline.core.model import MAX_ADDRESSES, MAX_PAIRS, MAX_REQUESTED
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 MIN_VLAN_ID, MAX_VLAN_ID = 1, 4094
-_REMEMBERED = 1 << 15
-"""How many addresses are remembered with their canonical spelling."""
-
 MIN_MTU, MAX_MTU = 68, 65535
 
 
@@ -110,10 +107,13 @@ class PortSpec:
         row |= {"options": dict(self.options), "external_ids": dict(self.external_ids)}
         row, wrong = canonical(self.name, row)
         refuse_faults(chain(wrong, faults("Port", row)))
-        first = first_chassis(self.requested_chassis)
-        if first is not None:
-            row["options"][FIRST_CHASSIS] = first
-        return row
+        return completed("Port", row)
+
+
+def completed(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return *row*, new in *table* and right, with the columns that follow from others."""
+    first = first_chassis(row["requested_chassis"]) if table == "Port" else None
+    return row if first is None else row | {"options": row["options"] | {FIRST_CHASSIS: first}}
 
 
 def first_chassis(requested: str | None) -> str | None:
@@ -130,17 +130,6 @@ def _names(requested: str | None) -> list[str]:
     return [name.strip() for name in requested.split(",")] if requested else []
 
 
-# An address in a file is looked at twice: by itself, and in the whole port.
-@lru_cache(maxsize=_REMEMBERED)
-def _mac_text(text: str) -> str:
-    return mac_text(parse_port_mac(text))
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _ip_text(text: str) -> str:
-    return str(parse_ip(text))
-
-
 class Fault(NamedTuple):
     """Something that is wrong with a row by itself; *columns* show it, and the first of them is to blame."""
 
@@ -155,8 +144,8 @@ def refuse_faults(found: Iterable[Fault]) -> None:
 
 
 _CANONICAL: Mapping[str, Callable[[str], str]] = {
-    "mac": _mac_text,
-    "addresses": _ip_text,
+    "mac": port_mac_text,
+    "addresses": ip_text,
     "allowed_address_pairs": lambda text: allowed_pair_text(*parse_allowed_pair(text)),
 }
 """The function that returns an address in the spelling of the northbound, by the column of a port."""
@@ -169,17 +158,20 @@ def canonical(name: str, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[F
     """
     found, wrong = dict(row), []
     for column, text_of in _CANONICAL.items():
-        if column not in row:
+        given = row.get(column)
+        if not given and (given is None or column != "mac"):
+            if given is not None:
+                found[column] = []
             continue
         texts = []
-        for text in [row[column]] if column == "mac" else row[column]:
+        for text in [given] if column == "mac" else given:
             try:
                 texts.append(text_of(text))
             except InvalidValueError as error:
                 error.place = Place("Port", name, column)
                 wrong.append(Fault((column,), error))
         if column != "mac":
-            found[column] = sorted(set(texts))
+            found[column] = sorted(set(texts)) if texts[1:] else texts
         elif texts:
             found[column] = texts[0]
         else:
@@ -210,14 +202,20 @@ def faults(table: str, row: Mapping[str, Any], given: Mapping[str, Any] | None =
         yield Fault(columns, InvalidValueError(reason, Place(table, row["name"], columns[0])))
 
 
+_CHECKS: Mapping[str, Mapping[str, Callable[[Any], None]]] = {
+    "Network": {"name": partial(check_name, "network"), "physical_network": check_physnet},
+    "Port": {
+        "name": partial(check_name, "port"),
+        "iface_id": partial(check_name, "VIF"),
+        "options": check_options,
+    },
+}
+"""The functions that raise an error if a name, or options, are wrong, by table and column."""
+
+
 def _wrong_words(table: str, row: str, given: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield what is wrong with the names and options *given* for the row called *row* of *table*."""
-    checks: dict[str, Callable[[Any], None]] = {"name": partial(check_name, table.lower())}
-    if table == "Port":
-        checks |= {"iface_id": partial(check_name, "VIF"), "options": check_options}
-    else:
-        checks["physical_network"] = check_physnet
-    for column, check in checks.items():
+    for column, check in _CHECKS[table].items():
         value = given.get(column)
         if value or (column == "name" and value is not None):
             try:
@@ -287,7 +285,7 @@ def _port_faults(row: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]
     if not row["network"]:
         yield ("network",), _NO_NETWORK
     requested = _names(row["requested_chassis"])
-    if len(requested) > 1 and (not all(requested) or len(set(requested)) < len(requested)):
+    if requested[1:] and (not all(requested) or len(set(requested)) < len(requested)):
         yield (
             ("requested_chassis",),
             "`requested_chassis` has a chassis twice, or an empty name between commas",
@@ -317,45 +315,45 @@ def _is_vlan_id(value: int | None) -> bool:
 
 def refuse_duplicates(networks: Sequence[Mapping[str, Any]], ports: Sequence[Mapping[str, Any]]) -> None:
     """Raise InvalidValueError if two rows of one request exclude each other."""
-    for network in _duplicates(networks, ("name",)):
+    for network in _duplicates(networks, "name"):
         raise InvalidValueError(
             f"network {network['name']!r} is asked for twice", Place("Network", network["name"], "name")
         )
-    for network in _duplicates(networks, ("physical_network", "segmentation_id")):
+    for network in _duplicates(networks, "physical_network", "segmentation_id"):
         tag = network["segmentation_id"]
         what = "untagged" if tag is None else f"with VLAN {tag}"
         raise InvalidValueError(
             f"two of the networks asked for are {what} on {network['physical_network']}",
             Place("Network", network["name"], "segmentation_id"),
         )
-    for port in _duplicates(ports, ("name",)):
+    for port in _duplicates(ports, "name"):
         raise InvalidValueError(
             f"port {port['name']!r} is asked for twice", Place("Port", port["name"], "name")
         )
-    for port in _duplicates(ports, ("network", "mac")):
+    for port in _duplicates(ports, "network", "mac"):
         raise InvalidValueError(
             f"two of the ports asked for have MAC {port['mac']} in network {port['network']!r}",
             Place("Port", port["name"], "mac"),
         )
-    singles = (port for port in ports if port["options"].get(ALLOW_DUPLICATE_IP) != "true")
-    owned = [
-        {"network": port["network"], "address": address, "name": port["name"]}
-        for port in singles
-        for address in port["addresses"]
-    ]
-    for each in _duplicates(owned, ("network", "address")):
-        raise InvalidValueError(
-            f"two of the ports asked for have {each['address']} in network {each['network']!r}; "
-            "give it to one of them, or use `options:allow-duplicate-ip=true`",
-            Place("Port", each["name"], "addresses"),
-        )
+    owned = set[tuple[str, str]]()
+    for port in ports:
+        if port["options"].get(ALLOW_DUPLICATE_IP) == "true":
+            continue
+        for address in port["addresses"]:
+            if (port["network"], address) in owned:
+                raise InvalidValueError(
+                    f"two of the ports asked for have {address} in network {port['network']!r}; "
+                    "give it to one of them, or use `options:allow-duplicate-ip=true`",
+                    Place("Port", port["name"], "addresses"),
+                )
+            owned.add((port["network"], address))
 
 
-def _duplicates(rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+def _duplicates(rows: Sequence[Mapping[str, Any]], *columns: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of *rows* that are equal in *columns* to one before them."""
-    seen: set[tuple[Any, ...]] = set()
+    values_of, seen = itemgetter(*columns), set[Any]()
     for row in rows:
-        values = tuple(row[column] for column in columns)
+        values = values_of(row)
         if values in seen:
             yield row
         seen.add(values)
