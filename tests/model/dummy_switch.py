@@ -67,7 +67,7 @@ class DummySwitch:
 
     def ofctl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run `ovs-ofctl`."""
-        return self._switchd.ofctl(*arguments, stdin=stdin)
+        return self._switchd.ofctl(*arguments, stdin=stdin, timeout_s=240)
 
     def vsctl(self, *arguments: str) -> str:
         """Run `ovs-vsctl`; returns when ovs-vswitchd has done what was asked."""

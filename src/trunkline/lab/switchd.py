@@ -149,9 +149,10 @@ class Switchd:
         """The OpenFlow connection method of *bridge*."""
         return f"unix:{self.rundir}/{bridge}.mgmt"
 
-    def ofctl(self, *args: str, stdin: str | None = None) -> str:
+    def ofctl(self, *args: str, stdin: str | None = None, timeout_s: float = 30.0) -> str:
         """Run `ovs-ofctl` with OpenFlow 1.4 allowed."""
-        return command.run(["ovs-ofctl", "-O", "OpenFlow14", *args], env=self.env, stdin=stdin)
+        program = ["ovs-ofctl", "-O", "OpenFlow14", *args]
+        return command.run(program, env=self.env, stdin=stdin, timeout_s=timeout_s)
 
     def appctl(self, *args: str) -> str:
         """Run `ovs-appctl`, by default on ovs-vswitchd (`-t` names another daemon)."""
