@@ -104,8 +104,8 @@ def test_rule_13_what_is_refused_is_counted_by_port_and_reason(
     passing = [bytes(frame) for frame in MAY_SEND.values()]
     refused = [
         bytes(MAY_NOT_SEND[what])
-        # Those with options that are cut short come last: on the kernel's datapath, the cache then drops other
-        # ICMPv6 of the port, too, and counts it elsewhere (docs/test-matrix.md).
+        # Those with options that are cut short come last: the kernel's cache then drops other ICMPv6 of the
+        # port, too, and counts it elsewhere (docs/test-matrix.md).
         for what in sorted(MAY_NOT_SEND, key=lambda what: "options" in what)
         # The kernel's cache drops what is in a jumbogram for the reason that this is refused for.
         if reason(what) is band and not (SEES_INTO_JUMBOGRAMS and "jumbogram" in what)
