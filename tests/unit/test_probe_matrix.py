@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from trunkline.northbound.body import UnreadableError
+from trunkline.probe.judgement import verdicts
 from trunkline.probe.matrix import (
     Heard,
     Matrix,
@@ -18,7 +20,7 @@ from trunkline.probe.matrix import (
     more_beacons,
 )
 from trunkline.probe.order import packed
-from trunkline.probe.verdict import Verdict, verdicts
+from trunkline.probe.verdict import Verdict, remedies
 
 BLUE = ProbedNetwork("blue", 1, "physnet1", 101, 1500)
 RED = ProbedNetwork("red", 2, "physnet1", 102, 1500)
@@ -140,16 +142,49 @@ def test_who_went_away_meanwhile_is_unknown_and_not_lost() -> None:
 def test_the_chassis_that_loses_large_packets_is_the_one_that_does_with_all() -> None:
     sizes = {(a, b): 1400 if "c3" in (a, b) else 1500 for a in NAMES for b in NAMES if a != b}
     found = one(matrix(BLUE, sizes=sizes))
-    assert found.chassis == ("c3", "c1", "c2", "c4")
-    assert found.text.startswith("c3: packets over 1400 bytes are lost in both directions (c1, c2, c4)")
+    assert (found.chassis, found.most) == (("c3",), 1400)
+    assert found.text.startswith("c3: packets over 1400 bytes are lost in both directions; ")
     assert "`mtu=1400`" in found.remedy
+
+
+def sized(**caps: int) -> dict[tuple[str, str], int]:
+    """Return what passes between chassis with these MTUs, 1500 if they are not named."""
+    mtu = {name: caps.get(name, 1500) for name in NAMES}
+    return {(a, b): min(mtu[a], mtu[b]) for a in NAMES for b in NAMES if a != b}
+
+
+def test_of_two_chassis_that_lose_large_packets_each_has_its_own_size() -> None:
+    found = verdicts(matrix(BLUE, sizes=sized(c2=1400, c3=1300)))
+    assert [(each.chassis, each.most) for each in found] == [(("c2",), 1400), (("c3",), 1300)]
+
+
+def test_where_all_lose_the_same_packets_it_is_what_is_between_them() -> None:
+    found = one(matrix(BLUE, sizes=sized(c1=1400, c2=1400, c3=1400, c4=1400)))
+    assert (found.chassis, found.most) == (NAMES, 1400)
+    assert found.text.startswith("between c1, c2, c3 and 1 more: packets over 1400 bytes are lost")
+
+
+def test_a_pair_that_loses_what_both_pass_with_others_has_a_narrow_place_between() -> None:
+    found = one(matrix(BLUE, sizes=sized() | {("c1", "c2"): 1400}))
+    assert (found.chassis, found.most) == (("c1", "c2"), 1400)
+    assert found.text.startswith("packets over 1400 bytes that c1 sends to c2 are lost")
+
+
+def test_a_direction_in_which_large_packets_are_lost_is_named() -> None:
+    one_way = {pair: 1400 if pair[1] == "c3" else 1500 for pair in sized()}
+    assert "c3: packets over 1400 bytes are lost sent to it" in one(matrix(BLUE, sizes=one_way)).text
+
+
+def test_a_size_that_nobody_has_found_is_told_apart_from_one_that_passes() -> None:
+    found = matrix(BLUE, sizes={pair: size for pair, size in sized().items() if pair != ("c1", "c2")})
+    assert [(cell.sender, cell.receiver) for cell in found.unsized()] == [("c1", "c2")]
+    assert verdicts(found) == []
 
 
 @pytest.mark.parametrize(
     ("vlan_id", "text", "cause"),
     [
         (102, "what c2 sends in blue (101) arrives at c4 in red (102)", "joins or translates VLANs"),
-        (None, "what c2 sends in blue (101) arrives at c4 in office (untagged)", "a native VLAN mismatch"),
         (900, "what c2 sends in blue (101) arrives at c4 as 900", "joins or translates VLANs"),
     ],
 )
@@ -193,16 +228,78 @@ def test_what_is_no_report_is_refused(body: object) -> None:
 
 
 def test_of_two_chassis_the_direction_that_is_lost_is_named_or_that_both_are() -> None:
-    pair = matrix(BLUE)._replace(members={1: ("c1", "c2")}, beacons={1: frozenset({"c1", "c2"})})
-    one_way = pair._replace(heard=matrix(BLUE, lost=frozenset({(1, "c1", "c2")})).heard)
+    pair = replace(matrix(BLUE), members={1: ("c1", "c2")}, beacons={1: frozenset({"c1", "c2"})})
+    one_way = replace(pair, heard=matrix(BLUE, lost=frozenset({(1, "c1", "c2")})).heard)
     assert one(one_way).text == "what c1 sends does not reach c2"
-    both = pair._replace(heard=matrix(BLUE, lost=cut(1, "c1")).heard)
+    both = replace(pair, heard=matrix(BLUE, lost=cut(1, "c1")).heard)
     assert one(both).text == "c1 and c2 do not reach one another"
     assert "VLAN 101 on the switch ports of c1 and c2" in one(both).remedy
 
 
-def test_where_a_native_vlan_mismatches_only_that_is_to_be_mended() -> None:
-    strays = {"c4": (Stray(1, ID["c2"], "physnet1", None),)}
-    found = verdicts(matrix(BLUE, FLAT, lost=cut(1, "c4", ways="in"), strays=strays))
-    assert {each.fault for each in found} == {"one way", "joined"}
-    assert {each.remedy for each in found} == {"look for a native VLAN mismatch between c2 and c4"}
+def native(*odd: str, link: bool = False) -> Matrix:
+    """Return what comes of it if 101 is the native VLAN at the ports of *odd*, or at their end of a link."""
+    rest = [name for name in NAMES if name not in odd]
+    strays = {name: {Stray(3, ID[each], "physnet1", 101) for each in odd} for name in rest}
+    for name in odd:
+        strays[name] = {Stray(1, ID[each], "physnet1", None) for each in NAMES if each != name}
+        if link:
+            strays[name] = {Stray(1, ID[each], "physnet1", None) for each in rest}
+    ways = cut(1, *odd, ways="in") | cut(3, *odd)
+    if not link:
+        ways |= {(1, one, other) for one in odd for other in odd if one != other}
+    return matrix(
+        BLUE, RED, FLAT, lost=frozenset(ways), strays={name: tuple(each) for name, each in strays.items()}
+    )
+
+
+@pytest.mark.parametrize("odd", [("c4",), ("c3", "c4")])
+def test_a_port_with_another_native_vlan_is_one_finding_at_its_chassis(odd: tuple[str, ...]) -> None:
+    found = one(native(*odd))
+    assert (found.fault, found.networks, found.chassis) == ("native VLAN", (BLUE, FLAT), odd)
+    assert "VLAN 101 (blue) is the native VLAN" in found.text
+
+
+def test_a_link_with_two_native_vlans_is_one_finding_between_its_sides() -> None:
+    found = one(native("c3", "c4", link=True))
+    assert (found.fault, found.networks, found.chassis) == ("native VLAN", (BLUE, FLAT), NAMES)
+    assert found.text.startswith("between c3, c4 and c1, c2, frames of VLAN 101 (blue) lose their tag")
+
+
+def test_what_else_is_lost_beside_a_wrong_native_vlan_is_found() -> None:
+    mixed = native("c4")
+    lost = matrix(RED, lost=cut(2, "c4")).heard
+    heard = {
+        name: said._replace(members={**said.members, 2: lost[name].members[2]})
+        for name, said in mixed.heard.items()
+    }
+    assert [each.fault for each in verdicts(replace(mixed, heard=heard))] == ["lost", "native VLAN"]
+
+
+def test_two_joined_vlans_are_one_finding_in_both_networks() -> None:
+    there, back = Stray(1, ID["c2"], "physnet1", 102), Stray(2, ID["c1"], "physnet1", 101)
+    found = one(matrix(BLUE, RED, strays={"c4": (there,), "c3": (back,)}))
+    assert (found.fault, found.networks) == ("joined", (BLUE, RED))
+    assert found.text == "what c2 sends in blue (101) arrives at c4 in red (102), and the other way round"
+
+
+def test_untagged_frames_that_all_chassis_get_in_a_vlan_too_are_no_port_of_one() -> None:
+    strays = {
+        name: tuple(
+            each
+            for other in NAMES
+            if other != name
+            for each in (Stray(3, ID[other], "physnet1", 101), Stray(1, ID[other], "physnet1", None))
+        )
+        for name in NAMES
+    }
+    found = one(matrix(BLUE, FLAT, strays=strays))
+    assert found.fault == "joined"
+    assert "a native VLAN mismatch" in found.remedy
+
+
+def test_what_is_wrong_in_several_networks_alike_has_one_remedy() -> None:
+    lost = frozenset().union(*(cut(key, "c2", ways="out") for key in (1, 2, 3)))
+    found = verdicts(matrix(BLUE, RED, FLAT, lost=lost))
+    assert len(found) == 3
+    (remedy,) = remedies(found)
+    assert "for what loses untagged frames and VLANs 101, 102 in the direction from the chassis" in remedy

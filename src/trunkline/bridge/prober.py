@@ -6,7 +6,6 @@ judges that (`trunkline.probe`).
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -15,9 +14,9 @@ from uuid import UUID
 
 from trunkline.bridge.address_search import AddressSearch, Sought
 from trunkline.bridge.pace import Pace
+from trunkline.bridge.size_search import Peer, SizeSearch
 from trunkline.bridge.speaker import Speakers
 from trunkline.core import address_probe
-from trunkline.core.bisection import Bisection
 from trunkline.core.cookie import COOKIE_PROBE
 from trunkline.core.flow import Action, Controller, Field, Flow, Output, PushVlan, Resubmit
 from trunkline.core.frame import ETH_PROBE
@@ -25,7 +24,6 @@ from trunkline.core.inventory import Inventory
 from trunkline.core.pipeline import RETURNED, Band, Table
 from trunkline.core.probe import (
     GROUP,
-    LEAST_SIZE,
     Arrival,
     Kind,
     Probe,
@@ -57,9 +55,6 @@ MOST_QUEUED = 20_000
 MOST_STRAYS = 500
 
 DEFAULT_MTU = 1500
-_TRIES = 3
-_PATIENCE_S = 0.3
-"""How often a size is tried, and how long its receiver may take to say that it came."""
 
 
 class Stray(NamedTuple):
@@ -72,17 +67,13 @@ class Stray(NamedTuple):
 
 
 class _Letter(NamedTuple):
-    """A frame to send: in which network, what it says, and to which MAC; *peer* has to say that it came."""
+    """A frame to send: in which network, to which MAC, and what it says besides who sends it."""
 
     network_id: UUID
-    probe: Probe
     destination: int
-    peer: _Peer | None = None
-
-
-class _Peer(NamedTuple):
-    network_id: UUID
-    member: int
+    kind: Kind
+    round: int
+    size: int = 0
 
 
 class Probing:
@@ -98,12 +89,11 @@ class Probing:
         self.is_flooded = False
         self.heard: dict[int, set[int]] = {}
         self.strays: set[Stray] = set()
-        self.sizes: dict[_Peer, Bisection] = {}
+        self.sizes = SizeSearch()
         self.replies: deque[_Letter] = deque()
         self.letters: deque[_Letter] = deque()
-        self.mac_by_peer: dict[_Peer, int] = {}
-        self.answered: set[tuple[int, _Peer]] = set()
-        self.tries: list[tuple[float, int, _Peer, int, int]] = []
+        self.mac_by_peer: dict[Peer, int] = {}
+        self.answered: set[tuple[int, Peer]] = set()
         self.speakers = Speakers()
         self.round = 0
         self.network_id_by_key: dict[int, UUID] = {}
@@ -111,8 +101,7 @@ class Probing:
     @property
     def unsent(self) -> int:
         """How many frames wait to be sent, how many sizes to be found, and how many addresses for replies."""
-        open_sizes = sum(not each.is_done for each in self.sizes.values())
-        return len(self.replies) + len(self.letters) + open_sizes + self.addresses.unsent
+        return len(self.replies) + len(self.letters) + self.sizes.unsent + self.addresses.unsent
 
 
 class Prober:
@@ -168,7 +157,7 @@ class Prober:
         if session is not None and session.is_ready:
             session.order(partial(timed.delete, cookie=COOKIE_PROBE))
 
-    def beacon(self, number: int, network_ids: Iterable[UUID], inventory: Inventory) -> None:
+    def beacon(self, number: int, network_ids: Iterable[UUID]) -> None:
         """Send the beacons of round *number* in these networks; repeated, it does nothing."""
         probing = self.probing
         if probing is None or number == probing.round:
@@ -176,18 +165,19 @@ class Prober:
         probing.round = number
         for _ in range(BEACONS):
             for network_id in network_ids:
-                self._queue(probing, network_id, Kind.BEACON, GROUP, inventory)
+                if len(probing.letters) < MOST_QUEUED:
+                    probing.letters.append(_Letter(network_id, GROUP, Kind.BEACON, number))
 
     def measure(self, network_ids: Iterable[UUID], inventory: Inventory) -> None:
         """Find the largest size that reaches each peer that was heard in these networks."""
-        probing, wanted = self.probing, set(network_ids)
+        probing = self.probing
         if probing is None:
             return
-        for peer in probing.mac_by_peer:
-            network = inventory.networks.get(peer.network_id)
-            if network is not None and peer.network_id in wanted and peer not in probing.sizes:
-                probing.sizes[peer] = Bisection(LEAST_SIZE, network.mtu or DEFAULT_MTU)
-                self._try(probing, peer, 1, inventory)
+        found = {id_: inventory.networks.get(id_) for id_ in network_ids}
+        most = {id_: each.mtu or DEFAULT_MTU for id_, each in found.items() if each is not None}
+        probing.sizes.begin(
+            (peer, most[peer.network_id]) for peer in probing.mac_by_peer if peer.network_id in most
+        )
 
     def look_for(self, sought: Iterable[Sought], rate: int) -> None:
         """Look for others who use these addresses, with *rate* frames a second; repeated, it does nothing."""
@@ -210,11 +200,13 @@ class Prober:
             log.warning("too many frames have the EtherType of probes", ethertype=hex(ETH_PROBE))
             session.order(partial(timed.delete, cookie=COOKIE_PROBE))
         self._is_over = probing.is_flooded
-        while probing.tries and probing.tries[0][0] <= now_s:
-            _, _, peer, size, times = heapq.heappop(probing.tries)
-            self._miss(probing, peer, size, times, inventory)
         while (queue := probing.replies or probing.letters) and self._pace.take(now_s):
-            self._send(probing, queue.popleft(), now_s, inventory, session)
+            self._send(probing, queue.popleft(), inventory, session)
+        while (sized := probing.sizes.due(now_s)) is not None and self._pace.take(now_s):
+            probing.sizes.sent(now_s)
+            mac = probing.mac_by_peer[sized.peer]
+            letter = _Letter(sized.peer.network_id, mac, Kind.SIZED, sized.number, sized.size)
+            self._send(probing, letter, inventory, session)
         while (sought := probing.addresses.due(now_s)) is not None and self._address_pace.take(now_s):
             probing.addresses.sent(now_s)
             self._ask_for(probing, sought, inventory, session)
@@ -225,9 +217,11 @@ class Prober:
         probing = self.probing
         if probing is None:
             return None
-        due_s = [probing.end_s, *(each[0] for each in probing.tries[:1])]
+        due_s = [probing.end_s]
         if probing.replies or probing.letters:
             due_s.append(self._pace.next_s(1))
+        if (next_s := probing.sizes.next_s) is not None:
+            due_s.append(max(next_s, self._pace.next_s(1)))
         if (next_s := probing.addresses.next_s) is not None:
             due_s.append(max(next_s, self._address_pace.next_s(1)))
         return min(due_s)
@@ -277,69 +271,29 @@ class Prober:
             if len(probing.strays) < MOST_STRAYS:
                 probing.strays.add(Stray(said.network_key, said.sender, physnet, found.vlan_id))
             return
-        peer = _Peer(network.id, said.sender)
+        peer = Peer(network.id, said.sender)
         probing.heard.setdefault(said.network_key, set()).add(said.sender)
         probing.mac_by_peer[peer] = found.source
         if said.kind is Kind.BEACON and (said.round, peer) not in probing.answered:
             probing.answered.add((said.round, peer))
-            self._queue(probing, network.id, Kind.ANSWER, found.source, inventory)
+            _reply(probing, _Letter(network.id, found.source, Kind.ANSWER, said.round))
         elif said.kind is Kind.SIZED:
-            self._queue(probing, network.id, Kind.SIZE_HEARD, found.source, inventory, said.size)
-        elif said.kind is Kind.SIZE_HEARD and (sizes := probing.sizes.get(peer)) is not None:
-            before = sizes.size
-            sizes.note(said.size, has_arrived=True)
-            if sizes.size != before and not sizes.is_done:
-                self._try(probing, peer, 1, inventory)
-
-    def _miss(self, probing: Probing, peer: _Peer, size: int, times: int, inventory: Inventory) -> None:
-        """Note that nobody has said in time that *size* has come, for the time number *times*."""
-        sizes = probing.sizes.get(peer)
-        if sizes is None or sizes.is_done or sizes.size != size:
-            return
-        if times >= _TRIES:
-            sizes.note(size, has_arrived=False)
-        if not sizes.is_done:
-            self._try(probing, peer, 1 if times >= _TRIES else times + 1, inventory)
+            _reply(probing, _Letter(network.id, found.source, Kind.SIZE_HEARD, said.round, said.size))
+        elif said.kind is Kind.SIZE_HEARD:
+            probing.sizes.note(peer, said.size, said.round)
 
     # -- what goes ---------------------------------------------------------------------------------
 
-    def _try(self, probing: Probing, peer: _Peer, times: int, inventory: Inventory) -> None:
-        """Try the size that is next for *peer*, for the time number *times*."""
-        network = inventory.networks.get(peer.network_id)
-        if network is None:
-            del probing.sizes[peer]
-        elif len(probing.letters) < MOST_QUEUED:
-            said = Probe(Kind.SIZED, times, probing.sizes[peer].size, probing.me, network.key)
-            probing.letters.append(_Letter(network.id, said, probing.mac_by_peer[peer], peer))
-
-    def _queue(
-        self,
-        probing: Probing,
-        network_id: UUID,
-        kind: Kind,
-        destination: int,
-        inventory: Inventory,
-        size: int = 0,
-    ) -> None:
-        network = inventory.networks.get(network_id)
-        queue = probing.letters if kind is Kind.BEACON else probing.replies
-        if network is not None and len(queue) < MOST_QUEUED:
-            said = Probe(kind, probing.round, size, probing.me, network.key)
-            queue.append(_Letter(network_id, said, destination))
-
-    def _send(
-        self, probing: Probing, letter: _Letter, now_s: float, inventory: Inventory, session: Session
-    ) -> None:
+    def _send(self, probing: Probing, letter: _Letter, inventory: Inventory, session: Session) -> None:
         """Send *letter* by the wire that its network has now, if it still has one."""
         if not _is_here(letter.network_id, inventory):
             return
+        key = inventory.networks[letter.network_id].key
+        said = Probe(letter.kind, letter.round, letter.size, probing.me, key)
         source = probing.speakers.mac(letter.network_id, inventory)
-        data = frame(probing.secret, letter.probe, source, letter.destination)
+        data = frame(probing.secret, said, source, letter.destination)
         _put_on_wire(data, letter.network_id, inventory, session)
         probing.sent += 1
-        if letter.peer is not None:
-            due = (now_s + _PATIENCE_S, probing.sent, letter.peer, letter.probe.size, letter.probe.round)
-            heapq.heappush(probing.tries, due)
 
     def _ask_for(self, probing: Probing, sought: Sought, inventory: Inventory, session: Session) -> None:
         """Ask in its network who uses the address that is *sought*."""
@@ -347,6 +301,11 @@ class Prober:
             source = probing.speakers.mac(sought.network_id, inventory, sought.port_id)
             _put_on_wire(address_probe.frame(source, sought.address), sought.network_id, inventory, session)
             probing.sent += 1
+
+
+def _reply(probing: Probing, letter: _Letter) -> None:
+    if len(probing.replies) < MOST_QUEUED:
+        probing.replies.append(letter)
 
 
 def _is_here(network_id: UUID, inventory: Inventory) -> bool:

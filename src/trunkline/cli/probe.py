@@ -22,6 +22,7 @@ _MOST_COLUMNS = 16
 """Of up to so many chassis, each has a column; of more, those with which something is wrong are named."""
 
 _MOST_NAMED = 8
+_MOST_UNSIZED = 3
 
 _OK, _LOST, _UNKNOWN, _SMALL, _NOT_THERE = "●", "✗", "?", "▼", "·"
 
@@ -124,8 +125,8 @@ def probe(
         raise click.UsageError("--port goes with --addresses")
     from trunkline.cli.progress import Progress
     from trunkline.probe.asking import MOST_FULL, Wanted, probed
+    from trunkline.probe.judgement import verdicts
     from trunkline.probe.record import keep
-    from trunkline.probe.verdict import verdicts
 
     if full and len(nb.all_chassis()) > MOST_FULL:
         raise click.UsageError(f"--full is for {MOST_FULL} chassis at most; name some by --chassis instead")
@@ -197,6 +198,7 @@ def lines(found: Probed, wrong: Sequence[Verdict]) -> Iterator[str]:
     """Yield the lines that show *found*, and what is *wrong*, to a person."""
     from trunkline.cli.column import in_options
     from trunkline.northbound.refusal import counted
+    from trunkline.probe.verdict import remedies
 
     matrix = found.matrix
     columns = sorted({name for names in matrix.members.values() for name in names} | found.silent.keys())
@@ -213,10 +215,19 @@ def lines(found: Probed, wrong: Sequence[Verdict]) -> Iterator[str]:
         yield printable(f"  ? {name}: {reason}")
     for name in sorted(found.flooded):
         yield printable(f"  ? {name}: {FLOODED}")
+    if found.unsized:
+        yield printable(f"  ? {_unsized(found.unsized)}")
     for name, reason in sorted(found.off.items()):
         yield printable(f"  {name}: {reason}")
-    for remedy in dict.fromkeys(each.remedy for each in wrong):
+    for remedy in remedies(wrong):
         yield f"  → {printable(in_options(remedy))}"
+
+
+def _unsized(cells: Sequence[Cell]) -> str:
+    words = [f"{cell.sender} to {cell.receiver} in {cell.network.name}" for cell in cells[:_MOST_UNSIZED]]
+    more = f" and {len(cells) - len(words):,} more" if cells[len(words) :] else ""
+    where = f"from {', '.join(words)}{more}"
+    return f"how large packets may be {where} is not known, as answers were lost; probe again"
 
 
 _IN_ROWS = ("lost", "one way", "islands", "size")
@@ -234,8 +245,9 @@ def _rows(
         names = "  ".join(printable(name).ljust(width) for name, width in zip(columns, cells, strict=True))
         yield f"  {'':{widths[0]}}  {'':{widths[1]}}  {names}".rstrip()
     for network, head in zip(networks, heads, strict=True):
-        marks = _marks(found, network, columns)
-        texts = [each.text for each in wrong if each.network == network and each.fault in _IN_ROWS]
+        of_it = [each for each in wrong if network in each.networks]
+        marks = _marks(found, network, columns, of_it)
+        texts = [each.text for each in of_it if each.fault in _IN_ROWS]
         start = f"  {head[0]:{widths[0]}}  {head[1]:>{widths[1]}}  "
         said = "; ".join(texts)
         if has_columns:
@@ -256,9 +268,12 @@ def _summary(marks: dict[str, str], said: str) -> str:
     return f"{text}  ({said})" if said else text
 
 
-def _marks(found: Probed, network: ProbedNetwork, columns: Sequence[str]) -> dict[str, str]:
-    """Return the mark of each chassis in *network*."""
+def _marks(
+    found: Probed, network: ProbedNetwork, columns: Sequence[str], wrong: Sequence[Verdict]
+) -> dict[str, str]:
+    """Return the mark of each chassis in *network*, of which that is *wrong*."""
     matrix = found.matrix
+    most = {name: each.most for each in wrong if each.most is not None for name in each.chassis}
     cells: dict[str, list[Cell]] = {name: [] for name in matrix.members[network.key]}
     for cell in matrix.cells(network):
         if not {cell.sender, cell.receiver} & found.silent.keys():
@@ -270,13 +285,16 @@ def _marks(found: Probed, network: ProbedNetwork, columns: Sequence[str]) -> dic
         if name in found.silent
         else _NOT_THERE
         if name not in cells
-        else _mark(network, name, cells[name], main)
+        else _mark(name, cells[name], main, most.get(name))
         for name in columns
     }
 
 
-def _mark(network: ProbedNetwork, chassis: str, cells: Sequence[Cell], main: frozenset[str]) -> str:
-    """Return the mark of *chassis*, by all *cells* that it is in; *main* is the largest island."""
+def _mark(chassis: str, cells: Sequence[Cell], main: frozenset[str], most: int | None) -> str:
+    """Return the mark of *chassis*, by all *cells* that it is in; *main* is the largest island.
+
+    *most* is the size of the largest packets that it passes, if larger ones are lost.
+    """
     from trunkline.probe.matrix import State
 
     if any(cell.state is not State.OK for cell in cells):
@@ -284,9 +302,4 @@ def _mark(network: ProbedNetwork, chassis: str, cells: Sequence[Cell], main: fro
         cells = [cell for cell in cells if cell.sender in main and cell.receiver in main]
         if chassis not in main or len(main) == 1 or any(cell.state is not State.OK for cell in cells):
             return _LOST
-    others = {cell.sender if cell.receiver == chassis else cell.receiver for cell in cells}
-    small = [cell for cell in cells if cell.mtu is not None and cell.mtu < network.mtu]
-    bad = {cell.sender if cell.receiver == chassis else cell.receiver for cell in small}
-    # Where two lose large frames, it is the one that loses them with most of the others, or both.
-    is_it = bool(small) and (len(bad) * 2 > len(others) or len(others) == 1)
-    return f"{_SMALL}{min(cell.mtu or 0 for cell in small)}" if is_it else _OK
+    return _OK if most is None else f"{_SMALL}{most}"

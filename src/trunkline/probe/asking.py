@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.error import TrunklineError
@@ -10,6 +11,7 @@ from trunkline.northbound.body import UnreadableError
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such
 from trunkline.probe.matrix import (
+    Cell,
     Heard,
     Matrix,
     ProbedNetwork,
@@ -57,7 +59,8 @@ class Wanted(NamedTuple):
 class Probed(NamedTuple):
     """What came of a probe; *silent* and *off* say why a chassis took no part, by its name.
 
-    *flooded* are the chassis that got too much to hear all of it.
+    *flooded* are the chassis that got too much to hear all of it, *unsized* the directions of which the
+    largest size was asked for and is not known.
     """
 
     session: str
@@ -65,6 +68,7 @@ class Probed(NamedTuple):
     silent: Mapping[str, str]
     off: Mapping[str, str]
     flooded: frozenset[str]
+    unsized: tuple[Cell, ...]
     frames: int
     took_s: float
     is_whole: bool
@@ -140,13 +144,13 @@ class _Run:
         sending = self._beacons(members)
         beacons = {key: frozenset(names) & sending for key, names in members.items()}
         matrix = Matrix(probed, members, beacons, {}, {self._id(name): name for name in keys})
-        is_whole = True
+        is_whole, unsized = True, tuple[Cell, ...]()
         for number in range(1, ROUNDS + 1):
             say(f"{len(sending):,} chassis send beacons, round {number}")
             ids = frozenset(map(self._id, sending))
             is_whole &= led.settled(Step.BEACON, round=number, beacons=ids)
             is_whole &= led.settled(Step.SETTLE)
-            matrix = matrix._replace(beacons=beacons, heard=self._heard())
+            matrix = replace(matrix, beacons=beacons, heard=self._heard())
             more = more_beacons(matrix)
             if not more or led.is_late:
                 break
@@ -155,10 +159,11 @@ class _Run:
         if self._wanted.has_sizes:
             say("looking for the largest frames that pass")
             is_whole &= led.settled(Step.MEASURE)
-            matrix = matrix._replace(heard=self._heard())
+            matrix = replace(matrix, heard=self._heard())
+            unsized = tuple(matrix.unsized())
         flooded = frozenset(led.flooded)
-        is_whole &= not flooded
-        return Probed(led.id, matrix, led.silent, led.off, flooded, self._sent, led.took_s, is_whole)
+        is_whole &= not (flooded or unsized)
+        return Probed(led.id, matrix, led.silent, led.off, flooded, unsized, self._sent, led.took_s, is_whole)
 
     def _beacons(self, members: Mapping[int, tuple[str, ...]]) -> frozenset[str]:
         """Return the chassis that send beacons at first."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from trunkline.northbound.body import UnreadableError
@@ -62,8 +64,14 @@ class Cell(NamedTuple):
     state: State
     mtu: int | None = None
 
+    @property
+    def is_ok(self) -> bool:
+        """Whether frames come."""
+        return self.state is State.OK
 
-class Matrix(NamedTuple):
+
+@dataclass(frozen=True)
+class Matrix:
     """What came of a session.
 
     *members* are the chassis with ports of a network, sorted, *beacons* those of them that sent beacons, both
@@ -77,19 +85,51 @@ class Matrix(NamedTuple):
     heard: Mapping[str, Heard]
     chassis_by_id: Mapping[int, str]
 
-    @property
+    @cached_property
     def id_by_chassis(self) -> dict[str, int]:
         """The numbers of the chassis in frames."""
         return {name: id_ for id_, name in self.chassis_by_id.items()}
 
-    def cells(self, network: ProbedNetwork) -> Iterator[Cell]:
-        """Yield both directions between each beacon of *network* and each other chassis with ports of it."""
+    def cells(self, network: ProbedNetwork) -> Sequence[Cell]:
+        """Return both directions between each beacon of *network* and each other chassis with ports of it."""
+        return self._cells_by_key[network.key]
+
+    @cached_property
+    def _cells_by_key(self) -> dict[int, tuple[Cell, ...]]:
+        return {network.key: tuple(self._cells(network)) for network in self.networks}
+
+    def _cells(self, network: ProbedNetwork) -> Iterator[Cell]:
         ids, beacons = self.id_by_chassis, self.beacons[network.key]
         for sender in self.members[network.key]:
             others = self.members[network.key] if sender in beacons else sorted(beacons)
             for receiver in others:
                 if receiver != sender:
                     yield self._cell(network, sender, receiver, ids)
+
+    def without(self, names_by_key: Mapping[int, Collection[str]]) -> Matrix:
+        """Return it as if these chassis had no ports of the networks with these keys."""
+        if not names_by_key:
+            return self
+        gone = {key: frozenset(names) for key, names in names_by_key.items()}
+        none: frozenset[str] = frozenset()
+        return replace(
+            self,
+            members={
+                key: tuple(name for name in names if name not in gone.get(key, none))
+                for key, names in self.members.items()
+            },
+            beacons={key: names - gone.get(key, none) for key, names in self.beacons.items()},
+        )
+
+    def unsized(self) -> list[Cell]:
+        """Return the directions of which nobody knows how large a packet may be, though both sides answer."""
+        return [
+            cell
+            for network in self.networks
+            for passed in [{(each.sender, each.receiver): each for each in self.cells(network) if each.is_ok}]
+            for pair, cell in passed.items()
+            if cell.mtu is None and pair[::-1] in passed
+        ]
 
     def _cell(self, network: ProbedNetwork, sender: str, receiver: str, ids: Mapping[str, int]) -> Cell:
         there, back = self.heard.get(sender), self.heard.get(receiver)
@@ -111,6 +151,13 @@ class Matrix(NamedTuple):
 
         A chassis that did not say what it heard is in none of them.
         """
+        return self._islands_by_key[network.key]
+
+    @cached_property
+    def _islands_by_key(self) -> dict[int, list[tuple[str, ...]]]:
+        return {network.key: self._islands(network) for network in self.networks}
+
+    def _islands(self, network: ProbedNetwork) -> list[tuple[str, ...]]:
         passed = {(cell.sender, cell.receiver) for cell in self.cells(network) if cell.state is State.OK}
         group = {name: {name} for name in self.members[network.key] if name in self.heard}
         for one, other in passed:

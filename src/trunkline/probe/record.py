@@ -33,7 +33,7 @@ _MOST_VERDICTS = 20
 _MOST_DUPLICATES = 60
 _ATTEMPTS = 3
 
-_CUTS = frozenset({"lost", "one way"})
+_CUTS = frozenset({"lost", "one way", "native VLAN"})
 
 
 class Wrong(NamedTuple):
@@ -105,7 +105,7 @@ def keep(nb: Northbound, found: Probed, wrong: Sequence[Verdict]) -> bool:
     """Write the record of each network that was probed; return False if this connection may not."""
 
     def row(network: ProbedNetwork) -> dict[str, Any]:
-        of_it = [each for each in wrong if each.network == network]
+        of_it = [each for each in wrong if network in each.networks]
         return {"probed_ms": _now_ms(), "body": json.dumps(_body(found, network, of_it))}
 
     return _put(nb, {network.key: row(network) for network in found.matrix.networks})

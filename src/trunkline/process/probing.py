@@ -53,7 +53,7 @@ def probe(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
     if order.step is Step.REPORT:
         return _report(agent, probing)
     if order.step is Step.BEACON and (order.beacons is None or probing.me in order.beacons):
-        agent.prober.beacon(order.round, network_ids, agent.inventory)
+        agent.prober.beacon(order.round, network_ids)
     elif order.step is Step.MEASURE:
         agent.prober.measure(network_ids, agent.inventory)
     elif order.step is Step.ADDRESSES:
@@ -110,10 +110,10 @@ def _network_ids(agent: Agent, order: Order) -> list[UUID]:
 def _report(agent: Agent, probing: Probing) -> dict[str, Any]:
     """Return what has come in the session."""
     sizes: dict[str, dict[str, list[int]]] = {}
-    for peer, found in probing.sizes.items():
+    for peer, most in probing.sizes.found:
         network = agent.inventory.networks.get(peer.network_id)
-        if network is not None and found.is_done:
-            sizes.setdefault(str(network.key), {}).setdefault(str(found.found), []).append(peer.member)
+        if network is not None:
+            sizes.setdefault(str(network.key), {}).setdefault(str(most), []).append(peer.member)
     return {
         "heard": {str(key): packed(members) for key, members in probing.heard.items()},
         "strays": [list(each) for each in sorted(probing.strays, key=repr)],
