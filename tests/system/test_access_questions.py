@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -67,9 +68,29 @@ def test_a_viewer_asks_an_agent_that_has_its_role_and_nothing_is_left(site: Site
     files = site.authority.issue("eve")
     done = trunkline(*files.options, "chassis", "state", "-o", "json", nb=viewers)
     assert (done.code, [row["chassis"] for row in json.loads(done.out)]) == (0, ["c1"])
-    done = trunkline(*files.options, "status", nb=viewers)
-    assert (done.code, "the chassis were not asked" in done.err) == (0, True)
+    done = trunkline(*files.options, "status", "--check", nb=viewers)
+    assert done == (0, "1 chassis: 1 live; 0 faults\n", "")
     until(lambda: left(site.operator) == (0, 0), "nothing left")
+
+
+def test_a_viewer_sees_that_an_agent_is_dead_and_that_one_which_refuses_questions_lives(
+    site: Site, viewers: str
+) -> None:
+    dead, refusing = site.chassis("c1"), site.chassis("c2")
+    refusing.switch.vsctl("set", "Open_vSwitch", ".", "external_ids:trunkline-answers=false")
+    assert trunkline("sync", "--wait", nb=site.server.remote).code == 0
+    dead.agent.end(signal.SIGKILL)
+    files = site.authority.issue("eve")
+    done = trunkline(*files.options, "status", "--check", nb=viewers)
+    assert done == (4, "2 chassis: 1 live, 1 silent (c1); 0 faults\n", "")
+    done = trunkline(*files.options, "check", "-o", "json", nb=viewers)
+    found = json.loads(done.out)
+    assert [(each["code"], each["chassis"]) for each in found] == [("T501", "c1")]
+    assert (done.code, done.err) == (4, "")
+    # It may be at work on a question of somebody else.
+    with question._open(site.operator, ROW | {"chassis": ["c1"]}):
+        done = trunkline(*files.options, "status", "--check", nb=viewers)
+        assert done == (3, "2 chassis: 1 live, 1 unknown (c1); 0 faults\n", "")
 
 
 def test_a_viewer_deletes_what_it_left_behind_itself_and_somebody_without_a_role_the_rest(

@@ -104,7 +104,7 @@ def test_a_killed_agent_is_found_by_the_port_that_it_holds(shared: Site, first: 
         assert done.code == 4
         assert done.out.splitlines()[0] == "a is not known to work, for 1 reason:"
         assert "T501 chassis c1" in done.out
-        assert "systemctl status trunkline-agent" in done.out
+        assert "trunkline check --local" in done.out
         # One chassis that does not answer is a finding, and the other one is asked all the same.
         assert found(shared, "--deep") == [("T501", "chassis c1", "c1")]
         assert found(shared, "--port", "b") == [("T501", "chassis c1", "c1")]

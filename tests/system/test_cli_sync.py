@@ -214,7 +214,7 @@ def test_a_northbound_that_was_away_meanwhile_makes_nobody_silent(
         # Nor does `status` call it so, which waits for less.
         is_restart_due = True
         asked = liveness.ask(northbound, timeout_s=LONG_S)
-        assert asked is not None
+        assert isinstance(asked, liveness.Asked)
         assert not asked.is_quiet
     refusal(trunkline("sync", "--wait", "--timeout", "0.1", nb=nb.remote), 3)
 

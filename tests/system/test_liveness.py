@@ -216,7 +216,7 @@ def test_a_chassis_of_which_no_answer_came_in_the_time_of_many_answers_is_not_ca
     finally:
         is_over.set()
         answers.join()
-    assert asked is not None
+    assert isinstance(asked, liveness.Asked)
     assert not asked.is_quiet
     assert liveness.state(northbound.chassis("c39"), asked.nb_cfg, asked) == "unknown"
 
@@ -247,11 +247,21 @@ def test_who_may_not_ask_gets_the_answer_without(northbound: Northbound, nb: Any
     mutation = {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [changed]}
     northbound.transact([insert("Connection", row, "ro"), mutation])
     until(lambda: Path(f"{nb.directory}/ro.sock").exists(), "listening")
-    for words in (("status",), ("status", "--check"), ("chassis", "list"), ("chassis", "show", "c1")):
+    for words, code in (
+        (("status",), 0),
+        (("status", "--check"), 3),
+        (("chassis", "list"), 0),
+        (("chassis", "show", "c1"), 0),
+    ):
         done = trunkline(*words, nb=read_only)
-        assert (done.code, "current" in done.out) == (0, True), done
-        assert done.err.startswith("trunkline: the chassis were not asked, as this connection may not write")
-        assert trunkline(*words, "--no-ask", nb=read_only) == (0, done.out, "")
+        assert (done.code, "unknown" in done.out) == (code, True), done
+        assert done.err.startswith("trunkline: the chassis were not asked, as this connection may neither")
+        assert done.err.count("\n") == 1
+        unasked = trunkline(*words, "--no-ask", nb=read_only)
+        assert (unasked.code, unasked.err, "current" in unasked.out) == (0, "", True)
+    found = trunkline("check", "-o", "json", nb=read_only)
+    assert [each["code"] for each in json.loads(found.out)] == ["T503"]
+    assert found.code == 3
     assert northbound.read(select("NB_Global"))[0][0]["nb_cfg"] == 0
 
 

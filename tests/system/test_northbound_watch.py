@@ -291,7 +291,7 @@ def test_a_watch_continues_at_another_member_and_leaves_one_that_is_cut_off() ->
             assert Heard.found == [False, True]
             # The second member is alone now, and says so; the rows that it still has may be old.
             third.kill()
-            with pytest.raises(UnreachableError, match="is cut off from its cluster"):
+            with pytest.raises(UnreachableError, match="is cut off from it"):
                 follow(watched)
             third.start()
             northbound.close()

@@ -95,6 +95,19 @@ def test_a_server_that_is_away_cut_off_or_late_is_found() -> None:
     ]
 
 
+def test_a_server_that_hangs_comes_before_the_chassis_that_are_silent_because_of_it() -> None:
+    hung = [Member("tcp:a:1", "tcp:a:1: no answer within 2 s: its server is stopped; see its log")]
+    (alone,), (first,) = cluster.findings(hung), cluster.findings(hung, is_any_silent=True)
+    assert (alone.severity, alone.text) == (
+        "warning",
+        "it does not answer: no answer within 2 s: its server is stopped",
+    )
+    assert (first.severity, first.text) == (
+        "error",
+        f"{alone.text}, and chassis that were connected to it cannot answer until they have left it",
+    )
+
+
 def test_one_server_alone_is_well() -> None:
     assert list(cluster.findings([Member("unix:/nb.sock")])) == []
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from trunkline.path import trace as tracing
+from trunkline.path.endpoint import End, Source, Target, Wire
 from trunkline.path.evidence import wire
 
 
@@ -116,3 +120,35 @@ def test_announcements_of_the_sender_are_expected_too(age_s: float, since_s: flo
     sender = counter(0, age_s)
     assert said(counter(0, since_s), sender=sender, is_announced=True)[1] == is_lost
     assert not said(counter(0, since_s), sender=sender, is_announced=False)[1]
+
+
+@pytest.mark.parametrize(("later_s", "is_lost"), [(0.5, True), (5.0, False)])
+def test_a_chassis_that_counted_later_has_not_lost_what_is_older_by_then(
+    monkeypatch: pytest.MonkeyPatch, later_s: float, *, is_lost: bool
+) -> None:
+    """The second chassis is asked *later_s* after the first: all that it counted is so much older."""
+    now_s = [100.0]
+    monkeypatch.setattr(tracing, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    out = {"fault": None, "vlans": [101], "mtu": None, "port": None}
+    hops: dict[str, dict[str, Any]] = {
+        "c1": {"out": [out | {"kind": "wire", "interface": "eth0", "physnet": "physnet1"}], "steps": []},
+        "c2": {
+            "out": [out | {"kind": "vif", "interface": "tap2", "port": "vm2", "vlans": []}],
+            "steps": [{"band": "LOCAL_MAC", "age_s": 900.0}],
+        },
+    }
+    counted = {
+        "c1": {"sent_there": counter(3, 900, 60.0)},
+        "c2": {"received": counter(52, 900, 60.0 + later_s + 0.2 if not is_lost else 70.0)},
+    }
+
+    def ask(names: Sequence[str], _: object) -> dict[str, Any]:
+        (name,) = names
+        now_s[0] += later_s if name == "c2" else 0.0
+        common: dict[str, Any] = {"chassis": name, "fault": None, "drop": None, "dropped": [], "more": 0}
+        return {name: {**hops[name], **common, "counters": counted[name]}}
+
+    one, other = (End(f"vm{at}", at, (), f"vm{at}", f"c{at}") for at in (1, 2))
+    here = Source(Wire("blue", "physnet1", 101, "uuid"), one)
+    found = tracing.trace(here, Target(other.mac, (other,)), bytes(60), "a frame", ask)
+    assert [each.is_lost for each in found.outcomes] == [is_lost]

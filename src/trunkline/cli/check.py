@@ -160,7 +160,7 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> Seen:
         report = progress.counting("chassis have said what they find")
         parameters = _parameters(fleet, scope, is_deep=is_deep)
         own = checks.lonely(asked_findings(nb, live, parameters, report), fleet)
-    found = [*own, *_servers()]
+    found = [*own, *_servers(is_any_silent="silent" in fleet.state_by_chassis.values())]
     is_asked = bool(live) and len(live) == len(asks) and not any(each.code == SILENT for each in own)
     unasked = (
         None if is_asked else "their chassis did not say" if asks else "no chassis was asked (--deep does)"
@@ -236,14 +236,17 @@ def _remotes() -> str | None:
     return _connection().names(click.get_current_context().params.get("nb"))
 
 
-def _servers() -> list[Finding]:
-    """Return what is wrong with the servers of the northbound, if several are named."""
+def _servers(*, is_any_silent: bool) -> list[Finding]:
+    """Return what is wrong with the servers of the northbound, if several are named.
+
+    *is_any_silent*: some chassis do not answer.
+    """
     from trunkline.health.cluster import findings, members
 
     remotes = _remotes()
     if remotes is None or "," not in remotes:
         return []
-    return list(findings(members(remotes, _connection().tls)))
+    return list(findings(members(remotes, _connection().tls), is_any_silent=is_any_silent))
 
 
 def _fleet(nb: Northbound, scope: _Scope) -> Fleet:

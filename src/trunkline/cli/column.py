@@ -48,11 +48,12 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "certificate": "--certificate",
         "ca_cert": "--ca-cert",
         "adopts": "--adopt",
+        "is_local": "--local",
     }
 )
 """The option for each column or argument; if that is true or false, both options."""
 
-ARGUMENTS = frozenset({"adopts"})
+ARGUMENTS = frozenset({"adopts", "is_local"})
 """Those that are not columns. In a text about a file, a column keeps its name, which the file uses too."""
 
 # A name that a user gave is in quotes, and is not matched.

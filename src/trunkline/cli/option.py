@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from trunkline.northbound.client import Northbound
-    from trunkline.northbound.liveness import Asked
+    from trunkline.northbound.liveness import Asked, Unasked
     from trunkline.northbound.rpc import Tls
 
     _ParamType = click.ParamType[Any]
@@ -215,22 +215,22 @@ def with_asking(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def asked(nb: Northbound, asks: bool, of: Collection[str] | None = None) -> Asked | None:
+def asked(nb: Northbound, asks: bool, of: Collection[str] | None = None) -> Asked | Unasked | None:
     """Ask all chassis, if *asks*, and wait for those called *of* (None: all); return the request.
 
-    If this connection has no permission to ask, print that to standard error, and return None.
+    If they cannot be asked, print why to standard error.
     """
     from trunkline.cli.progress import Progress
-    from trunkline.northbound.liveness import PATIENCE_S, ask
+    from trunkline.northbound.liveness import PATIENCE_S, Unasked, ask
 
-    progress, found = Progress(), None
-    if asks:
-        with progress.phase("asking the chassis"):
-            found = ask(nb, of, PATIENCE_S, progress.counting("chassis have answered"))
-    if asks and found is None:
+    if not asks:
+        return None
+    progress = Progress()
+    with progress.phase("asking the chassis"):
+        found = ask(nb, of, PATIENCE_S, progress.counting("chassis have answered"))
+    if isinstance(found, Unasked):
         click.echo(
-            "trunkline: the chassis were not asked, as this connection may not write `nb_cfg` (it has a "
-            "role, or is read-only); what they wrote last is shown",
+            f"trunkline: the chassis were not asked, as {found.reason}; what they wrote last is shown",
             err=True,
         )
     return found

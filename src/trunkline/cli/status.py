@@ -40,8 +40,9 @@ def status(nb: Northbound, output: str, asks: bool, checks: bool, is_topology: b
     All chassis are asked, and have 2 s to answer. STATE of a chassis: "live" has applied what is committed;
     "behind" answers and has not applied it yet; "silent" does not answer: its agent is dead or stopped, or
     cut off; "no switch": its agent answers, and its switch does not forward; "disobeys": it obeys another
-    northbound; "unknown": the northbound seems to be too busy to tell. With --no-ask, "current"
-    had applied the last request. ANSWERED is "now", or how long ago, by that chassis' own clock.
+    northbound; "unknown": the northbound seems to be too busy to tell, or this connection may not
+    ask. With --no-ask, "current" had applied the last request. ANSWERED is "now", or how long ago, by that
+    chassis' own clock.
 
     -o csv and -o name print the chassis alone; `trunkline check` lists the faults with what to do about them.
 

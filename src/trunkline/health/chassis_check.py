@@ -12,6 +12,7 @@ from trunkline.core.spelling import meant
 from trunkline.health import cause
 from trunkline.health.finding import Finding
 from trunkline.health.group import some
+from trunkline.northbound.liveness import Asked, Unasked
 from trunkline.northbound.schema import SET
 from trunkline.path.probed import AGAIN, ago
 
@@ -46,6 +47,16 @@ def chassis_findings(fleet: Fleet) -> Iterator[Finding]:
     yield from _clock_findings(fleet)
 
 
+def _unheard(asked: Asked | Unasked | None) -> tuple[str, str]:
+    """Return why it is not known whether a chassis lives, and what to do."""
+    if isinstance(asked, Unasked):
+        return f"it was not asked whether it lives, as {asked.reason}", asked.remedy
+    return (
+        "it has not answered in time, and the northbound was still busy with the answers of others",
+        "run this again, or: trunkline sync",
+    )
+
+
 def _state_findings(fleet: Fleet, row: Row) -> Iterator[Finding]:
     """Yield why a chassis has not applied what is committed; a fault that says so is enough."""
     name = row["name"]
@@ -58,8 +69,8 @@ def _state_findings(fleet: Fleet, row: Row) -> Iterator[Finding]:
                 name,
                 _moment(row["nb_cfg_timestamp"]),
                 "it does not answer: its agent is dead, stopped or cut off, and it applies no change",
-                "there, see why: systemctl status trunkline-agent, and start it: systemctl restart "
-                "trunkline-agent; if the host is gone for good: "
+                "there, see why: trunkline check `is_local`; if its agent does not run, start it: "
+                "systemctl restart trunkline-agent; if the host is gone for good: "
                 f"trunkline chassis delete {quote(name)}",
             )
         case "behind":
@@ -79,8 +90,7 @@ def _state_findings(fleet: Fleet, row: Row) -> Iterator[Finding]:
                 f"chassis {name}",
                 name,
                 None,
-                "it has not answered in time, and the northbound was still busy with the answers of others",
-                "run this again, or: trunkline sync",
+                *_unheard(fleet.asked),
             )
 
 
@@ -111,9 +121,11 @@ def _version_findings(fleet: Fleet) -> Iterator[Finding]:
 def _clock_findings(fleet: Fleet) -> Iterator[Finding]:
     """Yield the chassis whose clock differs from the one here: those that have just applied the request.
 
+    If there was none, and they have answered a question instead, they have not said what time it is there.
+
     The time that they wrote must lie between the request and the reading of their answers.
     """
-    if fleet.asked is None or fleet.times is None:
+    if not isinstance(fleet.asked, Asked) or fleet.asked.heard is not None or fleet.times is None:
         return
     for row in fleet.chassis:
         if not fleet.asked.nb_cfg <= row["nb_cfg"] <= fleet.latest:

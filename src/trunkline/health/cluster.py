@@ -13,6 +13,7 @@ from trunkline.northbound.schema import DATABASE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from trunkline.health.finding import Severity
     from trunkline.northbound.rpc import Tls
 
 PATIENCE_S = 2.0
@@ -65,13 +66,22 @@ def _member(remote: str, tls: Tls | None) -> Member:
         return Member(remote, str(error))
 
 
-def findings(found: Sequence[Member]) -> Iterator[Finding]:
-    """Yield what is wrong with the servers in *found*; at least one of them can be used."""
+def findings(found: Sequence[Member], *, is_any_silent: bool = False) -> Iterator[Finding]:
+    """Yield what is wrong with the servers in *found*; at least one of them can be used.
+
+    *is_any_silent*: some chassis do not answer. Those that were connected to a server that hangs notice it
+    after a while, and cannot answer before.
+    """
     newest = max((each.entry or 0 for each in found), default=0)
     for each in found:
         if each.failure is not None:
             reason = each.failure.removeprefix(f"{each.remote}: ")
-            yield _finding("T105", each, f"it does not answer: {reason}", "start it, or see its log")
+            text = f"it does not answer: {reason.partition('; ')[0]}"
+            if is_any_silent:
+                text += ", and chassis that were connected to it cannot answer until they have left it"
+            # As an error, it comes before those chassis.
+            severity: Severity = "error" if is_any_silent else "warning"
+            yield _finding("T105", each, text, "start it, or see its log", severity)
         elif not each.is_connected:
             yield _finding(
                 "T105",
@@ -88,5 +98,5 @@ def findings(found: Sequence[Member]) -> Iterator[Finding]:
             )
 
 
-def _finding(code: str, of: Member, text: str, remedy: str) -> Finding:
-    return Finding(code, "warning", f"northbound {of.remote}", None, None, text, remedy)
+def _finding(code: str, of: Member, text: str, remedy: str, severity: Severity = "warning") -> Finding:
+    return Finding(code, severity, f"northbound {of.remote}", None, None, text, remedy)

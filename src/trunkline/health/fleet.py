@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trunkline.northbound.client import Northbound
-    from trunkline.northbound.liveness import Asked
+    from trunkline.northbound.liveness import Asked, Unasked
     from trunkline.northbound.operation import Operation, Row
     from trunkline.probe.record import Kept, Record
 
@@ -50,7 +50,7 @@ class Fleet:
     chassis: Sequence[Row]
     networks: Sequence[Row]
     ports: Sequence[Row]
-    asked: Asked | None = None
+    asked: Asked | Unasked | None = None
     times: Times | None = None
     probes: Mapping[str, Record] = field(default_factory=dict)
     """The last probes of networks, by the network's UUID."""
@@ -114,7 +114,7 @@ def requested(port: Row) -> list[str]:
 
 def read(
     nb: Northbound,
-    asked: Asked | None = None,
+    asked: Asked | Unasked | None = None,
     times: Times | None = None,
     *,
     network: str | None = None,

@@ -105,8 +105,12 @@ class Northbound:
             UnreachableError: none does within *timeout_s*; the text has a reason for each.
         """
 
+        failed = set[str]()
+
         def connected(limit_s: float, end_s: float = math.inf) -> Rpc:
-            return member.connect(remotes, limit_s, tls, end_s=end_s, prefers_leader=prefers_leader)
+            return member.connect(
+                remotes, limit_s, tls, end_s=end_s, prefers_leader=prefers_leader, last=failed
+            )
 
         return cls(connected, timeout_s, tls)
 

@@ -3,8 +3,11 @@
 A chassis is *live* (it has applied what is committed), *behind* (it has heard of the request and not applied
 it), or *silent* (neither); *no switch* if its agent answers and its switch does not forward, and *disobeys*
 if it obeys another northbound. It is *unknown* if the northbound was still busy with answers of others when
-the time was over, or seems to be. *current* is a chassis that was not asked and had applied the last request,
-whenever that was.
+the time was over, or seems to be, or if it could not be asked. *current* is a chassis that nobody wanted to
+ask and that had applied the last request, whenever that was.
+
+Somebody who may not write `nb_cfg` (a viewer) asks by a question, a row of `Request`. A chassis has heard of
+it if it answers, whatever it says.
 
 No state follows from a clock of another host, and nothing is written while nobody asks
 (docs/adr/0045-liveness-is-asked-for.md).
@@ -15,8 +18,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.northbound import sync
-from trunkline.northbound.refusal import TransactionError
+from trunkline.northbound import question, sync
+from trunkline.northbound.operation import select
+from trunkline.northbound.refusal import NotFoundError, RefusedError, TransactionError, only_global
+from trunkline.northbound.rpc import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,6 +32,12 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 2.0
 """How long to wait for chassis: four times as long as one that is behind takes to answer."""
+
+COMMIT_S = 5.0
+"""How long the northbound may take to commit a request: a cluster without a majority never does."""
+
+_KIND = "state"
+"""The kind of question that costs a chassis least."""
 
 QUIET_S = 0.5
 """If no answer has come for so long, the northbound is not busy with answers."""
@@ -51,11 +62,20 @@ class Asked(NamedTuple):
     """All chassis were asked by the request *nb_cfg*; those called *chassis* were waited for.
 
     *is_quiet* says that no more answers were coming in, from a northbound that was there all the time.
+    *heard* are those that have answered, if they were asked by a question.
     """
 
     nb_cfg: int
     chassis: frozenset[str]
     is_quiet: bool
+    heard: frozenset[str] | None = None
+
+
+class Unasked(NamedTuple):
+    """The chassis could not be asked, for a *reason*: nobody knows which of them live."""
+
+    reason: str
+    remedy: str
 
 
 def ask(
@@ -63,8 +83,8 @@ def ask(
     of: Collection[str] | None = None,
     timeout_s: float = PATIENCE_S,
     report: Report = sync.unheard,
-) -> Asked | None:
-    """Ask all chassis whether they live, and wait for those called *of*; None if that is not permitted.
+) -> Asked | Unasked:
+    """Ask all chassis whether they live, and wait for those called *of*.
 
     Ends when each has answered, but for those known to be silent, or after *timeout_s*. *report* is told how
     many have, out of how many, when that changes.
@@ -74,12 +94,21 @@ def ask(
         UnreachableError: the northbound was lost.
     """
     try:
-        request = sync.request(nb)
+        with nb.within(COMMIT_S):
+            request = sync.request(nb)
     except TransactionError as error:
         # By a role (RBAC), and on a listener that is read only (ovsdb-server(7)).
         if error.error in ("permission error", "not allowed"):
-            return None
+            return _questioned(nb, of, timeout_s, report)
         raise
+    except UnreachableError:
+        # Somebody is there who does not commit, or nobody: then this raises, and says so.
+        with nb.within(COMMIT_S):
+            nb.read(select("NB_Global", only=("_uuid",)))
+        return Unasked(
+            f"the northbound has committed nothing for {COMMIT_S:g} s",
+            "run this again; if it stays, see `trunkline nb status` on each member of its cluster",
+        )
     if of is not None:
         request = request._replace(live=request.live & frozenset(of), silent=request.silent & frozenset(of))
     missing = sync.unanswered(nb, request, timeout_s, sync.has_heard, report)
@@ -88,12 +117,39 @@ def ask(
     return Asked(request.nb_cfg, request.live | request.silent, is_quiet and is_any_heard)
 
 
-def state(chassis: Mapping[str, Any], latest: int, asked: Asked | None) -> str:
+def _questioned(
+    nb: Northbound, of: Collection[str] | None, timeout_s: float, report: Report
+) -> Asked | Unasked:
+    """Ask the chassis called *of*, by default all, by a question."""
+    global_rows, rows = nb.read(
+        select("NB_Global", only=("_uuid", "nb_cfg")), select("Chassis", only=("name",))
+    )
+    nb_cfg = only_global(global_rows)["nb_cfg"]
+    names = frozenset(row["name"] for row in rows)
+    if of is not None:
+        names &= frozenset(of)
+    try:
+        found = question.ask(nb, _KIND, names, timeout_s=timeout_s, report=report)
+    except (RefusedError, NotFoundError, TransactionError):
+        return Unasked(
+            "this connection may neither write `nb_cfg` nor ask questions (it has a role, or is read-only)",
+            "use a connection with the role trunkline-viewer, or with none",
+        )
+    heard = frozenset(found.by_chassis)
+    is_any_heard = len(names) < MANY or bool(heard)
+    # An agent answers one question after the other, and may work on one for seconds.
+    waited = names - (question.engaged(nb) if found.missing else frozenset())
+    return Asked(nb_cfg, waited, found.is_patient and is_any_heard, heard)
+
+
+def state(chassis: Mapping[str, Any], latest: int, asked: Asked | Unasked | None) -> str:
     """Return the state of *chassis*, a row, where the latest request is *latest*."""
-    if asked is None:
+    if not isinstance(asked, Asked):
         if sync.is_silent(chassis):
             return "silent"
-    elif not sync.has_heard(chassis, asked.nb_cfg, latest):
+        if asked is not None:
+            return "unknown"
+    elif not _has_heard(chassis, latest, asked):
         is_over = asked.is_quiet and chassis["name"] in asked.chassis
         return "silent" if is_over or sync.is_silent(chassis) else "unknown"
     if OTHER_NORTHBOUND in chassis["faults"]:
@@ -105,13 +161,23 @@ def state(chassis: Mapping[str, Any], latest: int, asked: Asked | None) -> str:
     return "current" if asked is None else "live"
 
 
-def answer_age_s(chassis: Mapping[str, Any], latest: int, asked: Asked | None) -> float | None:
+def _has_heard(chassis: Mapping[str, Any], latest: int, asked: Asked) -> bool:
+    """Return whether *chassis* has answered what was *asked*.
+
+    A question asks for more than the last request, which it may have answered long ago.
+    """
+    if asked.heard is not None:
+        return chassis["name"] in asked.heard
+    return sync.has_heard(chassis, asked.nb_cfg, latest)
+
+
+def answer_age_s(chassis: Mapping[str, Any], latest: int, asked: Asked | Unasked | None) -> float | None:
     """Return how long ago *chassis* answered: 0 if it has answered *asked*, None if it never has.
 
     Otherwise it is the age of what it last applied, by the chassis' own clock and this one: for people, who
     see that a clock is wrong.
     """
-    if asked is not None and sync.has_heard(chassis, asked.nb_cfg, latest):
+    if isinstance(asked, Asked) and _has_heard(chassis, latest, asked):
         return 0.0
     if not chassis["nb_cfg_timestamp"]:
         return None

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.northbound.fit import fit
 from trunkline.northbound.rpc import RequestError, Rpc, UnreachableError, sensible
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from trunkline.northbound.rpc import Tls
 
 _ELECTION_PAUSE_S = 0.1
+
+FIRST_GLANCE_S = 1.0
+"""How long each of several servers may take to answer at first: one that hangs must not hold up a command
+that another one can serve. If none does, each may take twice as long, and so on."""
+
 _WRITES = frozenset({"insert", "update", "mutate", "delete"})
 _CUT_OFF = "is cut off from its cluster; use another member, or see `trunkline nb status`"
 
@@ -30,32 +35,80 @@ def connect(
     *,
     end_s: float = math.inf,
     prefers_leader: bool = False,
+    last: set[str] | None = None,
 ) -> Rpc:
     """Return a connection to the first of *remotes*, comma separated, that serves the northbound.
 
     Any member of a cluster will do: a follower forwards writes to the leader. If *prefers_leader*, the leader
-    is taken if it is among them. A member that is cut off from its cluster is passed over. If there is no
-    other, a leader may be about to be elected: they are all tried again for *timeout_s*. Each attempt at a
-    remote has *timeout_s* too, but none lasts beyond *end_s* (`time.monotonic`).
+    is taken if it is among them. A member that is cut off from its cluster is passed over, and so is one
+    that does not answer soon. If there is no other, they are all tried again for *timeout_s*, with more
+    patience: a leader may be about to be elected. None is tried beyond *end_s* (`time.monotonic`). Those in
+    *last*, if it is given, are tried last; it is kept up to date with those that failed.
 
     Raises:
         InvalidValueError: one of *remotes* is not a remote.
         UnreachableError: none of them serves it; the text has a reason for each.
     """
+    named = [each for part in remotes.split(",") if (each := part.strip())]
     deadline = min(time.monotonic() + timeout_s, end_s)
+    limit_s = timeout_s if len(named) < 2 else min(FIRST_GLANCE_S, timeout_s)
+    last = set() if last is None else last
+    why: dict[str, _Failure] = {}
     while True:
-        failures: list[str] = []
-        found = [*islice(_fits(remotes, timeout_s, tls, end_s, failures), None if prefers_leader else 1)]
+        failures: list[_Failure] = []
+        order = sorted(named, key=last.__contains__)
+        found = [*islice(_fits(order, limit_s, tls, end_s, failures), None if prefers_leader else 1)]
+        last.clear()
+        last.update(each.remote for each in failures)
+        # What was known before of a server that there was no time to try again is better than nothing.
+        why |= {each.remote: each for each in failures if each.is_tried or each.remote not in why}
         if found:
             best = next((rpc for rpc, is_leader in found if is_leader), found[0][0])
             for rpc, _ in found:
                 if rpc is not best:
                     rpc.close()
             return best
-        if time.monotonic() >= deadline or not any(reason.endswith(_CUT_OFF) for reason in failures):
+        may_change = any(each.is_cut_off or (each.is_late and limit_s < timeout_s) for each in failures)
+        if time.monotonic() >= deadline or not may_change:
             break
+        limit_s = min(2 * limit_s, timeout_s)
         time.sleep(_ELECTION_PAUSE_S)
-    raise UnreachableError("; ".join(failures) or "no remote is given; use `remotes`, for example unix:PATH")
+    raise UnreachableError(_why([why[each] for each in dict.fromkeys(named)]))
+
+
+class _Failure(NamedTuple):
+    """Why the server at *remote* cannot be used; *is_late*: it has not answered in time."""
+
+    remote: str
+    text: str
+    is_late: bool = False
+    is_tried: bool = True
+
+    @property
+    def is_cut_off(self) -> bool:
+        return self.text.endswith(_CUT_OFF)
+
+
+def _why(failures: Sequence[_Failure]) -> str:
+    """Return why no server can be used, in one line.
+
+    >>> _why([_Failure("unix:a", "unix:a: nobody listens there; see"), _Failure("unix:b", f": {_CUT_OFF}")])
+    ... # doctest: +NORMALIZE_WHITESPACE
+    'the northbound has no leader, as most members of its cluster do not work: unix:b is cut off from it;
+     unix:a: nobody listens there. Start these members; see `trunkline nb status` on each'
+    """
+    cut_off = [each.remote for each in failures if each.is_cut_off]
+    others = [each.text.partition("; ")[0] for each in failures if not each.is_cut_off]
+    if not cut_off or not others:
+        return (
+            "; ".join(each.text for each in failures)
+            or "no remote is given; use `remotes`, for example unix:PATH"
+        )
+    parts = [f"{', '.join(cut_off)} {'is' if len(cut_off) == 1 else 'are'} cut off from it", *others]
+    return (
+        f"the northbound has no leader, as most members of its cluster do not work: {'; '.join(parts)}. "
+        "Start these members; see `trunkline nb status` on each"
+    )
 
 
 def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s: float) -> list[Any]:
@@ -80,31 +133,31 @@ def transact(rpc: Rpc, database: str, operations: Sequence[Operation], timeout_s
 
 
 def _fits(
-    remotes: str, timeout_s: float, tls: Tls | None, end_s: float, failures: list[str]
+    remotes: Sequence[str], timeout_s: float, tls: Tls | None, end_s: float, failures: list[_Failure]
 ) -> Iterator[tuple[Rpc, bool]]:
     """Yield a connection to each of *remotes* that fits, and whether it is to the leader of a cluster.
 
     Why the others do not fit is added to *failures*.
     """
-    for remote in filter(None, (remote.strip() for remote in remotes.split(","))):
-        limit_s = min(timeout_s, end_s - time.monotonic())
+    for remote in remotes:
+        began_s = time.monotonic()
+        limit_s = min(timeout_s, end_s - began_s)
         if limit_s <= 0:
-            failures.append(f"{remote}: there was no time left to try it")
+            failures.append(_Failure(remote, f"{remote}: there was no time to try it", is_tried=False))
             continue
+        rpc = None
         try:
             rpc = Rpc.connect(remote, limit_s, tls)
-        except UnreachableError as error:
-            failures.append(str(error))
-            continue
-        try:
             reason, is_leader = _judged(rpc, min(timeout_s, end_s - time.monotonic()))
+            text = None if reason is None else f"{remote}: {reason}"
         except UnreachableError as error:
-            reason, is_leader = str(error).removeprefix(f"{remote}: "), False
-        if reason is None:
+            text, is_leader = str(error), False
+        if text is None and rpc is not None:
             yield rpc, is_leader
-        else:
+            continue
+        if rpc is not None:
             rpc.close()
-            failures.append(f"{remote}: {reason}")
+        failures.append(_Failure(remote, text or "", time.monotonic() >= began_s + limit_s))
 
 
 def is_leader(rpc: Rpc, timeout_s: float) -> bool:

@@ -70,10 +70,14 @@ class Answer(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """The answers by chassis; *missing* are those that have not answered in time."""
+    """The answers by chassis; *missing* are those that have not answered in time.
+
+    *is_patient*: each of them had all the time.
+    """
 
     by_chassis: dict[str, Answer]
     missing: frozenset[str]
+    is_patient: bool = True
 
 
 def ask(
@@ -115,7 +119,18 @@ def ask(
             report(before + count, len(names))
 
         found |= _asked(nb, kind, part, parameters or {}, share_s, note)
-    return Answers(found, frozenset(names) - found.keys())
+    return Answers(found, frozenset(names) - found.keys(), len(parts) < 2)
+
+
+def engaged(nb: Northbound) -> frozenset[str]:
+    """Return the chassis that have questions of others to answer: they answer one after the other."""
+    questions, answers = nb.read(
+        select("Request", only=("_uuid", "chassis")), select("Answer", only=("request", "chassis"))
+    )
+    answered = {(each["request"], each["chassis"]) for each in answers}
+    return frozenset(
+        name for each in questions for name in each["chassis"] if (each["_uuid"], name) not in answered
+    )
 
 
 def _is_member(nb: Northbound) -> bool:

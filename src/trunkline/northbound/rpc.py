@@ -119,7 +119,7 @@ class Rpc:
             message = self._receive(deadline)
             if message is None:
                 raise UnreachableError(
-                    f"{self.remote}: no answer within {timeout_s:g} s: its server is stopped, or very busy"
+                    f"{self.remote}: no answer within {timeout_s:.2g} s: its server is stopped, or very busy"
                 )
             if message.get("id") == self._next_id and "method" not in message:
                 if message.get("error") is not None:

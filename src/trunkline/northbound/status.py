@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from trunkline.northbound.client import Northbound
-    from trunkline.northbound.liveness import Asked
+    from trunkline.northbound.liveness import Asked, Unasked
     from trunkline.northbound.operation import Row
 
 
-def overview(nb: Northbound, asked: Asked | None = None) -> dict[str, Any]:
+def overview(nb: Northbound, asked: Asked | Unasked | None = None) -> dict[str, Any]:
     """Return counts and states, all of the same moment; *asked* is the request that chassis were asked by.
 
     `nb_cfg`; `chassis`, each with its `state` (`trunkline.northbound.liveness`), `answer_age_s`, `ports` and
@@ -71,7 +71,7 @@ def overview(nb: Northbound, asked: Asked | None = None) -> dict[str, Any]:
     }
 
 
-def all_chassis(nb: Northbound, asked: Asked | None = None) -> list[Row]:
+def all_chassis(nb: Northbound, asked: Asked | Unasked | None = None) -> list[Row]:
     """Return the rows of all chassis, by name, each with the `state` and `answer_age_s` of `overview`.
 
     Raises:
@@ -86,7 +86,7 @@ def all_chassis(nb: Northbound, asked: Asked | None = None) -> list[Row]:
     ]
 
 
-def chassis_named(nb: Northbound, names: Collection[str], asked: Asked | None = None) -> list[Row]:
+def chassis_named(nb: Northbound, names: Collection[str], asked: Asked | Unasked | None = None) -> list[Row]:
     """Return the rows of the chassis called *names*, each once, in that order, as `all_chassis` has them.
 
     Raises:
@@ -100,7 +100,7 @@ def chassis_named(nb: Northbound, names: Collection[str], asked: Asked | None = 
     return [found[name] for name in dict.fromkeys(names)]
 
 
-def _liveness(row: Row, latest: int, asked: Asked | None) -> dict[str, Any]:
+def _liveness(row: Row, latest: int, asked: Asked | Unasked | None) -> dict[str, Any]:
     return {"state": state(row, latest, asked), "answer_age_s": answer_age_s(row, latest, asked)}
 
 

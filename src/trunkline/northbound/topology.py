@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from trunkline.northbound.client import Northbound
-    from trunkline.northbound.liveness import Asked
+    from trunkline.northbound.liveness import Asked, Unasked
 
 GONE = "not registered"
 """The state of a chassis that ports name, and that has no row."""
 
 
-def topology(nb: Northbound, asked: Asked | None = None) -> dict[str, Any]:
+def topology(nb: Northbound, asked: Asked | Unasked | None = None) -> dict[str, Any]:
     """Return the topology, all of the same moment; *asked* is the request that chassis were asked by.
 
     `physical_networks`, each with its `networks`, each with its `chassis`: how many enabled `ports` of the

@@ -46,11 +46,12 @@ class Evidence(NamedTuple):
         return self.lost_s is not None
 
 
-def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool) -> Evidence:
+def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool, later_s: float = 0.0) -> Evidence:
     """Return what the counters of two hops say of the wire *place* between them.
 
     *is_announced* says that the agent of the sender announces the port there when it comes up. If the hop of
-    the sender has `announced_s`, it has announced the port, at most so long ago.
+    the sender has `announced_s`, it has announced the port, at most so long ago. The receiver has counted at
+    most *later_s* after the sender, and no earlier: what the sender sent was so much older then.
     """
     counts: Counts = sender["counters"]
     received = receiver["counters"].get("received")
@@ -72,10 +73,10 @@ def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool) -> Evide
     if not received["packets"]:
         said += f" in the {silent_s:,.0f} s that it counts them"
     here_s = min((each["age_s"] or 0.0 for each in receiver["steps"] if each["band"] in _LOCAL), default=0.0)
-    expected = [*_expected(counts, here_s, is_announced)]
+    expected = [*_expected(counts, here_s - later_s, is_announced)]
     if (announced_s := sender.get("announced_s")) is not None:
         expected.append(("the announcement of the sender", announced_s))
-    missed = [each for each in expected if each[1] + LAG_S < silent_s]
+    missed = [each for each in expected if each[1] + later_s + LAG_S < silent_s]
     if not missed:
         return Evidence(said)
     what, ago_s = min(missed, key=lambda each: each[1])

@@ -7,6 +7,7 @@ by counters alone (`trunkline.path.evidence`).
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -152,7 +153,7 @@ def trace(
         text, remedy = unbound(here.port)
         found.outcomes = [Outcome(each, None, False, text, remedy, (14,), DROPPED) for each in _names(to)]
     elif here.port is None:
-        _over_wire(found, here, to, frame, None, ask, is_raw)
+        _over_wire(found, here, to, frame, None, 0.0, ask, is_raw)
     else:
         _from_port(found, here, here.port, to, frame, ask, is_raw)
     found.outcomes = [each._replace(remedy=_filled(each.remedy, here)) for each in found.outcomes]
@@ -175,6 +176,7 @@ def _from_port(
     """Follow *frame* from the VIF of *port*, on its chassis and on from there."""
     chassis = port.chassis
     assert chassis is not None
+    asked_s = time.monotonic()
     first = ask([chassis], Entry(frame, port.iface_id, None, is_raw))[chassis]
     if isinstance(first, Silence):
         found.outcomes = [_silent(each, chassis, first) for each in _names(to)]
@@ -199,13 +201,23 @@ def _from_port(
     if long is not None:
         found.outcomes += [_fault(each.name, chassis, long) for each in far]
     elif far:
-        _over_wire(found, here, Target(to.mac, far), frame, first, ask, is_raw)
+        _over_wire(found, here, Target(to.mac, far), frame, first, asked_s, ask, is_raw)
 
 
 def _over_wire(
-    found: Trace, here: Source, to: Target, frame: bytes, first: Hop | None, ask: Ask, is_raw: bool
+    found: Trace,
+    here: Source,
+    to: Target,
+    frame: bytes,
+    first: Hop | None,
+    asked_s: float,
+    ask: Ask,
+    is_raw: bool,
 ) -> None:
-    """Follow *frame*, which *first* sends into the physical network, to the chassis of its receivers."""
+    """Follow *frame*, which *first* sends into the physical network, to the chassis of its receivers.
+
+    The chassis of *first* was asked at *asked_s* (`time.monotonic`): each says how old frames are by then.
+    """
     physnet = here.wire.physnet
     vlans = () if here.wire.vlan_id is None else (here.wire.vlan_id,)
     if first is not None:
@@ -219,6 +231,7 @@ def _over_wire(
             ends.setdefault(end.chassis, []).append(end)
     entry = Entry(retagged(frame, vlans), None, physnet, is_raw)
     answers = ask(sorted(ends), entry) if ends else {}
+    later_s = time.monotonic() - asked_s
     for chassis, some in sorted(ends.items()):
         hop = answers[chassis]
         if isinstance(hop, Silence):
@@ -229,7 +242,7 @@ def _over_wire(
         lost, remedy = None, None
         if first is not None and not hop["fault"]:
             announced = here.port is not None and here.port.is_announced
-            said = evidence.wire(first, hop, hop["enters"], is_announced=announced)
+            said = evidence.wire(first, hop, hop["enters"], is_announced=announced, later_s=later_s)
             lost = said if said.is_lost else None
             hop["wire"] = said.text
             if found.probe is not None:
@@ -250,7 +263,7 @@ def _over_wire(
 
 def _silent(name: str, chassis: str, silence: Silence) -> Outcome:
     """Return that *chassis* does not say what becomes of the frame for the port *name*."""
-    remedy = f"see its agent there: systemctl status trunkline-agent; or run this on {chassis} itself"
+    remedy = f"there, see why: trunkline check `is_local`; or run this on {chassis} itself"
     return Outcome(name, chassis, None, f"ends here: {silence.reason}", silence.remedy or remedy)
 
 
