@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -23,7 +24,7 @@ from trunkline.proof.example import example, in_words
 from trunkline.proof.intent import Intent
 from trunkline.proof.likeness import Likeness
 from trunkline.proof.proof import Violation, proved
-from trunkline.proof.space import HIDDEN, TAGGED, Space, vlan_ids
+from trunkline.proof.space import HIDDEN, TAGGED, Cube, Cubes, Space, narrowed, open_holes, vlan_ids
 from trunkline.proof.switch import NotProvableError, tables
 from trunkline.proof.switch import rules as rules_of
 from trunkline.proof.wrong import ALTERED, EXTRA, FORBIDDEN, MISSING, TWICE, wrongs
@@ -60,6 +61,30 @@ def intent_of(world: rows.Rows) -> Intent:
 
 def test_the_flows_of_the_agent_are_proved() -> None:
     assert violations(rows.flows(WORLD)) == []
+
+
+def test_holes_of_many_parts_are_those_of_each_part() -> None:
+    random = Random(1)
+    for _ in range(200):
+        holes = tuple(
+            Cube(random.getrandbits(12) & mask, mask)
+            for mask in (random.choice([0x0FF, 0xF0F, 0xFF0, 0x003]) for _ in range(random.randrange(20)))
+        )
+        frames = Cube(random.getrandbits(12) & 0x00F, 0x00F)
+        own = open_holes(frames, holes)
+        if own is None:
+            continue
+        values = range(0, 0xF0, 0x10)
+        parts = [Cube(frames.value | value, frames.mask | 0x0F0) for value in values]
+        expected = [open_holes(part, own) for part in parts]
+        found = list(narrowed(frames, 0x0F0, own, values))
+        assert [each and set(each) for each in found] == [each and set(each) for each in expected]
+        index = Cubes()
+        for hole in own:
+            index.add(hole)
+        assert [open_holes(part, index.touching(part)) is None for part in parts] == [
+            each is None for each in expected
+        ]
 
 
 Change = Callable[[list[Flow]], list[Flow]]

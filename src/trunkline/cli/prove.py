@@ -38,7 +38,7 @@ _COLUMNS = (
     type=NOT_EMPTY,
     metavar="N",
     shell_complete=NETWORKS,
-    help="Only frames of one network: that they leave it for no other.",
+    help="Only one network: its frames, and those of others that reach it.",
 )
 @click.option(
     "--watch",
@@ -80,7 +80,7 @@ def prove(
     \b
     Examples:
       trunkline prove                  does any frame go where it should not?
-      trunkline prove --network blue   no frame of the network blue leaves it
+      trunkline prove --network blue   the same for frames of the network blue
       trunkline prove --chassis c1     the same on another chassis
       trunkline prove -o json          for a program, with the ways that frames take
     """
@@ -169,10 +169,13 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         for noun in ("flows", "ports", "networks")
     )
     size = f"{flows}, {ports} of {networks} here"
-    whose = "no frame crosses networks" if found["network"] is None else f"no frame leaves {found['network']}"
+    whose = "all frames" if found["network"] is None else f"all frames of {found['network']}"
     if found["is_proved"]:
         at = found["at"].partition("T")[2][:8]
-        yield f"{size}: {whose}. Proved in {found['seconds']:.1f} s for the flows of {at}."
+        yield (
+            f"{size}: {whose} go where they should, and nowhere else. "
+            f"Proved in {found['seconds']:.1f} s for the flows of {at}."
+        )
         yield f"Not covered: {'; '.join(found['not_covered'])}."
         return
     for leak in found["leaks"]:

@@ -26,7 +26,7 @@ from trunkline.proof.space import (
     TAG_BITS,
     TAGGED,
     UNTAGGED,
-    Cube,
+    Cubes,
     Space,
     bits,
     cube,
@@ -203,19 +203,17 @@ class Proof:
             yield from self._sent(in_port, is_tagged=is_tagged)
 
     def _sent(self, in_port: int, *, is_tagged: bool) -> Iterator[_Arrival]:
-        before: dict[int | None, list[Cube]] = defaultdict(list)
+        before = Cubes()
         if not is_tagged:
             # A frame with such a type has a tag.
-            before[0] += READ_TAGS
+            for each in READ_TAGS:
+                before.add(each)
         for frames, meant in self._intent.kinds(in_port, is_tagged=is_tagged):
             met = frames.meet(TAGGED if is_tagged else UNTAGGED)
             if met is None:
                 continue
-            tag = met.value & TAG_BITS if met.mask & TAG_BITS == TAG_BITS else None
-            some = before[None] if tag is None else [*before[None], *before[tag]]
-            every = [each for cubes in before.values() for each in cubes] if tag is None else some
-            holes = open_holes(met, every)
-            before[tag].append(met)
+            holes = open_holes(met, before.touching(met))
+            before.add(met)
             if holes is not None:
                 start = Way(met, holes, {Field.IN_PORT: in_port}, (None,) if is_tagged else ())
                 for table, way in ways(self._tables, 0, start, self._stops):

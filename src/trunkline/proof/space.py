@@ -7,7 +7,8 @@ under *mask* are *value*. This is header space analysis (Kazemian, Varghese, McK
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from trunkline.core.field import Field
@@ -160,6 +161,60 @@ def open_holes(frames: Cube, holes: Iterable[Cube]) -> Holes | None:
             return None
         found[Cube(hole_value & rest, rest)] = None
     return tuple(found)
+
+
+_MANY = 8
+
+
+def narrowed(frames: Cube, mask: int, holes: Holes, values: Collection[int]) -> Iterator[Holes | None]:
+    """Yield the open *holes* of *frames* whose bits under *mask* are known too, for each of *values*.
+
+    None for a value if one of the holes covers all its frames.
+
+    >>> list(narrowed(ALL, TAG_BITS, (UNTAGGED,), [0, PRESENT]))
+    [None, ()]
+    """
+    if len(values) < _MANY:
+        for value in values:
+            yield open_holes(Cube(frames.value | value, frames.mask | mask), holes)
+        return
+    # Of thousands of holes and of values, not each hole can be looked at for each value.
+    fresh = mask & ~frames.mask
+    untouched = tuple(hole for hole in holes if not hole.mask & fresh)
+    by_mask: dict[int, dict[int, list[Cube]]] = {}
+    for hole in holes:
+        shared = hole.mask & fresh
+        if shared:
+            rest = Cube(hole.value & ~shared, hole.mask & ~shared)
+            by_mask.setdefault(shared, {}).setdefault(hole.value & shared, []).append(rest)
+    for value in values:
+        some = [hole for shared, rests in by_mask.items() for hole in rests.get(value & shared, ())]
+        if not all(hole.mask for hole in some):
+            yield None
+        else:
+            yield (*untouched, *dict.fromkeys(some)) if some else untouched
+
+
+class Cubes:
+    """Cubes, added one after the other, and which of them touch some frames: found by a look."""
+
+    def __init__(self) -> None:
+        self._by_mask: dict[int, dict[int, dict[int, list[Cube]]]] = {}
+
+    def add(self, each: Cube) -> None:
+        """Add a cube."""
+        for shared, by_value in self._by_mask.setdefault(each.mask, {each.mask: {}}).items():
+            by_value.setdefault(each.value & shared, []).append(each)
+
+    def touching(self, frames: Cube) -> Iterator[Cube]:
+        """Yield those that have a frame of *frames*."""
+        for mask, indices in self._by_mask.items():
+            shared = mask & frames.mask
+            if shared not in indices:
+                indices[shared] = {}
+                for each in itertools.chain.from_iterable(indices[mask].values()):
+                    indices[shared].setdefault(each.value & shared, []).append(each)
+            yield from indices[shared].get(frames.value & shared, ())
 
 
 _FULL = 0.999

@@ -7,7 +7,7 @@ that Trunkline knows exactly, in `Space`. A flow that looks at any other field m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from trunkline.core.error import TrunklineError
@@ -15,7 +15,7 @@ from trunkline.core.field import Field, Set, Term
 from trunkline.core.flow import Controller, Copy, Goto, Output, PopVlan, PushVlan, Resubmit
 from trunkline.openflow import message, text
 from trunkline.openflow.oxm import Foreign
-from trunkline.proof.space import ALL, IS_FOLLOWED, TAG_BITS, Cube, Holes, bits, cube, open_holes
+from trunkline.proof.space import ALL, IS_FOLLOWED, TAG_BITS, Cube, Holes, bits, cube, narrowed, open_holes
 
 KNOWN = frozenset({Field.IN_PORT, Field.METADATA, *(each for each in Field if each.name.startswith("REG"))})
 """What the proof always knows of a frame."""
@@ -171,7 +171,37 @@ Registers: TypeAlias = Mapping[Field, int | Part]
 Top: TypeAlias = int | None
 """The outermost tag: 0 if there is none, `PRESENT` and the VLAN id of a pushed one; None: the frame's own."""
 
-_View: TypeAlias = Mapping[int, tuple[Rule, ...]]
+
+class _View:
+    """Rules that look at the same *mask* of frames, by what these have there."""
+
+    def __init__(self, mask: int, rules: Mapping[int, tuple[Rule, ...]]) -> None:
+        self.mask = mask
+        self.rules = rules
+        self._by_fixed: dict[int, dict[int, list[int]]] = {}
+
+    def matching(self, frames: Cube) -> Collection[int]:
+        """Return what *frames* may have there that some rule matches."""
+        fixed = self.mask & frames.mask
+        own = frames.value & fixed
+        if fixed == self.mask:
+            return (own,) if own in self.rules else ()
+        if not fixed:
+            return self.rules.keys()
+        if fixed not in self._by_fixed:
+            index = self._by_fixed[fixed] = defaultdict(list)
+            for value in self.rules:
+                index[value & fixed].append(value)
+        return self._by_fixed[fixed].get(own, ())
+
+    def overlaid(self, written: Cube) -> _View:
+        """Return the same for frames in which fields were *written*: what was there no longer matters."""
+        found: dict[int, tuple[Rule, ...]] = {}
+        for value, rules in self.rules.items():
+            if not (value ^ written.value) & self.mask & written.mask:
+                left = value & ~written.mask
+                found[left] = (*found.get(left, ()), *rules)
+        return _View(self.mask & ~written.mask, found)
 
 
 class _Group:
@@ -182,75 +212,61 @@ class _Group:
         self.mask = mask
         self.is_sure = is_sure
         self.rules: dict[tuple[int, ...], list[Rule]] = defaultdict(list)
-        self._views: dict[tuple[tuple[int, ...], Top], tuple[int, _View]] = {}
+        self._views: dict[tuple[tuple[int | Part, ...], Top], _View | None] = {}
         self._partly: dict[tuple[int, ...], Mapping[tuple[int, ...], list[tuple[int, ...]]]] = {}
 
-    def views(self, registers: Registers, top: Top) -> Iterator[tuple[int, _View]]:
-        """Yield which bits of frames with *registers* and *top* are matched, and the rules by value."""
-        key, parts = [], []
-        for place, (field, mask) in enumerate(self.shape):
+    def view(self, registers: Registers, top: Top) -> _View | None:
+        """Return the rules that frames with *registers* and *top* may match, by what is matched of them."""
+        key: list[int | Part] = []
+        for field, mask in self.shape:
             value = registers.get(field, 0)
-            if isinstance(value, Part):
-                parts.append((place, value, mask))
-                key.append(0)
-            else:
-                key.append(value & mask if value >= 0 else value)
-        if not parts:
-            if tuple(key) in self.rules:
-                yield self._view(tuple(key), top)
-            return
-        unknown = {place for place, _, _ in parts}
-        sure = tuple(place for place in range(len(key)) if place not in unknown)
-        for values in self.partly(sure).get(tuple(key[place] for place in sure), ()):
-            asked = [part.asked(values[place], mask) for place, part, mask in parts]
-            met: Cube | None = ALL
-            for each in asked:
-                met = None if met is None or each is None else met.meet(each)
-            if met is not None:
-                own, view = self._view(values, top)
-                yield (
-                    own | met.mask,
-                    {
-                        value | met.value: rules
-                        for value, rules in view.items()
-                        if not (value ^ met.value) & own & met.mask
-                    },
-                )
+            key.append(value if isinstance(value, Part) or value < 0 else value & mask)
+        asked = tuple(key), top
+        if asked not in self._views:
+            self._views[asked] = self._seen(*asked)
+        return self._views[asked]
+
+    def _seen(self, key: tuple[int | Part, ...], top: Top) -> _View | None:
+        parts = [(place, each) for place, each in enumerate(key) if isinstance(each, Part)]
+        sure = tuple(place for place, each in enumerate(key) if not isinstance(each, Part))
+        known = tuple(each for each in key if not isinstance(each, Part))
+        found: dict[int, tuple[Rule, ...]] = {}
+        hidden, mask = 0 if top is None else TAG_BITS, 0
+        for values in self._alike(sure, known):
+            copied: Cube | None = ALL
+            for place, part in parts:
+                asked = part.asked(values[place], self.shape[place][1])
+                copied = None if copied is None or asked is None else copied.meet(asked)
+            if copied is None:
+                continue
+            mask = copied.mask
+            for rule in self.rules[values]:
+                met = rule.frames.meet(copied)
+                if met is not None and not (hidden and (met.value ^ (top or 0)) & met.mask & TAG_BITS):
+                    value = met.value & ~hidden
+                    found[value] = (*found.get(value, ()), rule)
+        return _View((self.mask | mask) & ~hidden, found) if found else None
 
     def visited(self, registers: Registers) -> Iterator[Rule]:
         """Yield the rules that frames with *registers* may match, whatever is in them."""
         found = [registers.get(field, 0) for field, _ in self.shape]
         sure = tuple(place for place, value in enumerate(found) if isinstance(value, int))
-        key = tuple(
+        known = tuple(
             value & self.shape[place][1] for place, value in enumerate(found) if isinstance(value, int)
         )
-        if len(sure) == len(found):
-            yield from self.rules.get(key, ())
-        else:
-            for values in self.partly(sure).get(key, ()):
-                yield from self.rules[values]
+        for values in self._alike(sure, known):
+            yield from self.rules[values]
 
-    def partly(self, sure: tuple[int, ...]) -> Mapping[tuple[int, ...], list[tuple[int, ...]]]:
-        """Return the keys of the rules, by what they have at the places *sure* of the shape."""
+    def _alike(self, sure: tuple[int, ...], known: tuple[int, ...]) -> Sequence[tuple[int, ...]]:
+        """Return the keys of the rules that have what is *known* at the places *sure* of the shape."""
+        if len(sure) == len(self.shape):
+            return (known,) if known in self.rules else ()
         if sure not in self._partly:
             found: dict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
             for values in self.rules:
                 found[tuple(values[place] for place in sure)].append(values)
             self._partly[sure] = found
-        return self._partly[sure]
-
-    def _view(self, key: tuple[int, ...], top: Top) -> tuple[int, _View]:
-        found = self._views.get((key, top))
-        if found is None:
-            view: dict[int, tuple[Rule, ...]] = {}
-            hidden = 0 if top is None else TAG_BITS
-            for rule in self.rules[key]:
-                value, mask = rule.frames
-                if not hidden or not (value ^ (top or 0)) & mask & TAG_BITS:
-                    value &= ~hidden
-                    view[value] = (*view.get(value, ()), rule)
-            found = self._views[key, top] = self.mask & ~hidden, view
-        return found
+        return self._partly[sure].get(known, ())
 
 
 Hit: TypeAlias = tuple[Rule | None, Cube, Holes]
@@ -304,17 +320,20 @@ class Table:
         for groups in self._levels.values():
             taken: list[Cube] = []
             for group in groups:
-                for mask, view in group.views(registers, top):
-                    if written.mask & mask:
-                        mask, view = _overlaid(mask, view, written)
-                    for value, rules in _matching(mask, view, frames):
-                        met = Cube(frames.value | value, frames.mask | mask)
-                        left = open_holes(met, holes)
-                        if left is not None:
-                            for rule in rules:
-                                yield rule, met, left
-                        if group.is_sure:
-                            taken.append(Cube(value & ~frames.mask, mask & ~frames.mask))
+                view = group.view(registers, top)
+                if view is not None and written.mask & view.mask:
+                    view = view.overlaid(written)
+                if view is None:
+                    continue
+                values = view.matching(frames)
+                lefts = narrowed(frames, view.mask, holes, values)
+                for value, left in zip(values, lefts, strict=True):
+                    if left is not None:
+                        met = Cube(frames.value | value, frames.mask | view.mask)
+                        for rule in view.rules[value]:
+                            yield rule, met, left
+                    if group.is_sure:
+                        taken.append(Cube(value & ~frames.mask, view.mask & ~frames.mask))
             if taken:
                 rest = open_holes(frames, (*holes, *taken))
                 if rest is None:
@@ -327,27 +346,6 @@ class Table:
         for groups in self._levels.values():
             for group in groups:
                 yield from group.visited(registers)
-
-
-def _matching(mask: int, view: _View, frames: Cube) -> Iterable[tuple[int, tuple[Rule, ...]]]:
-    fixed = mask & frames.mask
-    if fixed == mask:
-        value = frames.value & mask
-        return ((value, view[value]),) if value in view else ()
-    if not fixed:
-        return view.items()
-    own = frames.value & fixed
-    return [(value, rules) for value, rules in view.items() if value & fixed == own]
-
-
-def _overlaid(mask: int, view: _View, written: Cube) -> tuple[int, _View]:
-    """Return the same for frames in which fields were *written*: what was there no longer matters."""
-    found: dict[int, tuple[Rule, ...]] = {}
-    for value, rules in view.items():
-        if not (value ^ written.value) & mask & written.mask:
-            left = value & ~written.mask
-            found[left] = (*found.get(left, ()), *rules)
-    return mask & ~written.mask, found
 
 
 def rules(flows: Iterable[tuple[bytes, bytes]]) -> list[Rule]:
