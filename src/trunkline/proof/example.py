@@ -19,6 +19,8 @@ _BARE = 0x88B5
 
 _IP_TCP = 6
 _IP_ECHO = 1
+_FRAGMENT = 44
+_TOO_LONG = bytes([59, 255, 0, 0, 0, 0, 0, 0])
 _WISHES = (
     *(cube(Field.IP_FRAG, 0), cube(Field.ETH_TYPE, _BARE), cube(Field.ETH_TYPE, ETH_IPV4)),
     *(cube(Field.IP_PROTO, IP_UDP), cube(Field.IP_PROTO, IP_ICMPV6), cube(Field.IP_PROTO, _IP_ECHO)),
@@ -145,5 +147,12 @@ def _ipv4(values: _Values, protocol: int, upper: bytes) -> bytes:
 
 
 def _ipv6(values: _Values, protocol: int, upper: bytes) -> bytes:
+    if protocol == 0:
+        # Options that are longer than the packet: the switch reads no further.
+        upper = _TOO_LONG
+    if values[Field.IP_FRAG]:
+        # A first fragment, or a later one (RFC 8200, section 4.5).
+        place = 1 if values[Field.IP_FRAG] == 1 else 1 << 3
+        protocol, upper = _FRAGMENT, struct.pack("!BBHI", protocol, 0, place, 1) + upper
     head = struct.pack("!IHBB", 6 << 28, len(upper), protocol, 255)
     return head + values[Field.IPV6_SRC].to_bytes(16) + values[Field.IPV6_DST].to_bytes(16) + upper
