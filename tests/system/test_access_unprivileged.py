@@ -160,21 +160,22 @@ def test_a_user_who_may_not_ask_the_switch_is_told_how_to_get_there(site: Site) 
     for directory in (site.folder, site.folder / "c1"):
         directory.chmod(0o755)
     for name in ("db.sock", "br-int.mgmt"):
-        done = subprocess.run(
-            [*program(), "flows"],
-            env=environment() | {"OVS_RUNDIR": str(chassis.switch.rundir)},
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == (
-            f"trunkline: cannot open {chassis.switch.rundir / name}: permission denied; "
-            "join the group trunkline (usermod -aG trunkline $USER), or use sudo\n"
-        )
+        for verb in ("flows", "prove"):
+            done = subprocess.run(
+                [*program(), verb],
+                env=environment() | {"OVS_RUNDIR": str(chassis.switch.rundir)},
+                user=NOBODY,
+                group=NOBODY,
+                extra_groups=(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr == (
+                f"trunkline: cannot open {chassis.switch.rundir / name}: permission denied; "
+                "join the group trunkline (usermod -aG trunkline $USER), or use sudo\n"
+            )
         (chassis.switch.rundir / name).chmod(0o777)
 
 

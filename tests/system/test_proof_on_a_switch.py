@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from dummy_chassis import DummyChassis, Site, ethernet, mac_of
 
-from trunkline.insight.connection import Connection
+from trunkline.insight.connection import Connection, SwitchError
+from trunkline.insight.name import Names
 from trunkline.ovsdb.reading import Reading
+from trunkline.path.isolation import Asked, answer
 from trunkline.proof.intent import Intent
 from trunkline.proof.proof import Violation, proved
 from trunkline.proof.switch import NotProvableError, rules
@@ -67,6 +69,21 @@ def test_what_a_switch_holds_is_proved_until_somebody_adds_a_leak(site: Site, ch
     assert "b1" in chassis.receive_once("r2", hello)
     chassis.switch.ofctl("del-flows", "br-int", "cookie=0x5/-1")
     assert violations(chassis) == []
+
+
+def test_a_switch_that_goes_away_meanwhile_is_told_in_one_line(chassis: DummyChassis) -> None:
+    rundir = chassis.switch.rundir
+    with (
+        closing(Reading(chassis.switch.remote)) as reading,
+        Connection(rundir / "br-int.mgmt") as bridge,
+    ):
+        assert answer(Asked(reading, bridge, str(rundir), Names()))["is_proved"]
+        chassis.switch.kill_vswitchd()
+        with pytest.raises(
+            SwitchError, match=r"the switch closed the connection; see the log of ovs-vswitchd$"
+        ):
+            answer(Asked(reading, bridge, str(rundir), Names()))
+    chassis.switch.start_vswitchd()
 
 
 def test_a_switch_with_a_flow_that_is_not_understood_is_not_proved(chassis: DummyChassis) -> None:

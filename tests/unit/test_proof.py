@@ -87,6 +87,12 @@ def test_holes_of_many_parts_are_those_of_each_part() -> None:
         ]
 
 
+def test_of_a_wrong_flow_for_all_senders_the_frames_of_one_are_shown() -> None:
+    found = violations(LEAKS["broadcast reaches a port of another network"](rows.flows(WORLD)))
+    from_vifs = {violation.in_port for violation in found if not violation.meant.is_from_wire}
+    assert len(from_vifs) == 1
+
+
 Change = Callable[[list[Flow]], list[Flow]]
 
 

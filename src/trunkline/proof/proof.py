@@ -236,12 +236,18 @@ class Proof:
                         yield suspect
 
     def _accuse(self, key: _Key, crowd: _Crowd, suspects: Sequence[_Suspect]) -> None:
-        """Judge *suspects* by the very frames that come to *key*."""
+        """Judge *suspects* by the very frames that come to *key*, each until frames of one port go wrong."""
+        left = suspects
         for in_port in crowd.in_ports:
+            if not left:
+                return
+            wrong = set()
             for arrival in self._arrivals(in_port):
                 if arrival.table == key.table and self._common(*self._key(key.table, arrival)) == key:
-                    for suspect in suspects:
-                        self._judge(in_port, suspect, arrival, suspect.way.rules)
+                    for number, suspect in enumerate(left):
+                        if self._judge(in_port, suspect, arrival, suspect.way.rules):
+                            wrong.add(number)
+            left = [suspect for number, suspect in enumerate(left) if number not in wrong]
 
     def _judge(
         self,
@@ -249,20 +255,20 @@ class Proof:
         suspect: _Suspect,
         arrival: _Arrival,
         rules: tuple[Rule, ...],
-    ) -> None:
-        """Note a violation if frames of *arrival* do as *suspect* does."""
+    ) -> bool:
+        """Note a violation if frames of *arrival* do as *suspect* does; return whether they do."""
         if len(self.violations) >= _MOST:
-            return
+            return True
         got, wanted = (
             tuple(each for each in copies if each[0] != in_port)
             for copies in (_copies(suspect.way), suspect.wanted)
         )
         is_altered = _is_altered(suspect.way)
         if got == wanted and not (is_altered and got):
-            return
+            return False
         if suspect.way.is_told and set(got) <= set(wanted):
             # The controller has it, and may send it on.
-            return
+            return False
         space = _meet(suspect.space, arrival.way.space)
         if space is not None:
             is_tagged = arrival.way.frames.mask & arrival.way.frames.value & PRESENT != 0
@@ -272,6 +278,7 @@ class Proof:
                     *((*arrival.way.rules, *rules), got, wanted, is_altered),
                 )
             )
+        return space is not None
 
     def _suspects(self, way: Way, meant: Meant) -> Iterator[_Suspect]:
         """Yield the frames of *way*, at its end, that are not where they should be."""
