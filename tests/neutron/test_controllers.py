@@ -258,6 +258,11 @@ def test_agents_are_soon_what_they_are_though_the_clock_was_set_by_an_hour(site:
     site.await_status(port, "ACTIVE")
 
 
+def test_what_neutron_knows_of_a_chassis_is_right_after_the_next_heartbeat(site: Site) -> None:
+    site.neutron.sql("use neutron; update agents set configurations = '{}' where host = 'c1'")
+    until(lambda: site.agents()["c1"].configuration.get("chassis") == "c1", "the agent's configurations")
+
+
 def test_the_chassis_of_a_deleted_agent_goes_and_a_live_one_registers_again(site: Site) -> None:
     network, _ = site.network()
     port = site.port(network)

@@ -301,10 +301,12 @@ class Steward:
         hosts = self._hosts()
         rows = {host: row for name, row in answered.items() if (host := hosts.host_of(name)) is not None}
         known = agent.known(self._context, rows.keys())
-        alive = {host for host in rows if host in known and known[host].is_alive}
-        agent.beat(self._context, alive)
-        for host in sorted(rows.keys() - alive):
-            self._register(host, agent.configurations(rows[host]))
+        found = {host: agent.configurations(row) for host, row in rows.items()}
+        # Whoever has changed what Neutron knows, or kept it from being written: it is right again here.
+        right = {host for host in found if known.get(host) == agent.Known(found[host], is_alive=True)}
+        agent.beat(self._context, right)
+        for host in sorted(found.keys() - right):
+            self._register(host, found[host])
         self._beaten |= answered.keys()
 
     def _keep_agents(self, rows: Iterable[Mapping[str, Any]]) -> None:
