@@ -15,6 +15,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exc
 from oslo_log import log
 
+from neutron import policy
 from trunkline.core.error import TrunklineError
 from trunkline.neutron import settings
 from trunkline.neutron.prompt import first_line
@@ -100,6 +101,8 @@ class Worker(worker.BaseWorker):
 
     def _work(self) -> None:
         """Wait for the lock, and work until it is lost."""
+        # Neutron would do it when the first port becomes ACTIVE, which would wait 0.4 s for it.
+        policy.init()
         remotes = cfg.CONF.trunkline.nb_connection
         connection = Northbound.connect(remotes, CONNECT_TIMEOUT_S, settings.tls(), prefers_leader=True)
         with connection as nb, nb.lock(f"trunkline_neutron_{self._number}") as lock:
