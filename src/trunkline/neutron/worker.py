@@ -110,9 +110,11 @@ class Worker(worker.BaseWorker):
                 pass
             if self._is_ending.is_set():
                 return
-            if not self._trouble:
-                LOG.info("Trunkline: worker %d works", self._number)
+            has_begun = False
             with Steward(nb, self._number, self._count) as steward:
                 while not self._is_ending.is_set() and lock.is_held():
                     steward.run()
                     self._trouble, self._retry_s = "", RETRY_S
+                    if not has_begun:
+                        LOG.info("Trunkline: worker %d works", self._number)
+                    has_begun = True
