@@ -16,7 +16,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neutron_server import BIN, Neutron, Program, _write, until
+from controller import Program
+from neutron_server import BIN, Neutron, _write, until
 
 from model.tcp_port import free_port
 from trunkline.lab.namespace import ip

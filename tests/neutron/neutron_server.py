@@ -10,18 +10,16 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller import PROCESSES, THREADS, Controller, Program
 from nova_end import Nova
 
 from model.tcp_port import free_port
@@ -56,58 +54,6 @@ def until(is_so: Callable[[], object], what: str, timeout_s: float = START_S) ->
         assert time.monotonic() - began_s < timeout_s, f"waited in vain for {what}"
         time.sleep(0.02)
     return time.monotonic() - began_s
-
-
-@dataclass
-class Program:
-    """A program that runs with its output in a file of its name."""
-
-    name: str
-    words: list[str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
-            )
-
-    def kill_all(self) -> None:
-        """End it and all of its processes with SIGKILL; nothing if it does not run."""
-        if self.process is None:
-            return
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.process = None
-
-    def end(self, *, kill: bool = False) -> None:
-        """End it with SIGTERM, or SIGKILL, and wait until it has exited."""
-        if self.process is None:
-            return
-        (self.process.kill if kill else self.process.terminate)()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
-
-    def require(self) -> None:
-        """Fail, with the end of its output, if it has ended by itself."""
-        assert self.process is not None
-        code = self.process.poll()
-        assert code is None, f"{self.name} has ended with {code}:\n{self.log.read_text()[-3000:]}"
-
-
-@dataclass
-class Controller:
-    """The programs of one controller; its API is at *url*."""
-
-    name: str
-    url: str
-    api: Program
-    periodic: Program
 
 
 @dataclass
@@ -186,8 +132,8 @@ class Neutron:
         self.nova.close()
 
     def await_api(self, controller: Controller) -> None:
-        """Wait until the API answers."""
-        until(lambda: self._answers(controller.api, lambda: _is_served(controller.url)), "the API")
+        """Wait until each process of the API has answered: of its first requests at once, it refuses some."""
+        until(lambda: self._answers(controller.api, controller.is_served), "the API")
 
     def _answers(self, program: Program, ask: Callable[[], bool]) -> bool:
         program.require()
@@ -217,7 +163,8 @@ class Neutron:
                     f"env = OS_NEUTRON_CONFIG_DIR={place}",
                     "env = OS_NEUTRON_CONFIG_FILES=neutron.conf;ml2.ini",
                     "module = neutron.wsgi.api:application",
-                    *("processes = 2", "threads = 4", "master = true", "die-on-term = true"),
+                    *(f"processes = {PROCESSES}", f"threads = {THREADS}", "master = true"),
+                    "die-on-term = true",
                     *("lazy-apps = true", "enable-threads = true", "need-app = true", "buffer-size = 65535"),
                     # What ML2 asks of each API process, so that they tell themselves apart.
                     "start-time = %t",
@@ -338,10 +285,12 @@ class Neutron:
         ]
 
     def expect(self, *words: str) -> None:
-        """See that each of *words* was said, and take that for no complaint of this test."""
-        logs = self.logs()
+        """Wait until each of *words* was said, and take that for no complaint of this test.
+
+        A process may do something before it says so.
+        """
         for each in words:
-            assert each in logs, f"nobody has said {each!r}"
+            until(lambda said=each: said in self.logs(), f"somebody to say {each!r}")  # type: ignore[misc]
         self.allow(*words)
 
     def allow(self, *words: str) -> None:
@@ -370,14 +319,6 @@ def made_once(name: str) -> Iterator[Path]:
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield made
-
-
-def _is_served(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/v2.0/networks", timeout=30) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 from contextlib import contextmanager
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 import openstack
@@ -33,16 +33,16 @@ class Site:
         self.nb = nb
         self.api = api_of(neutron.controllers[0].url)
         self._numbers = itertools.count(1)
+        self._subnets = IPv4Network("10.0.0.0/8").subnets(new_prefix=24)
 
     def network(self, vlan: int | None = None, **more: Any) -> tuple[Any, Any]:
         """Return a new network, and its subnet; its VLAN is *vlan*, or one of Neutron's choice."""
-        number = next(self._numbers)
         provider = {"provider_network_type": "vlan", "provider_physical_network": "physnet1"}
         if vlan is not None:
             provider["provider_segmentation_id"] = vlan  # type: ignore[assignment]
-        network = self.api.create_network(name=f"net{number}", **{**provider, **more})
+        network = self.api.create_network(name=f"net{next(self._numbers)}", **{**provider, **more})
         subnet = self.api.create_subnet(
-            network_id=network.id, ip_version=4, cidr=f"10.{number}.0.0/24", enable_dhcp=False
+            network_id=network.id, ip_version=4, cidr=str(next(self._subnets)), enable_dhcp=False
         )
         return network, subnet
 

@@ -132,7 +132,7 @@ def test_a_vm_gets_its_address_and_its_metadata_from_agents_on_a_chassis(
     def is_answered() -> bool:
         asked = ["curl", "-s", "-m", "20", "http://169.254.169.254/latest/meta-data"]
         said[:] = [vm.namespace.run(["sh", "-c", f"{' '.join(asked)} || true"], timeout_s=40)]
-        return "of" in said[0]
+        return said[0].endswith(f" of {port.device_id}")
 
     until(is_answered, "metadata")
     assert said == [f"/latest/meta-data of {port.device_id}"]

@@ -29,8 +29,8 @@ def without_worker(running: Site) -> Iterator[Site]:
         return periodic.log.read_text().count("worker 0 works")
 
     periodic.end()
-    yield running
     before = starts()
+    yield running
     periodic.start()
     until(lambda: starts() > before, "the worker")
 
@@ -223,17 +223,19 @@ def test_a_host_that_has_no_agent_yet_is_adopted_under_the_name_that_it_will_hav
     site, port, _ = former
     chassis = site.lab.chassis["c2"]
     chassis.stop_agent()
-    site.nb.write([Delete("Chassis", "c2", may_be_gone=True)])
-    code, _, said = typed(site, "adopt", "c2", "--yes")
-    assert (code, said.count("\n")) == (1, 1)
-    assert "no chassis is called 'c2' yet" in said
-    code, shown, _ = typed(site, "adopt", "c2", "--chassis", "c2", "--dry-run")
-    assert (code, f"+ port {port.id}" in shown) == (4, True)
-    assert [row["name"] for row in site.nb.all_chassis()] == ["c1"]
-    code, shown, said = typed(site, "adopt", "c2", "--chassis", "c2", "--yes")
-    assert (code, said) == (0, ""), shown
-    assert (site.row(port)["requested_chassis"], site.row(port)["up"]) == ("c2", None)
-    chassis.start_agent()
+    try:
+        site.nb.write([Delete("Chassis", "c2", may_be_gone=True)])
+        code, _, said = typed(site, "adopt", "c2", "--yes")
+        assert (code, said.count("\n")) == (1, 1)
+        assert "no chassis is called 'c2' yet" in said
+        code, shown, _ = typed(site, "adopt", "c2", "--chassis", "c2", "--dry-run")
+        assert (code, f"+ port {port.id}" in shown) == (4, True)
+        assert [row["name"] for row in site.nb.all_chassis()] == ["c1"]
+        code, shown, said = typed(site, "adopt", "c2", "--chassis", "c2", "--yes")
+        assert (code, said) == (0, ""), shown
+        assert (site.row(port)["requested_chassis"], site.row(port)["up"]) == ("c2", None)
+    finally:
+        chassis.start_agent()
     until(lambda: site.row(port)["up"], "the port")
 
 

@@ -8,8 +8,8 @@ import pytest
 from neutron_server import until
 from openstack.exceptions import BadRequestException
 
-from trunkline.neutron.prompt import call
 from trunkline.northbound.client import NetworkSpec
+from trunkline.northbound.operation import update
 from trunkline.northbound.step import Create
 
 if TYPE_CHECKING:
@@ -71,14 +71,13 @@ def test_a_port_on_a_chassis_with_dpdk_is_bound_as_vhost_user(site: Site, kind: 
         return found
 
     network, _ = site.network(vlan=180)
-    # What the worker writes of a chassis whose Open vSwitch has DPDK; there is none here.
-    before = kinds()
-    site.neutron.sql(
-        "use neutron; update agents set configurations = "
-        f"""replace(configurations, '"internal"', '"internal", "{kind}"') where host = 'c2'"""
-    )
+    c2, before = site.lab.chassis["c2"], kinds()
+    # What the agent says if Open vSwitch has DPDK. There is none here, which the agent would say again.
+    c2.kill_agent()
     try:
-        assert kind in kinds()
+        row = {"iface_types": [*before, kind]}
+        site.nb.transact([update("Chassis", ("name", "==", "c2"), row=row)])
+        until(lambda: kind in kinds(), "the agent's kinds of interfaces")
         port = site.port(network, "c2")
         details = port.binding_vif_details
         assert (port.binding_vif_type, details["vhostuser_mode"]) == ("vhostuser", qemu_is)
@@ -94,11 +93,11 @@ def test_a_port_on_a_chassis_with_dpdk_is_bound_as_vhost_user(site: Site, kind: 
         assert site.row(port)["requested_chassis"] == "c2"
         site.api.update_network(network, provider_segmentation_id=181)
         assert site.networks()[network.id]["segmentation_id"] == 181
-        site.vm(port, "c2")
-        site.await_status(port, "ACTIVE")
     finally:
-        call(site.nb)
-    until(lambda: kinds() == before, "the agent's kinds of interfaces")
+        c2.start_agent()
+        until(lambda: kinds() == before, "the agent's kinds of interfaces")
+    site.vm(port, "c2")
+    site.await_status(port, "ACTIVE")
 
 
 def test_a_network_that_somebody_makes_in_the_drivers_set_goes_at_once(site: Site) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ class User:
 
 def kill_host_of_worker(site: Site) -> None:
     """Kill the API and the workers of the controller whose worker works."""
-    (host,) = (each for each in site.neutron.controllers if "worker 0 works" in each.periodic.log.read_text())
+    host = next(each for each in site.neutron.controllers if "worker 0 works" in each.periodic.log.read_text())
     host.api.kill_all()
     host.periodic.kill_all()
     if host is site.neutron.controllers[0]:
