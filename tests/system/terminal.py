@@ -26,7 +26,17 @@ class Terminal:
     ) -> None:
         self._master, slave = pty.openpty()
         # Where the tests themselves run in the background, their children would ignore SIGINT.
-        program = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline", "--nb", remote]
+        program = [
+            "setsid",
+            "--ctty",
+            "env",
+            "--default-signal=INT,TERM,HUP",
+            sys.executable,
+            "-m",
+            "trunkline",
+            "--nb",
+            remote,
+        ]
         self.process = subprocess.Popen(
             [*program, *command, *options], stdin=slave, stdout=slave, stderr=slave
         )
@@ -46,11 +56,16 @@ class Terminal:
     def answer(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def interrupt(self) -> None:
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Interrupt the program where it waits: between a question and the wait for its answer it is deaf."""
         while psutil.Process(self.process.pid).status() != psutil.STATUS_SLEEPING:
             time.sleep(0)
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(number)
+
+    def close(self) -> int:
+        """Close the terminal, and return the exit code of the program."""
+        os.close(self._master)
+        return self.process.wait(60)
 
     def end(self) -> int:
         """Return the exit code, when all that was said is read."""

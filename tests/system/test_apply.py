@@ -108,7 +108,7 @@ REFUSED = [
     ("name: vm2", "name: vm2\nmtu: 5", 2, 'blue.yaml:16:1: port vm2: "mtu" is not a column'),
     ("00:02\n", "00:01\n", 2, "blue.yaml:17:6: port vm2: port 'vm1' already has MAC 02:00:00:00:00:01"),
     ("name: vm2\nnetwork: blue", "name: vm2\nnetwork: red", 1, "blue.yaml:16:10: port vm2: there is no netw"),
-    ("name: vm2", "name: vm2\naddresses: [192.0.2.11]", 2, "blue.yaml:16:12: port vm2: port 'vm1' of the s"),
+    ("name: vm2", "name: vm2\naddresses: [192.0.2.11]", 2, "blue.yaml:16:13: port vm2: port 'vm1' of the s"),
     ("name: vm2", "name: vm2\nrequested_chassis: c9", 1, "blue.yaml:16:20: port vm2: no chassis is called '"),
     ("name: vm2", "name: vm2\nparent: vm9\nparent_vlan: 5", 1, "blue.yaml:16:9: port vm2: port 'vm9' cannot"),
     ("name: vm2", "name: vm2\nparent: vm1\nparent_vlan: 5", 2, "blue.yaml:18:10: port vm2: port 'vm1' is in"),
@@ -296,6 +296,30 @@ def test_files_come_from_directories_and_standard_input(northbound: Northbound, 
         run = subprocess.run(program, stdin=file, capture_output=True, text=True, timeout=60, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert [row["name"] for row in northbound.ports()] == ["vm1", "vm2"]
+
+
+def test_a_file_that_leads_to_itself_is_said_so(northbound: Northbound, folder: Path) -> None:
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    done = trunkline("apply", "-f", "loop.yaml", "--yes", nb=northbound.rpc.remote)
+    assert done == (2, "", "loop.yaml: Too many levels of symbolic links\nnothing was applied\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("apply -f - --yes <&-", 2, "stdin: Bad file descriptor\nnothing was applied\n"),
+        ("apply -f none.yaml --yes 2>&-", 2, ""),
+        ("export >&-", 1, "trunkline: Bad file descriptor\n"),
+        ("export >/dev/full", 1, "trunkline: No space left on device\n"),
+        ("apply -f blue.yaml --dry-run 2>&- >&-", 1, ""),
+    ],
+)
+def test_a_standard_stream_that_cannot_be_used_is_no_defect(
+    northbound: Northbound, command: str, code: int, said: str
+) -> None:
+    program = f"{sys.executable} -m trunkline --nb {northbound.rpc.remote} {command}"
+    run = subprocess.run(["sh", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (code, "", said)
 
 
 def test_nobody_is_asked_where_nobody_can_answer(northbound: Northbound) -> None:

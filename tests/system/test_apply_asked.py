@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,15 +90,31 @@ def test_what_somebody_else_makes_before_the_answer_is_theirs(northbound: Northb
     assert northbound.port("vm9")["mac"] == "02:00:00:00:00:0a"
 
 
+def test_a_person_sees_that_a_northbound_is_waited_for(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "mute"))
+        mute.listen()
+        terminal = Terminal(f"unix:{tmp_path}/mute", command=("network", "list"))
+        terminal.until("connecting to the northbound, ")
+        assert terminal.end() == 1
+        assert "no answer within 5 s: its server is stopped, or very busy" in terminal.said
+
+
 # --- an interrupt, at any moment ---
 
 
-def test_an_interrupt_before_the_answer_changes_nothing(northbound: Northbound) -> None:
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_an_interrupt_before_the_answer_changes_nothing(
+    northbound: Northbound, number: signal.Signals
+) -> None:
     Path("blue.yaml").write_text(BLUE.replace("101", "121"))
     terminal = Terminal(northbound.rpc.remote)
     terminal.until("Apply? [y/N] ")
-    terminal.interrupt()
-    assert terminal.end() == 130
+    terminal.interrupt(number)
+    assert terminal.end() == 128 + number
     assert terminal.said.rstrip().endswith("\nnothing was applied")
     assert northbound.network("blue")["segmentation_id"] == 101
 
@@ -121,15 +140,43 @@ def test_what_was_typed_before_the_question_is_no_answer_to_it(northbound: North
     assert northbound.network("blue")["segmentation_id"] == 101
 
 
-def test_an_interrupt_while_the_database_writes_waits_for_its_answer(
+def test_a_terminal_that_is_closed_before_the_answer_changes_nothing(northbound: Northbound) -> None:
+    Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+    terminal = Terminal(northbound.rpc.remote)
+    terminal.until("Apply? [y/N] ")
+    assert terminal.close() == 128 + signal.SIGHUP
+    assert northbound.network("blue")["segmentation_id"] == 101
+
+
+def test_that_it_is_committed_is_said_although_nobody_reads_the_rest(
     northbound: Northbound, nb: Served
+) -> None:
+    Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+    with WriteRelay(nb.directory / "relay", nb.directory / "nb.sock") as relay:
+        argv = ["--nb", f"unix:{nb.directory}/relay", "apply", "-f", "blue.yaml", "--yes"]
+        command = [sys.executable, "-m", "trunkline", *argv]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as program:
+            assert program.stdout is not None
+            assert program.stderr is not None
+            assert relay.has_come.wait(60)
+            program.stdout.close()
+            relay.may_pass.set()
+            assert program.stderr.read() == "committed; standard output cannot be written: Broken pipe\n"
+            assert program.wait(60) == 3
+    assert northbound.network("blue")["segmentation_id"] == 121
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_an_interrupt_while_the_database_writes_waits_for_its_answer(
+    northbound: Northbound, nb: Served, number: signal.Signals
 ) -> None:
     text = BLUE.replace("101", "121")
     with WriteRelay(nb.directory / "relay", nb.directory / "nb.sock") as relay:
         Path("blue.yaml").write_text(text)
         terminal = Terminal(f"unix:{nb.directory}/relay", "--yes", "--wait")
         assert relay.has_come.wait(60)
-        terminal.interrupt()
+        terminal.interrupt(number)
         terminal.until("waiting for the database's answer; interrupt again to leave at once")
         relay.may_pass.set()
         assert terminal.end() == 3, terminal.said

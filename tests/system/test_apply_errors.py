@@ -70,7 +70,7 @@ def test_all_errors_of_one_document_are_told_at_once(northbound: Northbound) -> 
         ),
         (
             "mac: 02:00:00:00:00:07\naddresses: [192.0.2.11]",
-            "blue.yaml:6:12: port vm7: port 'vm1' of the sa",
+            "blue.yaml:6:13: port vm7: port 'vm1' of the sa",
         ),
         (
             "mac: 02:00:00:00:00:07\niface_id: vm2",
@@ -104,6 +104,23 @@ def test_what_an_existing_row_has_is_told_before_any_transaction(
         assert (done.code, done.err.splitlines()[0][: len(said)]) == (1, said), done
         assert done.err.count("\n") == 2
     assert northbound.read(select("NB_Global")) == log
+
+
+def test_a_network_with_a_trunk_in_it_cannot_carry_its_vms_tags(northbound: Northbound) -> None:
+    remote = northbound.rpc.remote
+    for command in (
+        "network create red --type flat --physical-network physnet1",
+        "port create s1 --network red --mac 02:00:00:00:00:01 --parent vm1 --parent-vlan 5",
+    ):
+        assert trunkline(*command.split(), nb=remote).code == 0
+    network = BLUE[: BLUE.index("---")] + "vlan_transparent: true\n"
+    said = "network 'blue' cannot carry its VMs' tags: port 'vm1' in it has sub-ports"
+    for how in ("--dry-run", "--yes"):
+        for text in (network, BLUE.replace(BLUE[: BLUE.index("---")], network)):
+            done = apply(northbound, how, text=text)
+            assert (done.code, said in done.err) == (1, True), done
+    assert trunkline("port", "delete", "s1", nb=remote).code == 0
+    assert apply(northbound, "--yes", text=network).code == 0
 
 
 def test_what_the_same_apply_frees_may_be_taken(northbound: Northbound) -> None:

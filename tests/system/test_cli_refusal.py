@@ -233,6 +233,9 @@ def test_a_trunk_port_is_not_deleted_under_its_sub_ports(remote: str) -> None:
     assert typed("port create solo --network other --mac 02:00:00:00:00:06", remote).code == 0
     nested = typed("port set web1 --parent solo --parent-vlan 5", remote)
     assert "has sub-ports, so it cannot be a sub-port" in refusal(nested, 1)
+    assert "port 'web1' in it has sub-ports" in refusal(
+        typed("network set web --vlan-transparent", remote), 1
+    )
     assert typed("network set other --vlan-transparent", remote).code == 0
     hidden = "port create deep --network plain --mac 02:00:00:00:00:07 --parent solo --parent-vlan 7"
     assert "network 'other' carries its VMs' tags" in refusal(typed(hidden, remote), 1)

@@ -51,6 +51,7 @@ LINES = {
     "trunkline chassis delete d": "trunkline chassis delete d2 ",
     "trunkline flows --table l2": "trunkline flows --table l2_lookup ",
     "trunkline apply -f bl": "trunkline apply -f blue.yaml ",
+    "trunkline export --set s": "trunkline export --set site ",
     "trunkline port show nothing": "trunkline port show nothing",
     "trunkline port bogus --wrong ": "trunkline port bogus --wrong ",
     "trunkline network show '": "trunkline network show 'blue' ",
@@ -62,7 +63,12 @@ LINES = {
 def remote(nb: Served) -> Iterator[str]:
     with Northbound.connect(nb.remote) as northbound:
         ports = [
-            PortSpec(name=name, network="blue", mac=f"02:00:00:00:00:0{number}")
+            PortSpec(
+                name=name,
+                network="blue",
+                mac=f"02:00:00:00:00:0{number}",
+                external_ids={"trunkline-set": "site"} if number else {},
+            )
             for number, name in enumerate(PORTS)
         ]
         northbound.create([NetworkSpec(name="blue", network_type="flat", physical_network="phys")], ports)

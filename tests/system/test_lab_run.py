@@ -95,6 +95,15 @@ def test_an_agent_that_is_gone_is_missed_by_nobody_until_something_changes(lab: 
     assert fault.startswith(f"{chassis.name}: mapping nonsense: it is not of the form")
 
 
+def completed(words: str) -> list[str]:
+    """Return the words by which bash would complete *words*."""
+    asked = {"_TRUNKLINE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_BREAKS": ":="}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in asked.items():
+            patch.setenv(name, value)
+        return [line.rpartition(",")[2] for line in trunkline().stdout.split()]
+
+
 def test_a_chassis_is_restarted_and_the_list_says_what_does_not_run(lab: LabFactory) -> None:
     running = lab(topology.default())
     chassis = running.chassis["c1"]
@@ -119,6 +128,8 @@ def test_a_chassis_is_restarted_and_the_list_says_what_does_not_run(lab: LabFact
     assert (seen()["state"], seen()["not_running"]) == ("incomplete", ["c1 trunkline-agent"])
     assert running.name in trunkline("lab", "list", "-o", "name").stdout.splitlines()
     options = ("--name", running.name)
+    assert completed(f"trunkline lab restart --name {running.name} c") == ["c1", "c2", "c3"]
+    assert running.name in completed(f"trunkline lab restart c1 --name {running.name[0]}")
     done = trunkline("lab", "restart", "c1", *options, "--only", "agent")
     assert (done.returncode, done.stdout) == (0, "restarted on c1: agent\n"), done.stderr
     assert {program for program, pid in pids().items() if pid != old[program]} == {"trunkline-agent"}

@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,24 @@ def test_a_server_that_ends_the_handshake_is_said_to_speak_no_tls(answer: bytes,
             UnreachableError, match="the server does not answer in TLS; does it listen without"
         ):
             Northbound.connect(f"ssl:127.0.0.1:{listener.getsockname()[1]}", tls=tls)
+
+
+def test_a_server_that_too_many_wait_for_is_waited_for(tmp_path: Path) -> None:
+    place = str(tmp_path / "nb.sock")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(place)
+        server.listen(1)
+        waiting = [socket.socket(socket.AF_UNIX)]
+        while waiting[-1].connect_ex(place) == 0:
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+        with pytest.raises(UnreachableError, match="no answer in time: its server is stopped, or very busy"):
+            Rpc.connect(f"unix:{place}", 0.01)
+        with ThreadPoolExecutor() as pool:
+            accepted = pool.submit(lambda: [server.accept()[0] for _ in waiting])
+            Rpc.connect(f"unix:{place}", 60).close()
+            for each in (*waiting, *accepted.result(60)):
+                each.close()
 
 
 def test_every_remote_that_failed_is_named() -> None:

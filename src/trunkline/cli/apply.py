@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from trunkline.cli.agreement import agreed
-from trunkline.cli.change import interrupted, waited
+from trunkline.cli.change import interrupted, unprinted, waited
 from trunkline.cli.column import ARGUMENTS, in_options
-from trunkline.cli.commit import Commit
+from trunkline.cli.commit import Commit, told
 from trunkline.cli.difference import CHANGE, data, lines, summary
-from trunkline.cli.name import NETWORKS, files
+from trunkline.cli.name import NETWORKS, SETS, files
 from trunkline.cli.option import NOT_EMPTY, with_connection, with_northbound, with_output, with_wait
 from trunkline.cli.output import Sheet, print_data, printable
 from trunkline.cli.progress import Progress
@@ -50,6 +50,7 @@ _NOTHING = "nothing was applied"
     default="default",
     show_default=True,
     metavar="NAME",
+    shell_complete=SETS,
     help="The set that the files are all of; each row says which set it is of.",
 )
 @click.option("--prune", "prunes", is_flag=True, help="Delete the rows of the set that no file has.")
@@ -95,14 +96,16 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
                 with connect() as nb:
                     return _apply(nb, manifest, asked, commit)
         except (ManifestError, ConflictError) as error:
-            told = list(error.complaints)
+            wrong = list(error.complaints)
             if isinstance(error, ManifestError):
-                told += further(connect, error, asked.set_, **asked.how)
-            code = complained(told)
+                wrong += further(connect, error, asked.set_, **asked.how)
+            code = complained(wrong)
             _say(_NOTHING)
             return code
         except (KeyboardInterrupt, click.Abort):
             return interrupted(commit, _NOTHING)
+        except OSError as error:
+            return unprinted(commit, _NOTHING, error)
 
 
 class _Asked(NamedTuple):
@@ -208,10 +211,10 @@ def _refuse(
     except (InvalidValueError, RefusedError, NotFoundError, TransactionError) as error:
         refused = refusal(nb, found, error)
         there = present(nb, manifest.rows, asked.set_ if asked.prunes else None)
-        told = obstacles(nb, difference(manifest.rows, there, asked.set_, **asked.how), there)
-        if refused.is_beaten or not told:
-            told.append(refused.complaint)
-        raise ConflictError(told) from error
+        wrong = obstacles(nb, difference(manifest.rows, there, asked.set_, **asked.how), there)
+        if refused.is_beaten or not wrong:
+            wrong.append(refused.complaint)
+        raise ConflictError(wrong) from error
 
 
 def further(
@@ -261,11 +264,13 @@ def _place(complaint: Complaint) -> tuple[str, int, int]:
 
 
 def _say(line: str) -> None:
-    click.echo(printable(in_options(line, ARGUMENTS)), err=True)
+    told(printable(in_options(line, ARGUMENTS)))
 
 
 @click.command()
-@click.option("--set", "set_", type=NOT_EMPTY, metavar="NAME", help="Only the rows of this set.")
+@click.option(
+    "--set", "set_", type=NOT_EMPTY, metavar="NAME", shell_complete=SETS, help="Only the rows of this set."
+)
 @click.option(
     "--network",
     type=NOT_EMPTY,

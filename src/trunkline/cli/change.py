@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import click
 
 from trunkline.cli.column import in_options
-from trunkline.cli.commit import Commit
+from trunkline.cli.commit import Commit, told
 from trunkline.cli.option import with_connection, with_wait
 from trunkline.cli.output import printable
 from trunkline.cli.progress import Progress
@@ -68,9 +69,12 @@ def _written(connect: Callable[[], Northbound], steps: Iterable[Step], wait_s: f
                     nb.write(steps, around=commit.guarded)
                 return 0 if wait_s is None else waited(nb, wait_s, commit.progress)
         except (KeyboardInterrupt, click.Abort):
-            return interrupted(commit, "nothing was changed")
+            return interrupted(commit, _NOTHING)
+        except OSError as error:
+            return unprinted(commit, _NOTHING, error)
 
 
+_NOTHING = "nothing was changed"
 _LEAST_S = 0.05
 """A shorter time is not shown as 0.0 s."""
 
@@ -102,7 +106,7 @@ def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: boo
 
 def interrupted(commit: Commit, nothing: str) -> int:
     """Say what became of *commit*, *nothing* if it was not reached, and return the exit code."""
-    from trunkline.cli.main import EXIT_INTERRUPTED, EXIT_TIMED_OUT
+    from trunkline.cli.main import EXIT_TIMED_OUT
 
     if commit.is_under_way:
         _say(
@@ -112,9 +116,25 @@ def interrupted(commit: Commit, nothing: str) -> int:
         _say("committed; not waited for")
     else:
         _say(nothing)
-        return EXIT_INTERRUPTED
+        return 128 + commit.interrupt  # as a shell reports it
+    return EXIT_TIMED_OUT
+
+
+def unprinted(commit: Commit, nothing: str, error: OSError) -> int:
+    """Say what became of *commit*, although standard output cannot be written, and return the exit code.
+
+    Raises:
+        OSError: it is *error*, and nothing was committed.
+    """
+    from trunkline.cli.main import EXIT_TIMED_OUT, words
+
+    if not commit.is_done:
+        if error.errno != errno.EPIPE:
+            _say(nothing)
+        raise error
+    _say(f"committed; standard output cannot be written: {words(error)}")
     return EXIT_TIMED_OUT
 
 
 def _say(line: str) -> None:
-    click.echo(printable(in_options(line)), err=True)
+    told(printable(in_options(line)))

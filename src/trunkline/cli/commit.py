@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 
@@ -14,33 +14,39 @@ if TYPE_CHECKING:
 
     from trunkline.cli.progress import Progress
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a command: its person, kill(1) or timeout(1), and the loss of its terminal."""
+
 
 class Commit:
     """A command that commits something; a context manager, inside of which an interrupt ends it but once.
 
     While the transaction is under way, the first interrupt is kept until the database has answered; a second
     one ends the wait for that. Whichever ends the command, those that follow are ignored: nothing keeps it
-    from saying what became of the commit.
+    from saying what became of the commit. It ends by a KeyboardInterrupt, whichever signal it was.
     """
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.is_under_way = False
         self.is_done = False
+        self.interrupt = signal.SIGINT
         self._is_kept = False
         self._is_ended = False
 
     def __enter__(self) -> Self:
-        self._before = signal.getsignal(signal.SIGINT)
-        if self._before is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, self._interrupted)
+        self._before = {number: signal.getsignal(number) for number in _INTERRUPTS}
+        for number, handler in self._before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, self._interrupted)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._is_ended:
-            signal.signal(signal.SIGINT, self._before)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -58,15 +64,26 @@ class Commit:
         if self._is_kept:
             self._end()
 
-    def _interrupted(self, _: int, __: FrameType | None) -> None:
+    def _interrupted(self, number: int, _: FrameType | None) -> None:
+        self.interrupt = signal.Signals(number)
         if not self.is_under_way or self._is_kept:
             self._end()
         self._is_kept = True
         said = "trunkline: waiting for the database's answer; interrupt again to leave at once"
         with self.progress.hidden():
-            click.echo(said, err=True)
+            told(said)
 
-    def _end(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def _end(self) -> NoReturn:
+        for number in _INTERRUPTS:
+            signal.signal(number, signal.SIG_IGN)
         self._is_ended = True
-        signal.default_int_handler(signal.SIGINT, None)
+        raise KeyboardInterrupt
+
+
+def told(line: str) -> bool:
+    """Print *line* on standard error, and return whether that could be written: a terminal may be gone."""
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        return False
+    return True

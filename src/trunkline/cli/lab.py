@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli import demonstration as shown
+from trunkline.cli.name import among
 from trunkline.cli.option import NOT_EMPTY, with_output
 from trunkline.cli.output import print_list
 from trunkline.cli.progress import Progress
@@ -23,6 +24,8 @@ from trunkline.lab.impairment import Impairment, Loss
 from trunkline.lab.lab import Lab, down, names
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from trunkline.lab.physical_switch import PhysicalSwitch
     from trunkline.lab.topology import Topology
 
@@ -43,8 +46,23 @@ _file = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The topology, in YAML (docs/lab.md).  [default: one that comes with the program]",
 )
-_name = click.option("--name", type=NOT_EMPTY, help="The lab's name, instead of the topology's.")
 
+
+def _chassis(context: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    """Return the chassis of the lab that is named on the line, or of all labs."""
+    wanted = context.params.get("name")
+    labs = [lab for lab in present.present() if wanted in (None, lab.name)]
+    return among(lambda: dict.fromkeys(chassis for lab in labs for chassis in lab.chassis))(
+        context, parameter, text
+    )
+
+
+_name = click.option(
+    "--name",
+    type=NOT_EMPTY,
+    shell_complete=among(names),
+    help="The lab's name, instead of the topology's.",
+)
 
 _datapath = click.option(
     "--datapath",
@@ -127,7 +145,7 @@ def list_(output: str) -> None:
 
 
 @lab.command()
-@click.argument("chassis")
+@click.argument("chassis", shell_complete=_chassis)
 @_name
 @click.option(
     "--only",
@@ -157,7 +175,7 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 
 
 @lab.command()
-@click.argument("chassis")
+@click.argument("chassis", shell_complete=_chassis)
 @_name
 @_physnet
 @click.option(

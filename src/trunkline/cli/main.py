@@ -167,34 +167,37 @@ def main() -> NoReturn:
 def run(program: click.Command, name: str) -> NoReturn:
     """Run *program*, called *name*, and exit. An error is one line on standard error, and an exit code."""
     _ignore_warnings()
+    _open_standard_streams()
     _leave_nothing_behind()
     # The interpreter would look through all objects before it ends, 45 ms after `apply` of 10,000 ports.
     atexit.register(gc.freeze)
     try:
         code = program.main(prog_name=name, standalone_mode=False)
+        if not code:
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(EXIT_USAGE)
+        code = EXIT_USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else name
         # A list of choices comes on lines of its own, indented.
         said = ", ".join(part.strip(" \t,") for part in _usage_error(error).rstrip(".").split("\n"))
-        sys.exit(_report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE))
+        code = _report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE)
     except click.ClickException as error:
-        sys.exit(_report(f"{name}: {error.format_message()}", EXIT_REFUSED))
+        code = _report(f"{name}: {error.format_message()}", EXIT_REFUSED)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
+        code = EXIT_INTERRUPTED
     except TrunklineError as error:
-        sys.exit(_report(f"{name}: {error}", _exit_code(error)))
+        code = _report(f"{name}: {error}", _exit_code(error))
     except OSError as error:
-        _leave_stdout()
-        if error.errno == errno.EPIPE:
-            sys.exit(EXIT_REFUSED)
-        sys.exit(_report(f"{name}: {_words(error)}", EXIT_REFUSED))
+        code = EXIT_REFUSED
+        if error.errno != errno.EPIPE:
+            _report(f"{name}: {words(error)}", code)
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        sys.exit(_report(f"{name}: {_defect(error)}", EXIT_REFUSED))
+        code = _report(f"{name}: {_defect(error)}", EXIT_REFUSED)
+    _leave_streams()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -218,6 +221,18 @@ def _ignore_warnings() -> None:
     """Print no warnings of libraries: they are for their developers, and standard error is for operators."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+
+
+def _open_standard_streams() -> None:
+    """Give the program the standard streams that it was started without: reading or writing them fails.
+
+    Otherwise the next file or socket would get the number of one of them, and what is said would go there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # What is opened gets the lowest number that is free. It is opened the other way round.
+            os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _leave_nothing_behind() -> None:
@@ -244,7 +259,7 @@ def _defect(error: Exception) -> str:
     )
 
 
-def _words(error: OSError) -> str:
+def words(error: OSError) -> str:
     """Return the system's message, without its number."""
     if not error.errno or not error.strerror:
         return str(error)
@@ -261,19 +276,20 @@ def _exit_code(error: TrunklineError) -> int:
 
 def _report(line: str, code: int) -> int:
     from trunkline.cli.column import in_options
+    from trunkline.cli.commit import told
     from trunkline.cli.output import printable
 
-    print(printable(in_options(" ".join(line.split("\n")))), file=sys.stderr)
+    told(printable(in_options(" ".join(line.split("\n")))))
     return code
 
 
-def _leave_stdout() -> None:
+def _leave_streams() -> None:
     """Keep the interpreter's last flush from failing on a pipe without a reader, or a device without space.
 
-    What a flush could not write stays to be written, and from Python 3.14 on a last one that fails sets the
-    exit code.
+    What a flush could not write stays to be written, and would set the exit code.
     """
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

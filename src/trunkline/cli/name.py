@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
 
+    from trunkline.northbound.operation import Row
+
     Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
     """Returns the completions of a text, for a parameter of a command that is being typed."""
 
@@ -73,20 +75,38 @@ def _after_comma(text: str, words: Iterable[str]) -> list[CompletionItem]:
 
 def _names(context: click.Context, table: str, column: str) -> list[str]:
     """Return the names in *column* of *table*; none if the northbound does not tell them."""
+    from trunkline.core.name import natural
+
+    return sorted({row[column] for row in _rows(context, column, table)}, key=natural)
+
+
+def _sets(context: click.Context, _parameter: click.Parameter, text: str) -> list[CompletionItem]:
+    """Return the sets of which there are rows."""
+    from trunkline.core.name import natural
+    from trunkline.northbound.schema import SET
+
+    rows = _rows(context, "external_ids", "Network", "Port")
+    return _after_comma(text, sorted({row["external_ids"].get(SET, "") for row in rows}, key=natural))
+
+
+SETS = _sets
+
+
+def _rows(context: click.Context, column: str, *tables: str) -> list[Row]:
+    """Return *column* of the rows of *tables*; none if the northbound does not tell them."""
     from click import ClickException
 
     from trunkline.core.error import TrunklineError
-    from trunkline.core.name import natural
     from trunkline.northbound.operation import select
 
     top = context.find_root().params
     connection = Connection(*(top.get(field) for field in Connection._fields))
     try:
         with _limited(), connection.open(context.params.get("nb")) as nb:
-            (rows,) = nb.read(select(table, only=(column,)))
+            found = nb.read(*(select(table, only=(column,)) for table in tables))
     except (TrunklineError, ClickException, OSError):
         return []
-    return sorted({row[column] for row in rows}, key=natural)
+    return [row for rows in found for row in rows]
 
 
 @contextmanager

@@ -115,8 +115,15 @@ def with_connection(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--nb`, and its function, as first argument, what connects to the northbound."""
 
     def command(*args: Any, nb: str | None, **kwargs: Any) -> Any:
+        from trunkline.cli.progress import Progress
+
         connection = click.get_current_context().find_object(Connection) or Connection()
-        return function(lambda: connection.open(nb), *args, **kwargs)
+
+        def opened() -> Northbound:
+            with Progress().phase("connecting to the northbound"):
+                return connection.open(nb)
+
+        return function(opened, *args, **kwargs)
 
     update_wrapper(command, function)
     option = click.option(

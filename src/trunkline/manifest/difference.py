@@ -189,7 +189,9 @@ def _judged(
     Those that follow from columns which are *wrong* anyway are none.
     """
     told = [fault for fault in found if wrong.isdisjoint(fault.columns)]
-    complaints += (row.complaint(str(each.error), each.columns[0])._replace(is_own=True) for each in told)
+    complaints += (
+        row.complaint(str(each.error), each.columns[0], each.item)._replace(is_own=True) for each in told
+    )
     wrong = wrong.union(each.columns[0] for each in told if len(each.columns) == 1)
     return RowChange("add" if old is None else "change", row.table, row.name, old, new, None, row, wrong)
 

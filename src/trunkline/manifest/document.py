@@ -60,21 +60,26 @@ class Document(NamedTuple):
     def marks(self) -> Marks:
         """Where the document's keys and values stand; it is read once more for that."""
         begin = self.source.text.rfind("\n", 0, self.start) + 1
-        marks = Marks(Mark(self.source.name, self.line, self.start - begin + 1), {}, {})
+        marks = Marks(Mark(self.source.name, self.line, self.start - begin + 1), {}, {}, {})
         _Reader(self.source, begin, self.end, self.line - 1, [], marks).one()
         return marks
 
 
 class Marks(NamedTuple):
-    """Where a document begins, and where its keys and its values stand, by key."""
+    """Where a document begins, and where its keys and its values stand, by key.
+
+    *items* are those of lists, and the keys in maps, by the key of the list or map and their text.
+    """
 
     start: Mark
     keys: dict[str, Mark]
     values: dict[str, Mark]
+    items: dict[tuple[str, str], Mark]
 
-    def of(self, column: str | None) -> Mark:
-        """Return where the value of *column* stands, or the document if it does not have it."""
-        return self.values.get(column or "", self.start)
+    def of(self, column: str | None, item: str | None = None) -> Mark:
+        """Return where *item* of *column* stands, or else its value, or the document if it has none."""
+        value = self.values.get(column or "", self.start)
+        return value if item is None else self.items.get((column or "", item), value)
 
 
 def documents(source: Source, complaints: list[Complaint]) -> Iterator[Document]:
@@ -126,6 +131,8 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             words = ", ".join(part for part in (error.problem, error.context) if part)
             line, column = (mark.line, mark.column) if mark else (0, 0)
+            if _is_indented_by_tab(self._text, line):
+                words = "a tab cannot indent a line; use blanks"
             self._complain_at(line, column, f"this is not YAML: {words}", hides=True)
 
     def one(self) -> None:
@@ -154,6 +161,8 @@ class _Reader:
         is_empty = isinstance(first, ScalarEvent) and first.implicit[0] and plain(first.value) is None
         if not is_empty:
             text = "a document has to be a map, such as `kind: Network` with more lines"
+            if isinstance(first, SequenceStartEvent):
+                text += "; write no list, but documents with a line `---` between them"
             self._complain(first, text, hides=True)
             self._skip(first)
         self._next()
@@ -179,21 +188,21 @@ class _Reader:
                 self._marks.values[key] = self._mark(start.line, start.column)
             count = len(complaints)
             is_scalar = following.__class__ is ScalarEvent
-            item = self._scalar(following) if is_scalar else self._value(following)
+            item = self._scalar(following) if is_scalar else self._value(following, str(key))
             if len(complaints) > count:
                 wrong.add(key)
             else:
                 value[key] = item
         return {key: item for key, item in value.items() if key not in wrong} if wrong else value, wrong
 
-    def _value(self, event: Any) -> Any:
+    def _value(self, event: Any, column: str) -> Any:
         """Return the list or map that *event* begins."""
         if isinstance(event, SequenceStartEvent):
             self._refuse_tag(event)
-            return self._list()
+            return self._list(column)
         if isinstance(event, MappingStartEvent):
             self._refuse_tag(event)
-            return self._map()
+            return self._map(column)
         self._skip(event)
         return None
 
@@ -204,16 +213,23 @@ class _Reader:
         self._skip(event)
         return None
 
-    def _list(self) -> list[Any]:
+    def _list(self, column: str) -> list[Any]:
         items: list[Any] = []
         while (event := self._next()).__class__ is not SequenceEndEvent:
             items.append(self._inner(event))
+            self._mark_item(column, items[-1], event)
         return items
 
-    def _map(self) -> dict[str, Any]:
+    def _mark_item(self, column: str, item: Any, event: Any) -> None:
+        if self._marks is not None:
+            mark = self._mark(event.start_mark.line, event.start_mark.column)
+            self._marks.items.setdefault((column, str(item)), mark)
+
+    def _map(self, column: str) -> dict[str, Any]:
         items: dict[str, Any] = {}
         while not isinstance(event := self._next(), MappingEndEvent):
             key = self._key(event)
+            self._mark_item(column, key, event)
             item = self._inner(self._next())
             if key in items:
                 self._complain(event, f'"{shortened(key)}" is given twice')
@@ -239,7 +255,8 @@ class _Reader:
 
     def _refuse_tag(self, event: Any) -> None:
         if event.tag is not None and event.tag not in _TAGS:
-            self._complain(event, f"the tag {shortened(event.tag)} is not supported; leave it out")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._complain(event, f"the tag {shortened(tag)} is not supported; leave it out")
 
     def _skip(self, event: Any) -> None:
         """Read on until what *event* begins has ended."""
@@ -258,6 +275,12 @@ class _Reader:
                 problem = f"this nests more than {_DEEPEST} deep"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
             event = self._next()
+
+
+def _is_indented_by_tab(text: str, number: int) -> bool:
+    """Return whether the line *number*, from 0, of *text* begins with blanks of which one is a tab."""
+    line = "".join(text.splitlines()[number : number + 1])
+    return "\t" in line[: len(line) - len(line.lstrip())]
 
 
 def plain(text: str) -> Any:

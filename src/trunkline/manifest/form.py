@@ -176,6 +176,8 @@ def _kindless(document: Document) -> Complaint:
     kinds, marks = " or ".join(SPECS), document.marks
     if KIND not in document.value:
         return Complaint(marks.start, f"a document needs a `kind`: {kinds}")
+    if document.value[KIND] is None:
+        return Complaint(marks.of(KIND), f"`{KIND}` is empty; give it a value: {kinds}")
     kind = shortened(document.value[KIND])
     return Complaint(marks.of(KIND), f'"{kind}" is not a kind; {meant(kind.title(), SPECS)}')
 
@@ -194,7 +196,9 @@ def _faults(kind: Kind, document: Document, right: dict[str, Any]) -> Iterator[C
         for part in [value] if parts is None else parts:
             error = _compiled(kind, column)(part)
             if error is not None:
-                yield Complaint(marks.of(column), f"{subject}: {_fault(column, part, known[column], error)}")
+                item = None if parts is None else str(next(iter(part)))
+                text = f"{subject}: {_fault(column, part, known[column], error)}"
+                yield Complaint(marks.of(column, item), text)
                 continue
             if isinstance(part, dict):
                 right.setdefault(column, {}).update(part)

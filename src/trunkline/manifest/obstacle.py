@@ -78,7 +78,7 @@ def obstacles(
         if _is_known(conflict, change, [change_by_row.get((kind, other)) for other in conflict.others]):
             is_own = bool(conflict.others) and all((kind, other) in found.names for other in conflict.others)
             if change.wanted is not None:
-                complaint = change.wanted.complaint(str(conflict.error), conflict.columns[0])
+                complaint = change.wanted.complaint(str(conflict.error), conflict.columns[0], conflict.item)
                 told.append(complaint._replace(is_own=is_own))
             elif is_whole:
                 told.append(Complaint(None, str(conflict.error)))
@@ -104,6 +104,7 @@ def _conflicts(
         unique.conflicts("Network", networks, staying),
         physnet.conflicts(networks, staying),
         _inhabited(nb, found, there),
+        _opened(nb, found, there, [*beside_ports, *own_ports]),
     ):
         yield from (("Network", each) for each in of_network)
     all_networks = [*staying, *(row.new for row in networks)]
@@ -147,6 +148,18 @@ def _without_chassis(nb: Northbound, found: Difference) -> Iterator[Conflict]:
         for name in requested_names(port[column]):
             if name not in known:
                 yield Conflict(port["name"], (column,), no_such("Chassis", name, known=known))
+
+
+def _opened(nb: Northbound, found: Difference, there: Present, ports: Sequence[Row]) -> Iterator[Conflict]:
+    """Yield the networks that newly carry their VMs' tags and have a trunk among *ports*, or among others."""
+    rows = trunk.opened(found.written("Network"))
+    if rows and not there.has_all_ports:
+        known = {row["name"] for row in ports} | found.gone("Port")
+        names = {row["_uuid"]: row["name"] for row in there.networks.values()}
+        others = {row["name"]: row for read in nb.read(*trunk.opened_selects(rows)) for row in read}
+        more = [row for name, row in others.items() if name not in known]
+        ports = [*ports, *(row | {"network": names[row["network"]]} for row in more)]
+    yield from trunk.within({row["name"]: row["name"] for row in rows}, ports)
 
 
 def _inhabited(nb: Northbound, found: Difference, there: Present) -> Iterator[Conflict]:

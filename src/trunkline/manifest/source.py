@@ -37,11 +37,11 @@ def sources(names: Iterable[str], complaints: list[Complaint]) -> Iterator[Sourc
     for name in names:
         try:
             for path in _files(name):
-                place = path if path == STDIN else Path(path).resolve()
+                place = path if path == STDIN else os.path.realpath(path)
                 if place in seen:
                     continue
                 seen.add(place)
-                shown = "stdin" if path == STDIN else path
+                shown = _shown(path)
                 data = _bytes(path, left + 1)
                 left -= len(data)
                 if left < 0:
@@ -52,8 +52,12 @@ def sources(names: Iterable[str], complaints: list[Complaint]) -> Iterator[Sourc
             complaints.append(Complaint(Mark(shown, line), "this is not UTF-8 text", hides=True))
         except OSError as error:
             complaints.append(
-                Complaint(Mark(error.filename or name), error.strerror or str(error), hides=True)
+                Complaint(Mark(error.filename or _shown(name)), error.strerror or str(error), hides=True)
             )
+
+
+def _shown(path: str) -> str:
+    return "stdin" if path == STDIN else path
 
 
 def _files(name: str) -> Iterator[str]:

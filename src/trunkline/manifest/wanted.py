@@ -42,9 +42,9 @@ class Wanted(NamedTuple):
         """The row in words."""
         return f"{self.table.lower()} {shortened(self.name or '(without a name)')}"
 
-    def complaint(self, text: str, column: str | None = None) -> Complaint:
-        """Return the complaint *text* about *column*."""
-        mark = self.document.marks.of(column) if self.document else None
+    def complaint(self, text: str, column: str | None = None, item: str | None = None) -> Complaint:
+        """Return the complaint *text* about *column*, or about *item* in it."""
+        mark = self.document.marks.of(column, item) if self.document else None
         return Complaint(mark, f"{self.subject}: {text}")
 
 
@@ -130,7 +130,7 @@ def _wanted(document: Document, complaints: list[Complaint]) -> Wanted | None:
         columns["external_ids"] = {key: item for key, item in columns["external_ids"].items() if key != SET}
     if said.kind == "Port":
         right, faults = canonical(row.name, columns)
-        complaints.extend(row.complaint(str(fault.error), fault.columns[0]) for fault in faults)
+        complaints.extend(row.complaint(str(fault.error), fault.columns[0], fault.item) for fault in faults)
         wrong = row.wrong | (columns.keys() - right.keys()) if faults else row.wrong
         row = Wanted(row.table, row.name, right, document, wrong)
     return row if row.name else None

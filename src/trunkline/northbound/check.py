@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 COUNT_CHANGE = increment("NB_Global", "next_port_key")
-"""Goes with each write of `COUNTED_COLUMNS`, and with the deletion of a port; creating a port raises the key
+"""Goes with each write of `COUNTED_COLUMNS`, with the deletion of a port, and with a network's beginning to
+carry its VMs' tags, which its trunks rest on; creating a port raises the key
 anyway. So as long as the key is the same, so is what was read of those columns."""
 
 COUNTED_COLUMNS = frozenset({"parent", "parent_vlan", "network", "addresses", "iface_id", "options"})

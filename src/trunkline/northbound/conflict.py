@@ -25,13 +25,15 @@ class Written(NamedTuple):
 class Conflict(NamedTuple):
     """Why the row called *name* cannot be written, by *columns*; the first of these is the one to change.
 
-    *others* are the rows of the same table that are in the way; *columns* are theirs, too.
+    *others* are the rows of the same table that are in the way; *columns* are theirs, too. If it is one item
+    of the first column, it is *item*.
     """
 
     name: str
     columns: tuple[str, ...]
     error: RefusedError | NotFoundError
     others: tuple[str, ...] = ()
+    item: str | None = None
 
 
 def refuse(found: Iterable[Conflict]) -> None:

@@ -172,7 +172,8 @@ class Draft:
         parts += [
             update(table, ("_uuid", "==", each.old["_uuid"]), row=each.columns) for table, each in changed
         ]
-        if is_any_port_gone or any(port.writes(COUNTED_COLUMNS) for port in ports.changed):
+        is_any_port_counted = any(port.writes(COUNTED_COLUMNS) for port in ports.changed)
+        if is_any_port_gone or is_any_port_counted or trunk.opened(networks.written):
             parts.append(COUNT_CHANGE)
         return [*parts, *self._deletions(known), *checks]
 
@@ -276,6 +277,10 @@ class Draft:
         wants = duplicate.wanted(written)
         if not duplicate.are_few(wants):
             refuse(duplicate.conflicts(written, others(read(*duplicate.selects(wants)))))
+        open_networks = trunk.opened(networks.written)
+        if open_networks:
+            named_by_id = {row["_uuid"]: row["name"] for row in open_networks}
+            refuse(trunk.within(named_by_id, [*others(read(*trunk.opened_selects(open_networks))), *own]))
         moved = trunk.moved(written)
         if moved:
             *found, transparent = read(*trunk.selects(moved))
@@ -295,7 +300,8 @@ class Draft:
             *iface_id.checks(named),
             *chassis_checks(requested),
         ]
-        return list(checks), bool(moved or asked) or not duplicate.are_few(wants)
+        rests_on_ports = moved or asked or open_networks or not duplicate.are_few(wants)
+        return list(checks), bool(rests_on_ports)
 
     def _is_deleted(self, known: _Known, table: str, name: str) -> bool:
         return (table, name) in known.ids or (table, name) not in self._may_be_gone

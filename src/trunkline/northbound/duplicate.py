@@ -106,7 +106,8 @@ def conflicts(written: Collection[Written], there: Iterable[Row]) -> Iterator[Co
             first = holders.setdefault(where, name)
             if first != name:
                 error = _refused(first, where[1])
-                yield Conflict(name, ("addresses", "network", "options"), error, (first,))
+                columns = ("addresses", "network", "options")
+                yield Conflict(name, columns, error, (first,), where[1])
 
 
 def _owned(port: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -30,6 +30,7 @@ _CHUNK = 1 << 18
 # A signal just before a system call does not interrupt the call, and Python handles it only after the call.
 _LONGEST_BLOCK_S = 1.0
 _GLANCE_S = 0.001
+_CROWDED_PAUSE_S = 0.05
 
 PROBE_S = 10.0
 """How long a server may send nothing while notifications are awaited, before it is asked for an echo."""
@@ -284,11 +285,23 @@ def _unix(path: str, timeout_s: float) -> socket.socket:
     stream.settimeout(timeout_s)
     try:
         with short(Path(path)) as place:
-            stream.connect(place)
+            _connect(stream, place, time.monotonic() + timeout_s)
     except OSError:
         stream.close()
         raise
     return stream
+
+
+def _connect(stream: socket.socket, place: str, deadline: float) -> None:
+    """Connect *stream* to *place*; while those that wait for its server are too many, try again."""
+    while True:
+        try:
+            return stream.connect(place)
+        except BlockingIOError:
+            # A socket of TCP would wait; one of Unix with a time limit says so at once (unix(7)).
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(_CROWDED_PAUSE_S)
 
 
 def _tls(stream: socket.socket, host: str, tls: Tls) -> ssl.SSLSocket:
@@ -369,6 +382,8 @@ def _tls_reason(error: ssl.SSLError) -> str:
 def _reason(error: OSError, kind: str) -> str:
     if isinstance(error, ssl.SSLError):
         return _tls_reason(error)
+    if isinstance(error, TimeoutError) and kind == "unix":
+        return "no answer in time: its server is stopped, or very busy"
     if isinstance(error, TimeoutError):
         return "no answer in time; is the address right, and does a firewall let it through?"
     if error.errno in (errno.ECONNREFUSED, errno.ENOENT):

@@ -131,10 +131,14 @@ def _names(requested: str | None) -> list[str]:
 
 
 class Fault(NamedTuple):
-    """Something that is wrong with a row by itself; *columns* show it, and the first of them is to blame."""
+    """Something that is wrong with a row by itself; *columns* show it, and the first of them is to blame.
+
+    If it is one item of that column, it is *item*.
+    """
 
     columns: tuple[str, ...]
     error: InvalidValueError
+    item: str | None = None
 
 
 def refuse_faults(found: Iterable[Fault]) -> None:
@@ -169,7 +173,7 @@ def canonical(name: str, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[F
                 texts.append(text_of(text))
             except InvalidValueError as error:
                 error.place = Place("Port", name, column)
-                wrong.append(Fault((column,), error))
+                wrong.append(Fault((column,), error, text))
         if column != "mac":
             found[column] = sorted(set(texts)) if texts[1:] else texts
         elif texts:

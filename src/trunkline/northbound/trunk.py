@@ -135,6 +135,41 @@ def _of_parent(
         yield _conflict(name, ("parent",), text, [parent])
 
 
+def opened(written: Iterable[Written]) -> list[Row]:
+    """Return those of the networks *written* that are there and newly carry their VMs' tags."""
+    return [
+        row.new
+        for row in written
+        if row.old is not None and row.new["vlan_transparent"] and row.writes(["vlan_transparent"])
+    ]
+
+
+def opened_selects(networks: Iterable[Mapping[str, Any]]) -> list[Operation]:
+    """Return the operations that read what `within` needs to check *networks*, rows with their UUIDs."""
+    inside = [select("Port", ("network", "==", row["_uuid"]), only=_COLUMNS) for row in networks]
+    return [*inside, select("Port", ("parent", "!=", None), only=_COLUMNS)] if inside else []
+
+
+def within(networks: Mapping[str, str], ports: Collection[Mapping[str, Any]]) -> Iterator[Conflict]:
+    """Yield each of *networks*, which carry their VMs' tags, that has a trunk's port in it.
+
+    *ports* are those in them, and all sub-ports; *networks* are names, by what ports have as `network`.
+    """
+    parents = {row["parent"] for row in ports} - {None}
+    trunks: dict[str, str] = {}
+    for row in ports:
+        if row["name"] in parents and row["network"] in networks:
+            trunks.setdefault(networks[row["network"]], row["name"])
+    for name, trunk in trunks.items():
+        text = (
+            f"network {name!r} cannot carry its VMs' tags: port {trunk!r} in it has sub-ports, whose tags "
+            "they could be; use `vlan_transparent=false`, or delete the sub-ports first"
+        )
+        yield Conflict(
+            name, ("vlan_transparent",), RefusedError(text, Place("Network", name, "vlan_transparent"))
+        )
+
+
 def sub_port_selects(names: Collection[str]) -> list[Operation]:
     """Return the operations that read the sub-ports of the ports called *names*."""
     if len(names) > FEW:
