@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -73,11 +73,11 @@ class Commit:
         with self.progress.hidden():
             told(said)
 
-    def _end(self) -> NoReturn:
+    def _end(self) -> None:
         for number in _INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
         self._is_ended = True
-        raise KeyboardInterrupt
+        signal.default_int_handler(signal.SIGINT, None)
 
 
 def told(line: str) -> bool:

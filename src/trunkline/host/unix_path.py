@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
+_CROWDED_PAUSE_S = 0.05
 _LONGEST = 107
 LONGEST_NAME = 80
 """How many bytes the last part of a path may have: the socket is reached through its open folder.
@@ -33,3 +36,22 @@ def short(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def connect(stream: socket.socket, path: Path, timeout_s: float) -> None:
+    """Connect *stream*, which has a time limit, to *path*; while too many wait for its server, try again.
+
+    Raises:
+        TimeoutError: they still are after *timeout_s*.
+        OSError: nobody listens there, or it is not allowed.
+    """
+    deadline = time.monotonic() + timeout_s
+    with short(path) as place:
+        while True:
+            try:
+                return stream.connect(place)
+            except BlockingIOError:
+                # A socket of TCP would wait; one of Unix says so at once (unix(7)).
+                if time.monotonic() >= deadline:
+                    raise TimeoutError from None
+                time.sleep(_CROWDED_PAUSE_S)

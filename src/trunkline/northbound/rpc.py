@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from trunkline.core.error import TrunklineError
-from trunkline.host.unix_path import short
+from trunkline.host.unix_path import connect
 from trunkline.northbound.message import encoded
 from trunkline.northbound.remote import parse
 
@@ -30,7 +30,6 @@ _CHUNK = 1 << 18
 # A signal just before a system call does not interrupt the call, and Python handles it only after the call.
 _LONGEST_BLOCK_S = 1.0
 _GLANCE_S = 0.001
-_CROWDED_PAUSE_S = 0.05
 
 PROBE_S = 10.0
 """How long a server may send nothing while notifications are awaited, before it is asked for an echo."""
@@ -284,24 +283,11 @@ def _unix(path: str, timeout_s: float) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stream.settimeout(timeout_s)
     try:
-        with short(Path(path)) as place:
-            _connect(stream, place, time.monotonic() + timeout_s)
+        connect(stream, Path(path), timeout_s)
     except OSError:
         stream.close()
         raise
     return stream
-
-
-def _connect(stream: socket.socket, place: str, deadline: float) -> None:
-    """Connect *stream* to *place*; while those that wait for its server are too many, try again."""
-    while True:
-        try:
-            return stream.connect(place)
-        except BlockingIOError:
-            # A socket of TCP would wait; one of Unix with a time limit says so at once (unix(7)).
-            if time.monotonic() >= deadline:
-                raise TimeoutError from None
-            time.sleep(_CROWDED_PAUSE_S)
 
 
 def _tls(stream: socket.socket, host: str, tls: Tls) -> ssl.SSLSocket:
