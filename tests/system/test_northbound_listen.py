@@ -171,15 +171,11 @@ def test_status_that_is_told_to_end_while_it_lets_itself_in_leaves_no_entrance(f
         'case "$*" in *add-remote*) kill -TERM $PPID ;; esac\n'
     )
     (programs / "ovs-appctl").chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-m", "trunkline", "nb", "status", "--db", str(folder / "nb.db")],
-        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    argv = [sys.executable, "-m", "trunkline", "nb", "status", "--db", str(folder / "nb.db")]
+    path = f"{programs}:{os.environ['PATH']}"
+    done = subprocess.run(argv, env=os.environ | {"PATH": path}, capture_output=True, timeout=60, check=False)
     shutil.rmtree(programs)
-    assert done.returncode == 128 + signal.SIGTERM
+    assert done.returncode == 128 + signal.SIGTERM, done
     assert sorted(folder.iterdir()) == before
 
 

@@ -230,7 +230,7 @@ def test_a_question_is_deleted_when_whoever_asked_is_told_to_end(site: Site, num
     process = started(site.served.remote)
     until(lambda: rows(site.nb)[0] == 1, "asked")
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert rows(site.nb)[0] == 0
     chassis.agent.process.send_signal(signal.SIGCONT)
@@ -256,7 +256,7 @@ def test_a_question_of_unknown_uuid_is_deleted_too(
     with asked_in_vain(site, tmp_path) as (relay, process):
         process.send_signal(number)
         relay.may_pass.set()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 128 + number
         assert rows(site.nb)[0] == 0
 
@@ -266,7 +266,7 @@ def test_who_is_told_to_end_does_not_wait_without_end_for_a_northbound_that_says
 ) -> None:
     with asked_in_vain(site, tmp_path) as (_, process):
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=40)
+        process.communicate(timeout=60)
         assert process.returncode == 128 + signal.SIGTERM
     assert rows(site.nb)[0] == 1, "nobody knows it, and it is deleted in an hour"
     site.nb.transact([delete("Request")])
