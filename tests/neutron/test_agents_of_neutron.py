@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from trunkline.lab.vm import Vm
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 """Setting all of it up takes minutes on a busy machine."""
 
 MAPPINGS = (("physnet1", "br-phys1"), ("physnet2", "br-phys2"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from trunkline.lab.vm import Vm
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 """Setting all of it up takes minutes on a busy machine."""
 
 INTERVAL_S = 0.02
