@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dummy_chassis import until
 from program import Done, trunkline
 
+from trunkline.core.address import mac_text
 from trunkline.core.probe import Secret
 from trunkline.lab import datapath
 from trunkline.lab.impairment import Impairment
@@ -23,10 +26,13 @@ if TYPE_CHECKING:
 
     from conftest import LabFactory
     from trunkline.lab import Lab
+    from trunkline.lab.interface import Capture
+    from trunkline.lab.vm import Vm
 
 pytestmark = pytest.mark.system
 
 CAUGHT = "dl_type=0x88b5"
+TAG = b"\x81\x00"
 LIFETIME_S = 5
 
 TOPOLOGY = """
@@ -228,14 +234,45 @@ def test_a_frame_of_somebody_else_with_that_ethertype_goes_on_to_the_vm(started:
 
 
 def test_no_vm_gets_a_frame_and_no_switch_learns_a_new_mac(started: Lab) -> None:
-    def macs() -> set[str]:
-        shown = started.switch.switch.appctl("fdb/show", "br-physnet1").splitlines()[1:]
-        return {" ".join(line.split()[:3]) for line in shown}
+    """The switch knows each MAC that a probe's frames have, at the very port where they come."""
+    switch = started.switch.switch
 
-    started.vm["blue1"].ping(started.vm["blue3"].ip, count=1)
-    with started.vm["blue1"].capture() as capture:
-        before = macs()
+    def learnt() -> set[tuple[str, int, str]]:
+        shown = [line.split() for line in switch.appctl("fdb/show", "br-physnet1").splitlines()[1:]]
+        return {(port_by_number[port], int(vlan), mac) for port, vlan, mac, *_ in shown if port != "LOCAL"}
+
+    ports = [started.switch.trunk("physnet1", name) for name in started.chassis]
+    port_by_number = {switch.vsctl("get", "Interface", port, "ofport").strip(): port for port in ports}
+    for name, vm in started.vm.items():
+        other = started.vm[name[:-1] + ("1" if name[-1] != "1" else "2")]
+        until(partial(_is_answered, vm, other), "the switch has seen a frame of it")
+    with ExitStack() as captures:
+        wires = {
+            chassis.switch_port("physnet1"): captures.enter_context(chassis.wire("physnet1").capture())
+            for chassis in started.chassis.values()
+        }
+        vms = [captures.enter_context(vm.capture()) for vm in started.vm.values()]
+        known = learnt()
         data(started, 0)
-        assert not [frame for frame in capture.frames() if frame[12:14] == bytes.fromhex("88b5")]
-    known = {vm.mac for vm in started.vm.values()}
-    assert {line.split()[2] for line in macs() - before} <= known
+        sent = {(port, *_source(frame)) for port, wire in wires.items() for frame in _of_probe(wire)}
+        assert not [frame for vm in vms for frame in _of_probe(vm)]
+    assert {(port, vlan_id) for port, vlan_id, _ in sent} == {(p, v) for p in ports for v in (0, 101, 102)}
+    assert sent <= known
+
+
+def _is_answered(vm: Vm, other: Vm) -> bool:
+    return bool(vm.ping(other.ip).received)
+
+
+def _of_probe(capture: Capture) -> list[bytes]:
+    return [
+        frame
+        for frame in capture.frames()
+        if frame[16 if frame[12:14] == TAG else 12 :][:2] == bytes.fromhex("88b5")
+    ]
+
+
+def _source(frame: bytes) -> tuple[int, str]:
+    """Return the VLAN of *frame*, 0 if it has no tag, and the MAC that it has as its source."""
+    vlan_id = int.from_bytes(frame[14:16]) & 0xFFF if frame[12:14] == TAG else 0
+    return vlan_id, mac_text(int.from_bytes(frame[6:12]))

@@ -139,6 +139,21 @@ def test_who_went_away_meanwhile_is_unknown_and_not_lost() -> None:
     assert states == {State.UNKNOWN}
 
 
+def test_what_a_flood_kept_from_being_heard_is_unknown_and_what_was_heard_is_not() -> None:
+    found = matrix(BLUE, lost=frozenset({(1, "c1", "c2"), (1, "c1", "c3")}))
+    flooded = {name: said._replace(is_flooded=name == "c2") for name, said in found.heard.items()}
+    states = {(cell.sender, cell.receiver): cell.state for cell in replace(found, heard=flooded).cells(BLUE)}
+    assert states["c1", "c2"] is State.UNKNOWN
+    assert states["c1", "c3"] is State.LOST
+    assert states["c3", "c2"] is State.OK
+
+
+def test_what_nobody_had_time_to_send_is_unknown() -> None:
+    found = replace(matrix(BLUE, lost=cut(1, "c4", ways="out")), unsettled=frozenset({"c4"}))
+    assert verdicts(found) == []
+    assert {cell.state for cell in found.cells(BLUE) if cell.sender == "c4"} == {State.UNKNOWN}
+
+
 def test_the_chassis_that_loses_large_packets_is_the_one_that_does_with_all() -> None:
     sizes = {(a, b): 1400 if "c3" in (a, b) else 1500 for a in NAMES for b in NAMES if a != b}
     found = one(matrix(BLUE, sizes=sizes))

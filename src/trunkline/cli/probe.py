@@ -106,6 +106,9 @@ def probe(
     takes an address (ARP probes, duplicate address detection). Nobody may reply but a port that may use the
     address, too.
 
+    With -o name, the networks are printed in which something is wrong, or with --addresses the ports of which
+    somebody else uses an address.
+
     Exit codes: 0 all came, and no address is used twice; 3 a chassis did not answer, got too much to hear it
     all, or the time was not enough; 4 something is lost, joined, too large or used twice, with what to do.
 
@@ -144,8 +147,15 @@ def probe(
                 "this connection may not write what was found: `trace` and `check` will not know it", err=True
             )
     else:
-        print_data(_data(found, wrong), output, Sheet(_cells(found.matrix), _COLUMNS, has_names=False))
+        print_data(_data(found, wrong), output, _sheet(found, wrong, output))
     return _code(found, wrong)
+
+
+def _sheet(found: Probed, wrong: Sequence[Verdict], output: str) -> Sheet:
+    if output == "name":
+        names = dict.fromkeys(network.name for each in wrong for network in each.networks)
+        return Sheet([{"network": name} for name in names], ("network",))
+    return Sheet(_cells(found.matrix), _COLUMNS)
 
 
 def _code(found: Probed, wrong: Sequence[Verdict]) -> int:
@@ -153,7 +163,7 @@ def _code(found: Probed, wrong: Sequence[Verdict]) -> int:
 
     if wrong:
         return EXIT_NO
-    return EXIT_TIMED_OUT if found.silent or not found.is_whole else 0
+    return 0 if found.is_whole else EXIT_TIMED_OUT
 
 
 FLOODED = "too many frames with the EtherType of probes came, so it did not hear all; find who sends them"
@@ -168,12 +178,13 @@ def _data(found: Probed, wrong: Sequence[Verdict]) -> dict[str, Any]:
         "session": found.session,
         "took_s": round(found.took_s, 3),
         "frames": found.frames,
-        "complete": found.is_whole and not found.silent,
+        "complete": found.is_whole,
         "cells": _cells(matrix),
         "islands": {network.name: matrix.islands(network) for network in matrix.networks},
         "silent": dict(found.silent),
         "off": dict(found.off),
         "flooded": sorted(found.flooded),
+        "changed": [network.name for network in found.changed],
         "verdicts": [each.data() | {"remedy": in_options(each.remedy)} for each in wrong],
     }
 
@@ -215,6 +226,12 @@ def lines(found: Probed, wrong: Sequence[Verdict]) -> Iterator[str]:
         yield printable(f"  ? {name}: {reason}")
     for name in sorted(found.flooded):
         yield printable(f"  ? {name}: {FLOODED}")
+    if found.is_late:
+        yield "  ? the time was not enough for all; give it more (--timeout), or name fewer networks"
+    for network in found.changed:
+        yield printable(
+            f"  ? {network.name}: it was changed meanwhile, so its frames say nothing; probe again"
+        )
     if found.unsized:
         yield printable(f"  ? {_unsized(found.unsized)}")
     for name, reason in sorted(found.off.items()):

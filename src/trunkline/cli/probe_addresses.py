@@ -44,7 +44,11 @@ def probe_addresses(
             click.echo("this connection may not write what was found: `check` will not know it", err=True)
     else:
         data = _data(found)
-        print_data(data, output, Sheet(data["duplicates"], _COLUMNS, has_names=False))
+        names = dict.fromkeys(each.port for each in found.duplicates)
+        sheet = Sheet(data["duplicates"], _COLUMNS)
+        if output == "name":
+            sheet = Sheet([{"port": name} for name in names], ("port",))
+        print_data(data, output, sheet)
     if found.duplicates:
         return EXIT_NO
     return 0 if found.is_whole else EXIT_TIMED_OUT

@@ -8,7 +8,8 @@ TrunklineError              refused or failed: exit code 1
 ├── TimedOutError           not done in time: exit code 3
 │   ├── LaggingError        chassis have not applied what is committed
 │   ├── NoAnswerError       a chassis has not answered a question
-│   └── BusyError           another probe is under way
+│   ├── BusyError           another probe is under way
+│   └── SilentError         too few chassis answer for a probe
 ├── SettingsError           a chassis setting is missing or invalid
 ├── PackageError            the agent cannot work with the installed `ovs` package
 ├── DaemonError             the agent cannot start

@@ -11,9 +11,10 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.address import AddressError, mac_text, parse_allowed_pair, parse_ip, parse_mac
+from trunkline.core.name import natural
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such
-from trunkline.probe.asking import rows
+from trunkline.probe.asking import check_present, rows
 from trunkline.probe.order import NO_SECRET, Order, Step
 from trunkline.probe.session import Session, session
 
@@ -160,6 +161,7 @@ def asked(nb: Northbound, wanted: Wanted, say: Callable[[str], None] = lambda _t
     )
     with session(nb, sorted(set(wanted.chassis or names)), order, wanted.timeout_s, say) as led:
         say("asking for the addresses of ports")
+        check_present(led, wanted.chassis)
         led.settled(Step.ADDRESSES, rate=max(FRAMES_PER_S // max(len(led.names), 1), 1))
         here = frozenset(key for keys in led.keys_by_chassis.values() for key in keys)
         return _asked(nb, led, tuple(network for network in networks if network.key in here))
@@ -188,13 +190,23 @@ def _asked(nb: Northbound, led: Session, networks: tuple[ProbedNetwork, ...]) ->
         networks,
         counts["asked"],
         counts["unasked"],
-        tuple(_duplicates(nb, replies, networks)) if replies else (),
+        tuple(sorted(_duplicates(nb, replies, networks), key=_place)) if replies else (),
         led.silent,
         led.off,
         frozenset(led.flooded),
         frozenset(late),
         counts["sent"],
         led.took_s,
+    )
+
+
+def _place(found: Duplicate) -> tuple[Any, ...]:
+    return (
+        found.network.physnet,
+        found.network.vlan_id or 0,
+        natural(found.port),
+        str(found.address),
+        found.mac,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.core.error import TrunklineError
+from trunkline.core.error import TimedOutError, TrunklineError
 from trunkline.core.probe import member_id
 from trunkline.northbound.body import UnreadableError
 from trunkline.northbound.operation import select
@@ -23,7 +23,7 @@ from trunkline.probe.order import NO_SECRET, Order, Step
 from trunkline.probe.session import Session, session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Row
@@ -38,7 +38,11 @@ ROUNDS = 3
 
 
 class NothingError(TrunklineError):
-    """There is nothing to probe: no network has ports on two chassis."""
+    """There is nothing to probe: no network has ports on two chassis, or no chassis asked for takes part."""
+
+
+class SilentError(TimedOutError):
+    """Nothing could be probed, because chassis do not answer."""
 
 
 class Wanted(NamedTuple):
@@ -60,7 +64,8 @@ class Probed(NamedTuple):
     """What came of a probe; *silent* and *off* say why a chassis took no part, by its name.
 
     *flooded* are the chassis that got too much to hear all of it, *unsized* the directions of which the
-    largest size was asked for and is not known.
+    largest size was asked for and is not known. *changed* are the networks that were changed meanwhile, so
+    that nobody knows in which VLAN what was sent; the matrix is without them. *is_late*: the time was over.
     """
 
     session: str
@@ -69,9 +74,15 @@ class Probed(NamedTuple):
     off: Mapping[str, str]
     flooded: frozenset[str]
     unsized: tuple[Cell, ...]
+    changed: tuple[ProbedNetwork, ...]
     frames: int
     took_s: float
-    is_whole: bool
+    is_late: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was asked for is known."""
+        return not (self.is_late or self.silent or self.flooded or self.unsized or self.changed)
 
 
 def probed(nb: Northbound, wanted: Wanted, say: Callable[[str], None] = lambda _text: None) -> Probed:
@@ -81,7 +92,7 @@ def probed(nb: Northbound, wanted: Wanted, say: Callable[[str], None] = lambda _
 
     Raises:
         NotFoundError: one of the networks or chassis is not there.
-        NothingError, BusyError: see there.
+        NothingError, SilentError, BusyError: see there.
         RefusedError: this connection may not ask.
         UnreachableError: the northbound was lost; the flows on the chassis go away by themselves.
     """
@@ -89,7 +100,15 @@ def probed(nb: Northbound, wanted: Wanted, say: Callable[[str], None] = lambda _
     keys = frozenset(network.key for network in networks) if wanted.networks else None
     order = Order(Step.OPEN, NO_SECRET, networks=keys, is_wide=wanted.is_wide)
     with session(nb, names, order, wanted.timeout_s, say) as led:
-        return _Run(led, wanted).run(networks, say)
+        found = _Run(led, wanted).run(networks, say)
+        present = {network.key: network for network in rows(nb, (), ())[0]}
+        changed = tuple(each for each in found.matrix.networks if present.get(each.key) != each)
+        same = tuple(each for each in found.matrix.networks if each not in changed)
+        return found._replace(
+            matrix=replace(found.matrix, networks=same),
+            unsized=tuple(cell for cell in found.unsized if cell.network in same),
+            changed=changed,
+        )
 
 
 def rows(
@@ -123,6 +142,15 @@ def _place(network: ProbedNetwork) -> tuple[str, int, str]:
     return network.physnet, network.vlan_id or 0, network.name
 
 
+def check_present(led: Session, chassis: Sequence[str]) -> None:
+    """Raise NothingError or SilentError if none of *chassis* takes part; there may be none."""
+    if chassis and not set(chassis) & led.keys_by_chassis.keys():
+        for name in chassis:
+            if name in led.off:
+                raise NothingError(f"{name}: {led.off[name]}")
+        raise SilentError(f"{chassis[0]} does not answer: {led.silent[chassis[0]]}")
+
+
 class _Run:
     """What is done in the *session*, once it is open."""
 
@@ -133,24 +161,26 @@ class _Run:
     def run(self, networks: Iterable[ProbedNetwork], say: Callable[[str], None]) -> Probed:
         """Return what came of it."""
         led, keys = self._session, self._session.keys_by_chassis
+        check_present(led, self._wanted.chassis)
         members = {
             network.key: tuple(name for name in led.names if network.key in keys[name])
             for network in networks
         }
-        probed = tuple(network for network in networks if len(members[network.key]) > 1)
+        probed = tuple(network for network in networks if self._is_wanted(members[network.key]))
         if not probed:
-            raise NothingError(self._nothing())
+            raise self._nothing()
         members = {network.key: members[network.key] for network in probed}
         sending = self._beacons(members)
         beacons = {key: frozenset(names) & sending for key, names in members.items()}
         matrix = Matrix(probed, members, beacons, {}, {self._id(name): name for name in keys})
-        is_whole, unsized = True, tuple[Cell, ...]()
+        is_settled, unsized = True, tuple[Cell, ...]()
         for number in range(1, ROUNDS + 1):
             say(f"{len(sending):,} chassis send beacons, round {number}")
             ids = frozenset(map(self._id, sending))
-            is_whole &= led.settled(Step.BEACON, round=number, beacons=ids)
-            is_whole &= led.settled(Step.SETTLE)
-            matrix = replace(matrix, beacons=beacons, heard=self._heard())
+            is_settled &= led.settled(Step.BEACON, round=number, beacons=ids)
+            is_settled &= led.settled(Step.SETTLE)
+            unsettled = frozenset(led.unsettled)
+            matrix = replace(matrix, beacons=beacons, heard=self._heard(), unsettled=unsettled)
             more = more_beacons(matrix)
             if not more or led.is_late:
                 break
@@ -158,12 +188,21 @@ class _Run:
             sending = frozenset(name for key in more for name in beacons[key])
         if self._wanted.has_sizes:
             say("looking for the largest frames that pass")
-            is_whole &= led.settled(Step.MEASURE)
+            is_settled &= led.settled(Step.MEASURE)
             matrix = replace(matrix, heard=self._heard())
             unsized = tuple(matrix.unsized())
-        flooded = frozenset(led.flooded)
-        is_whole &= not (flooded or unsized)
-        return Probed(led.id, matrix, led.silent, led.off, flooded, unsized, self._sent, led.took_s, is_whole)
+        return Probed(
+            led.id,
+            matrix,
+            led.silent,
+            led.off,
+            frozenset(led.flooded),
+            unsized,
+            (),
+            self._sent,
+            led.took_s,
+            not is_settled,
+        )
 
     def _beacons(self, members: Mapping[int, tuple[str, ...]]) -> frozenset[str]:
         """Return the chassis that send beacons at first."""
@@ -175,10 +214,21 @@ class _Run:
     def _id(self, name: str) -> int:
         return member_id(self._session.secret, name)
 
-    def _nothing(self) -> str:
-        away = [*self._session.silent, *self._session.off]
-        why = f" among those that take part (not: {', '.join(away[:3])})" if away else ""
-        return f"there is nothing to probe: no network has ports on two chassis{why}"
+    def _is_wanted(self, members: tuple[str, ...]) -> bool:
+        """Return whether a network with these *members* has something to probe, and one that is asked for."""
+        asked = set(self._wanted.chassis)
+        return len(members) > 1 and (not asked or bool(asked & set(members)))
+
+    def _nothing(self) -> TrunklineError:
+        """Return why there is nothing to probe."""
+        silent, off, asked = self._session.silent, self._session.off, self._wanted.chassis
+        if silent:
+            name, *more = sorted(silent)
+            others = f" (nor do {', '.join(more[:3])})" if more else ""
+            return SilentError(f"nothing could be probed, as {name} does not answer: {silent[name]}{others}")
+        who = f"no network of {', '.join(asked)}" if asked else "no network"
+        why = f" among those that take part (not: {', '.join(sorted(off)[:3])})" if off else ""
+        return NothingError(f"there is nothing to probe: {who} has ports on two chassis{why}")
 
     def _heard(self) -> dict[str, Heard]:
         """Return what each chassis has received so far."""

@@ -30,7 +30,10 @@ def verdicts(matrix: Matrix) -> list[Verdict]:
 
 def losses(matrix: Matrix, network: ProbedNetwork, cells: Sequence[Cell]) -> Iterator[Verdict]:
     """Yield what is wrong with who reaches whom in *network*."""
-    islands = matrix.islands(network)
+    lost = {(cell.sender, cell.receiver) for cell in cells if cell.state is State.LOST}
+    # One that is apart only because nobody knows what came is not wrong.
+    cut = {name for pair in lost for name in pair}
+    islands = [island for island in matrix.islands(network) if cut & set(island)]
     if len(islands) < 2:
         yield from _odd_pairs(network, cells)
         return

@@ -47,7 +47,7 @@ class State(StrEnum):
     """What is known of one direction between two chassis in one network.
 
     UNKNOWN: the sender or the receiver did not say what it sent or received, or had nothing to answer to, or
-    the receiver got too much to hear it all.
+    had no time to send it all, or the receiver got too much to hear it all.
     """
 
     OK = "ok"
@@ -76,7 +76,7 @@ class Matrix:
 
     *members* are the chassis with ports of a network, sorted, *beacons* those of them that sent beacons, both
     by network key. *heard* is what each chassis said; one that is missing in it has gone meanwhile.
-    *chassis_by_id* has the names of the numbers in frames.
+    *chassis_by_id* has the names of the numbers in frames; *unsettled* are chassis that could not send all.
     """
 
     networks: tuple[ProbedNetwork, ...]
@@ -84,6 +84,7 @@ class Matrix:
     beacons: Mapping[int, frozenset[str]]
     heard: Mapping[str, Heard]
     chassis_by_id: Mapping[int, str]
+    unsettled: frozenset[str] = frozenset()
 
     @cached_property
     def id_by_chassis(self) -> dict[str, int]:
@@ -139,7 +140,7 @@ class Matrix:
             return Cell(
                 network, sender, receiver, State.OK, there.sizes.get(network.key, {}).get(ids[receiver])
             )
-        if back.is_flooded:
+        if back.is_flooded or sender in self.unsettled:
             return Cell(network, sender, receiver, State.UNKNOWN)
         has_spoken = sender in self.beacons[network.key] or ids[receiver] in there.members.get(
             network.key, ()

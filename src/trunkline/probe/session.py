@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
 
 LEAST_STEP_S = 2.0
-STEP_SHARE = 0.4
-"""How much of the whole time a chassis may take to answer to one step; it says so if it has more to do."""
+"""With less time than that left, no further step is begun."""
+
+STEP_SHARE, LEAST_PATIENCE_S = 0.4, 5.0
+"""How much of the whole time a chassis may take to answer to one step, and how long it may in any case. It
+says so if it has more to do; before, it may have to answer somebody else, which takes 3 s at most."""
 
 CLOSE_S = 3.0
 _BUSY_S = (0.3, 1.5)
@@ -68,7 +71,8 @@ class Session:
     """One session; *names* are the chassis that take part, until one does not answer.
 
     *silent* and *off* say why a chassis takes no part. *keys_by_chassis* has the networks that are probed
-    there; *flooded* are the chassis that have stopped to listen, as too much came.
+    there; *flooded* are the chassis that have stopped to listen, as too much came, *unsettled* those that had
+    no time to send all.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Session:
         self.off: dict[str, str] = {}
         self.busy: list[str] = []
         self.flooded: set[str] = set()
+        self.unsettled: set[str] = set()
 
     @property
     def secret(self) -> Secret:
@@ -131,15 +136,14 @@ class Session:
         """Have all do *step* until nothing of it is left to do; return whether that was so in time."""
         while True:
             bodies = self.ask(step, **changes)
-            if not any(body.get("unsent") for body in bodies.values()):
-                return True
-            if self.is_late:
-                return False
+            self.unsettled = {name for name, body in bodies.items() if body.get("unsent")}
+            if not self.unsettled or self.is_late:
+                return not self.unsettled
 
     def ask(self, step: Step, **changes: Any) -> dict[str, Mapping[str, Any]]:
         """Return what the chassis answer to *step*; one that does not answer takes no part any longer."""
-        left_s = max(self._deadline_s - time.monotonic(), LEAST_STEP_S)
-        limit_s = max(min(left_s, self._timeout_s * STEP_SHARE), LEAST_STEP_S)
+        left_s = self._deadline_s - time.monotonic()
+        limit_s = max(min(left_s, self._timeout_s * STEP_SHARE), LEAST_PATIENCE_S)
         parameters = self._wanted._replace(step=step, **changes).parameters()
         answers = self._answers(parameters, limit_s)
         for name in answers.missing:
