@@ -1,7 +1,7 @@
 """The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
 
 A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale, narrow,
-flows, apply.
+flows, apply, probe.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import apply
 import cases
+import probe
 import report
 from flows import flows
 from forward.case import forward
@@ -23,7 +24,7 @@ from series import Results
 
 from trunkline.lab.datapath import DATAPATHS, NETDEV, SYSTEM
 
-NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow", "flows", "apply")
+NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow", "flows", "apply", "probe")
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
 
@@ -54,6 +55,9 @@ def run(name: str, results: Results, datapath_type: str, *, is_quick: bool) -> N
         narrow(results, say, SIZES[: 1 if is_quick else None], 5 if is_quick else 20)
     elif name == "flows":
         flows(results, say, cases.MIDDLE, 3 if is_quick else 9)
+    elif name == "probe":
+        for chassis, networks in probe.SIZES[: 1 if is_quick else None]:
+            probe.probe(results, say, chassis, networks, 3)
     elif name == "apply":
         for load in apply.SIZES[: 2 if is_quick else None]:
             apply.apply(results, say, load, 3 if is_quick else 9)

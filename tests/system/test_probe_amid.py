@@ -158,7 +158,7 @@ def test_flows_of_a_session_are_no_difference_and_not_those_of_another_program(c
     planned = json.loads(trunkline("plan", "--chassis", "c2", "-o", "json", nb=catching.nb.remote).out)
     assert planned["changes"] == []
     shown = json.loads(trunkline("flows", "--chassis", "c2", "-o", "json", nb=catching.nb.remote).out)
-    assert "CATCH" in {each["band"] for each in shown["flows"]}
+    assert "CATCH" in {each["band"] for each in shown["bands"]}
 
 
 def test_a_repair_of_all_flows_leaves_those_of_a_session(catching: Lab) -> None:

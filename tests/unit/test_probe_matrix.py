@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import random
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -19,9 +23,10 @@ from trunkline.probe.matrix import (
     heard,
     more_beacons,
 )
-from trunkline.probe.order import packed
+from trunkline.probe.order import packed, packed_groups
 from trunkline.probe.verdict import Verdict, remedies
 
+NONE = packed_groups({})
 BLUE = ProbedNetwork("blue", 1, "physnet1", 101, 1500)
 RED = ProbedNetwork("red", 2, "physnet1", 102, 1500)
 FLAT = ProbedNetwork("office", 3, "physnet1", None, 1500)
@@ -229,17 +234,31 @@ def test_each_network_has_three_beacons_or_all_that_it_has() -> None:
     [
         None,
         {},
-        {"heard": [], "strays": [], "sizes": {}, "flooded": False},
-        {"heard": {"1": "?"}, "strays": [], "sizes": {}, "flooded": False},
-        {"heard": {"x": packed([1])}, "strays": [], "sizes": {}, "flooded": False},
-        {"heard": {}, "strays": [[1]], "sizes": {}, "flooded": False},
-        {"heard": {}, "strays": [], "sizes": {"1": {"-5": packed([1])}}, "flooded": False},
-        {"heard": {"1": "AAA="}, "strays": 5, "sizes": {}, "flooded": False},
+        {"heard": {}, "strays": [], "sizes": NONE, "flooded": False},
+        {"heard": "?", "strays": [], "sizes": NONE, "flooded": False},
+        {"heard": "AAAA", "strays": [], "sizes": NONE, "flooded": False},
+        {"heard": NONE[:-8] + "====", "strays": [], "sizes": NONE, "flooded": False},
+        {"heard": packed([1]), "strays": [], "sizes": NONE, "flooded": False},
+        {"heard": NONE, "strays": [[1]], "sizes": NONE, "flooded": False},
+        {"heard": NONE, "strays": 5, "sizes": NONE, "flooded": False},
+        {"heard": NONE, "strays": [], "sizes": [], "flooded": False},
+        {"heard": base64.b64encode(zlib.compress(bytes(64 << 20))).decode(), "strays": [], "sizes": NONE},
     ],
 )
 def test_what_is_no_report_is_refused(body: object) -> None:
     with pytest.raises(UnreadableError):
         heard(body)
+
+
+def test_what_a_beacon_of_500_chassis_heard_in_100_networks_fits_into_an_answer() -> None:
+    """An answer has 64 KiB at most. Members of networks are much alike, but not the same."""
+    rng = random.Random(1)
+    ids = [rng.getrandbits(32) for _ in range(500)]
+    members = {key: frozenset(rng.sample(ids, 490)) for key in range(100)}
+    text = packed_groups({(key, 0): names for key, names in members.items()})
+    body = {"heard": text, "strays": [], "sizes": NONE, "flooded": False}
+    assert len(json.dumps(body)) < 64 * 1024
+    assert heard(body).members == members
 
 
 def test_of_two_chassis_the_direction_that_is_lost_is_named_or_that_both_are() -> None:

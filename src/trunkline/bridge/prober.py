@@ -91,6 +91,7 @@ class Probing:
         self.strays: set[Stray] = set()
         self.sizes = SizeSearch()
         self.replies: deque[_Letter] = deque()
+        self.answers: deque[_Letter] = deque()
         self.letters: deque[_Letter] = deque()
         self.mac_by_peer: dict[Peer, int] = {}
         self.answered: set[tuple[int, Peer]] = set()
@@ -101,7 +102,8 @@ class Probing:
     @property
     def unsent(self) -> int:
         """How many frames wait to be sent, how many sizes to be found, and how many addresses for replies."""
-        return len(self.replies) + len(self.letters) + self.sizes.unsent + self.addresses.unsent
+        letters = len(self.replies) + len(self.answers) + len(self.letters)
+        return letters + self.sizes.unsent + self.addresses.unsent
 
 
 class Prober:
@@ -120,7 +122,7 @@ class Prober:
         self._pace = Pace(rate=FRAMES_PER_S, burst=BURST)
         self._return_pace = Pace(rate=RETURNED_PER_S, burst=RETURNED_PER_S // 4)
         self._catch_pace = Pace(rate=MOST_CAUGHT_PER_S, burst=MOST_CAUGHT_PER_S)
-        self._address_pace = self._pace
+        self._address_pace = self._share_pace = self._pace
         self._is_over = False
 
     # -- what it is told ---------------------------------------------------------------------------
@@ -133,9 +135,14 @@ class Prober:
         *,
         is_wide: bool = False,
         is_for_addresses: bool = False,
+        rate: int = FRAMES_PER_S,
     ) -> None:
-        """Begin a session, in the place of one that is over; `extend` gives it time."""
+        """Begin a session, in the place of one that is over; `extend` gives it time.
+
+        No more than *rate* frames a second are sent of those that all members send to few of them.
+        """
         self.probing = Probing(secret, chassis, now_s, is_for_addresses=is_for_addresses)
+        self._share_pace = Pace(rate=min(rate, FRAMES_PER_S), burst=max(1, min(rate // 5, BURST)))
         self._widen(is_wide)
 
     def extend(self, now_s: float, seconds: int, inventory: Inventory, session: Session) -> None:
@@ -165,8 +172,7 @@ class Prober:
         probing.round = number
         for _ in range(BEACONS):
             for network_id in network_ids:
-                if len(probing.letters) < MOST_QUEUED:
-                    probing.letters.append(_Letter(network_id, GROUP, Kind.BEACON, number))
+                _queue(probing.letters, _Letter(network_id, GROUP, Kind.BEACON, number))
 
     def measure(self, network_ids: Iterable[UUID], inventory: Inventory) -> None:
         """Find the largest size that reaches each peer that was heard in these networks."""
@@ -202,7 +208,9 @@ class Prober:
         self._is_over = probing.is_flooded
         while (queue := probing.replies or probing.letters) and self._pace.take(now_s):
             self._send(probing, queue.popleft(), inventory, session)
-        while (sized := probing.sizes.due(now_s)) is not None and self._pace.take(now_s):
+        while probing.answers and self._has_taken_share(now_s):
+            self._send(probing, probing.answers.popleft(), inventory, session)
+        while (sized := probing.sizes.due(now_s)) is not None and self._has_taken_share(now_s):
             probing.sizes.sent(now_s)
             mac = probing.mac_by_peer[sized.peer]
             letter = _Letter(sized.peer.network_id, mac, Kind.SIZED, sized.number, sized.size)
@@ -210,6 +218,11 @@ class Prober:
         while (sought := probing.addresses.due(now_s)) is not None and self._address_pace.take(now_s):
             probing.addresses.sent(now_s)
             self._ask_for(probing, sought, inventory, session)
+
+    def _has_taken_share(self, now_s: float) -> bool:
+        """Take one of the frames that all members send to few of them, if there may be one at *now_s*."""
+        is_free = self._share_pace.next_s(1) <= now_s and self._pace.take(now_s)
+        return is_free and (self._share_pace is self._pace or self._share_pace.take(now_s))
 
     @property
     def next_s(self) -> float | None:
@@ -220,8 +233,11 @@ class Prober:
         due_s = [probing.end_s]
         if probing.replies or probing.letters:
             due_s.append(self._pace.next_s(1))
+        share_s = max(self._share_pace.next_s(1), self._pace.next_s(1))
+        if probing.answers:
+            due_s.append(share_s)
         if (next_s := probing.sizes.next_s) is not None:
-            due_s.append(max(next_s, self._pace.next_s(1)))
+            due_s.append(max(next_s, share_s))
         if (next_s := probing.addresses.next_s) is not None:
             due_s.append(max(next_s, self._address_pace.next_s(1)))
         return min(due_s)
@@ -276,9 +292,10 @@ class Prober:
         probing.mac_by_peer[peer] = found.source
         if said.kind is Kind.BEACON and (said.round, peer) not in probing.answered:
             probing.answered.add((said.round, peer))
-            _reply(probing, _Letter(network.id, found.source, Kind.ANSWER, said.round))
+            _queue(probing.answers, _Letter(network.id, found.source, Kind.ANSWER, said.round))
         elif said.kind is Kind.SIZED:
-            _reply(probing, _Letter(network.id, found.source, Kind.SIZE_HEARD, said.round, said.size))
+            letter = _Letter(network.id, found.source, Kind.SIZE_HEARD, said.round, said.size)
+            _queue(probing.replies, letter)
         elif said.kind is Kind.SIZE_HEARD:
             probing.sizes.note(peer, said.size, said.round)
 
@@ -303,9 +320,9 @@ class Prober:
             probing.sent += 1
 
 
-def _reply(probing: Probing, letter: _Letter) -> None:
-    if len(probing.replies) < MOST_QUEUED:
-        probing.replies.append(letter)
+def _queue(letters: deque[_Letter], letter: _Letter) -> None:
+    if len(letters) < MOST_QUEUED:
+        letters.append(letter)
 
 
 def _is_here(network_id: UUID, inventory: Inventory) -> bool:

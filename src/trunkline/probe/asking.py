@@ -11,6 +11,7 @@ from trunkline.northbound.body import UnreadableError
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such
 from trunkline.probe.matrix import (
+    BEACONS,
     Cell,
     Heard,
     Matrix,
@@ -35,6 +36,13 @@ DEFAULT_MTU = 1500
 
 ROUNDS = 3
 """How often beacons are sent at most: what was lost is tried again."""
+
+
+SENT_PER_S = 50
+"""How many frames a second a chassis sends (`trunkline.bridge.prober`)."""
+
+HEARD_PER_S = 1000
+"""How many frames a second come to a beacon: half of what it takes for a flood there."""
 
 
 class NothingError(TrunklineError):
@@ -98,7 +106,9 @@ def probed(nb: Northbound, wanted: Wanted, say: Callable[[str], None] = lambda _
     """
     networks, names = rows(nb, wanted.networks, wanted.chassis)
     keys = frozenset(network.key for network in networks) if wanted.networks else None
-    order = Order(Step.OPEN, NO_SECRET, networks=keys, is_wide=wanted.is_wide)
+    beacons = len(wanted.chassis) or (len(names) if wanted.is_full else BEACONS)
+    rate = shared_rate(len(names), beacons)
+    order = Order(Step.OPEN, NO_SECRET, networks=keys, is_wide=wanted.is_wide, rate=rate)
     with session(nb, names, order, wanted.timeout_s, say) as led:
         found = _Run(led, wanted).run(networks, say)
         present = {network.key: network for network in rows(nb, (), ())[0]}
@@ -109,6 +119,15 @@ def probed(nb: Northbound, wanted: Wanted, say: Callable[[str], None] = lambda _
             unsized=tuple(cell for cell in found.unsized if cell.network in same),
             changed=changed,
         )
+
+
+def shared_rate(chassis: int, beacons: int) -> int:
+    """Return how many frames a second each chassis sends to *beacons*, so that these can listen to all.
+
+    >>> [shared_rate(chassis, 3) for chassis in (6, 60, 500)]
+    [50, 50, 6]
+    """
+    return max(1, min(HEARD_PER_S * beacons // max(chassis, 1), SENT_PER_S))
 
 
 def rows(

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from trunkline.northbound.body import UnreadableError
-from trunkline.probe.order import unpacked
+from trunkline.probe.order import unpacked_groups
 
 BEACONS = 3
 """How many chassis of a network send beacons, unless all do: one of them may be the one that is cut off."""
@@ -166,26 +166,28 @@ class Matrix:
                 group[one] |= group[other]
                 for name in group[other]:
                     group[name] = group[one]
-        found = {id(each): tuple(sorted(each)) for each in group.values()}
-        return sorted(found.values(), key=lambda island: (-len(island), island))
+        found = [tuple(sorted(each)) for each in {id(each): each for each in group.values()}.values()]
+        return sorted(found, key=lambda island: (-len(island), island))
 
 
 def heard(body: Any) -> Heard:
     """Return what the answer *body* of a chassis says; raise UnreadableError if it is something else."""
     try:
         return Heard(
-            {_number(key): unpacked(text) for key, text in body["heard"].items()},
+            {key: members for (key, _), members in unpacked_groups(body["heard"]).items()},
             tuple(_stray(*each) for each in body["strays"]),
-            {
-                _number(key): {
-                    member: _number(size) for size, text in by_size.items() for member in unpacked(text)
-                }
-                for key, by_size in body["sizes"].items()
-            },
+            _sizes(body["sizes"]),
             body["flooded"] is True,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"it is no report of a probe: {error}") from None
+
+
+def _sizes(text: Any) -> dict[int, dict[int, int]]:
+    found: dict[int, dict[int, int]] = {}
+    for (key, size), members in unpacked_groups(text).items():
+        found.setdefault(key, {}).update(dict.fromkeys(members, size))
+    return found
 
 
 def _stray(key: Any, member: Any, physnet: Any, vlan_id: Any) -> Stray:

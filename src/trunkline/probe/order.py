@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+import struct
+import zlib
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -30,6 +32,10 @@ _MOST_CHARACTERS = 1024
 """How long the value of a parameter may be: `Request:parameters`."""
 
 _MOST_PARTS = 12
+
+_GROUP = struct.Struct(">III")
+_MOST_UNPACKED_BYTES = 16 << 20
+"""How long the groups of an answer may be: more than those of 1,000 chassis in 4,000 networks."""
 
 
 class OrderError(TrunklineError):
@@ -57,8 +63,9 @@ class Order(NamedTuple):
     """One *step* of the session of *secret*, which then goes on for *seconds* at most.
 
     *beacons* are the members that send beacons in *round*; *networks* are the keys of the networks that are
-    probed, *ports* those of the ports whose addresses are. None: all. The frames that ask for addresses, no
-    more than *rate* a second, are all that is sent if the session *is_for_addresses*.
+    probed, *ports* those of the ports whose addresses are. None: all. The frames that ask for addresses are
+    all that is sent if the session *is_for_addresses*. Of these, or of those that all members send to few, a
+    member sends no more than *rate* a second.
     """
 
     step: Step
@@ -121,7 +128,7 @@ def packed(numbers: Iterable[int]) -> str:
     >>> unpacked(packed({7, 42}))
     frozenset({42, 7})
     """
-    return base64.b64encode(b"".join(each.to_bytes(_ID_BYTES, "big") for each in sorted(numbers))).decode()
+    return base64.b64encode(_bytes(numbers)).decode()
 
 
 def unpacked(text: Any) -> frozenset[int]:
@@ -130,7 +137,42 @@ def unpacked(text: Any) -> frozenset[int]:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError, ValueError):
         raise UnreadableError("it has no list of numbers") from None
-    if len(data) % _ID_BYTES:
+    return _numbers(data, len(data) // _ID_BYTES)
+
+
+def packed_groups(groups: Mapping[tuple[int, int], Collection[int]]) -> str:
+    """Return *groups* of numbers, each called by two numbers, as text; it is short if they are much alike.
+
+    >>> unpacked_groups(packed_groups({(7, 0): {1, 2}}))
+    {(7, 0): frozenset({1, 2})}
+    """
+    parts = [_GROUP.pack(*name, len(numbers)) + _bytes(numbers) for name, numbers in sorted(groups.items())]
+    return base64.b64encode(zlib.compress(b"".join(parts))).decode()
+
+
+def unpacked_groups(text: Any) -> dict[tuple[int, int], frozenset[int]]:
+    """Return what `packed_groups` made *text* of; raise UnreadableError if it is something else."""
+    unpacking, found, at = zlib.decompressobj(), dict[tuple[int, int], frozenset[int]](), 0
+    try:
+        data = unpacking.decompress(base64.b64decode(text, validate=True), _MOST_UNPACKED_BYTES)
+        while at < len(data):
+            one, other, count = _GROUP.unpack_from(data, at)
+            at += _GROUP.size
+            found[one, other] = _numbers(data[at : at + count * _ID_BYTES], count)
+            at += count * _ID_BYTES
+    except (binascii.Error, TypeError, ValueError, struct.error, zlib.error):
+        raise UnreadableError("it has no groups of numbers") from None
+    if not unpacking.eof:
+        raise UnreadableError("its groups of numbers are cut short, or too many")
+    return found
+
+
+def _bytes(numbers: Iterable[int]) -> bytes:
+    return b"".join(each.to_bytes(_ID_BYTES, "big") for each in sorted(numbers))
+
+
+def _numbers(data: bytes, count: int) -> frozenset[int]:
+    if len(data) != count * _ID_BYTES:
         raise UnreadableError("a list of numbers is cut short")
     return frozenset(int.from_bytes(data[at : at + _ID_BYTES]) for at in range(0, len(data), _ID_BYTES))
 

@@ -16,7 +16,7 @@ from trunkline.core.probe import Secret
 from trunkline.core.setting import PROBE
 from trunkline.insight.waiting import Wait, Work
 from trunkline.openflow.session import Session
-from trunkline.probe.order import Order, Step, packed
+from trunkline.probe.order import Order, Step, packed, packed_groups
 
 SLICE_S = 3.0
 """How long a step may take before it says how much is left to do; whoever asks then asks again."""
@@ -85,6 +85,7 @@ def _open(agent: Agent, order: Order) -> dict[str, Any] | None:
             now_s,
             is_wide=order.is_wide,
             is_for_addresses=order.is_for_addresses,
+            rate=order.rate,
         )
     return None
 
@@ -109,17 +110,15 @@ def _network_ids(agent: Agent, order: Order) -> list[UUID]:
 
 def _report(agent: Agent, probing: Probing) -> dict[str, Any]:
     """Return what has come in the session."""
-    sizes: dict[str, dict[str, list[int]]] = {}
+    sizes: dict[tuple[int, int], list[int]] = {}
     for peer, most in probing.sizes.found:
         network = agent.inventory.networks.get(peer.network_id)
         if network is not None:
-            sizes.setdefault(str(network.key), {}).setdefault(str(most), []).append(peer.member)
+            sizes.setdefault((network.key, most), []).append(peer.member)
     return {
-        "heard": {str(key): packed(members) for key, members in probing.heard.items()},
+        "heard": packed_groups({(key, 0): members for key, members in probing.heard.items()}),
         "strays": [list(each) for each in sorted(probing.strays, key=repr)],
-        "sizes": {
-            key: {size: packed(members) for size, members in found.items()} for key, found in sizes.items()
-        },
+        "sizes": packed_groups(sizes),
         "asked": probing.addresses.asked,
         "unasked": probing.addresses.unsent,
         "replies": [
