@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 
 class _Judge(yaml.SafeDumper):
@@ -49,35 +49,36 @@ class Emission:
         >>> Emission().text([{"a": "1", "b": 1}, None, []])
         "- a: '1'\\n  b: 1\\n- null\\n- []\\n"
         """
-        written: str = yaml.emit(
-            self._document(data), Dumper=yaml.CSafeDumper, allow_unicode=self._allow_unicode
-        )
-        return written
+        stream = io.StringIO()
+        emitter = yaml.CSafeDumper(stream, allow_unicode=self._allow_unicode)
+        try:
+            emitter.emit(yaml.StreamStartEvent())
+            emitter.emit(yaml.DocumentStartEvent(explicit=self._is_marked))
+            self._value(data, emitter.emit)
+            emitter.emit(yaml.DocumentEndEvent(explicit=False))
+            emitter.emit(yaml.StreamEndEvent())
+        finally:
+            emitter.dispose()
+        return stream.getvalue()
 
-    def _document(self, data: Any) -> Iterator[yaml.Event]:
-        yield yaml.StreamStartEvent()
-        yield yaml.DocumentStartEvent(explicit=self._is_marked)
-        yield from self._value(data)
-        yield yaml.DocumentEndEvent(explicit=False)
-        yield yaml.StreamEndEvent()
-
-    def _value(self, value: Any) -> Iterator[yaml.Event]:
+    def _value(self, value: Any, emit: Callable[[yaml.Event], None]) -> None:
+        """Have *emit* write *value*. It is called for each event: a generator in each level takes longer."""
         if isinstance(value, dict):
-            yield _MAP if value else _EMPTY_MAP
+            emit(_MAP if value else _EMPTY_MAP)
             for key, item in value.items():
-                yield self._scalar(key)
+                emit(self._scalar(key))
                 if isinstance(item, dict | list):
-                    yield from self._value(item)
+                    self._value(item, emit)
                 else:
-                    yield self._scalar(item)
-            yield _END_OF_MAP
+                    emit(self._scalar(item))
+            emit(_END_OF_MAP)
         elif isinstance(value, list):
-            yield _LIST if value else _EMPTY_LIST
+            emit(_LIST if value else _EMPTY_LIST)
             for item in value:
-                yield from self._value(item)
-            yield _END_OF_LIST
+                self._value(item, emit)
+            emit(_END_OF_LIST)
         else:
-            yield self._scalar(value)
+            emit(self._scalar(value))
 
     def _scalar(self, value: Any) -> yaml.ScalarEvent:
         known = value.__class__, value
