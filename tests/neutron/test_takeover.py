@@ -199,11 +199,15 @@ def test_a_host_goes_over_as_a_whole_by_one_command_and_back(mixed: Mixed, pair:
     with mixed.through(done.append) as through:
         words = ("--chassis", "c1", "--through", through)
         code, said = mixed.adopt(*words, "--dry-run")
-        assert (code, done) == (4, []), said
+        # The host is only asked.
+        assert (code, [line.split()[0] for line in done]) == (4, ["ovs-vsctl", "trunkline"]), said
         assert "c1: trunkline agent --take-over" in said.splitlines()
+        assert "Neutron: 1 port from openvswitch to trunkline" in said.splitlines()
 
         code, said = mixed.adopt("--chassis", "c1", "--through", through, "--yes")
         assert (code, said.splitlines()[-1]) == (0, "done: 1 port handed over, and the host with them"), said
+        # Each step is shown once, when it is done.
+        assert said.splitlines().count("c1: trunkline agent --take-over") == 1
         assert drivers(site, port) == "c1 trunkline"
         until(lambda: ("Trunkline agent", "c1") in mixed.alive(), "the chassis")
         site.await_status(port, "ACTIVE")
@@ -248,7 +252,23 @@ def test_a_host_that_cannot_go_over_as_a_whole_stays_with_the_agent_that_it_had(
 
 
 def test_a_command_that_leads_to_another_host_is_told_of(mixed: Mixed, pair: Pair) -> None:
-    code, said = mixed.adopt("--chassis", "c1", "--through", "echo c2 '#'", "--yes")
-    assert (code, "that is the chassis 'c2 # " in said, drivers(mixed.site, pair.ports[0])) == (
-        *(1, True, "c1 openvswitch"),
-    ), said
+    for how in ("--yes", "--dry-run"):
+        code, said = mixed.adopt("--chassis", "c1", "--through", "echo c2 '#'", how)
+        assert (code, "that is the chassis 'c2 # " in said, drivers(mixed.site, pair.ports[0])) == (
+            *(1, True, "c1 openvswitch"),
+        ), said
+
+
+def test_what_a_host_says_of_a_failure_is_told_with_what_ssh_says_after_it(mixed: Mixed, pair: Pair) -> None:
+    fails = "sh -c 'echo the reason >&2; echo goodbye >&2; exit 255'"
+    code, said = mixed.adopt("--chassis", "c1", "--through", fails, "--dry-run")
+    assert (code, "said: the reason / goodbye" in said) == (1, True), said
+
+
+def test_a_dry_run_tells_what_keeps_the_host_from_going_over(mixed: Mixed, pair: Pair) -> None:
+    chassis = mixed.site.lab.chassis["c1"]
+    chassis.configure(mixed.site.lab.nb.remote)
+    chassis.switch.vsctl("remove", "Open_vSwitch", ".", "external_ids", "trunkline-nb")
+    with mixed.through(lambda _: None) as through:
+        code, said = mixed.adopt("--chassis", "c1", "--through", through, "--dry-run")
+    assert (code, "trunkline-nb is not set for this chassis" in said) == (1, True), said

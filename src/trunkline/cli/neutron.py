@@ -132,8 +132,9 @@ def adopt(
     ports on tunnels, of distributed routers, of special vnic types, of trunks, or behind a Linux bridge.
 
     With --through, that is all: the agents of the host are stopped and started, its switch goes over, and
-    the ports that were ACTIVE are waited for. If any of it fails, all that was done is taken back. Without,
-    nothing changes on the host: docs/migrate-from-neutron-ovs-agent.md has what is to be typed there.
+    the ports that were ACTIVE are waited for. If any of it fails, all that was done is taken back. With
+    --dry-run, the host is only asked whether it can go over. Without --through, nothing changes on the host:
+    docs/migrate-from-neutron-ovs-agent.md has what is to be typed there.
 
     Exit codes: 0 done, or nothing to do; 1 refused, failed, or not agreed to; 4 with --dry-run: it would be
     done.
@@ -160,11 +161,14 @@ def adopt(
     found = _shown(result, is_full=is_full)
     if result.faults:
         return EXIT_REFUSED
-    for step in _steps(wanted) if argv else ():
+    # With --yes each is shown when it is done.
+    for step in _steps(wanted) if argv and not is_agreed else ():
         click.echo(printable(step))
     ports = _counted(len(wanted.ports), "port")
     what = f"{ports} of {printable(host)} from {wanted.before} to {wanted.after}.  {summary(found)}"
     if is_dry:
+        if argv:
+            _check(wanted, argv)
         click.echo(what)
         return EXIT_NO
     if not (is_agreed or _agreed(f"{what}  Hand over?")):
@@ -211,6 +215,13 @@ def _steps(wanted: Handing) -> list[str]:
     from trunkline.neutron.switchover import steps
 
     return steps(wanted, _lines())
+
+
+def _check(wanted: Handing, argv: list[str]) -> None:
+    """Raise if the host cannot be reached, is another one, or cannot go over."""
+    from trunkline.neutron.switchover import Shell, check
+
+    check(wanted, Shell(wanted.host, argv, _lines(), lambda _: None))
 
 
 def _switch_over(wanted: Handing, argv: list[str]) -> None:

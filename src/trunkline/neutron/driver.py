@@ -95,6 +95,18 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
             if isinstance(attributes, dict):
                 attributes.setdefault("security_groups", constants.ATTR_NOT_SPECIFIED)
 
+    @registry.receives(resources.PORT, [events.BEFORE_CREATE, events.BEFORE_UPDATE])
+    def _refuse_distributed(self, resource: Any, event: Any, trigger: Any, payload: Any = None) -> None:
+        """Refuse that a port becomes one of a distributed router (DVR), which no chassis carries.
+
+        Those that are there already are left to hosts of the driver that has them.
+        """
+        *old, new = payload.states
+        if _is_distributed(new) and not any(map(_is_distributed, old)):
+            raise n_exc.InvalidInput(
+                error_message="Trunkline carries no distributed router (DVR); make it a centralized one"
+            )
+
     def check_vlan_transparency(self, context: Any) -> bool:
         """Return whether the network may be VLAN transparent: any may."""
         return True
@@ -173,16 +185,6 @@ class TrunklineDriver(mech_agent.SimpleAgentMechanismDriverBase):
             details[_CREATE_TAP] = details[portbindings.OVS_DATAPATH_TYPE] == "system"
         return details
 
-    def create_port_precommit(self, context: Any) -> None:
-        """Refuse what chassis cannot do, and hold the port DOWN until it is up."""
-        _refuse_distributed(context.current)
-        super().create_port_precommit(context)
-
-    def update_port_precommit(self, context: Any) -> None:
-        """Refuse what chassis cannot do, and hold the port DOWN until it is up."""
-        _refuse_distributed(context.current)
-        super().update_port_precommit(context)
-
     # -- what was committed ------------------------------------------------------------------------
 
     def _network(self, context: Any) -> None:
@@ -254,8 +256,5 @@ def _segment_ids(segments: Any) -> frozenset[str]:
     return frozenset(segment[api.ID] for segment in segments or ())
 
 
-def _refuse_distributed(port: Mapping[str, Any]) -> None:
-    if port["device_owner"] == constants.DEVICE_OWNER_DVR_INTERFACE:
-        raise n_exc.InvalidInput(
-            error_message="Trunkline carries no distributed router (DVR); make it a centralized one"
-        )
+def _is_distributed(port: Mapping[str, Any]) -> bool:
+    return bool(port.get("device_owner") == constants.DEVICE_OWNER_DVR_INTERFACE)

@@ -100,16 +100,20 @@ class Prompt:
         """Do *work* in the time that a call has; whatever comes of it is logged, and left to the worker."""
         try:
             northbound.asked(work, cfg.CONF.trunkline.call_limit)
+            return
         except UnreachableError as error:
             self._miss(is_away=True)
-            LOG.warning("Trunkline: left to the worker, until the northbound answers: %s", error)
+            trouble = f"left to the worker, until the northbound answers: {first_line(error)}"
         except (TrunklineError, db_exc.DBError) as error:
             self._miss()
-            LOG.warning("Trunkline: left to the worker: %s", first_line(error))
+            trouble = f"left to the worker: {first_line(error)}"
         except Exception:
             # What the user asked for is committed. If this failed the call, ML2 would undo it.
             self._miss()
             LOG.exception("Trunkline: left to the worker")
+            return
+        # Not while the error is handled: oslo.log would say it once more.
+        LOG.warning("Trunkline: %s", trouble)
 
     def _miss(self, *, is_away: bool = False) -> None:
         """See that the worker is called, by a thread of its own."""

@@ -23,6 +23,7 @@ from trunkline.neutron.present import OWNED, Scope, watched
 from trunkline.neutron.prompt import CALL, first_line
 from trunkline.northbound import sync
 from trunkline.northbound.operation import select
+from trunkline.northbound.refusal import counted
 from trunkline.northbound.schema import SET
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Steward:
             )
             self._note(result)
             if result.changed:
-                LOG.info("Trunkline: %d rows were not as they should be", len(result.changed))
+                LOG.info("Trunkline: not as it should be: %s", counted(len(result.changed), "row"))
             ports = result.resources.ports
             # What has changed since then was taken note of on the way, and is followed here.
             self._late = []

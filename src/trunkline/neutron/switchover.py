@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from trunkline.core.error import TrunklineError
 from trunkline.neutron import command
 from trunkline.neutron.resource import DRIVER
+from trunkline.northbound.refusal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -86,7 +87,8 @@ class Shell:
         except OSError as error:
             raise ShellError(f"{self._argv[0]!r} cannot be run: {error.strerror}") from error
         if done.returncode not in good:
-            said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
+            # The last line need not be the reason: ssh and systemctl say more after it.
+            said = " / ".join((done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-3:])
             raise ShellError(
                 f"{self._host}: `{line}` failed with exit code {done.returncode}, and said: {said}",
                 done.returncode,
@@ -103,7 +105,7 @@ def steps(wanted: Handing, lines: Lines) -> list[str]:
 
 
 def _handing(wanted: Handing) -> str:
-    return f"Neutron: {len(wanted.ports):,} ports from {wanted.before} to {wanted.after}"
+    return f"Neutron: {counted(len(wanted.ports), 'port')} from {wanted.before} to {wanted.after}"
 
 
 def switch_over(wanted: Handing, shell: Shell, say: Callable[[str], None]) -> None:
@@ -114,9 +116,7 @@ def switch_over(wanted: Handing, shell: Shell, say: Callable[[str], None]) -> No
     """
     undo: list[Callable[[], object]] = []
     try:
-        found = shell.do(shell.lines.who).strip().strip('"')
-        if found != wanted.chassis:
-            raise SwitchOverError(f"that is the chassis {found!r}, and {wanted.host} is {wanted.chassis!r}")
+        check(wanted, shell)
         if wanted.after == DRIVER:
             _over(wanted, shell, say, undo)
         else:
@@ -131,10 +131,23 @@ def switch_over(wanted: Handing, shell: Shell, say: Callable[[str], None]) -> No
         raise SwitchOverError(f"{error}; {outcome}") from error
 
 
+def check(wanted: Handing, shell: Shell) -> None:
+    """Ask the host who it is, and whether its switch can go over; nothing changes there.
+
+    Raises:
+        ShellError: the host cannot be reached, or cannot go over.
+        SwitchOverError: it is another host.
+    """
+    found = shell.do(shell.lines.who).strip().strip('"')
+    if found != wanted.chassis:
+        raise SwitchOverError(f"that is the chassis {found!r}, and {wanted.host} is {wanted.chassis!r}")
+    if wanted.after == DRIVER:
+        shell.do(shell.lines.look, good=(0, 4))
+
+
 def _over(
     wanted: Handing, shell: Shell, say: Callable[[str], None], undo: list[Callable[[], object]]
 ) -> None:
-    shell.do(shell.lines.look, good=(0, 4))
     active = command.active(wanted)
     undo.append(partial(shell.do, shell.lines.start_agent))
     shell.do(shell.lines.stop_agent)
@@ -150,9 +163,10 @@ def _over(
     undo.insert(1, partial(shell.do, shell.lines.clean_up))
     undo.append(partial(shell.do, shell.lines.stop))
     shell.do(shell.lines.start)
-    say(f"waiting for {len(active):,} ports that were ACTIVE")
+    say(f"waiting until what was ACTIVE is up: {counted(len(active), 'port')}")
     if missing := command.not_up(wanted, active, UP_S):
-        raise SwitchOverError(f"{len(missing):,} ports are not up after {UP_S:.0f} s, such as {min(missing)}")
+        ports = counted(len(missing), "port")
+        raise SwitchOverError(f"not up after {UP_S:.0f} s: {ports}, such as {min(missing)}")
 
 
 def _back(

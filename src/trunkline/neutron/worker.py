@@ -78,25 +78,29 @@ class Worker(worker.BaseWorker):
 
     def _run(self) -> None:
         while not self._is_ending.is_set():
+            what = reason = ""
             try:
                 self._work()
             except UnreachableError as error:
-                self._tell("the northbound is away", error)
+                what, reason = "the northbound is away", first_line(error)
             except db_exc.DBConnectionError as error:
-                self._tell("Neutron's database is away", error)
+                what, reason = "Neutron's database is away", first_line(error)
             except (TrunklineError, db_exc.DBError) as error:
-                self._tell("the worker starts anew", error)
+                what, reason = "the worker starts anew", first_line(error)
                 self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
             except Exception:
                 # Whatever it is: a worker that ended would leave its share of the ports to nobody.
                 LOG.exception("Trunkline: the worker starts anew")
                 self._retry_s = min(self._retry_s * 2, LONGEST_RETRY_S)
+            # Not while the error is handled: oslo.log would say it once more.
+            if what:
+                self._tell(what, reason)
             self._is_ending.wait(self._retry_s)
 
-    def _tell(self, what: str, error: Exception) -> None:
+    def _tell(self, what: str, reason: str) -> None:
         """Log a trouble once, however often it comes before the worker has worked again."""
         if what != self._trouble:
-            LOG.warning("Trunkline: %s: %s", what, first_line(error))
+            LOG.warning("Trunkline: %s: %s", what, reason)
         self._trouble = what
 
     def _work(self) -> None:

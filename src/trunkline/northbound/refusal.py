@@ -144,10 +144,10 @@ def some(names: Sequence[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """Return *count* and *noun*, in the plural unless *count* is 1.
 
-    >>> counted(1, "port"), counted(3, "port")
-    ('1 port', '3 ports')
+    >>> counted(1, "port"), counted(3000, "port")
+    ('1 port', '3,000 ports')
     """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def taken(table: str, columns: tuple[str, ...], row: Row, network: str | None) -> RefusedError:
