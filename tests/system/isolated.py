@@ -1,4 +1,4 @@
-"""At the end of a test: by the flows that a chassis' switch holds, no frame crosses networks."""
+"""At the end of a test: by the flows that a chassis' switch holds, all frames go where they should."""
 
 from __future__ import annotations
 
@@ -31,6 +31,4 @@ def assert_isolated(ovs_remote: str, rundir: Path, nb_remote: str | None = None)
             return
         names = Names(interface_by_ofport=there.interface_by_ofport)
         found = answer(Asked(reading, bridge, str(rundir), names))
-    # What rows say and flows do not yet may be what a test is about.
-    crossing = [each for each in found["leaks"] if each["what"] == "crosses"]
-    assert not crossing, "\n".join(lines(found))
+    assert found["is_proved"], "\n".join(lines(found))

@@ -15,6 +15,7 @@ import pytest
 from chaos_harm import Harm
 from chaos_watch import Model, Watch
 from dummy_chassis import until
+from isolated import assert_isolated
 
 from trunkline.lab import Lab, topology
 from trunkline.lab.chassis import Chassis
@@ -34,6 +35,7 @@ class Chaos(Harm):
     """Harm, and the check that nothing is left of it."""
 
     checks = 0
+    proofs = 0
 
     # -- the check ---------------------------------------------------------------------------------
 
@@ -76,13 +78,17 @@ class Chaos(Harm):
         self.checks += 1
 
     def _check_flows(self, chassis: Chassis) -> None:
-        """Hold the live flows of *chassis* against a fresh computation."""
+        """Hold the live flows of *chassis* against a fresh computation and a proof."""
         until(lambda: self.status(chassis)["settled"], f"{chassis.name} settled")
         total, _, differing = self.ask(chassis, "recompute").partition(" flows, ")
         assert differing == "0 differed", chassis.name
         until(lambda: self.status(chassis)["settled"], f"{chassis.name} settled")
         assert self.ask(chassis, "plan") == ""
         assert len(chassis.flows()) == int(total), chassis.name
+        status = self.status(chassis)
+        if status["northbound"] and not status["faults"]:
+            assert_isolated(chassis.switch.remote, chassis.rundir)
+            self.proofs += 1
 
 
 LEAK = "cookie=0x5,priority=65000,actions=NORMAL"
@@ -139,9 +145,11 @@ def test_chaos_lets_no_frame_go_astray_and_ends_in_what_was_asked_for(lab: LabFa
         finally:
             print(f"seed {SEED}, {chaos.events} events", *log, sep="\n")
     assert watch.breaches == []
+    assert chaos.proofs
     print(
-        f"figure: chaos: {chaos.events} events, {chaos.checks} checks, {watch.frames} frames, 0 astray"
-        f" in {time.monotonic() - start:.0f} s; br-int open {len(chaos.open_s)} times,"
+        f"figure: chaos: {chaos.events} events, {chaos.checks} checks, {chaos.proofs} proofs,"
+        f" {watch.frames} frames, 0 astray in {time.monotonic() - start:.0f} s;"
+        f" br-int open {len(chaos.open_s)} times,"
         f" {max(chaos.open_s, default=0) * 1000:.0f} ms at most, {watch.excused} frames seen there meanwhile"
     )
     for chassis in running.chassis.values():
