@@ -49,6 +49,12 @@ _COLUMNS = (
     metavar="[S]",
     help=f"Look every S seconds ({DEFAULT_WATCH_S:g} unless given), and prove again after each change.",
 )
+@click.option(
+    "--megaflows",
+    "is_cache_asked",
+    is_flag=True,
+    help="Look at what the datapath has cached, too: that it does what the flows say.",
+)
 @with_chassis
 @with_afar
 @with_output
@@ -57,6 +63,7 @@ def prove(
     ctx: click.Context,
     network: str | None,
     watch_s: float | None,
+    is_cache_asked: bool,
     ovs_remote: str | None,
     afar: str | None,
     output: str,
@@ -81,6 +88,7 @@ def prove(
     Examples:
       trunkline prove                  does any frame go where it should not?
       trunkline prove --network blue   the same for frames of the network blue
+      trunkline prove --megaflows      and does the datapath's cache do what the flows say?
       trunkline prove --chassis c1     the same on another chassis
       trunkline prove -o json          for a program, with the ways that frames take
     """
@@ -91,8 +99,10 @@ def prove(
             raise click.UsageError(
                 "each question to another chassis is written to the northbound: watch on the chassis itself"
             )
+        if is_cache_asked:
+            raise click.UsageError("--megaflows is for the chassis itself: run it there")
         return _show(_afar(ctx, ovs_remote, afar, network), output)
-    return _here(ctx, ovs_remote, network, watch_s, output)
+    return _here(ctx, ovs_remote, network, watch_s, output, is_cache_asked=is_cache_asked)
 
 
 def _show(found: Mapping[str, Any], output: str, *, is_watched: bool = False) -> int:
@@ -130,7 +140,13 @@ def _afar(ctx: click.Context, ovs_remote: str | None, chassis: str, network: str
 
 
 def _here(
-    ctx: click.Context, ovs_remote: str | None, network: str | None, watch_s: float | None, output: str
+    ctx: click.Context,
+    ovs_remote: str | None,
+    network: str | None,
+    watch_s: float | None,
+    output: str,
+    *,
+    is_cache_asked: bool,
 ) -> int:
     """Prove this chassis, and again after each change if it is watched; return the last exit code."""
     from trunkline.cli.progress import Progress
@@ -141,7 +157,8 @@ def _here(
     there = chassis.read(ovs_remote)
     connection = ctx.find_object(Connection) or Connection()
     tls = connection.tls if connection.ca_cert else there.nb_tls
-    with isolation.asked(there, connection.names(), tls, network) as asked:
+    names = connection.names()
+    with isolation.asked(there, names, tls, network, is_cache_asked=is_cache_asked) as asked:
         if watch_s is None:
             with Progress().phase("reading both databases and the flows, and proving"):
                 found = isolation.answer(asked)
@@ -176,6 +193,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             f"{size}: {whose} go where they should, and nowhere else. "
             f"Proved in {found['seconds']:.1f} s for the flows of {at}."
         )
+        if found.get("cache"):
+            yield _cached(found["cache"])
         yield f"Not covered: {'; '.join(found['not_covered'])}."
         return
     for leak in found["leaks"]:
@@ -186,8 +205,24 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {'' if number else 'way':7} {step}"
         yield f"  switch  {leak['trace']}"
         yield f"  remedy  {leak['remedy']}"
+    for wrong in (found.get("cache") or {}).get("wrong", ()):
+        sent, should = (", ".join(wrong[key]) or "nowhere" for key in ("sent", "should"))
+        yield f"VIOLATED: what is cached sends frames from {wrong['from']} to {sent}; by the flows: {should}"
+        yield f"  frame   {wrong['frame_words']}"
+        yield f"          {wrong['frame']}"
+        yield f"  cached  {wrong['megaflow']}"
+        yield "  remedy  empty the cache: ovs-appctl revalidator/purge; report it as a defect of Open vSwitch"
+    if (found.get("cache") or {}).get("more_wrong"):
+        yield f"and {found['cache']['more_wrong']:,} more that are cached"
     if found["more_leaks"]:
         yield f"and {found['more_leaks']:,} more: mend these, and run again"
+
+
+def _cached(cache: Mapping[str, Any]) -> str:
+    """Return how many megaflows were compared, in words."""
+    compared = cache["megaflows"] - cache["not_compared"]
+    rest = f"; {cache['not_compared']:,} could not be compared" if cache["not_compared"] else ""
+    return f"{compared:,} megaflows of the datapath do what the flows say{rest}."
 
 
 def _crossing(leak: Mapping[str, Any]) -> str:

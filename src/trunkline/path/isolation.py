@@ -25,7 +25,7 @@ from trunkline.northbound.refusal import NotFoundError
 from trunkline.northbound.transaction import no_collection
 from trunkline.ovsdb import wiring
 from trunkline.ovsdb.reading import Reading
-from trunkline.path import fields
+from trunkline.path import fields, megaflow
 from trunkline.path.translation import TranslationError, translation
 from trunkline.proof.example import example, in_words
 from trunkline.proof.intent import Intent
@@ -66,7 +66,7 @@ class Asked:
     """What is asked about: the chassis of *reading*, whose bridge is at *connection*.
 
     *rundir* has the sockets of Open vSwitch. *names* are those of its interfaces. If *network* is given, only
-    the network of that name is asked about.
+    the network of that name is asked about. If *is_cache_asked*, what the datapath has cached is too.
     """
 
     reading: Reading
@@ -74,6 +74,7 @@ class Asked:
     rundir: str
     names: Names
     network: str | None = None
+    is_cache_asked: bool = False
 
     @property
     def bridge(self) -> str:
@@ -83,7 +84,12 @@ class Asked:
 
 @contextmanager
 def asked(
-    there: Chassis, nb_remotes: str | None = None, nb_tls: Tls | None = None, network: str | None = None
+    there: Chassis,
+    nb_remotes: str | None = None,
+    nb_tls: Tls | None = None,
+    network: str | None = None,
+    *,
+    is_cache_asked: bool = False,
 ) -> Iterator[Asked]:
     """Open the connections to ask about *there*, the chassis of this machine, for the length of the block.
 
@@ -95,7 +101,7 @@ def asked(
         closing(Reading(there.remote, nb_remotes, nb_tls)) as reading,
         Connection(there.management_socket, PATIENCE_S) as bridge,
     ):
-        yield Asked(reading, bridge, rundir(), names, network)
+        yield Asked(reading, bridge, rundir(), names, network, is_cache_asked)
 
 
 def state(asked: Asked) -> Hashable:
@@ -134,13 +140,14 @@ def answer(asked: Asked) -> dict[str, Any]:
     teller = _Teller(asked, found, names, _changes(asked) if kinds else None)
     shown = sorted(kinds.values(), key=lambda each: WORST_FIRST.index(each.what))
     told = [teller.leak(wrong) for wrong in shown[:MOST_LEAKS]]
+    cache = _cache(asked, found) if asked.is_cache_asked else None
     ports = found.intent.port_by_outlet.values()
     return {
         "version": VERSION,
         "chassis": asked.reading.inventory.chassis,
         "bridge": asked.bridge,
         "network": asked.network,
-        "is_proved": not found.violations,
+        "is_proved": not found.violations and not (cache and cache["wrong"]),
         "flows": len(found.flows),
         "ports": len(ports),
         "networks": len({port.network_id for port in ports}),
@@ -148,6 +155,7 @@ def answer(asked: Asked) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began_s, 3),
         "leaks": told,
         "more_leaks": len(kinds) - len(told),
+        "cache": cache,
         "not_covered": list(NOT_COVERED),
     }
 
@@ -184,6 +192,36 @@ def _found(asked: Asked) -> Found:
         "nothing is proved: the northbound or the flows changed during each of "
         f"{TRIES} tries; run again when they rest"
     )
+
+
+def _cache(asked: Asked, found: Found) -> dict[str, Any]:
+    """Return, as JSON, what the datapath has cached that no flow of *found* does."""
+    vswitchd.ask(asked.rundir, "revalidator/wait")
+    listed = vswitchd.ask(asked.rundir, "dpctl/dump-flows", "--names")
+    where = megaflow.places(vswitchd.ask(asked.rundir, "dpif/show"))
+    if _bodies(asked.connection.flows()) != _bodies(found.flows):
+        raise TimedOutError("the flows changed while the cache was read; run again when they rest")
+    uplinks = {uplink.bridge: uplink.ofport for uplink in asked.reading.inventory.uplinks.values()}
+    rules = rules_of((flow.key, flow.body) for flow in found.flows)
+    comparison = megaflow.Comparison(rules, asked.bridge, uplinks, where)
+    cached = [line for line in listed.splitlines() if ", actions:" in line]
+    unlike, passed_over = megaflow.compared(cached, comparison)
+    return {
+        "megaflows": len(cached),
+        "not_compared": passed_over,
+        "wrong": [
+            {
+                "megaflow": each.megaflow.text[:_MOST_CHARACTERS],
+                "frame": each.frame.hex(),
+                "frame_words": in_words(each.frame),
+                "from": each.megaflow.device,
+                "sent": [end.device for end in each.megaflow.sent],
+                "should": [end.device for end in each.wanted],
+            }
+            for each in unlike[:MOST_LEAKS]
+        ],
+        "more_wrong": max(0, len(unlike) - MOST_LEAKS),
+    }
 
 
 def _bodies(flows: Sequence[InstalledFlow]) -> dict[bytes, bytes]:

@@ -113,13 +113,13 @@ def translation(text: str, frame: bytes) -> Translation:
         )
     vlan_ids = tags(frame)
     # A frame that is taken up again (a bond that balances by TCP) goes on as it was.
-    outputs = tuple(each for actions in reader.actions for each in _outputs(actions, vlan_ids))
-    return Translation(tuple(reader.rules), outputs, reader.failure)
+    found = tuple(each for actions in reader.actions for each in outputs(actions, vlan_ids))
+    return Translation(tuple(reader.rules), found, reader.failure)
 
 
-def _outputs(actions: str, vlan_ids: tuple[int, ...], depth: int = 0) -> Iterator[Output]:
+def outputs(actions: str, vlan_ids: tuple[int, ...], depth: int = 0) -> Iterator[Output]:
     """Yield where *actions* of the datapath send a frame that has the tags *vlan_ids* before them."""
-    for action in _split(actions):
+    for action in parts(actions):
         call = _CALL.fullmatch(action)
         if action == "pop_vlan":
             vlan_ids = vlan_ids[1:]
@@ -131,7 +131,7 @@ def _outputs(actions: str, vlan_ids: tuple[int, ...], depth: int = 0) -> Iterato
         elif call[1] == "set" and call[2].startswith("vlan("):
             vlan_ids = (*_vlan_id(call[2]), *vlan_ids[1:])
         elif call[1] in _SAMPLED and depth < _MOST_NESTED:
-            yield from _outputs(call[2].partition("actions(")[2] or call[2], vlan_ids, depth + 1)
+            yield from outputs(call[2].partition("actions(")[2] or call[2], vlan_ids, depth + 1)
 
 
 def _vlan_id(words: str) -> tuple[int, ...]:
@@ -139,10 +139,10 @@ def _vlan_id(words: str) -> tuple[int, ...]:
     return () if found is None else (int(found[1]),)
 
 
-def _split(actions: str) -> Iterator[str]:
+def parts(actions: str) -> Iterator[str]:
     """Yield the actions, which commas separate, but not those in brackets.
 
-    >>> list(_split("push_vlan(vid=101,pcp=0),eth1,drop"))
+    >>> list(parts("push_vlan(vid=101,pcp=0),eth1,drop"))
     ['push_vlan(vid=101,pcp=0)', 'eth1', 'drop']
     """
     depth, begin = 0, 0
