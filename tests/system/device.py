@@ -33,7 +33,7 @@ kernel_only = pytest.mark.skipif(
 )
 
 _numbers = count()
-IDLE_S = 20.0
+IDLE_S = 60.0
 
 
 class ChassisDevices(Protocol):
