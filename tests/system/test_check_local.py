@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +93,57 @@ def test_what_an_agent_reports_is_found_without_it(
         shared.sync()
     shared.await_up("a", "b")
     assert found() == set()
+
+
+def texts(nb: str | None = None) -> dict[str, tuple[str, str]]:
+    """Return text and remedy of what the chassis of $OVS_RUNDIR finds at itself, by code."""
+    done = trunkline("check", "--local", "-o", "json", nb=nb)
+    assert (done.code, done.err) == (4, "")
+    return {each["code"]: (each["text"], each["remedy"]) for each in json.loads(done.out)}
+
+
+def test_a_dead_ovs_vswitchd_is_told_from_one_that_hangs(
+    shared: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (chassis,) = shared.all
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
+    with chassis.switch.stopped():
+        text, remedy = texts()["T401"]
+        assert text == "ovs-vswitchd runs, and has not answered for 5 s: it hangs"
+        assert remedy.startswith("systemctl restart openvswitch-switch")
+    chassis.switch.kill_vswitchd()
+    try:
+        assert texts()["T401"][0] == "ovs-vswitchd does not run"
+    finally:
+        chassis.switch.start_vswitchd()
+        flow(chassis)
+    shared.sync()
+    shared.await_up("a", "b")
+
+
+def test_why_the_northbound_is_not_reached_is_told_as_a_command_is_told(
+    shared: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of several remotes each has its reason, and of TLS the files that are wrong."""
+    (chassis,) = shared.all
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert texts(nb=f"unix:{tmp_path}/nobody,tcp:127.0.0.1:{port}")["T104"] == (
+        "the northbound does not answer, so what should be is not known "
+        f"(unix:{tmp_path}/nobody: nobody listens there; tcp:127.0.0.1:{port}: nobody listens there)",
+        "start it, or correct trunkline-nb",
+    )
+    files = [f"{tmp_path}/{name}.pem" for name in ("key", "certificate", "ca")]
+    chassis.switch.vsctl("set-ssl", *files)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            text, remedy = texts(nb=f"ssl:127.0.0.1:{server.getsockname()[1]}")["T104"]
+    finally:
+        chassis.switch.vsctl("del-ssl")
+    assert text.endswith(f"({files[0]}: no such file, or not readable)")
+    assert remedy == "correct these files: ovs-vsctl get-ssl"
+    shared.sync()
 
 
 def test_without_the_northbound_and_the_switch_it_finds_what_the_rows_say(

@@ -19,6 +19,7 @@ from trunkline.openflow.message import encode
 from trunkline.openflow.tally import Count
 
 VM = Port(uuid4(), "vm1", 42, uuid4(), 0x02_00_00_00_00_01, addresses=(IPv4Address("192.0.2.11"),))
+DUAL = VM._replace(addresses=(IPv4Address("192.0.2.11"), IPv6Address("2001:db8::1")))
 OF_V6 = VM._replace(addresses=(IPv6Address("2001:db8::1"),))
 
 
@@ -104,7 +105,8 @@ def test_the_text_says_how_many_and_when_and_the_remedy_names_the_port() -> None
     assert "trunkline port set vm1 `allowed_address_pairs=MAC`" in finding.remedy
 
 
-def test_the_flows_of_a_port_are_told_apart_by_what_they_count() -> None:
+@pytest.mark.parametrize(("port", "of_ipv6"), [(VM, 0), (DUAL, 1)])
+def test_the_flows_of_a_port_are_told_apart_by_what_they_count(port: Port, of_ipv6: int) -> None:
     """Each flow that port security makes for a port, by the bytes that the switch has of it."""
     view = LocalPortView(
         key=42,
@@ -117,7 +119,7 @@ def test_the_flows_of_a_port_are_told_apart_by_what_they_count() -> None:
         is_secured=True,
         is_announced=True,
         passes_control=False,
-        addresses=VM.addresses,
+        addresses=port.addresses,
         allowed_pairs=(),
     )
     counts = PortCounts()
@@ -127,7 +129,8 @@ def test_the_flows_of_a_port_are_told_apart_by_what_they_count() -> None:
     assert {kind: each.packets for kind, each in counts.of(42).items()} == {
         Kind.OWN_MAC: 1,
         Kind.OWN_IPV4: 2,
-        Kind.OWN_ADDRESS: 1,
+        Kind.OWN_ADDRESS: 1 + of_ipv6,
+        **dict.fromkeys((Kind.OWN_IPV6,) * of_ipv6, 1),
         **dict.fromkeys((Kind.OTHER_MAC, Kind.OTHER_ADDRESS, Kind.OTHER_NEIGHBOUR), 1),
         **dict.fromkeys((Kind.TAGGED, Kind.SERVER), 1),
     }
@@ -173,3 +176,37 @@ def test_flows_of_others_are_counted_by_cookie_and_those_of_no_port_are_not() ->
     counts.note([Count(*place, cookie(Owner.PORT_SECURITY, Subject.NETWORK, 42), 5, None, b"")])
     assert counts.others == {0xBAD: 2}
     assert counts.of(42) == {}
+
+
+@pytest.mark.parametrize(
+    ("port", "more", "said"),
+    [
+        # What it sends of IPv6 is all from other addresses, or from its link-local one.
+        (DUAL, {Kind.OTHER_ADDRESS: Counted(3, 1.0)}, {"T308": "warning"}),
+        (
+            DUAL,
+            {Kind.OTHER_ADDRESS: Counted(3, 1.0), Kind.OWN_ADDRESS: Counted(99, 1.0)},
+            {"T308": "warning"},
+        ),
+        # It used its own, or tried an address once or twice, or that is over, or it has none.
+        (DUAL, {Kind.OTHER_ADDRESS: Counted(3, 1.0), Kind.OWN_IPV6: Counted(1, 99.0)}, {}),
+        (DUAL, {Kind.OTHER_ADDRESS: Counted(2, 1.0)}, {}),
+        (DUAL, {Kind.OTHER_ADDRESS: Counted(9, RECENT_S + 1)}, {}),
+        (VM, {Kind.OTHER_ADDRESS: Counted(3, 1.0)}, {}),
+        (DUAL._replace(addresses=(IPv6Address("fe80::1"),)), {Kind.OTHER_ADDRESS: Counted(3, 1.0)}, {}),
+        # Neighbour discovery is over once IPv6 goes on, though nothing of IPv4 was taken for long.
+        (DUAL, {Kind.OTHER_NEIGHBOUR: Counted(9, 90.0)}, {"T309": "error"}),
+        (
+            DUAL,
+            {
+                Kind.OTHER_NEIGHBOUR: Counted(9, 90.0),
+                Kind.OTHER_DISCOVERY: Counted(9, 90.0),
+                Kind.OWN_ADDRESS: Counted(9, 1.0),
+            },
+            {},
+        ),
+    ],
+)
+def test_a_port_of_both_protocols_is_judged_by_each(port: Port, more: Counts, said: dict[str, str]) -> None:
+    own = {Kind.OWN_MAC: Counted(900, 1.0), Kind.OWN_IPV4: Counted(900, 200.0)}
+    assert found({**own, **more}, port) == said

@@ -89,6 +89,13 @@ def test_a_tag_is_put_on_and_taken_off_and_the_sender_read_behind_it() -> None:
         assert source_words(replace(sample, tag=9).encode()) == f"02:00:00:00:00:01,{address}"
 
 
+def test_who_asks_whether_an_address_is_free_is_read_as_its_owner() -> None:
+    """Of duplicate address detection: a remedy that allows "::" would allow nothing."""
+    probe = replace(V6, kind=Kind.ARP, src=IPv6Address(0), dst=IPv6Address("2001:db8::99"))
+    assert source_words(probe.encode()) == "02:00:00:00:00:01,2001:db8::99"
+    assert source_words(replace(probe, kind=Kind.ICMP).encode()) == "02:00:00:00:00:01,::"
+
+
 @pytest.mark.parametrize("size", [0, 27, 9729])
 def test_a_size_that_cannot_be_is_refused(size: int) -> None:
     with pytest.raises(InvalidValueError, match="28 to 9728"):

@@ -96,7 +96,9 @@ def show(seen: Seen, *, shows_all: bool) -> None:
             continue
         mark = marks.error if first.severity == "error" else marks.warning
         since = f"   since {_clock(first.since)}" if first.since else ""
-        _echo(f" {mark} {first.code} {group.where}: {first.text}{since}")
+        # The text is about one of them: "it does not answer".
+        each = ", each" if len(group.subjects) > 1 else ""
+        _echo(f" {mark} {first.code} {group.where}{each}: {first.text}{since}")
         _echo(f"        {marks.remedy} {first.remedy}")
     for code, count in shown.items():
         if count > _MOST_LINES and not shows_all:

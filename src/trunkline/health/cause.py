@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.health.finding import Finding
+from trunkline.northbound.access import VIEWER_ROLE
 from trunkline.path.silence import SWITCH_REMEDY
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ MOST_CHARACTERS = 2000
 
 WARNINGS = frozenset({"T206", "T208", "T303", "T306", "T321", "T325", "T408", "T409", "T416"})
 """The codes of faults that need not keep a frame from passing."""
+
+
+_BY_ROLE = re.compile(r'RBAC rules for client "([^"]*)" role "([^"]*)"')
+"""How ovsdb-server says that it refused a write by a role."""
 
 
 class Cause(NamedTuple):
@@ -272,8 +277,27 @@ def _finding(cause: Cause, chassis: str, subject: str, found: re.Match[str]) -> 
     remedy = own_remedy.lstrip(";. ")
     if cause.remedy:
         remedy = _filled(cause.remedy, named | {"subject": subject.partition(" ")[2], "chassis": chassis})
+    if cause.noun == "report":
+        remedy = _role_remedy(chassis, text) or remedy
     severity: Severity = "warning" if cause.code in WARNINGS else "error"
     return Finding(cause.code, severity, subject, chassis, None, text, remedy.removeprefix("run: "))
+
+
+def _role_remedy(chassis: str, text: str) -> str | None:
+    """Return what to do if *text* says that the database refused *chassis* by a role; None if not.
+
+    >>> _role_remedy("c1", 'permission error: RBAC rules for client "c2" role "trunkline-chassis"')
+    'give the chassis a certificate whose CN is its system-id, c1, and not c2'
+    """
+    found = _BY_ROLE.search(text)
+    if found is None:
+        return None
+    client, role = found.groups()
+    if client != chassis:
+        return f"give the chassis a certificate whose CN is its system-id, {chassis}, and not {client}"
+    if role == VIEWER_ROLE:
+        return f"correct trunkline-nb: it names a listener with the role {role}, which is not for chassis"
+    return None
 
 
 def _filled(remedy: str, named: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from trunkline.health import cause, inspection, own_agent, unheard
 from trunkline.health.check import merged
 from trunkline.health.finding import Finding
 from trunkline.health.inspection import Counts, Scope, Seen
+from trunkline.insight import daemon, vswitchd
 from trunkline.insight.connection import Connection, SwitchError
 from trunkline.insight.name import Names
 from trunkline.insight.plan import flow_plan
 from trunkline.insight.waiting import finished
+from trunkline.northbound import member
 from trunkline.northbound.rpc import UnreachableError
 from trunkline.openflow import tally
 from trunkline.openflow.census import flow_counts
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
     from trunkline.insight.chassis import Chassis
     from trunkline.northbound.rpc import Tls
+
+    _Place = tuple[str | None, Tls | None]
 
 
 def own_findings(
@@ -44,17 +49,26 @@ def own_findings(
     is_running, said = own_agent.runs(there.remote), own_agent.state()
     reading = Reading(there.remote, remotes, files)
     try:
-        found = list(_read(there, reading, said))
+        found = list(_read(there, reading, said, (remotes, files)))
         codes = {each.code for each in found}
         if not is_running:
             found.append(_NO_AGENT)
         chassis = reading.settings.chassis if reading.has_settings else reading.switch.hostname
+        is_answering = "T401" not in codes
         faults: Mapping[str, str] = (
-            said["faults"] if said is not None else _faults(there, reading, is_whole=not codes & _UNREAD)
+            said["faults"]
+            if said is not None
+            else _faults(there, reading, is_whole=not codes & _UNREAD, is_answering=is_answering)
         )
-        found += [cause.finding(chassis, subject, str(reason)) for subject, reason in faults.items()]
+        reported = [cause.finding(chassis, subject, str(reason)) for subject, reason in faults.items()]
+        found += [
+            _unreached(each, (there.nb_remotes, there.nb_tls))
+            if each.code == "T104" and "T104" not in codes
+            else each
+            for each in reported
+        ]
         if reading.has_settings:
-            found += _inspected(there, reading, faults)
+            found += _inspected(there, reading, faults, is_answering=is_answering)
         return chassis, merged(replace(each, chassis=chassis) for each in found)
     finally:
         reading.close()
@@ -62,6 +76,8 @@ def own_findings(
 
 PATIENCE_S = 5.0
 """How long provider bridges may take to say how many flows they have."""
+
+_SWITCH_UNIT = "openvswitch-switch"
 
 _UNREAD = frozenset({"T102", "T104", "T408"})
 """The codes that say that the northbound was not read."""
@@ -79,18 +95,26 @@ _NO_AGENT = _finding(
 )
 
 
-def _read(there: Chassis, reading: Reading, said: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """Read both databases and the flows; yield why that fails, or that the flows are not right."""
+def _read(
+    there: Chassis, reading: Reading, said: Mapping[str, Any] | None, named: _Place
+) -> Iterator[Finding]:
+    """Read both databases and the flows; yield why that fails, or that the flows are not right.
+
+    *named* is the northbound that is read, if it is not the one of the settings.
+    """
     try:
         reading.read()
+        # One that hangs is waited for once, and here.
+        vswitchd.ask(str(there.management_socket.parent), "version")
         with Connection(there.management_socket) as bridge:
             plan = flow_plan(reading, bridge, Names())
     except SwitchError as error:
-        yield _told("T401", "switch", error)
+        yield _no_switch(error)
     except SettingsError as error:
         yield _told("T408", "settings", error)
     except UnreachableError as error:
-        yield _told("T104", "northbound", error)
+        place = named if named[0] is not None else (there.nb_remotes, there.nb_tls)
+        yield _unreached(_told("T104", "northbound", error), place)
     except TrunklineError as error:
         yield _told("T102", "northbound", error)
     else:
@@ -106,20 +130,57 @@ def _read(there: Chassis, reading: Reading, said: Mapping[str, Any] | None) -> I
             )
 
 
+def _no_switch(error: SwitchError) -> Finding:
+    """Return why the switch does not answer, by *error*: whether ovs-vswitchd is dead, or hangs."""
+    if error.number in (errno.ENOENT, errno.ECONNREFUSED):
+        text = "ovs-vswitchd does not run"
+        return _finding(
+            "T401", "switch", text, f"systemctl restart {_SWITCH_UNIT}; its log says why it ended"
+        )
+    if error.number in (errno.EAGAIN, errno.ETIMEDOUT):
+        text = f"ovs-vswitchd runs, and has not answered for {daemon.PATIENCE_S:g} s: it hangs"
+        return _finding("T401", "switch", text, f"systemctl restart {_SWITCH_UNIT}; its log may say why")
+    return _told("T401", "switch", error)
+
+
+def _unreached(finding: Finding, place: _Place) -> Finding:
+    """Return *finding*, that the northbound at *place* is not reached, in the words that a command gets.
+
+    The replicas of the agent tell less, of TLS above all. If a command reaches it, *finding* itself.
+    """
+    remotes, tls = place
+    reasons = []
+    for remote in filter(None, (each.strip() for each in (remotes or "").split(","))):
+        try:
+            member.connect(remote, PATIENCE_S, tls).close()
+        except TrunklineError as error:
+            reasons.append(str(error))
+        else:
+            return finding
+    said = "; ".join(reason.partition("; ")[0] for reason in reasons)
+    text = f"the northbound does not answer, so what should be is not known ({said})"
+    is_refused = any(word in reason for reason in reasons for word in ("certificate", "TLS"))
+    remedy = "correct these files: ovs-vsctl get-ssl" if is_refused else "start it, or correct trunkline-nb"
+    return replace(finding, text=text, remedy=remedy) if reasons else finding
+
+
 def _told(code: str, subject: str, error: TrunklineError) -> Finding:
     text, _, remedy = str(error).partition("; ")
     return _finding(code, subject, text, remedy or "correct what it names")
 
 
-def _faults(there: Chassis, reading: Reading, *, is_whole: bool) -> dict[str, str]:
+def _faults(there: Chassis, reading: Reading, *, is_whole: bool, is_answering: bool) -> dict[str, str]:
     """Return the faults that an agent would report by the rows alone, by subject.
 
-    If the northbound was not read, so that the rows are not *is_whole*, they say nothing of ports.
+    If the northbound was not read, so that the rows are not *is_whole*, they say nothing of ports. Only a
+    switch that *is_answering* is asked for flows.
     """
     if not reading.has_settings:
         return {}
     settings, switch, inventory = reading.settings, reading.switch, reading.inventory
-    uplinks, by_physnet = wiring.uplinks(switch, settings.wiring, _empty(there, reading))
+    uplinks, by_physnet = wiring.uplinks(
+        switch, settings.wiring, _empty(there, reading) if is_answering else set()
+    )
     ways_out = way_out.ways_out(switch, settings, uplinks, by_physnet)
     faults = {**settings.faults, **ways_out.faults, **wiring.limit_faults(switch)}
     row = switch.row("Bridge", settings.wiring.bridge)
@@ -157,17 +218,23 @@ def _empty(there: Chassis, reading: Reading) -> set[str]:
     return {bridge for bridge, target in bridges.items() if counts[target] == 0}
 
 
-def _inspected(there: Chassis, reading: Reading, faults: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what no fault says, by the rows and by what the flows have counted."""
-    counts: Counts | None = None
+def _counts(there: Chassis) -> Counts | None:
+    """Return what the flows have counted, None if the switch does not say."""
     try:
         with Connection(there.management_socket, versions=tally.VERSIONS) as bridge:
             found = Counts()
             finished(bridge.count(found.note))
-            counts = found
+            return found
     except SwitchError:
         # That is a finding already: the flows could not be read either.
-        counts = None
+        return None
+
+
+def _inspected(
+    there: Chassis, reading: Reading, faults: Mapping[str, str], *, is_answering: bool
+) -> Iterator[Finding]:
+    """Yield what no fault says, by the rows and, of a switch that *is_answering*, by what flows counted."""
+    counts = _counts(there) if is_answering else None
     inventory = reading.inventory
     seen = Seen(reading.switch, reading.settings, inventory, counts, faults)
     others = {

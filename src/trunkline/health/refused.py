@@ -11,13 +11,16 @@ a count is compared with what the switch took from the same port:
   another IPv4 address tells it by ARP first. One such ARP is enough, as no ordinary VM sends it. If both
   were sent at one moment, a warning: which came last is not known.
 * If both go on, some of what the VM sends is refused: a warning, if it is more than a trifle.
+* If a port has IPv6 addresses and none was ever used, the VM has others, and its IPv6 does not work: a
+  warning already for a few packets.
 * Tags and what only servers send are never sent by accident, and do not keep other frames from passing: a
   warning.
 * What was refused longer ago than `RECENT_S` is over, if anything was taken at all; and if anything was taken
   since, already after `MENDED_S`.
 
 A port has one flow for what is refused of ARP and of neighbour discovery. Which of both the last frame was,
-the flows tell that all ports share: the one that the frame met has matched at the same moment.
+the flows tell that all ports share: the one that the frame met has matched at the same moment. ARP is
+compared with what was taken of IPv4, and neighbour discovery with what was taken of IPv6 too.
 """
 
 from __future__ import annotations
@@ -25,10 +28,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, COOKIE_PROBE, Subject
-from trunkline.core.frame import ARP, IPV4
+from trunkline.core.field import Field, Term
+from trunkline.core.frame import ARP, IPV4, IPV6
 from trunkline.core.model import Port
 from trunkline.core.pipeline import Band
 from trunkline.health.finding import Finding, Severity
@@ -76,11 +81,15 @@ class Kind(Enum):
     OWN_MAC = auto()
     OWN_IPV4 = auto()
     OWN_ADDRESS = auto()
+    OWN_IPV6 = auto()
+    """The frames of `OWN_ADDRESS` that are from an address of the port, not from the link-local one."""
     OTHER_MAC = auto()
     OTHER_ADDRESS = auto()
     OTHER_NEIGHBOUR = auto()
     OTHER_ARP = auto()
     """The frames of `OTHER_NEIGHBOUR`, if the last one was ARP."""
+    OTHER_DISCOVERY = auto()
+    """The frames of `OTHER_NEIGHBOUR`, if the last one was neighbour discovery."""
     TAGGED = auto()
     SERVER = auto()
     REFLECTED = auto()
@@ -123,8 +132,8 @@ class PortCounts:
     def __init__(self) -> None:
         self.others: dict[int, int] = defaultdict(int)
         self._by_port: dict[int, dict[Kind, Counted]] = defaultdict(dict)
-        self._forged_idle_s: dict[bool, list[float]] = {True: [], False: []}
-        """When each flow that refuses ARP, and each one that refuses other frames, last matched."""
+        self._forged_idle_s: dict[Kind | None, list[float]] = defaultdict(list)
+        """When each flow last matched that refuses ARP, neighbour discovery, or either (None)."""
 
     def note(self, counts: Iterable[Count]) -> None:
         """Take note of *counts*."""
@@ -136,36 +145,55 @@ class PortCounts:
                 continue
             place = count.table, count.priority
             if place in _NEIGHBOUR_PLACES and count.packets and count.idle_s is not None:
-                self._forged_idle_s[_is_forged_arp(count)].append(count.idle_s)
+                self._forged_idle_s[_forged(count)].append(count.idle_s)
             kind = _KIND_BY_PLACE.get(place)
             if kind is None or not count.packets or count.cookie & _SUBJECT_BITS != _OF_A_PORT:
                 continue
-            if kind is Kind.OWN_ADDRESS and not {ARP, IPV4}.isdisjoint(oxm.match_terms(count.match)):
-                kind = Kind.OWN_IPV4
             by_kind = self._by_port[count.cookie & 0xFFFFFFFF]
-            by_kind[kind] = _sum(by_kind.get(kind, _NONE), Counted(count.packets, count.idle_s))
+            for each in _kinds(count, kind):
+                by_kind[each] = _sum(by_kind.get(each, _NONE), Counted(count.packets, count.idle_s))
 
     def of(self, port_key: int) -> Counts:
         """Return what was counted of the port with that key."""
         counts = self._by_port.get(port_key, {})
         refused = counts.get(Kind.OTHER_NEIGHBOUR, _NONE)
-        return {**counts, Kind.OTHER_ARP: refused} if self._is_arp(refused) else counts
+        return {**counts, **dict.fromkeys(self._last(refused), refused)}
 
-    def _is_arp(self, refused: Counted) -> bool:
-        """Return whether the last of *refused*, frames of neighbours, was certainly ARP."""
+    def _last(self, refused: Counted) -> Iterator[Kind]:
+        """Yield what the last of *refused*, frames of neighbours, was, if that is certain."""
         last_s = refused.idle_s
         if last_s is None:
-            return False
-        arp, others = (
-            any(abs(each - last_s) <= _SAME_S for each in self._forged_idle_s[kind]) for kind in (True, False)
-        )
-        return arp and not others
+            return
+        met = [
+            kind
+            for kind, ages_s in self._forged_idle_s.items()
+            if any(abs(each - last_s) <= _SAME_S for each in ages_s)
+        ]
+        if len(met) == 1 and met[0] is not None:
+            yield met[0]
 
 
-def _is_forged_arp(count: Count) -> bool:
-    """Return whether *count* is of the flow for ARP with the address of another."""
-    at = Band.ADDRESS_FORGED.table.value, Band.ADDRESS_FORGED.priority
-    return (count.table, count.priority) == at and ARP in oxm.match_terms(count.match)
+def _kinds(count: Count, kind: Kind) -> Iterator[Kind]:
+    """Yield as what *count* is counted, which is *kind* by its place."""
+    if kind is not Kind.OWN_ADDRESS:
+        yield kind
+        return
+    terms = oxm.match_terms(count.match)
+    if not {ARP, IPV4}.isdisjoint(terms):
+        yield Kind.OWN_IPV4
+        return
+    yield Kind.OWN_ADDRESS
+    sources = [each.value for each in terms if isinstance(each, Term) and each.field is Field.IPV6_SRC]
+    if any(not IPv6Address(each).is_link_local for each in sources):
+        yield Kind.OWN_IPV6
+
+
+def _forged(count: Count) -> Kind | None:
+    """Return whether *count* is of a flow for ARP with the address of another, or for neighbour discovery."""
+    at, terms = (Band.ADDRESS_FORGED.table.value, Band.ADDRESS_FORGED.priority), oxm.match_terms(count.match)
+    if (count.table, count.priority) == at and ARP in terms:
+        return Kind.OTHER_ARP
+    return Kind.OTHER_DISCOVERY if IPV6 in terms else None
 
 
 class _Rule(NamedTuple):
@@ -230,21 +258,39 @@ def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator
         kinds = rule.taken
         if kinds == (Kind.OWN_IPV4,) and all(address.version != IPV4_VERSION for address in port.addresses):
             kinds = (Kind.OWN_ADDRESS,)
+        elif kinds == (Kind.OWN_IPV4,) and Kind.OTHER_DISCOVERY in counts:
+            kinds = (Kind.OWN_IPV4, Kind.OWN_ADDRESS)
         taken = _sum(*(counts.get(kind, _NONE) for kind in kinds))
         is_ipv4 = Kind.OTHER_ARP in counts and kinds == (Kind.OWN_IPV4,)
         severity = _verdict(rule, refused, taken, 0 if is_ipv4 else rule.by_chance)
+        is_unused = rule.code == "T308" and severity is None and _is_ipv6_unused(port, counts)
+        if is_unused:
+            severity = "warning"
         # A wrong address is one cause, whether ARP or IP tells it.
         if severity is None or (rule.code == "T308" and is_neighbour_found):
             continue
         is_neighbour_found |= rule.code == "T309"
         text = f"{port.name} sends frames {rule.sends}: {_number(refused, 'refused')}"
         others = _number(taken, "taken", "other ") if taken.packets else "no other one was taken"
+        if is_unused:
+            others = "none was ever taken from the IPv6 addresses of the port"
         yield _finding(rule.code, severity, chassis, names, f"{text}; {others}", rule.remedy)
     reflected = counts.get(Kind.REFLECTED, _NONE)
     if reflected.packets > TRIFLE and _is_recent(reflected):
         dropped = _number(reflected, "dropped")
         text = f"frames with the MAC of {port.name} come from the physical network: {dropped}"
         yield _finding("T326", "warning", chassis, names, text, Band.REFLECTION)
+
+
+def _is_ipv6_unused(port: Port, counts: Counts) -> bool:
+    """Return whether *port* has IPv6 addresses, and its VM uses none of them, but others."""
+    refused = counts.get(Kind.OTHER_ADDRESS, _NONE)
+    return (
+        any(each.version != IPV4_VERSION and not each.is_link_local for each in port.addresses)
+        and not counts.get(Kind.OWN_IPV6, _NONE).packets
+        and refused.packets > FEW
+        and _is_recent(refused)
+    )
 
 
 def _verdict(rule: _Rule, refused: Counted, taken: Counted, by_chance: int) -> Severity | None:

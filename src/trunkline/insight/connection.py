@@ -36,7 +36,14 @@ _CLOSED = "the switch closed the connection; see the log of ovs-vswitchd"
 
 
 class SwitchError(TrunklineError):
-    """A bridge cannot be asked: its socket is not there, not open to this user, or does not answer."""
+    """A bridge cannot be asked: its socket is not there, not open to this user, or does not answer.
+
+    *number* is the `errno` of what failed, None if it was no system call.
+    """
+
+    def __init__(self, text: str, number: int | None = None) -> None:
+        super().__init__(text)
+        self.number = number
 
 
 class InstalledFlow(NamedTuple):
@@ -247,7 +254,7 @@ def _opened(path: Path) -> socket.socket:
             stream.connect(place)
     except OSError as error:
         stream.close()
-        raise SwitchError(f"cannot open {path}: {_words(error)}") from error
+        raise SwitchError(f"cannot open {path}: {_words(error)}", error.errno) from error
     return stream
 
 

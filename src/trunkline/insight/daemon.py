@@ -44,7 +44,8 @@ def answer(program: str, path: Path, *words: str, timeout_s: float = PATIENCE_S)
             yield from _send(stream, _request(*words), end_s)
             text = yield from _received(program, stream, path, end_s)
         except OSError as error:
-            raise SwitchError(f"cannot ask {program} at {path}: {_words(program, error)}") from error
+            text = f"cannot ask {program} at {path}: {_words(program, error)}"
+            raise SwitchError(text, error.errno) from error
     return _result(program, text, path, words[0])
 
 

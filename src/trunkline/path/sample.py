@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.core.address import mac_text
 from trunkline.core.error import InvalidValueError
-from trunkline.core.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMPV6, IP_UDP
+from trunkline.core.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMPV6_NEIGHBOUR_SOLICITATION, IP_ICMPV6, IP_UDP
 
 if TYPE_CHECKING:
     from trunkline.core.model import IPAddress
@@ -193,6 +193,8 @@ def retagged(frame: bytes, vlan_ids: tuple[int, ...]) -> bytes:
 def source_words(frame: bytes) -> str:
     """Return the MAC that *frame* is from, and the address if it has one, as MAC,IP.
 
+    A probe of duplicate address detection (RFC 4862) is from nobody: its address is the one that it is about.
+
     >>> source_words(Sample(Kind.BARE, 0x020000000001, BROADCAST).encode())
     '02:00:00:00:00:01'
     """
@@ -201,6 +203,9 @@ def source_words(frame: bytes) -> str:
         int.from_bytes(frame[12:14]), (0, 0)
     )
     mac, address = mac_text(int.from_bytes(frame[6:12])), frame[at : at + count]
+    is_probe = count == 16 and len(frame) >= 78 and not any(address)
+    if is_probe and frame[20] == IP_ICMPV6 and frame[54] == ICMPV6_NEIGHBOUR_SOLICITATION:
+        address = frame[62:78]
     return f"{mac},{ip_address(address)}" if address and len(address) == count else mac
 
 
