@@ -200,7 +200,7 @@ def test_of_many_lines_with_one_code_ten_are_shown_and_the_others_on_request(sha
         out = check(shared).out
         assert out.count(" ! T321 ") == 10
         assert "T321 2 more: trunkline check --only T321" in out
-        assert out.count(" ! T301 ports web0, web1, web2 and 9 more: ") == 1
+        assert out.count(" ! T301 ports web0, web1, web2 and 9 more, each: ") == 1
         assert check(shared, "--only", "T321").out.count(" ! T321 ") == 12
         assert len(found(shared, "--only", "T321")) == 12
     finally:
