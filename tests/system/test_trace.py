@@ -345,9 +345,6 @@ def test_a_wire_that_loses_a_vlan_is_told_by_the_counters_at_its_ends(
     assert "c2 has received 1 frame" in found["wires"][0]
 
 
-# -- who does not answer -------------------------------------------------------------------------------
-
-
 def test_a_chassis_that_is_silent_leaves_the_trace_incomplete(
     c2: DummyChassis, tracer: Tracer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,8 +368,7 @@ def test_a_chassis_that_refuses_questions_leaves_the_trace_incomplete(
 ) -> None:
     c2.switch.vsctl("set", "Open_vSwitch", ".", "external_ids:trunkline-answers=false")
     try:
-        until(lambda: tracer.run("--from", "r", "--to", "a").code == 3, "refused")
-        assert "c2 cannot say: this chassis answers no" in tracer.data(3, "--from", "a", "--to", "r")["text"]
+        until(lambda: "answers no questions" in tracer.run("--from", "a", "--to", "r").out, "refused")
     finally:
         c2.switch.vsctl("remove", "Open_vSwitch", ".", "external_ids", "trunkline-answers")
 
