@@ -35,7 +35,7 @@ LOAD = Load(100, 2_400, 20)
 
 MANY = 1_000
 MACS = 100
-BURSTS, BURST_S = 12, 0.04
+BURST_S = 0.04
 LEAST = 300
 RESAMPLES = 1000
 TURNS = 3
@@ -184,7 +184,7 @@ def frames(results: Results, order: list[Contestant], way: Way, count: int) -> N
             send_once(contestant.folder, sender, receiver, sent)
             floods[contestant.name] = stack.enter_context(flood(contestant.folder, sender, receiver, sent))
             before[contestant.name] = contestant.lookups()
-        for turn in range(BURSTS):
+        for turn in range(order[0].meter.bursts):
             bursts = [_burst(each, floods[each.name]) for each in _rotated(order, turn)]
             # Something else had the processor for most of a turn: it says nothing, of nobody.
             if any(burst.arrived < LEAST for burst in bursts):

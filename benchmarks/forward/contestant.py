@@ -20,7 +20,6 @@ from forward.meter import Lookups, Meter
 from forward.normal import Normal
 from forward.station import Stations, Wiring, ping
 from forward.traffic import SWITCH_CPU, UDP, conversations, frame, send_once
-from trunkline.lab.datapath import SYSTEM
 from trunkline.lab.journal import Journal
 
 LIMIT_S = 60.0
@@ -115,7 +114,7 @@ def contestants(load: Load, say: Say, meter: Meter) -> Iterator[list[Contestant]
         stack.callback(shutil.rmtree, folder)
         stack.callback(journal.undo)
         made = []
-        for number, make in enumerate(WITHOUT_ZONES if meter.datapath_type == SYSTEM else MAKERS):
+        for number, make in enumerate(MAKERS if meter.has_zones else WITHOUT_ZONES):
             wiring = Wiring(f"tlb{os.getpid()}-{number}", load, journal, meter.datapath_type)
             forwarder = make(folder / str(number), load, wiring.make_switch)
             stack.callback(forwarder.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,9 @@ from process import BenchError
 from trunkline.lab.datapath import NETDEV, SYSTEM
 
 CLOCK = "TRUNKLINE_BENCH_CLOCK"
-"""Names the terminal at which `scripts/test-matrix` tells the CPU time of the kernel that it runs."""
+"""Names what tells the CPU time of the kernel that `scripts/test-matrix` runs: a terminal, or `SCHEDSTAT`."""
+
+SCHEDSTAT = "/proc/schedstat"
 
 AppCtl = Callable[..., str]
 
@@ -38,6 +41,12 @@ class Meter(Protocol):
     datapath: str
     """Its name for `ovs-appctl dpctl/…`."""
 
+    has_zones: bool
+    """Whether its connection tracking has zones."""
+
+    bursts: int
+    """How many turns of a round say what a frame costs."""
+
     def cpu_s(self, vswitchd_pid: int) -> float:
         """Return the CPU seconds that what forwards has used; the process id is that of its ovs-vswitchd."""
         ...
@@ -52,11 +61,12 @@ class Userspace:
 
     datapath_type = NETDEV
     datapath = "netdev@ovs-netdev"
+    has_zones = True
+    bursts = 12
 
     def cpu_s(self, vswitchd_pid: int) -> float:
-        """Sum up all its threads (proc(5), schedstat)."""
-        tasks = Path(f"/proc/{vswitchd_pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+        """Sum up all its threads."""
+        return _run_ns(vswitchd_pid) / 1e9
 
     def lookups(self, appctl: AppCtl) -> Lookups:
         """Count those that the exact-match cache did not know."""
@@ -67,30 +77,14 @@ class Userspace:
 
 
 class Kernel:
-    """The kernel's datapath, in a kernel that is a process and does nothing else (`scripts/test-matrix`).
+    """The kernel's datapath, in a kernel of its own that does nothing else (`scripts/test-matrix`).
 
     It forwards a frame while it sends it for a station. So its CPU time holds that of sending the frame, of
-    its two veth pairs and of discarding it, too, the same for all contenders. It does not hold what processes
-    use, such as the generator and ovs-vswitchd.
+    its two veth pairs and of discarding it, too, the same for all contenders.
     """
 
     datapath_type = SYSTEM
     datapath = "system@ovs-system"
-
-    def __init__(self) -> None:
-        name = os.environ.get(CLOCK)
-        if not name:
-            raise BenchError(f"--datapath {SYSTEM} is measured in a kernel of its own: run scripts/bench")
-        self._clock = os.open(name, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(self._clock)
-
-    def cpu_s(self, vswitchd_pid: int) -> float:
-        """Ask the machine that this kernel is a process of."""
-        os.write(self._clock, b"\n")
-        said = b""
-        while not said.endswith(b"\n"):
-            said += os.read(self._clock, 64)
-        return int(said) / 1e9
 
     def lookups(self, appctl: AppCtl) -> Lookups:
         """Count all; ovs-dpctl(8): `lookups: hit, missed`, `masks: hit`."""
@@ -102,4 +96,57 @@ class Kernel:
         return Lookups(int(counted[1]) + int(counted[2]), int(masks[1]))
 
 
-METERS: dict[str, Callable[[], Meter]] = {NETDEV: Userspace, SYSTEM: Kernel}
+class ProcessKernel(Kernel):
+    """A kernel that is a process of another one, which tells its CPU time at the terminal *clock*.
+
+    That does not hold what its own processes use, such as the generator and ovs-vswitchd.
+    """
+
+    has_zones = False
+    bursts = 12
+
+    def __init__(self, clock: str) -> None:
+        self._clock = os.open(clock, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(self._clock)
+
+    def cpu_s(self, vswitchd_pid: int) -> float:
+        """Ask the machine that this kernel is a process of."""
+        os.write(self._clock, b"\n")
+        said = b""
+        while not said.endswith(b"\n"):
+            said += os.read(self._clock, 64)
+        return int(said) / 1e9
+
+
+class EmulatedKernel(Kernel):
+    """A kernel on an emulated machine, whose clock counts instructions.
+
+    What the generator does of its own is in it, too; not what ovs-vswitchd and this process use.
+    """
+
+    has_zones = True
+    bursts = 3  # nothing else is counted, and the machine is slow
+
+    def cpu_s(self, vswitchd_pid: int) -> float:
+        """Return what all tasks have run (sched-stats of the kernel's documentation) but for these two."""
+        # A process that goes to sleep is accounted; only the one that reads is still running.
+        time.sleep(0.001)
+        cpus = re.findall(r"^cpu\d+ .*", Path(SCHEDSTAT).read_text(), re.MULTILINE)
+        all_ns = sum(int(cpu.split()[7]) for cpu in cpus)
+        return (all_ns - _run_ns(vswitchd_pid) - _run_ns(os.getpid())) / 1e9
+
+
+def _run_ns(pid: int) -> int:
+    """Return the nanoseconds that the threads of that process have run (proc(5), schedstat)."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+
+def kernel() -> Meter:
+    """Return the meter of the kernel that this process runs on."""
+    clock = os.environ.get(CLOCK)
+    if not clock:
+        raise BenchError(f"--datapath {SYSTEM} is measured in a kernel of its own: run scripts/bench")
+    return EmulatedKernel() if clock == SCHEDSTAT else ProcessKernel(clock)
+
+
+METERS: dict[str, Callable[[], Meter]] = {NETDEV: Userspace, SYSTEM: kernel}

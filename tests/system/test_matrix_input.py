@@ -45,7 +45,7 @@ def test_a_suite_a_datapath_or_an_option_that_there_is_not_is_usage(tmp_path: Pa
     for words, complaint in (
         (("--suite", "woody"), "test-matrix: --suite 'woody': give bookworm, trixie or sid"),
         (("--suite",), "test-matrix: --suite '': give bookworm, trixie or sid"),
-        (("--datapath", "dpdk"), "test-matrix: --datapath 'dpdk': give system, the kernel's, or netdev"),
+        (("--datapath", "dpdk"), "test-matrix: --datapath 'dpdk': give netdev, system or stock"),
         (
             ("-k", "vlan"),
             "test-matrix: there is no option '-k'; what pytest or the benchmarks are to get comes after --",
@@ -105,8 +105,12 @@ def test_a_directory_for_measurements_that_cannot_be_created_is_one_line(tmp_pat
 
 def test_the_benchmark_on_the_kernels_datapath_says_where_its_results_go(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for words in (("--out", f"{tmp_path}/file/out"), (f"--out={tmp_path}/file/out",)):
-        argv = [str(SCRIPT.parent / "bench"), "forward", "--quick", "--datapath", "system", *words]
+    for datapath, *words in (
+        ("system", "--out", f"{tmp_path}/file/out"),
+        ("system", f"--out={tmp_path}/file/out"),
+        ("stock", "--out", f"{tmp_path}/file/out"),
+    ):
+        argv = [str(SCRIPT.parent / "bench"), "forward", "--quick", "--datapath", datapath, *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (
             1,
