@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from trunkline.core.field import Field
 from trunkline.core.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, ETH_RARP, IP_ICMPV6, IP_UDP
-from trunkline.proof.space import Space, cube, value_of
+from trunkline.proof.space import Cube, Space, cube, value_of
 
 _BROADCAST = 0xFFFF_FFFF_FFFF
 _STRANGERS = 0x02FF_FFFF_FFFD, 0x02FF_FFFF_FFFE
@@ -38,20 +38,32 @@ _Values = Mapping[Field, int]
 def example(space: Space, is_tagged: bool, sources: Iterable[int], destinations: Iterable[int]) -> bytes:
     """Return a frame of *space*, which is not empty, in bytes; tagged if *is_tagged*.
 
-    If there is a choice, it is from one of *sources* to one of *destinations*.
+    If there is a choice, it is from one of *sources* to one of *destinations*, and ARP in it says so too.
     """
-    wishes = [
+    wishes = (
         *(cube(Field.ETH_SRC, mac) for mac in (*sources, _STRANGERS[0])),
         *(cube(Field.ETH_DST, mac) for mac in (*destinations, _BROADCAST, _STRANGERS[1])),
         *_WISHES,
-    ]
+    )
+    space = _wished(space, wishes)
+    sender = value_of(_frame_of(space), Field.ETH_SRC)
+    space = _wished(space, (cube(Field.ETH_SRC, sender), cube(Field.ARP_SHA, sender)))
+    return octets(_frame_of(space), is_tagged=is_tagged)
+
+
+def _wished(space: Space, wishes: Iterable[Cube]) -> Space:
+    """Return the frames of *space* that are as *wishes* say, but for those that leave none, in turn."""
     for wish in wishes:
         some = space.within(wish)
         if some is not None and some.frame() is not None:
             space = some
+    return space
+
+
+def _frame_of(space: Space) -> int:
     frame = space.frame()
     assert frame is not None
-    return octets(frame, is_tagged=is_tagged)
+    return frame
 
 
 def octets(frame: int, *, is_tagged: bool) -> bytes:
@@ -106,10 +118,9 @@ def _octets(values: _Values, vlan_id: int | None) -> bytes:
 
 
 def _arp(values: _Values) -> bytes:
-    sender = values[Field.ARP_SHA] or values[Field.ETH_SRC]
     return (
         struct.pack("!HHBBH", 1, ETH_IPV4, 6, 4, values[Field.ARP_OP])
-        + sender.to_bytes(6)
+        + values[Field.ARP_SHA].to_bytes(6)
         + values[Field.ARP_SPA].to_bytes(4)
         + values[Field.ARP_THA].to_bytes(6)
         + values[Field.ARP_TPA].to_bytes(4)
