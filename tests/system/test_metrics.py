@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from program import trunkline
 
 from model.tcp_port import free_port
 from trunkline import __version__
@@ -296,6 +297,12 @@ def test_what_is_away_is_a_zero_and_one_line(site: Site, chassis: DummyChassis) 
     assert err.count("\n") == 2, err
     chassis.switch.start_vswitchd()
     chassis.start_agent()
+
+
+def test_what_is_away_is_told_with_the_options_that_say_where_it_is(tmp_path: Path) -> None:
+    done = trunkline("metrics", "--once", "--ovs", f"unix:{tmp_path}/db.sock")
+    assert "say where it is with --ovs" in done.err
+    assert "`" not in done.err
 
 
 def test_names_stay_while_the_northbound_is_away_and_its_line_comes_once(

@@ -128,6 +128,7 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
       trunkline chassis state
       trunkline chassis state c1 -o json
     """
+    from trunkline.cli.column import in_options
     from trunkline.cli.main import EXIT_TIMED_OUT
     from trunkline.cli.progress import Progress
     from trunkline.northbound.question import DONE, ask
@@ -146,7 +147,7 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
     if rows or output != "table":
         print_list(rows, _STATE, output)
     for name, complaint in sorted(complaints.items(), key=lambda item: natural(item[0])):
-        click.echo(printable(f"trunkline: chassis {name!r} {complaint}"), err=True)
+        click.echo(printable(in_options(f"trunkline: chassis {name!r} {complaint}")), err=True)
     return EXIT_TIMED_OUT if complaints else 0
 
 

@@ -56,6 +56,7 @@ def metrics(ctx: click.Context, listen: str, ports: str | None, once: bool, ovs_
     """
     from prometheus_client import CollectorRegistry, generate_latest
 
+    from trunkline.cli.column import in_options
     from trunkline.insight import chassis
     from trunkline.insight.chassis import Chassis
     from trunkline.metrics.collector import ChassisCollector, Sources
@@ -64,7 +65,7 @@ def metrics(ctx: click.Context, listen: str, ports: str | None, once: bool, ovs_
         return names_northbound(ctx, there)
 
     def tell(line: str) -> None:
-        print(f"trunkline metrics: {printable(line)}", file=sys.stderr, flush=True)
+        print(f"trunkline metrics: {printable(in_options(line))}", file=sys.stderr, flush=True)
 
     sources = Sources(lambda: chassis.read(ovs_remote), connect, tell, _pattern(ports))
     registry = CollectorRegistry()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trunkline.cli.column import in_options
 from trunkline.cli.flows import DEFAULT_WATCH_S, asked_northbound, with_afar, with_chassis
 from trunkline.cli.name import NETWORKS
 from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
@@ -172,7 +173,7 @@ def _here(
                         code = _show(isolation.answer(asked), output, is_watched=True)
                         before = now
                     except TimedOutError as error:
-                        click.echo(printable(str(error)), err=True)
+                        click.echo(printable(in_options(str(error))), err=True)
                 # Time itself is what is measured: there is nothing else to wait for.
                 time.sleep(watch_s)
         except KeyboardInterrupt:
