@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -136,15 +137,11 @@ def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other
         each.switch.ofctl("add-flow", "br-phys1", "priority=99,actions=NORMAL")
     # That a stranger is heard, as a router may have been all the time, proves nothing.
     hear(site)
-    for x in site.all:
-        print(x.switch.appctl("fdb/show", "br-phys1"), x.switch.ofctl("show", "br-phys1"))
-    print(check(site).out, check(site, "--port", "a").out)
     for options in ((), ("--port", "a"), ("--deep",)):
         assert severity(site, *options) == ("error", "join them; then probe again: trunkline probe")
     done = check(site, "--port", "a")
-    assert done.out.startswith(
-        "a does not work, for 1 reason:\n ✗ T216 network net1: the last probe, 10 min ago, found: c1"
-    )
+    words = "a does not work, for 1 reason:\n ✗ T216 network net1: the last probe, \\d+ min ago, found: c1"
+    assert re.match(words, done.out)
     # One direction is not both.
     first, second = site.all
     second.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of("a"), 101))
@@ -153,9 +150,8 @@ def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other
     for options in ((), ("--port", "a"), ("--port", "b"), ("--network", "net1"), ("--chassis", "c1")):
         assert severity(site, *options) == ("warning", "probe again: trunkline probe"), options
     done = check(site, "--port", "b")
-    assert done.out.startswith(
-        "b works, with 1 warning:\n ! T216 network net1: the last probe, 10 min ago, found: c1"
-    )
+    words = "b works, with 1 warning:\n ! T216 network net1: the last probe, \\d+ min ago, found: c1"
+    assert re.match(words, done.out)
     assert "c1 and c2 are apart; what was lost has come since, " in done.out
     assert " ✓ physical network: frames came to c1 " in done.out
     traced = trunkline("trace", "--from", "a", "--to", "b", nb=site.served.remote)
