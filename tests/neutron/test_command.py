@@ -11,6 +11,8 @@ import pytest
 from neutron_server import BIN, START_S, until
 from neutron_site import typed
 
+from trunkline.neutron import switchover
+from trunkline.neutron.command import Handing
 from trunkline.northbound.client import NetworkSpec, PortSpec
 from trunkline.northbound.step import Change, Create, Delete
 
@@ -237,6 +239,22 @@ def test_a_host_that_has_no_agent_yet_is_adopted_under_the_name_that_it_will_hav
     finally:
         chassis.start_agent()
     until(lambda: site.row(port)["up"], "the port")
+
+
+def test_a_host_that_neutron_does_not_know_is_no_host_with_nothing_to_do(site: Site) -> None:
+    for words in (("--chassis", "c22", "--dry-run"), ("--chassis", "c22", "--yes"), ("--back", "--yes")):
+        code, shown, said = typed(site, "adopt", "c22", *words)
+        assert (code, shown, said.count("\n")) == (1, "", 1)
+        assert "Neutron knows no agent on a host 'c22'" in said
+
+
+def test_a_line_that_did_not_end_is_told_as_one_that_may_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switchover, "TIMEOUT_S", 0.1)
+    lines = switchover.Lines(*["exec sleep 600"] * len(switchover.Lines._fields))
+    shell = switchover.Shell("c2", ["sh", "-c"], lines, lambda _: None)
+    wanted = Handing("c2", "c2", [], "openvswitch", "trunkline", is_new=False)
+    with pytest.raises(switchover.SwitchOverError, match="as before, if `exec sleep 600` does not still run"):
+        switchover.switch_over(wanted, shell, lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from neutron.db.models.agent import Agent
 from neutron.db.models.segment import NetworkSegment
 from neutron.plugins.ml2.models import PortBinding, PortBindingLevel
 from neutron_lib.api.definitions import portbindings
@@ -64,6 +65,13 @@ def bound(context: Any, host: str, driver: str) -> list[Bound]:
             Bound._make((*found, *_plugged(details)))
             for *found, details in context.session.execute(asked).tuples()
         ]
+
+
+def has_agent(context: Any, host: str) -> bool:
+    """Return whether Neutron knows an agent on *host*."""
+    asked = select(Agent.id).where(Agent.host == host).limit(1)
+    with db_api.CONTEXT_READER.using(context):
+        return context.session.execute(asked).first() is not None
 
 
 def obstacle(port: Bound) -> str | None:

@@ -103,7 +103,8 @@ def handing(host: str, chassis: str | None, *, is_back: bool) -> Handing:
     """Return what there is to hand over of *host*: to Trunkline, or back. A new host needs *chassis*.
 
     Raises:
-        NeutronError: the database cannot be read, or nobody knows which chassis the host is.
+        NeutronError: the database cannot be read, Neutron does not know the host, or nobody knows which
+            chassis it is.
     """
     with _northbound() as nb:
         known = Hosts(nb.all_chassis()).chassis_of(host)
@@ -115,6 +116,10 @@ def handing(host: str, chassis: str | None, *, is_back: bool) -> Handing:
         raise NeutronError(f"host {host!r} is the chassis {known!r}, and not {chassis!r}")
     before, after = (DRIVER, AGENT_DRIVER) if is_back else (AGENT_DRIVER, DRIVER)
     ports = _asked(lambda context: adoption.bound(context, host, before))
+    if not ports and not _asked(lambda context: adoption.has_agent(context, host)):
+        raise NeutronError(
+            f"Neutron knows no agent on a host {host!r}; `openstack network agent list` shows its hosts"
+        )
     return Handing(host, known or chassis or "", ports, before, after, is_new=known is None)
 
 

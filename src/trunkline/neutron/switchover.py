@@ -49,11 +49,15 @@ class SwitchOverError(TrunklineError):
 
 
 class ShellError(TrunklineError):
-    """What was to be done on a host failed, with *exit_code*, None if it did not end."""
+    """What was to be done on a host failed, with *exit_code*, None if it did not end.
 
-    def __init__(self, text: str, exit_code: int | None = None) -> None:
+    *still_runs* is the line that may still run there.
+    """
+
+    def __init__(self, text: str, exit_code: int | None = None, still_runs: str | None = None) -> None:
         super().__init__(text)
         self.exit_code = exit_code
+        self.still_runs = still_runs
 
 
 class Shell:
@@ -83,7 +87,9 @@ class Shell:
                 timeout=TIMEOUT_S,
             )
         except subprocess.TimeoutExpired as error:
-            raise ShellError(f"{self._host}: `{line}` did not end within {TIMEOUT_S:.0f} s") from error
+            raise ShellError(
+                f"{self._host}: `{line}` did not end within {TIMEOUT_S:.0f} s", still_runs=line
+            ) from error
         except OSError as error:
             raise ShellError(f"{self._argv[0]!r} cannot be run: {error.strerror}") from error
         if done.returncode not in good:
@@ -128,6 +134,11 @@ def switch_over(wanted: Handing, shell: Shell, say: Callable[[str], None]) -> No
         if not isinstance(error, TrunklineError):
             raise
         outcome = f"to be put right by hand: {'; '.join(wrong)}" if wrong else "all is as before"
+        # The command that leads to the host was ended, and not what runs there.
+        if isinstance(error, ShellError) and error.still_runs is not None:
+            outcome += (
+                f", if `{error.still_runs}` does not still run on {wanted.host}: look there, and end it"
+            )
         raise SwitchOverError(f"{error}; {outcome}") from error
 
 
