@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from dummy_chassis import until
@@ -219,6 +220,22 @@ def test_a_viewer_who_changes_something_is_told_of_the_role(
         f"trunkline: permission denied: the role {VIEWER_ROLE} may not change {table} this way; "
         "use a connection that may (--nb)"
     )
+
+
+def test_a_viewer_who_applies_a_file_is_told_of_the_option_as_well(
+    site: Site, viewers: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "red.yaml"
+    file.write_text("{kind: Network, name: red, network_type: flat, physical_network: physnet2}\n")
+    files = site.authority.issue("eve")
+    for last in ("--dry-run", "--yes"):
+        done = trunkline(*files.options, "apply", "-f", str(file), last, nb=viewers)
+        assert done.code == 1
+        assert done.err.splitlines() == [
+            f"trunkline: permission denied: the role {VIEWER_ROLE} may not change NB_Global this way; "
+            "use a connection that may (--nb)",
+            "nothing was applied",
+        ]
 
 
 def test_without_the_role_in_the_database_yet_asking_is_refused_in_one_line(site: Site, viewers: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from trunkline.cli.column import OPTIONS, in_options
+from trunkline.cli.column import ARGUMENTS, OPTIONS, in_options
 from trunkline.cli.main import trunkline
 from trunkline.northbound.schema import columns
 
@@ -60,6 +60,14 @@ def test_each_column_that_an_option_writes_is_known(table: str) -> None:
 )
 def test_a_text_reads_in_options(text: str, said: str) -> None:
     assert in_options(text) == said
+
+
+def test_in_a_text_about_a_file_only_columns_keep_their_names() -> None:
+    """What a file says is of networks and ports; all else is an option there too."""
+    in_files = set(columns("Network")) | set(columns("Port"))
+    assert {word for word in OPTIONS if word.partition(":")[0] not in in_files} == ARGUMENTS
+    said = "give `parent_vlan`, or use another connection (--nb)"
+    assert in_options("give `parent_vlan`, or use another connection (`remotes`)", ARGUMENTS) == said
 
 
 def test_a_text_in_options_has_nothing_left_to_say_otherwise() -> None:

@@ -13,47 +13,50 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-OPTIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "network_type": "--type",
-        "physical_network": "--physical-network",
-        "segmentation_id": "--segment",
-        "mtu": "--mtu",
-        "unknown_unicast": "--unknown-unicast",
-        "remote_ports": "--remote-ports",
-        "vlan_transparent": "--vlan-transparent/--no-vlan-transparent",
-        "network": "--network",
-        "mac": "--mac",
-        "iface_id": "--iface-id",
-        "addresses": "--ip",
-        "enabled": "--enable/--disable",
-        "port_security": "--port-security/--no-port-security",
-        "allowed_address_pairs": "--allowed-address",
-        "unknown_macs": "--unknown-macs/--no-unknown-macs",
-        "requested_chassis": "--requested-chassis",
-        "parent": "--parent",
-        "parent_vlan": "--parent-vlan",
-        "options": "--option",
-        "external_ids": "--external-id",
-        "options:allow-duplicate-ip": "--allow-duplicate-ip/--no-allow-duplicate-ip",
-        "db": "--db",
-        "pidfile": "--pidfile",
-        "log_file": "--log-file",
-        "unixctl": "--unixctl",
-        "ovs_remote": "--ovs",
-        "remotes": "--nb",
-        "listeners": "--remote",
-        "cluster_local": "--cluster-local",
-        "private_key": "--private-key",
-        "certificate": "--certificate",
-        "ca_cert": "--ca-cert",
-        "adopts": "--adopt",
-        "is_local": "--local",
-    }
-)
+_COLUMNS = {
+    "network_type": "--type",
+    "physical_network": "--physical-network",
+    "segmentation_id": "--segment",
+    "mtu": "--mtu",
+    "unknown_unicast": "--unknown-unicast",
+    "remote_ports": "--remote-ports",
+    "vlan_transparent": "--vlan-transparent/--no-vlan-transparent",
+    "network": "--network",
+    "mac": "--mac",
+    "iface_id": "--iface-id",
+    "addresses": "--ip",
+    "enabled": "--enable/--disable",
+    "port_security": "--port-security/--no-port-security",
+    "allowed_address_pairs": "--allowed-address",
+    "unknown_macs": "--unknown-macs/--no-unknown-macs",
+    "requested_chassis": "--requested-chassis",
+    "parent": "--parent",
+    "parent_vlan": "--parent-vlan",
+    "options": "--option",
+    "external_ids": "--external-id",
+    "options:allow-duplicate-ip": "--allow-duplicate-ip/--no-allow-duplicate-ip",
+}
+
+_ARGUMENTS = {
+    "db": "--db",
+    "pidfile": "--pidfile",
+    "log_file": "--log-file",
+    "unixctl": "--unixctl",
+    "ovs_remote": "--ovs",
+    "remotes": "--nb",
+    "listeners": "--remote",
+    "cluster_local": "--cluster-local",
+    "private_key": "--private-key",
+    "certificate": "--certificate",
+    "ca_cert": "--ca-cert",
+    "adopts": "--adopt",
+    "is_local": "--local",
+}
+
+OPTIONS: Mapping[str, str] = MappingProxyType(_COLUMNS | _ARGUMENTS)
 """The option for each column or argument; if that is true or false, both options."""
 
-ARGUMENTS = frozenset({"adopts", "is_local"})
+ARGUMENTS = frozenset(_ARGUMENTS)
 """Those that are not columns. In a text about a file, a column keeps its name, which the file uses too."""
 
 # A name that a user gave is in quotes, and is not matched.
