@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from dummy_chassis import BROADCAST, Site, ethernet, mac_of, until
 from program import Done, trunkline
 
+from trunkline.cli.trace import asker
+from trunkline.health import recovery
+from trunkline.health.check import findings
+from trunkline.health.fleet import read
 from trunkline.northbound import question
 from trunkline.northbound.operation import Uuid, insert, select
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from trunkline.path.hop import Entry
+    from trunkline.path.trace import Silence
 
 pytestmark = pytest.mark.system
 
@@ -125,16 +135,25 @@ def severity(site: Site, *options: str) -> tuple[str, str]:
     return found["severity"], found["remedy"]
 
 
-def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other_since(site: Site) -> None:
-    plug(site, announce="false")
+def lose(site: Site, *wrong: dict[str, Any]) -> None:
+    """Have a probe of ten minutes ago say that c1 and c2 lose each other's frames: that is *wrong*.
+
+    Their provider bridges learn MACs.
+    """
     (rows,) = site.nb.read(select("Network", only=("_uuid",)))
-    wrong = {"fault": "lost", "chassis": ["c1", "c2"], "text": "c1 and c2 are apart", "remedy": "join them"}
-    found = {"islands": [["c1"], ["c2"]], "lost": [["c1", "c2"], ["c2", "c1"]], "sizes": [], "wrong": [wrong]}
+    lost = [["c1", "c2"], ["c2", "c1"]]
+    found = {"islands": [["c1"], ["c2"]], "lost": lost, "sizes": [], "wrong": wrong}
     ago_ms = time.time_ns() // 1_000_000 - 600_000
     row = {"network": Uuid(rows[0]["_uuid"]), "probed_ms": ago_ms, "body": json.dumps(found)}
     site.nb.transact([insert("Probe", row)])
     for each in site.all:
         each.switch.ofctl("add-flow", "br-phys1", "priority=99,actions=NORMAL")
+
+
+def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other_since(site: Site) -> None:
+    plug(site, announce="false")
+    wrong = {"fault": "lost", "chassis": ["c1", "c2"], "text": "c1 and c2 are apart", "remedy": "join them"}
+    lose(site, wrong)
     # That a stranger is heard, as a router may have been all the time, proves nothing.
     hear(site)
     for options in ((), ("--port", "a"), ("--deep",)):
@@ -159,6 +178,28 @@ def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other
     assert "of that VLAN, from this sender " in traced.out
     assert "; what c1 sends has come since, " in traced.out
     assert traced.out.endswith("    → probe again: trunkline probe\n")
+
+
+def test_what_there_was_no_time_to_ask_about_stays_as_the_probe_found_it(site: Site) -> None:
+    plug(site, announce="false")
+    lost = {"fault": "lost", "text": "lost", "remedy": "join them"}
+    lose(site, *(lost | {"chassis": [name]} for name in ("c1", "c2")))
+    for each, port in zip(site.all, ("b", "a"), strict=True):
+        each.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of(port), 101))
+    entries: list[Entry] = []
+    ask = asker(site.nb, None)
+
+    def slow(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:
+        if not entries:
+            time.sleep(recovery.PATIENCE_S)
+        entries.append(entry)
+        return ask(names, entry)
+
+    seen = recovery.with_recoveries(site.nb, read(site.nb), slow)
+    found = {each.chassis: each.severity for each in findings(seen) if each.code == "T216"}
+    assert found == {"c1": "warning", "c2": "error"}
+    # Both directions, at sender and receiver, for the loss at c1; for that at c2 nobody was asked.
+    assert len(entries) == 4
 
 
 @pytest.mark.parametrize(

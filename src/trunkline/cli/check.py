@@ -148,7 +148,7 @@ def _known(codes: Collection[str]) -> frozenset[str]:
 def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> Seen:
     from trunkline.cli.trace import asker
     from trunkline.health import check as checks
-    from trunkline.health.answer import SILENT, asked_findings
+    from trunkline.health.answer import PATIENCE_S, SILENT, asked_findings
     from trunkline.health.finding import CODES
     from trunkline.health.recovery import with_recoveries
     from trunkline.path.silence import asked_until_silent
@@ -167,7 +167,7 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> Seen:
         None if is_asked else "their chassis did not say" if asks else "no chassis was asked (--deep does)"
     )
     looked_for = len(CODES) if is_asked else len(checks.FROM_ROWS)
-    ask = asked_until_silent(asker(nb, None))
+    ask = asked_until_silent(asker(nb, None, PATIENCE_S))
     if scope.port is not None:
         if not asks:
             unasked = "no chassis holds it, so none was asked"

@@ -136,8 +136,11 @@ def _code(verdicts: Sequence[str]) -> int:
     return 0 if not wrong else EXIT_TIMED_OUT if set(wrong) == {INCOMPLETE} else EXIT_NO
 
 
-def asker(nb: Northbound, ovs_remote: str | None) -> Ask:
-    """Return what asks chassis: the one of this machine directly, all others by the northbound."""
+def asker(nb: Northbound, ovs_remote: str | None, patience_s: float = ANSWER_S) -> Ask:
+    """Return what asks chassis: the one of this machine directly, all others by the northbound.
+
+    These have *patience_s* to answer.
+    """
     from trunkline.insight import chassis
     from trunkline.insight.connection import SwitchError
 
@@ -158,13 +161,15 @@ def asker(nb: Northbound, ovs_remote: str | None) -> Ask:
             with suppress(SwitchError):
                 found[here.name] = local_hop(here, nb, entry)
         others = [name for name in names if name not in found]
-        return found | (_asked(nb, others, entry) if others else {})
+        return found | (_asked(nb, others, entry, patience_s) if others else {})
 
     return ask
 
 
-def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict[str, Any] | Silence]:
-    """Return what the chassis called *names* answer."""
+def _asked(
+    nb: Northbound, names: Sequence[str], entry: Entry, patience_s: float
+) -> dict[str, dict[str, Any] | Silence]:
+    """Return what the chassis called *names* answer within *patience_s*."""
     from trunkline.northbound import question
     from trunkline.northbound.operation import select
     from trunkline.path.hop_form import parts, problem
@@ -177,14 +182,14 @@ def _asked(nb: Northbound, names: Sequence[str], entry: Entry) -> dict[str, dict
     progress = Progress()
     with progress.phase(f"asking {len(there):,} chassis about the frame"):
         report = progress.counting("chassis have answered about the frame")
-        answers = question.ask(nb, "trace", there, entry.parameters(), timeout_s=ANSWER_S, report=report)
+        answers = question.ask(nb, "trace", there, entry.parameters(), timeout_s=patience_s, report=report)
     found: dict[str, dict[str, Any] | Silence] = {}
     for name in names:
         answer = answers.by_chassis.get(name)
         if name not in known:
             found[name] = Silence(f"{name} is no chassis of the northbound")
         elif answer is None:
-            found[name] = Silence(f"{name} has not answered for {ANSWER_S:g} s")
+            found[name] = Silence(f"{name} has not answered for {patience_s:g} s")
         elif answer.state != question.DONE:
             found[name] = Silence(f"{name} cannot say: {answer.reason}", remedy(answer))
         elif (wrong := problem(answer.body, name)) is not None:

@@ -7,6 +7,7 @@ router's that it heard before.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from trunkline.path.trace import Ask
     from trunkline.probe.record import Record, Wrong
 
-MOST_PAIRS = 12
-"""How many pairs of chassis are asked in all."""
+PATIENCE_S = 3.0
+"""For how long pairs of chassis are asked, one after the other. What is not known then is told as lost."""
 
 _MOST_OF_ONE = 3
 """How many pairs are asked for one thing that is wrong: two of its chassis may have had nothing to say."""
@@ -35,17 +36,19 @@ _MOST_OF_ONE = 3
 def with_recoveries(nb: Northbound, fleet: Fleet, ask: Ask, port: str | None = None) -> Fleet:
     """Return *fleet*, whose probes say what of their losses has come since.
 
-    On the chassis of *port*, if one is named, it is that port whose frames are looked for. It is up.
+    On the chassis of *port*, if one is named, it is that port whose frames are looked for. It is up. After
+    `PATIENCE_S` no other pair of chassis is asked, and the losses that are left are as the probe found them.
     """
-    left = MOST_PAIRS
+    until_s = time.monotonic() + PATIENCE_S
     probes = dict(fleet.probes)
     for network_id, record in fleet.probes.items():
         found = list(record.wrong)
         for at, wrong in enumerate(record.wrong):
             if not is_certain(wrong, record):
                 continue
-            for senders in _pairs(fleet, network_id, record, wrong, port)[: min(left, _MOST_OF_ONE)]:
-                left -= 1
+            for senders in _pairs(fleet, network_id, record, wrong, port)[:_MOST_OF_ONE]:
+                if time.monotonic() >= until_s:
+                    break
                 ages_s = [_heard_s(nb, ask, one, other) for one, other in senders]
                 since_s = [each for each in ages_s if each is not None and is_since(each, record)]
                 if len(since_s) == len(ages_s):
