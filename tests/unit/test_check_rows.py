@@ -304,6 +304,17 @@ def test_a_chassis_that_was_not_reached_in_time_is_not_known_to_be_silent() -> N
     assert told(check.findings(busy)) == [("T503", "warning", "chassis c1", "c1")]
 
 
+def test_a_chassis_that_was_not_reached_and_does_not_say_what_it_finds_is_one_finding() -> None:
+    hosts = [chassis(name, nb_cfg=3, nb_cfg_heard=3) for name in ("c1", "c2")]
+    seen = fleet(hosts=hosts)
+    busy = Fleet(**{**vars(seen), "asked": Asked(NB_CFG, frozenset({"c1", "c2"}), is_quiet=False)})
+    unsaid = Finding("T506", "warning", "chassis c1", "c1", None, "it did not answer", "run this again")
+    assert told(check.merged([unsaid, *check.findings(busy)])) == [
+        ("T506", "warning", "chassis c1", "c1"),
+        ("T503", "warning", "chassis c2", "c2"),
+    ]
+
+
 def test_each_code_that_needs_no_chassis_to_be_asked_comes_from_rows_or_from_a_fault() -> None:
     """But for the servers of the northbound, a disabled port, and a chassis that was asked more."""
     from_rows = {code for _, wanted in SCENES.values() for code, *_ in wanted} | {"T503"}

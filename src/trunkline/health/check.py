@@ -85,12 +85,17 @@ def _spelled(found: Iterable[Finding], fleet: Fleet) -> Iterator[Finding]:
 
 
 def merged(found: Iterable[Finding]) -> list[Finding]:
-    """Return *found* without those that say the same of the same as an earlier one."""
+    """Return *found* without those that say the same of the same as an earlier one.
+
+    Nor with what follows from another one: a chassis that did not say what it finds (T506) either has
+    answered, or did not, and then that is why nobody knows whether it does (T503).
+    """
     first: dict[tuple[str, str, str | None], Finding] = {}
     for each in found:
         first.setdefault((each.code, each.subject, each.chassis), each)
-    nowhere = {each.subject for each in first.values() if each.code == "T204"}
-    return [each for each in first.values() if not (each.code == "T202" and each.subject in nowhere)]
+    nowhere = {("T202", each.subject) for each in first.values() if each.code == "T204"}
+    unsaid = {("T503", each.subject) for each in first.values() if each.code == SILENT}
+    return [each for each in first.values() if (each.code, each.subject) not in nowhere | unsaid]
 
 
 def lonely(found: Iterable[Finding], fleet: Fleet) -> list[Finding]:
