@@ -184,6 +184,21 @@ def test_an_interrupt_while_the_database_writes_waits_for_its_answer(
     assert northbound.network("blue")["segmentation_id"] == 121
 
 
+def test_an_interrupt_that_comes_too_late_leaves_nothing_undone(northbound: Northbound, nb: Served) -> None:
+    with WriteRelay(nb.directory / "relay", nb.directory / "nb.sock") as relay:
+        Path("blue.yaml").write_text(BLUE.replace("101", "121"))
+        terminal = Terminal(f"unix:{nb.directory}/relay", "--yes")
+        assert relay.has_come.wait(60)
+        terminal.interrupt()
+        terminal.until("interrupt again to leave at once")
+        relay.may_pass.set()
+        assert terminal.end() == 0, terminal.said
+        said = terminal.said.split("\r\n")
+        assert "trunkline: it is committed: the interrupt came too late" in said[-3]
+        assert said[-2:] == ["done: transaction of 1 row", ""]
+    assert northbound.network("blue")["segmentation_id"] == 121
+
+
 def test_a_second_interrupt_leaves_without_knowing(northbound: Northbound, nb: Served) -> None:
     with WriteRelay(nb.directory / "relay", nb.directory / "nb.sock") as relay:
         Path("blue.yaml").write_text(BLUE.replace("101", "121"))

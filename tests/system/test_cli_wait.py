@@ -122,24 +122,29 @@ def test_an_interrupt_while_chassis_are_waited_for_says_that_it_is_committed(nor
     assert is_committed(northbound, "port delete vm1")
 
 
+@pytest.mark.parametrize(
+    ("options", "said", "code"),
+    [
+        ((), "trunkline: it is committed: the interrupt came too late\n", 0),
+        (("--wait",), "committed; not waited for\n", 3),
+    ],
+)
 def test_an_interrupt_while_the_database_writes_waits_for_its_answer(
-    northbound: Northbound, nb: Served
+    northbound: Northbound, nb: Served, options: tuple[str, ...], said: str, code: int
 ) -> None:
     with WriteRelay(nb.directory / "relay", nb.directory / "nb.sock") as relay:
         program = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline"]
+        arguments = ["--nb", f"unix:{nb.directory}/relay", "port", "set", "vm1", "--disable", *options]
         process = subprocess.Popen(
-            [*program, "--nb", f"unix:{nb.directory}/relay", "port", "set", "vm1", "--disable"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            [*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert relay.has_come.wait(60)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert "waiting for the database's answer; interrupt again to leave" in process.stderr.readline()
         relay.may_pass.set()
-        assert process.communicate(timeout=60) == ("", "committed; not waited for\n")
-    assert process.returncode == 3
+        assert process.communicate(timeout=60) == ("", said)
+    assert process.returncode == code
     assert is_committed(northbound, "port set vm1 --disable")
 
 

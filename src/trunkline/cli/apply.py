@@ -88,7 +88,7 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
         is_data = asked.output != "table"
         why = f"-o {asked.output} is for programs" if is_data else "standard input is not a terminal"
         raise click.UsageError(f"{why}, so apply cannot ask; give --yes, or --dry-run to look only")
-    with Commit(progress) as commit:
+    with Commit(progress, waits=asked.wait_s is not None) as commit:
         try:
             with no_collection():
                 with progress.phase("reading and checking the files"):
@@ -103,7 +103,7 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
             _say(_NOTHING)
             return code
         except (KeyboardInterrupt, click.Abort):
-            return interrupted(commit, _NOTHING)
+            return interrupted(commit, _NOTHING, "not shown in full")
         except OSError as error:
             return unprinted(commit, _NOTHING, error)
 

@@ -62,7 +62,7 @@ def with_write(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _written(connect: Callable[[], Northbound], steps: Iterable[Step], wait_s: float | None) -> int:
-    with Commit(Progress()) as commit:
+    with Commit(Progress(), waits=wait_s is not None) as commit:
         try:
             with connect() as nb:
                 with commit.progress.phase("committing"):
@@ -104,8 +104,11 @@ def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: boo
     return EXIT_NO if report_unanswered(asked, silent) else 0
 
 
-def interrupted(commit: Commit, nothing: str) -> int:
-    """Say what became of *commit*, *nothing* if it was not reached, and return the exit code."""
+def interrupted(commit: Commit, nothing: str, left: str = "") -> int:
+    """Say what became of *commit*, *nothing* if it was not reached, and return the exit code.
+
+    *left* is what is not done then, if it is committed and does not wait.
+    """
     from trunkline.cli.main import EXIT_TIMED_OUT
 
     if commit.is_under_way:
@@ -113,7 +116,9 @@ def interrupted(commit: Commit, nothing: str) -> int:
             "ended before the database answered: it is unknown whether the change was made; run again to see"
         )
     elif commit.is_done:
-        _say("committed; not waited for")
+        left = "not waited for" if commit.waits else left
+        _say(f"committed; {left}" if left else "committed")
+        return EXIT_TIMED_OUT if left else 0
     else:
         _say(nothing)
         return 128 + commit.interrupt  # as a shell reports it

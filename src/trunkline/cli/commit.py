@@ -22,12 +22,14 @@ class Commit:
     """A command that commits something; a context manager, inside of which an interrupt ends it but once.
 
     While the transaction is under way, the first interrupt is kept until the database has answered; a second
-    one ends the wait for that. Whichever ends the command, those that follow are ignored: nothing keeps it
-    from saying what became of the commit. It ends by a KeyboardInterrupt, whichever signal it was.
+    one ends the wait for that. Then it ends the command if that still *waits* for something; if it does not,
+    it came too late, and all is done. Whichever ends the command, those that follow are ignored: nothing
+    keeps it from saying what became of the commit. It ends by a KeyboardInterrupt, whichever signal it was.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, waits: bool) -> None:
         self.progress = progress
+        self.waits = waits
         self.is_under_way = False
         self.is_done = False
         self.interrupt = signal.SIGINT
@@ -50,7 +52,7 @@ class Commit:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Keep an interrupt until the block is left without an error, and raise it then."""
+        """Keep an interrupt until the block is left without an error; if it *waits*, raise it then."""
         if self._is_kept:
             self._end()
         self.is_under_way = True
@@ -61,8 +63,11 @@ class Commit:
         except Exception:
             self.is_under_way = False
             raise
-        if self._is_kept:
+        if self._is_kept and self.waits:
             self._end()
+        if self._is_kept:
+            with self.progress.hidden():
+                told("trunkline: it is committed: the interrupt came too late")
 
     def _interrupted(self, number: int, _: FrameType | None) -> None:
         self.interrupt = signal.Signals(number)
