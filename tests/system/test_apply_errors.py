@@ -103,6 +103,7 @@ def test_what_an_existing_row_has_is_told_before_any_transaction(
         done = apply(northbound, how, text=text)
         assert (done.code, done.err.splitlines()[0][: len(said)]) == (1, said), done
         assert done.err.count("\n") == 2
+        assert "+ port vm7" not in done.out, "what is refused is not shown as if it would be done"
     assert northbound.read(select("NB_Global")) == log
 
 

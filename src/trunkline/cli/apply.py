@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
@@ -20,12 +20,14 @@ from trunkline.cli.output import Sheet, print_data, printable
 from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from trunkline.manifest.complaint import Complaint
     from trunkline.manifest.difference import Difference
     from trunkline.manifest.wanted import Manifest, ManifestError
     from trunkline.northbound.client import Northbound
+
+    Notes: TypeAlias = Mapping[tuple[str, str], str]
 
 _MOST_COMPLAINTS = 100
 _NOTHING = "nothing was applied"
@@ -65,8 +67,9 @@ def apply(connect: Callable[[], Northbound], files: tuple[str, ...], **options: 
     """Make networks and ports what files say, in one transaction: all of it or nothing.
 
     A document of a file has `kind: Network` or `kind: Port`, a name, and columns of the northbound. A column
-    that is left out is left as it is, and null clears it. What is to be changed is shown first. Without
-    --yes a person is asked, at a terminal. A row that somebody else has changed meanwhile is not written.
+    that is left out is left as it is, and null clears it. What is to be changed is shown first, and a person
+    is asked, at a terminal; with --yes, what was changed is shown. A row that somebody else has changed
+    meanwhile is not written.
 
     All errors that can be known are told at once. Exit codes: 0 done, or nothing to do; 1 refused, as the
     northbound is now, or not agreed to; 2 a file is wrong, whatever the northbound holds; 3 committed, not
@@ -137,13 +140,21 @@ class _Asked(NamedTuple):
 
 
 def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) -> int:
-    """Make the northbound as *manifest* has it, and return the exit code."""
+    """Make the northbound as *manifest* has it, and return the exit code.
+
+    A person sees the difference if nothing is refused: before the question, or else when it is committed.
+    """
     from trunkline.cli.main import EXIT_NO, EXIT_REFUSED
 
-    found = _shown(nb, manifest, asked, commit.progress)
-    if found.changes and (asked.is_dry or asked.is_question):
+    found, notes = _compared(nb, manifest, asked, commit.progress)
+    if found.changes and not asked.is_written:
         with commit.progress.phase(f"checking {_rows(found)} with the northbound"):
             _refuse(nb, manifest, found, asked, lambda: nb.rehearse(found.steps))
+    if asked.output == "table":
+        # Before anything is committed: if it cannot be printed, that is known now.
+        click.echo(_title(manifest, asked.set_))
+    if not asked.is_written:
+        _show(found, notes, asked)
     if asked.is_dry:
         _print(found, asked.output, is_applied=False)
         return EXIT_NO if found.changes else 0
@@ -153,31 +164,42 @@ def _apply(nb: Northbound, manifest: Manifest, asked: _Asked, commit: Commit) ->
             return EXIT_REFUSED
         with commit.progress.phase(f"committing {_rows(found)}"):
             _refuse(nb, manifest, found, asked, lambda: nb.write(found.steps, around=commit.guarded))
+    if asked.is_written:
+        _show(found, notes, asked)
     _print(found, asked.output, is_applied=True)
     if asked.wait_s is None:
         return 0
     return waited(nb, asked.wait_s, commit.progress, is_told=asked.output == "table")
 
 
-def _shown(nb: Northbound, manifest: Manifest, asked: _Asked, progress: Progress) -> Difference:
-    """Return the difference between *manifest* and the northbound; a person sees it."""
+def _title(manifest: Manifest, set_: str) -> str:
+    """Return what the files are, and what they want."""
+    kinds = Counter(row.table.lower() for row in manifest.rows)
+    parts = [(manifest.file_count, "file"), *((kinds[kind], kind) for kind in ("network", "port"))]
+    counts = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts)
+    return f'set "{set_}": {counts}'
+
+
+def _compared(
+    nb: Northbound, manifest: Manifest, asked: _Asked, progress: Progress
+) -> tuple[Difference, Notes]:
+    """Return the difference between *manifest* and the northbound, and what it means for ports."""
     from trunkline.manifest.consequence import consequences
     from trunkline.manifest.obstacle import judged
 
     with progress.phase(f"comparing {len(manifest.rows):,} documents with the northbound"):
         there, found = judged(nb, manifest.rows, asked.set_, is_committed=asked.is_written, **asked.how)
-        notes = consequences(nb, found, there)
+        return found, consequences(nb, found, there)
+
+
+def _show(found: Difference, notes: Notes, asked: _Asked) -> None:
+    """Print *found* for a person; the question, if there is one, has its summary."""
     if asked.output != "table":
-        return found
-    kinds = Counter(row.table.lower() for row in manifest.rows)
-    parts = [(manifest.file_count, "file"), *((kinds[kind], kind) for kind in ("network", "port"))]
-    counts = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts)
-    click.echo(f'set "{asked.set_}": {counts}')
+        return
     for line in lines(found, notes, is_full=asked.is_full):
         click.echo(line, color=False if "NO_COLOR" in os.environ else None)
     if found.changes and not asked.is_question:
         click.echo(summary(found))
-    return found
 
 
 def _print(found: Difference, output: str, *, is_applied: bool) -> None:
