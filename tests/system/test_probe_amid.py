@@ -6,6 +6,10 @@ The asker says what it is at, and that is the moment at which these tests do it.
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,6 +82,51 @@ def caught(lab: Lab, chassis: str) -> bool:
     return CAUGHT in lab.chassis[chassis].switch.ofctl("dump-flows", "br-int")
 
 
+def check_free(nb: Northbound, *chassis: str) -> None:
+    """Check that none of *chassis* is in a session: each begins another one."""
+    order = Order(Step.OPEN, Secret(bytes(8), bytes(16)))
+    answers = question.ask(nb, KIND, chassis, order.parameters(), timeout_s=30).by_chassis
+    assert {name: each.body.keys() for name, each in answers.items()} == {
+        name: {"networks"} for name in chassis
+    }
+    question.ask(nb, KIND, chassis, order._replace(step=Step.CLOSE).parameters(), timeout_s=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_probe_that_is_ended_while_chassis_get_ready_leaves_them_free(
+    started: Lab, nb: Northbound, number: signal.Signals
+) -> None:
+    """The asker waits for c3, which is asleep; the others have begun, and nobody has read what they say."""
+    asleep = started.chassis["c3"].agent_pid
+    assert asleep is not None
+    os.kill(asleep, signal.SIGSTOP)
+    words = ["env", "--default-signal=INT,TERM", sys.executable, "-m", "trunkline", "--nb", started.nb.remote]
+    process = subprocess.Popen(
+        [*words, "probe", "--timeout", "120"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        until(lambda: caught(started, "c1") and caught(started, "c2"), "the others have begun")
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    finally:
+        os.kill(asleep, signal.SIGCONT)
+    assert process.returncode == 128 + number
+    check_free(nb, "c1", "c2", "c3")
+    assert not any(caught(started, name) for name in started.chassis)
+
+
+def test_a_chassis_whose_switch_is_away_at_the_end_is_free_when_that_is_back(
+    started: Lab, nb: Northbound
+) -> None:
+    switch = started.chassis["c3"].switch
+    try:
+        probed_while(nb, switch.kill_vswitchd, networks=("blue",))
+    finally:
+        switch.start_vswitchd()
+        started.nb.sync()
+    check_free(nb, *started.chassis)
+
+
 def test_a_switch_that_is_killed_is_named_and_nothing_is_called_lost(started: Lab, nb: Northbound) -> None:
     switch = started.chassis["c3"].switch
     try:
@@ -95,7 +144,7 @@ def test_a_switch_that_is_killed_is_named_and_nothing_is_called_lost(started: La
     }
     assert states == {State.OK}
     # It is ready for the next one.
-    until(lambda: trunkline("probe", "--timeout", "60", nb=started.nb.remote).code == 0, "all is well again")
+    assert trunkline("probe", "--timeout", "60", nb=started.nb.remote).code == 0
     assert not caught(started, "c3")
 
 

@@ -30,7 +30,7 @@ BELOW = {
     "proof": {"core", "openflow"},
     "bridge": {"core", "apps", "runtime", "openflow"},
     "insight": {"core", "apps", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},
-    "probe": {"core", "northbound"},
+    "probe": {"core", "host", "northbound"},
     "path": {"core", "host", "northbound", "openflow", "proof", "ovsdb", "insight", "probe"},
     "health": {"core", "host", "northbound", "openflow", "ovsdb", "insight", "path", "probe"},
     "agent": {"core", "runtime", "openflow", "host", "northbound", "ovsdb", "bridge"},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trunkline.core.error import TimedOutError
 from trunkline.core.probe import KEY_BYTES, SESSION_BYTES, Secret, member_id
+from trunkline.host.interruption import kept_back
 from trunkline.northbound import question
 from trunkline.northbound.body import UnreadableError
 from trunkline.northbound.refusal import NotFoundError, RefusedError
@@ -28,7 +29,9 @@ STEP_SHARE, LEAST_PATIENCE_S = 0.4, 5.0
 """How much of the whole time a chassis may take to answer to one step, and how long it may in any case. It
 says so if it has more to do; before, it may have to answer somebody else, which takes 3 s at most."""
 
-CLOSE_S = 3.0
+CLOSE_S = 4.0
+"""How long chassis may take to end a session; `kept_back` keeps an interruption back for longer."""
+
 _BUSY_S = (0.3, 1.5)
 
 
@@ -82,6 +85,7 @@ class Session:
         self._wanted = wanted._replace(secret=_secret(names))
         self._deadline_s = began_s + timeout_s
         self._opened: list[str] = []
+        self._away: set[str] = set()
         self.names = names
         self.keys_by_chassis: dict[str, frozenset[int]] = {}
         self.silent: dict[str, str] = {}
@@ -112,6 +116,8 @@ class Session:
 
     def open(self) -> bool:
         """Return whether the session has begun: no chassis is in another one."""
+        # If this is interrupted, each of them may have begun.
+        self._opened = self.names
         bodies = self.ask(Step.OPEN)
         self.off = {name: str(body["off"]) for name, body in bodies.items() if "off" in body}
         self.busy = [name for name, body in bodies.items() if "busy" in body]
@@ -126,11 +132,10 @@ class Session:
 
     def close(self) -> None:
         """End the session on all chassis; on one that is away, it ends by itself."""
-        if self._opened:
-            self.names = [name for name in self._opened if name not in self.silent]
-            self._deadline_s = time.monotonic() + CLOSE_S
-            with suppress(UnreachableError, RefusedError):
-                self.ask(Step.CLOSE)
+        self.names = [name for name in self._opened if name not in self._away]
+        if self.names:
+            with kept_back(), suppress(UnreachableError, RefusedError):
+                self._answers(self._wanted._replace(step=Step.CLOSE).parameters(), CLOSE_S)
 
     def settled(self, step: Step, **changes: Any) -> bool:
         """Have all do *step* until nothing of it is left to do; return whether that was so in time."""
@@ -146,6 +151,7 @@ class Session:
         limit_s = max(min(left_s, self._timeout_s * STEP_SHARE), LEAST_PATIENCE_S)
         parameters = self._wanted._replace(step=step, **changes).parameters()
         answers = self._answers(parameters, limit_s)
+        self._away |= answers.missing
         for name in answers.missing:
             self.leave(name, f"it has not answered for {limit_s:.0f} s")
         found: dict[str, Mapping[str, Any]] = {}

@@ -27,15 +27,17 @@ _PAUSE_S = 0.02
 def probe(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
     """Return what this chassis says to one step of a session."""
     order = Order.of(parameters)
+    if order.step is Step.CLOSE:
+        # Also while the switch is away: it may come back before the session's time is over.
+        _probing(agent, order.secret)
+        agent.prober.close(None if agent.forwarding is None else agent.forwarding.session)
+        return {}
     session = _session(agent)
     if order.step is Step.OPEN:
         refusal = _open(agent, order)
         if refusal is not None:
             return refusal
     probing = _probing(agent, order.secret)
-    if order.step is Step.CLOSE:
-        agent.prober.close(session)
-        return {}
     agent.prober.extend(time.monotonic(), order.seconds, agent.inventory, session)
     session.flush()
     network_ids = _network_ids(agent, order)
