@@ -105,13 +105,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "by": "Who asks: the CN of the certificate over a connection with a role, else a name for people.",
         "slot": "Tells apart the questions that one asker has at the same time: 8 at most.",
         "ttl_s": "For how long a chassis answers it and keeps its answer, in s after it has heard of it.",
-        "asked_ms": "When it was asked, in ms since the epoch, by the asker's clock; deleted after an hour.",
+        "asked_ms": "When it was asked, in ms since the epoch, by the asker's clock.",
     },
     "Answer": {
         "request": "The question. If that is deleted, it becomes empty, and the chassis deletes the answer.",
         "chassis": "The name of the chassis that answers.",
         "state": "`done`, `refused` (an unknown kind, or the chassis answers no questions) or `failed`.",
         "body": "JSON: what was asked for, or an object whose `reason` says why there is none.",
+        "over": "Other questions to the chassis that are still there `ttl_s` after it has heard of them.",
     },
     "Probe": {
         "network": "The network that was probed. Its row goes with the network.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -107,6 +108,20 @@ def test_a_viewer_deletes_what_it_left_behind_itself_and_somebody_without_a_role
     until(lambda: left(site.operator) == (0, 0), "nothing left")
 
 
+def test_of_what_a_chassis_says_is_over_a_viewer_deletes_what_is_its_own(site: Site, viewers: str) -> None:
+    site.chassis("c1")
+    short = ROW | {"ttl_s": 1, "asked_ms": time.time_ns() // 1_000_000}
+    site.operator.transact([insert("Request", short | {"by": name}) for name in ("eve", "bob")])
+    viewer = site.client("eve", viewers)
+
+    def who_is_left_by(asker: Northbound) -> set[str]:
+        assert question.ask(asker, "state", ["c1"], timeout_s=20).by_chassis["c1"].state == "done"
+        return {row["by"] for row in site.operator.read(select("Request", only=("by",)))[0]}
+
+    until(lambda: who_is_left_by(viewer) == {"bob"}, "its own is over, and gone")
+    until(lambda: who_is_left_by(site.operator) == set(), "so is the other one's")
+
+
 def test_a_viewer_writes_questions_of_its_own_and_nothing_else(site: Site, viewers: str) -> None:
     viewer, other = site.client("eve", viewers), site.client("bob", viewers)
     honest = site.client("c1")
@@ -155,10 +170,10 @@ def test_a_chassis_answers_in_its_own_name_alone_and_asks_nothing(site: Site) ->
         question.ask(evil, "state", timeout_s=1)
 
 
-def _answer_as_evil(evil: Northbound, watch: Watch, body: str) -> None:
+def _answer_as_evil(evil: Northbound, watch: Watch, body: str, over: Sequence[Uuid] = ()) -> None:
     watch.wait_until(lambda rows: bool(rows["Request"]), 20)
     (asked,) = watch.rows["Request"]
-    row = {"request": Uuid(asked), "chassis": "evil", "state": "done", "body": body}
+    row = {"request": Uuid(asked), "chassis": "evil", "state": "done", "body": body, "over": list(over)}
     evil.transact([insert("Answer", row), insert("Answer", row)])
 
 
@@ -180,6 +195,21 @@ def test_an_answer_of_a_hostile_chassis_is_but_an_answer(site: Site) -> None:
         assert "\x1b" not in done.out + done.err
         # The operator deletes what is left, whoever wrote it.
         assert left(site.operator) == (0, 0)
+
+
+def test_a_hostile_chassis_that_calls_questions_of_others_over_is_not_believed(site: Site) -> None:
+    evil = site.client("evil")
+    evil.transact([insert("Chassis", {"name": "evil"})])
+    live = ROW | {"by": "bob", "ttl_s": 300, "asked_ms": time.time_ns() // 1_000_000}
+    (made,) = site.operator.transact([insert("Request", live)])
+    over = [Uuid(made["uuid"][1])]
+    with site.operator.watch(select("Request", ("kind", "==", "other"), only=("kind",))) as watch:
+        answering = threading.Thread(target=_answer_as_evil, args=(evil, watch, "{}", over))
+        answering.start()
+        found = question.ask(site.operator, "other", ["evil"], timeout_s=20)
+        answering.join()
+    assert found.over == frozenset(over)
+    assert site.operator.read(select("Request", only=("by",))) == [[{"by": "bob"}]]
 
 
 def test_the_cn_is_that_by_which_the_server_knows_a_client(cluster: Cluster) -> None:

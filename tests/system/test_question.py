@@ -296,6 +296,19 @@ def test_a_question_whose_asker_was_killed_is_deleted_by_whoever_asks_an_hour_la
     until(lambda: rows(site.nb) == (0, 0), "nothing left")
 
 
+def test_a_question_that_was_left_behind_is_deleted_once_a_chassis_says_that_it_is_over(site: Site) -> None:
+    """However little time has passed since: the asker gave chassis no more."""
+    site.chassis("c1")
+    site.sync()
+    put(site.nb, "c1", "c9", ttl_s=1)
+
+    def is_gone() -> bool:
+        assert question.ask(site.nb, "state", ["c1"], timeout_s=20).by_chassis["c1"].state == "done"
+        return rows(site.nb)[0] == 0
+
+    until(is_gone, "c1 says so")
+
+
 def test_questions_that_were_left_behind_keep_nobody_from_asking(site: Site) -> None:
     chassis = site.chassis("c1")
     site.sync()

@@ -138,7 +138,7 @@ def _questioned(
     heard = frozenset(found.by_chassis)
     is_any_heard = len(names) < MANY or bool(heard)
     # An agent answers one question after the other, and may work on one for seconds.
-    waited = names - (question.engaged(nb) if found.missing else frozenset())
+    waited = names - (question.engaged(nb, found.over) if found.missing else frozenset())
     return Asked(nb_cfg, waited, found.is_patient and is_any_heard, heard)
 
 

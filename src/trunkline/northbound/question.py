@@ -1,8 +1,8 @@
 """Questions to chassis, and their answers, by rows of the northbound (docs/adr/0046-questions-are-rows.md).
 
 Whoever asks inserts a `Request` that names the chassis, waits for an `Answer` of each, and deletes the
-question in any case. The chassis delete the answers that are left, and who asks next the questions
-(docs/adr/0058-a-question-is-dated-by-its-asker.md).
+question in any case. The chassis delete the answers that are left, and whoever asks next the questions of
+which they say that these are over (docs/adr/0104-chassis-say-which-questions-are-over.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from trunkline.northbound.rpc import UnreachableError
 from trunkline.northbound.schema import DATABASE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.sync import Report
@@ -47,8 +47,8 @@ MOST_CHARACTERS = 1000
 _LONGEST_TTL_S = 300
 
 LEFT_S = 3600.0
-"""After so long a question was left behind by an asker who was killed. None lives for more than
-`_LONGEST_TTL_S`; the rest is for clocks of two machines that differ."""
+"""After so long a question was left behind by an asker who was killed, whatever chassis say. None lives for
+more than `_LONGEST_TTL_S`; the rest is for clocks of two machines that differ."""
 
 _ATTEMPTS = 10
 _FORBIDDEN = ("permission error", "not allowed")
@@ -72,12 +72,14 @@ class Answer(NamedTuple):
 class Answers(NamedTuple):
     """The answers by chassis; *missing* are those that have not answered in time.
 
-    *is_patient*: each of them had all the time.
+    *is_patient*: each of them had all the time. *over* are the questions of others that are over, by what the
+    chassis say.
     """
 
     by_chassis: dict[str, Answer]
     missing: frozenset[str]
     is_patient: bool = True
+    over: frozenset[str] = frozenset()
 
 
 def ask(
@@ -91,9 +93,10 @@ def ask(
 ) -> Answers:
     """Ask *chassis*, by default all, a question of that *kind*; return what they answer within *timeout_s*.
 
-    *report* is told how many have answered, of how many. Nothing is left of the question afterwards. In a
-    cluster that this connection reaches without a relay, no more than `MOST_AT_ONCE` are asked at once, and
-    each such part has its share of *timeout_s*.
+    *report* is told how many have answered, of how many. Nothing is left of the question afterwards, nor of
+    those that were left behind by askers who were killed, as far as this one may delete them. In a cluster
+    that this connection reaches without a relay, no more than `MOST_AT_ONCE` are asked at once, and each such
+    part has its share of *timeout_s*.
 
     Raises:
         NotFoundError: one of *chassis* is not there.
@@ -107,6 +110,7 @@ def ask(
         if name not in known:
             raise no_such("Chassis", name)
     _delete_left(nb)
+    over: set[str] = set()
     size = MOST_AT_ONCE if _is_member(nb) else max(len(names), 1)
     parts = [names[at : at + size] for at in range(0, len(names), size)]
     deadline_s = time.monotonic() + timeout_s
@@ -118,18 +122,26 @@ def ask(
         def note(count: int, before: int = before) -> None:
             report(before + count, len(names))
 
-        found |= _asked(nb, kind, part, parameters or {}, share_s, note)
-    return Answers(found, frozenset(names) - found.keys(), len(parts) < 2)
+        found |= _asked(nb, kind, part, parameters or {}, share_s, note, over)
+    if over:
+        _delete_left(nb, over)
+    return Answers(found, frozenset(names) - found.keys(), len(parts) < 2, frozenset(over))
 
 
-def engaged(nb: Northbound) -> frozenset[str]:
-    """Return the chassis that have questions of others to answer: they answer one after the other."""
+def engaged(nb: Northbound, over: Collection[str] = ()) -> frozenset[str]:
+    """Return the chassis that have questions of others to answer: they answer one after the other.
+
+    Questions that are *over* do not count.
+    """
     questions, answers = nb.read(
         select("Request", only=("_uuid", "chassis")), select("Answer", only=("request", "chassis"))
     )
     answered = {(each["request"], each["chassis"]) for each in answers}
     return frozenset(
-        name for each in questions for name in each["chassis"] if (each["_uuid"], name) not in answered
+        name
+        for each in questions
+        for name in each["chassis"]
+        if each["_uuid"] not in over and (each["_uuid"], name) not in answered
     )
 
 
@@ -147,8 +159,12 @@ def _asked(
     parameters: Mapping[str, str],
     timeout_s: float,
     note: Callable[[int], None],
+    over: set[str],
 ) -> dict[str, Answer]:
-    """Return the answers of *chassis*, as far as they come in time; *note* is told how many have come."""
+    """Return the answers of *chassis*, as far as they come in time; *note* is told how many have come.
+
+    Which questions of others are over, by what these say, is added to *over*.
+    """
     row = {
         "kind": kind,
         "parameters": dict(parameters),
@@ -156,7 +172,9 @@ def _asked(
         "ttl_s": min(math.ceil(timeout_s) + 1, _LONGEST_TTL_S),
     }
     with _open(nb, row) as question:
-        answers = select("Answer", ("request", "includes", question), only=("chassis", "state", "body"))
+        answers = select(
+            "Answer", ("request", "includes", question), only=("chassis", "state", "body", "over")
+        )
         present = select("Request", ("_uuid", "==", question), only=("slot",))
 
         asked = set(chassis)
@@ -168,11 +186,9 @@ def _asked(
 
         with nb.watch(answers, present) as watch:
             watch.wait_until(is_over, timeout_s)
-            found = {
-                each["chassis"]: _answer(each["state"], each["body"])
-                for each in watch.rows["Answer"].values()
-                if each["chassis"] in asked
-            }
+            rows = [each for each in watch.rows["Answer"].values() if each["chassis"] in asked]
+            found = {each["chassis"]: _answer(each["state"], each["body"]) for each in rows}
+            over.update(id_ for each in rows for id_ in each["over"])
             if not watch.rows["Request"] and len(found) < len(chassis):
                 raise RefusedError("somebody else deleted the question; ask again")
     return found
@@ -227,12 +243,21 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _delete_left(nb: Northbound) -> None:
-    """Delete the questions that were left behind, by this asker, and by others if that is permitted."""
-    before_ms = _now_ms() - int(LEFT_S * 1000)
-    (rows,) = nb.read(select("Request", ("asked_ms", "<", before_ms), only=("_uuid", "by")))
+def _delete_left(nb: Northbound, over: Collection[str] = ()) -> None:
+    """Delete the questions that were left behind, by this asker, and by others if that is permitted.
+
+    Those are older than `LEFT_S`, or than their `ttl_s` if they are *over*: a chassis in wrong hands may say
+    that of any question.
+    """
+    now_ms = _now_ms()
+    (rows,) = nb.read(select("Request", only=("_uuid", "by", "asked_ms", "ttl_s")))
+    left = [
+        row
+        for row in rows
+        if now_ms - row["asked_ms"] > 1000 * (row["ttl_s"] if row["_uuid"] in over else LEFT_S)
+    ]
     by = _asker(nb)
-    for some in ([row for row in rows if row["by"] == by], [row for row in rows if row["by"] != by]):
+    for some in ([row for row in left if row["by"] == by], [row for row in left if row["by"] != by]):
         try:
             if some:
                 nb.transact([delete("Request", ("_uuid", "==", row["_uuid"])) for row in some])

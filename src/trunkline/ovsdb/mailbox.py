@@ -67,8 +67,11 @@ class Mailbox:
         """Whether a write is under way; there is one at a time."""
         return self._transaction is not None
 
-    def write(self, answer: Answer | None, outdated: Iterable[UUID]) -> None:
-        """Begin to write *answer*, unless its question is gone, and to delete the *outdated* answers."""
+    def write(self, answer: Answer | None, outdated: Iterable[UUID], over: Iterable[UUID]) -> None:
+        """Begin to write *answer*, unless its question is gone, and to delete the *outdated* answers.
+
+        With the answer goes which questions are *over*.
+        """
         transaction = self.nb.begin(f"trunkline agent of {self.nb.chassis} answers")
         question = self.nb.rows("Request").get(answer.question_id) if answer is not None else None
         if answer is not None and question is not None:
@@ -77,6 +80,9 @@ class Mailbox:
             row: AnswerRow = transaction.insert(self.nb.table("Answer"))
             row.request = [answer.question_id]
             row.chassis, row.state, row.body = self.nb.chassis, answer.state, answer.body
+            if not self.nb.lacks("Answer", "over"):
+                questions = self.nb.rows("Request")
+                row.over = [questions[id_] for id_ in over if id_ in questions]
         for id_ in outdated:
             old = self.nb.rows("Answer").get(id_)
             if old is not None:

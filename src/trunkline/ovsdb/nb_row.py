@@ -9,7 +9,7 @@ from uuid import UUID
 from trunkline.ovsdb.row import Row
 
 if TYPE_CHECKING:
-    from trunkline.ovsdb.row import Many, Maybe, One, Pairs
+    from trunkline.ovsdb.row import Many, Maybe, One, Pairs, References
 
 
 class GlobalRow(Row):
@@ -91,6 +91,7 @@ class AnswerRow(Row):
     chassis: One[str]
     state: One[str]
     body: One[str]
+    over: References[RequestRow]
 
 
 ROWS: dict[str, type[Row]] = {

@@ -85,9 +85,9 @@ class Answering:
     """Answers the questions to *agent*, one at a time, in the order in which it hears of them.
 
     It writes one row for each, and deletes the row when the question is gone, or `ttl_s` after it heard of
-    that. It remembers nothing over a restart: a question without an answer of this chassis is a new one.
-    Whatever a question says or does, all that comes of it is a row that says why there is no answer. *clock*
-    counts seconds.
+    that: then the question is over, which the answers to others say. It remembers nothing over a restart: a
+    question without an answer of this chassis is a new one. Whatever a question says or does, all that comes
+    of it is a row that says why there is no answer. *clock* counts seconds.
     """
 
     def __init__(
@@ -130,7 +130,8 @@ class Answering:
         if unanswered and is_idle and now_s >= self._pause_end_s:
             self._begin(unanswered[0], open_[unanswered[0]])
         self._work()
-        self._write(mailbox, {id_ for id_, question_id in answers.items() if question_id not in open_})
+        outdated = {id_ for id_, question_id in answers.items() if question_id not in open_}
+        self._write(mailbox, outdated, questions.keys() - open_.keys())
         self._wake_at(*(self._heard_s[id_] + each.ttl_s for id_, each in open_.items()))
         if unanswered:
             self._wake_at(self._pause_end_s)
@@ -213,10 +214,10 @@ class Answering:
         elif outcome is Outcome.FAILED:
             self._refusals.note(mailbox.error)
 
-    def _write(self, mailbox: Mailbox, outdated: set[UUID]) -> None:
+    def _write(self, mailbox: Mailbox, outdated: set[UUID], over: set[UUID]) -> None:
         if mailbox.is_writing or self._refusals.is_held or (self._made is None and not outdated):
             return
-        mailbox.write(self._made, outdated)
+        mailbox.write(self._made, outdated, over)
         if self._made is not None:
             # A write that is lost leaves the question without an answer: it is made anew.
             self._made, self._pause_end_s = None, self._clock() + PAUSE_S
