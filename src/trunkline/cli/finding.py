@@ -95,7 +95,7 @@ def show(seen: Seen, *, shows_all: bool) -> None:
         if shown[first.code] > _MOST_LINES and not shows_all:
             continue
         mark = marks.error if first.severity == "error" else marks.warning
-        since = f"   since {_clock(first.since)}" if first.since else ""
+        since = f" (since {_clock(first.since)})" if first.since else ""
         # The text is about one of them: "it does not answer".
         each = ", each" if len(group.subjects) > 1 else ""
         _echo(f" {mark} {first.code} {group.where}{each}: {first.text}{since}")

@@ -267,6 +267,7 @@ def finding(chassis: str, subject: str, reason: str) -> Finding:
         if found is not None:
             return _finding(cause, chassis, subject, found)
     text, _, remedy = reason.partition("; ")
+    text, subject = text or "it is reported without a reason", subject or "fault"
     return Finding(UNKNOWN, "error", subject, chassis, None, text, remedy or "see `trunkline chassis show`")
 
 

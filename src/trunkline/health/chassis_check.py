@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from trunkline.core.name import natural
 from trunkline.core.spelling import meant
 from trunkline.health import cause
 from trunkline.health.finding import Finding
@@ -100,21 +101,25 @@ def _moment(at_ms: int) -> str | None:
 
 
 def _version_findings(fleet: Fleet) -> Iterator[Finding]:
-    """Yield the chassis that do not run the version that most of them run."""
-    counts = Counter(row["version"] for row in fleet.chassis)
+    """Yield the chassis that do not run the version that most of them run.
+
+    One that has told none has not run yet.
+    """
+    counts = Counter(row["version"] for row in fleet.chassis if row["version"])
     if len(counts) < 2:
         return
-    usual = max(counts, key=lambda version: (counts[version], version))
+    usual = max(counts, key=lambda version: (counts[version], natural(version)))
     for row in fleet.chassis:
-        if row["version"] != usual:
+        version = row["version"] or usual
+        if version != usual:
             yield Finding(
                 "T504",
                 "warning",
                 f"chassis {row['name']}",
                 row["name"],
                 None,
-                f"it runs Trunkline {row['version']}, and most chassis run {usual}",
-                f"upgrade the older ones, {min(row['version'], usual)}, soon",
+                f"it runs Trunkline {version}, and most chassis run {usual}",
+                f"upgrade the older ones, {min(version, usual, key=natural)}, soon",
             )
 
 
@@ -262,7 +267,7 @@ def _idle_mappings(fleet: Fleet) -> Iterator[Finding]:
                     None,
                     f"no network uses {physnet}, and {wanted[0]}, which networks use, is not mapped here",
                     "is it misspelt? There, correct trunkline-bridge-mappings: "
-                    f"{wanted[0]}:{mapped[physnet]}",
+                    f"{wanted[0]}:{mapped[physnet] or 'BRIDGE'}",
                 )
 
 

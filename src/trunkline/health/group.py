@@ -30,10 +30,7 @@ class Group(NamedTuple):
         for subject in self.subjects:
             noun, _, name = subject.partition(" ")
             by_noun[noun].append(name)
-        what = ", ".join(
-            f"{noun}{'s' if len(names) > 1 and noun != 'chassis' else ''} {some(names)}".rstrip()
-            for noun, names in by_noun.items()
-        )
+        what = ", ".join(_said(noun, names) for noun, names in by_noun.items())
         is_said = not self.chassis or set(by_noun) == {"chassis"}
         return what if is_said else f"{what} on {some(self.chassis)}"
 
@@ -63,15 +60,21 @@ def groups(found: Iterable[Finding]) -> list[Group]:
 
 
 def some(names: Collection[str], most: int = MOST_NAMES) -> str:
-    """Return *names* in a sentence, the first few of them.
+    """Return *names* in a sentence, the first few of them; an empty one in quotes.
 
-    >>> some(["c1"]), some(["c2", "c1", "c10"]), some(["c1", "c2", "c3", "c4"], 2)
-    ('c1', 'c1, c2, c10', 'c1, c2 and 2 more')
+    >>> some(["c1"]), some(["c2", "c1", "c10"]), some(["c1", "c2", "c3", "c4"], 2), some([""])
+    ('c1', 'c1, c2, c10', 'c1, c2 and 2 more', "''")
     """
-    ordered = sorted(names, key=natural)
+    ordered = [name or "''" for name in sorted(names, key=natural)]
     if len(ordered) <= most:
         return ", ".join(ordered)
     return f"{', '.join(ordered[:most])} and {len(ordered) - most:,} more"
+
+
+def _said(noun: str, names: Collection[str]) -> str:
+    """Return *names* after their *noun*; what there is one of, such as the switch, has no name."""
+    word = noun if len(names) == 1 or noun == "chassis" else f"{noun}s"
+    return f"{word} {some(names)}" if any(names) else word
 
 
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
