@@ -38,13 +38,14 @@ TYPED = {
     "explain": ("explain COOKIE",),
     "trace": ("trace --from a --to ff:ff:ff:ff:ff:ff",),
     "lab list": ("lab list",),
+    "sync": ("sync",),
 }
 """What to type of each command that has -o, in each of its forms."""
 
 EMPTY = {"plan", "plan --chassis c1", "prove", "prove --chassis c1", "lab list"}
 """Lists that may be empty: there is nothing to do, no leak, and no lab but that of somebody else."""
 
-NONE = {"status --topology", "trace --from a --to ff:ff:ff:ff:ff:ff"}
+NONE = {"sync", "status --topology", "trace --from a --to ff:ff:ff:ff:ff:ff"}
 """What is no list."""
 
 NAMELESS = {"nb status"}

@@ -51,11 +51,24 @@ def answer(northbound: Northbound, name: str, nb_cfg: int) -> None:
 def test_without_wait_the_number_of_the_request_is_printed(northbound: Northbound) -> None:
     remote = northbound.rpc.remote
     register(northbound, "c1")
-    assert [trunkline("sync", nb=remote) for _ in range(2)] == [(0, "1\n", ""), (0, "2\n", "")]
+    said = [(0, f"request {number}: 1 chassis asked\n", "") for number in (1, 2)]
+    assert [trunkline("sync", nb=remote) for _ in range(2)] == said
+
+
+@pytest.mark.parametrize("options", [(), ("--wait",)])
+def test_a_program_gets_the_number_and_the_silent_chassis(
+    northbound: Northbound, options: tuple[str, ...]
+) -> None:
+    register(northbound, "c1", silent_at=0)
+    done = trunkline("sync", *options, "-o", "json", nb=northbound.rpc.remote)
+    wanted = {"version": 1, "nb_cfg": 1, "waited": bool(options), "silent": ["c1"]}
+    assert (done.code, json.loads(done.out)) == (4 if options else 0, wanted)
 
 
 def test_with_no_chassis_there_is_nothing_to_wait_for(northbound: Northbound) -> None:
-    assert trunkline("sync", "--wait", nb=northbound.rpc.remote) == (0, "1\n", "")
+    done = trunkline("sync", "--wait", nb=northbound.rpc.remote)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("request 1: applied by 0 of 0 chassis after ")
 
 
 def _waiting(northbound: Northbound, *options: str) -> subprocess.Popen[str]:
@@ -77,7 +90,7 @@ def test_wait_returns_once_the_last_live_chassis_has_answered(northbound: Northb
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.2)
     answer(northbound, "c2", 1)
-    assert process.communicate(timeout=20)[0] == "1\n"
+    assert process.communicate(timeout=20)[0].startswith("request 1: applied by 2 of 2 chassis after ")
     assert process.returncode == 0
 
 
@@ -92,7 +105,7 @@ def test_a_terminal_shows_how_many_chassis_have_applied_it_and_nothing_of_that_s
     terminal.until("[##########..........] 1 of 2 chassis have applied it, ")
     answer(northbound, "c2", 1)
     assert terminal.end() == 0
-    assert terminal.said.rpartition("\r\x1b[K")[2] == "1\r\n"
+    assert terminal.said.rpartition("\r\x1b[K")[2].startswith("request 1: applied by 2 of 2 chassis after ")
 
 
 def test_a_wait_outlives_the_northbounds_server(nb: Served, northbound: Northbound) -> None:
@@ -101,7 +114,8 @@ def test_a_wait_outlives_the_northbounds_server(nb: Served, northbound: Northbou
     nb.stop()
     nb.start()
     answer(northbound, "c1", 1)
-    assert process.communicate(timeout=20) == ("1\n", "")
+    out, err = process.communicate(timeout=20)
+    assert (out.partition(" after ")[0], err) == ("request 1: applied by 1 of 1 chassis", "")
     assert process.returncode == 0
 
 
@@ -147,13 +161,15 @@ def test_a_chassis_that_left_a_request_unanswered_is_named_and_not_waited_for_an
     process = _waiting(northbound)
     answer(northbound, "c1", 7)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (4, "7\n")
+    assert process.returncode == 4
+    assert out.startswith("request 7: applied by 1 of 2 chassis after ")
     assert err.startswith("trunkline: chassis 'gone' is silent: it has not applied 7; ")
     assert "`trunkline chassis delete gone`" in err
     process = _waiting(northbound, "--live")
     answer(northbound, "c1", 8)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (0, "8\n")
+    assert process.returncode == 0
+    assert out.startswith("request 8: applied by 1 of 2 chassis after ")
     assert "chassis 'gone' is silent" in err
 
 

@@ -75,8 +75,6 @@ def _written(connect: Callable[[], Northbound], steps: Iterable[Step], wait_s: f
 
 
 _NOTHING = "nothing was changed"
-_LEAST_S = 0.05
-"""A shorter time is not shown as 0.0 s."""
 
 
 def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: bool = True) -> int:
@@ -85,7 +83,7 @@ def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: boo
     If *is_told*, say how many have applied it. An error is printed, with the word that all is committed.
     """
     from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
-    from trunkline.cli.sync import awaited, report_unanswered
+    from trunkline.cli.sync import applied_words, awaited, report_unanswered
     from trunkline.core.error import TrunklineError
     from trunkline.northbound.sync import request
 
@@ -97,10 +95,7 @@ def waited(nb: Northbound, timeout_s: float, progress: Progress, *, is_told: boo
         _say(f"trunkline: committed; {error}")
         return EXIT_TIMED_OUT
     if is_told:
-        count, all_ = len(asked.live), len(asked.live | asked.silent)
-        took_s = time.monotonic() - started_s
-        after = f"{took_s:.1f} s" if took_s >= _LEAST_S else f"less than {2 * _LEAST_S:g} s"
-        click.echo(f"applied by {count} of {all_} chassis after {after}")
+        click.echo(applied_words(asked, silent, started_s))
     return EXIT_NO if report_unanswered(asked, silent) else 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import TYPE_CHECKING
 
 import click
 
-from trunkline.cli.option import with_northbound, with_wait
-from trunkline.cli.output import printable
+from trunkline.cli.option import with_data_output, with_northbound, with_wait
+from trunkline.cli.output import print_data, printable
 from trunkline.core.name import natural
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     "--live", "is_live_enough", is_flag=True, help="With --wait: exit with 0 despite silent chassis."
 )
 @with_wait
+@with_data_output
 @with_northbound
-def sync(nb: Northbound, is_live_enough: bool, wait_s: float | None) -> int:
+def sync(nb: Northbound, is_live_enough: bool, wait_s: float | None, output: str) -> int:
     """Ask all chassis to acknowledge what is committed, and print the number of the request.
 
     With --wait, return when every chassis has done so: its switch forwards as the northbound says. If a
@@ -42,11 +44,31 @@ def sync(nb: Northbound, is_live_enough: bool, wait_s: float | None) -> int:
 
     if is_live_enough and wait_s is None:
         raise click.UsageError("--live applies only to a wait; give --wait too")
+    started_s = time.monotonic()
     asked = request(nb)
-    silent = frozenset[str]() if wait_s is None else awaited(nb, asked, wait_s, Progress())
+    silent = asked.silent if wait_s is None else awaited(nb, asked, wait_s, Progress())
     is_complete = wait_s is None or not report_unanswered(asked, silent)
-    click.echo(asked.nb_cfg)
+    if output != "table":
+        names = sorted(silent, key=natural)
+        waited = {"version": 1, "nb_cfg": asked.nb_cfg, "waited": wait_s is not None, "silent": names}
+        print_data(waited, output)
+    else:
+        asked_words = f"{len(asked.live | asked.silent):,} chassis asked"
+        words = asked_words if wait_s is None else applied_words(asked, silent, started_s)
+        click.echo(f"request {asked.nb_cfg}: {words}")
     return 0 if is_complete or is_live_enough else EXIT_NO
+
+
+def applied_words(asked: Request, silent: frozenset[str], started_s: float) -> str:
+    """Return how many chassis have applied what was *asked* at *started_s* (`time.monotonic`)."""
+    all_ = len(asked.live | asked.silent)
+    took_s = time.monotonic() - started_s
+    after = f"{took_s:.1f} s" if took_s >= _LEAST_S else f"less than {2 * _LEAST_S:g} s"
+    return f"applied by {all_ - len(silent):,} of {all_:,} chassis after {after}"
+
+
+_LEAST_S = 0.05
+"""A shorter time is not shown as 0.0 s."""
 
 
 def awaited(nb: Northbound, asked: Request, timeout_s: float, progress: Progress) -> frozenset[str]:
