@@ -77,7 +77,8 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--vlan-transparent/--no-vlan-transparent",
                 default=None,
-                help="Whether VMs may send VLAN tags inside the network. Default: no.",
+                help="Whether VMs may send VLAN tags inside the network. Default: no. The NICs need an MTU 4 "
+                "bytes larger than what VMs use on their VLAN interfaces; --mtu has that checked.",
             ),
             with_external_ids,
         ]

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 TAG_BYTES = 4
 """What a second tag adds to a frame; the first one does not count in an MTU (IEEE 802.3 clause 3.2.7)."""
 
-DEFAULT_MTU = 1500
-"""The MTU of a VM if nothing else is set (IEEE 802.3)."""
-
 
 @dataclass(frozen=True)
 class WaysOut:
@@ -71,24 +68,20 @@ class WaysOut:
         return self._mtu_fault(network)
 
     def _mtu_fault(self, network: Network) -> str | None:
-        """Return why the largest frames of *network* do not fit through its uplink, None if they do."""
+        """Return why the largest frames of *network* do not fit through its uplink, None if they do.
+
+        If its MTU is not managed, nobody knows how large they are (docs/adr/0101-an-mtu-that-is-not-given-is-not-judged.md).
+        """
         way = nic.narrowest(self.nics_by_physnet.get(network.physnet, []), network.vlan_id)
+        if way is None or way.mtu is None or network.mtu is None:
+            return None
         has_second_tag = network.is_transparent and network.vlan_id is not None
-        if way is None or way.mtu is None or (network.mtu is None and not has_second_tag):
+        needed = network.mtu + (TAG_BYTES if has_second_tag else 0)
+        if needed <= way.mtu:
             return None
-        available = way.mtu
-        mtu = DEFAULT_MTU if network.mtu is None else network.mtu
-        needed = mtu + (TAG_BYTES if has_second_tag else 0)
-        if needed <= available:
-            return None
-        if network.mtu is None:
-            largest = available - TAG_BYTES
-            what, lower = f"an MTU of {mtu}, the default of VMs,", f"set `mtu` to {largest} or less"
-        else:
-            what, lower = f"its MTU {mtu}", "lower `mtu`"
         return (
-            f"{what} needs an uplink with an MTU of {needed}, and {way.name} has {available}; "
-            f"run: ip link set {way.name} mtu {needed}, or {lower}"
+            f"its MTU {network.mtu} needs an uplink with an MTU of {needed}, and {way.name} has {way.mtu}; "
+            f"run: ip link set {way.name} mtu {needed}, or lower `mtu`"
         )
 
 
