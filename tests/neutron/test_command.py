@@ -229,7 +229,7 @@ def test_a_host_that_has_no_agent_yet_is_adopted_under_the_name_that_it_will_hav
         site.nb.write([Delete("Chassis", "c2", may_be_gone=True)])
         code, _, said = typed(site, "adopt", "c2", "--yes")
         assert (code, said.count("\n")) == (1, 1)
-        assert "no chassis is called 'c2' yet" in said
+        assert "no chassis is called 'c2' yet, or has that hostname; say with --chassis which" in said
         code, shown, _ = typed(site, "adopt", "c2", "--chassis", "c2", "--dry-run")
         assert (code, f"+ port {port.id}" in shown) == (4, True)
         assert [row["name"] for row in site.nb.all_chassis()] == ["c1"]

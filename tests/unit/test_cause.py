@@ -46,7 +46,7 @@ PARTS = frozenset(
         ),
         *("have the switch act upon a database that was replaced", "flows are no longer contested"),
         *("has no LACP partner; check the switch port at its other end", "has no link; check its other end"),
-        *("is set down, or gone; run: ip link set X up"),
+        "is set down, or gone; run: ip link set X up",
         *(
             "the switch's database is not read yet",
             "an uplink does not let through yet the VLANs that flows need",

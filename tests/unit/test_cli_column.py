@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
-from trunkline.cli.column import ARGUMENTS, OPTIONS, in_options
+from trunkline.cli.column import ARGUMENTS, OF_NEUTRON, OPTIONS, in_options
 from trunkline.cli.main import trunkline
+from trunkline.cli.neutron import trunkline_neutron
 from trunkline.northbound.schema import columns
 
 
@@ -65,9 +67,24 @@ def test_a_text_reads_in_options(text: str, said: str) -> None:
 def test_in_a_text_about_a_file_only_columns_keep_their_names() -> None:
     """What a file says is of networks and ports; all else is an option there too."""
     in_files = set(columns("Network")) | set(columns("Port"))
-    assert {word for word in OPTIONS if word.partition(":")[0] not in in_files} == ARGUMENTS
+    assert {word for word in OPTIONS if word.partition(":")[0] not in in_files} == ARGUMENTS.keys()
     said = "give `parent_vlan`, or use another connection (--nb)"
     assert in_options("give `parent_vlan`, or use another connection (`remotes`)", ARGUMENTS) == said
+
+
+def test_the_program_for_neutron_names_its_own_options_and_the_settings_of_neutron() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "neutron.md").read_text()
+    options = {
+        each for command in trunkline_neutron.commands.values() for p in command.params for each in p.opts
+    }
+    for said in OF_NEUTRON.values():
+        setting, _, section = said.partition(" of ")
+        assert said in options or (section == "[trunkline]" and f"| `{setting}` |" in page)
+    text = "say with `chassis` which it will be, or use another (`remotes`); pick another `segmentation_id`"
+    assert in_options(text, OF_NEUTRON) == (
+        "say with --chassis which it will be, or use another (nb_connection of [trunkline]); "
+        "pick another `segmentation_id`"
+    )
 
 
 def test_a_text_in_options_has_nothing_left_to_say_otherwise() -> None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
 _COLUMNS = {
     "network_type": "--type",
@@ -56,22 +56,33 @@ _ARGUMENTS = {
 OPTIONS: Mapping[str, str] = MappingProxyType(_COLUMNS | _ARGUMENTS)
 """The option for each column or argument; if that is true or false, both options."""
 
-ARGUMENTS = frozenset(_ARGUMENTS)
+ARGUMENTS: Mapping[str, str] = MappingProxyType(_ARGUMENTS)
 """Those that are not columns. In a text about a file, a column keeps its name, which the file uses too."""
+
+OF_NEUTRON: Mapping[str, str] = MappingProxyType(
+    {
+        "chassis": "--chassis",
+        "remotes": "nb_connection of [trunkline]",
+        "private_key": "nb_private_key of [trunkline]",
+        "certificate": "nb_certificate of [trunkline]",
+        "ca_cert": "nb_ca_cert of [trunkline]",
+    }
+)
+"""What `trunkline-neutron` has of these: an option, or a setting of Neutron. A column keeps its name."""
 
 # A name that a user gave is in quotes, and is not matched.
 _NAMED = re.compile(r"(?<![^\s(])`([a-z_]+)(?::([a-z-]+))?(?:=([^`]*))?`")
 
 
-def in_options(text: str, only: Collection[str] = OPTIONS.keys()) -> str:
-    """Return *text* with options of this program in place of the columns and arguments in *only*.
+def in_options(text: str, options: Mapping[str, str] = OPTIONS) -> str:
+    """Return *text* with *options*, by column and argument, in place of these.
 
     >>> in_options("use `vlan_transparent=false` there, or another `parent`; see `trunkline --help`")
     'use --no-vlan-transparent there, or another --parent; see `trunkline --help`'
     >>> in_options("`options:control-frames=true` needs `port_security=false`; give `segmentation_id` 1–4094")
     '--option control-frames=true needs --no-port-security; give --segment 1–4094'
     """
-    return _NAMED.sub(lambda named: _option(named) if named[1] in only else named[0], text)
+    return _NAMED.sub(lambda named: _option(named, options), text)
 
 
 def all_in_options(data: Any) -> Any:
@@ -83,13 +94,13 @@ def all_in_options(data: Any) -> Any:
     return in_options(data) if isinstance(data, str) else data
 
 
-def _option(named: re.Match[str]) -> str:
+def _option(named: re.Match[str], options: Mapping[str, str]) -> str:
     column, key, value = named.groups()
-    if f"{column}:{key}" in OPTIONS:
+    if f"{column}:{key}" in options:
         column, key = f"{column}:{key}", None
-    if column not in OPTIONS:
+    if column not in options:
         return str(named[0])
-    when_true, is_either, when_false = OPTIONS[column].partition("/")
+    when_true, is_either, when_false = options[column].partition("/")
     if is_either:
         return when_false if value == "false" else when_true
     words = "=".join(word for word in (key, value) if word is not None)

@@ -24,6 +24,7 @@ from trunkline.cli.option import COMPLETE, NOT_EMPTY, Connection
 from trunkline.core.error import InvalidValueError, TimedOutError, TrunklineError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
 
     from click.shell_completion import CompletionItem
@@ -164,8 +165,20 @@ def main() -> NoReturn:
     run(trunkline, "trunkline")
 
 
-def run(program: click.Command, name: str) -> NoReturn:
-    """Run *program*, called *name*, and exit. An error is one line on standard error, and an exit code."""
+def run(program: click.Command, name: str, options: Mapping[str, str] | None = None) -> NoReturn:
+    """Run *program*, called *name*, and exit. An error is one line on standard error, and an exit code.
+
+    *options* are what it has for the columns and arguments that texts name; None: those of `trunkline`.
+    """
+
+    def report(line: str, code: int) -> int:
+        from trunkline.cli.column import OPTIONS, in_options
+        from trunkline.cli.commit import told
+        from trunkline.cli.output import printable
+
+        told(printable(in_options(" ".join(line.split("\n")), OPTIONS if options is None else options)))
+        return code
+
     _ignore_warnings()
     _open_standard_streams()
     _leave_nothing_behind()
@@ -182,21 +195,21 @@ def run(program: click.Command, name: str) -> NoReturn:
         path = error.ctx.command_path if error.ctx else name
         # A list of choices comes on lines of its own, indented.
         said = ", ".join(part.strip(" \t,") for part in _usage_error(error).rstrip(".").split("\n"))
-        code = _report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE)
+        code = report(f"{path}: {said.replace(':, ', ': ')} (see `{path} --help`)", EXIT_USAGE)
     except click.ClickException as error:
-        code = _report(f"{name}: {error.format_message()}", EXIT_REFUSED)
+        code = report(f"{name}: {error.format_message()}", EXIT_REFUSED)
     except (click.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
     except TrunklineError as error:
-        code = _report(f"{name}: {error}", _exit_code(error))
+        code = report(f"{name}: {error}", _exit_code(error))
     except OSError as error:
         code = EXIT_REFUSED
         if error.errno != errno.EPIPE:
-            _report(f"{name}: {words(error)}", code)
+            report(f"{name}: {words(error)}", code)
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        code = _report(f"{name}: {_defect(error)}", EXIT_REFUSED)
+        code = report(f"{name}: {_defect(error)}", EXIT_REFUSED)
     _leave_streams()
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -272,15 +285,6 @@ def _exit_code(error: TrunklineError) -> int:
     if isinstance(error, TimedOutError):
         return EXIT_TIMED_OUT
     return EXIT_REFUSED
-
-
-def _report(line: str, code: int) -> int:
-    from trunkline.cli.column import in_options
-    from trunkline.cli.commit import told
-    from trunkline.cli.output import printable
-
-    told(printable(in_options(" ".join(line.split("\n")))))
-    return code
 
 
 def _leave_streams() -> None:

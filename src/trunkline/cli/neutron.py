@@ -11,6 +11,7 @@ import click
 
 from trunkline import __version__
 from trunkline.cli.agreement import agreed
+from trunkline.cli.column import OF_NEUTRON, in_options
 from trunkline.cli.difference import lines, summary
 from trunkline.cli.main import EXIT_NO, EXIT_REFUSED, run
 from trunkline.cli.option import NOT_EMPTY
@@ -278,7 +279,8 @@ def _shown(result: Result, *, is_full: bool) -> Difference:
 def _complain(faults: Mapping[Row, str]) -> None:
     """Print a line for each row that cannot be as it should."""
     for row, reason in sorted(faults.items()):
-        click.echo(printable(f"{PROGRAM}: {row.table.lower()} {row.name}: {reason}"), err=True)
+        line = f"{PROGRAM}: {row.table.lower()} {row.name}: {reason}"
+        click.echo(printable(in_options(line, OF_NEUTRON)), err=True)
 
 
 def _difference(result: Result) -> Difference:
@@ -320,4 +322,4 @@ def _notes(result: Result) -> dict[tuple[str, str], str]:
 
 def main() -> NoReturn:
     """Run the program and exit."""
-    run(trunkline_neutron, PROGRAM)
+    run(trunkline_neutron, PROGRAM, OF_NEUTRON)

@@ -70,7 +70,8 @@ class WaysOut:
     def _mtu_fault(self, network: Network) -> str | None:
         """Return why the largest frames of *network* do not fit through its uplink, None if they do.
 
-        If its MTU is not managed, nobody knows how large they are (docs/adr/0101-an-mtu-that-is-not-given-is-not-judged.md).
+        If its MTU is not managed, nobody knows how large they are
+        (docs/adr/0101-an-mtu-that-is-not-given-is-not-judged.md).
         """
         way = nic.narrowest(self.nics_by_physnet.get(network.physnet, []), network.vlan_id)
         if way is None or way.mtu is None or network.mtu is None:
