@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ovs.poller
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
 from switch_unit import prepare_start
 
-from trunkline.agent.restart import LONGEST_ABSENCE_S, LONGEST_WAIT_S, SwitchRestart
+from trunkline.agent.restart import LONGEST_ABSENCE_S, LONGEST_WAIT_S, PATIENCE_S, SwitchRestart
 from trunkline.lab.namespace import HERE
 from trunkline.lab.switchd import Devices, Switchd
 from trunkline.ovsdb import restore_wait
@@ -218,7 +218,7 @@ def test_nothing_is_set_for_the_userspace_datapath(site: Site, tmp_path: Path) -
 
 @dataclass
 class Session:
-    is_ready: bool = True
+    is_ready: bool = False
 
 
 @dataclass
@@ -226,22 +226,79 @@ class Bridge:
     """What forwarding is to a restart."""
 
     session: Session = field(default_factory=Session)
+    is_awaited: bool = False
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Standing:
+    """What the standing of a chassis is to a restart."""
+
+    are_flows_applied: bool = False
+    is_refused: bool = False
+
+    @property
+    def plumbing(self) -> Standing:
+        return self
+
+
+class Moment:
+    """What an agent sees of a restart in its database, turn by turn; *now_s* is its clock."""
+
+    def __init__(self, switchd: Switchd, switch: SwitchReplica) -> None:
+        self.switchd, self.switch = switchd, switch
+        self.now_s = 100.0
+        self.bridge, self.standing = Bridge(), Standing()
+        self.restart = SwitchRestart(switch, lambda: self.now_s)
+
+    def turn(self, after_s: float = 0.0, *, is_busy: bool = False) -> None:
+        """Let so much time pass, and have one turn after that, and those that its write needs."""
+        self.now_s += after_s
+        while True:
+            self.restart.run(cast("Any", self.bridge), cast("Any", self.standing), is_busy=is_busy)
+            if not self.switch.is_writing:
+                return
+            run_until(self.switch, lambda: not self.switch.is_writing)
+
+    def wait_s(self, limit_s: float, *, is_busy: bool = False) -> float:
+        """Have turns when the restart asks for them; return for how long the wait has stayed."""
+        began_s = self.now_s
+        while self.is_set and self.now_s < began_s + limit_s:
+            assert self.restart.next_s is not None
+            self.turn(self.restart.next_s - self.now_s, is_busy=is_busy)
+        return self.now_s - began_s
+
+    def set_by_the_unit(self) -> None:
+        """Set the wait as the unit of ovs-vswitchd does."""
+        columns = ("other_config:flow-restore-wait=TRUE", "external_ids:trunkline-restore-wait=true")
+        self.switchd.vsctl("--no-wait", "set", *ROOT, *columns)
+        run_until(self.switch, lambda: self.is_set)
+
+    def come_back(self) -> None:
+        """Start ovs-vswitchd, and have a turn once it has answered."""
+        self.switchd.start_vswitchd()
+        run_until(self.switch, lambda: self.switch.is_realized)
+        self.turn()
+
+    @property
+    def is_set(self) -> bool:
+        return restore_wait.is_ours(self.switch)
 
 
 @pytest.fixture
-def switch(site: Site) -> Iterator[SwitchReplica]:
-    """The replica of a database that no ovs-vswitchd serves."""
+def moment(site: Site) -> Iterator[Moment]:
+    """A restart by a database that no ovs-vswitchd serves."""
     switchd = Switchd(HERE, site.folder / "switch", site.journal, Devices.DUMMIES)
     switchd.start()
     switchd.kill_vswitchd()
     replica = SwitchReplica(switchd.remote)
     run_until(replica, lambda: replica.is_synced)
-    yield replica
+    yield Moment(switchd, replica)
     replica.close()
     switchd.kill()
 
 
-def run_until(replica: SwitchReplica, is_so: Any) -> None:
+def run_until(replica: SwitchReplica, is_so: Callable[[], bool]) -> None:
     def step() -> bool:
         replica.run()
         replica.outcome()
@@ -249,46 +306,77 @@ def run_until(replica: SwitchReplica, is_so: Any) -> None:
         replica.wait(poller)
         poller.timer_wait(20)
         poller.block()
-        return bool(is_so())
+        return is_so()
 
     until(step, "state of the database")
 
 
-def test_an_absence_and_a_wait_have_an_end_by_the_clock(switch: SwitchReplica) -> None:
-    now_s = 100.0
-    bridge: Any = Bridge()
-    restart = SwitchRestart(switch, lambda: now_s)
+def test_an_absence_has_an_end_by_the_clock(moment: Moment) -> None:
+    moment.bridge.session.is_ready = True
+    moment.turn()
+    assert not moment.restart.has_wait
+    moment.bridge.session.is_ready = False
+    moment.restart.run(cast("Any", moment.bridge), cast("Any", moment.standing), is_busy=False)
+    assert moment.restart.has_wait, "also before the database shows it"
+    run_until(moment.switch, lambda: moment.is_set and not moment.switch.is_writing)
+    moment.turn()
+    assert moment.wait_s(2 * LONGEST_ABSENCE_S, is_busy=True) == pytest.approx(LONGEST_ABSENCE_S)
+    moment.turn()
+    assert (moment.restart.has_wait, moment.restart.next_s) == (False, None)
 
-    def turn() -> None:
-        restart.run(bridge, False, may_write=True)
 
-    turn()
-    assert not restart.has_wait
-    bridge.session.is_ready = False
-    turn()
-    assert restart.has_wait, "also before the database shows it"
-    run_until(switch, lambda: restore_wait.is_ours(switch) and not switch.is_writing)
-    turn()
-    assert restart.next_s == now_s + LONGEST_ABSENCE_S
-    now_s += LONGEST_ABSENCE_S - 0.1
-    turn()
-    assert restore_wait.is_ours(switch)
-    assert not switch.is_writing
-    now_s += 0.1
-    turn()
-    run_until(switch, lambda: not switch.waits_for_flows and not switch.is_writing)
-    turn()
-    assert (restart.has_wait, restart.next_s) == (False, None)
-    # One that is back has less time, however often it comes and goes.
-    restore_wait.begin(switch)
-    run_until(switch, lambda: restore_wait.is_ours(switch) and not switch.is_writing)
-    turn()
-    switch.is_replaced = False
-    for is_back in (True, False, True):
-        switch._awaited_cfg = 0 if is_back else 1 << 40
-        switch.require_root()
-        turn()
-    assert restart.next_s is not None
-    now_s += LONGEST_WAIT_S
-    turn()
-    run_until(switch, lambda: not switch.waits_for_flows)
+def test_a_switch_is_not_back_before_it_has_answered_whoever_has_set_the_wait(moment: Moment) -> None:
+    moment.set_by_the_unit()
+    moment.turn()
+    assert moment.wait_s(2 * LONGEST_WAIT_S) >= 2 * LONGEST_WAIT_S
+    moment.come_back()
+    assert moment.wait_s(2 * LONGEST_WAIT_S) == pytest.approx(PATIENCE_S)
+
+
+def test_a_switch_waits_as_long_as_its_flows_are_on_their_way_but_not_for_ever(moment: Moment) -> None:
+    moment.set_by_the_unit()
+    moment.turn()
+    moment.come_back()
+    assert moment.wait_s(2 * PATIENCE_S, is_busy=True) >= 2 * PATIENCE_S
+    moment.bridge.is_awaited = True
+    assert moment.wait_s(2 * PATIENCE_S) >= 2 * PATIENCE_S
+    moment.bridge.is_awaited = False
+    assert moment.wait_s(PATIENCE_S - 1) >= PATIENCE_S - 1
+    # All of it together has an end, even if it is gone once more meanwhile.
+    moment.switchd.kill_vswitchd()
+    left_s = LONGEST_WAIT_S - 5 * PATIENCE_S + 1
+    assert moment.wait_s(2 * LONGEST_WAIT_S, is_busy=True) == pytest.approx(left_s)
+
+
+def test_a_switch_that_takes_no_flows_does_not_wait_longer_for_being_asked_again(moment: Moment) -> None:
+    moment.set_by_the_unit()
+    moment.turn()
+    moment.come_back()
+    moment.bridge.faults = {"switch changes": "the switch refuses changes of flows"}
+    moment.bridge.is_awaited = True
+    assert moment.wait_s(2 * LONGEST_WAIT_S, is_busy=True) == pytest.approx(PATIENCE_S)
+
+
+def test_an_agent_that_was_stopped_goes_on_before_it_ends_the_wait(moment: Moment) -> None:
+    moment.set_by_the_unit()
+    moment.turn()
+    moment.come_back()
+    moment.turn(2 * LONGEST_ABSENCE_S)
+    assert moment.is_set, "it had no time to send flows"
+    moment.standing.are_flows_applied = True
+    moment.turn()
+    run_until(moment.switch, lambda: not moment.switch.waits_for_flows)
+
+
+def test_a_wait_that_could_not_be_written_is_written_once_it_can(moment: Moment) -> None:
+    moment.bridge.session.is_ready = True
+    moment.turn()
+    moment.bridge.session.is_ready = False
+    moment.standing.is_refused = True
+    moment.turn()
+    assert not moment.restart.has_wait
+    moment.standing.is_refused = False
+    # Somebody else has just written the same column: the first write does not take effect.
+    moment.switchd.vsctl("--no-wait", "set", *ROOT, "other_config:max-idle=10001")
+    moment.turn()
+    run_until(moment.switch, lambda: moment.is_set)

@@ -344,7 +344,7 @@ class Agent:
         were_flows_applied = standing.are_flows_applied
         self._write_wiring(settings, are_flows_applied=were_flows_applied)
         self._write_flows(settings, forwarding, views)
-        self.restart.run(forwarding, standing.are_flows_applied, may_write=not self.plumbing.is_refused)
+        self.restart.run(forwarding, standing, is_busy=self.is_due)
         if standing.are_flows_applied:
             self.plumbing.narrow_uplinks(settings)
             # What waited for the flows, the next turn can write.

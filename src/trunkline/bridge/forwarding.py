@@ -167,6 +167,14 @@ class Forwarding:
         """Whether the switch has acknowledged the flows of all updates."""
         return self.is_connected and self.applied == self.revision and not self.has_more
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the switch has yet to tell its flows, or to take some.
+
+        A switch that hangs does not do so for ever: its connection ends.
+        """
+        return self._sent is not None or self.session.is_reading
+
     def catch_up(self) -> None:
         """Ask the switch for an answer, which comes after all that it has done so far: see `is_caught_up`."""
         self.session.catch_up()

@@ -42,6 +42,13 @@ def begin(switch: SwitchReplica) -> None:
     switch.commit(transaction)
 
 
+def ask(switch: SwitchReplica) -> None:
+    """Have a write made that changes nothing, but that ovs-vswitchd answers (`SwitchReplica.is_realized`)."""
+    transaction = switch.begin("trunkline agent: is ovs-vswitchd back?")
+    switch.bump_next_cfg()
+    switch.commit(transaction)
+
+
 def end(switch: SwitchReplica) -> None:
     """Have our wait and its mark removed; a wait of somebody else stays."""
     transaction = switch.begin("trunkline agent: ovs-vswitchd no longer has to wait for its flows")
