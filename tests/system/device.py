@@ -33,7 +33,6 @@ kernel_only = pytest.mark.skipif(
 )
 
 _numbers = count()
-IDLE_S = 60.0
 
 
 class ChassisDevices(Protocol):
@@ -130,13 +129,14 @@ class Veths:
 
         The datapath queues such frames in netlink sockets. A thread of ovs-vswitchd that has read one runs
         until it has done with it, or waits for another that runs.
+
+        On a kernel that gets little CPU, threads that wake by the clock keep ovs-vswitchd busy for long. So
+        there is no limit but that of the test.
         """
         process = Path("/proc") / str(self._switch.vswitchd_pid)
-        deadline = time.monotonic() + IDLE_S
         idle = 0
         while idle < 3:
             idle = idle + 1 if _is_idle(process) else 0
-            assert time.monotonic() < deadline, "ovs-vswitchd forwards without end"
             time.sleep(0.0005)
 
 
