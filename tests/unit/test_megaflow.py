@@ -44,8 +44,20 @@ REST = "packets:0, bytes:0, used:never, actions:b"
 def test_a_megaflow_matches_what_its_text_says(match: str, frames: tuple[Cube, ...]) -> None:
     found = megaflow(f"recirc_id(0),in_port(a),packet_type(ns=0,id=0),{match}, {REST}")
     assert found is not None
-    assert found.frames == both(*frames)
+    assert found.frames == (both(*frames),)
     assert (found.device, found.sent) == ("a", (Output("b", (-1,) if found.is_tagged else ()),))
+
+
+@pytest.mark.parametrize(
+    ("shown", "types"), [("0x0000", (0x8100, 0x88A8)), ("0x8100", (0x8100,)), ("0x88a8", (0x88A8,))]
+)
+def test_of_a_second_tag_flows_see_the_type_alone(shown: str, types: tuple[int, ...]) -> None:
+    """The kernel's datapath says the tag too, and what is behind it."""
+    tagged = f"vlan(vid=5,pcp=0),encap(eth_type({shown}),vlan(vid=7,pcp=0),encap(eth_type(0x0800)))"
+    found = megaflow(f"recirc_id(0),in_port(a),eth_type(0x8100),{tagged}, {REST}")
+    assert found is not None
+    vlan_id = cube(Field.VLAN_VID, 5, 0xFFF)
+    assert found.frames == tuple(both(TAGGED, vlan_id, cube(Field.ETH_TYPE, each)) for each in types)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from trunkline.core.field import Field
 from trunkline.path.translation import Output, outputs, parts
 from trunkline.proof.example import example
-from trunkline.proof.space import ALL, PRESENT, READ_TAGS, TAGGED, UNTAGGED, Cube, cube, open_holes
+from trunkline.proof.space import ALL, PRESENT, READ_TAGS, TAGGED, UNTAGGED, Cube, both, cube, open_holes
 from trunkline.proof.switch import LOCAL, Rule, Table, tables
 from trunkline.proof.way import Way, ways
 
@@ -64,11 +64,14 @@ _ELSEWHERE = ("recirc(", "userspace(")
 
 
 class Megaflow(NamedTuple):
-    """The frames that come by *device* and are done with alike: *sent*, with the tags that they have then."""
+    """The frames that come by *device* and are done with alike: *sent*, with the tags that they have then.
+
+    They are those of all cubes of *frames*.
+    """
 
     text: str
     device: str
-    frames: Cube
+    frames: tuple[Cube, ...]
     is_tagged: bool
     sent: tuple[Output, ...]
 
@@ -114,17 +117,39 @@ def megaflow(line: str) -> Megaflow | None:
     if items.get("recirc_id", "0") not in ("0", "0x0") or any(each in actions for each in _ELSEWHERE):
         return None
     is_tagged = "vlan" in items
+    beginnings: tuple[Cube, ...] = (TAGGED,) if is_tagged else (UNTAGGED,)
     if is_tagged:
         items.pop("eth_type", None)
-        items |= dict(map(_call, parts(items.pop("encap", ""))))
-    frames: Cube | None = TAGGED if is_tagged else UNTAGGED
-    for name, words in items.items():
-        met = _matched(name, words)
-        frames = None if met is None or frames is None else frames.meet(met)
-    if frames is None or "in_port" not in items:
+        inside = dict(map(_call, parts(items.pop("encap", ""))))
+        if "vlan" in inside:
+            beginnings = _with_two_tags(inside.get("eth_type", ""))
+        else:
+            items |= inside
+    frames = tuple(filter(None, (_frames(items, each) for each in beginnings)))
+    if not frames or "in_port" not in items:
         return None
     sent = tuple(outputs(actions.partition(", dp-extra-info")[0], (_OWN,) if is_tagged else ()))
     return Megaflow(line, items["in_port"], frames, is_tagged, sent)
+
+
+def _with_two_tags(inner: str) -> tuple[Cube, ...]:
+    """Return the frames with a tag behind the first one, of the type *inner*, or of either if that is 0.
+
+    The kernel reads two tags. Flows see the second one as a type of Ethernet alone, since `vlan-limit` is 1.
+    """
+    wanted = _one(Field.ETH_TYPE, inner)
+    if wanted is None:
+        return ()
+    return tuple(both(TAGGED, tag) for tag in READ_TAGS if wanted.value in (0, tag.value))
+
+
+def _frames(items: Mapping[str, str], beginning: Cube) -> Cube | None:
+    """Return those frames of *beginning* that a match has, None if a part of it is not understood."""
+    frames: Cube | None = beginning
+    for name, words in items.items():
+        met = _matched(name, words)
+        frames = None if met is None or frames is None else frames.meet(met)
+    return frames
 
 
 def _call(words: str) -> tuple[str, str]:
@@ -206,14 +231,15 @@ class Comparison:
         return None
 
     def _ways(self, each: Megaflow, in_port: int) -> Iterator[Way]:
-        holes = open_holes(each.frames, () if each.is_tagged else READ_TAGS)
-        if holes is None:
-            return
-        start = Way(each.frames, holes, {Field.IN_PORT: in_port}, (None,) if each.is_tagged else ())
-        for _, way in ways(self._tables, 0, start):
-            # Whether frames match a flow that looks at another field is not known.
-            if all(rule.is_sure for rule in way.rules) and not way.is_told:
-                yield way
+        for frames in each.frames:
+            holes = open_holes(frames, () if each.is_tagged else READ_TAGS)
+            if holes is None:
+                continue
+            start = Way(frames, holes, {Field.IN_PORT: in_port}, (None,) if each.is_tagged else ())
+            for _, way in ways(self._tables, 0, start):
+                # Whether frames match a flow that looks at another field is not known.
+                if all(rule.is_sure for rule in way.rules) and not way.is_told:
+                    yield way
 
     def _ends(self, sent: Sequence[Output], own_bridge: str | None) -> Iterator[Output]:
         """Yield where frames are *sent*: a device of the bridge, or which provider bridge."""
