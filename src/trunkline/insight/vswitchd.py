@@ -28,6 +28,19 @@ def answer(rundir: str, *words: str, timeout_s: float = PATIENCE_S) -> Work[str]
     return (yield from daemon.answer(_PROGRAM, _path(rundir), *words, timeout_s=timeout_s))
 
 
+def await_revalidated(rundir: str) -> None:
+    """Return when the datapath has cached nothing that is older than the present flows and ports.
+
+    What was acknowledged a turn ago concerns the revalidators only now. Then `revalidator/wait` ends with the
+    present look at the cache, which may have begun before that; so the next one has to end, too.
+
+    Raises:
+        SwitchError: as `ask` says.
+    """
+    for command in ("version", "revalidator/wait", "revalidator/wait"):
+        ask(rundir, command)
+
+
 def _path(rundir: str) -> Path:
     """Return the control socket of the ovs-vswitchd of *rundir*: its pid file says which."""
     folder = Path(rundir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -133,9 +134,10 @@ class Lab:
 
     def wait_revalidated(self) -> None:
         """Wait until all switches forward by their present flows and ports, and by no older cache."""
-        for chassis in self.chassis.values():
-            chassis.switch.wait_revalidated()
-        self.switch.switch.wait_revalidated()
+        switches = [self.switch.switch, *(chassis.switch for chassis in self.chassis.values())]
+        with ThreadPoolExecutor(len(switches)) as pool:
+            for done in [pool.submit(switch.wait_revalidated) for switch in switches]:
+                done.result()
 
     def reach(self, *, timeout_s: float = 5.0) -> dict[tuple[str, str], bool]:
         """Ping between all ordered pairs of machines, and return for each whether it was answered."""

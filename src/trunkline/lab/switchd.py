@@ -170,9 +170,11 @@ class Switchd:
     def wait_revalidated(self) -> None:
         """Wait until no frame is forwarded by a cache that is older than the present flows and ports.
 
-        ovs-vswitchd acknowledges a change before its revalidators have gone through the cached flows.
+        What was acknowledged a turn ago concerns the revalidators only now. Then `revalidator/wait` ends with
+        their present look at the cache, which may have begun before that; so the next one has to end, too.
         """
-        self.appctl("revalidator/wait")
+        for words in ("version", "revalidator/wait", "revalidator/wait"):
+            self.appctl(words)
 
     def _start(self, program: str, *args: str) -> None:
         files = ["--detach", "--no-chdir", "--pidfile=" + str(self.rundir / f"{program}.pid")]

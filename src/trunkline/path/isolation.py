@@ -196,7 +196,7 @@ def _found(asked: Asked) -> Found:
 
 def _cache(asked: Asked, found: Found) -> dict[str, Any]:
     """Return, as JSON, what the datapath has cached that no flow of *found* does."""
-    vswitchd.ask(asked.rundir, "revalidator/wait")
+    vswitchd.await_revalidated(asked.rundir)
     listed = vswitchd.ask(asked.rundir, "dpctl/dump-flows", "--names")
     where = megaflow.places(vswitchd.ask(asked.rundir, "dpif/show"))
     if _bodies(asked.connection.flows()) != _bodies(found.flows):
