@@ -144,8 +144,12 @@ def test_drops_come_with_those_first_that_dropped_most(chassis: DummyChassis) ->
     assert 0 not in packets
 
 
+# If the tests themselves run in the background, their children would ignore SIGINT.
+PROGRAM = ("env", "--default-signal=INT", sys.executable, "-m", "trunkline")
+
+
 def test_watching_shows_frames_a_second(chassis: DummyChassis) -> None:
-    argv = [sys.executable, "-m", "trunkline", "flows", "--port", "b", "--watch", "0.2", "-o", "json"]
+    argv = [*PROGRAM, "flows", "--port", "b", "--watch", "0.2", "-o", "json"]
     with subprocess.Popen(argv, env=dict(os.environ), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
@@ -163,7 +167,7 @@ def test_watching_shows_frames_a_second(chassis: DummyChassis) -> None:
 
 
 def test_a_table_that_is_watched_has_a_column_of_rates(chassis: DummyChassis) -> None:
-    argv = [sys.executable, "-m", "trunkline", "flows", "--watch=0.2"]
+    argv = [*PROGRAM, "flows", "--watch=0.2"]
     with subprocess.Popen(argv, env=dict(os.environ), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().split()[:5] == ["TABLE", "BAND", "FLOWS", "PACKETS", "/s"]

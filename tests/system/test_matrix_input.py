@@ -171,7 +171,8 @@ def test_an_interrupt_in_the_middle_leaves_no_process_and_no_file(tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as mirror:  # it never answers
         mirror.settimeout(50)
         env = environment(cache, APT_CONFIG=apt_config(tmp_path, mirror.getsockname()[1]))
-        argv = [str(SCRIPT), "--suite", "trixie", "--datapath", "netdev"]
+        # If the tests themselves run in the background, their children would ignore SIGINT.
+        argv = ["env", "--default-signal=INT", str(SCRIPT), "--suite", "trixie", "--datapath", "netdev"]
         process = subprocess.Popen(argv, env=env, stderr=subprocess.DEVNULL, start_new_session=True)
         asking, _ = mirror.accept()
         with asking:

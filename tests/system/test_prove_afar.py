@@ -81,7 +81,8 @@ def test_a_watch_proves_again_after_each_change_until_it_is_interrupted(
     site: Site, chassis: DummyChassis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
-    argv = [sys.executable, "-m", "trunkline", "prove", "--watch", "0.1"]
+    # If the tests themselves run in the background, their children would ignore SIGINT.
+    argv = ["env", "--default-signal=INT", sys.executable, "-m", "trunkline", "prove", "--watch", "0.1"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         try:
