@@ -163,8 +163,19 @@ def test_a_port_has_another_native_vlan(wrong: Lab) -> None:
     assert found.text.startswith("at the switch port of c3, VLAN 101 (blue) is the native VLAN")
     assert found.remedy.startswith("set the native VLAN of the switch port of c3 to that of the others")
     checked = json.loads(trunkline("check", "-o", "json", nb=wrong.nb.remote).out)
-    by_check = [(each["subject"], each["chassis"]) for each in checked if each["code"] == "T216"]
-    assert sorted(by_check) == [("network blue", "c3"), ("network office", "c3")]
+    (by_check,) = [each for each in checked if each["code"] == "T216"]
+    assert (by_check["subject"], by_check["also"], by_check["chassis"]) == (
+        "network blue",
+        ["network office"],
+        "c3",
+    )
+    shown = trunkline("check", nb=wrong.nb.remote).out
+    assert " ✗ T216 networks blue, office on c3: the last probe, " in shown
+    for network in ("blue", "office"):
+        assert (
+            " ✗ T216 networks blue, office on c3: "
+            in trunkline("check", "--network", network, nb=wrong.nb.remote).out
+        )
 
 
 def test_a_port_has_another_native_vlan_and_another_lacks_a_vlan(wrong: Lab) -> None:

@@ -17,4 +17,13 @@ def test_a_code_is_t_and_three_digits_and_means_one_sentence() -> None:
 def test_a_finding_is_the_same_after_json() -> None:
     finding = Finding("T304", "error", "vif vm1", "c1", None, "tap1 has no link", "start the VM")
     assert Finding(**finding.data()) == finding
-    assert list(finding.data()) == ["code", "severity", "subject", "chassis", "since", "text", "remedy"]
+    assert list(finding.data()) == [
+        "code",
+        "severity",
+        "subject",
+        "chassis",
+        "since",
+        "text",
+        "remedy",
+        "also",
+    ]

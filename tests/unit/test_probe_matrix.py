@@ -132,6 +132,16 @@ def test_two_groups_that_do_not_reach_one_another_may_be_separate() -> None:
     assert "VLAN 101 of physnet1 between the switches of c1 and c3" in found.remedy
 
 
+def test_a_chassis_behind_a_cut_is_not_blamed_in_a_network_of_which_it_is_alone_there() -> None:
+    apart = cut(1, "c3", "c4") | cut(2, "c3", "c4")
+    found = matrix(BLUE, RED, lost=apart).without({2: {"c4"}})
+    blue, red = verdicts(found)
+    assert (blue.fault, red.fault) == ("islands", "islands")
+    assert red.text == "c1, c2 | c3 do not reach one another, as in blue. Separate on purpose?"
+    (remedy,) = remedies([blue, red]).values()
+    assert remedy == "carry VLANs 101, 102 of physnet1 between the switches of c1 and c3"
+
+
 def test_a_direction_between_two_that_both_reach_a_third_is_named() -> None:
     found = one(matrix(BLUE, lost=frozenset({(1, "c1", "c2")})))
     assert found.text == "what c1 sends does not reach c2"
@@ -335,5 +345,5 @@ def test_what_is_wrong_in_several_networks_alike_has_one_remedy() -> None:
     lost = frozenset().union(*(cut(key, "c2", ways="out") for key in (1, 2, 3)))
     found = verdicts(matrix(BLUE, RED, FLAT, lost=lost))
     assert len(found) == 3
-    (remedy,) = remedies(found)
+    (remedy,) = remedies(found).values()
     assert "for what loses untagged frames and VLANs 101, 102 in the direction from the chassis" in remedy

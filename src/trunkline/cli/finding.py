@@ -97,7 +97,7 @@ def show(seen: Seen, *, shows_all: bool) -> None:
         mark = marks.error if first.severity == "error" else marks.warning
         since = f" (since {_clock(first.since)})" if first.since else ""
         # The text is about one of them: "it does not answer".
-        each = ", each" if len(group.subjects) > 1 else ""
+        each = ", each" if group.is_each else ""
         _echo(f" {mark} {first.code} {group.where}{each}: {first.text}{since}")
         _echo(f"        {marks.remedy} {first.remedy}")
     for code, count in shown.items():

@@ -236,7 +236,7 @@ def lines(found: Probed, wrong: Sequence[Verdict]) -> Iterator[str]:
         yield printable(f"  ? {_unsized(found.unsized)}")
     for name, reason in sorted(found.off.items()):
         yield printable(f"  {name}: {reason}")
-    for remedy in remedies(wrong):
+    for remedy in dict.fromkeys(remedies(wrong).values()):
         yield f"  → {printable(in_options(remedy))}"
 
 

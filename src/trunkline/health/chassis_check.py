@@ -152,12 +152,11 @@ def _clock_findings(fleet: Fleet) -> Iterator[Finding]:
 
 def network_findings(fleet: Fleet) -> Iterator[Finding]:
     """Yield the networks that do not reach their physical network on a chassis that needs it."""
+    yield from _probe_findings(fleet)
     mapped = {physnet for row in fleet.chassis for physnet in row["bridge_mappings"]}
     for row in fleet.networks:
         yield from key_findings(f"network {row['name']}", None, row)
         physnet = row["physical_network"]
-        if row["_uuid"] in fleet.probes:
-            yield from _probe_findings(row["name"], fleet.probes[row["_uuid"]])
         if not fleet.chassis:
             continue
         if physnet not in mapped:
@@ -184,25 +183,40 @@ def is_certain(wrong: Wrong, probe: Record) -> bool:
     return wrong.is_cut and wrong.passed_s is None and probe.age_s() < PROBE_LASTS_S
 
 
-def _probe_findings(network: str, probe: Record) -> Iterator[Finding]:
-    """Yield what the last probe of *network* found; it may have been mended since."""
-    for wrong in probe.wrong:
-        one = wrong.chassis[0] if len(wrong.chassis) == 1 else None
-        text, remedy = (
-            f"the last probe, {ago(probe.age_s())}, found: {wrong.text}",
-            f"{wrong.remedy}; then {AGAIN}",
-        )
-        if wrong.passed_s is not None:
-            text, remedy = f"{text}; what was lost has come since, {ago(wrong.passed_s)}", AGAIN
-        yield Finding(
-            PROBED,
-            "error" if is_certain(wrong, probe) else "warning",
-            f"network {network}",
-            one,
-            _moment(probe.probed_ms),
-            text,
-            remedy,
-        )
+def _probe_findings(fleet: Fleet) -> Iterator[Finding]:
+    """Yield what the last probes of networks found; what mixes up several networks, once."""
+    found: dict[tuple[object, ...], list[tuple[str, Wrong, Record]]] = {}
+    for row in fleet.networks:
+        probe = fleet.probes.get(row["_uuid"])
+        if probe is None:
+            continue
+        for wrong in probe.wrong:
+            networks = wrong.networks or (row["name"],)
+            found.setdefault((networks, wrong.chassis, wrong.text), []).append((row["name"], wrong, probe))
+    for places in found.values():
+        yield _probe_finding(places)
+
+
+def _probe_finding(places: list[tuple[str, Wrong, Record]]) -> Finding:
+    """Return what is wrong with these networks, by their records; it may have been mended since."""
+    names = [f"network {name}" for name, _, _ in places]
+    _, wrong, probe = next((each for each in places if is_certain(*each[1:])), places[0])
+    text, remedy = (
+        f"the last probe, {ago(probe.age_s())}, found: {wrong.text}",
+        f"{wrong.remedy}; then {AGAIN}",
+    )
+    if wrong.passed_s is not None:
+        text, remedy = f"{text}; what was lost has come since, {ago(wrong.passed_s)}", AGAIN
+    return Finding(
+        PROBED,
+        "error" if is_certain(wrong, probe) else "warning",
+        names[0],
+        wrong.chassis[0] if len(wrong.chassis) == 1 else None,
+        _moment(probe.probed_ms),
+        text,
+        remedy,
+        tuple(names[1:]),
+    )
 
 
 def _mapped_nowhere(fleet: Fleet, network: Row, mapped: Collection[str]) -> Finding:

@@ -87,12 +87,14 @@ def _spelled(found: Iterable[Finding], fleet: Fleet) -> Iterator[Finding]:
 def merged(found: Iterable[Finding]) -> list[Finding]:
     """Return *found* without those that say the same of the same as an earlier one.
 
+    What a probe found is several things: each text is one.
+
     Nor with what follows from another one: a chassis that did not say what it finds (T506) either has
     answered, or did not, and then that is why nobody knows whether it does (T503).
     """
-    first: dict[tuple[str, str, str | None], Finding] = {}
+    first: dict[tuple[str, str, str | None, str], Finding] = {}
     for each in found:
-        first.setdefault((each.code, each.subject, each.chassis), each)
+        first.setdefault((each.code, each.subject, each.chassis, each.text * (each.code == PROBED)), each)
     nowhere = {("T202", each.subject) for each in first.values() if each.code == "T204"}
     unsaid = {("T503", each.subject) for each in first.values() if each.code == SILENT}
     return [each for each in first.values() if (each.code, each.subject) not in nowhere | unsaid]
@@ -126,7 +128,9 @@ def of_chassis(found: Iterable[Finding], fleet: Fleet, name: str) -> list[Findin
     }
     subjects = {f"network {network}" for network in names}
     return [
-        each for each in found if each.chassis == name or (each.chassis is None and each.subject in subjects)
+        each
+        for each in found
+        if each.chassis == name or (each.chassis is None and subjects.intersection(each.subjects))
     ]
 
 
@@ -140,7 +144,7 @@ def of_network(found: Iterable[Finding], fleet: Fleet, name: str) -> list[Findin
     return [
         each
         for each in found
-        if each.subject in subjects or (each.chassis in holders and _is_whole(each, name))
+        if subjects.intersection(each.subjects) or (each.chassis in holders and _is_whole(each, name))
     ]
 
 
@@ -190,7 +194,7 @@ def of_port(found: Iterable[Finding], fleet: Fleet, name: str) -> Verdict:
     reasons = [disabled_finding(port)] if port["enabled"] is False else []
     for each in found:
         is_here = each.chassis in (port["chassis"], None)
-        concerns = each.subject in wire or _concerns(each, port, network)
+        concerns = bool(wire.intersection(each.subjects)) or _concerns(each, port, network)
         if each.subject in own:
             # A port that nobody has started yet is no error of the fleet. But it does not work.
             reasons.append(replace(each, severity="error") if each.code == "T301" else each)

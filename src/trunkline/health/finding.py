@@ -99,7 +99,8 @@ class Finding:
     """What is wrong with *subject*, called as that of a fault is: `port vm1`, `network blue`, `mapping p`.
 
     An `error` keeps frames from passing; a `warning` may. *chassis* is None if it is not about one chassis.
-    *since* is None if nobody knows. *remedy* is what to do; it may name columns in backticks.
+    *since* is None if nobody knows. *remedy* is what to do; it may name columns in backticks. *also* are
+    further subjects of which the same thing is wrong.
     """
 
     code: str
@@ -109,6 +110,12 @@ class Finding:
     since: str | None
     text: str
     remedy: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """All that it is about."""
+        return (self.subject, *self.also)
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON."""

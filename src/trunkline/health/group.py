@@ -17,11 +17,15 @@ MOST_NAMES = 3
 
 
 class Group(NamedTuple):
-    """Findings with one code and one text; *first* is one of them, and has the others' remedy too."""
+    """Findings with one code and one text; *first* is one of them, and has the others' remedy too.
+
+    *is_each*: they are several, and the text is about each of them.
+    """
 
     first: Finding
     subjects: tuple[str, ...]
     chassis: tuple[str, ...]
+    is_each: bool
 
     @property
     def where(self) -> str:
@@ -43,8 +47,9 @@ def groups(found: Iterable[Finding]) -> list[Group]:
     made = [
         Group(
             min(members, key=lambda each: natural(each.subject)),
-            _distinct(each.subject for each in members),
+            _distinct(subject for each in members for subject in each.subjects),
             _distinct(each.chassis for each in members if each.chassis is not None),
+            len({each.subject for each in members}) > 1,
         )
         for members in by_cause.values()
     ]

@@ -50,10 +50,7 @@ def losses(matrix: Matrix, network: ProbedNetwork, cells: Sequence[Cell]) -> Ite
             (network,),
             tuple(sorted(name for island in groups for name in island)),
             f"{_some_groups(groups)} do not reach one another; each reaches its own. Separate on purpose?",
-            Advice(
-                "carry ",
-                f" of {network.physnet} between the switches of {groups[0][0]} and {groups[1][0]}",
-            ),
+            _link(network, groups[0][0], groups[1][0]),
         )
     for island in others:
         if len(island) > 1 or len(main) == 1:
@@ -61,7 +58,9 @@ def losses(matrix: Matrix, network: ProbedNetwork, cells: Sequence[Cell]) -> Ite
         (alone,) = island
         hears = any(receiver == alone for _, receiver in passed)
         is_heard = any(sender == alone for sender, _ in passed)
-        yield _alone(matrix, network, alone, hears=hears, is_heard=is_heard)
+        yield _far(matrix, network, alone, main) or _alone(
+            matrix, network, alone, hears=hears, is_heard=is_heard
+        )
 
 
 def _is_one_way(cells: Sequence[Cell]) -> bool:
@@ -77,6 +76,30 @@ def _apart(network: ProbedNetwork, one: str, other: str) -> Verdict:
         f"{one} and {other} do not reach one another",
         Advice("allow ", f" on the switch ports of {one} and {other}, and between these"),
     )
+
+
+def _far(matrix: Matrix, network: ProbedNetwork, alone: str, main: tuple[str, ...]) -> Verdict | None:
+    """Return that *alone* is cut off from *main* as it is in another network, where it reaches some; or None.
+
+    So its own switch port is right.
+    """
+    for each in matrix.networks:
+        own = next((island for island in matrix.islands(each) if alone in island), ())
+        others = next((island for island in matrix.islands(each) if set(main) & set(island)), own)
+        if each.physnet == network.physnet and len(own) > 1 and others != own:
+            return Verdict(
+                Fault.ISLANDS,
+                (network,),
+                tuple(sorted((*main, alone))),
+                f"{some(main)} | {alone} do not reach one another, as in {each.name}. Separate on purpose?",
+                _link(network, others[0], own[0]),
+            )
+    return None
+
+
+def _link(network: ProbedNetwork, one: str, other: str) -> Advice:
+    first, second = sorted((one, other))
+    return Advice("carry ", f" of {network.physnet} between the switches of {first} and {second}")
 
 
 def _alone(matrix: Matrix, network: ProbedNetwork, chassis: str, *, hears: bool, is_heard: bool) -> Verdict:

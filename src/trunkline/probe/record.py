@@ -15,6 +15,7 @@ from trunkline.northbound.body import UnreadableError
 from trunkline.northbound.operation import Uuid, insert, select, update
 from trunkline.northbound.refusal import TransactionError
 from trunkline.probe.matrix import State
+from trunkline.probe.verdict import remedies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from trunkline.probe.addresses import Asked, Wanted
     from trunkline.probe.asking import Probed
     from trunkline.probe.matrix import ProbedNetwork
-    from trunkline.probe.verdict import Verdict
+    from trunkline.probe.verdict import Advice, Verdict
 
 _MOST_CELLS = 400
 """How many directions that lose frames are kept for one network; 64 KiB is the limit of a row."""
@@ -39,14 +40,16 @@ _CUTS = frozenset({"lost", "one way", "native VLAN"})
 class Wrong(NamedTuple):
     """What a probe found wrong with a network, at which chassis, and what to do.
 
-    *passed_s* is how long ago frames came where the probe found that they are lost; None if that is not
-    known. It is not kept: whoever asks finds it out (`trunkline.health.recovery`).
+    *networks* are those of which it is one thing that is wrong, this one included. *passed_s* is how long ago
+    frames came where the probe found that they are lost; None if that is not known. It is not kept: whoever
+    asks finds it out (`trunkline.health.recovery`).
     """
 
     fault: str
     chassis: tuple[str, ...]
     text: str
     remedy: str
+    networks: tuple[str, ...] = ()
     passed_s: float | None = None
 
     @property
@@ -102,11 +105,15 @@ class Kept(NamedTuple):
 
 
 def keep(nb: Northbound, found: Probed, wrong: Sequence[Verdict]) -> bool:
-    """Write the record of each network that was probed; return False if this connection may not."""
+    """Write the record of each network that was probed; return False if this connection may not.
+
+    What to do is kept for all networks that need it: a chassis that lacks two VLANs lacks both at one port.
+    """
+    remedy_by_advice = remedies(wrong)
 
     def row(network: ProbedNetwork) -> dict[str, Any]:
         of_it = [each for each in wrong if network in each.networks]
-        return {"probed_ms": _now_ms(), "body": json.dumps(_body(found, network, of_it))}
+        return {"probed_ms": _now_ms(), "body": json.dumps(_body(found, network, of_it, remedy_by_advice))}
 
     return _put(nb, {network.key: row(network) for network in found.matrix.networks})
 
@@ -184,7 +191,12 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _body(found: Probed, network: ProbedNetwork, wrong: Sequence[Verdict]) -> dict[str, Any]:
+def _body(
+    found: Probed,
+    network: ProbedNetwork,
+    wrong: Sequence[Verdict],
+    remedy_by_advice: Mapping[Advice, str],
+) -> dict[str, Any]:
     cells = list(found.matrix.cells(network))
     lost = [[cell.sender, cell.receiver] for cell in cells if cell.state is State.LOST]
     sizes = [
@@ -192,7 +204,10 @@ def _body(found: Probed, network: ProbedNetwork, wrong: Sequence[Verdict]) -> di
         for cell in cells
         if cell.mtu is not None and cell.mtu < network.mtu
     ]
-    kept = [{**each.data(), "chassis": each.chassis[:_MOST_VERDICTS]} for each in wrong[:_MOST_VERDICTS]]
+    kept = [
+        {**each.data(), "chassis": each.chassis[:_MOST_VERDICTS], "remedy": remedy_by_advice[each.advice]}
+        for each in wrong[:_MOST_VERDICTS]
+    ]
     return {
         "islands": found.matrix.islands(network),
         "lost": lost[:_MOST_CELLS],
@@ -256,6 +271,7 @@ def record(row: Row) -> Record | None:
                     tuple(map(str, each["chassis"])),
                     str(each["text"]),
                     str(each["remedy"]),
+                    tuple(map(str, each.get("networks", ()))),
                 )
                 for each in said["wrong"]
             ),

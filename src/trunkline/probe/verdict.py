@@ -68,12 +68,12 @@ class Verdict(NamedTuple):
         }
 
 
-def remedies(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return what to do about all of that; where several networks need the same, they are named together."""
+def remedies(verdicts: Iterable[Verdict]) -> dict[Advice, str]:
+    """Return what to do about all of that; if several networks need the same, they are named together."""
     networks: dict[Advice, dict[ProbedNetwork, None]] = {}
     for each in verdicts:
         networks.setdefault(each.advice, {}).update(dict.fromkeys(each.networks))
-    return list(dict.fromkeys(advice.text(named) for advice, named in networks.items()))
+    return {advice: advice.text(named) for advice, named in networks.items()}
 
 
 def on_wire(networks: Iterable[ProbedNetwork]) -> str:
