@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from program import refusal, trunkline, typed
+from terminal import Terminal
 
 from trunkline.northbound.client import NetworkSpec, Northbound, PortSpec
 from trunkline.northbound.filter import parse
@@ -208,6 +209,42 @@ def test_columns_are_chosen_in_every_form(served: Northbound) -> None:
     assert typed(f"{command} -o csv", remote).out.splitlines() == [",".join(row), ",".join(row.values())]
 
 
+def test_an_item_of_a_map_is_a_column_wherever_a_column_is_asked_for(served: Northbound) -> None:
+    remote = served.rpc.remote
+    command = "port list --columns name,external_ids:owner,external_ids:tier --sort -external_ids:owner"
+    assert [json.loads(typed(f"{command} -o json", remote).out)[at] for at in (0, 1, 4)] == [
+        {"name": "vm10", "external_ids": {"owner": "anna"}},
+        {"name": "vm2", "external_ids": {"owner": "a=b", "tier": "1"}},
+        {"name": "vm11", "external_ids": {}},
+    ]
+    rows = typed(f"{command} -o csv", remote).out.splitlines()
+    assert rows[:3] == ["name,external_ids:owner,external_ids:tier", "vm10,anna,", "vm2,a=b,1"]
+    head, _, *lines = typed(command, remote).out.splitlines()
+    assert head.split("  ") == ["NAME", "EXTERNAL IDS:owner", "EXTERNAL IDS:tier"]
+    assert [line.split() for line in lines[:2]] == [["vm10", "anna"], ["vm2", "a=b", "1"]]
+    hosts = (
+        "chassis list --no-ask --columns bridge_mappings:physnet1,name --sort bridge_mappings:physnet1 -o csv"
+    )
+    assert typed(hosts, remote).out.splitlines()[1:] == [",c1", "br-ex,c2"]
+
+
+def test_a_long_address_is_whole_and_puts_nothing_out_of_its_column_in_a_terminal(served: Northbound) -> None:
+    address = "2001:db8:1111:2222:3333:4444:5555:6666"
+    served.set_port("vm9", {"addresses": [address]})
+    terminal = Terminal(served.rpc.remote, command=("port", "list"))
+    assert terminal.end() == 0
+    head, _, *lines = terminal.said.splitlines()
+    assert head.index("ADDRESSES") < 80
+    assert [line[: head.index("ADDRESSES")].split()[-1] for line in lines] == [
+        "yes",
+        "yes",
+        "no",
+        "yes",
+        "yes",
+    ]
+    assert lines[2][head.index("ADDRESSES") :] == address
+
+
 def test_csv_has_a_head_and_a_line_for_each_row(served: Northbound) -> None:
     text = typed("port list -o csv", served.rpc.remote).out
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -224,6 +261,8 @@ def test_csv_has_a_head_and_a_line_for_each_row(served: Northbound) -> None:
     ("command", "line"),
     [
         ("port list --columns name,macc", "a port has no column 'macc'; did you mean mac?"),
+        ("port list --columns name,mac:x", "mac is no map, and has no item 'x'; leave out the colon"),
+        ("chassis list --sort state:x", "state is no map, and has no item 'x'; leave out the colon"),
         ("network list --sort -segmentation", "a network has no column 'segmentation'; did you mean seg"),
         ("chassis list --filter stat=live", "a chassis has no column 'stat'; did you mean state?"),
         ("port list --filter name", "'name' is not COLUMN=VALUE, COLUMN!=VALUE or COLUMN~REGEX"),

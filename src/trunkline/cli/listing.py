@@ -15,21 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from trunkline.northbound.client import Northbound
-    from trunkline.northbound.filter import Filter
+    from trunkline.northbound.filter import Filter, Item
     from trunkline.northbound.operation import Row
 
 
 class Listing(NamedTuple):
     """What the command line asks for: rows of *table* that all *filters* accept, and how they are printed.
 
-    *titles* are headers by column, *columns* those that are asked for, None if none are, *order* is the
-    column to sort by, with a "-" before it if from the largest.
+    *titles* are headers by column, *columns* what is asked for, None if nothing is, *order* is what to sort
+    by, from the largest if it *is_reverse*.
     """
 
     table: str
     titles: Mapping[str, str]
-    columns: tuple[str, ...] | None
-    order: str
+    columns: tuple[Item, ...] | None
+    order: Item
+    is_reverse: bool
     filters: tuple[Filter, ...]
     output: str
     is_raw: bool
@@ -49,29 +50,61 @@ class Listing(NamedTuple):
 
     def _needed(self) -> list[str]:
         """Return the columns that are printed or sorted by; none if all are."""
-        if self.output in ("json", "yaml") and self.columns is None:
+        if self.output in _WHOLE and self.columns is None:
             return []
-        return [*self._shown(), self.order.removeprefix("-")]
+        shown = self._shown() if self.columns is None else [each.column for each in self.columns]
+        return [*shown, self.order.column]
 
     def _shown(self) -> Mapping[str, str]:
-        """Return the titles of the columns that are printed."""
+        """Return the titles of what is printed."""
         if self.output == "name":
             return {"name": "NAME"}
         if self.columns is None:
             return self.titles
-        return {name: self.titles.get(name, name.upper().replace("_", " ")) for name in self.columns}
+        return {str(each): self._title(each) for each in self.columns}
+
+    def _title(self, item: Item) -> str:
+        title = self.titles.get(item.column, item.column.upper().replace("_", " "))
+        return title if item.key is None else f"{title}:{item.key}"
 
     def print(self, rows: Sequence[Row], words: Mapping[str, Callable[[Any], Any]] = NO_WORDS) -> None:
         """Print *rows*, which are by name; in a table with *words* for values, by column."""
         from trunkline.core.order import by_value
 
-        column = self.order.removeprefix("-")
-        if self.order != "name":
-            is_reverse = column != self.order
-            rows = sorted(rows, key=lambda row: by_value(row[column]), reverse=is_reverse)
+        if self.is_reverse or self.order.column != "name":
+            rows = sorted(rows, key=lambda row: by_value(self.order.of(row)), reverse=self.is_reverse)
         if self.columns is not None:
-            rows = [{name: row[name] for name in self.columns} for row in rows]
+            part = _whole_part if self.output in _WHOLE else _flat_part
+            rows = [part(row, self.columns) for row in rows]
         print_list(rows, self._shown(), self.output, words)
+
+
+_WHOLE = ("json", "yaml")
+"""The forms that have rows whole, with maps as maps."""
+
+
+def _whole_part(row: Row, items: Sequence[Item]) -> Row:
+    """Return *items* of *row*, those of a map in a map.
+
+    >>> from trunkline.northbound.filter import Item
+    >>> _whole_part({"name": "vm1", "options": {"a": "1", "b": "2"}}, [Item("options", "b"), Item("name")])
+    {'options': {'b': '2'}, 'name': 'vm1'}
+    """
+    whole = {each.column for each in items if each.key is None}
+    part: Row = {}
+    for each in items:
+        value = row[each.column]
+        if each.column in whole:
+            part[each.column] = value
+        else:
+            found = part.setdefault(each.column, {})
+            found.update({each.key: value[each.key]} if each.key in value else {})
+    return part
+
+
+def _flat_part(row: Row, items: Sequence[Item]) -> Row:
+    """Return *items* of *row*, each by its text."""
+    return {str(each): each.of(row) for each in items}
 
 
 def with_listing(
@@ -98,15 +131,16 @@ def with_listing(
             is_raw: bool = False,
             **kwargs: Any,
         ) -> Any:
-            from trunkline.northbound.filter import check_column, parse
+            from trunkline.northbound.filter import item, parse
 
-            names = None if columns is None else tuple(dict.fromkeys(map(str.strip, columns.split(","))))
-            for name in (*(names or ()), order.removeprefix("-")):
-                check_column(table, name, derived)
-            if names is not None and output == "name":
+            names = () if columns is None else dict.fromkeys(map(str.strip, columns.split(",")))
+            chosen = tuple(item(table, name, derived) for name in names) or None
+            by = item(table, order.removeprefix("-"), derived)
+            if chosen is not None and output == "name":
                 raise click.UsageError("-o name prints names alone; leave out --columns, or use -o csv")
             wanted = tuple(parse(table, text, derived) for text in filters)
-            listing = Listing(table, titles, names, order, wanted, output, is_raw)
+            is_reverse = order.startswith("-")
+            listing = Listing(table, titles, chosen, by, is_reverse, wanted, output, is_raw)
             return function(*args, listing=listing, **kwargs)
 
         update_wrapper(command, function)
@@ -128,14 +162,14 @@ def with_listing(
                 show_default=True,
                 metavar="[-]COLUMN",
                 shell_complete=among(known),
-                help="Sort by this column; with a - before it, from the largest.",
+                help="Sort by this column, or by COLUMN:KEY of a map; with a - before it, from the largest.",
             ),
             click.option(
                 "--columns",
                 type=NOT_EMPTY,
                 metavar="COLUMN,COLUMN",
                 shell_complete=among(known),
-                help="Print these columns: their names are those of the JSON.",
+                help="Print these columns: named as in the JSON. COLUMN:KEY is an item of a map.",
             ),
         ):
             wrapped = option(wrapped)

@@ -247,8 +247,11 @@ class Sheet(NamedTuple):
 
     def lines(self) -> Iterator[list[Any]]:
         """Yield the values of each row."""
-        paths = [column.split(":") for column in self.columns]
+        paths = [[column] if column in self._first() else column.split(":") for column in self.columns]
         return ([reduce(_part, path, row) for path in paths] for row in self.rows)
+
+    def _first(self) -> Mapping[str, Any]:
+        return self.rows[0] if self.rows else {}
 
 
 def _part(value: Any, key: str) -> Any:

@@ -35,11 +35,12 @@ _LISTED = {
     "name": "NAME",
     "network": "NETWORK",
     "mac": "MAC",
-    "addresses": "ADDRESSES",
     "chassis": "CHASSIS",
     "up": "UP",
     "enabled": "ENABLED",
     "port_security": "SECURITY",
+    # Last, as no address is cut: if a line is too long, all else stays in its column.
+    "addresses": "ADDRESSES",
 }
 
 

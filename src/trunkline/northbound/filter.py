@@ -23,6 +23,21 @@ _FORM = re.compile(r"(?P<column>[^=~!:]*)(?::(?P<key>[^=~]*?))?(?P<operator>!=|=
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
+class Item(NamedTuple):
+    """What a list shows or sorts by: a *column*, or the item *key* of its map; as text, COLUMN:KEY."""
+
+    column: str
+    key: str | None = None
+
+    def of(self, row: Row) -> Any:
+        """Return its value in *row*; None if the map has no such item."""
+        value = row[self.column]
+        return value if self.key is None else value.get(self.key)
+
+    def __str__(self) -> str:
+        return self.column if self.key is None else f"{self.column}:{self.key}"
+
+
 class Filter(NamedTuple):
     """What a row's *column*, or the item *key* of its map, has to be.
 
@@ -79,10 +94,8 @@ def parse(table: str, text: str, derived: Collection[str] = ()) -> Filter:
         raise InvalidValueError(f"{text!r} is not COLUMN=VALUE, COLUMN!=VALUE or COLUMN~REGEX")
     operator: Any
     name, key, operator, value = form.group("column", "key", "operator", "value")
-    check_column(table, name, derived)
+    _check(table, Item(name, key), derived)
     column = columns(table).get(name)
-    if key is not None and (column is None or column.shape is not Shape.MAP):
-        raise InvalidValueError(f"{name} is no map, and has no item {key!r}; leave out the colon")
     if operator == "~":
         try:
             re.compile(value)
@@ -93,11 +106,30 @@ def parse(table: str, text: str, derived: Collection[str] = ()) -> Filter:
     return Filter(name, operator, value, key)
 
 
-def check_column(table: str, name: str, derived: Collection[str] = ()) -> None:
-    """Raise InvalidValueError unless *name* is a column of *table*, or one of the *derived* columns."""
+def item(table: str, text: str, derived: Collection[str] = ()) -> Item:
+    """Return what *text* says, COLUMN or COLUMN:KEY of *table*; rows have *derived* columns besides.
+
+    Raises:
+        InvalidValueError: there is no such column, or it is no map.
+    """
+    name, colon, key = text.partition(":")
+    found = Item(name, key if colon else None)
+    _check(table, found, derived)
+    return found
+
+
+def _check(table: str, wanted: Item, derived: Collection[str]) -> None:
+    """Raise InvalidValueError unless *table*, or *derived*, has *wanted*."""
     known = [*columns(table), *derived]
-    if name not in known:
-        raise InvalidValueError(f"a {table.lower()} has no column {name!r}; {meant(name, known)}")
+    if wanted.column not in known:
+        raise InvalidValueError(
+            f"a {table.lower()} has no column {wanted.column!r}; {meant(wanted.column, known)}"
+        )
+    column = columns(table).get(wanted.column)
+    if wanted.key is not None and (column is None or column.shape is not Shape.MAP):
+        raise InvalidValueError(
+            f"{wanted.column} is no map, and has no item {wanted.key!r}; leave out the colon"
+        )
 
 
 def _typed(table: str, name: str, text: str) -> Any:
