@@ -168,3 +168,26 @@ def test_without_the_northbound_and_the_switch_it_finds_what_the_rows_say(
         flow(chassis)
         chassis.start_agent()
     shared.await_up("a", "b")
+
+
+def test_a_vhost_user_interface_whose_vm_has_no_driver_is_found_although_its_port_stays_up(
+    shared: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row is as an ovs-vswitchd with DPDK writes it; the one here knows no such type, and is dead."""
+    (chassis,) = shared.all
+    monkeypatch.setenv("OVS_RUNDIR", str(chassis.switch.rundir))
+    chassis.agent.end(signal.SIGKILL)
+    chassis.switch.kill_vswitchd()
+    row = ("--no-wait", "set", "Interface", "b")
+    try:
+        chassis.switch.vsctl(*row, "type=dpdkvhostuserclient", "link_state=down", "mtu=0")
+        assert ("T304", "vif b") in found()
+        assert texts()["T304"][0] == "b has no link, as no driver in the VM uses it"
+        chassis.switch.vsctl(*row, "link_state=up", "mtu=1500")
+        assert ("T304", "vif b") not in found()
+    finally:
+        chassis.switch.vsctl(*row, "type=dummy")
+        chassis.switch.start_vswitchd()
+        flow(chassis)
+        chassis.start_agent()
+    shared.await_up("a", "b")

@@ -48,6 +48,10 @@ PARTS = frozenset(
         *("has no LACP partner; check the switch port at its other end", "has no link; check its other end"),
         "is set down, or gone; run: ip link set X up",
         *(
+            "see status and options of: ovs-vsctl list interface X",
+            "has no link, as no driver in the VM uses it; start the VM; if it runs, X",
+        ),
+        *(
             "the switch's database is not read yet",
             "an uplink does not let through yet the VLANs that flows need",
         ),

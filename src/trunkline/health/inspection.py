@@ -19,12 +19,14 @@ from trunkline.health.unheard import WireCounts
 from trunkline.openflow import tally
 from trunkline.ovsdb import nic
 from trunkline.ovsdb.datum import every, one
+from trunkline.ovsdb.interface import driver_fault
 from trunkline.ovsdb.mtu_request import MTU_TYPES
 from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow, InterfaceRow
 
 if TYPE_CHECKING:
     from trunkline.core.inventory import Inventory
     from trunkline.core.model import Network, Port
+    from trunkline.health.finding import Severity
     from trunkline.ovsdb.settings import Settings
     from trunkline.ovsdb.vswitch import SwitchReplica
 
@@ -64,9 +66,11 @@ class Seen:
         """The name of the chassis."""
         return self.inventory.chassis
 
-    def finding(self, code: str, subject: str, text: str, remedy: str) -> Finding:
-        """Return the warning with that content."""
-        return Finding(code, "warning", subject, self.chassis, None, text, remedy)
+    def finding(
+        self, code: str, subject: str, text: str, remedy: str, severity: Severity = "warning"
+    ) -> Finding:
+        """Return the finding with that content."""
+        return Finding(code, severity, subject, self.chassis, None, text, remedy)
 
 
 def findings(seen: Seen, scope: Scope) -> Iterator[Finding | None]:
@@ -177,6 +181,12 @@ def _vif(seen: Seen, port: Port, network: Network) -> Iterator[Finding]:
     if row is None:
         return
     interface, subject = one(row, InterfaceRow.name), f"vif {port.iface_id}"
+    fault = driver_fault(row)
+    if fault is not None:
+        # Without a driver, nothing is known of the MTU either.
+        text, _, remedy = fault.partition("; ")
+        yield seen.finding("T304", subject, f"{interface} {text}", remedy, "error")
+        return
     mtu, wanted = one(row, InterfaceRow.mtu), seen.inventory.mtu_of(port.iface_id)
     if mtu is None or one(row, InterfaceRow.type) not in MTU_TYPES:
         return

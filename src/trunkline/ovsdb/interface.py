@@ -7,7 +7,10 @@ from trunkline.core.model import Vif
 from trunkline.ovsdb.datum import one, pairs
 from trunkline.ovsdb.switch_row import InterfaceRow
 
-LINKLESS_TYPES = frozenset({"internal", "tap", "patch", "dpdkvhostuser", "dpdkvhostuserclient"})
+VHOST_USER_TYPES = frozenset({"dpdkvhostuser", "dpdkvhostuserclient"})
+"""The types of interfaces that a VM uses through a socket; their link is up while a driver in the VM runs."""
+
+LINKLESS_TYPES = frozenset({"internal", "tap", "patch"}) | VHOST_USER_TYPES
 """The types of interfaces whose link state does not say whether frames pass.
 
 An internal one that is moved to another namespace is shown as down. A vhost-user one has a link only once the
@@ -41,6 +44,19 @@ def link_fault(interface: InterfaceRow) -> str | None:
         return f"is set down, or gone; run: ip link set {one(interface, InterfaceRow.name)} up"
     if one(interface, InterfaceRow.link_state) == "down":
         return "has no link; check its other end"
+    return None
+
+
+def driver_fault(interface: InterfaceRow) -> str | None:
+    """Return why no frame passes the interface although its port may be up; None if that is not so.
+
+    It is no fault of the port: Nova starts a VM only once its port is up.
+    """
+    if one(interface, InterfaceRow.type) in VHOST_USER_TYPES:
+        if one(interface, InterfaceRow.link_state) == "down":
+            name = one(interface, InterfaceRow.name)
+            see = f"see status and options of: ovs-vsctl list interface {name}"
+            return f"has no link, as no driver in the VM uses it; start the VM; if it runs, {see}"
     return None
 
 

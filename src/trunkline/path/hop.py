@@ -18,7 +18,7 @@ from trunkline.insight import vswitchd
 from trunkline.insight.meaning import OTHER_MAPPINGS
 from trunkline.ovsdb import nic, wiring
 from trunkline.ovsdb.datum import one, pairs
-from trunkline.ovsdb.interface import link_fault, ofport_of
+from trunkline.ovsdb.interface import driver_fault, link_fault, ofport_of
 from trunkline.ovsdb.switch_row import BridgeRow, InterfaceRow
 from trunkline.path import fields, learnt, length
 from trunkline.path.counter import SUBJECT_MASK, read, subject_of
@@ -184,7 +184,7 @@ def _from_vif(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
         text = f"no interface of {place.bridge} that works has the iface-id {entry.iface_id}{why}"
         return [], f"{text}; see: ovs-vsctl list interface"
     best = min(plugged, key=lambda row: (link_fault(row) is not None, ofport_of(row)))
-    fault = link_fault(best)
+    fault = link_fault(best) or driver_fault(best)
     return [Way(place.bridge, best)], None if fault is None else f"{one(best, InterfaceRow.name)} {fault}"
 
 
@@ -277,7 +277,7 @@ def _leaves(place: Place, output: Output, said: Translation) -> dict[str, Any] |
         return found
     name = one(bridge, BridgeRow.name)
     found["mtu"] = one(row, InterfaceRow.mtu)
-    fault = link_fault(row)
+    fault = link_fault(row) or driver_fault(row)
     if name == place.bridge:
         iface_id = pairs(row, InterfaceRow.external_ids).get("iface-id")
         return {**found, "kind": "vif", "port": iface_id, "fault": fault and f"{output.device} {fault}"}
