@@ -100,7 +100,7 @@ CAUSES = {
         vsctl("clear", "Bridge", "br-int", "mirrors"),
         "T406",
         "switch",
-        "br-int has a mirror, which sends copies of frames past all flows of ours",
+        "br-int has 1 mirror, which sends copies of frames past all flows of ours",
     ),
     "foreign flow": Cause(
         lambda chassis: chassis.switch.ofctl("add-flow", "br-int", "cookie=0xbad,priority=1,actions=drop"),

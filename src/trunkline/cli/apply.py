@@ -18,6 +18,7 @@ from trunkline.cli.name import NETWORKS, SETS, files
 from trunkline.cli.option import NOT_EMPTY, with_connection, with_northbound, with_output, with_wait
 from trunkline.cli.output import Sheet, print_data, printable
 from trunkline.cli.progress import Progress
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -176,7 +177,7 @@ def _title(manifest: Manifest, set_: str) -> str:
     """Return what the files are, and what they want."""
     kinds = Counter(row.table.lower() for row in manifest.rows)
     parts = [(manifest.file_count, "file"), *((kinds[kind], kind) for kind in ("network", "port"))]
-    counts = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts)
+    counts = ", ".join(counted(count, noun) for count, noun in parts)
     return f'set "{set_}": {counts}'
 
 

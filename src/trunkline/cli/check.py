@@ -14,6 +14,7 @@ from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, asked, with_connection, with_output
 from trunkline.cli.output import Sheet, print_data
 from trunkline.cli.progress import Progress
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -283,8 +284,6 @@ def _asked_too(fleet: Fleet, scope: _Scope, *, is_deep: bool) -> Collection[str]
 
 
 def _size(fleet: Fleet) -> str:
-    from trunkline.northbound.refusal import counted
-
     networks, ports = counted(len(fleet.networks), "network"), counted(len(fleet.ports), "port")
     return f"{len(fleet.chassis)} chassis, {networks}, {ports}"
 

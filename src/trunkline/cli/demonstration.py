@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trunkline.core.amount import counted
 from trunkline.lab import demonstration
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def say_summary(running: Lab, complaints: list[str], took_s: float) -> None:
     say_heading("Not as expected" if complaints else "Everything is as expected")
     for complaint in complaints:
         click.echo(f"  {complaint}")
-    parts = f"{len(running.chassis)} chassis, {len(running.vm)} VMs, {len(running.host)} bare-metal hosts"
-    click.echo(f"  {parts}; {pairs} pairs checked; {took_s:.1f} s")
+    vms, hosts = counted(len(running.vm), "VM"), counted(len(running.host), "bare-metal host")
+    parts = f"{len(running.chassis)} chassis, {vms}, {hosts}"
+    click.echo(f"  {parts}; {counted(pairs, 'pair')} checked; {took_s:.1f} s")
 
 
 def say_next(running: Lab) -> None:

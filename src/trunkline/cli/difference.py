@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.output import cell, printable
+from trunkline.core.amount import counted
 from trunkline.core.name import natural
 from trunkline.northbound.default import DEFAULTS
 
@@ -42,7 +43,7 @@ def lines(found: Difference, notes: Mapping[tuple[str, str], str], *, is_full: b
             text = f"  {sign} {_subject(change):{width}}  {'  '.join(filter(None, words))}"
             yield click.style(text.rstrip(), fg=colour)
         if len(group) > len(first):
-            more = _counted(len(group) - len(first), f"more {table.lower()}")
+            more = counted(len(group) - len(first), f"more {table.lower()}")
             yield click.style(f"  {sign} {more}", fg=colour)
 
 
@@ -100,10 +101,6 @@ def _change(change: RowChange) -> dict[str, Any]:
 
 def _subject(change: RowChange) -> str:
     return printable(f"{change.table.lower()} {change.name}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _columns(change: RowChange, is_full: bool) -> Iterator[str]:

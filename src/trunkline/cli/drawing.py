@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trunkline.core.amount import counted
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -131,7 +133,7 @@ def _chassis_condition(chassis: Mapping[str, Any], down: Collection[str]) -> str
     (noun,) = nouns
     if noun not in _NAMED:
         return f"{noun} fault"
-    return subjects[0] if len(subjects) == 1 else f"{len(subjects):,} {noun}s"
+    return subjects[0] if len(subjects) == 1 else counted(len(subjects), noun)
 
 
 class _Room(NamedTuple):

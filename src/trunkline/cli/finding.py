@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from trunkline.cli.output import printable
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -41,8 +42,6 @@ class Seen(NamedTuple):
 
 def count_words(found: Collection[Finding]) -> str:
     """Return how many errors and warnings there are."""
-    from trunkline.northbound.refusal import counted
-
     errors = sum(each.severity == "error" for each in found)
     counts = {"error": errors, "warning": len(found) - errors}
     return ", ".join(counted(count, noun) for noun, count in counts.items() if count) or "nothing found"
@@ -50,8 +49,6 @@ def count_words(found: Collection[Finding]) -> str:
 
 def verdict_words(verdict: Verdict) -> str:
     """Return whether a port works."""
-    from trunkline.northbound.refusal import counted
-
     count = len(verdict.reasons)
     if not count:
         return f"{verdict.port} works"

@@ -17,6 +17,7 @@ from trunkline.cli.main import EXIT_NO, EXIT_REFUSED, run
 from trunkline.cli.option import NOT_EMPTY
 from trunkline.cli.output import printable
 from trunkline.cli.progress import Progress
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,7 +99,7 @@ def sync(files: tuple[str, ...], *, is_dry: bool, is_agreed: bool, is_full: bool
         with progress.phase("writing what differs"):
             result = command.comparison(is_dry=False)
         _complain({row: reason for row, reason in result.complaints.items() if known.get(row) != reason})
-    click.echo(f"done: {_counted(len(result.steps), 'row')}")
+    click.echo(f"done: {counted(len(result.steps), 'row')}")
     return EXIT_REFUSED if result.faults else 0
 
 
@@ -165,7 +166,7 @@ def adopt(
     # With --yes each is shown when it is done.
     for step in _steps(wanted) if argv and not is_agreed else ():
         click.echo(printable(step))
-    ports = _counted(len(wanted.ports), "port")
+    ports = counted(len(wanted.ports), "port")
     what = f"{ports} of {printable(host)} from {wanted.before} to {wanted.after}.  {summary(found)}"
     if is_dry:
         if argv:
@@ -261,10 +262,6 @@ def _agreed(question: str) -> bool:
     if not is_agreed:
         click.echo(_NOTHING, err=True)
     return is_agreed
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _shown(result: Result, *, is_full: bool) -> Difference:

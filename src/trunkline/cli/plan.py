@@ -13,6 +13,7 @@ from trunkline.cli.flows import FLOW, asked_northbound, names_northbound, with_a
 from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY, Connection, with_output
 from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -252,9 +253,9 @@ def lines(found: FlowPlan | PlanSummary, *, is_short: bool = False, is_full: boo
         yield from _affected(found)
     listed = found.others_by_cookie
     for cookie, count in listed.items():
-        yield f"{_number(count, 'flow')} of another program left alone: cookie {cookie:#x}"
+        yield f"{counted(count, 'flow')} of another program left alone: cookie {cookie:#x}"
     if rest := len(found.others) - sum(listed.values()):
-        yield f"{_number(rest, 'flow')} of other programs left alone, with other cookies"
+        yield f"{counted(rest, 'flow')} of other programs left alone, with other cookies"
     if not found.is_steady:
         yield "what is known changes all the time: some of this may be under way; run again"
 
@@ -265,7 +266,7 @@ def _head(found: FlowPlan | PlanSummary) -> str:
         return f"nothing to do: the switch holds all {found.flow_count:,} flows as computed"
     parts = [(counts["add"], "add"), (counts["delete"], "delete"), (counts["change"], "change")]
     (first, verb), *rest = [part for part in parts if part[0]]
-    said = [f"{_number(first, 'flow')} to {verb}", *(f"{count:,} to {what}" for count, what in rest)]
+    said = [f"{counted(first, 'flow')} to {verb}", *(f"{count:,} to {what}" for count, what in rest)]
     return f"{printable(found.chassis)}: {', '.join(said)}, of {found.flow_count:,}"
 
 
@@ -286,7 +287,7 @@ def _groups(groups: Mapping[tuple[Verb, str], _Group], names: Names, most: int) 
         for line in shown:
             yield click.style(f"  {sign} {printable(_words(line))}", fg=colour)
         if rest := group.size - len(shown):
-            more = _number(rest, "more flow" if shown else "flow")
+            more = counted(rest, "more flow" if shown else "flow")
             yield click.style(f"  {sign} {more}: {place}", fg=colour)
 
 
@@ -335,7 +336,7 @@ def _words(line: ChangeLine) -> str:
     if line.holder is not None:
         parts.append(f"({line.holder})")
     if old is not None and line.new is None:
-        parts.append(_number(old.flow.counters.packet_count, "frame"))
+        parts.append(counted(old.flow.counters.packet_count, "frame"))
     return "  ".join(parts)
 
 
@@ -344,10 +345,6 @@ def _affected(found: FlowPlan) -> Iterator[str]:
     if ports:
         more = f" and {len(ports) - _MOST_PORTS:,} more" if ports[_MOST_PORTS:] else ""
         names = printable(", ".join(ports[:_MOST_PORTS]))
-        yield f"affected: {_number(len(ports), 'local port')}: {names}{more}"
+        yield f"affected: {counted(len(ports), 'local port')}: {names}{more}"
     if found.counts["delete"]:
-        yield f"the flows to delete have carried {_number(found.lost_packets, 'frame')}"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+        yield f"the flows to delete have carried {counted(found.lost_packets, 'frame')}"

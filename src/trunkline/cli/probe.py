@@ -9,6 +9,7 @@ import click
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS
 from trunkline.cli.option import NOT_EMPTY, with_northbound, with_output
 from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,7 +209,6 @@ def _cells(matrix: Matrix) -> list[dict[str, Any]]:
 def lines(found: Probed, wrong: Sequence[Verdict]) -> Iterator[str]:
     """Yield the lines that show *found*, and what is *wrong*, to a person."""
     from trunkline.cli.column import in_options
-    from trunkline.northbound.refusal import counted
     from trunkline.probe.verdict import remedies
 
     matrix = found.matrix

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,9 +78,8 @@ def lines(found: Asked) -> Iterator[str]:
     """Yield the lines that show *found* to a person."""
     from trunkline.cli.column import in_options
     from trunkline.core.address import mac_text
-    from trunkline.northbound.refusal import counted
 
-    what = f"{found.asked:,} {'address' if found.asked == 1 else 'addresses'}"
+    what = counted(found.asked, "address", "addresses")
     where = counted(len(found.networks), "network")
     if not found.asked:
         yield f"no port of {where} has an address that could be asked for"

@@ -14,6 +14,7 @@ from trunkline.cli.flows import DEFAULT_WATCH_S, asked_northbound, with_afar, wi
 from trunkline.cli.name import NETWORKS
 from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
 from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -182,10 +183,7 @@ def _here(
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that show *found* to a person."""
-    flows, ports, networks = (
-        f"{found[noun]:,} {noun.removesuffix('s') if found[noun] == 1 else noun}"
-        for noun in ("flows", "ports", "networks")
-    )
+    flows, ports, networks = (counted(found[f"{noun}s"], noun) for noun in ("flow", "port", "network"))
     size = f"{flows}, {ports} of {networks} here"
     whose = "all frames" if found["network"] is None else f"all frames of {found['network']}"
     if found["is_proved"]:

@@ -9,6 +9,7 @@ import click
 
 from trunkline.cli.option import LISTS, PICTURES, asked, with_asking, with_northbound, with_picture
 from trunkline.cli.output import Sheet, ago, print_data, print_table, printable
+from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
@@ -107,8 +108,6 @@ def _add_probes(nb: Northbound, seen: dict[str, Any]) -> None:
 
 def _probed(network: dict[str, Any]) -> str:
     """Return when *network* was last probed, in words."""
-    from trunkline.northbound.refusal import counted
-
     if network["probe_age_s"] is None:
         return ""
     wrong = f", {counted(network['probe_faults'], 'fault')}" if network["probe_faults"] else ""
@@ -129,7 +128,7 @@ def _exit_code(seen: dict[str, Any]) -> int:
 def _summary(seen: dict[str, Any]) -> str:
     """Return how many chassis are in which state, those that are not well by name, and how many faults."""
     from trunkline.northbound.liveness import WELL
-    from trunkline.northbound.refusal import counted, some
+    from trunkline.northbound.refusal import some
 
     names_by_state: dict[str, list[str]] = defaultdict(list)
     for chassis in seen["chassis"]:
@@ -144,7 +143,6 @@ def _summary(seen: dict[str, Any]) -> str:
 
 def _print(seen: dict[str, Any]) -> None:
     from trunkline.cli.column import in_options
-    from trunkline.northbound.refusal import counted
 
     seen["faults"] = [fault | {"reason": in_options(fault["reason"])} for fault in seen["faults"]]
     seen["chassis"] = [row | {"answered": ago(row["answer_age_s"])} for row in seen["chassis"]]

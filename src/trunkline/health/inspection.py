@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+from trunkline.core.amount import counted
 from trunkline.health import refused
 from trunkline.health.finding import Finding
 from trunkline.health.refused import PortCounts
@@ -142,15 +143,14 @@ def _bridge(seen: Seen) -> Iterator[Finding]:
         yield seen.finding(
             "T406",
             "switch",
-            f"{bridge} has {'a mirror' if mirrors == 1 else f'{mirrors} mirrors'}, "
-            "which sends copies of frames past all flows of ours",
+            f"{bridge} has {counted(mirrors, 'mirror')}, which sends copies of frames past all flows of ours",
             f"see: ovs-vsctl list mirror; if nobody needs it: ovs-vsctl clear Bridge {bridge} mirrors",
         )
     for cookie, number in sorted(seen.counts.ports.others.items()) if seen.counts is not None else ():
         yield seen.finding(
             "T405",
             "switch",
-            f"another program has {number:,} {'flow' if number == 1 else 'flows'} on {bridge}, "
+            f"another program has {counted(number, 'flow')} on {bridge}, "
             f"cookie {cookie:#x}; they may take frames before ours do",
             "find the program; to remove them: "
             f"ovs-ofctl -O OpenFlow14 del-flows {bridge} cookie={cookie:#x}/-1",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trunkline.core.amount import counted
 from trunkline.core.cookie import CookieParts, Subject, cookie_parts
 from trunkline.core.error import InvalidValueError
 from trunkline.core.pipeline import Band, Owner
@@ -182,7 +183,7 @@ def remedy(band: Band, parts: CookieParts, names: Names) -> str | None:
 
 def _counted(flow: InstalledFlow) -> str:
     counters = flow.counters
-    packets = "1 packet" if counters.packet_count == 1 else f"{counters.packet_count:,} packets"
+    packets = counted(counters.packet_count, "packet")
     return f"({packets}, {counters.byte_count:,} bytes, in the {age(counters.duration_s)} that it is there)"
 
 

@@ -8,6 +8,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from trunkline.core.amount import counted
 from trunkline.lab import datapath
 from trunkline.lab.chassis import Chassis
 from trunkline.lab.error import LabError
@@ -185,7 +186,7 @@ class Lab:
             vm.plug()
             report(f"VM {vm.name}: {vm.ip}, {vm.mac}, network {vm.network}, on {vm.chassis.name}")
         if agents:
-            begin(f"waiting until the ports of {len(self.vm)} VMs are up")
+            begin(f"waiting until the ports of {counted(len(self.vm), 'VM')} are up")
             self.nb.wait_up(self.vm)
             self.nb.sync()
             self.wait_revalidated()
@@ -196,7 +197,8 @@ class Lab:
     def _create_rows(self, report: Callable[[str], None]) -> None:
         self.nb.trunkline_all(_network_command(network) for network in self.topology.networks)
         self.nb.trunkline_all(_port_command(vm) for vm in self.topology.vms)
-        report(f"{len(self.topology.networks)} networks and {len(self.topology.vms)} ports created")
+        networks, ports = len(self.topology.networks), len(self.topology.vms)
+        report(f"{counted(networks, 'network')} and {counted(ports, 'port')} created")
 
 
 def down(name: str, report: Callable[[int, int], None] = lambda done, total: None) -> bool:

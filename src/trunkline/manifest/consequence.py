@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trunkline.core.amount import counted
 from trunkline.manifest.present import ports_in, set_of
-from trunkline.northbound.refusal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from trunkline.core.amount import counted
 from trunkline.core.error import Place
 from trunkline.core.spelling import slip
 from trunkline.manifest.complaint import MOST, Complaint, summary
@@ -15,7 +16,7 @@ from trunkline.northbound import duplicate, iface_id, physnet, trunk, unique
 from trunkline.northbound.check import requested_names
 from trunkline.northbound.conflict import Conflict, beside
 from trunkline.northbound.operation import select
-from trunkline.northbound.refusal import RefusedError, counted, no_such, some
+from trunkline.northbound.refusal import RefusedError, no_such, some
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

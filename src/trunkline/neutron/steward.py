@@ -15,6 +15,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exc
 from oslo_log import log
 
+from trunkline.core.amount import counted
 from trunkline.neutron import agent, source, status
 from trunkline.neutron.comparison import compare
 from trunkline.neutron.desired import NETWORK, SET_NAME, Row
@@ -23,7 +24,6 @@ from trunkline.neutron.present import OWNED, Scope, watched
 from trunkline.neutron.prompt import CALL, first_line
 from trunkline.northbound import sync
 from trunkline.northbound.operation import select
-from trunkline.northbound.refusal import counted
 from trunkline.northbound.schema import SET
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import subprocess
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from trunkline.core.amount import counted
 from trunkline.core.error import TrunklineError
 from trunkline.neutron import command
 from trunkline.neutron.resource import DRIVER
-from trunkline.northbound.refusal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

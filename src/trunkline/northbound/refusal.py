@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.amount import counted
 from trunkline.core.error import Place, TrunklineError
 from trunkline.core.name import natural
 from trunkline.core.spelling import slip
@@ -139,15 +140,6 @@ def some(names: Sequence[str]) -> str:
     """
     shown = sorted(names, key=natural)[:_NAMES_SHOWN]
     return f"({', '.join(shown + ['…'] * (len(names) > _NAMES_SHOWN))})"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return *count* and *noun*, in the plural unless *count* is 1.
-
-    >>> counted(1, "port"), counted(3000, "port")
-    ('1 port', '3,000 ports')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def taken(table: str, columns: tuple[str, ...], row: Row, network: str | None) -> RefusedError:

@@ -52,12 +52,11 @@ def driver_fault(interface: InterfaceRow) -> str | None:
 
     It is no fault of the port: Nova starts a VM only once its port is up.
     """
-    if one(interface, InterfaceRow.type) in VHOST_USER_TYPES:
-        if one(interface, InterfaceRow.link_state) == "down":
-            name = one(interface, InterfaceRow.name)
-            see = f"see status and options of: ovs-vsctl list interface {name}"
-            return f"has no link, as no driver in the VM uses it; start the VM; if it runs, {see}"
-    return None
+    is_vhost_user = one(interface, InterfaceRow.type) in VHOST_USER_TYPES
+    if not is_vhost_user or one(interface, InterfaceRow.link_state) != "down":
+        return None
+    see = f"see status and options of: ovs-vsctl list interface {one(interface, InterfaceRow.name)}"
+    return f"has no link, as no driver in the VM uses it; start the VM; if it runs, {see}"
 
 
 def _attached_mac(interface: InterfaceRow) -> int | None:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trunkline.core.amount import counted
 from trunkline.core.error import TrunklineError
 from trunkline.core.plan import Plan
 from trunkline.insight.connection import Connection
@@ -67,10 +68,9 @@ class Takeover:
 
     def lines(self) -> Iterator[str]:
         """Yield in words what is to be done."""
-        yield (
-            f"{self.bridge}: {len(self.wanted)} flows, for {self.port_count} local ports, "
-            f"take the place of {len(self.others)} flows of others"
-        )
+        flows, ports = counted(len(self.wanted), "flow"), counted(self.port_count, "local port")
+        others = counted(len(self.others), "flow")
+        yield f"{self.bridge}: {flows}, for {ports}, take the place of {others} of others"
         for bridge in sorted({self.bridge, *self.controlled}):
             if bridge in self.controlled:
                 mode = "stays secure" if bridge == self.bridge else "becomes a plain switch"
