@@ -59,12 +59,12 @@ class Authority:
         )
         return authority
 
-    def issue(self, name: str) -> Certificate:
-        """Return files for *name*, which is the certificate's CN."""
+    def issue(self, name: str, days: int = 2) -> Certificate:
+        """Return files for *name*, which is the certificate's CN; they expire in *days*; in -1, yesterday."""
         key, certificate, request = (self.folder / f"{name}.{end}" for end in ("key", "pem", "csr"))
         openssl(*("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request)))
         openssl(
-            *("x509", "-req", "-in", str(request), "-days", "2", "-out", str(certificate)),
+            *("x509", "-req", "-in", str(request), "-days", str(days), "-out", str(certificate)),
             *("-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"),
             *("-extfile", str(self.folder / "leaf.ext")),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -81,6 +82,43 @@ def test_a_watch_speaks_tls(cluster: Cluster, authority: Authority) -> None:
         nb.transact([update("NB_Global", row={"nb_cfg": 7})])
         (change,) = watched.changes(20)
         assert (change.old, change.new) == ({"nb_cfg": 0}, {"nb_cfg": 7})
+
+
+@pytest.mark.parametrize(
+    ("expired", "text", "remedy"),
+    [
+        (
+            "c1",
+            "the server says that this client's certificate has expired",
+            "correct these files: ovs-vsctl g",
+        ),
+        (
+            "nb",
+            "the server's certificate is not trusted: certificate has expired",
+            "renew the server's certificate",
+        ),
+    ],
+)
+def test_a_chassis_tells_whose_certificate_has_expired(
+    cluster: Cluster,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    expired: str,
+    text: str,
+    remedy: str,
+) -> None:
+    nb, own = (authority.issue(name, days=-1 if name == expired else 2) for name in ("nb", "c1"))
+    _, remote = serve(cluster, nb)
+    here = chassis(cluster, remote)
+    set_ssl(here, own)
+    monkeypatch.setenv("OVS_RUNDIR", str(here.switch.rundir))
+    done = trunkline("check", "--local", "-o", "json")
+    (found,) = [each for each in json.loads(done.out) if each["code"] == "T104"]
+    assert f"({remote}: " in found["text"]
+    assert text in found["text"]
+    assert found["remedy"].startswith(remedy)
+    line = refusal(trunkline(*own.options, "network", "list", nb=remote), 1)
+    assert text in line
 
 
 def test_an_agent_on_ssl_without_certificate_ends_with_one_line(cluster: Cluster) -> None:

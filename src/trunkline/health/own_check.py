@@ -19,7 +19,7 @@ from trunkline.insight.name import Names
 from trunkline.insight.plan import flow_plan
 from trunkline.insight.waiting import finished
 from trunkline.northbound import member
-from trunkline.northbound.rpc import UnreachableError
+from trunkline.northbound.rpc import RENEW, UnreachableError
 from trunkline.openflow import tally
 from trunkline.openflow.census import flow_counts
 from trunkline.ovsdb import integration_bridge, way_out, wiring
@@ -161,6 +161,7 @@ def _unreached(finding: Finding, place: _Place) -> Finding:
     text = f"the northbound does not answer, so what should be is not known ({said})"
     is_refused = any(word in reason for reason in reasons for word in ("certificate", "TLS"))
     remedy = "correct these files: ovs-vsctl get-ssl" if is_refused else "start it, or correct trunkline-nb"
+    remedy = RENEW if any(reason.endswith(RENEW) for reason in reasons) else remedy
     return replace(finding, text=text, remedy=remedy) if reasons else finding
 
 

@@ -354,9 +354,17 @@ _ALERTS = {
 """What the alerts about a client's certificate mean (RFC 8446 section 6.2), by OpenSSL's word for each."""
 
 
+RENEW = "renew the server's certificate, or that of its CA"
+"""What to do about a certificate that has expired."""
+
+_ACTS = {9: "are the clocks right, here and there?", 10: RENEW}
+"""What to do by X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h)."""
+
+
 def _tls_reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is not trusted: {error.verify_message}; is it from the given CA?"
+        act = _ACTS.get(error.verify_code, "is it from the given CA?")
+        return f"the server's certificate is not trusted: {error.verify_message}; {act}"
     word = error.reason or str(error)
     ended = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
     if ended or word in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
