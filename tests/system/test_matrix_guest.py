@@ -12,10 +12,12 @@ pytestmark = pytest.mark.system
 SCRIPT = Path(__file__).parents[2] / "scripts" / "matrix-guest"
 
 # The files of this machine, and over them what is written here; with a modprobe that knows no module.
+# There is an /out of the script's if these tests run in its files.
 STARTED = """
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+rm -rf "$1/root/out"
 mkdir -p "$1/root/out" "$1/root/opt/venv/bin"
 echo "KIND=tests DATAPATH=system MODULES='openvswitch veth'" >"$1/root/out/job"
 printf '#!/bin/sh\\n! [ "$2" = openvswitch ]\\n' >"$1/root/opt/venv/bin/modprobe"
