@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 PROGRAM = (sys.executable, str(Path(__file__).parents[1]))
 """The command line of this program: the package by its path, as Python need not find it by its name."""
 
+HANGS_S = 120.0
+"""After so long a program is taken to hang: a busy machine may need a minute for a second of work."""
+
 
 def run(
     argv: Sequence[str],
     *,
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
-    timeout_s: float = 30.0,
+    timeout_s: float = HANGS_S,
 ) -> str:
     """Run *argv* to its end and return what it wrote to its standard output.
 

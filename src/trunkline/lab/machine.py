@@ -8,6 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from trunkline.lab.command import HANGS_S
 from trunkline.lab.datapath import SYSTEM
 from trunkline.lab.error import CommandError, LabError, WaitError
 from trunkline.lab.interface import Interface
@@ -110,7 +111,7 @@ class Machine:
                     raise WaitError(f"{self.name} has no IPv6 address after {timeout_s:g} s")
                 news.recv(65536)
 
-    def run(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> str:
+    def run(self, argv: Sequence[str], *, timeout_s: float = HANGS_S) -> str:
         """Run *argv* in the machine, and return its output when it has exited; raises CommandError."""
         return self.namespace.run(argv, timeout_s=timeout_s)
 

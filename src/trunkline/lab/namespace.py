@@ -47,7 +47,7 @@ class Namespace:
         *,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
-        timeout_s: float = 30.0,
+        timeout_s: float = command.HANGS_S,
     ) -> str:
         """Run *argv* in the namespace as `command.run` does."""
         return command.run(self.argv(argv), stdin=stdin, env=env, timeout_s=timeout_s)

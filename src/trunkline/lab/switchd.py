@@ -149,7 +149,7 @@ class Switchd:
         """The OpenFlow connection method of *bridge*."""
         return f"unix:{self.rundir}/{bridge}.mgmt"
 
-    def ofctl(self, *args: str, stdin: str | None = None, timeout_s: float = 30.0) -> str:
+    def ofctl(self, *args: str, stdin: str | None = None, timeout_s: float = command.HANGS_S) -> str:
         """Run `ovs-ofctl` with OpenFlow 1.4 allowed."""
         program = ["ovs-ofctl", "-O", "OpenFlow14", *args]
         return command.run(program, env=self.env, stdin=stdin, timeout_s=timeout_s)
