@@ -1,7 +1,7 @@
 """The benchmarks: `scripts/bench [--quick] [--out DIRECTORY] [NAME …]`.
 
 A name is a case: start (converge, restart, memory and cpu), bind, install, idle, forward, scale, narrow,
-flows, apply, probe.
+flows, apply, probe, metrics.
 """
 
 from __future__ import annotations
@@ -20,11 +20,24 @@ from install import install
 from narrow import SIZES, narrow
 from process import now_s
 from scale import case as scale
+from scrape import scrape
 from series import Results
 
 from trunkline.lab.datapath import DATAPATHS, NETDEV, SYSTEM
 
-NAMES = ("install", "start", "bind", "idle", "forward", "scale", "narrow", "flows", "apply", "probe")
+NAMES = (
+    "install",
+    "start",
+    "bind",
+    "idle",
+    "forward",
+    "scale",
+    "narrow",
+    "flows",
+    "apply",
+    "probe",
+    "metrics",
+)
 ALIASES = {"converge": "start", "restart": "start", "memory": "start", "cpu": "idle"}
 STARTED_S = now_s()
 
@@ -61,6 +74,8 @@ def run(name: str, results: Results, datapath_type: str, *, is_quick: bool) -> N
     elif name == "apply":
         for load in apply.SIZES[: 2 if is_quick else None]:
             apply.apply(results, say, load, 3 if is_quick else 9)
+    elif name == "metrics":
+        scrape(results, say, cases.MIDDLE, 3 if is_quick else 9)
     else:
         cases.idle(results, say, cases.MIDDLE, 10.0 if is_quick else 60.0)
 

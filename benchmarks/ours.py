@@ -58,7 +58,7 @@ class Trunkline:
         self.remote = f"unix:{folder}/nb.sock"
         serve = [*PROGRAM, "nb", "start", f"--db={folder}/nb.db", f"--remote=punix:{folder}/nb.sock"]
         do([*serve, "--detach", f"--pidfile={folder}/nb.pid"], os.environ)
-        self._nb_pid = int((folder / "nb.pid").read_text())
+        self.nb_pid = int((folder / "nb.pid").read_text())
         self._agent: Process | None = None
         self._writer = Writer(self.remote, DATABASE)
         fill(self.remote, load)
@@ -115,10 +115,15 @@ class Trunkline:
         assert self._agent is not None
         return self._agent.usage
 
+    @property
+    def agent_pid(self) -> int:
+        assert self._agent is not None
+        return self._agent.pid
+
     def close(self) -> None:
         if self._agent is not None:
             self._agent.end(signal.SIGKILL)
         for connection in (self._ports, self._chassis, self._writer):
             connection.close()
         self.switch.close()
-        os.kill(self._nb_pid, signal.SIGKILL)
+        os.kill(self.nb_pid, signal.SIGKILL)

@@ -35,6 +35,11 @@ def do(argv: Sequence[str], environment: Mapping[str, str], text: str | None = N
     return done.stdout
 
 
+def run_ns(pid: int) -> int:
+    """Return the nanoseconds that the present threads of that process have run (proc(5), schedstat)."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+
 class Process:
     """A process that this program started; *log_path* takes what it writes."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from process import BenchError
+from process import BenchError, run_ns
 
 from trunkline.lab.datapath import NETDEV, SYSTEM
 
@@ -66,7 +66,7 @@ class Userspace:
 
     def cpu_s(self, vswitchd_pid: int) -> float:
         """Sum up all its threads."""
-        return _run_ns(vswitchd_pid) / 1e9
+        return run_ns(vswitchd_pid) / 1e9
 
     def lookups(self, appctl: AppCtl) -> Lookups:
         """Count those that the exact-match cache did not know."""
@@ -133,12 +133,7 @@ class EmulatedKernel(Kernel):
         time.sleep(0.001)
         cpus = re.findall(r"^cpu\d+ .*", Path(SCHEDSTAT).read_text(), re.MULTILINE)
         all_ns = sum(int(cpu.split()[7]) for cpu in cpus)
-        return (all_ns - _run_ns(vswitchd_pid) - _run_ns(os.getpid())) / 1e9
-
-
-def _run_ns(pid: int) -> int:
-    """Return the nanoseconds that the threads of that process have run (proc(5), schedstat)."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        return (all_ns - run_ns(vswitchd_pid) - run_ns(os.getpid())) / 1e9
 
 
 def kernel() -> Meter:
