@@ -237,11 +237,11 @@ def checks(reader: Reader) -> None:
 def probe(reader: Reader) -> None:
     """The lab that comes without a topology, and in it c1."""
     host = reader.host()
-    host.do("trunkline lab up --name probed")
-    place = "/run/trunkline-lab/probed"
+    host.do("trunkline lab up --name mylab")
+    place = "/run/trunkline-lab/mylab"
     host.do(f"export TRUNKLINE_NB=unix:{place}/nb.sock OVS_RUNDIR={place}/c1")
-    reader.type(host)
-    host.do("trunkline lab down --name probed")
+    reader.type(host, codes={"trunkline probe --addresses --chassis c1": 4})
+    host.do("trunkline lab down --name mylab")
 
 
 def prove(reader: Reader) -> None:

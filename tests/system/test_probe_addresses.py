@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dummy_chassis import until
 from program import Done, trunkline
 
 from trunkline.core.probe import Secret
@@ -114,6 +115,80 @@ def test_a_machine_with_the_mac_of_a_port_too_is_told_apart(lab: Lab) -> None:
     take(lab, f"link set eth0 address {OWN_MAC}", f"address add {ADDRESS}/24 dev eth0")
     (found,) = data(lab, 4)["duplicates"]
     assert (found["use"], found["address"], found["mac"]) == ("machine", ADDRESS, OWN_MAC)
+
+
+# -- as the lab does it -------------------------------------------------------------------------------
+
+
+def typed(lab: Lab, *words: str) -> Done:
+    return trunkline("lab", *words, "--name", lab.name)
+
+
+def taken(*what: str) -> list[str]:
+    return [word for each in what for word in ("--takes", each)]
+
+
+def nic(lab: Lab) -> dict[str, Any]:
+    """Return what the host's NIC has: MAC, alias and addresses."""
+    (found,) = json.loads(lab.host["other"].run(["ip", "-j", "address", "show", "dev", "eth0"]))
+    addresses = sorted((each["local"], each["prefixlen"]) for each in found["addr_info"])
+    return {"mac": found["address"], "alias": found.get("ifalias"), "addresses": addresses}
+
+
+@pytest.mark.parametrize(
+    ("what", "use", "address", "mac"),
+    [
+        ((ADDRESS,), "address", ADDRESS, OTHER_MAC),
+        ((ADDRESS_6,), "address", ADDRESS_6, OTHER_MAC),
+        ((ADDRESS, OWN_MAC), "machine", ADDRESS, OWN_MAC),
+    ],
+)
+def test_what_a_lab_has_a_host_take_is_found_and_gone_when_it_is_mended(
+    lab: Lab, what: tuple[str, ...], use: str, address: str, mac: str
+) -> None:
+    before = nic(lab)
+    # It takes nothing else of what it took before.
+    for each in (("10.0.0.12",), what):
+        done = typed(lab, "impair", "other", *taken(*each))
+        assert (done.code, done.out) == (0, f"impaired: other takes {', '.join(each)}\n"), done
+    (found,) = data(lab, 4)["duplicates"]
+    assert (found["use"], found["port"], found["address"], found["mac"]) == (use, "web1", address, mac)
+    assert f"look in the physical switches for where {mac} is learnt" in found["remedy"]
+    assert typed(lab, "mend").code == 0
+    assert data(lab, 0)["duplicates"] == []
+    assert nic(lab) == before
+
+
+def test_a_mac_that_a_host_takes_is_found_when_it_sends(lab: Lab) -> None:
+    assert typed(lab, "impair", "other", *taken(OWN_MAC)).code == 0
+
+    def is_found() -> bool:
+        # Nobody has that address, so it is asked for by broadcasts, which come to all chassis.
+        lab.host["other"].ping("10.0.0.200", timeout_s=1)
+        checked = json.loads(trunkline("check", "--port", "web1", "-o", "json", nb=lab.nb.remote).out)
+        return "T326" in {each["code"] for each in checked}
+
+    until(is_found, "its frames are dropped and counted", 120)
+    assert typed(lab, "mend").code == 0
+    assert nic(lab)["mac"] == OTHER_MAC
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("c1", *taken(ADDRESS)), 1, "has no bare-metal host 'c1'; it has: other"),
+        (("other", *taken("web1")), 2, "'web1' is not an IP address"),
+        (("other", *taken("ff:00:00:00:00:01")), 2, "is a multicast MAC"),
+        (("other", *taken(ADDRESS), "--mtu", "1400"), 2, "--takes is about a bare-metal host"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused(lab: Lab, words: tuple[str, ...], code: int, says: str) -> None:
+    before = nic(lab)
+    done = typed(lab, "impair", *words)
+    assert (done.code, says in done.err, nic(lab)) == (code, True, before), done
+
+
+# -- who may ------------------------------------------------------------------------------------------
 
 
 def test_a_port_that_may_use_the_address_of_another_is_no_finding(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +17,7 @@ from trunkline.cli.name import among
 from trunkline.cli.option import NOT_EMPTY, with_output
 from trunkline.cli.output import print_list
 from trunkline.cli.progress import Progress
-from trunkline.lab import datapath, present, topology
+from trunkline.lab import datapath, duplicate, present, topology
 from trunkline.lab.chassis import DAEMONS
 from trunkline.lab.error import LabError
 from trunkline.lab.impairment import Impairment, Loss
@@ -141,7 +141,7 @@ def list_(output: str) -> None:
         "not_running": "NOT RUNNING",
     }
     words = dict.fromkeys(("chassis", "machines", "not_running"), _few)
-    print_list([_row(each) for each in present.present()], columns, output, words)
+    print_list([each.data() for each in present.present()], columns, output, words)
 
 
 @lab.command()
@@ -175,7 +175,7 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 
 
 @lab.command()
-@click.argument("chassis", shell_complete=_chassis)
+@click.argument("part", metavar="CHASSIS|HOST", shell_complete=_chassis)
 @_name
 @_physnet
 @click.option(
@@ -204,8 +204,15 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 @click.option(
     "--apart", "is_apart", is_flag=True, help="It is at a second switch, with no link to the first."
 )
+@click.option(
+    "--takes",
+    "taken",
+    multiple=True,
+    metavar="ADDRESS|MAC",
+    help="HOST, a bare-metal host, uses this IP address, or this MAC, of somebody else; may be repeated.",
+)
 def impair(
-    chassis: str,
+    part: str,
     name: str | None,
     physnet: str | None,
     lacks: tuple[int, ...],
@@ -213,29 +220,38 @@ def impair(
     mtu: int | None,
     loses: str | None,
     is_apart: bool,
+    taken: tuple[str, ...],
 ) -> None:
     """Have the physical switch's port of CHASSIS do wrong what the options say, and nothing else.
 
     The other ports stay as they are. If several chassis are --apart, they are at one second switch: it is as
-    if the switch were cut in two. `trunkline lab mend` mends everything.
+    if the switch were cut in two. With --takes, the bare-metal host HOST uses what it says, and nothing else
+    that is somebody else's. `trunkline lab mend` mends everything.
 
     \b
     Examples:
       trunkline lab impair c2 --without-vlan 101 --physical-network physnet1 --name mylab
       trunkline lab impair c2 --mtu 1400 --physical-network physnet1 --name mylab
       trunkline lab impair c2 --loses received --physical-network physnet1 --name mylab
+      trunkline lab impair router --takes 10.0.0.11 --name mylab
     """
     _check_machine()
     wrong = Impairment(
         frozenset(lacks), native, mtu, None if loses is None else Loss[loses.upper()], is_apart
     )
+    if taken:
+        if physnet is not None or wrong != Impairment():
+            raise click.UsageError("--takes is about a bare-metal host, and all else about a chassis")
+        duplicate.impair(present.host(_chosen(name), part), duplicate.duplicate(taken))
+        click.echo(f"impaired: {part} takes {', '.join(taken)}")
+        return
     if wrong == Impairment():
         raise click.UsageError("say what is wrong, such as --mtu 1400; 'trunkline lab mend' mends everything")
     switch = present.switch(_chosen(name))
     physnet = _chosen_physnet(switch, physnet)
-    port = switch.trunk(physnet, chassis)
+    port = switch.trunk(physnet, part)
     switch.impair(port, wrong)
-    click.echo(f"impaired: the port of {chassis} in {physnet} ({port})")
+    click.echo(f"impaired: the port of {part} in {physnet} ({port})")
 
 
 @lab.command()
@@ -264,6 +280,8 @@ def join(vlan: int, other: int, name: str | None, physnet: str | None) -> None:
 def mend(name: str | None) -> None:
     """Have the physical switch work again: no port is impaired, and no VLANs are joined.
 
+    No bare-metal host uses any longer what is somebody else's.
+
     \b
     Examples:
       trunkline lab mend --name mylab
@@ -271,6 +289,8 @@ def mend(name: str | None) -> None:
     _check_machine()
     chosen = _chosen(name)
     present.switch(chosen).mend()
+    for host in present.hosts(chosen).values():
+        duplicate.mend(host)
     click.echo(f"the physical switch of lab '{chosen}' is mended")
 
 
@@ -338,18 +358,6 @@ def _few(names: list[str]) -> str:
 
 
 _MOST_NAMES = 4
-
-
-def _row(lab: present.Present) -> dict[str, Any]:
-    return {
-        "name": lab.name,
-        "state": "up" if lab.pids and not lab.not_running else "incomplete",
-        "chassis": list(lab.chassis),
-        "machines": list(lab.machines),
-        "northbound": lab.remote,
-        "not_running": lab.not_running,
-        "pids": {part: dict(pids) for part, pids in lab.pids.items()},
-    }
 
 
 def _bring_up(wanted: Topology, progress: Progress) -> Lab:

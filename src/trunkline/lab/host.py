@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trunkline.lab.machine import Machine
 from trunkline.lab.namespace import LinkEnd
+from trunkline.lab.physical_switch import HOST_PORT
 
 if TYPE_CHECKING:
     from trunkline.lab.journal import Journal
@@ -24,7 +25,7 @@ class Host(Machine):
 
     def wire(self, physical: PhysicalSwitch) -> None:
         """Create the host, and its port at the physical switch."""
-        port = LinkEnd(physical.namespace, f"h-{self.name}")
+        port = LinkEnd(physical.namespace, f"{HOST_PORT}{self.name}")
         self.start(port, physical.switch.datapath)
         if self.vlan is not None:
             physical.add_tagged(self.plan.physnet, port.name, self.vlan)

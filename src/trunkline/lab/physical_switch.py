@@ -24,6 +24,9 @@ _NO_VLAN = 4095
 _MTU = 1500
 """The MTU of a new veth pair, and so that of a healthy port."""
 
+HOST_PORT = "h-"
+"""What the name of the port of a bare-metal host begins with; the host's follows."""
+
 _BRIDGE, _APART = "br-", "b2-"
 """What the names of a physnet's bridge, and of the second one for what is apart, begin with."""
 
@@ -87,6 +90,12 @@ class PhysicalSwitch:
     def add_tagged(self, physnet: str, port: str, vlan: int) -> None:
         """Connect *port* to VLAN *vlan* of *physnet* only, with its tag."""
         self._add(physnet, port, *_trunk_settings([vlan]))
+
+    @property
+    def hosts(self) -> list[str]:
+        """The bare-metal hosts that are connected, sorted."""
+        ports = (port for physnet in self.bridge_by_physnet for port in self._ports(physnet))
+        return sorted(port.removeprefix(HOST_PORT) for port in ports if port.startswith(HOST_PORT))
 
     def trunk(self, physnet: str, chassis: str) -> str:
         """Return the port of *chassis* in *physnet*; raises LabError if there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from trunkline.lab.chassis import AGENT, Chassis
 from trunkline.lab.error import LabError
@@ -48,6 +49,18 @@ class Present:
             if pid is None
         ]
 
+    def data(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "name": self.name,
+            "state": "up" if self.pids and not self.not_running else "incomplete",
+            "chassis": list(self.chassis),
+            "machines": list(self.machines),
+            "northbound": self.remote,
+            "not_running": self.not_running,
+            "pids": {part: dict(pids) for part, pids in self.pids.items()},
+        }
+
 
 def present() -> list[Present]:
     """Return the labs of this machine, by name; one that created nothing yet has no part."""
@@ -79,6 +92,19 @@ def chassis(lab: str, name: str) -> Chassis:
     at = STATE / lab
     namespace, rundir = Namespace(f"tl-{lab}-{name}"), at / name
     return Chassis(ChassisPlan(name, ()), namespace, rundir, Journal(at), datapath(rundir))
+
+
+def host(lab: str, name: str) -> Namespace:
+    """Return the bare-metal host *name* of the present *lab*; raises LabError if there is none."""
+    there = hosts(lab)
+    if name not in there:
+        raise LabError(f"lab '{lab}' has no bare-metal host '{name}'; it has: {', '.join(there) or 'none'}")
+    return there[name]
+
+
+def hosts(lab: str) -> dict[str, Namespace]:
+    """Return the bare-metal hosts of the present *lab*."""
+    return {name: Namespace(f"tl-{lab}-{name}") for name in switch(lab).hosts}
 
 
 def switch(lab: str) -> PhysicalSwitch:
