@@ -142,6 +142,19 @@ def test_a_chassis_behind_a_cut_is_not_blamed_in_a_network_of_which_it_is_alone_
     assert remedy == "carry VLANs 101, 102 of physnet1 between the switches of c1 and c3"
 
 
+def test_a_chassis_behind_a_cut_that_lacks_a_vlan_too_is_not_excused_by_the_cut() -> None:
+    lost = cut(1, "c3", "c4") | cut(2, "c3", "c4") | cut(2, "c4")
+    remedies_of_red = [each.remedy for each in verdicts(matrix(BLUE, RED, lost=lost)) if RED in each.networks]
+    assert remedies_of_red == [f"allow VLAN 102 on the switch port of {name}" for name in ("c3", "c4")]
+
+
+def test_a_vlan_that_the_physical_network_carries_nowhere_is_to_be_allowed_everywhere() -> None:
+    found = one(matrix(BLUE, RED, lost=frozenset().union(*(cut(1, name) for name in NAMES))))
+    assert (found.fault, found.chassis) == ("lost", NAMES)
+    assert found.text == "no two of c1, c2, c3 and 1 more reach one another"
+    assert found.remedy == "allow VLAN 101 on the switch ports of c1, c2, c3 and 1 more, and between these"
+
+
 def test_a_direction_between_two_that_both_reach_a_third_is_named() -> None:
     found = one(matrix(BLUE, lost=frozenset({(1, "c1", "c2")})))
     assert found.text == "what c1 sends does not reach c2"

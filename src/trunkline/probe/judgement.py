@@ -38,13 +38,14 @@ def losses(matrix: Matrix, network: ProbedNetwork, cells: Sequence[Cell]) -> Ite
         yield from _odd_pairs(network, cells)
         return
     main, *others = islands
-    if len(islands) == 2 and len(main) == 1:
-        yield from _odd_pairs(network, cells) if _is_one_way(cells) else [_apart(network, *main, *others[0])]
+    if len(main) == 1:
+        names = tuple(name for island in islands for name in island)
+        yield from _odd_pairs(network, cells) if _is_one_way(cells) else [_apart(network, names)]
         return
     apart = [island for island in others if len(island) > 1]
     passed = {(cell.sender, cell.receiver) for cell in cells if cell.state is State.OK}
-    if apart or len(main) == 1:
-        groups = [island for island in islands if len(island) > 1] or islands
+    if apart:
+        groups = [main, *apart]
         yield Verdict(
             Fault.ISLANDS,
             (network,),
@@ -53,7 +54,7 @@ def losses(matrix: Matrix, network: ProbedNetwork, cells: Sequence[Cell]) -> Ite
             _link(network, groups[0][0], groups[1][0]),
         )
     for island in others:
-        if len(island) > 1 or len(main) == 1:
+        if len(island) > 1:
             continue
         (alone,) = island
         hears = any(receiver == alone for _, receiver in passed)
@@ -67,26 +68,29 @@ def _is_one_way(cells: Sequence[Cell]) -> bool:
     return any(cell.state is State.OK for cell in cells)
 
 
-def _apart(network: ProbedNetwork, one: str, other: str) -> Verdict:
-    """Return that the only two chassis of *network* do not reach one another."""
+def _apart(network: ProbedNetwork, names: tuple[str, ...]) -> Verdict:
+    """Return that no two of the chassis called *names*, all of *network*, reach one another."""
+    is_two = len(names) == 2
+    who = " and ".join(names) if is_two else some(names)
     return Verdict(
         Fault.LOST,
         (network,),
-        (one, other),
-        f"{one} and {other} do not reach one another",
-        Advice("allow ", f" on the switch ports of {one} and {other}, and between these"),
+        names,
+        f"{who} do not reach one another" if is_two else f"no two of {who} reach one another",
+        Advice("allow ", f" on the switch ports of {who}, and between these"),
     )
 
 
 def _far(matrix: Matrix, network: ProbedNetwork, alone: str, main: tuple[str, ...]) -> Verdict | None:
     """Return that *alone* is cut off from *main* as it is in another network, where it reaches some; or None.
 
-    So its own switch port is right.
+    So its own switch port is right, if none of those that it reaches there is also here.
     """
     for each in matrix.networks:
         own = next((island for island in matrix.islands(each) if alone in island), ())
         others = next((island for island in matrix.islands(each) if set(main) & set(island)), own)
-        if each.physnet == network.physnet and len(own) > 1 and others != own:
+        is_alone = set(own) & set(matrix.members[network.key]) == {alone}
+        if each.physnet == network.physnet and len(own) > 1 and others != own and is_alone:
             return Verdict(
                 Fault.ISLANDS,
                 (network,),
@@ -156,5 +160,5 @@ def _odd_pairs(network: ProbedNetwork, cells: Sequence[Cell]) -> Iterator[Verdic
 
 def _some_groups(groups: list[tuple[str, ...]]) -> str:
     words = [some(group) for group in groups[:3]]
-    more = f" and {len(groups) - 3:,} more groups" if groups[3:] else ""
+    more = f" and {len(groups) - 3:,} more" if groups[3:] else ""
     return " | ".join(words) + more
