@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dummy_chassis import Site, opened
+from dummy_chassis import Site, ethernet, mac_of, opened
 from program import trunkline
+
+from trunkline.cli.trace import asker
+from trunkline.path.hop import Entry
+from trunkline.path.outcome import Silence
 
 pytestmark = pytest.mark.system
 
@@ -130,3 +134,17 @@ def test_a_disabled_port_is_cut_off_both_ways(site: Site, traced: Any) -> None:
         site.nb.set_port("k", {"enabled": None})
         site.await_up("k")
         site.sync()
+
+
+def test_a_frame_that_only_the_cache_of_the_senders_switch_knows_is_told_as_sent(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of some frames is counted at once, the others once ovs-vswitchd looks through its cache."""
+    monkeypatch.setenv("OVS_RUNDIR", "/nonexistent")
+    c1, frame = site.all[0], ethernet(mac_of("g"), mac_of("f"))
+    ask = asker(site.nb, None, is_counted=True)
+    for number in range(1, 4):
+        c1.vswitchd.receive("f", frame)
+        hop = ask(["c1"], Entry(frame, "f"))["c1"]
+        assert not isinstance(hop, Silence), hop
+        assert hop["counters"]["sent_there"]["packets"] == number

@@ -87,6 +87,21 @@ def test_a_port_that_leaves_or_is_not_to_be_announced_is_silent_at_once() -> Non
         assert announcer.next_s is None
 
 
+def test_it_is_known_when_a_port_was_announced_as_it_is_now() -> None:
+    announcer, session = announced()
+    assert announcer.said_s(ONE) is None
+    announcer.run(100, 1, session)
+    announcer.run(101, 1, session)
+    assert announcer.said_s(ONE) == 101
+    # What another VLAN has carried says nothing of this one.
+    announcer.schedule(ONE, PORT._replace(wire=VLAN._replace(vlan_id=5)), 2)
+    assert announcer.said_s(ONE) is None
+    announcer.run(102, 2, session)
+    assert announcer.said_s(ONE) == 102
+    announcer.schedule(ONE, None, 3)
+    assert announcer.said_s(ONE) is None
+
+
 def test_a_port_that_leaves_before_its_first_announcement_has_none() -> None:
     announcer, session = announced()
     announcer.schedule(ONE, None, 2)

@@ -9,8 +9,8 @@ import pytest
 
 from trunkline.northbound.question import Answer
 from trunkline.path.hop import Entry
+from trunkline.path.outcome import Silence
 from trunkline.path.silence import SWITCH_REMEDY, asked_until_silent, remedy
-from trunkline.path.trace import Silence
 
 
 @pytest.mark.parametrize(

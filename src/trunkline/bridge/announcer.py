@@ -50,6 +50,7 @@ class Announcer:
         """Whose frame is sent next: its number, how often the port has been announced, turn, port."""
         self._turns = itertools.count()
         self._is_held = False
+        self._said_s_by_port: dict[UUID, float] = {}
 
     def schedule(self, port_id: UUID, view: LocalPortView | None, revision: int) -> None:
         """Announce the port as *view* says once the flows of *revision* are in place; None: not any more.
@@ -61,6 +62,7 @@ class Announcer:
             return
         self._waiting.pop(port_id, None)
         self._turn_by_port.pop(port_id, None)
+        self._said_s_by_port.pop(port_id, None)
         if announcement is None:
             self._announcement_by_port.pop(port_id, None)
         else:
@@ -91,6 +93,10 @@ class Announcer:
         turn = self._turn_by_port.get(port_id)
         is_ready = any(each[1] == 0 and each[2] == turn and each[3] == port_id for each in self._ready)
         return is_ready or port_id in self._waiting
+
+    def said_s(self, port_id: UUID) -> float | None:
+        """Return when the port was last announced as it is now, by the clock of `run`; None if not yet."""
+        return self._said_s_by_port.get(port_id)
 
     def run(self, now_s: float, applied: int, session: Session) -> None:
         """Send what is due at *now_s*; *applied* is the revision of the flows that the switch has."""
@@ -141,6 +147,7 @@ class Announcer:
         announcement = self._announcement_by_port[port_id]
         session.packet_out(announcement.frames[number], announcement.actions)
         self.sent += 1
+        self._said_s_by_port[port_id] = now_s
         if number + 1 < len(announcement.frames):
             heapq.heappush(self._ready, (number + 1, times, turn, port_id))
         elif times < len(GAPS_S):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from trunkline.insight.chassis import Chassis
     from trunkline.northbound.client import Northbound
     from trunkline.path.hop import Entry
-    from trunkline.path.trace import Ask, Silence, Trace
+    from trunkline.path.outcome import Silence
+    from trunkline.path.trace import Ask, Trace
 
 ANSWER_S = 10.0
 """How long the chassis are waited for."""
@@ -90,11 +92,12 @@ def trace(
 
     Nothing is sent. Each chassis is asked what its switch would do with the frame: the sender's, then those
     of the receivers, as the frame arrives there from the wire. Of the physical network in between only the
-    counters of flows are known. If the command runs on one of these chassis, it asks that one's switch
-    itself, so the agent there may be down.
+    counters of flows are known: if frames were sent just now that these do not show yet at the receiver, the
+    command waits some 3 s for them. If it runs on one of these chassis, it asks that one's switch itself, so
+    the agent there may be down.
 
-    Exit codes: 0 delivered; 1 could not, such as a port that has no VIF; 3 a chassis has not answered; 4 not
-    delivered, with the reason and what to do.
+    Exit codes: 0 delivered; 1 could not, such as a port that has no VIF; 3 a chassis has not answered, or it
+    is too early to tell; 4 not delivered, with the reason and what to do.
 
     \b
     Examples:
@@ -104,6 +107,7 @@ def trace(
       trunkline trace --from physnet1 --vlan 101 --to vm2
     """
     from trunkline.path.asking import Wanted, traced
+    from trunkline.path.trace import settled
 
     ports = [each for each in (tcp_port, udp_port) if each is not None]
     if len(ports) + (kind is not None) + (hex_ is not None) > 1:
@@ -116,7 +120,8 @@ def trace(
         raise click.UsageError("a frame in hex digits is as it is; leave out --size and --vlan")
     chosen = "TCP" if tcp_port is not None else "UDP" if udp_port is not None else kind
     wanted = Wanted(from_, to, chosen, ports[0] if ports else 0, vlan_id, size, hex_, raw)
-    there, *back = traced(nb, wanted, asker(nb, ovs_remote), both=both)
+    ask = asker(nb, ovs_remote, is_counted=True)
+    there, *back = settled(traced(nb, wanted, ask, both=both), ask, _wait)
     if output != "table":
         data = there.data()
         print_data(all_in_options(data | {"back": back[0].data()} if back else data), output)
@@ -127,19 +132,28 @@ def trace(
     return _code([there.verdict, *(way.verdict for way in back)])
 
 
+def _wait(wait_s: float) -> None:
+    """Wait until counters show what was sent just now."""
+    with Progress().phase("frames were sent just now; waiting until counters show whether they have come"):
+        time.sleep(wait_s)
+
+
 def _code(verdicts: Sequence[str]) -> int:
     """Return the exit code of the ways that end with *verdicts*: of the worst one."""
     from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
-    from trunkline.path.trace import DELIVERED, INCOMPLETE
+    from trunkline.path.outcome import DELIVERED, INCOMPLETE
 
     wrong = [each for each in verdicts if each != DELIVERED]
     return 0 if not wrong else EXIT_TIMED_OUT if set(wrong) == {INCOMPLETE} else EXIT_NO
 
 
-def asker(nb: Northbound, ovs_remote: str | None, patience_s: float = ANSWER_S) -> Ask:
+def asker(
+    nb: Northbound, ovs_remote: str | None, patience_s: float = ANSWER_S, *, is_counted: bool = False
+) -> Ask:
     """Return what asks chassis: the one of this machine directly, all others by the northbound.
 
-    These have *patience_s* to answer.
+    These have *patience_s* to answer. With *is_counted*, the sender's counters show all that it has sent,
+    which takes a second.
     """
     from trunkline.insight import chassis
     from trunkline.insight.connection import SwitchError
@@ -154,6 +168,7 @@ def asker(nb: Northbound, ovs_remote: str | None, patience_s: float = ANSWER_S) 
 
     def ask(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:
         found: dict[str, dict[str, Any] | Silence] = {}
+        entry = entry._replace(is_counted=is_counted and entry.iface_id is not None)
         if here is not None and here.name is not None and here.name in names:
             from trunkline.path.local import local_hop
 
@@ -173,8 +188,8 @@ def _asked(
     from trunkline.northbound import question
     from trunkline.northbound.operation import select
     from trunkline.path.hop_form import parts, problem
+    from trunkline.path.outcome import Silence
     from trunkline.path.silence import remedy
-    from trunkline.path.trace import Silence
 
     (rows,) = nb.read(select("Chassis", only=("name",)))
     known = {row["name"] for row in rows}

@@ -3,7 +3,7 @@
 A trace sends nothing. The counters of the flows at both ends tell what was lost between two chassis
 (`trunkline.path.evidence`). If nobody has sent anything lately, they tell nothing: then the chassis are
 asked to announce the ports once more, and the ways are traced again. So they are if frames were lost: the
-physical network may have been mended since.
+physical network may have been mended since. And so they are if it is too early to tell what became of frames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from trunkline.northbound.refusal import NotFoundError, RefusedError, Transactio
 from trunkline.path import evidence
 from trunkline.path.asking import Wanted, traced
 from trunkline.path.endpoint import UnboundError
-from trunkline.path.trace import Silence
+from trunkline.path.outcome import Silence
+from trunkline.path.trace import settled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Row
     from trunkline.path.hop import Entry
-    from trunkline.path.trace import Ask, Outcome, Trace
+    from trunkline.path.outcome import Outcome
+    from trunkline.path.trace import Ask, Trace
 
 MOST_PEERS = 3
 """With how many other chassis the port's is compared: what a VLAN lacks, it mostly lacks at this one."""
@@ -52,10 +54,14 @@ class _Way(NamedTuple):
         return [outcome for way in self.traces for outcome in way.outcomes if outcome.is_lost]
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether the receiver has heard nothing of its VLAN for so long that it would notice one frame."""
+    def is_open(self) -> bool:
+        """Whether the receiver has heard nothing of its VLAN for so long that it would notice one frame.
+
+        Or frames were sent just now, and do not show there yet.
+        """
         silences_s = [evidence.silent(hop) for way in self.traces for hop in way.hops[1:]]
-        return any(each is not None and each > evidence.LAG_S for each in silences_s)
+        is_quiet = any(each is not None and each > evidence.LAG_S for each in silences_s)
+        return is_quiet or any(each.wait_s is not None for each in self.traces)
 
 
 class Reach(NamedTuple):
@@ -75,12 +81,13 @@ def reach(nb: Northbound, fleet: Fleet, port: str, ask: Ask, without: Collection
     peers = _peers(fleet, row, without)
     ways, announcers = _ways(nb, port, peers, ask), frozenset[str]()
     # What was lost may have been mended since, and whoever asks wants to know.
-    if any(way.is_quiet for way in ways):
+    if any(way.is_open for way in ways):
         asked_s = time.monotonic()
         announcers = _announcers(nb, [row, *peers])
-        if announcers:
+        if announcers or any(each.wait_s is not None for way in ways for each in way.traces):
             time.sleep(_SETTLED_S)
-            ways = _ways(nb, port, peers, _with_announcements(ask, announcers, asked_s))
+            informed = _with_announcements(ask, announcers, asked_s)
+            ways = _again(ways, informed)
     again = (
         "run this again" if announcers else "have the VM send something, such as a ping, and run this again"
     )
@@ -95,6 +102,14 @@ def _ways(nb: Northbound, port: str, peers: Iterable[Row], ask: Ask) -> list[_Wa
         for peer in peers
         for sender, receiver, is_to_peer in ((port, peer["name"], True), (peer["name"], port, False))
     ]
+
+
+def _again(ways: Sequence[_Way], ask: Ask) -> list[_Way]:
+    """Return *ways*, traced once more, and until it is not too early to tell."""
+    traces = [each for way in ways for each in way.traces]
+    traces = [each if each.again is None else each.again(ask) for each in traces]
+    found = iter(settled(traces, ask, time.sleep))
+    return [way._replace(traces=[next(found) for _ in way.traces]) for way in ways]
 
 
 def _traced(nb: Northbound, wanted: Wanted, ask: Ask) -> list[Trace]:

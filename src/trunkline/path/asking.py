@@ -12,12 +12,13 @@ from trunkline.core.frame import link_local
 from trunkline.core.model import IPAddress
 from trunkline.path import endpoint
 from trunkline.path.endpoint import End, Source, Target
+from trunkline.path.outcome import Outcome
 from trunkline.path.sample import BROADCAST, MOST_BYTES, Kind, Sample, group_mac, solicited
-from trunkline.path.trace import Outcome, Trace, trace
+from trunkline.path.trace import Trace, trace
 from trunkline.probe.record import of_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from trunkline.northbound.client import Northbound
     from trunkline.path.trace import Ask
@@ -65,23 +66,31 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
     if to.stranger is not None:
         return [_strange(here, to, wanted)]
     sample = _sample(here, to, wanted)
-    ways = [_way(here, to, sample, ask, probe, wanted)]
+    notes = [(note, None) for note in _stand_in(here.port, sample)]
     if to.is_unknown and to.address is not None:
         what = "ARP request" if to.address.version == 4 else "neighbour solicitation"
         note = (
             f"no port has the address {to.address}, so this is where the {what} goes that asks for it; "
             "whether anybody answers is not known"
         )
-        ways[0].notes.insert(0, (note, None))
-    ways[0].notes[:0] = [(note, None) for note in _stand_in(here.port, sample)]
+        notes.append((note, None))
+    ways = [_way(here, to, sample, ask, probe, wanted, notes)]
     if both:
         ways.append(_back(nb, here, to, sample, ask, probe, wanted))
     return ways
 
 
-def _way(here: Source, to: Target, sample: Sample, ask: Ask, probe: Record | None, wanted: Wanted) -> Trace:
+def _way(
+    here: Source,
+    to: Target,
+    sample: Sample,
+    ask: Ask,
+    probe: Record | None,
+    wanted: Wanted,
+    notes: Sequence[tuple[str, str | None]] = (),
+) -> Trace:
     title = words(sample, here)
-    return trace(here, to, sample.encode(), title, ask, probe=probe, is_raw=wanted.is_raw)
+    return trace(here, to, sample.encode(), title, ask, probe=probe, is_raw=wanted.is_raw, notes=notes)
 
 
 def _back(

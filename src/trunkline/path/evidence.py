@@ -7,11 +7,18 @@ reach it, that frame was lost.
 
 Not every frame that leaves has to: one to a MAC of no port goes where that is, and a switch may keep
 multicast from ports that have not asked for it. A frame to the receiver itself has to, and a broadcast.
+
+A frame shows in a counter up to `LAG_S` late. So if the receiver does not show a frame that was sent only
+just now, that is no evidence yet (`Evidence.wait_s`): the counters of the receiver have to be read again, and
+then compared with what the sender showed before. A sender that goes on sending always has a fresh frame.
+
+Idle times are whole seconds. So if frames are lost from less than a second after the last one that came, and
+the sender stops within that second, the counters look as if they had come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,20 +32,39 @@ LAG_S = 3.0
 """How late a frame may show in a counter: ovs-vswitchd looks at its cache twice a second, a busy one less
 often."""
 
+COLD_S = 10.0 + LAG_S
+"""After so long without a frame, a switch has nothing in its cache that takes one (`max-idle`, 10 s): it
+counts the next frame at once."""
+
+_TICK_S = 1.0
+"""How much longer ago a flow may have matched than its idle time says."""
+
 _LOCAL = (Band.LOCAL_MAC.name, Band.SHARED_MAC.name)
 
-_TOGETHER_S = 1.0
-"""How far apart flows of one frame may seem to have matched: idle times are whole seconds."""
+
+class Reading(NamedTuple):
+    """The counters of a sender, as its *hop* has them.
+
+    The receiver's were read at least *least_s* and at most *most_s* later: all that this sender had sent was
+    so much older then.
+    """
+
+    hop: Hop
+    least_s: float = 0.0
+    most_s: float = 0.0
 
 
 class Evidence(NamedTuple):
     """What the counters say of the wire between two chassis.
 
-    *lost_s* is how long ago a frame was sent, at most, that is certainly lost; None if none is.
+    *lost_s* is how long ago a frame was sent, at most, that is certainly lost; None if none is. *wait_s* is
+    after how long the receiver's counters will show a frame, if it comes at all, that they do not show yet;
+    None if there is no such frame.
     """
 
     text: str
     lost_s: float | None = None
+    wait_s: float | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -46,22 +72,22 @@ class Evidence(NamedTuple):
         return self.lost_s is not None
 
 
-def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool, later_s: float = 0.0) -> Evidence:
-    """Return what the counters of two hops say of the wire *place* between them.
+class _Frame(NamedTuple):
+    """A frame that had to come: it was sent at least *least_s* and at most *most_s* ago."""
 
-    *is_announced* says that the agent of the sender announces the port there when it comes up. If the hop of
-    the sender has `announced_s`, it has announced the port, at most so long ago. The receiver has counted at
-    most *later_s* after the sender, and no earlier: what the sender sent was so much older then.
+    what: str
+    least_s: float
+    most_s: float
+
+
+def wire(senders: Sequence[Reading], receiver: Hop, place: str, *, is_announced: bool) -> Evidence:
+    """Return what the counters at both ends say of the wire *place* between them.
+
+    *senders* is what the sender has shown, the latest last. *is_announced* says that its agent announces the
+    port when it comes up. If its hop has `announced_s`, it has announced the port, at most so long ago.
     """
-    counts: Counts = sender["counters"]
     received = receiver["counters"].get("received")
-    sent = [counts[each] for each in ("sent", "sent_there") if counts.get(each, {}).get("packets")]
-    who = (
-        f"{sender['chassis']} has sent {_frames(sent)}"
-        if sent
-        else f"no VM of {sender['chassis']} has sent a frame"
-    )
-    said = f"{who} into {place}; {receiver['chassis']} has "
+    said = f"{_sent_words(senders[-1].hop)} into {place}; {receiver['chassis']} has "
     if received is None:
         return Evidence(f"{said}no flow that counts them")
     silent_s = silent(receiver)
@@ -70,17 +96,26 @@ def wire(sender: Hop, receiver: Hop, place: str, *, is_announced: bool, later_s:
         said += f", from this sender {heard_s:,.0f} s ago"
     if silent_s is None:
         return Evidence(said)
+    # Until the cache follows a flow that is new, that takes no frames.
+    deaf_s = silent_s if received["packets"] else silent_s - LAG_S
     if not received["packets"]:
         said += f" in the {silent_s:,.0f} s that it counts them"
-    here_s = min((each["age_s"] or 0.0 for each in receiver["steps"] if each["band"] in _LOCAL), default=0.0)
-    expected = [*_expected(counts, here_s - later_s, is_announced)]
-    if (announced_s := sender.get("announced_s")) is not None:
-        expected.append(("the announcement of the sender", announced_s))
-    missed = [each for each in expected if each[1] + later_s + LAG_S < silent_s]
-    if not missed:
+    lag_s = 0.0 if deaf_s >= COLD_S else LAG_S
+    expected = [[*_expected(each, receiver, is_announced)] for each in senders]
+    missed = [
+        frame for some in expected for frame in some if frame.least_s >= lag_s and frame.most_s <= deaf_s
+    ]
+    if missed:
+        what, ago_s, _ = min(missed, key=lambda frame: frame.least_s)
+        return Evidence(f"{said}: not {what} {ago_s:,.0f} s ago", ago_s)
+    fresh = [frame for frame in expected[-1] if frame.least_s < min(lag_s, deaf_s)]
+    # Something has come since all that the sender had sent when it was asked before.
+    before_s = [min(frame.least_s for frame in some) for some in expected[:-1] if some]
+    has_come = received["packets"] and any(each >= silent_s + _TICK_S for each in before_s)
+    if not fresh or has_come:
         return Evidence(said)
-    what, ago_s = min(missed, key=lambda each: each[1])
-    return Evidence(f"{said}: not {what} {ago_s:,.0f} s ago", ago_s)
+    what, ago_s, _ = min(fresh, key=lambda frame: frame.least_s)
+    return Evidence(f"{said}: not yet {what} {ago_s:,.0f} s ago", wait_s=lag_s - ago_s)
 
 
 def silent(hop: Hop) -> float | None:
@@ -98,11 +133,20 @@ def heard(hop: Hop) -> float | None:
     return found
 
 
-def _expected(counts: Counts, here_s: float, is_announced: bool) -> Iterator[tuple[str, float]]:
-    """Yield which frames had to come, and how long ago they were sent, at most.
+def _expected(sender: Reading, receiver: Hop, is_announced: bool) -> Iterator[_Frame]:
+    """Yield which frames of *sender* had to come.
 
-    The receiver has been where it is for *here_s*: what was sent to it before went elsewhere.
+    What was sent to the receiver before it was where it is went elsewhere.
     """
+    ages_s = [each["age_s"] or 0.0 for each in receiver["steps"] if each["band"] in _LOCAL]
+    here_s = min(ages_s, default=0.0) - sender.most_s
+    for what, ago_s in _sent(sender.hop, here_s, is_announced):
+        yield _Frame(what, ago_s + sender.least_s, ago_s + _TICK_S + sender.most_s)
+
+
+def _sent(sender: Hop, here_s: float, is_announced: bool) -> Iterator[tuple[str, float]]:
+    """Yield which frames to a receiver that is there for *here_s* were sent, and how long ago, at most."""
+    counts: Counts = sender["counters"]
     there = counts.get("sent_there")
     if there is not None and there["packets"]:
         ago_s = there["age_s"] if there["idle_s"] is None else there["idle_s"]
@@ -111,13 +155,24 @@ def _expected(counts: Counts, here_s: float, is_announced: bool) -> Iterator[tup
     # An ARP that left to a group, and not to a MAC of no port, was a broadcast.
     ages_s = [counts[each]["idle_s"] for each in ("sender_arp", "group", "sent") if each in counts]
     known_s = [age_s for age_s in ages_s if age_s is not None]
-    if len(known_s) == 3 and max(known_s) - min(known_s) <= _TOGETHER_S:
+    if len(known_s) == 3 and max(known_s) - min(known_s) <= _TICK_S:
         yield "the ARP of the sender", max(known_s)
     if is_announced and "sender" in counts:
         # An agent repeats announcements with growing gaps from when the port is there.
         for after_s in accumulate(GAPS_S, initial=0):
             if (ago_s := counts["sender"]["age_s"] - after_s) >= LAG_S:
                 yield "the announcement of the sender", ago_s
+    if (announced_s := sender.get("announced_s")) is not None:
+        yield "the announcement of the sender", announced_s
+
+
+def _sent_words(sender: Hop) -> str:
+    """Return in words what *sender* has sent."""
+    counts: Counts = sender["counters"]
+    sent = [counts[each] for each in ("sent", "sent_there") if counts.get(each, {}).get("packets")]
+    if not sent:
+        return f"no VM of {sender['chassis']} has sent a frame"
+    return f"{sender['chassis']} has sent {_frames(sent)}"
 
 
 def _frames(counters: list[dict[str, Any]]) -> str:

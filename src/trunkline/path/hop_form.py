@@ -68,8 +68,11 @@ FORM = _object(
     dropped=_array(_DROPPED),
     counters={"type": "object", "additionalProperties": _COUNTER},
 )
-FORM["properties"] |= {"in": _TEXT_OR_NONE, "mtu": _COUNT_OR_NONE, "raw": _TEXT, "heard_s": _AGE_OR_NONE}
-"""What each hop has; later versions add to it. `heard_s` is how long ago a frame of the sender came."""
+FORM["properties"] |= {"in": _TEXT_OR_NONE, "mtu": _COUNT_OR_NONE, "raw": _TEXT}
+FORM["properties"] |= {"heard_s": _AGE_OR_NONE, "announced_s": _AGE_OR_NONE, "waited_s": _AGE}
+"""What each hop has; later versions add to it. `heard_s` is how long ago a frame of the sender came,
+`announced_s` how long ago the agent announced the sender, and `waited_s` for how long the counters were
+waited for before they were read."""
 
 
 @cache

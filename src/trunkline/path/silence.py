@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trunkline.core.setting import ANSWERS
+from trunkline.path.outcome import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trunkline.northbound.question import Answer
     from trunkline.path.hop import Entry
-    from trunkline.path.trace import Ask, Silence
+    from trunkline.path.trace import Ask
 
 SWITCH_REMEDY = (
     "there, see whether ovs-vswitchd runs (systemctl status ovs-vswitchd) and answers (ovs-appctl version): "
@@ -34,8 +35,6 @@ def asked_until_silent(ask: Ask) -> Ask:
 
     For a command that asks the same chassis many times, and would wait for it each time.
     """
-    from trunkline.path.trace import Silence
-
     silences: dict[str, Silence] = {}
 
     def asked(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:

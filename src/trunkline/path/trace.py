@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from trunkline.insight.meaning import rule_words
-from trunkline.path import evidence, length
+from trunkline.path import evidence, outcome
 from trunkline.path.endpoint import End, Source, Target, unbound
-from trunkline.path.evidence import Evidence
+from trunkline.path.evidence import Evidence, Reading
 from trunkline.path.hop import Entry
+from trunkline.path.outcome import DELIVERED, DROPPED, INCOMPLETE, NOT_DELIVERED, Outcome, Silence
 from trunkline.path.probed import probed
 from trunkline.path.sample import retagged
 from trunkline.probe.record import Record
@@ -26,55 +27,29 @@ VERSION = 1
 _ETHERNET = 14
 """What a frame has before its packet, in bytes."""
 
-DELIVERED, DROPPED, NOT_DELIVERED, INCOMPLETE = "DELIVERED", "DROPPED", "NOT DELIVERED", "INCOMPLETE"
+MOST_WAITS = 2
+"""How often counters are waited for. Once is enough, unless frames begin to be lost in just that second."""
 
 Hop: TypeAlias = dict[str, Any]
-
-
-class Silence(NamedTuple):
-    """Why a chassis has not answered, and what to do; None: look at its agent."""
-
-    reason: str
-    remedy: str | None = None
-
 
 Ask: TypeAlias = Callable[[Sequence[str], Entry], Mapping[str, "Hop | Silence"]]
 """What asks chassis, each of them for its hop of a frame that comes to all of them in one way."""
 
 
-class Outcome(NamedTuple):
-    """What becomes of the frame for one receiver; *is_delivered* is None if that is not known.
+class _Seen(NamedTuple):
+    """The *hop* of the sender, whose counters were read between *begins_s* and *ends_s*."""
 
-    *is_lost* says that the physical network loses it.
-    """
-
-    port: str
-    chassis: str | None
-    is_delivered: bool | None
-    text: str
-    remedy: str | None = None
-    rules: tuple[int, ...] = ()
-    verdict: str = NOT_DELIVERED
-    is_lost: bool = False
-
-    def data(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        verdict = {True: DELIVERED, None: INCOMPLETE, False: self.verdict}[self.is_delivered]
-        return {
-            "port": self.port,
-            "chassis": self.chassis,
-            "verdict": verdict,
-            "text": self.text,
-            "rules": list(self.rules),
-            "remedy": self.remedy,
-        }
+    hop: Hop
+    begins_s: float
+    ends_s: float
 
 
 @dataclass
 class Trace:
     """The way of one frame: its *hops*, what is known of the *wires* between them, and the *outcomes*.
 
-    *probe* is the last probe of the network.
+    *probe* is the last probe of the network. *seen* is what the sender has shown, the latest last. *again*
+    traces once more, and then knows that as well.
     """
 
     title: str
@@ -84,6 +59,15 @@ class Trace:
     notes: list[tuple[str, str | None]] = field(default_factory=list)
     leaves_for: str | None = None
     probe: Record | None = None
+    seen: tuple[_Seen, ...] = ()
+    again: Callable[[Ask], Trace] | None = None
+
+    @property
+    def wait_s(self) -> float | None:
+        """After how long *again* may know the verdict; None if waiting does not help."""
+        unknown = [each for each in self.outcomes if not each.is_delivered]
+        waits_s = [each.wait_s for each in unknown if each.wait_s is not None]
+        return max(waits_s) if waits_s and len(waits_s) == len(unknown) else None
 
     @property
     def verdict(self) -> str:
@@ -143,9 +127,14 @@ def trace(
     *,
     probe: Record | None = None,
     is_raw: bool = False,
+    notes: Sequence[tuple[str, str | None]] = (),
+    seen: tuple[_Seen, ...] = (),
 ) -> Trace:
-    """Return the way of *frame* from *here* to *to*, as the chassis that *ask* asks say."""
-    found = Trace(title, probe=probe)
+    """Return the way of *frame* from *here* to *to*, as the chassis that *ask* asks say.
+
+    *notes* are said first. *seen* is what the sender has shown before.
+    """
+    found = Trace(title, notes=[*notes], probe=probe, seen=seen)
     if here.port is None and not to.ends:
         text = f"no port of {here.wire.name} has that MAC, and unknown unicast from the wire goes nowhere"
         found.outcomes = [Outcome("nobody", None, False, text, None, (6,), DROPPED)]
@@ -153,11 +142,26 @@ def trace(
         text, remedy = unbound(here.port)
         found.outcomes = [Outcome(each, None, False, text, remedy, (14,), DROPPED) for each in _names(to)]
     elif here.port is None:
-        _over_wire(found, here, to, frame, None, 0.0, ask, is_raw)
+        _over_wire(found, here, to, frame, None, ask, is_raw)
     else:
         _from_port(found, here, here.port, to, frame, ask, is_raw)
     found.outcomes = [each._replace(remedy=_filled(each.remedy, here)) for each in found.outcomes]
+    found.again = lambda ask: trace(
+        here, to, frame, title, ask, probe=probe, is_raw=is_raw, notes=notes, seen=found.seen
+    )
     return found
+
+
+def settled(ways: Sequence[Trace], ask: Ask, wait: Callable[[float], object]) -> list[Trace]:
+    """Return *ways*; those of which it is too early to tell, once it is not: *wait* waits so many seconds."""
+    ways = list(ways)
+    for _ in range(MOST_WAITS):
+        waits_s = [each.wait_s for each in ways if each.wait_s is not None]
+        if not waits_s:
+            break
+        wait(max(waits_s))
+        ways = [each if each.wait_s is None or each.again is None else each.again(ask) for each in ways]
+    return ways
 
 
 def _filled(remedy: str | None, here: Source) -> str | None:
@@ -178,30 +182,33 @@ def _from_port(
     assert chassis is not None
     asked_s = time.monotonic()
     first = ask([chassis], Entry(frame, port.iface_id, None, is_raw))[chassis]
+    answered_s = time.monotonic()
     if isinstance(first, Silence):
-        found.outcomes = [_silent(each, chassis, first) for each in _names(to)]
+        found.outcomes = [outcome.silent(each, chassis, first) for each in _names(to)]
         return
     first["enters"] = port.name
     found.hops.append(first)
     found.notes += _notes(port, first)
     if first["fault"] is not None:
-        found.outcomes = [_fault(each, chassis, first["fault"]) for each in _names(to)]
+        found.outcomes = [outcome.fault(each, chassis, first["fault"]) for each in _names(to)]
         return
     wires = [each for each in first["out"] if each["kind"] == "wire"]
     passing = [each for each in wires if each["fault"] is None]
     far = tuple(each for each in to.ends if each.chassis != chassis)
-    found.outcomes += [_delivered(each, first, frame) for each in to.ends if each.chassis == chassis]
+    found.outcomes += [outcome.delivered(each, first, frame) for each in to.ends if each.chassis == chassis]
     if not passing:
-        found.outcomes += [_stays(each, first, wires) for each in far]
+        found.outcomes += [outcome.stays(each, first, wires) for each in far]
         if not to.ends:
-            found.outcomes.append(_stays(None, first, wires))
+            found.outcomes.append(outcome.stays(None, first, wires))
         return
-    found.leaves_for = f"{passing[0]['physnet']} {_tag_words(passing[0]['vlans'])}"
-    long = _too_long(passing[0], frame)
+    found.leaves_for = f"{passing[0]['physnet']} {outcome.tag_words(passing[0]['vlans'])}"
+    long = outcome.too_long(passing[0], frame)
     if long is not None:
-        found.outcomes += [_fault(each.name, chassis, long) for each in far]
+        found.outcomes += [outcome.fault(each.name, chassis, long) for each in far]
     elif far:
-        _over_wire(found, here, Target(to.mac, far), frame, first, asked_s, ask, is_raw)
+        read_s = min(asked_s + first.get("waited_s", 0.0), answered_s)
+        found.seen = (*found.seen, _Seen(first, read_s, answered_s))
+        _over_wire(found, here, Target(to.mac, far), frame, first, ask, is_raw)
 
 
 def _over_wire(
@@ -210,14 +217,10 @@ def _over_wire(
     to: Target,
     frame: bytes,
     first: Hop | None,
-    asked_s: float,
     ask: Ask,
     is_raw: bool,
 ) -> None:
-    """Follow *frame*, which *first* sends into the physical network, to the chassis of its receivers.
-
-    The chassis of *first* was asked at *asked_s* (`time.monotonic`): each says how old frames are by then.
-    """
+    """Follow *frame*, which *first* sends into the physical network, to the chassis of its receivers."""
     physnet = here.wire.physnet
     vlans = () if here.wire.vlan_id is None else (here.wire.vlan_id,)
     if first is not None:
@@ -226,45 +229,49 @@ def _over_wire(
     ends: dict[str, list[End]] = {}
     for end in to.ends:
         if end.chassis is None:
-            found.outcomes.append(_unbound(end))
+            found.outcomes.append(outcome.unbound(end))
         else:
             ends.setdefault(end.chassis, []).append(end)
     entry = Entry(retagged(frame, vlans), None, physnet, is_raw)
+    begins_s = time.monotonic()
     answers = ask(sorted(ends), entry) if ends else {}
-    later_s = time.monotonic() - asked_s
+    ends_s = time.monotonic()
+    senders = [Reading(each.hop, begins_s - each.ends_s, ends_s - each.begins_s) for each in found.seen]
     for chassis, some in sorted(ends.items()):
         hop = answers[chassis]
         if isinstance(hop, Silence):
-            found.outcomes += [_silent(end.name, chassis, hop) for end in some]
+            found.outcomes += [outcome.silent(end.name, chassis, hop) for end in some]
             continue
-        hop["enters"] = f"{physnet} {_tag_words(vlans)}"
+        hop["enters"] = f"{physnet} {outcome.tag_words(vlans)}"
         found.hops.append(hop)
-        lost, remedy = None, None
+        said, remedy = None, None
         if first is not None and not hop["fault"]:
             announced = here.port is not None and here.port.is_announced
-            said = evidence.wire(first, hop, hop["enters"], is_announced=announced, later_s=later_s)
-            lost = said if said.is_lost else None
-            hop["wire"] = said.text
-            if found.probe is not None:
-                last = probed(found.probe, first, hop, len(frame) - _ETHERNET)
-                hop["wire"] += f"; {last.text}"
-                found.notes += [last.note] if last.note is not None else []
-                if lost is not None and lost.lost_s is not None and last.reached_s is not None:
-                    lost = lost if last.reached_s > lost.lost_s else None
-                lost, remedy = lost or last.loss, last.remedy
+            said = evidence.wire(senders, hop, hop["enters"], is_announced=announced)
+            said, remedy = _with_probe(found, said, first, hop, len(frame) - _ETHERNET)
             found.wires.append(hop["wire"])
         for end in some:
-            outcome = _delivered(end, hop, frame)
-            if outcome.is_delivered and first is not None and lost is not None:
-                outcome = _lost(end, first, hop, lost, vlans)
-                outcome = outcome._replace(remedy=remedy or outcome.remedy)
-            found.outcomes.append(outcome)
+            each = outcome.delivered(end, hop, frame)
+            if each.is_delivered and first is not None and said is not None:
+                each = outcome.by_evidence(each, end, first, hop, said, vlans)
+                each = each._replace(remedy=remedy or each.remedy) if each.is_lost else each
+            found.outcomes.append(each)
 
 
-def _silent(name: str, chassis: str, silence: Silence) -> Outcome:
-    """Return that *chassis* does not say what becomes of the frame for the port *name*."""
-    remedy = f"there, see why: trunkline check `is_local`; or run this on {chassis} itself"
-    return Outcome(name, chassis, None, f"ends here: {silence.reason}", silence.remedy or remedy)
+def _with_probe(found: Trace, said: Evidence, first: Hop, hop: Hop, size: int) -> tuple[Evidence, str | None]:
+    """Return what *said* and the last probe say of the wire from *first* to *hop*, and what to do.
+
+    The packet of the frame has *size* bytes.
+    """
+    hop["wire"] = said.text
+    if found.probe is None:
+        return said, None
+    last = probed(found.probe, first, hop, size)
+    hop["wire"] += f"; {last.text}"
+    found.notes += [last.note] if last.note is not None else []
+    if said.lost_s is not None and last.reached_s is not None and last.reached_s <= said.lost_s:
+        said = said._replace(lost_s=None)
+    return said if said.is_lost or last.loss is None else last.loss, last.remedy
 
 
 def _names(to: Target) -> list[str]:
@@ -286,100 +293,3 @@ def _notes(port: End, first: Hop) -> Iterator[tuple[str, str | None]]:
     if sender is not None and not sender["packets"] and not first["dropped"]:
         since_s = max(1, sender["age_s"])
         yield f"the switch has received no frame of {port.name} in the last {since_s:.0f} s", None
-
-
-def _delivered(end: End, hop: Hop, frame: bytes) -> Outcome:
-    """Return whether *hop* gives the frame to *end*, which is on that chassis."""
-    chassis = hop["chassis"]
-    if hop["fault"] is not None:
-        return _fault(end.name, chassis, hop["fault"])
-    wanted = [] if end.tag is None else [end.tag]
-    outs = [each for each in hop["out"] if each["kind"] == "vif" and each["port"] == end.iface_id]
-    out = next((each for each in outs if each["vlans"][: len(wanted)] == wanted), None)
-    if out is None and hop["more"] and any(each["kind"] == "vif" for each in hop["out"]):
-        return Outcome(end.name, chassis, True, f"to {end.name} ({chassis})")
-    if out is None:
-        return _dropped(end.name, hop)
-    if out["fault"] is not None:
-        return _fault(end.name, chassis, out["fault"])
-    long = _too_long(out, frame)
-    if long is not None:
-        return _fault(end.name, chassis, long)
-    tagged = _tag_words(tuple(out["vlans"])).strip("[]")
-    words = tagged if not out["vlans"] else f"with VLAN {tagged}"
-    return Outcome(end.name, chassis, True, f"to {end.name} ({chassis}, {out['interface']}), {words}")
-
-
-def _dropped(name: str, hop: Hop) -> Outcome:
-    """Return that the frame does not come to the port *name*, and why."""
-    drop, chassis = hop["drop"], hop["chassis"]
-    if drop is None:
-        places = ", ".join(sorted(each["interface"] for each in hop["out"])[:3])
-        return Outcome(name, chassis, False, f"on {chassis} it goes out of {places}, and not to {name}")
-    rules = tuple(drop["rules"])
-    where = f" in table {drop['table']}" if drop["band"] is not None else ""
-    cited = f" ({rule_words(rules)})" if rules else ""
-    text = f"on {chassis}{where}{cited}: {drop['text']}"
-    return Outcome(name, chassis, False, text, drop["remedy"], rules, DROPPED)
-
-
-def _stays(end: End | None, first: Hop, wires: Iterable[Hop]) -> Outcome:
-    """Return why the frame does not leave *first* by the wire."""
-    name = "the wire" if end is None else end.name
-    faulty = next((each["fault"] for each in wires if each["fault"] is not None), None)
-    if faulty is not None:
-        return _fault(name, first["chassis"], faulty)
-    if end is not None and end.chassis is None and first["drop"] is None:
-        return _unbound(end)
-    return _dropped(name, first)
-
-
-def _fault(name: str, chassis: str, fault: str) -> Outcome:
-    """Return that *fault* keeps the frame from the port *name*.
-
-    It ends in what to do, which names no row: one may be called `x; reboot`.
-    """
-    text, _, remedy = fault.rpartition("; ")
-    return Outcome(
-        name,
-        chassis,
-        False,
-        f"on {chassis}: {text or remedy}",
-        remedy.removeprefix("run: ") if text else None,
-    )
-
-
-def _unbound(end: End) -> Outcome:
-    text, remedy = unbound(end)
-    return Outcome(end.name, None, False, text, remedy)
-
-
-def _lost(end: End, first: Hop, hop: Hop, lost: Evidence, vlans: tuple[int, ...]) -> Outcome:
-    """Return that the physical network loses what *first* sends to *end*, which is at *hop*.
-
-    If the sender has received frames of that VLAN since, its own switch port carries it.
-    """
-    chassis, heard = hop["chassis"], first["counters"].get("received")
-    heard_s = evidence.silent(first) if heard is not None and heard["packets"] else None
-    is_carried_here = (
-        heard_s is not None and lost.lost_s is not None and heard_s + evidence.LAG_S < lost.lost_s
-    )
-    ports = chassis if is_carried_here else f"{chassis} and {first['chassis']}"
-    what = f"VLAN {vlans[0]}" if vlans else "untagged frames"
-    return Outcome(
-        end.name,
-        chassis,
-        False,
-        f"the flows are right on both sides; the physical network loses {what} between them: {lost.text}",
-        f"allow {what} on the switch ports of {ports}, and between these; have a frame sent, and trace again",
-        is_lost=True,
-    )
-
-
-def _too_long(out: Hop, frame: bytes) -> str | None:
-    """Return why *frame* does not fit where it goes out; None if it does."""
-    return length.fault(out["interface"], out["mtu"], frame, out["vlans"])
-
-
-def _tag_words(vlans: Sequence[int]) -> str:
-    return "".join(f"[{each}]" for each in vlans) or "untagged"
