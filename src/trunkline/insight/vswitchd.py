@@ -31,14 +31,20 @@ def answer(rundir: str, *words: str, timeout_s: float = PATIENCE_S) -> Work[str]
 def await_revalidated(rundir: str) -> None:
     """Return when the datapath has cached nothing that is older than the present flows and ports.
 
-    What was acknowledged a turn ago concerns the revalidators only now. Then `revalidator/wait` ends with the
-    present look at the cache, which may have begun before that; so the next one has to end, too.
+    By then the flows have also counted all that the cache has taken before. What was acknowledged a turn ago
+    concerns the revalidators only now. Then `revalidator/wait` ends with the present look at the cache, which
+    may have begun before that; so the next one has to end, too.
 
     Raises:
         SwitchError: as `ask` says.
     """
+    finished(revalidation(rundir))
+
+
+def revalidation(rundir: str) -> Work[None]:
+    """Do what `await_revalidated` does, and yield what is waited for instead of waiting."""
     for command in ("version", "revalidator/wait", "revalidator/wait"):
-        ask(rundir, command)
+        yield from answer(rundir, command)
 
 
 def _path(rundir: str) -> Path:

@@ -169,7 +169,9 @@ def hop(place: Place, entry: Entry) -> Work[dict[str, Any]]:
     found["fault"] = found["fault"] or length.fault(*limit, entry.frame, tags(entry.frame))
     if entry.is_counted:
         begins_s = time.monotonic()
-        yield from _count(place)
+        # If ovs-vswitchd has two datapaths, it does not say.
+        with suppress(SwitchError):
+            yield from vswitchd.revalidation(place.rundir)
         found["waited_s"] = round(time.monotonic() - begins_s, 3)
     counters = yield from read(Path(place.rundir) / f"{place.bridge}.mgmt", _cookies(said))
     names = place.names(counters.flows)
@@ -217,17 +219,6 @@ def _from_wire(place: Place, entry: Entry) -> tuple[list[Way], str | None]:
     fault = faults.get(physnet) or nic.vlan_fault(bridge, ways, vlan_id)
     rows = (place.switch.row("Interface", way.name) for way in ways if way.fault is None)
     return [Way(bridge, row) for row in rows if row is not None and ofport_of(row) is not None], fault
-
-
-def _count(place: Place) -> Work[None]:
-    """Have ovs-vswitchd count what its cache has taken until now.
-
-    It looks through the cache up to twice a second, and says when it has done so the next time; the look that
-    is under way may be past a flow already. If it has two datapaths, it does not say.
-    """
-    with suppress(SwitchError):
-        for _ in range(2):
-            yield from vswitchd.answer(place.rundir, "revalidator/wait")
 
 
 def _heard(place: Place, bridge: str, entry: Entry) -> Work[float | None]:
