@@ -38,7 +38,8 @@ from trunkline.proof.space import (
     bits,
     open_holes,
 )
-from trunkline.proof.switch import LOCAL, Action, NotProvableError, Rule, tables
+from trunkline.proof.switch import LOCAL, Action, NotProvableError, Rule
+from trunkline.proof.table import tables
 from trunkline.proof.way import Way, ways
 
 pytestmark = pytest.mark.system

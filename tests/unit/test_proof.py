@@ -25,8 +25,10 @@ from trunkline.proof.intent import Intent
 from trunkline.proof.likeness import Likeness
 from trunkline.proof.proof import Violation, proved
 from trunkline.proof.space import HIDDEN, TAGGED, Cube, Cubes, Space, narrowed, open_holes, vlan_ids
-from trunkline.proof.switch import NotProvableError, tables
+from trunkline.proof.switch import NotProvableError
 from trunkline.proof.switch import rules as rules_of
+from trunkline.proof.table import tables
+from trunkline.proof.visit import visit
 from trunkline.proof.wrong import ALTERED, EXTRA, FORBIDDEN, MISSING, TWICE, wrongs
 
 RED, BLUE, FLAT = (UUID(int=number) for number in (1, 2, 3))
@@ -197,10 +199,12 @@ def test_a_way_on_which_two_flows_exclude_one_another_is_none() -> None:
 
 def test_of_ports_that_are_alike_one_is_followed_until_another_leaks() -> None:
     flows = rows.flows(WORLD)
-    likeness = Likeness(tables(rules_of(map(message.encode, flows))), frozenset({50}), intent_of(WORLD))
-    assert likeness.known(12) is None
+    by_number = tables(rules_of(map(message.encode, flows)))
+    likeness = Likeness(by_number, intent_of(WORLD))
+    of_11, of_12, of_13 = (visit(by_number, {50}, in_port) for in_port in (11, 12, 13))
+    assert likeness.known(12, of_12) is None
     likeness.learn(12, [])
-    assert (likeness.known(13), likeness.known(11)) == ([], None)
+    assert (likeness.known(13, of_13), likeness.known(11, of_11)) == ([], None)
     assert senders(PORTS[UUID(int=23)].mac) == {13}
     # One flow of two that are alike is another one: both ports are followed.
     changed = more(Band.SOURCE_MAC, (SOURCE_PORT(13),), Output(21))(flows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -39,7 +40,7 @@ class Migration:
             inventory.wake(port_id)
             self._held_by_port[port_id] = _Held(inventory.revision, event.in_port, event.frame)
 
-    def recover(self, installed: dict[bytes, bytes], inventory: Inventory) -> None:
+    def recover(self, installed: Mapping[bytes, bytes], inventory: Inventory) -> None:
         """Wake the ports whose flows are *installed*: they woke up before the agent was started again."""
         sleeping = {
             cookie(Owner.CLASSIFIER, Subject.PORT, inventory.ports[port_id].key): port_id

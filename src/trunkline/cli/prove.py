@@ -155,6 +155,7 @@ def _here(
     from trunkline.core.error import TimedOutError
     from trunkline.insight import chassis
     from trunkline.path import isolation
+    from trunkline.path.isolation_watch import IsolationWatch
 
     there = chassis.read(ovs_remote)
     connection = ctx.find_object(Connection) or Connection()
@@ -165,16 +166,15 @@ def _here(
             with Progress().phase("reading both databases and the flows, and proving"):
                 found = isolation.answer(asked)
             return _show(found, output)
-        code, before = 0, None
+        code, watch = 0, IsolationWatch(asked)
         try:
             while True:
-                now = isolation.state(asked)
-                if now != before:
-                    try:
-                        code = _show(isolation.answer(asked), output, is_watched=True)
-                        before = now
-                    except TimedOutError as error:
-                        click.echo(printable(in_options(str(error))), err=True)
+                try:
+                    changed = watch.answer()
+                    if changed is not None:
+                        code = _show(changed, output, is_watched=True)
+                except TimedOutError as error:
+                    click.echo(printable(in_options(str(error))), err=True)
                 # Time itself is what is measured: there is nothing else to wait for.
                 time.sleep(watch_s)
         except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from trunkline.core.error import TrunklineError
 from trunkline.host.unix_path import short
 from trunkline.insight.waiting import Wait, Work, finished
-from trunkline.openflow import message, tally
+from trunkline.openflow import message, monitor, tally
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.inbox import Inbox
 from trunkline.openflow.reason import reason
@@ -44,6 +44,10 @@ class SwitchError(TrunklineError):
     def __init__(self, text: str, number: int | None = None) -> None:
         super().__init__(text)
         self.number = number
+
+
+class RefusedError(SwitchError):
+    """The switch answers that it does not do what it was asked to."""
 
 
 class InstalledFlow(NamedTuple):
@@ -98,6 +102,8 @@ class Connection:
         self._next_xid = 1
         self._inbox = Inbox(path)
         self._is_greeted = False
+        self._is_watched = False
+        self._reports: list[bytes] = []
         self._socket = _opened(path)
         try:
             self._send(message.hello(self._xid(), versions))
@@ -148,6 +154,27 @@ class Connection:
             take([InstalledFlow(key, body, counters[key]) for key, body in body_by_key.items()])
 
         yield from self._read(take_flows, message.flow_stats_request(self._xid(), cookie, cookie_mask, table))
+
+    def reports(self) -> list[bytes]:
+        """Return what the switch has reported of changes of flows (`monitor.updates`) since the last call.
+
+        That is all until now, but nothing from before the first call. Raises as `flows` does, and
+        `RefusedError` if the switch does not report.
+        """
+        return finished(self._reported())
+
+    def _reported(self) -> Work[list[bytes]]:
+        end_s = time.monotonic() + self._timeout_s
+        yield from self._greet(end_s)
+        if not self._is_watched:
+            self._send(monitor.request(self._xid()))
+        xid = self._xid()
+        # It answers in order: what comes before this answer is from before.
+        self._send(message.message(message.BARRIER_REQUEST, xid))
+        yield from self._reply(message.BARRIER_REPLY, xid, end_s)
+        self._is_watched = True
+        reports, self._reports = self._reports, []
+        return reports
 
     def count(
         self, take: Callable[[list[tally.Count]], None], cookie: int = 0, cookie_mask: int = 0
@@ -206,13 +233,16 @@ class Connection:
         while True:
             received = yield from self._message(end_s)
             payload = received.data[message.HEADER_BYTES :]
+            if received.kind == message.MULTIPART_REPLY and monitor.is_update(received.data):
+                self._reports.append(received.data)
+                continue
             if received.kind == kind and xid in (None, received.xid):
                 return received
             if received.kind == message.ECHO_REQUEST:
                 self._send(message.message(message.ECHO_REPLY, received.xid, payload))
             elif received.kind == message.ERROR and len(payload) >= 4:
                 why = reason(*struct.unpack_from(">HH", payload))
-                raise SwitchError(f"{self._path}: the switch refused the question: {why}")
+                raise RefusedError(f"{self._path}: the switch refused the question: {why}")
             yield None
 
     def _message(self, end_s: float) -> Work[Received]:

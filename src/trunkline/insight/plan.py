@@ -267,7 +267,7 @@ def flow_plan(reading: Reading, connection: Connection, names: Names) -> FlowPla
     )
 
 
-def recover(installed: dict[bytes, bytes], reading: Reading) -> None:
+def recover(installed: Mapping[bytes, bytes], reading: Reading) -> None:
     """Learn from the *installed* flows what an agent that starts learns: ports awake, VIFs in use."""
     Migration().recover(installed, reading.inventory)
     for iface_id, ofport in incumbents(installed, reading.inventory).items():

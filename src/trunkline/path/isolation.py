@@ -7,20 +7,19 @@ databases. The agent is not asked: it may be busy, down, or wrong.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
 from trunkline.core.error import TimedOutError
 from trunkline.host.rundir import rundir
 from trunkline.insight import vswitchd
 from trunkline.insight.connection import Connection, InstalledFlow, SwitchError
 from trunkline.insight.flow import VERSION, Line, lines
 from trunkline.insight.name import Names
-from trunkline.insight.plan import TRIES, flow_plan, names_of, recover
+from trunkline.insight.plan import TRIES, UNCOUNTED, flow_plan, names_of, recover
 from trunkline.northbound.refusal import NotFoundError
 from trunkline.northbound.transaction import no_collection
 from trunkline.ovsdb import wiring
@@ -29,15 +28,12 @@ from trunkline.path import fields, megaflow
 from trunkline.path.translation import TranslationError, translation
 from trunkline.proof.example import example, in_words
 from trunkline.proof.intent import Intent
-from trunkline.proof.proof import Violation, outer_vlan_id, proved
+from trunkline.proof.proof import Violation, concerns, outer_vlan_id, proved
 from trunkline.proof.switch import NotProvableError
 from trunkline.proof.switch import rules as rules_of
 from trunkline.proof.wrong import WORST_FIRST, Wrong, wrongs
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from trunkline.core.inventory import Inventory
     from trunkline.insight.chassis import Chassis
     from trunkline.insight.plan import FlowChange
     from trunkline.northbound.rpc import Tls
@@ -104,20 +100,14 @@ def asked(
         yield Asked(reading, bridge, rundir(), names, network, is_cache_asked)
 
 
-def state(asked: Asked) -> Hashable:
-    """Return what is other if the rows or the flows are."""
-    asked.reading.read()
-    flows = frozenset(_bodies(asked.connection.flows()).items())
-    return asked.reading.inventory.revision, hash(flows)
-
-
 class Found(NamedTuple):
-    """What a proof has found at one moment."""
+    """What a proof has found at one moment, of *flows*: bodies by key. It *began_s* by `time.monotonic`."""
 
     intent: Intent
-    flows: list[InstalledFlow]
+    flows: Mapping[bytes, bytes]
     violations: list[Violation]
     at: datetime
+    began_s: float
 
 
 def answer(asked: Asked) -> dict[str, Any]:
@@ -130,16 +120,17 @@ def answer(asked: Asked) -> dict[str, Any]:
         UnreachableError: a database does not.
         TimedOutError: what is compared changes all the time.
     """
-    began_s = time.monotonic()
-    found = _found(asked)
-    names = names_of(asked.reading.inventory, asked.names)
+    return told(asked, _found(asked))
+
+
+def told(asked: Asked, found: Found) -> dict[str, Any]:
+    """Return what was *found*, as JSON; raises as `answer` does."""
     kinds: dict[Hashable, Wrong] = {}
     for each in sorted(found.violations, key=_plainest_first):
         for wrong in wrongs(each, found.intent):
             kinds.setdefault(wrong.kind, wrong)
-    teller = _Teller(asked, found, names, _changes(asked) if kinds else None)
     shown = sorted(kinds.values(), key=lambda each: WORST_FIRST.index(each.what))
-    told = [teller.leak(wrong) for wrong in shown[:MOST_LEAKS]]
+    leaks = list(_leaks(asked, found, shown[:MOST_LEAKS])) if shown else []
     cache = _cache(asked, found) if asked.is_cache_asked else None
     ports = found.intent.port_by_outlet.values()
     return {
@@ -152,12 +143,18 @@ def answer(asked: Asked) -> dict[str, Any]:
         "ports": len(ports),
         "networks": len({port.network_id for port in ports}),
         "at": found.at.isoformat(timespec="seconds"),
-        "seconds": round(time.monotonic() - began_s, 3),
-        "leaks": told,
-        "more_leaks": len(kinds) - len(told),
+        "seconds": round(time.monotonic() - found.began_s, 3),
+        "leaks": leaks,
+        "more_leaks": len(kinds) - len(leaks),
         "cache": cache,
         "not_covered": list(NOT_COVERED),
     }
+
+
+def _leaks(asked: Asked, found: Found, shown: Iterable[Wrong]) -> Iterator[dict[str, Any]]:
+    teller = _Teller(asked, found, names_of(asked.reading.inventory, asked.names), _changes(asked))
+    for wrong in shown:
+        yield teller.leak(wrong)
 
 
 def _plainest_first(violation: Violation) -> tuple[bool, bool, int]:
@@ -166,32 +163,65 @@ def _plainest_first(violation: Violation) -> tuple[bool, bool, int]:
 
 def _found(asked: Asked) -> Found:
     """Read everything, and prove: again if the databases or the flows are others afterwards."""
-    reading = asked.reading
+    reading, began_s = asked.reading, time.monotonic()
     reading.read()
     for _ in range(TRIES):
-        fault = wiring.limit_faults(reading.switch).get("vlan-limit")
-        if fault is not None:
-            raise NotProvableError(fault)
         at = datetime.now().astimezone()
-        flows = asked.connection.flows()
-        recover(_bodies([flow for flow in flows if flow.cookie & COOKIE_OURS_MASK == COOKIE_OURS]), reading)
-        inventory = reading.inventory
-        revision = inventory.revision
-        intent = _intent(inventory)
-        rules = rules_of((flow.key, flow.body) for flow in flows)
-        violations = proved(rules, intent, _network_id(inventory, asked.network))
-        found = Found(intent, flows, violations, at)
+        flows = bodies(asked.connection)
+        intent = intended(asked, flows)
+        revision = reading.inventory.revision
+        violations = concerning(proved(rules_of(flows.items()), intent), asked, intent)
+        found = Found(intent, flows, violations, at, began_s)
         reading.read()
         is_steady = reading.inventory.revision == revision
         if is_steady and found.violations:
             # A list of flows is no snapshot: what crosses networks has to be there still.
-            is_steady = _bodies(asked.connection.flows()) == _bodies(flows)
+            is_steady = bodies(asked.connection) == flows
         if is_steady:
             return found
-    raise TimedOutError(
+    raise unsteady()
+
+
+def unsteady() -> TimedOutError:
+    """Return what is raised if what is compared changes all the time."""
+    return TimedOutError(
         "nothing is proved: the northbound or the flows changed during each of "
         f"{TRIES} tries; run again when they rest"
     )
+
+
+def bodies(connection: Connection) -> dict[bytes, bytes]:
+    """Return the flows of the bridge at *connection*, bodies by key."""
+    return {flow.key: flow.body for flow in connection.flows()}
+
+
+def intended(asked: Asked, flows: Mapping[bytes, bytes]) -> Intent:
+    """Return what should come of frames, by the rows that were read; *flows* tell which ports are awake.
+
+    Raises:
+        NotProvableError: the switch reads tags as no proof assumes.
+    """
+    fault = wiring.limit_faults(asked.reading.switch).get("vlan-limit")
+    if fault is not None:
+        raise NotProvableError(fault)
+    recover(flows, asked.reading)
+    seen = asked.reading.inventory
+    vifs = {port.iface_id: seen.vifs.get(port.iface_id, ()) for port in seen.ports.values()}
+    return Intent(
+        seen.chassis, seen.networks, seen.ports, vifs, seen.uplinks, seen.whole_physnets, seen.awake
+    )
+
+
+def concerning(violations: list[Violation], asked: Asked, intent: Intent) -> list[Violation]:
+    """Return those of *violations* that concern the network that is asked about."""
+    if asked.network is None:
+        return violations
+    network = next((each for each in intent.networks.values() if each.name == asked.network), None)
+    if network is None:
+        raise NotFoundError(
+            f"this chassis has no port of a network {asked.network!r}; see `trunkline network list`"
+        )
+    return [each for each in violations if concerns(each, intent, network.id)]
 
 
 def _cache(asked: Asked, found: Found) -> dict[str, Any]:
@@ -199,10 +229,10 @@ def _cache(asked: Asked, found: Found) -> dict[str, Any]:
     vswitchd.await_revalidated(asked.rundir)
     listed = vswitchd.ask(asked.rundir, "dpctl/dump-flows", "--names")
     where = megaflow.places(vswitchd.ask(asked.rundir, "dpif/show"))
-    if _bodies(asked.connection.flows()) != _bodies(found.flows):
+    if bodies(asked.connection) != found.flows:
         raise TimedOutError("the flows changed while the cache was read; run again when they rest")
     uplinks = {uplink.bridge: uplink.ofport for uplink in asked.reading.inventory.uplinks.values()}
-    rules = rules_of((flow.key, flow.body) for flow in found.flows)
+    rules = rules_of(found.flows.items())
     comparison = megaflow.Comparison(rules, asked.bridge, uplinks, where)
     cached = [line for line in listed.splitlines() if ", actions:" in line]
     unlike, passed_over = megaflow.compared(cached, comparison)
@@ -224,26 +254,6 @@ def _cache(asked: Asked, found: Found) -> dict[str, Any]:
     }
 
 
-def _bodies(flows: Sequence[InstalledFlow]) -> dict[bytes, bytes]:
-    return {flow.key: flow.body for flow in flows}
-
-
-def _intent(seen: Inventory) -> Intent:
-    vifs = {port.iface_id: seen.vifs.get(port.iface_id, ()) for port in seen.ports.values()}
-    return Intent(
-        seen.chassis, seen.networks, seen.ports, vifs, seen.uplinks, seen.whole_physnets, seen.awake
-    )
-
-
-def _network_id(inventory: Inventory, name: str | None) -> UUID | None:
-    if name is None:
-        return None
-    found = next((each.id for each in inventory.networks.values() if each.name == name), None)
-    if found is None:
-        raise NotFoundError(f"this chassis has no port of a network {name!r}; see `trunkline network list`")
-    return found
-
-
 def _changes(asked: Asked) -> Sequence[FlowChange] | None:
     """Return what the agent would change on the switch; None if that is not known."""
     try:
@@ -262,14 +272,14 @@ class _Teller:
         self._changes = changes
         self._changed = {change.old.key for change in changes or () if change.old is not None}
         self._inventory = asked.reading.inventory
-        self._flow_by_key = {flow.key: flow for flow in found.flows}
         self._uplink_by_ofport = {uplink.ofport: uplink for uplink in self._inventory.uplinks.values()}
 
     def leak(self, wrong: Wrong) -> dict[str, Any]:
         """Return *wrong*, with a frame that it happens to, as JSON."""
         violation = wrong.violation
         frame = self._example(wrong)
-        way = list(lines((self._flow_by_key[rule.key] for rule in violation.rules), self._names))
+        flows = (InstalledFlow(rule.key, rule.body, UNCOUNTED) for rule in violation.rules)
+        way = list(lines(flows, self._names))
         network_id = violation.meant.network_id
         return {
             "what": wrong.what,

@@ -16,7 +16,8 @@ from trunkline.core.field import Field
 from trunkline.path.translation import Output, outputs, parts
 from trunkline.proof.example import example
 from trunkline.proof.space import ALL, PRESENT, READ_TAGS, TAGGED, UNTAGGED, Cube, both, cube, open_holes
-from trunkline.proof.switch import LOCAL, Rule, Table, tables
+from trunkline.proof.switch import LOCAL, Rule
+from trunkline.proof.table import Table, tables
 from trunkline.proof.way import Way, ways
 
 _OWN = -1

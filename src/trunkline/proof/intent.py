@@ -7,7 +7,7 @@ frame should leave, where, and with which tags.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -64,19 +64,20 @@ class Intent:
         awake: Collection[UUID] = (),
     ) -> None:
         self._chassis = chassis
-        self.networks = networks
-        self._ports = ports
+        # They are those of now, whatever becomes of the mappings that were given.
+        self.networks = dict(networks)
+        self.ports = dict(ports)
         self._vifs = vifs
-        self._uplinks = uplinks
+        self.uplinks = dict(uplinks)
         self._awake = awake
         self._physnet_by_ofport = {uplink.ofport: uplink.physnet for uplink in uplinks.values()}
         self.carrying_tags = self._transparent(whole_physnets)
         self._port_by_name = {port.name: port for port in ports.values()}
         self._holder = self._holders()
         self._subports = self._rivals()
-        self._place = {port.id: self._placed(port) for port in ports.values()}
+        self.place = {port.id: self._placed(port) for port in ports.values()}
         self.port_by_outlet = {
-            place: ports[port_id] for port_id, place in self._place.items() if isinstance(place, tuple)
+            place: ports[port_id] for port_id, place in self.place.items() if isinstance(place, tuple)
         }
         self._here: dict[UUID, list[tuple[Outlet, Port]]] = defaultdict(list)
         self._vlan_ids_by_ofport: dict[int, list[int]] = defaultdict(list)
@@ -94,6 +95,13 @@ class Intent:
         """The ports that frames may come in by or leave by."""
         vifs = {vif.ofport for vifs in self._vifs.values() for vif in vifs if vif.ofport is not None}
         return vifs | self._physnet_by_ofport.keys()
+
+    @property
+    def frame(self) -> Hashable:
+        """What all ports have in common: whatever else changes, changes for some of them."""
+        networks = frozenset(self.networks.values())
+        present = frozenset(network_id for network_id, ports in self._here.items() if ports)
+        return networks, frozenset(self.uplinks.values()), frozenset(self.carrying_tags), present
 
     @property
     def lone_ports(self) -> dict[int, Port]:
@@ -119,14 +127,14 @@ class Intent:
     def _holders(self) -> dict[str, UUID]:
         """Return whose the VIF with each iface-id is: of several ports that have it, the first one's."""
         claims: dict[str, list[Port]] = defaultdict(list)
-        for port in self._ports.values():
+        for port in self.ports.values():
             claims[port.iface_id].append(port)
         return {iface_id: min(ports, key=_claim).id for iface_id, ports in claims.items()}
 
     def _rivals(self) -> dict[str, list[Port]]:
         """Return the sub-ports that are enabled by the name of their parent."""
         found: dict[str, list[Port]] = defaultdict(list)
-        for port in self._ports.values():
+        for port in self.ports.values():
             if port.parent is not None and port.is_enabled:
                 found[port.parent].append(port)
         return found
@@ -262,7 +270,7 @@ class Intent:
             found, leaves = [outlet for outlet, _ in here], True
         else:
             found, leaves = self._unicast(network, to)
-        uplink = self._uplinks.get(network.physnet)
+        uplink = self.uplinks.get(network.physnet)
         if leaves and uplink is not None and not meant.is_from_wire:
             found.append((uplink.ofport, network.vlan_id))
         return found
@@ -270,7 +278,7 @@ class Intent:
     def _unicast(self, network: Network, to: Receiver) -> tuple[list[Outlet], bool]:
         """Return the outlets here of frames to one MAC, and whether they leave by the wire too."""
         owners = self._owners[network.id].get(to, []) if isinstance(to, int) else []
-        places = [self._place[port.id] for port in owners]
+        places = [self.place[port.id] for port in owners]
         found = [place for place in places if isinstance(place, tuple)]
         is_remote = _REMOTE in places and not network.learns_remote_ports
         if any(port.mac != to for port in owners):

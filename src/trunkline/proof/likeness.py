@@ -12,12 +12,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from trunkline.core.field import Field, Set
-from trunkline.core.flow import Copy, Goto, Resubmit
 from trunkline.core.model import Port
 from trunkline.proof.intent import Intent, Meant
 from trunkline.proof.permission import control_frames, prefixes
 from trunkline.proof.space import SHIFT, Cube, Space, bits
-from trunkline.proof.switch import Part, Registers, Rule, Table
+from trunkline.proof.switch import Part, Rule
+from trunkline.proof.table import Table
+from trunkline.proof.visit import Visit
 from trunkline.proof.way import Blank
 
 _MACS = (Field.ETH_SRC, Field.ARP_SHA, Field.ARP_THA)
@@ -67,24 +68,27 @@ class _Model(NamedTuple):
 class Likeness:
     """The ports whose frames were followed, and those that are like them."""
 
-    def __init__(self, tables: Mapping[int, Table], stops: frozenset[int], intent: Intent) -> None:
+    def __init__(self, tables: Mapping[int, Table], intent: Intent) -> None:
         self._tables = tables
-        self._stops = stops
         self._intent = intent
         self._models: dict[Hashable, _Model] = {}
         self._port_by_ofport = intent.lone_ports
         self._asked: tuple[int, Hashable, _Values, list[Rule]] | None = None
 
-    def known(self, in_port: int) -> list[Group] | None:
-        """Return what the frames from *in_port* come to, if they are like those of a port that was learnt."""
+    def known(self, in_port: int, visited: Visit) -> list[Group] | None:
+        """Return what the frames from *in_port*, which meet what is *visited*, come to.
+
+        None if they are not like those of a port that was learnt.
+        """
         self._asked = None
         port = self._port_by_ofport.get(in_port)
         values = None if port is None else self._values(in_port, port)
         if port is None or values is None:
             return None
-        rules = self._visited(in_port)
-        if rules is None:
+        if any(number in self._tables and self._tables[number].masked for number, _ in visited.states):
+            # A flow matches a part of a register, so that values cannot be exchanged.
             return None
+        rules = visited.rules
         carries_tags = port.network_id in self._intent.carrying_tags
         shape = port.is_secured, control_frames(port), carries_tags, tuple(map(len, values.frame.values()))
         key = shape, frozenset(_without(rule, values) for rule in rules)
@@ -128,45 +132,8 @@ class Likeness:
         }
         return _Values(in_port, register, frame) if len(register) == len(_SYMBOLS) else None
 
-    def _visited(self, in_port: int) -> list[Rule] | None:
-        """Return the rules that frames from *in_port* may meet, whatever is in them.
-
-        None if their values cannot be exchanged, as a flow matches a part of a register.
-        """
-        found: dict[int, Rule] = {}
-        start: tuple[int, Registers] = (0, {Field.IN_PORT: in_port})
-        todo, seen = [start], set()
-        while todo:
-            number, registers = todo.pop()
-            table = self._tables.get(number)
-            state = number, frozenset(registers.items())
-            if table is None or number in self._stops or state in seen:
-                continue
-            if table.masked:
-                return None
-            seen.add(state)
-            for rule in table.visited(registers):
-                found[id(rule)] = rule
-                following = _after(rule, registers)
-                if following is not None:
-                    todo.append(following)
-        return list(found.values())
-
 
 _SYMBOLS = ("port", "network", "high", "low")
-
-
-def _after(rule: Rule, registers: Registers) -> tuple[int, Registers] | None:
-    after = dict(registers)
-    for action in rule.actions:
-        match action:
-            case Set(field, value):
-                after[field] = value
-            case Copy(source, first_bit, destination, count):
-                after[destination] = Part(SHIFT[source] + first_bit, (1 << count) - 1, 0)
-            case Goto(table) | Resubmit(table):
-                return int(table), after
-    return None
 
 
 def _without(rule: Rule, values: _Values) -> Hashable:

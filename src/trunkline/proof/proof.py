@@ -21,11 +21,13 @@ from trunkline.proof.permission import CONTROL as TO_CONTROL
 from trunkline.proof.permission import GROUP as TO_GROUP
 from trunkline.proof.space import (
     ALL,
+    EVERYTHING,
     PRESENT,
     READ_TAGS,
     TAG_BITS,
     TAGGED,
     UNTAGGED,
+    Cube,
     Cubes,
     Space,
     bits,
@@ -33,13 +35,15 @@ from trunkline.proof.space import (
     open_holes,
     value_of,
 )
-from trunkline.proof.switch import LOCAL, Part, Rule, Table, tables
+from trunkline.proof.switch import LOCAL, Part, Rule
+from trunkline.proof.table import Table, tables
+from trunkline.proof.visit import Visitors, visit
 from trunkline.proof.way import Blank, Tags, Way, ways
 
 _NOT_IN_USE = 0xFEFE
 """A port that nobody has: for all those that no flow and no row mentions."""
 
-_OTHER = -1
+OTHER = -1
 """A value of a register that no later flow mentions."""
 
 _MOST = 1000
@@ -78,7 +82,7 @@ class _Arrival(NamedTuple):
     meant: Meant
 
 
-class _Key(NamedTuple):
+class Key(NamedTuple):
     """What is the same for frames that are followed as one from *table* on; they are *blank* by then."""
 
     table: int
@@ -94,20 +98,20 @@ class _Suspect(NamedTuple):
 
 
 @dataclass
-class _Crowd:
+class Crowd:
     """The frames of one key: what those may be that come there, and by which ports they came in."""
 
     spaces: set[Space] = default(default_factory=set)
     in_ports: list[int] = default(default_factory=list)
 
 
-def proved(rules: Sequence[Rule], intent: Intent, network_id: UUID | None = None) -> list[Violation]:
-    """Return in what *rules* differ from *intent*, of what concerns the network *network_id*, or of all."""
-    found = Proof(tables(rules), intent).run()
-    return found if network_id is None else [each for each in found if _concerns(each, intent, network_id)]
+def proved(rules: Iterable[Rule], intent: Intent) -> list[Violation]:
+    """Return in what *rules* differ from *intent*."""
+    return Proof(tables(rules), intent).run()
 
 
-def _concerns(violation: Violation, intent: Intent, network_id: UUID) -> bool:
+def concerns(violation: Violation, intent: Intent, network_id: UUID) -> bool:
+    """Return whether *violation* is about frames of the network *network_id*, or ends there."""
     if violation.meant.network_id == network_id or intent.concerns(network_id, violation.in_port):
         return True
     ends = {(ofport, outer_vlan_id(tags)) for ofport, tags in (*violation.got, *violation.wanted)}
@@ -123,119 +127,138 @@ class Proof:
     """What the flows of *tables* do with all frames, against *intent*."""
 
     def __init__(self, tables: Mapping[int, Table], intent: Intent) -> None:
-        self._tables = tables
+        self.tables = tables
+        self.visitors = Visitors()
+        self.in_ports: set[int] = set()
+        """The ports whose frames were followed."""
+        self.is_plain = True
+        """Whether nothing looked wrong, not even at first, and all frames that may pass have receivers."""
         self._intent = intent
-        self._stops = frozenset(
+        self.stops = frozenset(
             number for number, table in tables.items() if number and table.is_for_receivers
         )
-        self._reach = {number: _reach(tables, number) for number in self._stops}
-        self._mentioned = {number: self._values(number) for number in self._stops}
+        self.reach = {number: _reach(tables, number) for number in self.stops}
+        self.mentioned = {number: self._values(number) for number in self.stops}
         self._wanted: dict[tuple[Meant, Receiver], Copies] = {}
-        self._crowds: dict[_Key, _Crowd] = defaultdict(_Crowd)
+        self.crowds: dict[Key, Crowd] = defaultdict(Crowd)
         self.violations: list[Violation] = []
 
     def _values(self, number: int) -> dict[Field, set[int] | None]:
         """Return the values of registers that flows from table *number* on match; None: parts of them."""
         values: dict[Field, set[int] | None] = {}
-        for each in self._reach[number]:
-            for field, some in self._tables[each].values.items():
+        for each in self.reach[number]:
+            for field, some in self.tables[each].values.items():
                 before = values.get(field, set())
-                is_masked = field in self._tables[each].masked or before is None
+                is_masked = field in self.tables[each].masked or before is None
                 values[field] = None if is_masked or before is None else before | some
         return values
 
     def run(self) -> list[Violation]:
         """Follow all frames; return the violations."""
-        first = self._tables.get(0)
+        first = self.tables.get(0)
         named = set() if first is None else first.values.get(Field.IN_PORT, set())
-        likeness = Likeness(self._tables, self._stops, self._intent)
-        for in_port in sorted(self._intent.ofports | named | {LOCAL, _NOT_IN_USE}):
-            groups = likeness.known(in_port)
+        likeness = Likeness(self.tables, self._intent)
+        self.in_ports = self._intent.ofports | named | {LOCAL, _NOT_IN_USE}
+        for in_port in sorted(self.in_ports):
+            visited = visit(self.tables, self.stops, in_port)
+            self.visitors.add(in_port, visited)
+            groups = likeness.known(in_port, visited)
             if groups is None:
                 count = len(self.violations)
-                groups = self._groups(in_port)
+                groups = self.groups(in_port)
                 if len(self.violations) == count:
                     likeness.learn(in_port, groups)
             for each in groups:
-                self._gather(in_port, each)
-        for key, crowd in self._crowds.items():
-            suspects = list(self._suspected(key, crowd))
+                self.gather(in_port, each)
+        for key, crowd in self.crowds.items():
+            suspects = list(self.suspected(key, crowd))
             if suspects:
+                self.is_plain = False
                 self._accuse(key, crowd, suspects)
         return self.violations
 
     # -- from the senders --------------------------------------------------------------------------
 
-    def _groups(self, in_port: int) -> list[Group]:
-        """Follow the frames that come in by *in_port*; judge those that end, and return the others."""
-        spaces: dict[_Key, set[Space]] = defaultdict(set)
-        for arrival in self._arrivals(in_port):
+    def groups(self, in_port: int, within: Cube = ALL) -> list[Group]:
+        """Follow the frames of *within* that come in by *in_port*: judge those that end, return the rest."""
+        spaces: dict[Key, set[Space]] = defaultdict(set)
+        for arrival in self._arrivals(in_port, within):
             if arrival.table is None:
+                self.is_plain &= arrival.meant.network_id is None or arrival.meant.refusal is not None
                 for suspect in self._suspects(arrival.way, arrival.meant):
                     self._judge(in_port, suspect, arrival, ())
             else:
                 spaces[self._key(arrival.table, arrival)].add(arrival.way.space.forgetful(_LOOKED_AT))
         return [Group(*key, frozenset(some)) for key, some in spaces.items()]
 
-    def _key(self, table: int, arrival: _Arrival) -> _Key:
+    def _key(self, table: int, arrival: _Arrival) -> Key:
         way = arrival.way
-        registers = tuple((field, way.registers.get(field, 0)) for field in self._mentioned[table])
+        registers = tuple((field, way.registers.get(field, 0)) for field in self.mentioned[table])
         blank = Blank(way.tags, way.written, way.copies, way.is_told)
-        return _Key(table, registers, blank, arrival.meant)
+        return Key(table, registers, blank, arrival.meant)
 
-    def _gather(self, in_port: int, group: Group) -> None:
-        crowd = self._crowds[self._common(group.table, group.registers, group.blank, group.meant)]
-        crowd.spaces |= group.spaces
+    def gather(self, in_port: int, group: Group) -> tuple[Key, frozenset[Space]]:
+        """Have *group* join those that it is followed with; return what they share, and what is new."""
+        key = self._common(group.table, group.registers, group.blank, group.meant)
+        crowd = self.crowds[key]
+        new = group.spaces - crowd.spaces
+        crowd.spaces |= new
         if not crowd.in_ports or crowd.in_ports[-1] != in_port:
             crowd.in_ports.append(in_port)
+        return key, new
 
     def _common(
         self, table: int, registers: tuple[tuple[Field, int | Part], ...], blank: Blank, meant: Meant
-    ) -> _Key:
+    ) -> Key:
         """Return the key of frames whose registers matter only as far as later flows look at them."""
-        mentioned = self._mentioned[table]
+        mentioned = self.mentioned[table]
         known = tuple((field, _known(value, mentioned[field])) for field, value in registers)
-        return _Key(table, known, blank, meant)
+        return Key(table, known, blank, meant)
 
-    def _arrivals(self, in_port: int) -> Iterator[_Arrival]:
-        """Yield where the frames come that come in by *in_port*."""
+    def _arrivals(self, in_port: int, within: Cube = ALL) -> Iterator[_Arrival]:
+        """Yield where the frames of *within* come that come in by *in_port*."""
         for is_tagged in (False, True):
-            yield from self._sent(in_port, is_tagged=is_tagged)
+            some = within.meet(TAGGED if is_tagged else UNTAGGED)
+            if some is not None:
+                yield from self._sent(in_port, some, is_tagged=is_tagged)
 
-    def _sent(self, in_port: int, *, is_tagged: bool) -> Iterator[_Arrival]:
+    def _sent(self, in_port: int, some: Cube, *, is_tagged: bool) -> Iterator[_Arrival]:
         before = Cubes()
         if not is_tagged:
             # A frame with such a type has a tag.
             for each in READ_TAGS:
                 before.add(each)
         for frames, meant in self._intent.kinds(in_port, is_tagged=is_tagged):
-            met = frames.meet(TAGGED if is_tagged else UNTAGGED)
+            met = frames.meet(some)
             if met is None:
                 continue
             holes = open_holes(met, before.touching(met))
             before.add(met)
             if holes is not None:
                 start = Way(met, holes, {Field.IN_PORT: in_port}, (None,) if is_tagged else ())
-                for table, way in ways(self._tables, 0, start, self._stops):
+                for table, way in ways(self.tables, 0, start, self.stops):
                     yield _Arrival(table, way, meant)
 
     # -- to the receivers --------------------------------------------------------------------------
 
-    def _suspected(self, key: _Key, crowd: _Crowd) -> Iterator[_Suspect]:
-        """Follow all frames of *key*; yield those that go wrong, if they look like some that come there."""
-        start = Way(ALL, (), dict(key.registers), *key.blank)
-        starts = [start]
+    def suspected(self, key: Key, crowd: Crowd, within: Space = EVERYTHING) -> Iterator[_Suspect]:
+        """Follow the frames of *key* that are *within* some; yield those that go wrong.
+
+        That is, if they look like some that come there.
+        """
+        starts = [within]
         if key.meant.network_id is None or key.meant.refusal is not None:
-            starts = [start._replace(frames=each.cube, holes=each.holes) for each in crowd.spaces]
+            starts = [met for each in crowd.spaces if (met := within.meet(each)) is not None]
         for each in starts:
-            for _, way in ways(self._tables, key.table, each):
-                if way.frames.mask & _TO_ALL != _TO_ALL and not _touches(way.space, crowd.spaces):
+            start = Way(each.cube, each.holes, dict(key.registers), *key.blank)
+            for _, way in ways(self.tables, key.table, start):
+                if way.frames.mask & _TO_ALL != _TO_ALL and not way.space.touches(crowd.spaces):
                     continue
                 for suspect in self._suspects(way, key.meant):
-                    if _touches(suspect.space, crowd.spaces):
+                    if suspect.space.touches(crowd.spaces):
                         yield suspect
 
-    def _accuse(self, key: _Key, crowd: _Crowd, suspects: Sequence[_Suspect]) -> None:
+    def _accuse(self, key: Key, crowd: Crowd, suspects: Sequence[_Suspect]) -> None:
         """Judge *suspects* by the very frames that come to *key*, each until frames of one port go wrong."""
         left = suspects
         for in_port in crowd.in_ports:
@@ -269,7 +292,7 @@ class Proof:
         if suspect.way.is_told and set(got) <= set(wanted):
             # The controller has it, and may send it on.
             return False
-        space = _meet(suspect.space, arrival.way.space)
+        space = suspect.space.meet(arrival.way.space)
         if space is not None:
             is_tagged = arrival.way.frames.mask & arrival.way.frames.value & PRESENT != 0
             self.violations.append(
@@ -349,27 +372,10 @@ def _is_altered(way: Way) -> bool:
 
 
 def _known(value: int | Part, mentioned: set[int] | None) -> int | Part:
-    """Return *value*, or `_OTHER` if no flow tells it apart from others."""
+    """Return *value*, or `OTHER` if no flow tells it apart from others."""
     if mentioned is None or isinstance(value, Part) or value in mentioned:
         return value
-    return _OTHER
-
-
-def _meet(one: Space, other: Space) -> Space | None:
-    """Return the frames of both, None if there are none: exactly."""
-    met = one.cube.meet(other.cube)
-    if met is None:
-        return None
-    holes = open_holes(met, (*one.holes, *other.holes))
-    if holes is None:
-        return None
-    space = Space(met, holes)
-    return None if space.frame() is None else space
-
-
-def _touches(space: Space, others: Iterable[Space]) -> bool:
-    """Return whether a frame of *space* is in one of *others*."""
-    return any(_meet(space, other) is not None for other in others)
+    return OTHER
 
 
 def _reach(tables: Mapping[int, Table], number: int) -> set[int]:

@@ -129,6 +129,19 @@ class Space(NamedTuple):
         holes = open_holes(self.cube, (*self.holes, *cubes))
         return None if holes is None else Space(self.cube, holes)
 
+    def meet(self, other: Space) -> Space | None:
+        """Return the frames of both, None if there are none. This is exact."""
+        met = self.cube.meet(other.cube)
+        holes = None if met is None else open_holes(met, (*self.holes, *other.holes))
+        if met is None or holes is None:
+            return None
+        space = Space(met, holes)
+        return None if space.frame() is None else space
+
+    def touches(self, others: Iterable[Space]) -> bool:
+        """Return whether it has a frame of one of *others*."""
+        return any(self.meet(other) is not None for other in others)
+
     def frame(self) -> int | None:
         """Return one of its frames, None if it has none. This is exact.
 
@@ -143,6 +156,9 @@ class Space(NamedTuple):
         """Return a space with all these frames, and others that differ only in bits other than *keep*."""
         holes = {Cube(hole.value & keep, hole.mask & keep) for hole in self.holes if not hole.mask & ~keep}
         return Space(Cube(self.cube.value & keep, self.cube.mask & keep), tuple(sorted(holes)))
+
+
+EVERYTHING = Space(ALL)
 
 
 def open_holes(frames: Cube, holes: Iterable[Cube]) -> Holes | None:

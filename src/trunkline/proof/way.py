@@ -9,7 +9,8 @@ from typing import NamedTuple
 from trunkline.core.field import Field, Set
 from trunkline.core.flow import Controller, Copy, Goto, Output, PopVlan, PushVlan, Resubmit
 from trunkline.proof.space import ALL, IS_FOLLOWED, PRESENT, SHIFT, Cube, Holes, Space, bits, cube, open_holes
-from trunkline.proof.switch import Hit, NotProvableError, Part, Registers, Rule, Table
+from trunkline.proof.switch import NotProvableError, Part, Registers, Rule
+from trunkline.proof.table import Hit, Table
 
 Tags = tuple[int | None, ...]
 """The tags of a frame, the outermost first: `PRESENT` and the VLAN id of a pushed one; None: its own."""

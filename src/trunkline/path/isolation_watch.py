@@ -1,0 +1,76 @@
+"""Isolation, watched: after each change, proved again as far as the change can concern it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from trunkline.insight import chassis
+from trunkline.insight.flow_feed import FlowFeed
+from trunkline.insight.name import Names
+from trunkline.insight.plan import TRIES
+from trunkline.path.isolation import Asked, Found, concerning, intended, told, unsteady
+from trunkline.proof.kept import KeptProof
+
+if TYPE_CHECKING:
+    from trunkline.proof.intent import Intent
+    from trunkline.proof.proof import Violation
+
+
+class IsolationWatch:
+    """What is *asked*, answered again if something has changed: see `answer`."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._feed = FlowFeed(asked.connection)
+        self._kept: KeptProof | None = None
+        self._pending: dict[bytes, bytes | None] = {}
+        """Changes of flows that the kept proof does not know of yet."""
+        self._told: int | None = None
+        """The revision of the rows by which the last answer was given."""
+
+    def answer(self) -> dict[str, Any] | None:
+        """Return what `isolation.answer` does, None if nothing has changed since the last answer.
+
+        Raises as that does.
+        """
+        began_s = time.monotonic()
+        self._read()
+        if self._asked.reading.inventory.revision == self._told and not self._pending:
+            return None
+        self._told = None
+        for _ in range(TRIES):
+            at = datetime.now().astimezone()
+            intent = intended(self._asked, self._feed.flows)
+            revision = self._asked.reading.inventory.revision
+            violations = concerning(self._violations(intent), self._asked, intent)
+            self._read()
+            is_steady = self._asked.reading.inventory.revision == revision
+            # What goes wrong has to be there still: the agent may be about to change rows and flows.
+            if is_steady and not (violations and self._pending):
+                self._told = revision
+                found = Found(intent, self._feed.flows, violations, at, began_s)
+                return told(self._named() if violations else self._asked, found)
+        raise unsteady()
+
+    def _read(self) -> None:
+        self._asked.reading.read()
+        self._pending |= self._feed.read()
+
+    def _violations(self, intent: Intent) -> list[Violation]:
+        pending, self._pending = self._pending, {}
+        # A proof that cannot go on is of no use any more.
+        kept, self._kept = self._kept, None
+        if kept is None:
+            kept = KeptProof(self._feed.flows, intent)
+        else:
+            kept.change(pending, intent)
+        self._kept = kept
+        return kept.violations
+
+    def _named(self) -> Asked:
+        """Return what is asked, with the names that interfaces have now."""
+        there = chassis.read(self._asked.reading.switch.remotes)
+        return replace(self._asked, names=Names(interface_by_ofport=there.interface_by_ofport))

@@ -1,0 +1,159 @@
+"""A kept proof follows again only what a change can concern, and all if it cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from ipaddress import IPv4Address
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from model import rows
+from trunkline.core.field import Field
+from trunkline.core.flow import Flow, Goto, Output
+from trunkline.core.model import Network, Port, Uplink, Vif
+from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, SOURCE_PORT, Band, Table
+from trunkline.openflow import message
+from trunkline.proof.intent import Intent
+from trunkline.proof.kept import KeptProof
+from trunkline.proof.switch import NotProvableError
+
+RED, BLUE = UUID(int=1), UUID(int=2)
+
+
+def port(key: int, network: UUID) -> Port:
+    return Port(UUID(int=100 + key), f"p{key}", key, network, 0x02AA00000000 + key, (IPv4Address(key),))
+
+
+LOCAL, OTHER, BLUES, REMOTE = (
+    port(key, network) for key, network in ((11, RED), (12, RED), (21, BLUE), (13, RED))
+)
+WORLD = rows.Rows(
+    {
+        RED: Network(RED, "red", 1, "physnet1", 101),
+        BLUE: Network(BLUE, "blue", 2, "physnet1", 102),
+    },
+    {each.id: each for each in (LOCAL, OTHER, BLUES, REMOTE)},
+    {each.name: (Vif(each.name, each.name, each.key),) for each in (LOCAL, OTHER, BLUES)},
+    {"physnet1": Uplink("physnet1", "br-1", 1)},
+)
+
+
+def flows_of(world: rows.Rows) -> dict[bytes, bytes]:
+    return dict(map(message.encode, rows.flows(world)))
+
+
+def intent_of(world: rows.Rows) -> Intent:
+    return Intent(rows.CHASSIS, world.networks, world.ports, world.vifs, world.uplinks, world.whole_physnets)
+
+
+def differing(before: Mapping[bytes, bytes], now: Mapping[bytes, bytes]) -> dict[bytes, bytes | None]:
+    return {key: now.get(key) for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+
+
+@pytest.fixture
+def kept() -> KeptProof:
+    """The proof of the world as it is at first."""
+    return KeptProof(flows_of(WORLD), intent_of(WORLD))
+
+
+def changed(of: Port, **columns: Any) -> rows.Rows:
+    return replace(WORLD, ports={**WORLD.ports, of.id: of._replace(**columns)})
+
+
+NEW = port(14, RED)
+CHANGES = {
+    "a MAC here": changed(LOCAL, mac=0x020000000099),
+    "a MAC elsewhere": changed(REMOTE, mac=0x020000000098),
+    "an address": changed(LOCAL, addresses=(IPv4Address(99),)),
+    "port security": changed(LOCAL, is_secured=False),
+    "a port that is gone": replace(WORLD, ports={each.id: each for each in (LOCAL, BLUES, REMOTE)}),
+    "a port that is disabled": changed(OTHER, is_enabled=False),
+    "a VIF that is gone": replace(WORLD, vifs={each.name: WORLD.vifs[each.name] for each in (OTHER, BLUES)}),
+    "a VIF with another number": replace(WORLD, vifs={**WORLD.vifs, "p12": (Vif("p12", "p12", 77),)}),
+    "a new port": replace(
+        WORLD,
+        ports={**WORLD.ports, NEW.id: NEW},
+        vifs={**WORLD.vifs, NEW.name: (Vif(NEW.name, NEW.name, 14),)},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_a_change_of_one_port_not_all_is_proved_again(kept: KeptProof, change: str) -> None:
+    then = CHANGES[change]
+    kept.change(differing(flows_of(WORLD), flows_of(then)), intent_of(then))
+    assert (kept.violations, kept.is_renewed) == ([], False)
+
+
+HARMLESS = "a MAC elsewhere"
+"""Without a flow for it, frames to it leave by the wire, as they should."""
+
+
+@pytest.mark.parametrize("change", sorted(CHANGES.keys() - {HARMLESS}))
+def test_rows_without_their_flows_and_flows_without_their_rows_are_wrong(
+    kept: KeptProof, change: str
+) -> None:
+    then = CHANGES[change]
+    flows = differing(flows_of(WORLD), flows_of(then))
+    kept.change({}, intent_of(then))
+    assert kept.violations
+    kept.change(flows, intent_of(then))
+    assert kept.violations == []
+    kept.change({}, intent_of(WORLD))
+    assert kept.violations
+
+
+def test_a_flow_that_goes_is_missed_as_a_proof_from_nothing_misses_it(kept: KeptProof) -> None:
+    flows = flows_of(WORLD)
+    missed, some = 0, list(flows.items())[::9]
+    for key, body in some:
+        kept.change({key: None}, intent_of(WORLD))
+        rest = KeptProof({each: flows[each] for each in flows if each != key}, intent_of(WORLD))
+        assert bool(kept.violations) == bool(rest.violations)
+        missed += bool(kept.violations)
+        kept.change({key: body}, intent_of(WORLD))
+        assert kept.violations == []
+    assert missed > len(some) / 2
+
+
+MORE = {
+    "a flow of one port": (Band.SOURCE_MAC, (SOURCE_PORT(12),), (Goto(Table.L2_LOOKUP),)),
+    "a flow of a MAC": (Band.BUM, (NETWORK(1), Field.ETH_DST(5)), (Output(21),)),
+    "a flow of the last table": (Band.LOCAL, (DESTINATION_PORT(13),), (Output(21),)),
+    "a flow of a port that nobody has": (
+        Band.VIF,
+        (Field.IN_PORT(88),),
+        (NETWORK.set(1), Goto(Table.L2_LOOKUP)),
+    ),
+    "a flow of all": (Band.NO_STATION, (), (Output(21),)),
+    "a flow of a part of a register": (Band.LOCAL, (NETWORK(1, 1),), (Output(21),)),
+    "a flow of a register that none looked at": (Band.LOCAL, (SOURCE_PORT(11),), (Output(21),)),
+}
+
+
+@pytest.mark.parametrize("which", MORE)
+def test_a_leak_is_found_and_gone_again(kept: KeptProof, which: str) -> None:
+    band, match, actions = MORE[which]
+    key, body = message.encode(Flow(band, match, actions, 0))
+    kept.change({key: body}, intent_of(WORLD))
+    assert kept.violations
+    kept.change({key: None}, intent_of(WORLD))
+    assert kept.violations == []
+
+
+def test_a_flow_without_effect_is_proved_without_all_others(kept: KeptProof) -> None:
+    key, body = message.encode(Flow(Band.LOCAL_MAC, (NETWORK(1), Field.ETH_DST(REMOTE.mac)), (), 0))
+    harmless = message.encode(Flow(Band.BUM, (NETWORK(7), Field.ETH_DST(5)), (Output(21),), 0))
+    kept.change({harmless.key: harmless.body}, intent_of(WORLD))
+    assert (kept.violations, kept.is_renewed) == ([], False)
+    kept.change({key: body}, intent_of(WORLD))
+    assert kept.violations
+
+
+def test_what_is_not_understood_is_refused(kept: KeptProof) -> None:
+    key, body = message.encode(Flow(Band.NOBODY, (Field.IN_PORT(5),), (Output(0xFFFA),), 0))
+    with pytest.raises(NotProvableError, match="reserved port"):
+        kept.change({key: body}, intent_of(WORLD))
