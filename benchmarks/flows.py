@@ -1,20 +1,26 @@
 """The case `flows`: how long it takes to see the flows of a chassis, as whole processes.
 
-`trunkline flows` beside `ovs-ofctl dump-flows`, which shows the same flows as they are.
+`trunkline flows` beside `ovs-ofctl dump-flows`, which shows the same flows as they are. And what a proof
+costs that is watched: the first one, and after a change of one port.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
+from time import process_time
 
 from load import Load, network_name, port_name
 from ours import PROGRAM, Trunkline
 from process import do, now_s
 from series import Results
+
+from trunkline.insight.chassis import read as read_chassis
+from trunkline.path import isolation, isolation_watch
 
 LIMIT_S = 120.0
 
@@ -36,8 +42,32 @@ def flows(results: Results, say: Say, load: Load, rounds: int) -> None:
                     note = f"of {count:,} flows"
                     results.record("flows", work, contender, "s", elapsed_s, note=note)
                     results.record("cpu", f"flows, {work}", contender, "s", cpu_s, note=note)
+            watched(results, chassis, rounds)
         finally:
             chassis.close()
+
+
+def watched(results: Results, chassis: Trunkline, rounds: int) -> None:
+    """Have this process watch the proof of *chassis*, and change the MAC of one port *rounds* times."""
+    os.environ |= chassis.switch.environment
+    with isolation.asked(read_chassis()) as asked:
+        watch = isolation_watch.IsolationWatch(asked)
+        first_s = proved_in(watch)
+        results.record("cpu", "proved, watched: at first", "trunkline", "s", first_s)
+        for number in range(rounds):
+            chassis.readdress(0, f"02:ff:ff:00:00:{number % 256:02x}", LIMIT_S)
+            changed_s = proved_in(watch)
+            results.record("cpu", "proved, watched: one port changed", "trunkline", "s", changed_s)
+            results.record("flows", "proof: all ÷ one port changed", "trunkline", "×", first_s / changed_s)
+
+
+def proved_in(watch: isolation_watch.IsolationWatch) -> float:
+    """Return how many seconds of CPU an answer took, which says that all is proved."""
+    before = process_time()
+    found = watch.answer()
+    assert found is not None
+    assert found["is_proved"], found
+    return process_time() - before
 
 
 def took(argv: list[str], chassis: Trunkline) -> tuple[float, float]:

@@ -110,6 +110,20 @@ class Trunkline:
         requested = self._request()
         self._chassis.until(lambda rows: any(row["nb_cfg"] >= requested for row in rows), "applied")
 
+    def readdress(self, port: int, mac: str, timeout_s: float) -> None:
+        """Give a port another MAC; return when the switch has it."""
+        update = {
+            "op": "update",
+            "table": "Port",
+            "where": [["name", "==", port_name(port)]],
+            "row": {"mac": mac},
+        }
+        self._writer.transact(update)
+        requested = self._request()
+        self._chassis.until(
+            lambda rows: any(row["nb_cfg"] >= requested for row in rows), "applied", timeout_s
+        )
+
     @property
     def usage(self) -> Usage:
         assert self._agent is not None

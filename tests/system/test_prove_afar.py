@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dummy_chassis import DummyChassis, Site
 from program import refusal, trunkline
 
+from trunkline.core.error import TimedOutError
+from trunkline.insight.afar import answer
+from trunkline.northbound.client import Northbound
+from trunkline.northbound.operation import select
+from trunkline.path.isolation_question import KIND
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.system
+
+LIMIT_S = 15.0
+"""How long an answer is awaited that does not come; the agent has to start a process before."""
 
 
 @pytest.fixture
@@ -75,6 +86,37 @@ def test_the_agent_answers_for_a_child_that_ends_early_and_leaves_none_behind(
     children = f"/proc/{chassis.agent.process.pid}/task/{chassis.agent.process.pid}/children"
     with open(children) as listed:
         assert listed.read() == ""
+
+
+def children(chassis: DummyChassis) -> list[str]:
+    """Return the processes that the agent of *chassis* has started."""
+    pid = chassis.agent.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children") as listed:
+        return listed.read().split()
+
+
+def test_of_a_chassis_that_goes_away_amid_a_proof_one_line_is_said_and_nothing_is_left(
+    site: Site, chassis: DummyChassis
+) -> None:
+    vswitchd = int((chassis.switch.rundir / "ovs-vswitchd.pid").read_text())
+    os.kill(vswitchd, signal.SIGSTOP)
+    try:
+        with Northbound.connect(site.served.remote) as nb, ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(answer, nb, "c1", KIND, {}, LIMIT_S)
+            # The process that proves waits for ovs-vswitchd, so the proof cannot end.
+            while not children(chassis):
+                assert not asked.done(), asked.result()
+            chassis.agent.end(signal.SIGKILL)
+            with pytest.raises(TimedOutError) as said:
+                asked.result()
+    finally:
+        os.kill(vswitchd, signal.SIGCONT)
+    assert str(said.value) == (
+        f"chassis 'c1' has not answered within {LIMIT_S:g} s; is its agent running? "
+        "(`trunkline chassis show`)"
+    )
+    assert site.nb.read(select("Request"), select("Answer")) == [[], []]
+    chassis.start_agent()
 
 
 def test_a_watch_proves_again_after_each_change_until_it_is_interrupted(
