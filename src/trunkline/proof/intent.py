@@ -64,7 +64,7 @@ class Intent:
         awake: Collection[UUID] = (),
     ) -> None:
         self._chassis = chassis
-        # They are those of now, whatever becomes of the mappings that were given.
+        # Whatever becomes of the mappings that were given, this intent stays as it is.
         self.networks = dict(networks)
         self.ports = dict(ports)
         self._vifs = vifs
