@@ -50,14 +50,14 @@ class Fleet:
         members = {each.key: tuple(sorted(rng.sample(names, chassis * 98 // 100))) for each in made}
         return cls(tuple(made), members, {name: member_id(NO_SECRET, name) for name in names})
 
-    def bodies(self, beacons: frozenset[str], deaf: frozenset[str]) -> dict[str, str]:
+    def bodies(self, beacons: dict[int, frozenset[str]], deaf: frozenset[str]) -> dict[str, str]:
         """Return what each chassis reports if those that are *deaf* hear nothing."""
         found = {}
         for name in self.ids:
             groups: dict[tuple[int, int], list[int]] = {}
             for key, members in self.members.items():
                 if name in members and name not in deaf:
-                    others = members if name in beacons else beacons & set(members)
+                    others = members if name in beacons[key] else beacons[key]
                     groups[key, 0] = [self.ids[other] for other in others if other != name]
             body = {
                 "heard": packed_groups(groups),
@@ -72,8 +72,7 @@ class Fleet:
 def probe(results: Results, say: Say, chassis: int, networks: int, rounds: int) -> None:
     """Count what a session costs, and measure what the asker does, *rounds* times."""
     fleet, size = Fleet.of(chassis, networks), f"{chassis} chassis, {networks} networks"
-    beacons = first_beacons(fleet.members)
-    by_network = {key: beacons & set(members) for key, members in fleet.members.items()}
+    by_network = first_beacons(fleet.members)
     groups = sum(REPEATS * len(names) for names in by_network.values())
     answers = sum((len(fleet.members[key]) - 1) * len(names) for key, names in by_network.items())
     rate = shared_rate(chassis, BEACONS)
@@ -82,7 +81,7 @@ def probe(results: Results, say: Say, chassis: int, networks: int, rounds: int) 
         for name in fleet.ids
     )
     took_s = max(REPEATS * networks / FRAMES_PER_S, most / rate)
-    bodies = fleet.bodies(beacons, frozenset(islice(fleet.ids, 10, 15)))
+    bodies = fleet.bodies(by_network, frozenset(islice(fleet.ids, 10, 15)))
     longest = max(map(len, bodies.values()))
     note = f"{groups:,} multicasts, {answers:,} unicasts, {rate} a second of each chassis"
     results.record("probe", f"{size}: frames on the wire take", "trunkline", "s", took_s, note=note)

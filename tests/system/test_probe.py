@@ -82,6 +82,7 @@ def test_where_nothing_is_wrong_each_chassis_hears_each_in_each_network(started:
     }
     assert {cell["state"] for cell in found["cells"]} == {"ok"}
     assert found["verdicts"] == []
+    assert probe(started, "-o", "name") == (0, "", "")
 
 
 @pytest.fixture
@@ -102,6 +103,7 @@ def test_a_vlan_that_a_switch_port_does_not_carry_is_named_with_its_chassis(wron
     assert lost == {("c1", "c3"), ("c2", "c3"), ("c3", "c1"), ("c3", "c2")}
     assert {cell["network"] for cell in found["cells"] if cell["state"] != "ok"} == {"blue"}
     assert "c3 alone: hears nothing, is not heard; its office works" in probe(wrong).out
+    assert probe(wrong, "-o", "name") == (4, "blue\n", "")
 
     # The others know of it.
     done = trunkline("trace", "--from", "blue1", "--to", "blue3", nb=wrong.nb.remote)

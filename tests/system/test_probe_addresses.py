@@ -94,6 +94,7 @@ def test_a_foreign_user_of_an_ipv4_address_is_named_by_its_mac(lab: Lab) -> None
     assert (found["address"], found["mac"], found["owner"]) == (ADDRESS, OTHER_MAC, None)
     assert f"look in the physical switches for where {OTHER_MAC} is learnt" in found["remedy"]
     (row,) = probe(lab, "-o", "csv").out.splitlines()[1:]
+    assert probe(lab, "-o", "name") == (4, "web1\n", "")
     assert row == f"address,blue,physnet1,101,web1,c1,{ADDRESS},{OTHER_MAC},"
 
     checked = json.loads(trunkline("check", "-o", "json", nb=lab.nb.remote).out)

@@ -23,7 +23,7 @@ from trunkline.probe.matrix import (
     heard,
     more_beacons,
 )
-from trunkline.probe.order import packed, packed_groups
+from trunkline.probe.order import NO_SECRET, Order, OrderError, Step, packed, packed_groups
 from trunkline.probe.verdict import Verdict, remedies
 
 NONE = packed_groups({})
@@ -248,8 +248,25 @@ def test_each_network_has_three_beacons_or_all_that_it_has() -> None:
         99: ["c1", "x"]
     }
     chosen = first_beacons(members)
-    assert all(len(chosen & set(names)) >= min(3, len(names)) for names in members.values())
-    assert len(first_beacons({1: [f"c{n}" for n in range(500)]})) == 3
+    assert all(chosen[key] <= set(names) for key, names in members.items())
+    assert {key: len(names) for key, names in chosen.items()} == dict.fromkeys(range(40), 3) | {99: 2}
+
+
+def test_a_network_of_all_chassis_has_three_beacons_however_many_networks_of_few_there_are() -> None:
+    """A beacon of one network sends none in the others that it has: each gets an answer of all."""
+    racks = {number: [f"r{number}c{n}" for n in range(40)] for number in range(20)}
+    everywhere = [name for names in racks.values() for name in names]
+    for key in (-1, 99):
+        assert len(first_beacons(racks | {key: everywhere})[key]) == 3
+
+
+def test_an_order_says_who_sends_beacons_in_which_network() -> None:
+    alike = {key: frozenset({1 << 31, 7}) for key in range(3000)}
+    for beacons in (None, {}, {5: frozenset[int]()}, alike, alike | {9: frozenset({8})}):
+        order = Order(Step.BEACON, NO_SECRET, beacons=beacons, networks=frozenset({5}))
+        assert Order.of(order.parameters()) == order
+    with pytest.raises(OrderError, match="name fewer networks"):
+        Order(Step.BEACON, NO_SECRET, networks=frozenset(range(3100))).parameters()
 
 
 @pytest.mark.parametrize(

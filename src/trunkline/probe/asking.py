@@ -189,13 +189,12 @@ class _Run:
         if not probed:
             raise self._nothing()
         members = {network.key: members[network.key] for network in probed}
-        sending = self._beacons(members)
-        beacons = {key: frozenset(names) & sending for key, names in members.items()}
+        sending = beacons = self._beacons(members)
         matrix = Matrix(probed, members, beacons, {}, {self._id(name): name for name in keys})
         is_settled, unsized = True, tuple[Cell, ...]()
         for number in range(1, ROUNDS + 1):
-            say(f"{len(sending):,} chassis send beacons, round {number}")
-            ids = frozenset(map(self._id, sending))
+            say(f"{len(frozenset().union(*sending.values())):,} chassis send beacons, round {number}")
+            ids = {key: frozenset(map(self._id, names)) for key, names in sending.items()}
             is_settled &= led.settled(Step.BEACON, round=number, beacons=ids)
             is_settled &= led.settled(Step.SETTLE)
             unsettled = frozenset(led.unsettled)
@@ -204,7 +203,7 @@ class _Run:
             if not more or led.is_late:
                 break
             beacons = beacons | {key: beacons[key] | names for key, names in more.items()}
-            sending = frozenset(name for key in more for name in beacons[key])
+            sending = {key: beacons[key] for key in more}
         if self._wanted.has_sizes:
             say("looking for the largest frames that pass")
             is_settled &= led.settled(Step.MEASURE)
@@ -223,12 +222,13 @@ class _Run:
             not is_settled,
         )
 
-    def _beacons(self, members: Mapping[int, tuple[str, ...]]) -> frozenset[str]:
-        """Return the chassis that send beacons at first."""
-        taking_part = frozenset(name for names in members.values() for name in names)
+    def _beacons(self, members: Mapping[int, tuple[str, ...]]) -> dict[int, frozenset[str]]:
+        """Return the chassis that send beacons at first, by network key."""
         if self._wanted.chassis:
-            return taking_part & set(self._wanted.chassis)
-        return taking_part if self._wanted.is_full else first_beacons(members)
+            return {key: frozenset(names) & set(self._wanted.chassis) for key, names in members.items()}
+        if self._wanted.is_full:
+            return {key: frozenset(names) for key, names in members.items()}
+        return first_beacons(members)
 
     def _id(self, name: str) -> int:
         return member_id(self._session.secret, name)

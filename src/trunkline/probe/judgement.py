@@ -87,10 +87,11 @@ def _far(matrix: Matrix, network: ProbedNetwork, alone: str, main: tuple[str, ..
     So its own switch port is right, if none of those that it reaches there is also here.
     """
     for each in matrix.networks:
-        own = next((island for island in matrix.islands(each) if alone in island), ())
-        others = next((island for island in matrix.islands(each) if set(main) & set(island)), own)
-        is_alone = set(own) & set(matrix.members[network.key]) == {alone}
-        if each.physnet == network.physnet and len(own) > 1 and others != own and is_alone:
+        own = matrix.island(each, alone)
+        if each.physnet != network.physnet or len(own) < 2:
+            continue
+        others = next((found for name in main if (found := matrix.island(each, name))), own)
+        if others != own and set(own) & set(matrix.members[network.key]) == {alone}:
             return Verdict(
                 Fault.ISLANDS,
                 (network,),

@@ -154,6 +154,15 @@ class Matrix:
         """
         return self._islands_by_key[network.key]
 
+    def island(self, network: ProbedNetwork, chassis: str) -> tuple[str, ...]:
+        """Return the one of the `islands` that *chassis* is in; an empty one if it is in none."""
+        return self._island_by_place.get((network.key, chassis), ())
+
+    @cached_property
+    def _island_by_place(self) -> dict[tuple[int, str], tuple[str, ...]]:
+        islands = ((key, each) for key, found in self._islands_by_key.items() for each in found)
+        return {(key, name): island for key, island in islands for name in island}
+
     @cached_property
     def _islands_by_key(self) -> dict[int, list[tuple[str, ...]]]:
         return {network.key: self._islands(network) for network in self.networks}
@@ -201,21 +210,29 @@ def _number(value: Any) -> int:
     return found
 
 
-def first_beacons(members: Mapping[int, Collection[str]]) -> frozenset[str]:
-    """Return few chassis, of which each network has `BEACONS` (all that it has, if that is fewer).
+def first_beacons(members: Mapping[int, Collection[str]]) -> dict[int, frozenset[str]]:
+    """Return `BEACONS` chassis of each network, or all that it has if these are fewer.
 
-    A beacon sends in all networks that it has, so that it is enough to name each once.
+    They are few in all, so that many networks have the same ones: an order has to name them.
 
-    >>> sorted(first_beacons({1: ["c1", "c2", "c3", "c4", "c5"], 2: ["c1", "c2"]}))
-    ['c1', 'c2', 'c3', 'c5']
+    >>> {key: sorted(names) for key, names in first_beacons({1: "abcde", 2: "cde", 3: "xy"}).items()}
+    {1: ['a', 'c', 'e'], 2: ['c', 'd', 'e'], 3: ['x', 'y']}
     """
     chosen: set[str] = set()
-    for _, names in sorted(members.items()):
-        rest = sorted(set(names) - chosen)
-        missing = min(BEACONS - len(chosen & set(names)), len(rest))
-        # First, last and those between: names that are near one another are often at the same switch.
-        chosen |= {rest[number * (len(rest) - 1) // max(missing - 1, 1)] for number in range(missing)}
-    return frozenset(chosen)
+    found: dict[int, frozenset[str]] = {}
+    for key, names in sorted(members.items()):
+        known, rest = _spread(chosen.intersection(names), BEACONS), set(names) - chosen
+        found[key] = frozenset([*known, *_spread(rest, BEACONS - len(known))])
+        chosen |= found[key]
+    return found
+
+
+def _spread(names: Collection[str], count: int) -> list[str]:
+    """Return *count* of *names*, or all: first, last and some between. Neighbours often share a switch."""
+    ordered = sorted(names)
+    if len(ordered) <= count:
+        return ordered
+    return [ordered[number * (len(ordered) - 1) // max(count - 1, 1)] for number in range(count)]
 
 
 def more_beacons(matrix: Matrix) -> dict[int, frozenset[str]]:

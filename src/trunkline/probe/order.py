@@ -62,7 +62,8 @@ class Step(StrEnum):
 class Order(NamedTuple):
     """One *step* of the session of *secret*, which then goes on for *seconds* at most.
 
-    *beacons* are the members that send beacons in *round*; *networks* are the keys of the networks that are
+    *beacons* are the members that send beacons in *round*, by the keys of the networks in which they do;
+    *networks* are the keys of the networks that are
     probed, *ports* those of the ports whose addresses are. None: all. The frames that ask for addresses are
     all that is sent if the session *is_for_addresses*. Of these, or of those that all members send to few, a
     member sends no more than *rate* a second.
@@ -72,7 +73,7 @@ class Order(NamedTuple):
     secret: Secret
     seconds: int = MOST_SECONDS
     round: int = 0
-    beacons: frozenset[int] | None = None
+    beacons: Mapping[int, frozenset[int]] | None = None
     networks: frozenset[int] | None = None
     is_wide: bool = False
     is_for_addresses: bool = False
@@ -91,9 +92,11 @@ class Order(NamedTuple):
             "addresses": str(self.is_for_addresses).lower(),
             "rate": str(self.rate),
         }
-        lists = {"beacons": self.beacons, "networks": self.networks, "ports": self.ports}
-        for name, numbers in lists.items():
-            found |= _parts(name, numbers)
+        if self.beacons is not None:
+            found |= _parts("beacons", _packed_beacons(self.beacons))
+        for name, numbers in {"networks": self.networks, "ports": self.ports}.items():
+            if numbers is not None:
+                found |= _parts(name, packed(numbers))
         return found
 
     @classmethod
@@ -106,11 +109,11 @@ class Order(NamedTuple):
                 secret,
                 int(parameters["seconds"]),
                 int(parameters["round"]),
-                _whole(parameters, "beacons"),
-                _whole(parameters, "networks"),
+                _beacons(parameters),
+                _numbers_of(parameters, "networks"),
                 parameters.get("wide") == "true",
                 parameters.get("addresses") == "true",
-                _whole(parameters, "ports"),
+                _numbers_of(parameters, "ports"),
                 int(parameters.get("rate", "1")),
             )
         except (KeyError, ValueError) as error:
@@ -177,17 +180,37 @@ def _numbers(data: bytes, count: int) -> frozenset[int]:
     return frozenset(int.from_bytes(data[at : at + _ID_BYTES]) for at in range(0, len(data), _ID_BYTES))
 
 
-def _parts(name: str, numbers: frozenset[int] | None) -> dict[str, str]:
-    """Return *numbers* as parameters, several if one does not hold them all."""
-    if numbers is None:
-        return {}
-    text = packed(numbers)
+def _packed_beacons(beacons: Mapping[int, frozenset[int]]) -> str:
+    """Return *beacons* as text: most networks have the same ones, which are named once for all of these."""
+    keys_by_members: dict[frozenset[int], set[int]] = {}
+    for key, members in beacons.items():
+        keys_by_members.setdefault(members, set()).add(key)
+    groups: dict[tuple[int, int], Collection[int]] = {}
+    for number, (members, keys) in enumerate(keys_by_members.items()):
+        groups |= {(number, 0): members, (number, 1): keys}
+    return packed_groups(groups)
+
+
+def _beacons(parameters: Mapping[str, str]) -> dict[int, frozenset[int]] | None:
+    text = _whole(parameters, "beacons")
+    groups = {} if text is None else unpacked_groups(text)
+    found = {key: groups[n, 0] for (n, part), keys in groups.items() if part == 1 for key in keys}
+    return None if text is None else found
+
+
+def _parts(name: str, text: str) -> dict[str, str]:
+    """Return *text* as parameters, several if one does not hold it."""
     parts = [text[at : at + _MOST_CHARACTERS] for at in range(0, len(text), _MOST_CHARACTERS)] or [""]
     if len(parts) > _MOST_PARTS:
-        raise OrderError(f"{len(numbers):,} {name} are too many for one probe; name fewer networks")
+        raise OrderError(f"the list of {name} is too long for one probe; name fewer networks")
     return {f"{name}{number}": part for number, part in enumerate(parts)}
 
 
-def _whole(parameters: Mapping[str, str], name: str) -> frozenset[int] | None:
+def _whole(parameters: Mapping[str, str], name: str) -> str | None:
     parts = [parameters[key] for number in range(_MOST_PARTS) if (key := f"{name}{number}") in parameters]
-    return unpacked("".join(parts)) if parts else None
+    return "".join(parts) if parts else None
+
+
+def _numbers_of(parameters: Mapping[str, str], name: str) -> frozenset[int] | None:
+    text = _whole(parameters, name)
+    return None if text is None else unpacked(text)

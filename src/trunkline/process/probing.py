@@ -54,8 +54,8 @@ def probe(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
         return {"networks": packed(agent.inventory.networks[id_].key for id_ in network_ids)}
     if order.step is Step.REPORT:
         return _report(agent, probing)
-    if order.step is Step.BEACON and (order.beacons is None or probing.me in order.beacons):
-        agent.prober.beacon(order.round, network_ids)
+    if order.step is Step.BEACON:
+        agent.prober.beacon(order.round, _beacon_ids(agent, order, probing, network_ids))
     elif order.step is Step.MEASURE:
         agent.prober.measure(network_ids, agent.inventory)
     elif order.step is Step.ADDRESSES:
@@ -108,6 +108,13 @@ def _network_ids(agent: Agent, order: Order) -> list[UUID]:
         if inventory.networks[id_].physnet in inventory.uplinks
         and (order.networks is None or inventory.networks[id_].key in order.networks)
     ]
+
+
+def _beacon_ids(agent: Agent, order: Order, probing: Probing, network_ids: list[UUID]) -> list[UUID]:
+    """Return those of the networks in which this chassis sends beacons."""
+    members_by_key = order.beacons or {}
+    networks = agent.inventory.networks
+    return [id_ for id_ in network_ids if probing.me in members_by_key.get(networks[id_].key, ())]
 
 
 def _report(agent: Agent, probing: Probing) -> dict[str, Any]:
