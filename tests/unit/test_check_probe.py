@@ -35,8 +35,9 @@ LOST = Wrong("lost", ("c2",), "c2 alone", "allow it", ("blue",))
 
 def test_what_a_probe_found_of_two_networks_together_is_one_finding_that_both_have() -> None:
     """It is an error until what was lost has come in both."""
+    # Rows come in any order.
     seen = fleet(
-        blue=(NATIVE, LOST), office=(NATIVE._replace(passed_s=1.0),), red=(LOST._replace(networks=("red",)),)
+        red=(LOST._replace(networks=("red",)),), office=(NATIVE._replace(passed_s=1.0),), blue=(NATIVE, LOST)
     )
     found = list(network_findings(seen))
     assert [(each.code, each.severity, each.subjects, each.chassis) for each in found] == [

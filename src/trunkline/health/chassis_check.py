@@ -186,7 +186,7 @@ def is_certain(wrong: Wrong, probe: Record) -> bool:
 def _probe_findings(fleet: Fleet) -> Iterator[Finding]:
     """Yield what the last probes of networks found; what mixes up several networks, once."""
     found: dict[tuple[object, ...], list[tuple[str, Wrong, Record]]] = {}
-    for row in fleet.networks:
+    for row in sorted(fleet.networks, key=lambda row: natural(row["name"])):
         probe = fleet.probes.get(row["_uuid"])
         if probe is None:
             continue
