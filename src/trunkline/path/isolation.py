@@ -206,7 +206,8 @@ def intended(asked: Asked, flows: Mapping[bytes, bytes]) -> Intent:
         raise NotProvableError(fault)
     recover(flows, asked.reading)
     seen = asked.reading.inventory
-    vifs = {port.iface_id: seen.vifs.get(port.iface_id, ()) for port in seen.ports.values()}
+    own = (port.iface_id for port in seen.ports.values())
+    vifs = {iface_id: seen.vifs[iface_id] for iface_id in own if iface_id in seen.vifs}
     return Intent(
         seen.chassis, seen.networks, seen.ports, vifs, seen.uplinks, seen.whole_physnets, seen.awake
     )

@@ -75,7 +75,7 @@ class Intent:
         self._port_by_name = {port.name: port for port in ports.values()}
         self._holder = self._holders()
         self._subports = self._rivals()
-        self.place = {port.id: self._placed(port) for port in ports.values()}
+        self.place = self._places()
         self.port_by_outlet = {
             place: ports[port_id] for port_id, place in self.place.items() if isinstance(place, tuple)
         }
@@ -87,7 +87,7 @@ class Intent:
                 self._vlan_ids_by_ofport[outlet[0]].append(outlet[1])
         self._owners: dict[UUID, dict[int, list[Port]]] = defaultdict(lambda: defaultdict(list))
         for port in ports.values():
-            for mac in macs(port):
+            for mac in macs(port) if port.allowed_pairs else (port.mac,):
                 self._owners[port.network_id][mac].append(port)
 
     @property
@@ -125,10 +125,11 @@ class Intent:
         }
 
     def _holders(self) -> dict[str, UUID]:
-        """Return whose the VIF with each iface-id is: of several ports that have it, the first one's."""
+        """Return whose each VIF is, by its iface-id: of several ports that have that, the first one's."""
         claims: dict[str, list[Port]] = defaultdict(list)
         for port in self.ports.values():
-            claims[port.iface_id].append(port)
+            if self._vifs.get(port.iface_id):
+                claims[port.iface_id].append(port)
         return {iface_id: min(ports, key=_claim).id for iface_id, ports in claims.items()}
 
     def _rivals(self) -> dict[str, list[Port]]:
@@ -137,6 +138,14 @@ class Intent:
         for port in self.ports.values():
             if port.parent is not None and port.is_enabled:
                 found[port.parent].append(port)
+        return found
+
+    def _places(self) -> dict[UUID, Outlet | str | None]:
+        """Return where each port is. Most are elsewhere, and of these each costs as little as can be."""
+        found: dict[UUID, Outlet | str | None] = dict.fromkeys(self.ports, _REMOTE)
+        for port in self.ports.values():
+            if port.parent is not None or not port.is_enabled or self._vifs.get(port.iface_id):
+                found[port.id] = self._placed(port)
         return found
 
     def _placed(self, port: Port) -> Outlet | str | None:

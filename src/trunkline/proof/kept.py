@@ -172,12 +172,8 @@ class KeptProof:
                 for port in (old, new):
                     if port is not None:
                         receivers[port.network_id][GROUP] = None
-        for one, other in ((before, now), (now, before)):
-            places = other.place
-            for port_id, port in one.ports.items():
-                rival = other.ports.get(port_id)
-                if (rival is not port and rival != port) or one.place[port_id] != places[port_id]:
-                    self._of_port(port, senders, receivers)
+        for port in _changed_ports(before, now):
+            self._of_port(port, senders, receivers)
         return senders, receivers
 
     def _of_port(self, port: Port, senders: dict[int, _Cubes], receivers: dict[object, _Cubes]) -> None:
@@ -249,6 +245,20 @@ class KeptProof:
                 found.add(each)
                 todo += self._tables[each].next if each in self._tables else ()
         return found
+
+
+def _changed_ports(before: Intent, now: Intent) -> Iterator[Port]:
+    """Yield the ports whose row or place is another one, as they were and as they are."""
+    both = (before.ports, before.place, now.ports, now.place)
+    if list(before.ports) == list(now.ports):
+        # Most changes are such, and to look up each of 10,000 ports takes longer than all the rest.
+        rows = zip(*(each.values() for each in both), strict=True)
+    else:
+        ids = before.ports.keys() | now.ports.keys()
+        rows = zip(*([each.get(port_id) for port_id in ids] for each in both), strict=True)
+    for old, was, new, place in rows:
+        if (old is not new and old != new) or was != place:
+            yield from (each for each in (old, new) if isinstance(each, Port))
 
 
 def _written(each: Rule) -> Iterator[tuple[Field, int | None]]:
