@@ -71,7 +71,7 @@ def test_a_database_of_another_schema_is_refused(folder: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(folder: Path) -> None:
     (folder / "nb.db").write_text("hello\n")
-    refusal(trunkline(*start(folder)), 1)
+    assert refusal(trunkline(*start(folder)), 1).endswith("nb.db is no database; give another --db")
     assert (folder / "nb.db").read_text() == "hello\n"
 
 

@@ -113,6 +113,12 @@ FAULTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["", "null", "''"])
+def test_a_row_without_a_name_is_called_so(folder: Path, name: str) -> None:
+    text = f"kind: Port\nname: {name}\nmac: 5\n"
+    assert {line.split(": ")[1] for line in complaints(folder, text)} == {"port (without a name)"}
+
+
 @pytest.mark.parametrize(("text", "said"), FAULTS, ids=[said for _, said in FAULTS])
 def test_each_fault_has_a_sentence_and_a_place(folder: Path, text: str, said: str) -> None:
     (line,) = complaints(folder, text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trunkline.cli.name import files
+from trunkline.cli.option import NOT_EMPTY
 from trunkline.cli.output import printable
 
 if TYPE_CHECKING:
@@ -17,19 +18,24 @@ if TYPE_CHECKING:
 @click.option(
     "--ovs",
     "ovs_remote",
+    type=NOT_EMPTY,
     metavar="REMOTE",
     help="The switch's database, such as unix:PATH.  [default: unix:$OVS_RUNDIR/db.sock]",
 )
 @click.option("--detach", is_flag=True, help="Run in the background; return when the settings are read.")
-@click.option("--pidfile", metavar="FILE", shell_complete=files, help="Write the process id to FILE.")
+@click.option(
+    "--pidfile", type=NOT_EMPTY, metavar="FILE", shell_complete=files, help="Write the process id to FILE."
+)
 @click.option(
     "--unixctl",
+    type=NOT_EMPTY,
     metavar="FILE",
     shell_complete=files,
     help="The control socket.  [default: $OVS_RUNDIR/trunkline-agent.PID.ctl]",
 )
 @click.option(
     "--log-file",
+    type=NOT_EMPTY,
     metavar="FILE",
     shell_complete=files,
     help="Log to FILE.  [default: standard error, or no log with --detach]",

@@ -9,7 +9,7 @@ import click
 from trunkline.cli.change import deletions, with_if_exists, with_write
 from trunkline.cli.listing import with_listing
 from trunkline.cli.name import CHASSIS
-from trunkline.cli.option import Seconds, asked, with_asking, with_northbound, with_output
+from trunkline.cli.option import NOT_EMPTY, Seconds, asked, with_asking, with_northbound, with_output
 from trunkline.cli.output import ago, print_each, print_list, printable
 from trunkline.core.name import natural
 
@@ -60,7 +60,7 @@ def list_(nb: Northbound, listing: Listing, asks: bool) -> None:
 
 
 @chassis.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=CHASSIS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=CHASSIS)
 @with_asking
 @with_output
 @with_northbound
@@ -105,7 +105,7 @@ _STATE = {
 
 
 @chassis.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=CHASSIS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, metavar="[NAME]...", shell_complete=CHASSIS)
 @click.option(
     "--timeout",
     "timeout_s",
@@ -152,7 +152,7 @@ def state(nb: Northbound, output: str, names: tuple[str, ...], timeout_s: float)
 
 
 @chassis.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=CHASSIS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=CHASSIS)
 @with_if_exists
 @with_write
 def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
@@ -170,6 +170,7 @@ def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
 @chassis.command("accept-nb")
 @click.option(
     "--ovs",
+    type=NOT_EMPTY,
     metavar="REMOTE",
     help="This chassis' own Open_vSwitch database.  [default: unix:$OVS_RUNDIR/db.sock]",
 )

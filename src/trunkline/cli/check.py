@@ -59,6 +59,7 @@ def _codes() -> Iterable[str]:
     "--only",
     "codes",
     multiple=True,
+    type=NOT_EMPTY,
     metavar="CODE",
     shell_complete=among(_codes),
     help="Only this code, such as T202. May be repeated.",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from trunkline.cli.flows import inquiry, with_afar, with_chassis
-from trunkline.cli.option import with_output
+from trunkline.cli.option import NOT_EMPTY, with_output
 from trunkline.cli.output import Sheet, print_data, printable
 
 _COLUMNS = ("band", "table", "priority", "rules", "says", "remedy")
 
 
 @click.command()
-@click.argument("flow", metavar="COOKIE[,table=T][,priority=P]")
+@click.argument("flow", type=NOT_EMPTY, metavar="COOKIE[,table=T][,priority=P]")
 @with_chassis
 @with_afar
 @with_output

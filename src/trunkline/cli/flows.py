@@ -73,6 +73,7 @@ def with_chassis(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--table",
     "table_word",
+    type=NOT_EMPTY,
     metavar="T",
     shell_complete=among(_tables),
     help="Flows of one table, by its number or name.",

@@ -14,7 +14,7 @@ import click
 
 from trunkline.cli import demonstration as shown
 from trunkline.cli.name import among
-from trunkline.cli.option import NOT_EMPTY, with_output
+from trunkline.cli.option import FILE, NOT_EMPTY, with_output
 from trunkline.cli.output import print_list
 from trunkline.cli.progress import Progress
 from trunkline.lab import datapath, duplicate, present, topology
@@ -43,7 +43,7 @@ _file = click.option(
     "-f",
     "--file",
     "path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="The topology, in YAML (docs/lab.md).  [default: one that comes with the program]",
 )
 
@@ -145,7 +145,7 @@ def list_(output: str) -> None:
 
 
 @lab.command()
-@click.argument("chassis", shell_complete=_chassis)
+@click.argument("chassis", type=NOT_EMPTY, shell_complete=_chassis)
 @_name
 @click.option(
     "--only",
@@ -175,7 +175,7 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 
 
 @lab.command()
-@click.argument("part", metavar="CHASSIS|HOST", shell_complete=_chassis)
+@click.argument("part", type=NOT_EMPTY, metavar="CHASSIS|HOST", shell_complete=_chassis)
 @_name
 @_physnet
 @click.option(
@@ -207,6 +207,7 @@ def restart(chassis: str, name: str | None, daemons: tuple[str, ...]) -> None:
 @click.option(
     "--takes",
     "taken",
+    type=NOT_EMPTY,
     multiple=True,
     metavar="ADDRESS|MAC",
     help="HOST, a bare-metal host, uses this IP address, or this MAC, of somebody else; may be repeated.",

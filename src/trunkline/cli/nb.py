@@ -12,15 +12,13 @@ from click.core import ParameterSource
 
 from trunkline.cli.column import in_options
 from trunkline.cli.name import files
-from trunkline.cli.option import NOT_EMPTY, Connection, with_northbound, with_output
+from trunkline.cli.option import FILE, NOT_EMPTY, Connection, with_northbound, with_output
 from trunkline.cli.output import print_one, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from trunkline.northbound.client import Northbound
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -31,11 +29,11 @@ def nb() -> None:
 def _located(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that identify the server."""
     pidfile = click.option(
-        "--pidfile", type=_FILE, metavar="FILE", help="The server's pid file.  [default: nb.pid for nb.db]"
+        "--pidfile", type=FILE, metavar="FILE", help="The server's pid file.  [default: nb.pid for nb.db]"
     )
     db = click.option(
         "--db",
-        type=_FILE,
+        type=FILE,
         default=Path("/var/lib/trunkline/nb.db"),
         show_default=True,
         metavar="FILE",
@@ -50,18 +48,23 @@ def _located(function: Callable[..., Any]) -> Callable[..., Any]:
     "--remote",
     "listeners",
     multiple=True,
+    type=NOT_EMPTY,
     metavar="punix:PATH|ptcp:PORT:IP|pssl:PORT:IP",
     help="Where to listen; may be repeated.  [default: punix:/run/trunkline/nb.sock]",
 )
 @click.option("--detach", is_flag=True, help="Run in the background; return when the server answers.")
-@click.option("--log-file", type=_FILE, metavar="FILE", help="Log to FILE instead of syslog.")
+@click.option("--log-file", type=FILE, metavar="FILE", help="Log to FILE instead of syslog.")
 @click.option(
-    "--cluster-local", metavar="tcp|ssl:IP:PORT", help="This member's address in a new or joined cluster."
+    "--cluster-local",
+    type=NOT_EMPTY,
+    metavar="tcp|ssl:IP:PORT",
+    help="This member's address in a new or joined cluster.",
 )
 @click.option(
     "--cluster-remote",
     "cluster_remotes",
     multiple=True,
+    type=NOT_EMPTY,
     metavar="tcp|ssl:IP:PORT",
     help="A member of the cluster to join; may be repeated.",
 )
@@ -69,15 +72,23 @@ def _located(function: Callable[..., Any]) -> Callable[..., Any]:
     "--relay",
     "relayed",
     multiple=True,
+    type=NOT_EMPTY,
     metavar="unix:PATH|tcp|ssl:IP:PORT",
     help="Have no file, and relay the northbound served there, which takes load off it; may be repeated.",
 )
 @click.option(
-    "--private-key", metavar="FILE", shell_complete=files, help="The server's key (PEM), for pssl: and ssl:."
+    "--private-key",
+    type=NOT_EMPTY,
+    metavar="FILE",
+    shell_complete=files,
+    help="The server's key (PEM), for pssl: and ssl:.",
 )
-@click.option("--certificate", metavar="FILE", shell_complete=files, help="Its certificate (PEM).")
+@click.option(
+    "--certificate", type=NOT_EMPTY, metavar="FILE", shell_complete=files, help="Its certificate (PEM)."
+)
 @click.option(
     "--ca-cert",
+    type=NOT_EMPTY,
     metavar="FILE",
     shell_complete=files,
     help="The CA certificate (PEM) to verify clients and members with.",
@@ -183,7 +194,7 @@ def _print(seen: Mapping[str, Any], output: str) -> None:
 
 
 @nb.command()
-@click.argument("targets", nargs=-1, required=True, metavar="pssl:PORT:IP|ptcp:PORT:IP...")
+@click.argument("targets", type=NOT_EMPTY, nargs=-1, required=True, metavar="pssl:PORT:IP|ptcp:PORT:IP...")
 @click.option(
     "--role",
     default="",
@@ -213,7 +224,7 @@ def listen(northbound: Northbound, targets: tuple[str, ...], role: str) -> None:
 
 
 @nb.command()
-@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.argument("targets", type=NOT_EMPTY, nargs=-1, required=True, metavar="TARGET...")
 @with_northbound
 def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
     """Stop listening on TARGETS, which `trunkline nb listen` added.
@@ -228,7 +239,7 @@ def unlisten(northbound: Northbound, targets: tuple[str, ...]) -> None:
 
 
 @nb.command()
-@click.argument("file", type=_FILE, required=False)
+@click.argument("file", type=FILE, required=False)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--nb", "remotes", type=NOT_EMPTY, metavar="REMOTE", help="As for `trunkline --nb`.")
 @click.pass_obj

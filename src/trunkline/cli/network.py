@@ -10,6 +10,7 @@ from trunkline.cli.change import creation, deletions, with_if_exists, with_may_e
 from trunkline.cli.listing import with_raw_listing
 from trunkline.cli.name import NETWORKS, PHYSNETS
 from trunkline.cli.option import (
+    NOT_EMPTY,
     Clearable,
     changes,
     created,
@@ -88,7 +89,7 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @network.command()
-@click.argument("name")
+@click.argument("name", type=NOT_EMPTY)
 @click.option(
     "--type",
     "network_type",
@@ -138,7 +139,7 @@ def list_(nb: Northbound, listing: Listing) -> None:
 
 
 @network.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
 @with_raw
 @with_output
 @with_northbound
@@ -161,7 +162,7 @@ def show(nb: Northbound, names: tuple[str, ...], output: str, is_raw: bool) -> N
 
 
 @network.command("set")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
 @click.option("--type", "network_type", type=click.Choice(["vlan", "flat"]), help="flat clears the VLAN id.")
 @click.option(
     "--physical-network",
@@ -191,7 +192,7 @@ def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
 
 
 @network.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=NETWORKS)
 @with_if_exists
 @with_write
 def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:

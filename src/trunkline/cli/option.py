@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -46,11 +47,36 @@ class NotEmpty(_ParamType):
             click.BadParameter: it is empty.
         """
         if value == "":
-            self.fail("it is empty; give a value, or leave out the option", param, ctx)
+            _refuse_empty(self, param, ctx)
         return value
 
 
 NOT_EMPTY = NotEmpty()
+
+
+class NotEmptyPath(click.Path):
+    """The path of a file, which is not empty: that would be the current directory."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return *value* as a path.
+
+        Raises:
+            click.BadParameter: it is empty, or a directory.
+        """
+        if value == "":
+            _refuse_empty(self, param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = NotEmptyPath()
+
+
+def _refuse_empty(type_: _ParamType, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+    otherwise = "" if isinstance(param, click.Argument) else ", or leave out the option"
+    type_.fail(f"it is empty; give a value{otherwise}", param, ctx)
 
 
 class Seconds(click.FloatRange):

@@ -10,6 +10,7 @@ from trunkline.cli.change import creation, deletions, with_if_exists, with_may_e
 from trunkline.cli.listing import with_raw_listing
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS
 from trunkline.cli.option import (
+    NOT_EMPTY,
     changes,
     created,
     items,
@@ -135,7 +136,7 @@ def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @port.command()
-@click.argument("name")
+@click.argument("name", type=NOT_EMPTY)
 @click.option(
     "--network", required=True, metavar="NETWORK", shell_complete=NETWORKS, help="The network that it is in."
 )
@@ -161,10 +162,18 @@ def create(write: Write, may_exist: bool, **options: Any) -> int:
 
 
 @port.command("list")
-@click.option("--network", metavar="NETWORK", shell_complete=NETWORKS, help="Only the ports of this network.")
-@click.option("--chassis", metavar="CHASSIS", shell_complete=CHASSIS, help="Only those that it holds.")
-@click.option("--mac", metavar="MAC", help="Only those with this MAC address.")
-@click.option("--ip", metavar="IP", help="Only those with this address.")
+@click.option(
+    "--network",
+    type=NOT_EMPTY,
+    metavar="NETWORK",
+    shell_complete=NETWORKS,
+    help="Only the ports of this network.",
+)
+@click.option(
+    "--chassis", type=NOT_EMPTY, metavar="CHASSIS", shell_complete=CHASSIS, help="Only those that it holds."
+)
+@click.option("--mac", type=NOT_EMPTY, metavar="MAC", help="Only those with this MAC address.")
+@click.option("--ip", type=NOT_EMPTY, metavar="IP", help="Only those with this address.")
 @click.option(
     "--up/--down",
     "is_up",
@@ -209,7 +218,7 @@ def list_(
 
 
 @port.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
 @with_raw
 @with_output
 @with_northbound
@@ -246,7 +255,7 @@ def _in_words(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @port.command("set")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
 @click.option("--network", metavar="NETWORK", shell_complete=NETWORKS, help="Move it to this network.")
 @click.option("--mac", metavar="MAC", help="Its MAC address.")
 @_settings
@@ -272,7 +281,7 @@ def set_(write: Write, names: tuple[str, ...], **options: Any) -> int:
 
 
 @port.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
+@click.argument("names", type=NOT_EMPTY, nargs=-1, required=True, metavar="NAME...", shell_complete=PORTS)
 @with_if_exists
 @with_write
 def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:

@@ -185,7 +185,8 @@ def _kindless(document: Document) -> Complaint:
 def _faults(kind: Kind, document: Document, right: dict[str, Any]) -> Iterator[Complaint]:
     """Yield each fault of the form of *document*, and put what is right of it into *right*."""
     marks, known = document.marks, form(kind)["properties"]
-    subject = f"{kind.lower()} {shortened(document.value.get('name', '(without a name)'))}"
+    name = document.value.get("name")
+    subject = f"{kind.lower()} {'(without a name)' if name in (None, '') else shortened(name)}"
     if "name" not in document.value and "name" not in document.wrong:
         yield Complaint(marks.start, f"a {kind.lower()} has a name; add `name`")
     for column, value in document.value.items():

@@ -205,7 +205,8 @@ def _misfit(rows: Sequence[Mapping[str, Any]]) -> str | None:
     row = served.get(DATABASE)
     if row is None:
         others = f"serves only {', '.join(sorted(served))}" if served else "serves no database"
-        hint = "; is this the switch's own database?" if "Open_vSwitch" in served else ""
+        is_switch = "Open_vSwitch" in served
+        hint = "; is this the switch's own database?" if is_switch else "; is another one meant (`remotes`)?"
         return f"{others}, not {DATABASE}{hint}"
     if not row["connected"] or not isinstance(row["schema"], str):
         return _CUT_OFF

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from trunkline.northbound.operation import Operation, Row
 
 
+_MAGIC = b"OVSDB "
+"""How each file of a database begins (ovsdb(5))."""
+
+
 class DatafileError(TrunklineError):
     """This program cannot serve the northbound from the file."""
 
@@ -47,6 +51,9 @@ def prepare(db: Path, cluster_local: str | None = None, cluster_remotes: Sequenc
     if not db.is_file():
         raise DatafileError(f"{db} is not a file; give another `db`")
     dropped = drop_torn_tail(db)
+    with db.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise DatafileError(f"{db} is no database; give another `db`")
     name = run("ovsdb-tool", "db-name", str(db))
     if name != DATABASE:
         raise DatafileError(f"{db} holds the database {name}, not {DATABASE}; give another `db`")
