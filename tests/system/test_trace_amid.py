@@ -17,7 +17,7 @@ from trunkline.core.pipeline import Band
 from trunkline.insight.connection import Connection
 from trunkline.insight.waiting import finished
 from trunkline.lab import Lab
-from trunkline.lab.impairment import Impairment
+from trunkline.lab.impairment import Impairment, Loss
 from trunkline.openflow import tally
 from trunkline.path.evidence import LAG_S
 
@@ -33,6 +33,7 @@ chassis: [{name: c1, mappings: {physnet1: br-ex}}, {name: c2, mappings: {physnet
 vms:
   - {name: vm1, chassis: c1, network: blue, ip: 10.0.0.11/24}
   - {name: vm2, chassis: c2, network: blue, ip: 10.0.0.12/24}
+hosts: [{name: router, physnet: physnet1, vlan: 101, ip: 10.0.0.1/24}]
 """
 
 
@@ -49,9 +50,9 @@ def lab(shared: Lab) -> Iterator[Lab]:
 
 
 @contextmanager
-def sending(lab: Lab, gap_s: float) -> Iterator[None]:
-    """Have vm1 ping vm2 every *gap_s* for the length of the block, whether it is answered or not."""
-    pings = lab.vm["vm1"].popen(["ping", "-n", "-q", "-i", str(gap_s), lab.vm["vm2"].ip])
+def sending(lab: Lab, gap_s: float, name: str = "vm1", address: str = "10.0.0.12") -> Iterator[None]:
+    """Have *name* ping *address* every *gap_s* for the length of the block, whether it is answered or not."""
+    pings = lab.machine[name].popen(["ping", "-n", "-q", "-i", str(gap_s), address])
     try:
         yield
     finally:
@@ -100,6 +101,23 @@ def test_a_trace_right_after_one_frame_that_was_lost_does_not_say_delivered(lab:
     done = trace(lab)
     assert done.code in (3, 4), done.out
     assert "the physical network loses VLAN 101" in done.out or "too early to tell" in done.out
+
+
+def test_the_loss_of_what_one_chassis_sends_is_found_while_others_are_heard(lab: Lab) -> None:
+    def said(command: str, *options: str) -> bool:
+        lab.vm["vm1"].ping(lab.vm["vm2"].ip, timeout_s=0.2)
+        done = trunkline(command, *options, nb=lab.nb.remote)
+        return done.code == 4 and "the physical network loses VLAN 101" in done.out
+
+    # The router asks for an address of nobody, and so is heard by all, again and again.
+    with sending(lab, 1.0, "router", "10.0.0.99"):
+        lab.switch.impair(lab.switch.trunk("physnet1", "c2"), Impairment(loses=Loss.SENT))
+        lab.switch.switch.wait_revalidated()
+        until(lambda: said("trace", "--from", "vm1", "--to", "vm2", "--both"), "trace finds the loss")
+        until(lambda: said("check", "--port", "vm1"), "check finds the loss")
+        lab.switch.mend()
+        for command in (("check", "--port", "vm1"), ("trace", "--from", "vm2", "--to", "vm1")):
+            until(lambda: not trunkline(*command, nb=lab.nb.remote).code, "nothing is lost")  # noqa: B023
 
 
 @pytest.mark.parametrize("gap_s", [0.05, 0.2, 1.0, 1.7])

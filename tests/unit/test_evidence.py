@@ -113,6 +113,47 @@ def test_an_announcement_that_was_asked_for_is_lost_if_nothing_came_since() -> N
     assert asked(9.5)[1] is None
 
 
+AMID = {
+    # Name: how long ago a frame came to the receiver, and one of the sender, whether its bridge learns MACs,
+    # and what that says.
+    "neither for long": (40, 20.0, True, "lost"),
+    "never": (None, 20.0, True, "lost"),
+    "the bridge has forgotten the sender": (40, None, True, "lost"),
+    "the sender was heard since, as by an announcement after a mend": (40, 1.0, True, "fine"),
+    "somebody has sent something to the receiver since": (0, 20.0, True, "fine"),
+    "nobody knows from whom frames came": (40, None, False, "fine"),
+}
+
+
+@pytest.mark.parametrize(("here_s", "heard_s", "learns", "says"), AMID.values(), ids=AMID)
+def test_a_frame_to_the_receiver_is_lost_though_others_are_heard(
+    here_s: float | None, heard_s: float | None, says: str, *, learns: bool
+) -> None:
+    here = counter(0 if here_s is None else 9, 900, here_s)
+    steps: list[dict[str, Any]] = [{"band": "LOCAL_MAC", "age_s": 800}]
+    steps += [{"band": None, "age_s": None, "text": "anything else: NORMAL"}] if learns else []
+    counters = {"received": counter(52, 900, 0), "received_here": here}
+    receiver: dict[str, Any] = {"chassis": "c2", "counters": counters, "steps": steps, "heard_s": heard_s}
+    for sent_s in (5, 0):
+        found = wire([Reading(shown(**frames(sent_s)), 0, SOON_S)], receiver, "here", is_announced=False)
+        assert (found.is_lost or found.wait_s is not None) == (says == "lost")
+    assert not wire([Reading(shown(**frames(60)))], receiver, "here", is_announced=False).is_lost
+
+
+@pytest.mark.parametrize(("heard_s", "is_lost"), [(20.0, True), (5.0, False), (None, False)])
+def test_an_announcement_that_nobody_has_heard_is_lost_though_others_are(
+    heard_s: float | None, is_lost: bool
+) -> None:
+    sender = {"chassis": "c1", "counters": {}, "announced_s": 5}
+    receiver: dict[str, Any] = {
+        "chassis": "c2",
+        "counters": {"received": counter(52, 900, 0)},
+        "steps": [],
+        "heard_s": heard_s,
+    }
+    assert wire([Reading(sender)], receiver, "here", is_announced=True).is_lost == is_lost
+
+
 def test_a_frame_to_a_receiver_that_has_moved_here_since_is_not_called_lost() -> None:
     assert said(counter(0, 900), sent_there=counter(3, 2000, 60), here_s=61)[1]
     assert not said(counter(0, 900), sent_there=counter(3, 2000, 60), here_s=30)[1]

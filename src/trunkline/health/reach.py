@@ -57,9 +57,10 @@ class _Way(NamedTuple):
     def is_open(self) -> bool:
         """Whether the receiver has heard nothing of its VLAN for so long that it would notice one frame.
 
-        Or frames were sent just now, and do not show there yet.
+        Or nothing of the sender, or frames were sent just now, and do not show there yet.
         """
-        silences_s = [evidence.silent(hop) for way in self.traces for hop in way.hops[1:]]
+        hops = [hop for way in self.traces for hop in way.hops[1:]]
+        silences_s = [found(hop) for found in (evidence.silent, evidence.heard) for hop in hops]
         is_quiet = any(each is not None and each > evidence.LAG_S for each in silences_s)
         return is_quiet or any(each.wait_s is not None for each in self.traces)
 

@@ -34,6 +34,9 @@ SUBJECT_MASK = COOKIE_OURS_MASK | 0xFF << 32 | 0xFFFFFFFF
 _COUNTERS = {Band.BUM_OUT: "sent", Band.UPLINK: "received", Band.BUM: "group", Band.VIF: "sender"}
 """The bands whose flows count the frames of a network, and those of a sender."""
 
+_TO_PORT = {Band.REMOTE: "sent_there", Band.LOCAL: "received_here"}
+"""The bands whose flows count the frames to one port, wherever they come from."""
+
 _Place: TypeAlias = tuple[int, int, int, bool]
 """Where flows are that are counted together: table, priority, cookie, and whether they match ARP."""
 
@@ -75,9 +78,13 @@ class Counters:
                 counted.append((_COUNTERS[band], flow))
             elif band is Band.ADDRESS and ARP in match_terms(flow.key[3:]):
                 counted.append(("sender_arp", flow))
-        remote = [each.flow for each in steps if each.band is Band.REMOTE and each.flow is not None]
+        counted += [
+            (_TO_PORT[each.band], each.flow)
+            for each in steps
+            if each.band in _TO_PORT and each.flow is not None
+        ]
         found: dict[str, dict[str, Any]] = {}
-        for what, flow in [*counted, *(("sent_there", flow) for flow in remote)]:
+        for what, flow in counted:
             found[what] = _sum(found.get(what), self.data(flow))
         return found
 

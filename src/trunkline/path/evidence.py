@@ -3,7 +3,9 @@
 A flow that takes frames of a VLAN from an uplink counts them, whoever sent them. So a count says that the
 VLAN reaches this chassis, but not from where; only a provider bridge that learns MACs knows (`heard`). What
 is telling is that nothing came: if the receiver's flow has matched nothing since before a frame that had to
-reach it, that frame was lost.
+reach it, that frame was lost. Others may be heard meanwhile. If the provider bridge learns MACs, and has
+heard nothing of the sender since it was announced, that was lost, too. So was a frame to the receiver itself
+if its own flow shows none since either.
 
 Not every frame that leaves has to: one to a MAC of no port goes where that is, and a switch may keep
 multicast from ports that have not asked for it. A frame to the receiver itself has to, and a broadcast.
@@ -39,6 +41,8 @@ counts the next frame at once."""
 _TICK_S = 1.0
 """How much longer ago a flow may have matched than its idle time says."""
 
+_FRAME, _ARP, _ANNOUNCEMENT = "the frame to it", "the ARP of the sender", "the announcement of the sender"
+
 _LOCAL = (Band.LOCAL_MAC.name, Band.SHARED_MAC.name)
 
 
@@ -73,11 +77,18 @@ class Evidence(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """A frame that had to come: it was sent at least *least_s* and at most *most_s* ago."""
+    """A frame that had to come: it was sent at least *least_s* and at most *most_s* ago.
+
+    For *deaf_s* nothing has come that may be it; if it comes, that shows after *lag_s* at most.
+    *has_heard*: something like it has come before.
+    """
 
     what: str
     least_s: float
     most_s: float
+    deaf_s: float
+    lag_s: float
+    has_heard: bool
 
 
 def wire(senders: Sequence[Reading], receiver: Hop, place: str, *, is_announced: bool) -> Evidence:
@@ -96,26 +107,27 @@ def wire(senders: Sequence[Reading], receiver: Hop, place: str, *, is_announced:
         said += f", from this sender {heard_s:,.0f} s ago"
     if silent_s is None:
         return Evidence(said)
-    # Until the cache follows a flow that is new, that takes no frames.
-    deaf_s = silent_s if received["packets"] else silent_s - LAG_S
     if not received["packets"]:
         said += f" in the {silent_s:,.0f} s that it counts them"
-    lag_s = 0.0 if deaf_s >= COLD_S else LAG_S
     expected = [[*_expected(each, receiver, is_announced)] for each in senders]
     missed = [
-        frame for some in expected for frame in some if frame.least_s >= lag_s and frame.most_s <= deaf_s
+        frame
+        for some in expected
+        for frame in some
+        if frame.least_s >= frame.lag_s and frame.most_s <= frame.deaf_s
     ]
     if missed:
-        what, ago_s, _ = min(missed, key=lambda frame: frame.least_s)
-        return Evidence(f"{said}: not {what} {ago_s:,.0f} s ago", ago_s)
-    fresh = [frame for frame in expected[-1] if frame.least_s < min(lag_s, deaf_s)]
+        frame = min(missed, key=lambda frame: frame.least_s)
+        return Evidence(f"{said}: not {frame.what} {frame.least_s:,.0f} s ago", frame.least_s)
+    fresh = [frame for frame in expected[-1] if frame.least_s < min(frame.lag_s, frame.deaf_s)]
     # Something has come since all that the sender had sent when it was asked before.
-    before_s = [min(frame.least_s for frame in some) for some in expected[:-1] if some]
-    has_come = received["packets"] and any(each >= silent_s + _TICK_S for each in before_s)
+    before = [min(some, key=lambda frame: frame.least_s) for some in expected[:-1] if some]
+    has_come = any(each.has_heard and each.least_s >= each.deaf_s + _TICK_S for each in before)
     if not fresh or has_come:
         return Evidence(said)
-    what, ago_s, _ = min(fresh, key=lambda frame: frame.least_s)
-    return Evidence(f"{said}: not yet {what} {ago_s:,.0f} s ago", wait_s=lag_s - ago_s)
+    frame = min(fresh, key=lambda frame: frame.least_s)
+    text = f"{said}: not yet {frame.what} {frame.least_s:,.0f} s ago"
+    return Evidence(text, wait_s=frame.lag_s - frame.least_s)
 
 
 def silent(hop: Hop) -> float | None:
@@ -140,8 +152,37 @@ def _expected(sender: Reading, receiver: Hop, is_announced: bool) -> Iterator[_F
     """
     ages_s = [each["age_s"] or 0.0 for each in receiver["steps"] if each["band"] in _LOCAL]
     here_s = min(ages_s, default=0.0) - sender.most_s
+    counts: Counts = receiver["counters"]
+    heard_s = heard(receiver)
+    unheard_s = None if heard_s is None else heard_s - _TICK_S
     for what, ago_s in _sent(sender.hop, here_s, is_announced):
-        yield _Frame(what, ago_s + sender.least_s, ago_s + _TICK_S + sender.most_s)
+        deaf_s, has_heard = _deaf(counts["received"])
+        if what == _FRAME and "received_here" in counts and (unheard_s is not None or _learns(receiver)):
+            # What else has come of the sender since shows that the way is mended.
+            there_s, has_come = _deaf(counts["received_here"])
+            there_s = there_s if unheard_s is None else min(there_s, unheard_s)
+            if there_s > deaf_s:
+                deaf_s, has_heard = there_s, has_come
+        lag_s = 0.0 if deaf_s >= COLD_S else LAG_S
+        # Only if the agent says so, it certainly has announced the port.
+        is_said = what == _ANNOUNCEMENT and ago_s == sender.hop.get("announced_s")
+        if is_said and unheard_s is not None:
+            deaf_s = max(deaf_s, unheard_s)
+        most_s = ago_s + _TICK_S + sender.most_s
+        yield _Frame(what, ago_s + sender.least_s, most_s, deaf_s, lag_s, has_heard)
+
+
+def _learns(hop: Hop) -> bool:
+    """Return whether the provider bridge of *hop* learns MACs, so that it knows whom it has heard lately."""
+    return any(each["band"] is None and "NORMAL" in each.get("text", "") for each in hop["steps"])
+
+
+def _deaf(counter: Mapping[str, Any]) -> tuple[float, bool]:
+    """Return for how long what *counter* counts has certainly not come, and whether it ever has."""
+    if counter["packets"]:
+        return counter["idle_s"] or 0.0, True
+    # Until the cache follows a flow that is new, that takes no frames.
+    return counter["age_s"] - LAG_S, False
 
 
 def _sent(sender: Hop, here_s: float, is_announced: bool) -> Iterator[tuple[str, float]]:
@@ -151,19 +192,19 @@ def _sent(sender: Hop, here_s: float, is_announced: bool) -> Iterator[tuple[str,
     if there is not None and there["packets"]:
         ago_s = there["age_s"] if there["idle_s"] is None else there["idle_s"]
         if ago_s < here_s:
-            yield "the frame to it", ago_s
+            yield _FRAME, ago_s
     # An ARP that left to a group, and not to a MAC of no port, was a broadcast.
     ages_s = [counts[each]["idle_s"] for each in ("sender_arp", "group", "sent") if each in counts]
     known_s = [age_s for age_s in ages_s if age_s is not None]
     if len(known_s) == 3 and max(known_s) - min(known_s) <= _TICK_S:
-        yield "the ARP of the sender", max(known_s)
+        yield _ARP, max(known_s)
     if is_announced and "sender" in counts:
         # An agent repeats announcements with growing gaps from when the port is there.
         for after_s in accumulate(GAPS_S, initial=0):
             if (ago_s := counts["sender"]["age_s"] - after_s) >= LAG_S:
-                yield "the announcement of the sender", ago_s
+                yield _ANNOUNCEMENT, ago_s
     if (announced_s := sender.get("announced_s")) is not None:
-        yield "the announcement of the sender", announced_s
+        yield _ANNOUNCEMENT, announced_s
 
 
 def _sent_words(sender: Hop) -> str:

@@ -236,7 +236,11 @@ def _over_wire(
     begins_s = time.monotonic()
     answers = ask(sorted(ends), entry) if ends else {}
     ends_s = time.monotonic()
-    senders = [Reading(each.hop, begins_s - each.ends_s, ends_s - each.begins_s) for each in found.seen]
+    # What is announced is the port's own MAC, so it says nothing of a frame from another one.
+    known = {} if here.port is None or int.from_bytes(frame[6:12]) == here.port.mac else {"announced_s": None}
+    senders = [
+        Reading(each.hop | known, begins_s - each.ends_s, ends_s - each.begins_s) for each in found.seen
+    ]
     for chassis, some in sorted(ends.items()):
         hop = answers[chassis]
         if isinstance(hop, Silence):
