@@ -116,7 +116,7 @@ def test_too_many_flows_are_refused_with_what_to_ask_for_and_their_summary_fits(
             for n in range(20_000)
         )
     )
-    switch.ofctl("add-flows", "br-int", str(path))
+    switch.ofctl("--bundle", "add-flows", "br-int", str(path))
     try:
         line = refusal(trunkline("flows", "--raw", "--chassis", "c1", nb=site.served.remote), 1)
         assert "chassis 'c1' has no answer: these are too many flows" in line
