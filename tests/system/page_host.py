@@ -19,7 +19,7 @@ from model import page
 from trunkline.lab import command
 from trunkline.lab.command import PROGRAM
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 240.0
 
 _SETUP = """
 mkdir {folder}/bin {folder}/home
