@@ -24,6 +24,7 @@ from forward.traffic import (
     conversations,
     flood,
     frame,
+    mix,
     round_trips_s,
     send_once,
     stream_gbit_s,
@@ -35,6 +36,7 @@ LOAD = Load(100, 2_400, 20)
 
 MANY = 1_000
 MACS = 100
+MIX = f"a mix for {MACS} MACs, VM → wire"
 BURST_S = 0.04
 LEAST = 300
 RESAMPLES = 1000
@@ -88,6 +90,7 @@ def _round(results: Results, order: list[Contestant]) -> None:
     for way in (TO_WIRE, TO_VM, FROM_WIRE):
         for count in (1, MANY):
             frames(results, order, way, count)
+    flooded(results, order, TO_WIRE, MIX, _mix)
     if order[0].meter.datapath_type == SYSTEM:
         # That kernel's clock is no measure, and what the first frame costs is the work of ovs-vswitchd.
         return
@@ -126,6 +129,10 @@ def _frames(contestant: Contestant, way: Way, protocol: int, count: int, macs: i
     ]
 
 
+def _mix(contestant: Contestant) -> list[bytes]:
+    return mix(contestant.stations.vm.number, contestant.remote[:MACS], MANY)
+
+
 def megaflows(results: Results, contestant: Contestant) -> None:
     """Count the flows that conversations, each of one frame, leave in a datapath that had none."""
     kinds = [
@@ -140,6 +147,9 @@ def megaflows(results: Results, contestant: Contestant) -> None:
         stations = contestant.stations
         send_once(contestant.folder, way.sender(stations), way.receiver(stations), sent)
         results.record("megaflows", work, contestant.name, "flows", contestant.megaflow_count())
+    contestant.forget()
+    send_once(contestant.folder, contestant.stations.vm, contestant.stations.wire, _mix(contestant))
+    results.record("megaflows", MIX, contestant.name, "flows", contestant.megaflow_count())
 
 
 def first_frames(results: Results, contestant: Contestant) -> None:
@@ -168,17 +178,29 @@ def _burst(contestant: Contestant, held: Flood) -> Cost:
 
 
 def frames(results: Results, order: list[Contestant], way: Way, count: int) -> None:
-    """Measure the shortest frames, of *count* UDP conversations, that come as fast as they are taken.
+    """Measure *count* UDP conversations."""
+    work = f"{way.label}, {count:,} conversation{'s' if count > 1 else ''}"
+    flooded(results, order, way, work, lambda contestant: _frames(contestant, way, UDP, count))
+
+
+def flooded(
+    results: Results,
+    order: list[Contestant],
+    way: Way,
+    work: str,
+    frames_of: Callable[[Contestant], list[bytes]],
+) -> None:
+    """Measure the shortest frames, those of *frames_of* a contestant, that come as fast as they are taken.
 
     `frames` is how many arrive a second, and `frame cost` the CPU time of what forwards for one: the steadier
     figure on a machine that does other things, too. A turn is a burst of `BURST_S`, from rest to rest.
     """
-    work = f"{way.label}, {count:,} conversation{'s' if count > 1 else ''}"
     with ExitStack() as stack:
-        floods, before = {}, {}
+        floods, before, are_many = {}, {}, False
         for contestant in order:
             sender, receiver = way.sender(contestant.stations), way.receiver(contestant.stations)
-            sent = _frames(contestant, way, UDP, count)
+            sent = frames_of(contestant)
+            are_many |= len(sent) > 1
             contestant.forget()
             # What a first frame costs is another case: each has a flow before the flood.
             send_once(contestant.folder, sender, receiver, sent)
@@ -193,7 +215,7 @@ def frames(results: Results, order: list[Contestant], way: Way, count: int) -> N
                 rate = burst.arrived / burst.elapsed_s
                 results.record("frames", work, burst.name, "frames/s", rate, is_rate=True)
                 results.record("frame cost", work, burst.name, "s", burst.used_s / burst.arrived)
-        for contestant in order if count > 1 else ():
+        for contestant in order if are_many else ():
             looked_up = contestant.lookups().since(before[contestant.name])
             results.record("lookups", work, contestant.name, "subtables", looked_up)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -21,7 +22,8 @@ from process import BenchError, do, now_s
 from forward.filter import DISCARD_TTL
 from forward.station import ETH0, NETWORK, Station
 
-UDP, TCP = 17, 6
+ICMP, TCP, UDP = 1, 6, 17
+IPV4, ARP = 0x0800, 0x0806
 FRAME_BYTES = 60
 """The shortest frame of Ethernet, without its FCS."""
 
@@ -62,10 +64,6 @@ def conversations(source: int, destinations: Sequence[int], protocol: int, count
 
 def frame(conversation: Conversation, *, is_tagged: bool) -> bytes:
     """Return a frame of *conversation* of `FRAME_BYTES`, and 4 more with the network's tag."""
-    tag = struct.pack("!HH", 0x8100, vlan_id(NETWORK)) if is_tagged else b""
-    ethernet = b"".join(
-        bytes.fromhex(mac(n).replace(":", "")) for n in (conversation.destination, conversation.source)
-    )
     length = FRAME_BYTES - 14
     ends = b"".join(socket.inet_aton(address(n)) for n in (conversation.source, conversation.destination))
     header = struct.pack("!BBHHHBBH", 0x45, 0, length, 0, 0, DISCARD_TTL, conversation.protocol, 0) + ends
@@ -75,7 +73,39 @@ def frame(conversation: Conversation, *, is_tagged: bool) -> bytes:
         segment = ports + struct.pack("!HH", length - 20, 0)
     else:
         segment = ports + struct.pack("!IIBBHHH", 1, 1, 5 << 4, 0x10, 1024, 0, 0)
-    return ethernet + tag + struct.pack("!H", 0x0800) + header + segment.ljust(length - 20, b"\0")
+    payload = header + segment.ljust(length - 20, b"\0")
+    return _ethernet(conversation.source, conversation.destination, IPV4, is_tagged=is_tagged) + payload
+
+
+def arp_reply(source: int, destination: int) -> bytes:
+    """Return the frame by which the port *source* tells *destination* its MAC."""
+    ends = b"".join(_mac(n) + socket.inet_aton(address(n)) for n in (source, destination))
+    reply = struct.pack("!HHBBH", 1, IPV4, 6, 4, 2) + ends
+    return (_ethernet(source, destination, ARP, is_tagged=False) + reply).ljust(FRAME_BYTES, b"\0")
+
+
+def mix(source: int, destinations: Sequence[int], count: int) -> list[bytes]:
+    """Return what a busy VM sends: *count* conversations of UDP, as many of TCP, and of each of
+    *destinations* an echo reply and an ARP reply, in an order that mixes them.
+    """
+    talks = [
+        *conversations(source, destinations, UDP, count),
+        *conversations(source, destinations, TCP, count),
+        *(Conversation(source, each, ICMP, 0, 0) for each in destinations),
+    ]
+    frames = [frame(each, is_tagged=False) for each in talks]
+    frames += [arp_reply(source, each) for each in destinations]
+    random.Random(0).shuffle(frames)
+    return frames
+
+
+def _ethernet(source: int, destination: int, ethertype: int, *, is_tagged: bool) -> bytes:
+    tag = struct.pack("!HH", 0x8100, vlan_id(NETWORK)) if is_tagged else b""
+    return _mac(destination) + _mac(source) + tag + struct.pack("!H", ethertype)
+
+
+def _mac(number: int) -> bytes:
+    return bytes.fromhex(mac(number).replace(":", ""))
 
 
 def _checksum(header: bytes) -> int:
