@@ -11,6 +11,7 @@ from dummy_chassis import Site, ethernet, mac_of, opened
 from program import trunkline
 
 from trunkline.cli.trace import asker
+from trunkline.northbound import question
 from trunkline.path.hop import Entry
 from trunkline.path.outcome import Silence
 
@@ -148,3 +149,20 @@ def test_a_frame_that_only_the_cache_of_the_senders_switch_knows_is_told_as_sent
         hop = ask(["c1"], Entry(frame, "f"))["c1"]
         assert not isinstance(hop, Silence), hop
         assert hop["counters"]["sent_there"]["packets"] == number
+
+
+@pytest.mark.parametrize("way", [{"iface_id": "x; reboot"}, {"physnet": "x; reboot"}])
+def test_no_name_of_a_row_is_taken_for_what_to_do(site: Site, way: dict[str, str]) -> None:
+    asked = Entry(bytes(60), way.get("iface_id"), way.get("physnet")).parameters()
+    (answer,) = question.ask(site.nb, "trace", ["c1"], asked, timeout_s=20).by_chassis.values()
+    text, _, remedy = answer.body["fault"].rpartition("; ")
+    assert "x; reboot" in text
+    assert "reboot" not in remedy
+
+
+def test_the_words_of_the_switch_are_shown_if_asked_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OVS_RUNDIR", "/nonexistent")
+    done = trunkline("trace", "--from", "v", "--to", "k", "--raw", nb=site.served.remote)
+    assert done.code == 0
+    assert '    | bridge("br-int")' in done.out
+    assert "    | Datapath actions:" in done.out

@@ -8,7 +8,7 @@ import pytest
 
 from trunkline.cli.finding import _clock
 from trunkline.health import cluster
-from trunkline.health.answer import findings
+from trunkline.health.answer import MOST_WAIT_S, findings
 from trunkline.health.cluster import Member
 from trunkline.health.finding import Finding
 from trunkline.health.group import groups
@@ -30,6 +30,14 @@ def item(**more: Any) -> dict[str, Any]:
 def test_an_answer_has_the_findings_of_that_chassis() -> None:
     (found,) = found_of(Answer("done", {"findings": [item(chassis="c9")], "left_out": 0, "uncounted": None}))
     assert found == Finding("T310", "warning", "vif vm1", "c1", None, "tap1 has an MTU of 9000", "set 1500")
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"), [(2.5, 2.5), (1e9, MOST_WAIT_S), (-1, 0.0), ("x", None), (None, None)]
+)
+def test_a_chassis_that_may_know_better_soon_is_not_waited_for_long(said: Any, wait_s: float | None) -> None:
+    (found,) = found_of(Answer("done", {"findings": [item(wait_s=said)]}))
+    assert found.wait_s == wait_s
 
 
 def test_a_code_of_a_later_version_is_an_unknown_one() -> None:

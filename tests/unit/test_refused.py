@@ -50,6 +50,23 @@ LAST_ARP = {Kind.OTHER_NEIGHBOUR: Counted(1, 1.0), Kind.OTHER_ARP: Counted(1, 1.
         # But one ARP is enough, as no ordinary VM sends it. Which came last must be known for an error.
         ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 60.0)}, {"T309": "error"}),
         ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 2.0)}, {"T309": "warning"}),
+        # Nor is one that sends packets from there, and nothing else since.
+        (
+            {
+                **dict.fromkeys(LAST_ARP, Counted(1, 4.0)),
+                Kind.OWN_IPV4: Counted(900, 4.0),
+                Kind.OTHER_ADDRESS: Counted(8, 0.0),
+            },
+            {"T309": "error"},
+        ),
+        (
+            {
+                **dict.fromkeys(LAST_ARP, Counted(1, 4.0)),
+                Kind.OWN_IPV4: Counted(900, 3.0),
+                Kind.OTHER_ADDRESS: Counted(8, 1.0),
+            },
+            {"T309": "warning"},
+        ),
         ({Kind.OTHER_NEIGHBOUR: Counted(5, 1.0), Kind.OWN_IPV4: Counted(900, 2.0)}, {}),
         ({Kind.OTHER_MAC: Counted(1, 16.0), Kind.OWN_MAC: Counted(900, 16.5)}, {"T307": "warning"}),
         ({Kind.OTHER_MAC: Counted(1, 16.0), Kind.OWN_MAC: Counted(900, 0.5)}, {}),
@@ -103,6 +120,48 @@ def test_the_text_says_how_many_and_when_and_the_remedy_names_the_port() -> None
     )
     assert finding.subject == "port vm1"
     assert "trunkline port set vm1 `allowed_address_pairs=MAC`" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("counts", "wait_s"),
+    [
+        # Which of both came last is not known yet, and soon is, if the VM goes on.
+        ({Kind.OTHER_MAC: Counted(1, 0.0), Kind.OWN_MAC: Counted(900, 0.0)}, 4.0),
+        ({Kind.OTHER_MAC: Counted(1, 0.0), Kind.OWN_MAC: Counted(900, 2.0)}, 2.0),
+        ({**LAST_ARP, Kind.OWN_IPV4: Counted(900, 1.0)}, 3.0),
+        # It never will be, if nothing more is sent.
+        ({Kind.OTHER_MAC: Counted(1, 3.0), Kind.OWN_MAC: Counted(900, 4.0)}, None),
+        ({Kind.OTHER_MAC: Counted(1, 60.0), Kind.OWN_MAC: Counted(900, 60.0)}, None),
+        # It is known.
+        ({Kind.OTHER_MAC: Counted(1, 0.0), Kind.OWN_MAC: Counted(900, 4.0)}, None),
+        ({Kind.OTHER_MAC: Counted(1, 0.0)}, None),
+        ({Kind.TAGGED: Counted(1, 0.0), Kind.OWN_MAC: Counted(900, 0.0)}, None),
+    ],
+)
+def test_it_is_said_when_it_is_too_early_to_tell_which_frame_was_the_last(
+    counts: Counts, wait_s: float | None
+) -> None:
+    (finding,) = findings("c1", VM, "blue", counts)
+    assert finding.wait_s == wait_s
+    assert ("wait_s" in finding.data()) == (wait_s is not None)
+
+
+@pytest.mark.parametrize(
+    ("counts", "end"),
+    [
+        ({Kind.OTHER_MAC: Counted(30, 9.0), Kind.OWN_MAC: Counted(9, 1.0)}, "a minute"),
+        ({Kind.TAGGED: Counted(1, 9.0), Kind.OWN_MAC: Counted(900, 1.0)}, "5 minutes"),
+        ({Kind.REFLECTED: Counted(11, 9.0)}, "5 minutes"),
+        # An error ends as soon as what the VM sends is right.
+        ({Kind.OTHER_MAC: Counted(30, 1.0)}, None),
+        # Nobody knows when it was.
+        ({Kind.OTHER_MAC: Counted(11), Kind.OWN_MAC: Counted(90)}, None),
+    ],
+)
+def test_a_warning_says_when_it_goes_by_itself(counts: Counts, end: str | None) -> None:
+    (finding,) = findings("c1", VM, "blue", counts)
+    words = f". This warning goes by itself {end} after the last such frame"
+    assert finding.text.endswith(words) if end else "by itself" not in finding.text
 
 
 @pytest.mark.parametrize(("port", "of_ipv6"), [(VM, 0), (DUAL, 1)])

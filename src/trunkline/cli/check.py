@@ -150,7 +150,7 @@ def _known(codes: Collection[str]) -> frozenset[str]:
 def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> Seen:
     from trunkline.cli.trace import asker
     from trunkline.health import check as checks
-    from trunkline.health.answer import PATIENCE_S, SILENT, asked_findings
+    from trunkline.health.answer import PATIENCE_S, SILENT, asked_findings, settled_findings
     from trunkline.health.finding import CODES
     from trunkline.health.recovery import with_recoveries
     from trunkline.path.silence import asked_until_silent
@@ -162,7 +162,9 @@ def _seen(nb: Northbound, scope: _Scope, *, is_deep: bool) -> Seen:
     with progress.phase(f"asking {len(live):,} chassis what they find"):
         report = progress.counting("chassis have said what they find")
         parameters = _parameters(fleet, scope, is_deep=is_deep)
-        own = checks.lonely(asked_findings(nb, live, parameters, report), fleet)
+        # Of one port it is worth a moment to know for certain.
+        asking = asked_findings if scope.port is None else settled_findings
+        own = checks.lonely(asking(nb, live, parameters, report), fleet)
     found = [*own, *_servers(is_any_silent="silent" in fleet.state_by_chassis.values())]
     is_asked = bool(live) and len(live) == len(asks) and not any(each.code == SILENT for each in own)
     unasked = (

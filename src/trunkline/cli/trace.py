@@ -97,7 +97,8 @@ def trace(
     the agent there may be down.
 
     Exit codes: 0 delivered; 1 could not, such as a port that has no VIF; 3 a chassis has not answered, or it
-    is too early to tell; 4 not delivered, with the reason and what to do.
+    is too early to tell; 4 not delivered, with the reason and what to do, also if what the VM itself has sent
+    last is dropped.
 
     \b
     Examples:
@@ -106,6 +107,7 @@ def trace(
       trunkline trace --from vm1 --to ff:ff:ff:ff:ff:ff
       trunkline trace --from physnet1 --vlan 101 --to vm2
     """
+    from trunkline.health.own_frames import with_own_frames
     from trunkline.path.asking import Wanted, traced
     from trunkline.path.trace import settled
 
@@ -121,7 +123,10 @@ def trace(
     chosen = "TCP" if tcp_port is not None else "UDP" if udp_port is not None else kind
     wanted = Wanted(from_, to, chosen, ports[0] if ports else 0, vlan_id, size, hex_, raw)
     ask = asker(nb, ovs_remote, is_counted=True)
-    there, *back = settled(traced(nb, wanted, ask, both=both), ask, _wait)
+    ways = settled(traced(nb, wanted, ask, both=both), ask, _wait)
+    if hex_ is None:
+        ways = [with_own_frames(nb, way) for way in ways]
+    there, *back = ways
     if output != "table":
         data = there.data()
         print_data(all_in_options(data | {"back": back[0].data()} if back else data), output)

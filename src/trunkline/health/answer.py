@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trunkline.health.cause import UNKNOWN
@@ -27,6 +29,9 @@ PATIENCE_S = 5.0
 MOST_CHARACTERS = 1000
 """How much of a text is taken: a chassis in wrong hands may answer anything."""
 
+MOST_WAIT_S = 5.0
+"""How long it is waited, at most, until a chassis knows better."""
+
 SILENT = "T506"
 """The code of a chassis that did not answer."""
 
@@ -44,6 +49,12 @@ def asked_findings(
     Raises:
         UnreachableError: the northbound was lost.
     """
+    return [replace(each, wait_s=None) for each in _asked(nb, chassis, parameters, report)]
+
+
+def _asked(
+    nb: Northbound, chassis: Collection[str], parameters: Mapping[str, str] | None, report: Report
+) -> list[Finding]:
     if not chassis:
         return []
     try:
@@ -51,6 +62,21 @@ def asked_findings(
     except (RefusedError, NotFoundError, TransactionError) as error:
         text, _, act = str(error).partition("; ")
         return [_unanswered(name, f"it was not asked: {text}", act or "run this again") for name in chassis]
+
+
+def settled_findings(
+    nb: Northbound,
+    chassis: Collection[str],
+    parameters: Mapping[str, str],
+    report: Report = sync.unheard,
+) -> list[Finding]:
+    """Do what `asked_findings` does; if it is too early to tell whether something is an error, ask again."""
+    found = _asked(nb, chassis, parameters, report)
+    waits_s = [each.wait_s for each in found if each.wait_s is not None]
+    if not waits_s:
+        return found
+    time.sleep(max(waits_s))
+    return asked_findings(nb, chassis, parameters, report)
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
@@ -90,7 +116,7 @@ def _finding(name: str, item: Any) -> Finding | None:
     if not all(isinstance(value, str) and value for value in texts.values()):
         return None
     cut = {key: str(value)[:MOST_CHARACTERS] for key, value in texts.items()}
-    since = item.get("since")
+    since, wait_s = item.get("since"), item.get("wait_s")
     return Finding(
         cut["code"] if cut["code"] in CODES else UNKNOWN,
         item["severity"],
@@ -99,6 +125,7 @@ def _finding(name: str, item: Any) -> Finding | None:
         since[:40] if isinstance(since, str) else None,
         cut["text"],
         cut["remedy"],
+        wait_s=max(0.0, min(wait_s, MOST_WAIT_S)) if isinstance(wait_s, int | float) else None,
     )
 
 

@@ -100,7 +100,8 @@ class Finding:
 
     An `error` keeps frames from passing; a `warning` may. *chassis* is None if it is not about one chassis.
     *since* is None if nobody knows. *remedy* is what to do; it may name columns in backticks. *also* are
-    further subjects of which the same thing is wrong.
+    further subjects of which the same thing is wrong. *wait_s* is after how long the chassis may know better,
+    if it is too early to tell whether this is an error.
     """
 
     code: str
@@ -111,6 +112,7 @@ class Finding:
     text: str
     remedy: str
     also: tuple[str, ...] = ()
+    wait_s: float | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -119,4 +121,5 @@ class Finding:
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return asdict(self)
+        found = asdict(self)
+        return found if self.wait_s is not None else {key: found[key] for key in found if key != "wait_s"}

@@ -9,7 +9,8 @@ a count is compared with what the switch took from the same port:
   VM: an error as well. Only OpenFlow 1.5 says when a flow last matched; without it, that is not known. IPv6
   addresses are tried at any time, and containers leak packets, so packets are left out here: a VM with
   another IPv4 address tells it by ARP first. One such ARP is enough, as no ordinary VM sends it. If both
-  were sent at one moment, a warning: which came last is not known.
+  were sent at one moment, a warning: which came last is not known. If that was just now, whoever asks should
+  ask again: a VM that goes on sending tells it within seconds (`Finding.wait_s`), be it by packets alone.
 * If both go on, some of what the VM sends is refused: a warning, if it is more than a trifle.
 * If a port has IPv6 addresses and none was ever used, the VM has others, and its IPv6 does not work: a
   warning already for a few packets.
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 from ipaddress import IPv6Address
 from typing import NamedTuple
@@ -49,6 +51,10 @@ MENDED_S = 60.0
 
 SLACK_S = 2.0
 """How much later than others a frame must have been refused: the switch counts about once a second."""
+
+_TOLD_S = SLACK_S + 2.0
+"""How old the last frame that was taken must be for one that was refused within the last second or two to be
+newer for certain: a VM asks by ARP once a second."""
 
 FEW = 2
 """How many frames of neighbour discovery with another address an ordinary VM may send.
@@ -263,6 +269,10 @@ def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator
         taken = _sum(*(counts.get(kind, _NONE) for kind in kinds))
         is_ipv4 = Kind.OTHER_ARP in counts and kinds == (Kind.OWN_IPV4,)
         severity = _verdict(rule, refused, taken, 0 if is_ipv4 else rule.by_chance)
+        goes_on = is_ipv4 and _is_after(counts.get(Kind.OTHER_ADDRESS, _NONE), taken)
+        if severity == "warning" and goes_on and _is_at_one_moment(refused, taken):
+            # Since that ARP it has sent packets from the same address, and nothing else.
+            severity = "error"
         is_unused = rule.code == "T308" and severity is None and _is_ipv6_unused(port, counts)
         if is_unused:
             severity = "warning"
@@ -274,11 +284,15 @@ def findings(chassis: str, port: Port, network: str, counts: Counts) -> Iterator
         others = _number(taken, "taken", "other ") if taken.packets else "no other one was taken"
         if is_unused:
             others = "none was ever taken from the IPv6 addresses of the port"
-        yield _finding(rule.code, severity, chassis, names, f"{text}; {others}", rule.remedy)
+        end = _end_words(severity, refused, RECENT_S if rule.is_beside or is_unused else MENDED_S)
+        found = _finding(rule.code, severity, chassis, names, f"{text}; {others}{end}", rule.remedy)
+        is_early = severity == "warning" and rule.tells_change and _is_at_one_moment(refused, taken)
+        yield replace(found, wait_s=_wait_s(taken) if is_early else None)
     reflected = counts.get(Kind.REFLECTED, _NONE)
     if reflected.packets > TRIFLE and _is_recent(reflected):
         dropped = _number(reflected, "dropped")
         text = f"frames with the MAC of {port.name} come from the physical network: {dropped}"
+        text += _end_words("warning", reflected, RECENT_S)
         yield _finding("T326", "warning", chassis, names, text, Band.REFLECTION)
 
 
@@ -336,6 +350,20 @@ def _sum(*counted: Counted) -> Counted:
     some = [each for each in counted if each.packets]
     ages = [each.idle_s for each in some if each.idle_s is not None]
     return Counted(sum(each.packets for each in some), min(ages, default=None))
+
+
+def _wait_s(taken: Counted) -> float | None:
+    """Return after how long what is refused by then is known to be newer than what was *taken*; None: now."""
+    return None if taken.idle_s is None or taken.idle_s >= _TOLD_S else _TOLD_S - taken.idle_s
+
+
+def _end_words(severity: Severity, refused: Counted, after_s: float) -> str:
+    """Return when a warning goes by itself, which is *after_s* after the last frame that was *refused*."""
+    if severity == "error" or refused.idle_s is None:
+        return ""
+    minutes = round(after_s / 60)
+    after = "a minute" if minutes == 1 else f"{minutes} minutes"
+    return f". This warning goes by itself {after} after the last such frame"
 
 
 def _number(counted: Counted, done: str, other: str = "") -> str:
