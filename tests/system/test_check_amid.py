@@ -65,7 +65,7 @@ def test_a_check_after_a_mend_has_the_ports_announced_and_finds_nothing(lab: Lab
     def is_quiet() -> bool:
         found = trace(lab)
         ages_s = [way["hops"][0]["announced_s"] for way in (found, found["back"])]
-        return min(ages_s) > max(GAPS_S) + 1
+        return bool(min(ages_s) > max(GAPS_S) + 1)
 
     until(is_quiet, "the ports are no longer announced", 120)
     lab.switch.impair(lab.switch.trunk("physnet1", "c2"), Impairment(frozenset({101})))
@@ -77,7 +77,8 @@ def test_a_check_after_a_mend_has_the_ports_announced_and_finds_nothing(lab: Lab
 
     def are_vms_quiet() -> bool:
         found = trace(lab)
-        return min(way["hops"][0]["counters"]["sender"]["idle_s"] for way in (found, found["back"])) > 5
+        idle_s = [way["hops"][0]["counters"]["sender"]["idle_s"] for way in (found, found["back"])]
+        return bool(min(idle_s) > 5)
 
     until(is_lost, "frames are lost", 60)
     until(are_vms_quiet, "the VMs no longer ask for one another", 60)

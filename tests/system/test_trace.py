@@ -258,7 +258,7 @@ def test_what_was_dropped_of_the_senders_other_frames_is_told_as_well(
     done = tracer.run("--from", "b", "--to", "a")
     # It has sent nothing else, so nothing of it arrives.
     assert done.code == 4
-    assert "NOT DELIVERED this frame would be delivered, but b sends frames from a MAC that its" in done.out
+    assert "NOT DELIVERED this frame would be delivered, but the VM sends others: b sends " in done.out
     assert re.search(
         r"but 3 frames of b were dropped \(rule 13, the last one \d s ago\), from a MAC that its port ",
         done.out,

@@ -260,7 +260,8 @@ def finding(chassis: str, subject: str, reason: str) -> Finding:
     >>> finding("c1", "mapping physnet1", "nothing gets out of br-ex: eth1 has no link; check its other end")
     ... # doctest: +NORMALIZE_WHITESPACE
     Finding(code='T203', severity='error', subject='mapping physnet1', chassis='c1', since=None,
-            text='nothing gets out of br-ex: eth1 has no link', remedy='check its other end', also=())
+            text='nothing gets out of br-ex: eth1 has no link', remedy='check its other end', also=(),
+            wait_s=None)
     """
     for cause in _causes_of(subject):
         found = pattern(cause.shape).fullmatch(reason[:MOST_CHARACTERS])
