@@ -127,6 +127,31 @@ def test_a_port_has_a_smaller_mtu(wrong: Lab) -> None:
         assert "set the MTU of the switch port of c3 and its NIC" in found.remedy
 
 
+def test_a_trace_knows_what_size_a_probe_has_found_to_be_lost(wrong: Lab) -> None:
+    """Whether a larger packet comes no counter tells, so only another probe takes that back."""
+
+    def traced(size: int) -> tuple[int, str]:
+        where = ("--from", "blue-c1", "--to", "blue-c3", "--size", str(size))
+        done = trunkline("trace", *where, "-o", "json", nb=wrong.nb.remote)
+        (found,) = json.loads(done.out)["outcomes"]
+        return done.code, f"{found['text']}; {found['remedy']}"
+
+    wrong.switch.impair(port(wrong, "c3"), Impairment(mtu=1400))
+    probe(wrong, "--sizes", "--network", "blue")
+    assert wrong.vm["blue-c1"].ping(wrong.vm["blue-c3"].ip, count=3).lost == 0
+    assert traced(1300)[0] == 0
+    code, text = traced(1500)
+    assert code == 4
+    assert "the physical network loses packets over 1400 bytes between them" in text
+    assert text.endswith("if that is not done yet; then probe again: trunkline probe")
+    checked = trunkline("check", "--port", "blue-c1", nb=wrong.nb.remote)
+    assert (checked.code, "T216" in checked.out) == (4, True)
+    wrong.switch.mend()
+    wrong.wait_revalidated()
+    probe(wrong, "--sizes", "--network", "blue")
+    assert traced(1500)[0] == 0
+
+
 def test_two_ports_have_a_smaller_mtu_and_each_is_named_with_its_own(wrong: Lab) -> None:
     for chassis, mtu in (("c2", 1400), ("c3", 1300)):
         wrong.switch.impair(port(wrong, chassis), Impairment(mtu=mtu))

@@ -428,3 +428,12 @@ def test_what_concerns_a_chassis_or_a_network_alone_is_told() -> None:
     assert told(check.of_chassis(found, seen, "c2")) == [("T302", "error", "vif vm1x", "c2")]
     assert told(check.of_network(found, seen, "blue")) == [("T203", "error", "mapping physnet1", "c1")]
     assert told(check.of_network(found, seen, "red")) == [("T203", "error", "mapping physnet1", "c1")]
+
+
+def test_a_port_is_warned_of_what_a_probe_found_at_a_peer_only_of_large_packets_too() -> None:
+    """The port reaches that peer, and its large packets do not."""
+    ports = (port("vm1"), port("vm2", 2, chassis="c2"))
+    seen = fleet(*ports, probe=probed("size", age_s=60))
+    assert told(verdict(seen).reasons) == [("T216", "warning", "network blue", "c2")]
+    # Nobody on c2 is a peer.
+    assert not verdict(fleet(port("vm1"), probe=probed("size", age_s=60))).reasons

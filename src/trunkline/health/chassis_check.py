@@ -16,6 +16,7 @@ from trunkline.health.group import some
 from trunkline.northbound.liveness import Asked, Unasked
 from trunkline.northbound.schema import SET
 from trunkline.path.probed import AGAIN, ago
+from trunkline.probe.record import LASTS_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 CLOCK_SLACK_MS = 3000
 """How far the clock of a chassis may be from that of this machine: the log lines of two can be compared."""
-
-PROBE_LASTS_S = 3600.0
-"""How long what a probe found is taken for certain. Whoever mends it may forget to probe again."""
 
 PROBED = "T216"
 """The code of what a probe found."""
@@ -180,7 +178,7 @@ def network_findings(fleet: Fleet) -> Iterator[Finding]:
 
 def is_certain(wrong: Wrong, probe: Record) -> bool:
     """Return whether frames are still lost, as far as is known, if *probe* found that they are."""
-    return wrong.is_cut and wrong.passed_s is None and probe.age_s() < PROBE_LASTS_S
+    return wrong.is_cut and wrong.passed_s is None and probe.age_s() < LASTS_S
 
 
 def _probe_findings(fleet: Fleet) -> Iterator[Finding]:

@@ -183,8 +183,8 @@ def of_port(found: Iterable[Finding], fleet: Fleet, name: str) -> Verdict:
     """Return what of *found* concerns the port called *name*.
 
     That is what is wrong with it and its VIF, with its network and chassis, and, as warnings, with the
-    chassis of its peers, which it cannot reach then. If no chassis holds it, the VIFs without a port are
-    warnings: one of them may be meant for it.
+    chassis of its peers, which it cannot reach then, or not with large packets. If no chassis holds it, the
+    VIFs without a port are warnings: one of them may be meant for it.
     """
     port = fleet.port_by_name[name]
     network = fleet.network_by_id[port["network"]]
@@ -200,7 +200,7 @@ def of_port(found: Iterable[Finding], fleet: Fleet, name: str) -> Verdict:
             reasons.append(replace(each, severity="error") if each.code == "T301" else each)
         elif is_here and concerns:
             reasons.append(each)
-        elif each.chassis in peers and each.severity == "error" and concerns:
+        elif each.chassis in peers and concerns and (each.severity == "error" or each.code == PROBED):
             reasons.append(replace(each, severity="warning"))
     if port["chassis"] is None and port["parent"] is None:
         reasons += _candidates(found, port)

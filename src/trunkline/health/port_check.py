@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from trunkline.health.chassis_check import PROBE_LASTS_S, key_findings
+from trunkline.health.chassis_check import key_findings
 from trunkline.health.finding import Finding
 from trunkline.health.fleet import requested
 from trunkline.northbound import iface_id
 from trunkline.northbound.duplicate import allows_duplicates
 from trunkline.northbound.port_option import option_fault
+from trunkline.probe.record import LASTS_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -148,7 +149,7 @@ def _used_elsewhere(fleet: Fleet) -> Iterator[Finding]:
         port = fleet.port_by_name.get(each.port)
         if port is None or each.address not in port["addresses"] or port["chassis"] != each.chassis:
             continue
-        is_certain = time.time_ns() // 1_000_000 - each.found_ms < PROBE_LASTS_S * 1000
+        is_certain = time.time_ns() // 1_000_000 - each.found_ms < LASTS_S * 1000
         yield Finding(
             "T328",
             "error" if is_certain else "warning",

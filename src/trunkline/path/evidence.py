@@ -63,12 +63,13 @@ class Evidence(NamedTuple):
 
     *lost_s* is how long ago a frame was sent, at most, that is certainly lost; None if none is. *wait_s* is
     after how long the receiver's counters will show a frame, if it comes at all, that they do not show yet;
-    None if there is no such frame.
+    None if there is no such frame. *what* is lost; None: all frames of the VLAN.
     """
 
     text: str
     lost_s: float | None = None
     wait_s: float | None = None
+    what: str | None = None
 
     @property
     def is_lost(self) -> bool:

@@ -139,7 +139,7 @@ def _lost(end: End, first: Hop, hop: Hop, lost: Evidence, vlans: tuple[int, ...]
         heard_s is not None and lost.lost_s is not None and heard_s + evidence.LAG_S < lost.lost_s
     )
     ports = chassis if is_carried_here else f"{chassis} and {first['chassis']}"
-    what = f"VLAN {vlans[0]}" if vlans else "untagged frames"
+    what = lost.what or (f"VLAN {vlans[0]}" if vlans else "untagged frames")
     return Outcome(
         end.name,
         chassis,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.path import evidence
 from trunkline.path.evidence import LAG_S, Evidence
+from trunkline.probe.record import LASTS_S
 
 if TYPE_CHECKING:
     from trunkline.path.evidence import Hop
@@ -38,14 +39,21 @@ def probed(record: Record, sender: Hop, receiver: Hop, size: int) -> Probed:
     if is_reached is None:
         return Probed(f"the probe {age} did not look at {one} → {other}")
     wrong = record.about(one, other)
+    again = AGAIN if wrong is None else f"{wrong.remedy}, if that is not done yet; then {AGAIN}"
     if is_reached:
         found = Probed(f"{one} → {other} reached by the probe {age}", reached_s=record.age_s())
         most = record.sizes.get((one, other))
         if most is None:
             return found
         found = found._replace(text=f"{found.text}, up to {most} bytes")
-        lost = f"but the probe {age} lost packets over {most} bytes there"
-        return found if size <= most else found._replace(note=(lost, wrong and wrong.remedy))
+        what = f"packets over {most} bytes"
+        if size <= most:
+            return found
+        if record.age_s() >= LASTS_S:
+            return found._replace(note=(f"but the probe {age} lost {what} there", again))
+        # No counter tells how long the frames were that have come since.
+        loss = Evidence(f"so the probe {age} found", record.age_s(), what=what)
+        return found._replace(loss=loss, remedy=again)
     text = f"{one} → {other} LOST by the probe {age}"
     said = f"{text}: {wrong.text}" if wrong is not None else text
     remedy = None if wrong is None else wrong.remedy
@@ -54,7 +62,6 @@ def probed(record: Record, sender: Hop, receiver: Hop, size: int) -> Probed:
         return Probed(text, note=(f"but {said}; what {one} sends has come since, {ago(heard_s)}", AGAIN))
     if silent_s is not None and not is_since(silent_s, record):
         return Probed(text, Evidence(said, record.age_s()), remedy)
-    again = AGAIN if remedy is None else f"{remedy}, if that is not done yet; then {AGAIN}"
     return Probed(text, note=(f"but {said}; frames have come since, and nobody knows from whom", again))
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from trunkline.probe.matrix import ProbedNetwork
     from trunkline.probe.verdict import Advice, Verdict
 
+LASTS_S = 3600.0
+"""How long what a probe found is taken for certain. Whoever mends it may forget to probe again."""
+
 _MOST_CELLS = 400
 """How many directions that lose frames are kept for one network; 64 KiB is the limit of a row."""
 
