@@ -18,7 +18,8 @@ from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, SOURCE_PORT, Band
 from trunkline.openflow import message
 from trunkline.proof.intent import Intent
 from trunkline.proof.kept import KeptProof
-from trunkline.proof.switch import NotProvableError
+from trunkline.proof.proof import proved
+from trunkline.proof.switch import NotProvableError, rules
 
 RED, BLUE = UUID(int=1), UUID(int=2)
 
@@ -157,3 +158,108 @@ def test_what_is_not_understood_is_refused(kept: KeptProof) -> None:
     key, body = message.encode(Flow(Band.NOBODY, (Field.IN_PORT(5),), (Output(0xFFFA),), 0))
     with pytest.raises(NotProvableError, match="reserved port"):
         kept.change({key: body}, intent_of(WORLD))
+
+
+# -- each reason to follow frames again, alone -----------------------------------------------------
+
+
+def missed(
+    before: Mapping[bytes, bytes], now: Mapping[bytes, bytes], then: rows.Rows, at_first: rows.Rows = WORLD
+) -> list[str]:
+    """Return which proofs say that flows and rows are right, once they have become *now* and *then*.
+
+    They were right before.
+    """
+    kept = KeptProof(before, intent_of(at_first))
+    assert kept.violations == []
+    kept.change(differing(before, now), intent_of(then))
+    fresh = proved(rules(now.items()), intent_of(then))
+    return [name for name, found in (("kept", kept.violations), ("fresh", fresh)) if not found]
+
+
+def but_for(band: Band, now: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the flows *now*, but with those of *band* as they are in the world at first."""
+
+    def of_band(flows: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        there = band.table, band.priority
+        return {each.key: each.body for each in rules(flows.items()) if (each.table, each.priority) == there}
+
+    stale, gone = of_band(flows_of(WORLD)), of_band(now)
+    assert stale != gone
+    return {key: body for key, body in now.items() if key not in gone} | stale
+
+
+def more(*flows: tuple[Band, tuple[Term, ...], tuple[Action, ...]]) -> dict[bytes, bytes]:
+    """Return *flows*: band, match and actions of each."""
+    return dict(message.encode(Flow(*each, 0)) for each in flows)
+
+
+def test_frames_to_the_new_mac_of_a_port_elsewhere_are_followed() -> None:
+    """No flow changes, and no port here. What is unknown stays here, so the new MAC has to be known."""
+    quiet = WORLD.networks[RED]._replace(floods_unknown=False)
+    world = replace(WORLD, networks={**WORLD.networks, RED: quiet})
+    then = replace(world, ports={**world.ports, REMOTE.id: REMOTE._replace(mac=0x020000000098)})
+    flows = flows_of(world)
+    assert missed(flows, flows, then, world) == []
+
+
+@pytest.mark.parametrize("change", ["a new port", "a port that is gone"])
+def test_frames_to_a_group_are_followed_if_it_has_other_members(change: str) -> None:
+    then = CHANGES[change]
+    assert missed(flows_of(WORLD), but_for(Band.BUM, flows_of(then)), then) == []
+
+
+def test_frames_from_the_wire_with_the_new_mac_of_a_port_here_are_followed() -> None:
+    then = CHANGES["a MAC here"]
+    assert missed(flows_of(WORLD), but_for(Band.REFLECTION, flows_of(then)), then) == []
+
+
+def test_all_is_followed_if_a_flow_was_harmless_only_by_what_a_port_may_not_send() -> None:
+    """The port gets the MAC that it would leak with. Its frames then look as they did before."""
+    then = CHANGES["a MAC here"]
+    leak = more(
+        (
+            Band.LOCAL_MAC,
+            (SOURCE_PORT(11), Field.ETH_SRC(then.ports[LOCAL.id].mac), Field.ETH_DST(OTHER.mac)),
+            (Output(21),),
+        )
+    )
+    assert missed(flows_of(WORLD) | leak, flows_of(then) | leak, then) == []
+
+
+SHORT_CUT = more(
+    (
+        Band.ADDRESS,
+        (
+            SOURCE_PORT(11),
+            Field.ETH_SRC(LOCAL.mac),
+            Field.ETH_TYPE(0x0800),
+            Field.IPV4_SRC(11),
+            Field.ETH_DST(OTHER.mac),
+        ),
+        (Output(12),),
+    )
+)
+"""A flow that sends frames to their receiver before it is asked for."""
+
+
+def test_all_is_followed_if_some_frames_pass_without_a_look_at_their_receiver() -> None:
+    """The receiver moves, and they do not."""
+    then = CHANGES["a VIF with another number"]
+    assert missed(flows_of(WORLD) | SHORT_CUT, flows_of(then) | SHORT_CUT, then) == []
+
+
+def test_frames_that_pass_without_a_look_at_their_receiver_may_come_later(kept: KeptProof) -> None:
+    kept.change(dict(SHORT_CUT), intent_of(WORLD))
+    assert (kept.violations, kept.is_renewed) == ([], False)
+    then = CHANGES["a VIF with another number"]
+    kept.change(differing(flows_of(WORLD), flows_of(then)), intent_of(then))
+    assert kept.violations
+
+
+def test_frames_are_followed_to_a_flow_that_asks_for_what_a_later_table_writes() -> None:
+    """The table that asks for the receiver does not write it."""
+    detour = more((Band.LOCAL, (DESTINATION_PORT(12),), (DESTINATION_PORT.set(40), Goto(Table.DISPATCH))))
+    right, wrong = (more((Band.DELIVER, (DESTINATION_PORT(40),), (Output(each),))) for each in (12, 21))
+    before = flows_of(WORLD) | detour
+    assert missed(before | right, before | wrong, WORLD) == []

@@ -66,6 +66,7 @@ class KeptProof:
             self._rule_by_key[each.key] = each
         before, self._intent = self._intent, intent
         self._enter(old, new)
+        # If the last proof was not plain, there are frames that may go wrong by a change that is not theirs.
         self.is_renewed = not (
             self._proof.is_plain and not self.violations and self._holds(before, [*old, *new], new)
         )
@@ -126,15 +127,11 @@ class KeptProof:
             starts[key] |= dict.fromkeys(map(Space, self._concerned(key, touched)))
             if key.meant.network_id in receivers:
                 starts[key] |= dict.fromkeys(map(Space, receivers[key.meant.network_id]))
-        return (
-            now.is_plain
-            and not now.violations
-            and not any(
-                True
-                for key, spaces in starts.items()
-                for space in ((EVERYTHING,) if EVERYTHING in spaces else spaces)
-                for _ in now.suspected(key, now.crowds[key], space)
-            )
+        return not now.violations and not any(
+            True
+            for key, spaces in starts.items()
+            for space in ((EVERYTHING,) if EVERYTHING in spaces else spaces)
+            for _ in now.suspected(key, now.crowds[key], space)
         )
 
     def _still_others(self, new: Iterable[Rule]) -> bool:
