@@ -263,3 +263,12 @@ def test_frames_are_followed_to_a_flow_that_asks_for_what_a_later_table_writes()
     right, wrong = (more((Band.DELIVER, (DESTINATION_PORT(40),), (Output(each),))) for each in (12, 21))
     before = flows_of(WORLD) | detour
     assert missed(before | right, before | wrong, WORLD) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "band"), [(Table.REFUSED, Band.ADDRESS_REFUSED), (Table.L2_LOOKUP, Band.BUM)]
+)
+def test_frames_of_a_port_that_only_a_later_table_names_are_followed(table: Table, band: Band) -> None:
+    before = flows_of(WORLD) | more((Band.NOBODY, (), (Goto(table),)))
+    leak = more((band, (Field.IN_PORT(88),), (Output(21),)))
+    assert missed(before, before | leak, WORLD) == []

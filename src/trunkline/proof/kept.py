@@ -194,15 +194,14 @@ class KeptProof:
             if number in self._tables
         )
         for each in touched:
+            for field, value, _ in each.known:
+                if field is Field.IN_PORT and value not in proof.in_ports:
+                    senders[value][ALL] = None
             if each.table in proof.stops:
                 continue
             within = ALL if is_written else _asked(each)
             for in_port in proof.visitors.of(each):
                 senders[in_port][within] = None
-            for field, value, mask in each.known:
-                is_port = field is Field.IN_PORT and mask == (1 << field.bits) - 1
-                if each.table == 0 and is_port and value not in proof.in_ports:
-                    senders[value][ALL] = None
 
     def _concerned(self, key: Key, touched: Iterable[Rule]) -> Iterator[Cube]:
         """Yield frames of *key* that may meet one of the rules *touched*."""

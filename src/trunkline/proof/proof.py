@@ -155,8 +155,7 @@ class Proof:
 
     def run(self) -> list[Violation]:
         """Follow all frames; return the violations."""
-        first = self.tables.get(0)
-        named = set() if first is None else first.values.get(Field.IN_PORT, set())
+        named = {port for table in self.tables.values() for port in table.values.get(Field.IN_PORT, ())}
         likeness = Likeness(self.tables, self._intent)
         self.in_ports = self._intent.ofports | named | {LOCAL, _NOT_IN_USE}
         for in_port in sorted(self.in_ports):
