@@ -71,7 +71,7 @@ def test_a_name_that_is_not_there_is_said_and_nothing_else_is_shown(noun: str, r
     names = ("vm1", "vm7") if noun == "port" else ("blue", "vm7")
     line = refusal(trunkline(noun, "show", *names, nb=remote), 1)
     assert f"no {noun} is called 'vm7'; see `trunkline {noun} list`" in line
-    assert "no port is called ''" in refusal(trunkline("port", "show", "", nb=remote), 1)
+    assert "it is empty; give a value" in refusal(trunkline(noun, "show", "", nb=remote), 2)
 
 
 def test_several_are_set_in_one_transaction_or_none_is(remote: str) -> None:
