@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -42,6 +43,11 @@ class Authority:
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self.folder = folder
         (folder / "leaf.ext").write_text("basicConstraints=critical,CA:FALSE\n")
+        (folder / "issued.txt").touch()
+        (folder / "ca.conf").write_text(
+            f"[ca]\ndefault_ca=all\n[all]\ndatabase={folder}/issued.txt\nnew_certs_dir={folder}\n"
+            "rand_serial=yes\nunique_subject=no\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n"
+        )
         self.certificate, self._key = folder / f"{name}.pem", folder / f"{name}.key"
         openssl(
             *("req", "-x509", *_NEW_KEY, "-subj", f"/CN={name}"),
@@ -63,10 +69,14 @@ class Authority:
         """Return files for *name*, which is the certificate's CN; they expire in *days*; in -1, yesterday."""
         key, certificate, request = (self.folder / f"{name}.{end}" for end in ("key", "pem", "csr"))
         openssl(*("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request)))
+        now = datetime.now(UTC)
+        begin, end = (f"{now + timedelta(days=each):%Y%m%d%H%M%SZ}" for each in (-2, days))
+        # `openssl x509 -days` takes no day before today since 3.4.
         openssl(
-            *("x509", "-req", "-in", str(request), "-days", str(days), "-out", str(certificate)),
-            *("-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"),
-            *("-extfile", str(self.folder / "leaf.ext")),
+            *("ca", "-batch", "-notext", "-config", str(self.folder / "ca.conf")),
+            *("-cert", str(self.certificate), "-keyfile", str(self._key)),
+            *("-in", str(request), "-out", str(certificate), "-extfile", str(self.folder / "leaf.ext")),
+            *("-startdate", begin, "-enddate", end),
         )
         return Certificate(key, certificate, self.certificate)
 
