@@ -226,6 +226,9 @@ def test_a_port_loses_one_direction(wrong: Lab, loss: Loss, says: str, direction
         assert says in found.text
         assert "look at the switch port of c3 for what loses " in found.remedy
         assert direction in found.remedy
+    working = ("blue-c1", "blue-c3") if loss is Loss.SENT else ("blue-c3", "blue-c1")
+    assert trunkline("trace", "--from", working[0], "--to", working[1], nb=wrong.nb.remote).code == 0
+    assert trunkline("trace", "--from", working[1], "--to", working[0], nb=wrong.nb.remote).code == 4
 
 
 def test_the_switch_is_cut_in_two(wrong: Lab) -> None:

@@ -60,3 +60,11 @@ def test_two_things_that_a_probe_found_of_one_network_are_two_findings() -> None
     wrong = tuple(Wrong("one way", (one, "c3"), f"what {one} sends is lost", "look") for one in ("c1", "c2"))
     found = check.merged(network_findings(fleet(blue=wrong)))
     assert [(each.code, each.subject, each.chassis) for each in found] == [("T216", "network blue", None)] * 2
+
+
+def test_of_the_other_direction_of_one_that_is_lost_nothing_follows() -> None:
+    """The two do not reach one another. That is why they are on different islands, and no sign of a cut."""
+    islands = (frozenset({"c1", "c3"}), frozenset({"c2"}), frozenset({"c4"}))
+    record = Record(0, islands, frozenset({("c1", "c2"), ("c2", "c4"), ("c4", "c2")}), {}, ())
+    asked = [("c1", "c2"), ("c2", "c1"), ("c1", "c3"), ("c4", "c2"), ("c1", "c4"), ("c1", "c9")]
+    assert [record.is_reached(*each) for each in asked] == [False, None, True, False, False, None]

@@ -37,7 +37,7 @@ def probed(record: Record, sender: Hop, receiver: Hop, size: int) -> Probed:
     is_reached = record.is_reached(one, other)
     age = ago(record.age_s())
     if is_reached is None:
-        return Probed(f"the probe {age} did not look at {one} → {other}")
+        return Probed(f"the probe {age} does not say whether {one} → {other} is reached")
     wrong = record.about(one, other)
     again = AGAIN if wrong is None else f"{wrong.remedy}, if that is not done yet; then {AGAIN}"
     if is_reached:

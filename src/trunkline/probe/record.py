@@ -83,6 +83,9 @@ class Record(NamedTuple):
         """Return whether what *sender* sends comes to *receiver*; None if the probe does not say."""
         if (sender, receiver) in self.lost:
             return False
+        if (receiver, sender) in self.lost:
+            # So they do not reach one another, and of this direction nothing follows.
+            return None
         here = [island for island in self.islands if sender in island or receiver in island]
         if any(sender in island and receiver in island for island in here):
             return True
