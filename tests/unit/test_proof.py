@@ -14,6 +14,7 @@ import pytest
 
 from model import rows
 from trunkline import apps
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_PROBE
 from trunkline.core.field import Field, Term
 from trunkline.core.flow import Action, Controller, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set
 from trunkline.core.model import Network, Port, Uplink, Vif
@@ -269,9 +270,23 @@ def test_a_port_that_migrates_here_is_nowhere_until_it_is_awake(is_awake: bool) 
     assert found == [is_awake, not is_awake]
 
 
+CAUGHT = (Field.IN_PORT(1), Field.ETH_TYPE(0x88B5), RETURNED(0))
+
+
 def test_a_frame_that_the_agent_catches_is_in_its_hands() -> None:
-    caught = more(Band.CATCH, (Field.IN_PORT(1), Field.ETH_TYPE(0x88B5), RETURNED(0)), Controller())
-    assert violations(caught(rows.flows(WORLD))) == []
+    assert violations([*rows.flows(WORLD), Flow(Band.CATCH, CAUGHT, (Controller(),), COOKIE_PROBE)]) == []
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        Flow(Band.CATCH, CAUGHT, (Controller(),), 0x5),
+        Flow(Band.REFLECTION, CAUGHT, (Controller(),), COOKIE_OURS),
+        Flow(Band.BUM, (), (Controller(),), COOKIE_OURS),
+    ],
+)
+def test_a_frame_that_another_flow_gives_to_the_controller_goes_nowhere(flow: Flow) -> None:
+    assert violations([*rows.flows(WORLD), flow])
 
 
 def encoded(*flows: Flow, body: bytes = b"") -> list[tuple[bytes, bytes]]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
+from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK, COOKIE_PROBE
 from trunkline.core.error import TrunklineError
 from trunkline.core.field import Field, Set, Term
 from trunkline.core.flow import Controller, Copy, Goto, Output, PopVlan, PushVlan, Resubmit
+from trunkline.core.pipeline import Band
 from trunkline.openflow import message, text
 from trunkline.openflow.oxm import Foreign
 from trunkline.proof.space import ALL, IS_FOLLOWED, Cube, cube
@@ -24,6 +26,10 @@ LOCAL = 0xFFFE
 """The bridge's own port; others above `LAST_PORT` stand for something else (OpenFlow 1.4.0, 7.2.1)."""
 
 Action: TypeAlias = Set | Copy | PushVlan | PopVlan | Output | Controller | Resubmit | Goto
+
+
+_FOR_AGENT = frozenset((band.table, band.priority) for band in (Band.SLEEPING, Band.CATCH))
+"""Where flows give frames to the agent: of a VIF that waits for its migration, and of a probe."""
 
 
 class NotProvableError(TrunklineError):
@@ -76,9 +82,16 @@ def rule(key: bytes, body: bytes) -> Rule:
         reason = _refusal(action, is_last=len(actions) + 1 == len(flow.actions))
         if reason is not None or isinstance(action, Foreign):
             raise NotProvableError(f"a flow with {reason}: {text.encoded_text(key, body)}")
-        actions.append(action)
+        if not isinstance(action, Controller) or _is_for_agent(flow):
+            actions.append(action)
     known.sort(key=lambda each: each[0].name)
     return Rule(flow.table, flow.priority, tuple(known), frames, is_sure, tuple(actions), key, body)
+
+
+def _is_for_agent(flow: message.DecodedFlow) -> bool:
+    """Return whether the agent sends on what *flow* gives to the controller; of another flow, nobody does."""
+    is_ours = flow.cookie == COOKIE_PROBE or flow.cookie & COOKIE_OURS_MASK == COOKIE_OURS
+    return is_ours and (flow.table, flow.priority) in _FOR_AGENT
 
 
 def _followed(term: Term) -> Cube:
