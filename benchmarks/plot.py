@@ -19,7 +19,9 @@ from matplotlib import pyplot  # noqa: E402 - the backend is chosen before
 COLOURS = {
     "trunkline": "#0b6e4f",
     "ovn": "#b3541e",
+    "ovn + acl": "#d98e5f",
     "normal": "#5b5ea6",
+    "normal + drops": "#9a9cc9",
     "ovs-ofctl": "#5b5ea6",
     "os-ken": "#8a8d91",
 }

@@ -13,11 +13,12 @@ from typing import NamedTuple, Protocol
 from load import Load
 from ours import Trunkline
 from ovn import Ovn
-from process import do
+from process import BenchError, do
 from switch import MakeSwitch, Switch
 
 from forward.meter import Lookups, Meter
 from forward.normal import Normal
+from forward.promise import RefusingNormal, RefusingOvn, passed
 from forward.station import Stations, Wiring, ping
 from forward.traffic import SWITCH_CPU, UDP, conversations, frame, send_once
 from trunkline.lab.journal import Journal
@@ -46,9 +47,27 @@ class Forwarder(Protocol):
         ...
 
 
-MAKERS: tuple[Callable[[Path, Load, MakeSwitch], Forwarder], ...] = (Trunkline, Normal, Ovn)
-WITHOUT_ZONES = (Trunkline, Normal)
-"""Those on a kernel whose connection tracking has no zones: OVN's flows need them, and are refused."""
+class Entry(NamedTuple):
+    """A contender to be made, and what is known of it before."""
+
+    make: Callable[[Path, Load, MakeSwitch], Forwarder]
+    refuses_servers: bool
+    """Whether it says that no VM answers DHCP."""
+
+    needs_zones: bool = False
+    """Whether its flows need zones of connection tracking, and are refused by a kernel without."""
+
+    is_for_mix: bool = False
+    """Whether it is measured with the mix alone, for whose kinds of frames it makes a difference."""
+
+
+ENTRIES = (
+    Entry(Trunkline, refuses_servers=True),
+    Entry(Normal, refuses_servers=False),
+    Entry(Ovn, refuses_servers=False, needs_zones=True),
+    Entry(RefusingNormal, refuses_servers=True, is_for_mix=True),
+    Entry(RefusingOvn, refuses_servers=True, needs_zones=True, is_for_mix=True),
+)
 
 
 class Contestant(NamedTuple):
@@ -59,6 +78,7 @@ class Contestant(NamedTuple):
     remote: Sequence[int]
     folder: Path
     meter: Meter
+    is_for_mix: bool
 
     @property
     def name(self) -> str:
@@ -101,6 +121,16 @@ class Contestant(NamedTuple):
         frames = [frame(each, is_tagged=True) for each in said]
         send_once(self.folder, self.stations.wire, self.stations.vm, frames)
 
+    def verify(self, *, refuses_servers: bool) -> None:
+        """Raise `BenchError` if a VM can answer as a server, or cannot where nobody says so."""
+        self.forget()
+        for _ in ("cold", "warm"):
+            arrived = passed(self.folder, self.stations.vm, self.stations.wire)
+            if refuses_servers != (arrived == 0):
+                raise BenchError(
+                    f"{arrived} answers of a server pass {self.name}: its promise is another one"
+                )
+
 
 @contextmanager
 def contestants(load: Load, say: Say, meter: Meter) -> Iterator[list[Contestant]]:
@@ -114,15 +144,19 @@ def contestants(load: Load, say: Say, meter: Meter) -> Iterator[list[Contestant]
         stack.callback(shutil.rmtree, folder)
         stack.callback(journal.undo)
         made = []
-        for number, make in enumerate(MAKERS if meter.has_zones else WITHOUT_ZONES):
+        for number, entry in enumerate(each for each in ENTRIES if meter.has_zones or not each.needs_zones):
             wiring = Wiring(f"tlb{os.getpid()}-{number}", load, journal, meter.datapath_type)
-            forwarder = make(folder / str(number), load, wiring.make_switch)
+            forwarder = entry.make(folder / str(number), load, wiring.make_switch)
             stack.callback(forwarder.close)
             # The generator takes the first processor; what is measured should not have to share it.
             os.sched_setaffinity(forwarder.switch.vswitchd_pid, {int(SWITCH_CPU)})
             forwarder.start()
             forwarder.settle(LIMIT_S)
-            made.append(Contestant(forwarder, wiring.stations, wiring.remote, folder, meter))
-            made[-1].learn()
+            contestant = Contestant(
+                forwarder, wiring.stations, wiring.remote, folder, meter, entry.is_for_mix
+            )
+            contestant.learn()
+            contestant.verify(refuses_servers=entry.refuses_servers)
+            made.append(contestant)
             say(f"{forwarder.name} forwards, with {load}: {forwarder.switch.flow_count():,} flows")
         yield made

@@ -30,12 +30,13 @@ class Normal:
         ]
         for start in range(0, len(tags), CHUNK):
             self.switch.vsctl(*" ".join(tags[start : start + CHUNK]).split())
+        self.bridge = f"unix:{self.switch.folder}/br-int.mgmt"
+        self.patch = f"int-{PROVIDER_BRIDGE}"
         self.switch.vsctl(*_patch("br-int", "int", "phy"), *_patch(PROVIDER_BRIDGE, "phy", "int"))
 
     def start(self) -> None:
         """Have br-int forward."""
-        bridge = f"unix:{self.switch.folder}/br-int.mgmt"
-        do(["ovs-ofctl", "add-flow", bridge, "priority=0,actions=NORMAL"], self.switch.environment)
+        do(["ovs-ofctl", "add-flow", self.bridge, "priority=0,actions=NORMAL"], self.switch.environment)
 
     def settle(self, timeout_s: float) -> None:
         """Return when the switch has acted upon all."""

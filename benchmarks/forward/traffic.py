@@ -23,7 +23,7 @@ from forward.filter import DISCARD_TTL
 from forward.station import ETH0, NETWORK, Station
 
 ICMP, TCP, UDP = 1, 6, 17
-IPV4, ARP = 0x0800, 0x0806
+IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 FRAME_BYTES = 60
 """The shortest frame of Ethernet, without its FCS."""
 
@@ -74,14 +74,14 @@ def frame(conversation: Conversation, *, is_tagged: bool) -> bytes:
     else:
         segment = ports + struct.pack("!IIBBHHH", 1, 1, 5 << 4, 0x10, 1024, 0, 0)
     payload = header + segment.ljust(length - 20, b"\0")
-    return _ethernet(conversation.source, conversation.destination, IPV4, is_tagged=is_tagged) + payload
+    return ethernet(conversation.source, conversation.destination, IPV4, is_tagged=is_tagged) + payload
 
 
 def arp_reply(source: int, destination: int) -> bytes:
     """Return the frame by which the port *source* tells *destination* its MAC."""
     ends = b"".join(_mac(n) + socket.inet_aton(address(n)) for n in (source, destination))
     reply = struct.pack("!HHBBH", 1, IPV4, 6, 4, 2) + ends
-    return (_ethernet(source, destination, ARP, is_tagged=False) + reply).ljust(FRAME_BYTES, b"\0")
+    return (ethernet(source, destination, ARP, is_tagged=False) + reply).ljust(FRAME_BYTES, b"\0")
 
 
 def mix(source: int, destinations: Sequence[int], count: int) -> list[bytes]:
@@ -99,7 +99,8 @@ def mix(source: int, destinations: Sequence[int], count: int) -> list[bytes]:
     return frames
 
 
-def _ethernet(source: int, destination: int, ethertype: int, *, is_tagged: bool) -> bytes:
+def ethernet(source: int, destination: int, ethertype: int, *, is_tagged: bool) -> bytes:
+    """Return the header of a frame from the port *source* to *destination*."""
     tag = struct.pack("!HH", 0x8100, vlan_id(NETWORK)) if is_tagged else b""
     return _mac(destination) + _mac(source) + tag + struct.pack("!H", ethertype)
 
@@ -115,7 +116,8 @@ def _checksum(header: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _generator(folder: Path, sender: Station, frames: Sequence[bytes], *words: str) -> list[str]:
+def generator(folder: Path, sender: Station, frames: Sequence[bytes], *words: str) -> list[str]:
+    """Return the command that sends *frames* from *sender*; *words* say how many, and how fast."""
     path = folder / "frames.cfg"
     path.write_text("".join("{ 0x" + each.hex(",").replace(",", ", 0x") + " }\n" for each in frames))
     argv = [
@@ -137,7 +139,7 @@ def send_once(folder: Path, sender: Station, receiver: Station, frames: Sequence
     """Send each of *frames* once, slowly enough that all arrive; raises `BenchError` if one does not."""
     before = receiver.received()
     words = ["--num", str(len(frames)), "--gap", "100us"]
-    do(_generator(folder, sender, frames, *words), os.environ)
+    do(generator(folder, sender, frames, *words), os.environ)
     deadline = now_s() + TIMEOUT_S
     while (arrived := receiver.received() - before) < len(frames):
         if now_s() > deadline:
@@ -185,7 +187,7 @@ def flood(folder: Path, sender: Station, receiver: Station, frames: Sequence[byt
     Raises `BenchError` if they do not arrive.
     """
     before = receiver.received()
-    argv = _generator(folder, sender, frames, "--num", str(MOST_FRAMES))
+    argv = generator(folder, sender, frames, "--num", str(MOST_FRAMES))
     # It forks; a group of its own is what can be held and ended as one.
     with subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
