@@ -162,20 +162,31 @@ def test_no_frame_passes_more_than_nine_tables_of_the_real_switch(switch: DummyS
         assert "Datapath actions: drop" not in trace
 
 
-def test_a_datagram_is_told_from_dhcp_by_four_bits_of_its_port(switch: DummySwitch) -> None:
-    """DESIGN.md section 5, rule 13, with one kind of megaflow for nearly all datagrams."""
+def test_a_datagram_is_told_from_dhcp_by_two_bits_of_its_port_or_four(switch: DummySwitch) -> None:
+    """DESIGN.md section 5, rule 13, with few kinds of megaflow for nearly all datagrams, and few of each."""
     switch.replace_flows(rows.flows(chassis_of(FLAT, addresses=(ip_address("192.0.2.1"),))))
-    sender = "in_port=10,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:03,udp,nw_src=192.0.2.1"
-    seen = {}
-    for port in (53, 123, 443, 500, 4500, 4789, 5353, 6081, 32768, 40_004, 51820, 65535, 68):
-        trace = switch.appctl("ofproto/trace", "br-int", f"{sender},udp_src=5000,udp_dst={port}")
-        megaflow = next(line for line in trace.splitlines() if line.startswith("Megaflow: "))
-        mask = re.search(r"tp_dst=(0x[0-9a-f]+/)?(\w+)", megaflow)
-        assert mask is not None, megaflow
-        seen[port] = ("Datapath actions: drop" in trace, mask[2])
-    assert seen.pop(68) == (True, "68")
-    assert set(seen.values()) == {(False, "0x8019")}
+    for protocol, source, client in (
+        ("udp", "nw_src=192.0.2.1", 68),
+        ("udp6", "ipv6_src=fe80::ff:fe00:1", 546),
+    ):
+        seen: dict[str, set[int]] = {}
+        for port in (*TOLD_SOON, *TOLD_LATER, client):
+            sender = f"in_port=10,dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:03,{protocol},{source}"
+            trace = switch.appctl("ofproto/trace", "br-int", f"{sender},udp_src=5000,udp_dst={port}")
+            assert ("Datapath actions: drop" in trace) == (port == client)
+            megaflow = next(line for line in trace.splitlines() if line.startswith("Megaflow: "))
+            told = re.search(r"tp_dst=([0-9a-fx/]+)", megaflow)
+            assert told is not None, megaflow
+            mask = told[1].partition("/")[2]
+            seen.setdefault(mask, set()).add(port)
+        assert seen == {"0x8010": set(TOLD_SOON), "0x8019": set(TOLD_LATER), "": {client}}
 
+
+TOLD_SOON = (53, 123, 443, 500, 4500, 4789, 32768, 40_004, 51820, 65535)
+"""UDP ports that differ from a DHCP client's in bit 15 or 4."""
+
+TOLD_LATER = (161, 5353, 6081)
+"""Those that differ in bit 3 or 0 alone."""
 
 COUNTERS = (Band.MAC_REFUSED, Band.SERVER_REFUSED, Band.NEIGHBOUR_REFUSED, Band.ADDRESS_REFUSED)
 PASSING = (

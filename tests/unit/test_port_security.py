@@ -11,9 +11,9 @@ from trunkline.core.view import ChassisView
 
 TAGGED = "table=10,priority=300,reg6=0x2a,vlan_tci=0x1000/0x1000,actions=drop"
 CONTROL = "dl_dst=01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0"
-TELLING_BITS = (
-    *("0x1", "0x8", "0x9", "0x10", "0x11", "0x18", "0x19"),
-    *("0x8000", "0x8001", "0x8008", "0x8009", "0x8010", "0x8011", "0x8018", "0x8019"),
+OTHER_PORTS = (
+    *((135, bits) for bits in ("0x10/0x8010", "0x8000/0x8010", "0x8010/0x8010")),
+    *((130, bits) for bits in ("0x1/0x9", "0x8/0x9", "0x9/0x9")),
 )
 ANY_ADDRESS = "actions=set_field:0x1->reg4,goto_table:20"
 SENDER = "reg6=0x2a,dl_src=02:00:00:00:00:01"
@@ -147,9 +147,9 @@ def test_what_holds_for_every_secured_port_stands_once_for_the_chassis() -> None
         f"table=20,priority=140,icmp6,nw_frag=first,icmp_type=0,icmp_code=0,{ADDRESS}",
         f"table=20,priority=140,icmp6,nw_frag=first,icmp_type=135,icmp_code=0,{NEIGHBOUR}",
         f"table=20,priority=140,icmp6,nw_frag=first,icmp_type=136,icmp_code=0,{NEIGHBOUR}",
-        *(f"table=20,priority=130,udp,tp_dst={bits}/0x8019,actions=goto_table:30" for bits in TELLING_BITS),
+        *(f"table=20,priority={at},udp,tp_dst={port},actions=goto_table:30" for at, port in OTHER_PORTS),
         f"table=20,priority=120,udp,tp_dst=68,{SERVER}",
-        *(f"table=20,priority=130,udp6,tp_dst={bits}/0x8019,actions=goto_table:30" for bits in TELLING_BITS),
+        *(f"table=20,priority={at},udp6,tp_dst={port},actions=goto_table:30" for at, port in OTHER_PORTS),
         f"table=20,priority=120,udp6,tp_dst=546,{SERVER}",
         f"table=20,priority=120,icmp6,icmp_type=134,{SERVER}",
         f"table=20,priority=120,icmp6,icmp_type=137,{SERVER}",

@@ -66,16 +66,15 @@ _PASS = (Goto(Table.L2_LOOKUP),)
 _LOW_BITS, _HIGH_BITS = 32, 16
 """How the two registers share the bits of a MAC."""
 
-_TELLING_BITS = (0x8000, 0x10, 0x8, 0x1)
-"""The bits of a UDP port that the flows match first.
+_TELLING_BITS = (Band.NOT_DHCP, (0x8000, 0x10)), (Band.NEARLY_DHCP, (0x8, 0x1))
+"""The bits of a UDP port that the flows match first, and next.
 
 To know that a port is not 68, Open vSwitch looks at as many of its leading bits as are needed. That gives up
-to 16 kinds of megaflow, each a subtable that the datapath tries in turn. With these four bits, one kind is
-enough for 15 of 16 ports: for all ports that clients take (32,768 and up), and for those of DNS, NTP, QUIC,
-IPsec, RADIUS, VXLAN, Geneve, mDNS and WireGuard. docs/performance.md has the figures.
+to 16 kinds of megaflow, each a subtable that the datapath tries in turn. By the first two bits, one kind is
+enough for 3 of 4 ports: for all ports that clients take (32,768 and up), and for those of DNS, NTP, QUIC,
+IPsec, RADIUS, VXLAN, STUN and WireGuard. With the next two, a second kind is enough for 3 of 4 others, as for
+those of Geneve, mDNS and SNMP. docs/performance.md has the figures.
 """
-_TELLING_MASK = sum(_TELLING_BITS)
-_PATTERNS = tuple(map(sum, product(*((0, bit) for bit in _TELLING_BITS))))
 
 
 def flows(view: View) -> Iterable[Flow]:
@@ -164,10 +163,9 @@ def _hidden_fragments(by: int) -> Iterator[Flow]:
 def _discovery(by: int) -> Iterator[Flow]:
     # Any source port is dropped, because DHCP clients only look at the destination port.
     for protocol, client in ((IPV4, UDP_DHCP_CLIENT), (IPV6, UDP_DHCPV6_CLIENT)):
-        for bits in _PATTERNS:
-            if bits != client & _TELLING_MASK:
-                port = Field.UDP_DST(bits, _TELLING_MASK)
-                yield Flow(Band.NOT_DHCP, (protocol, _UDP, port), _TO_ADDRESSES, by)
+        for band, bits in _TELLING_BITS:
+            for port in _differing(client, bits):
+                yield Flow(band, (protocol, _UDP, port), _TO_ADDRESSES, by)
         yield Flow(Band.SERVER, (protocol, _UDP, Field.UDP_DST(client)), _refused(Reason.SERVER), by)
     for icmp_type in (ICMPV6_ROUTER_ADVERTISEMENT, ICMPV6_REDIRECT):
         yield Flow(Band.SERVER, (*ICMPV6, Field.ICMPV6_TYPE(icmp_type)), _refused(Reason.SERVER), by)
@@ -180,6 +178,14 @@ def _discovery(by: int) -> Iterator[Flow]:
     for asking, field in (((ARP,), Field.ARP_SHA), ((RARP,), Field.ARP_SHA), (SOLICITATION, Field.ND_SLL)):
         yield Flow(Band.ASKING, asking, _on_with_mac_of(field), by)
     yield Flow(Band.NOT_ND, (), _TO_ADDRESSES, by)
+
+
+def _differing(port: int, bits: tuple[int, ...]) -> Iterator[Term]:
+    """Yield terms that together match the UDP ports that differ from *port* in any of *bits*."""
+    mask = sum(bits)
+    for value in map(sum, product(*((0, bit) for bit in bits))):
+        if value != port & mask:
+            yield Field.UDP_DST(value, mask)
 
 
 def _inner_macs(by: int) -> Iterator[Flow]:

@@ -164,9 +164,15 @@ class Band(Enum):
 
     NOT_DHCP = (
         Table.ND_DHCP_SECURITY,
+        135,
+        Owner.PORT_SECURITY,
+        "a UDP port that differs from a DHCP client's in one of two bits, as most do: on to the addresses",
+    )
+    NEARLY_DHCP = (
+        Table.ND_DHCP_SECURITY,
         130,
         Owner.PORT_SECURITY,
-        "a UDP port that differs from a DHCP client's in a few bits: on to the addresses",
+        "one that differs in one of two more bits: on to the addresses",
     )
     SERVER = (
         Table.ND_DHCP_SECURITY,

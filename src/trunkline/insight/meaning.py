@@ -84,6 +84,7 @@ MEANING: dict[Band, Meaning] = {
     Band.NO_UPPER_LAYER: Meaning((13,)),
     Band.HIDDEN_FRAGMENT: Meaning((13,)),
     Band.NOT_DHCP: Meaning((13,)),
+    Band.NEARLY_DHCP: Meaning((13,)),
     Band.SERVER: Meaning((13,)),
     Band.ND_MALFORMED: Meaning((13,)),
     Band.ND_ANY: Meaning((13,)),

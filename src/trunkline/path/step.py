@@ -32,6 +32,7 @@ SAYS: dict[Band, str] = {
     Band.CONTROL_SENDER: "a control frame, and {row} may send them",
     Band.NOT_ND: "neither ARP, neighbour discovery nor DHCP",
     Band.NOT_DHCP: "UDP, and not to a DHCP client",
+    Band.NEARLY_DHCP: "UDP, and not to a DHCP client",
     Band.ASKING: "ARP, or a question of neighbour discovery",
     Band.ND_TARGET: "an address that {row} may advertise",
     Band.INNER_MAC: "the MAC inside is that of {row}",
