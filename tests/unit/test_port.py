@@ -36,7 +36,7 @@ def test_ports_are_read_with_the_flags_that_keep_frames_from_them() -> None:
     found = list(port.ports(reply))
     assert found == [
         Port(1, MAC, "int-br-phys1", 0),
-        Port(2, MAC, "vnet9", NO_FORWARD),
+        Port(2, MAC, "vnet9", NO_FORWARD, is_down=True),
         Port(0xFFFFFFFE, MAC, "br-int", NO_RECEIVE | NO_FORWARD),
     ]
     assert [each.words for each in found] == ["", "no-forward", "no-receive,no-forward"]

@@ -76,6 +76,8 @@ def prove(
     computed from the rows of the northbound and the frame rules alone. The switch is asked directly, so the
     agent may be busy, or down. Nothing is changed, and no frame is sent.
 
+    Settings of ports and of the bridge that drop frames although the flows are right are wrong, too.
+
     If a frame may cross, it is shown in bytes, with its way, the flow that lets it out and what to do; and
     ovs-vswitchd is asked (ofproto/trace) whether it agrees.
 
@@ -204,6 +206,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {'' if number else 'way':7} {step}"
         yield f"  switch  {leak['trace']}"
         yield f"  remedy  {leak['remedy']}"
+    for setting in found.get("settings", ()):
+        yield f"VIOLATED: {setting['text']}"
+        yield f"  remedy  {setting['remedy']}"
+    if found.get("more_settings"):
+        yield f"and {found['more_settings']:,} more settings"
     for wrong in (found.get("cache") or {}).get("wrong", ()):
         sent, should = (", ".join(wrong[key]) or "nowhere" for key in ("sent", "should"))
         yield f"VIOLATED: what is cached sends frames from {wrong['from']} to {sent}; by the flows: {should}"

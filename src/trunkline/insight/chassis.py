@@ -103,14 +103,14 @@ def _select(table: str, *columns: str) -> dict[str, Any]:
 def _chassis(
     remote: str, roots: list[Any], ssl: list[Any], bridges: list[Any], ports: list[Any], interfaces: list[Any]
 ) -> Chassis:
-    external_ids = _map(roots[0]["external_ids"]) if roots else {}
-    used = _set(roots[0]["ssl"]) if roots else []
+    external_ids = as_map(roots[0]["external_ids"]) if roots else {}
+    used = as_items(roots[0]["ssl"]) if roots else []
     tls = [
         Tls(row["private_key"], row["certificate"], row["ca_cert"]) for row in ssl if row["_uuid"][1] in used
     ]
     bridge = external_ids.get(INTEGRATION_BRIDGE, "").strip() or DEFAULT_INTEGRATION_BRIDGE
-    inside = {uuid for row in bridges if row["name"] == bridge for uuid in _set(row["ports"])}
-    plugged = {uuid for row in ports if row["_uuid"][1] in inside for uuid in _set(row["interfaces"])}
+    inside = {uuid for row in bridges if row["name"] == bridge for uuid in as_items(row["ports"])}
+    plugged = {uuid for row in ports if row["_uuid"][1] in inside for uuid in as_items(row["interfaces"])}
     return Chassis(
         remote=remote,
         bridge=bridge,
@@ -118,19 +118,20 @@ def _chassis(
         nb_tls=tls[0] if tls else None,
         name=external_ids.get(SYSTEM_ID, "").strip() or None,
         interface_by_ofport={
-            ofport: Interface(str(row["name"]), _map(row["external_ids"]).get("iface-id"))
+            ofport: Interface(str(row["name"]), as_map(row["external_ids"]).get("iface-id"))
             for row in interfaces
             if row["_uuid"][1] in plugged
-            for ofport in _set(row["ofport"])
+            for ofport in as_items(row["ofport"])
         },
     )
 
 
-def _map(value: Any) -> dict[str, str]:
+def as_map(value: Any) -> dict[str, str]:
+    """Return the pairs of a map of strings (RFC 7047 section 5.1)."""
     return {str(key): str(item) for key, item in value[1]}
 
 
-def _set(value: Any) -> list[Any]:
-    """Return the items of a set, of which a single one comes as itself (RFC 7047 section 5.1)."""
+def as_items(value: Any) -> list[Any]:
+    """Return the items of a set, references as ids; a single one comes as itself (RFC 7047 section 5.1)."""
     items = value[1] if isinstance(value, list) and value[0] == "set" else [value]
     return [item[1] if isinstance(item, list) else item for item in items]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from trunkline.core.error import TrunklineError
 from trunkline.host.unix_path import short
 from trunkline.insight.waiting import Wait, Work, finished
-from trunkline.openflow import message, monitor, tally
+from trunkline.openflow import message, monitor, port, tally
 from trunkline.openflow.error import DecodeError
 from trunkline.openflow.inbox import Inbox
 from trunkline.openflow.reason import reason
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from trunkline.openflow.inbox import Received
     from trunkline.openflow.message import Counters
+    from trunkline.openflow.port import Port
 
 _CHUNK_BYTES = 1 << 18
 _CLOSED = "the switch closed the connection; see the log of ovs-vswitchd"
@@ -185,6 +186,27 @@ class Connection:
         """
         request = message.flow_stats_request(self._xid(), cookie, cookie_mask)
         yield from self._read(lambda reply: take(tally.counts(reply)), request)
+
+    def ports(self) -> list[Port]:
+        """Return the ports of the bridge. Raises as `flows` does."""
+        found: list[Port] = []
+        finished(self._read(lambda reply: found.extend(port.ports(reply)), port.request(self._xid())))
+        return found
+
+    def fragment_handling(self) -> str:
+        """Return how the bridge handles fragments, as `ovs-ofctl get-frags` says. Raises as `flows` does."""
+        return finished(self._fragment_handling())
+
+    def _fragment_handling(self) -> Work[str]:
+        end_s = time.monotonic() + self._timeout_s
+        yield from self._greet(end_s)
+        xid = self._xid()
+        self._send(message.message(message.GET_CONFIG_REQUEST, xid))
+        reply = yield from self._reply(message.GET_CONFIG_REPLY, xid, end_s)
+        try:
+            return message.fragment_handling(reply.data)
+        except DecodeError as error:
+            raise SwitchError(f"{self._path}: {error}") from error
 
     def _read(self, take: Callable[[bytes], None], request: bytes) -> Work[None]:
         """Send *request*, and have *take* each part of the answer."""

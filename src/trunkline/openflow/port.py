@@ -26,6 +26,8 @@ The other flags do not matter to our flows (`no-flood`, `no-packet-in`), cannot 
 (`no-receive-stp`), or belong to the device's owner, who sets it down and up (`down`).
 """
 
+_DOWN = 1
+
 _FLAG_NAMES = {NO_RECEIVE: "no-receive", NO_FORWARD: "no-forward"}
 
 
@@ -33,13 +35,14 @@ class Port(NamedTuple):
     """A port as its switch reports it; *flags* are the flags of `BLOCKING` that are set.
 
     *ofport* is the 32-bit OpenFlow number. *name* is the interface's name, of which Open vSwitch shows 15
-    characters.
+    characters. *is_down*: its device is set down.
     """
 
     ofport: int
     mac: bytes
     name: str
     flags: int
+    is_down: bool = False
 
     @property
     def words(self) -> str:
@@ -85,4 +88,4 @@ def _decoded(data: bytes, at: int) -> tuple[Port, int]:
     if length < _PORT_BYTES or at + length > len(data):
         raise DecodeError("port has a wrong length; connect again")
     text = name.partition(b"\0")[0].decode(errors="replace")
-    return Port(ofport, mac, text, config & BLOCKING), length
+    return Port(ofport, mac, text, config & BLOCKING, bool(config & _DOWN)), length

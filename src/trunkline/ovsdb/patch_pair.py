@@ -93,11 +93,20 @@ def mapping_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) ->
     return None
 
 
+def peer(switch: SwitchReplica, end: End) -> str | None:
+    """Return the name of the patch port that the one of *end* leads to; None if it leads to none."""
+    interface = switch.row("Interface", end.name)
+    return None if interface is None else _peer(interface)
+
+
+def _peer(interface: InterfaceRow) -> str | None:
+    if one(interface, InterfaceRow.type) != "patch":
+        return None
+    return pairs(interface, InterfaceRow.options).get("peer")
+
+
 def _is_patched(interface: InterfaceRow, end: End) -> bool:
-    return (
-        one(interface, InterfaceRow.type) == "patch"
-        and pairs(interface, InterfaceRow.options).get("peer") == end.peer
-    )
+    return _peer(interface) == end.peer
 
 
 def pair_fault(switch: SwitchReplica, bridge: str, mapping: BridgeMapping) -> str | None:

@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trunkline.core.error import TimedOutError
 from trunkline.host.rundir import rundir
 from trunkline.insight import vswitchd
-from trunkline.insight.connection import Connection, InstalledFlow, SwitchError
-from trunkline.insight.flow import VERSION, Line, lines
+from trunkline.insight.connection import Connection, SwitchError
+from trunkline.insight.flow import VERSION
 from trunkline.insight.name import Names
-from trunkline.insight.plan import TRIES, UNCOUNTED, flow_plan, names_of, recover
+from trunkline.insight.plan import TRIES, flow_plan, names_of, recover
 from trunkline.northbound.refusal import NotFoundError
 from trunkline.northbound.transaction import no_collection
 from trunkline.ovsdb import wiring
 from trunkline.ovsdb.reading import Reading
-from trunkline.path import fields, megaflow
-from trunkline.path.translation import TranslationError, translation
-from trunkline.proof.example import example, in_words
+from trunkline.path import megaflow
+from trunkline.path.hindrance import Hindrance, hindrances
+from trunkline.path.leak import MOST_CHARACTERS, Teller
+from trunkline.proof.example import in_words
 from trunkline.proof.intent import Intent
-from trunkline.proof.proof import Violation, concerns, outer_vlan_id, proved
+from trunkline.proof.proof import Violation, concerns, proved
 from trunkline.proof.switch import NotProvableError
 from trunkline.proof.switch import rules as rules_of
 from trunkline.proof.wrong import WORST_FIRST, Wrong, wrongs
@@ -44,14 +45,10 @@ MOST_LEAKS = 10
 PATIENCE_S = 60.0
 """How long the switch may take to list its flows. A table of 300,000 flows takes some seconds."""
 
-_MOST_CHARACTERS = 500
-"""How much of a flow is told: one that delivers broadcast can list thousands of ports."""
-
-_AT_ONCE = "ovs-appctl -t trunkline-agent recompute"
-
 NOT_COVERED = (
     "Open vSwitch itself, and what its datapath has cached",
     "mirrors, and frames that programs send by the switch",
+    "limits of rate and of length; no-receive-stp; what a controller has set for frames without a flow",
     "provider bridges, NICs and physical switches",
 )
 """What is not proved, in words."""
@@ -106,8 +103,14 @@ class Found(NamedTuple):
     intent: Intent
     flows: Mapping[bytes, bytes]
     violations: list[Violation]
+    hindrances: list[Hindrance]
     at: datetime
     began_s: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing wrong was found."""
+        return not self.violations and not self.hindrances
 
 
 def answer(asked: Asked) -> dict[str, Any]:
@@ -138,7 +141,7 @@ def told(asked: Asked, found: Found) -> dict[str, Any]:
         "chassis": asked.reading.inventory.chassis,
         "bridge": asked.bridge,
         "network": asked.network,
-        "is_proved": not found.violations and not (cache and cache["wrong"]),
+        "is_proved": found.is_right and not (cache and cache["wrong"]),
         "flows": len(found.flows),
         "ports": len(ports),
         "networks": len({port.network_id for port in ports}),
@@ -146,13 +149,16 @@ def told(asked: Asked, found: Found) -> dict[str, Any]:
         "seconds": round(time.monotonic() - found.began_s, 3),
         "leaks": leaks,
         "more_leaks": len(kinds) - len(leaks),
+        "settings": [{"text": each.text, "remedy": each.remedy} for each in found.hindrances[:MOST_LEAKS]],
+        "more_settings": max(0, len(found.hindrances) - MOST_LEAKS),
         "cache": cache,
         "not_covered": list(NOT_COVERED),
     }
 
 
 def _leaks(asked: Asked, found: Found, shown: Iterable[Wrong]) -> Iterator[dict[str, Any]]:
-    teller = _Teller(asked, found, names_of(asked.reading.inventory, asked.names), _changes(asked))
+    names = names_of(asked.reading.inventory, asked.names)
+    teller = Teller(asked.reading, asked.rundir, found.intent, names, _changes(asked))
     for wrong in shown:
         yield teller.leak(wrong)
 
@@ -171,12 +177,12 @@ def _found(asked: Asked) -> Found:
         intent = intended(asked, flows)
         revision = reading.inventory.revision
         violations = concerning(proved(rules_of(flows.items()), intent), asked, intent)
-        found = Found(intent, flows, violations, at, began_s)
+        found = Found(intent, flows, violations, hindering(asked, intent), at, began_s)
         reading.read()
         is_steady = reading.inventory.revision == revision
-        if is_steady and found.violations:
-            # A list of flows is no snapshot: what crosses networks has to be there still.
-            is_steady = bodies(asked.connection) == flows
+        if is_steady and not found.is_right:
+            # A list of flows is no snapshot: what is wrong has to be there still.
+            is_steady = bodies(asked.connection) == flows and hindering(asked, intent) == found.hindrances
         if is_steady:
             return found
     raise unsteady()
@@ -225,6 +231,15 @@ def concerning(violations: list[Violation], asked: Asked, intent: Intent) -> lis
     return [each for each in violations if concerns(each, intent, network.id)]
 
 
+def hindering(asked: Asked, intent: Intent) -> list[Hindrance]:
+    """Return the hindrances of frames of the network that is asked about; *intent* has it."""
+    found = hindrances(asked.reading, asked.connection, asked.rundir, intent)
+    ids = {network_id for network_id, each in intent.networks.items() if each.name == asked.network}
+    return [
+        each for each in found if asked.network is None or each.network_ids is None or each.network_ids & ids
+    ]
+
+
 def _cache(asked: Asked, found: Found) -> dict[str, Any]:
     """Return, as JSON, what the datapath has cached that no flow of *found* does."""
     vswitchd.await_revalidated(asked.rundir)
@@ -242,7 +257,7 @@ def _cache(asked: Asked, found: Found) -> dict[str, Any]:
         "not_compared": passed_over,
         "wrong": [
             {
-                "megaflow": each.megaflow.text[:_MOST_CHARACTERS],
+                "megaflow": each.megaflow.text[:MOST_CHARACTERS],
                 "frame": each.frame.hex(),
                 "frame_words": in_words(each.frame),
                 "from": each.megaflow.device,
@@ -261,123 +276,3 @@ def _changes(asked: Asked) -> Sequence[FlowChange] | None:
         return flow_plan(asked.reading, asked.connection, asked.names).changes
     except SwitchError:
         return None
-
-
-class _Teller:
-    """Says what a violation is, with names."""
-
-    def __init__(
-        self, asked: Asked, found: Found, names: Names, changes: Sequence[FlowChange] | None
-    ) -> None:
-        self._asked, self._intent, self._names = asked, found.intent, names
-        self._changes = changes
-        self._changed = {change.old.key for change in changes or () if change.old is not None}
-        self._inventory = asked.reading.inventory
-        self._uplink_by_ofport = {uplink.ofport: uplink for uplink in self._inventory.uplinks.values()}
-
-    def leak(self, wrong: Wrong) -> dict[str, Any]:
-        """Return *wrong*, with a frame that it happens to, as JSON."""
-        violation = wrong.violation
-        frame = self._example(wrong)
-        flows = (InstalledFlow(rule.key, rule.body, UNCOUNTED) for rule in violation.rules)
-        way = list(lines(flows, self._names))
-        network_id = violation.meant.network_id
-        return {
-            "what": wrong.what,
-            "why": violation.meant.refusal,
-            "explain": way[-1].place if way else None,
-            "from": {
-                **self._end(violation.in_port, None),
-                "network": None if network_id is None else self._inventory.networks[network_id].name,
-            },
-            "to": self._end(wrong.ofport, outer_vlan_id(wrong.tags)),
-            "has_inner_tag": wrong.has_inner_tag,
-            "frame": frame.hex(),
-            "frame_words": in_words(frame),
-            "trace": self._said(wrong, frame),
-            "way": [_way_words(each) for each in way],
-            "flow": violation.rules[-1].text[:_MOST_CHARACTERS] if way else None,
-            "remedy": self._remedy(violation, way),
-        }
-
-    def _end(self, ofport: int, vlan_id: int | None) -> dict[str, Any]:
-        """Return what is known of where frames come in or leave, with a tag if *vlan_id* is given."""
-        uplink = self._uplink_by_ofport.get(ofport)
-        port = self._intent.port_by_outlet.get((ofport, vlan_id if uplink is None else None))
-        networks = self._inventory.networks
-        if uplink is not None:
-            network = next(
-                (
-                    each.name
-                    for each in networks.values()
-                    if (each.physnet, each.vlan_id) == (uplink.physnet, vlan_id)
-                ),
-                None,
-            )
-        else:
-            network = None if port is None else networks[port.network_id].name
-        return {
-            "ofport": ofport,
-            "interface": self._interface(ofport),
-            "port": None if port is None else port.name,
-            "physnet": None if uplink is None else uplink.physnet,
-            "vlan": vlan_id,
-            "network": network,
-        }
-
-    def _interface(self, ofport: int) -> str:
-        found = self._names.interface_by_ofport.get(ofport)
-        return f"ofport {ofport}" if found is None else found.name
-
-    def _example(self, wrong: Wrong) -> bytes:
-        sources, destinations = (
-            [port.mac for (at, _), port in self._intent.port_by_outlet.items() if at == ofport]
-            for ofport in (wrong.violation.in_port, wrong.ofport)
-        )
-        return example(wrong.violation.space, wrong.violation.is_tagged, sources, destinations)
-
-    def _said(self, wrong: Wrong, frame: bytes) -> str:
-        """Return whether ovs-vswitchd agrees about *frame*."""
-        try:
-            leaves = self._leaves(wrong, frame)
-        except (SwitchError, TranslationError) as error:
-            return f"ofproto/trace was not asked: {error}"
-        if leaves == any(ofport == wrong.ofport for ofport, _ in wrong.violation.got):
-            return "ofproto/trace agrees"
-        return "ofproto/trace does not agree about this frame; another one may do so"
-
-    def _leaves(self, wrong: Wrong, frame: bytes) -> bool:
-        """Return whether ovs-vswitchd would have *frame* leave there."""
-        words = fields.words(self._asked.bridge, wrong.violation.in_port, frame)
-        said = translation(vswitchd.ask(self._asked.rundir, "ofproto/trace", "--names", *words), frame)
-        uplink = self._uplink_by_ofport.get(wrong.ofport)
-        if uplink is None:
-            interface = self._interface(wrong.ofport)
-            return any(output.device == interface for output in said.outputs)
-        return any(rule.bridge == uplink.bridge for rule in said.rules)
-
-    def _remedy(self, violation: Violation, way: Sequence[Line]) -> str:
-        """Return what to do about the first flow on the way that the agent would not have there."""
-        bridge = self._asked.bridge
-        for rule, line in zip(violation.rules, way, strict=True):
-            if line.parts is None:
-                head = rule.text.partition(",")[2].partition("actions=")[0].rstrip(",")
-                return (
-                    "a flow of another program is on this way; to remove it: ovs-ofctl -O OpenFlow14 "
-                    f"--strict del-flows {bridge} {head}"
-                )
-            if rule.key in self._changed:
-                return (
-                    f"somebody changed the flow {line.place}; the agent repairs that, or at once: {_AT_ONCE}"
-                )
-        if self._changes is None:
-            return "see what the agent would change: trunkline plan"
-        if any(change.verb == "add" for change in self._changes):
-            return f"flows are missing: see trunkline plan; the agent repairs that, or at once: {_AT_ONCE}"
-        return "this is what the agent computes, a defect of Trunkline: please report it"
-
-
-def _way_words(line: Line) -> str:
-    does = line.does if len(line.does) <= _MOST_CHARACTERS else f"{line.does[:_MOST_CHARACTERS]}…"
-    row = "" if line.row is None else f" {line.row}"
-    return f"{line.kind.table} {line.kind.name}{row}: {line.matches}: {does}"

@@ -11,10 +11,11 @@ from trunkline.insight import chassis
 from trunkline.insight.flow_feed import FlowFeed
 from trunkline.insight.name import Names
 from trunkline.insight.plan import TRIES
-from trunkline.path.isolation import Asked, Found, concerning, intended, told, unsteady
+from trunkline.path.isolation import Asked, Found, concerning, hindering, intended, told, unsteady
 from trunkline.proof.kept import KeptProof
 
 if TYPE_CHECKING:
+    from trunkline.path.hindrance import Hindrance
     from trunkline.proof.intent import Intent
     from trunkline.proof.proof import Violation
 
@@ -28,8 +29,9 @@ class IsolationWatch:
         self._kept: KeptProof | None = None
         self._pending: dict[bytes, bytes | None] = {}
         """Changes of flows that the kept proof does not know of yet."""
-        self._told: int | None = None
-        """The revision of the rows by which the last answer was given."""
+        self._told: tuple[int, list[Hindrance]] | None = None
+        """The revision of the rows by which the last answer was given, and what hindered frames then."""
+        self._intent: Intent | None = None
 
     def answer(self) -> dict[str, Any] | None:
         """Return what `isolation.answer` does, None if nothing has changed since the last answer.
@@ -38,22 +40,26 @@ class IsolationWatch:
         """
         began_s = time.monotonic()
         self._read()
-        if self._asked.reading.inventory.revision == self._told and not self._pending:
+        if not self._pending and self._intent is not None and self._told == self._seen(self._intent):
             return None
         self._told = None
         for _ in range(TRIES):
             at = datetime.now().astimezone()
             intent = intended(self._asked, self._feed.flows)
-            revision = self._asked.reading.inventory.revision
+            seen = self._seen(intent)
             violations = concerning(self._violations(intent), self._asked, intent)
+            found = Found(intent, self._feed.flows, violations, seen[1], at, began_s)
             self._read()
-            is_steady = self._asked.reading.inventory.revision == revision
+            is_steady = self._asked.reading.inventory.revision == seen[0]
             # What goes wrong has to be there still: the agent may be about to change rows and flows.
-            if is_steady and not (violations and self._pending):
-                self._told = revision
-                found = Found(intent, self._feed.flows, violations, at, began_s)
-                return told(self._named() if violations else self._asked, found)
+            if is_steady and (found.is_right or not (self._pending or self._seen(intent) != seen)):
+                self._told, self._intent = seen, intent
+                return told(self._asked if found.is_right else self._named(), found)
         raise unsteady()
+
+    def _seen(self, intent: Intent) -> tuple[int, list[Hindrance]]:
+        """Return the revision of the rows, and what hinders frames."""
+        return self._asked.reading.inventory.revision, hindering(self._asked, intent)
 
     def _read(self) -> None:
         self._asked.reading.read()

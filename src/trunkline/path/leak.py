@@ -1,0 +1,152 @@
+"""A leak: a frame that goes elsewhere than it should, told to an operator, with its way and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trunkline.insight import vswitchd
+from trunkline.insight.connection import InstalledFlow, SwitchError
+from trunkline.insight.flow import Line, lines
+from trunkline.insight.plan import UNCOUNTED
+from trunkline.path import fields
+from trunkline.path.translation import TranslationError, translation
+from trunkline.proof.example import example, in_words
+from trunkline.proof.proof import Violation, outer_vlan_id
+from trunkline.proof.wrong import Wrong
+
+if TYPE_CHECKING:
+    from trunkline.insight.name import Names
+    from trunkline.insight.plan import FlowChange
+    from trunkline.ovsdb.reading import Reading
+    from trunkline.proof.intent import Intent
+
+MOST_CHARACTERS = 500
+"""How much of a flow is told: one that delivers broadcast can list thousands of ports."""
+
+_AT_ONCE = "ovs-appctl -t trunkline-agent recompute"
+
+
+class Teller:
+    """Says what a violation is, with names."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        rundir: str,
+        intent: Intent,
+        names: Names,
+        changes: Sequence[FlowChange] | None,
+    ) -> None:
+        self._bridge, self._inventory = reading.settings.wiring.bridge, reading.inventory
+        self._rundir, self._intent, self._names = rundir, intent, names
+        self._changes = changes
+        self._changed = {change.old.key for change in changes or () if change.old is not None}
+        self._uplink_by_ofport = {uplink.ofport: uplink for uplink in self._inventory.uplinks.values()}
+
+    def leak(self, wrong: Wrong) -> dict[str, Any]:
+        """Return *wrong*, with a frame that it happens to, as JSON."""
+        violation = wrong.violation
+        frame = self._example(wrong)
+        flows = (InstalledFlow(rule.key, rule.body, UNCOUNTED) for rule in violation.rules)
+        way = list(lines(flows, self._names))
+        network_id = violation.meant.network_id
+        return {
+            "what": wrong.what,
+            "why": violation.meant.refusal,
+            "explain": way[-1].place if way else None,
+            "from": {
+                **self._end(violation.in_port, None),
+                "network": None if network_id is None else self._inventory.networks[network_id].name,
+            },
+            "to": self._end(wrong.ofport, outer_vlan_id(wrong.tags)),
+            "has_inner_tag": wrong.has_inner_tag,
+            "frame": frame.hex(),
+            "frame_words": in_words(frame),
+            "trace": self._said(wrong, frame),
+            "way": [_way_words(each) for each in way],
+            "flow": violation.rules[-1].text[:MOST_CHARACTERS] if way else None,
+            "remedy": self._remedy(violation, way),
+        }
+
+    def _end(self, ofport: int, vlan_id: int | None) -> dict[str, Any]:
+        """Return what is known of where frames come in or leave, with a tag if *vlan_id* is given."""
+        uplink = self._uplink_by_ofport.get(ofport)
+        port = self._intent.port_by_outlet.get((ofport, vlan_id if uplink is None else None))
+        networks = self._inventory.networks
+        if uplink is not None:
+            network = next(
+                (
+                    each.name
+                    for each in networks.values()
+                    if (each.physnet, each.vlan_id) == (uplink.physnet, vlan_id)
+                ),
+                None,
+            )
+        else:
+            network = None if port is None else networks[port.network_id].name
+        return {
+            "ofport": ofport,
+            "interface": self._interface(ofport),
+            "port": None if port is None else port.name,
+            "physnet": None if uplink is None else uplink.physnet,
+            "vlan": vlan_id,
+            "network": network,
+        }
+
+    def _interface(self, ofport: int) -> str:
+        found = self._names.interface_by_ofport.get(ofport)
+        return f"ofport {ofport}" if found is None else found.name
+
+    def _example(self, wrong: Wrong) -> bytes:
+        sources, destinations = (
+            [port.mac for (at, _), port in self._intent.port_by_outlet.items() if at == ofport]
+            for ofport in (wrong.violation.in_port, wrong.ofport)
+        )
+        return example(wrong.violation.space, wrong.violation.is_tagged, sources, destinations)
+
+    def _said(self, wrong: Wrong, frame: bytes) -> str:
+        """Return whether ovs-vswitchd agrees about *frame*."""
+        try:
+            leaves = self._leaves(wrong, frame)
+        except (SwitchError, TranslationError) as error:
+            return f"ofproto/trace was not asked: {error}"
+        if leaves == any(ofport == wrong.ofport for ofport, _ in wrong.violation.got):
+            return "ofproto/trace agrees"
+        return "ofproto/trace does not agree about this frame; another one may do so"
+
+    def _leaves(self, wrong: Wrong, frame: bytes) -> bool:
+        """Return whether ovs-vswitchd would have *frame* leave there."""
+        words = fields.words(self._bridge, wrong.violation.in_port, frame)
+        said = translation(vswitchd.ask(self._rundir, "ofproto/trace", "--names", *words), frame)
+        uplink = self._uplink_by_ofport.get(wrong.ofport)
+        if uplink is None:
+            interface = self._interface(wrong.ofport)
+            return any(output.device == interface for output in said.outputs)
+        return any(rule.bridge == uplink.bridge for rule in said.rules)
+
+    def _remedy(self, violation: Violation, way: Sequence[Line]) -> str:
+        """Return what to do about the first flow on the way that the agent would not have there."""
+        bridge = self._bridge
+        for rule, line in zip(violation.rules, way, strict=True):
+            if line.parts is None:
+                head = rule.text.partition(",")[2].partition("actions=")[0].rstrip(",")
+                return (
+                    "a flow of another program is on this way; to remove it: ovs-ofctl -O OpenFlow14 "
+                    f"--strict del-flows {bridge} {head}"
+                )
+            if rule.key in self._changed:
+                return (
+                    f"somebody changed the flow {line.place}; the agent repairs that, or at once: {_AT_ONCE}"
+                )
+        if self._changes is None:
+            return "see what the agent would change: trunkline plan"
+        if any(change.verb == "add" for change in self._changes):
+            return f"flows are missing: see trunkline plan; the agent repairs that, or at once: {_AT_ONCE}"
+        return "this is what the agent computes, a defect of Trunkline: please report it"
+
+
+def _way_words(line: Line) -> str:
+    does = line.does if len(line.does) <= MOST_CHARACTERS else f"{line.does[:MOST_CHARACTERS]}…"
+    row = "" if line.row is None else f" {line.row}"
+    return f"{line.kind.table} {line.kind.name}{row}: {line.matches}: {does}"
