@@ -20,7 +20,7 @@ from trunkline.bridge.prober import BEACONS as REPEATS
 from trunkline.bridge.prober import FRAMES_PER_S
 from trunkline.cli.probe import lines
 from trunkline.core.probe import member_id
-from trunkline.probe.asking import Probed, shared_rate
+from trunkline.probe.asking import Probed, Wanted, shared_rate
 from trunkline.probe.judgement import verdicts
 from trunkline.probe.matrix import BEACONS, Heard, Matrix, ProbedNetwork, first_beacons, heard
 from trunkline.probe.order import NO_SECRET, packed_groups
@@ -103,5 +103,5 @@ def judged(fleet: Fleet, beacons: dict[int, frozenset[str]], reports: dict[str, 
     names = {id_: name for name, id_ in fleet.ids.items()}
     matrix = Matrix(fleet.networks, fleet.members, beacons, reports, names)
     wrong = verdicts(matrix)
-    found = Probed("", matrix, {}, {}, frozenset(), (), (), 0, 0.0, False)
+    found = Probed("", Wanted(), matrix, {}, {}, frozenset(), (), (), 0, 0.0, False)
     return len(wrong), len(list(lines(found, wrong)))

@@ -13,7 +13,7 @@ TABLES: dict[str, str] = {
     "Chassis": "A host that runs Open vSwitch and an agent. Its agent writes the row.",
     "Request": "A question to some chassis. Each of them answers it once, and whoever asked deletes it.",
     "Answer": "What one chassis has answered to a question. Its agent writes it, and deletes it if need be.",
-    "Probe": "What the last `trunkline probe` of a network found, for `check`, `trace` and `status`.",
+    "Probe": "What `trunkline probe` last found of a network, for `check`, `trace` and `status`.",
     "Connection": "Another address where the database's server listens, as in the databases of Open vSwitch.",
     "SSL": "The key and certificates of the database's server.",
     "RBAC_Role": "What a client of a connection with this `role` may write (ovsdb-server(7)).",
@@ -117,7 +117,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "Probe": {
         "network": "The network that was probed. Its row goes with the network.",
         "probed_ms": "When the last probe of it ended, in ms since the epoch, by its asker's clock.",
-        "body": "JSON: which chassis reach one another, what is lost, and what to do.",
+        "body": "JSON: what the last probe found, and what earlier ones found where it did not look.",
         "duplicates": "JSON: who else used addresses of its ports when that was last asked; empty: nobody.",
     },
     "Connection": {

@@ -175,7 +175,7 @@ def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other
     for options in ((), ("--port", "a"), ("--deep",)):
         assert severity(site, *options) == ("error", "join them; then probe again: trunkline probe")
     done = check(site, "--port", "a")
-    words = "a does not work, for 1 reason:\n ✗ T216 network net1: the last probe, \\d+ min ago, found: c1"
+    words = "a does not work, for 1 reason:\n ✗ T216 network net1: a probe, \\d+ min ago, found: c1"
     assert re.match(words, done.out)
     # One direction is not both.
     first, second = site.all
@@ -185,7 +185,7 @@ def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other
     for options in ((), ("--port", "a"), ("--port", "b"), ("--network", "net1"), ("--chassis", "c1")):
         assert severity(site, *options) == ("warning", "probe again: trunkline probe"), options
     done = check(site, "--port", "b")
-    words = "b works, with 1 warning:\n ! T216 network net1: the last probe, \\d+ min ago, found: c1"
+    words = "b works, with 1 warning:\n ! T216 network net1: a probe, \\d+ min ago, found: c1"
     assert re.match(words, done.out)
     assert "c1 and c2 are apart; what was lost has come since, " in done.out
     assert " ✓ physical network: frames came to c1 " in done.out

@@ -25,7 +25,7 @@ def fleet(**records: tuple[Wrong, ...]) -> Fleet:
             {**port, "name": f"of-{name}", "network": name, "mac": f"02:00:00:00:00:0{at}"}
             for at, name in enumerate(records)
         ],
-        probes={name: Record(now_ms, (), frozenset(), {}, wrong) for name, wrong in records.items()},
+        probes={name: (Record(now_ms, (), frozenset(), {}, wrong),) for name, wrong in records.items()},
     )
 
 

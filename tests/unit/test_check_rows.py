@@ -18,7 +18,8 @@ from trunkline.health.finding import Finding
 from trunkline.health.fleet import Fleet, Times
 from trunkline.health.port_check import disabled_finding
 from trunkline.northbound.liveness import Asked
-from trunkline.probe.record import Kept, Record, Wrong
+from trunkline.probe.duplicate import Kept
+from trunkline.probe.record import Record, Wrong
 
 NOW_MS = 1_800_000_000_000
 NB_CFG = 7
@@ -84,7 +85,7 @@ def fleet(
     hosts = list(hosts)
     asked = Asked(nb_cfg, frozenset(row["name"] for row in hosts), is_quiet=True)
     times, networks = Times(NOW_MS - 10, NOW_MS + 10), list(networks)
-    probes = {} if probe is None else {networks[0]["_uuid"]: probe}
+    probes = {} if probe is None else {networks[0]["_uuid"]: (probe,)}
     return Fleet(nb_cfg, hosts, networks, list(ports), asked, times, probes, list(duplicates))
 
 

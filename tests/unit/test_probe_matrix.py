@@ -6,17 +6,15 @@ import base64
 import json
 import random
 import zlib
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
+from model.probe import BLUE, FLAT, ID, NAMES, RED, cut, matrix, sized
 from trunkline.northbound.body import UnreadableError
 from trunkline.probe.judgement import verdicts
 from trunkline.probe.matrix import (
-    Heard,
     Matrix,
-    ProbedNetwork,
     State,
     Stray,
     first_beacons,
@@ -27,58 +25,6 @@ from trunkline.probe.order import NO_SECRET, Order, OrderError, Step, packed, pa
 from trunkline.probe.verdict import Verdict, remedies
 
 NONE = packed_groups({})
-BLUE = ProbedNetwork("blue", 1, "physnet1", 101, 1500)
-RED = ProbedNetwork("red", 2, "physnet1", 102, 1500)
-FLAT = ProbedNetwork("office", 3, "physnet1", None, 1500)
-NAMES = ("c1", "c2", "c3", "c4")
-ID = {name: number for number, name in enumerate(NAMES, 1)}
-
-
-def matrix(
-    *networks: ProbedNetwork,
-    lost: frozenset[tuple[int, str, str]] = frozenset(),
-    strays: Mapping[str, tuple[Stray, ...]] | None = None,
-    sizes: dict[tuple[str, str], int] | None = None,
-    beacons: tuple[str, ...] = NAMES,
-    gone: tuple[str, ...] = (),
-) -> Matrix:
-    """Return the matrix of four chassis of which all hear all, but *lost*: network key, sender, receiver."""
-
-    def has_come(key: int, sender: str, receiver: str) -> bool:
-        if sender == receiver or (key, sender, receiver) in lost:
-            return False
-        has_heard = (key, receiver, sender) not in lost
-        return sender in beacons or (receiver in beacons and has_heard)
-
-    return Matrix(
-        networks,
-        {each.key: NAMES for each in networks},
-        {each.key: frozenset(beacons) for each in networks},
-        {
-            name: Heard(
-                {
-                    each.key: frozenset(ID[other] for other in NAMES if has_come(each.key, other, name))
-                    for each in networks
-                },
-                (strays or {}).get(name, ()),
-                {
-                    each.key: {ID[to]: size for (sender, to), size in (sizes or {}).items() if sender == name}
-                    for each in networks
-                },
-                is_flooded=False,
-            )
-            for name in NAMES
-            if name not in gone
-        },
-        {number: name for name, number in ID.items()},
-    )
-
-
-def cut(key: int, *names: str, ways: str = "both") -> frozenset[tuple[int, str, str]]:
-    """Return what is lost if *names* are cut off from the others, in one direction or in both."""
-    pairs = [(one, other) for one in names for other in NAMES if other not in names]
-    lost = [(key, one, other) for one, other in pairs] if ways != "in" else []
-    return frozenset(lost + ([(key, other, one) for one, other in pairs] if ways != "out" else []))
 
 
 def one(found: Matrix) -> Verdict:
@@ -188,12 +134,6 @@ def test_the_chassis_that_loses_large_packets_is_the_one_that_does_with_all() ->
     assert (found.chassis, found.most) == (("c3",), 1400)
     assert found.text.startswith("c3: packets over 1400 bytes are lost in both directions; ")
     assert "`mtu=1400`" in found.remedy
-
-
-def sized(**caps: int) -> dict[tuple[str, str], int]:
-    """Return what passes between chassis with these MTUs, 1500 if they are not named."""
-    mtu = {name: caps.get(name, 1500) for name in NAMES}
-    return {(a, b): min(mtu[a], mtu[b]) for a in NAMES for b in NAMES if a != b}
 
 
 def test_of_two_chassis_that_lose_large_packets_each_has_its_own_size() -> None:

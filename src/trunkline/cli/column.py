@@ -26,6 +26,7 @@ _COLUMNS = {
     "iface_id": "--iface-id",
     "addresses": "--ip",
     "enabled": "--enable/--disable",
+    "chassis": "--chassis",
     "port_security": "--port-security/--no-port-security",
     "allowed_address_pairs": "--allowed-address",
     "unknown_macs": "--unknown-macs/--no-unknown-macs",
@@ -51,6 +52,8 @@ _ARGUMENTS = {
     "ca_cert": "--ca-cert",
     "adopts": "--adopt",
     "is_local": "--local",
+    "has_sizes": "--sizes",
+    "has_addresses": "--addresses",
 }
 
 OPTIONS: Mapping[str, str] = MappingProxyType(_COLUMNS | _ARGUMENTS)

@@ -51,6 +51,7 @@ _COLUMNS = ("network", "physnet", "vlan", "from", "to", "state", "mtu")
 )
 @click.option(
     "--addresses",
+    "has_addresses",
     is_flag=True,
     help="Instead of that, ask in each network whether somebody else uses an address of a port.",
 )
@@ -70,7 +71,7 @@ _COLUMNS = ("network", "physnet", "vlan", "from", "to", "state", "mtu")
     help="Also hear in VLANs that no network of a chassis uses, where uplinks are pruned "
     "(trunkline-vlan-pruning); they let all through meanwhile.",
 )
-@click.option("--sizes", is_flag=True, help="Also how large frames may be.")
+@click.option("--sizes", "has_sizes", is_flag=True, help="Also how large frames may be.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -86,10 +87,10 @@ def probe(
     nb: Northbound,
     networks: tuple[str, ...],
     chassis: tuple[str, ...],
-    addresses: bool,
+    has_addresses: bool,
     ports: tuple[str, ...],
     full: bool,
-    sizes: bool,
+    has_sizes: bool,
     wide: bool,
     timeout_s: float,
     output: str,
@@ -119,8 +120,8 @@ def probe(
       trunkline probe --network blue --chassis c2 --sizes
       trunkline probe --addresses --port vm1
     """
-    if addresses:
-        if full or wide or sizes:
+    if has_addresses:
+        if full or wide or has_sizes:
             raise click.UsageError("--addresses goes with --network, --port and --chassis alone")
         from trunkline.cli.probe_addresses import probe_addresses
 
@@ -129,12 +130,12 @@ def probe(
         raise click.UsageError("--port goes with --addresses")
     from trunkline.cli.progress import Progress
     from trunkline.probe.asking import MOST_FULL, Wanted, probed
+    from trunkline.probe.coverage import keep
     from trunkline.probe.judgement import verdicts
-    from trunkline.probe.record import keep
 
     if full and len(nb.all_chassis()) > MOST_FULL:
         raise click.UsageError(f"--full is for {MOST_FULL} chassis at most; name some by --chassis instead")
-    wanted = Wanted(networks, chassis, full, sizes, is_wide=wide, timeout_s=timeout_s)
+    wanted = Wanted(networks, chassis, full, has_sizes, is_wide=wide, timeout_s=timeout_s)
     progress = Progress()
     with progress.phase("probing"):
         found = probed(nb, wanted, progress.say)

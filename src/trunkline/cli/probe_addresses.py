@@ -32,13 +32,13 @@ def probe_addresses(
     from trunkline.cli.main import EXIT_NO, EXIT_TIMED_OUT
     from trunkline.cli.progress import Progress
     from trunkline.probe.addresses import Wanted, asked
-    from trunkline.probe.record import keep_duplicates
+    from trunkline.probe.duplicate import keep
 
     wanted = Wanted(networks, ports, chassis, timeout_s)
     progress = Progress()
     with progress.phase("probing"):
         found = asked(nb, wanted, progress.say)
-        is_kept = keep_duplicates(nb, found, wanted)
+        is_kept = keep(nb, found, wanted)
     if output == "table":
         click.echo("\n".join(lines(found)))
         if not is_kept:

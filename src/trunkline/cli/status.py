@@ -93,25 +93,34 @@ def _show_topology(nb: Northbound, output: str, asks: bool) -> None:
 
 
 def _add_probes(nb: Northbound, seen: dict[str, Any]) -> None:
-    """Add to each network of *seen* when it was last probed, and how many faults that has found."""
+    """Add to each network of *seen* when it was last probed, and how many faults are known by probes.
+
+    A fault stays until another probe has looked there, so the oldest one has an age of its own.
+    """
     from trunkline.northbound.operation import select
     from trunkline.probe.record import records
 
     (rows,) = nb.read(select("Network", only=("_uuid", "name")))
     name_by_uuid = {row["_uuid"]: row["name"] for row in rows}
-    probe = {name_by_uuid[uuid]: found for uuid, found in records(nb).items() if uuid in name_by_uuid}
+    probes = {name_by_uuid[uuid]: found for uuid, found in records(nb).items() if uuid in name_by_uuid}
     for network in seen["networks"]:
-        found = probe.get(network["name"])
-        network["probe_age_s"] = None if found is None else round(found.age_s(), 1)
-        network["probe_faults"] = None if found is None else len(found.wrong)
+        found = probes.get(network["name"], ())
+        ages_s = [round(each.age_s(), 1) for each in found for _ in each.wrong]
+        network["probe_age_s"] = round(found[0].age_s(), 1) if found else None
+        network["probe_faults"] = len(ages_s) if found else None
+        network["probe_oldest_fault_s"] = max(ages_s, default=None)
 
 
 def _probed(network: dict[str, Any]) -> str:
     """Return when *network* was last probed, in words."""
     if network["probe_age_s"] is None:
         return ""
-    wrong = f", {counted(network['probe_faults'], 'fault')}" if network["probe_faults"] else ""
-    return ago(network["probe_age_s"]) + wrong
+    when, oldest_s = ago(network["probe_age_s"]), network["probe_oldest_fault_s"]
+    if oldest_s is None:
+        return when
+    is_older = oldest_s > network["probe_age_s"]
+    age = f"{', the oldest' if network['probe_faults'] > 1 else ''} found {ago(oldest_s)}" if is_older else ""
+    return f"{when}, {counted(network['probe_faults'], 'fault')}{age}"
 
 
 def _exit_code(seen: dict[str, Any]) -> int:

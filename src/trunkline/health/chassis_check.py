@@ -15,7 +15,7 @@ from trunkline.health.finding import Finding
 from trunkline.health.group import some
 from trunkline.northbound.liveness import Asked, Unasked
 from trunkline.northbound.schema import SET
-from trunkline.path.probed import AGAIN, ago
+from trunkline.path.probed import ago
 from trunkline.probe.record import LASTS_S
 
 if TYPE_CHECKING:
@@ -182,15 +182,14 @@ def is_certain(wrong: Wrong, probe: Record) -> bool:
 
 
 def _probe_findings(fleet: Fleet) -> Iterator[Finding]:
-    """Yield what the last probes of networks found; what mixes up several networks, once."""
+    """Yield what probes of networks found; what mixes up several networks, once."""
     found: dict[tuple[object, ...], list[tuple[str, Wrong, Record]]] = {}
     for row in sorted(fleet.networks, key=lambda row: natural(row["name"])):
-        probe = fleet.probes.get(row["_uuid"])
-        if probe is None:
-            continue
-        for wrong in probe.wrong:
-            networks = wrong.networks or (row["name"],)
-            found.setdefault((networks, wrong.chassis, wrong.text), []).append((row["name"], wrong, probe))
+        for probe in fleet.probes.get(row["_uuid"], ()):
+            for wrong in probe.wrong:
+                networks = wrong.networks or (row["name"],)
+                place = (row["name"], wrong, probe)
+                found.setdefault((networks, wrong.chassis, wrong.text), []).append(place)
     for places in found.values():
         yield _probe_finding(places)
 
@@ -200,11 +199,14 @@ def _probe_finding(places: list[tuple[str, Wrong, Record]]) -> Finding:
     names = [f"network {name}" for name, _, _ in places]
     _, wrong, probe = next((each for each in places if is_certain(*each[1:])), places[0])
     text, remedy = (
-        f"the last probe, {ago(probe.age_s())}, found: {wrong.text}",
-        f"{wrong.remedy}; then {AGAIN}",
+        f"a probe, {ago(probe.age_s())}, found: {wrong.text}",
+        f"{wrong.remedy}; then probe again: {wrong.again}",
     )
     if wrong.passed_s is not None:
-        text, remedy = f"{text}; what was lost has come since, {ago(wrong.passed_s)}", AGAIN
+        text, remedy = (
+            f"{text}; what was lost has come since, {ago(wrong.passed_s)}",
+            f"probe again: {wrong.again}",
+        )
     return Finding(
         PROBED,
         "error" if is_certain(wrong, probe) else "warning",

@@ -11,7 +11,8 @@ from trunkline.core.name import natural
 from trunkline.northbound.liveness import UNSETTLED, WELL, state
 from trunkline.northbound.operation import select
 from trunkline.northbound.refusal import no_such, only_global
-from trunkline.probe.record import kept, records_of
+from trunkline.probe.duplicate import kept
+from trunkline.probe.record import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.liveness import Asked, Unasked
     from trunkline.northbound.operation import Operation, Row
-    from trunkline.probe.record import Kept, Record
+    from trunkline.probe.duplicate import Kept
+    from trunkline.probe.record import Records
 
 _NETWORK = ("_uuid", "name", "network_type", "physical_network", "segmentation_id", "mtu", "external_ids")
 _PORT = (
@@ -52,8 +54,8 @@ class Fleet:
     ports: Sequence[Row]
     asked: Asked | Unasked | None = None
     times: Times | None = None
-    probes: Mapping[str, Record] = field(default_factory=dict)
-    """The last probes of networks, by the network's UUID."""
+    probes: Mapping[str, Records] = field(default_factory=dict)
+    """What is kept of the probes of networks, by the network's UUID."""
     duplicates: Sequence[Kept] = ()
     """Who used addresses of ports, too, when that was last asked."""
 
@@ -145,7 +147,7 @@ def read(
         list(port_by_name.values()),
         asked,
         times,
-        records_of(probes),
+        records_of(nb, probes),
         [each for row in probes for each in kept(row)],
     )
 

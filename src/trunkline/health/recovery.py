@@ -41,21 +41,33 @@ def with_recoveries(nb: Northbound, fleet: Fleet, ask: Ask, port: str | None = N
     """
     until_s = time.monotonic() + PATIENCE_S
     probes = dict(fleet.probes)
-    for network_id, record in fleet.probes.items():
-        found = list(record.wrong)
-        for at, wrong in enumerate(record.wrong):
-            if not is_certain(wrong, record):
-                continue
-            for senders in _pairs(fleet, network_id, record, wrong, port)[:_MOST_OF_ONE]:
-                if time.monotonic() >= until_s:
-                    break
-                ages_s = [_heard_s(nb, ask, one, other) for one, other in senders]
-                since_s = [each for each in ages_s if each is not None and is_since(each, record)]
-                if len(since_s) == len(ages_s):
-                    found[at] = wrong._replace(passed_s=max(since_s))
-                    break
-        probes[network_id] = record._replace(wrong=tuple(found))
+    for network_id, records in fleet.probes.items():
+        probes[network_id] = tuple(
+            record._replace(
+                wrong=tuple(
+                    each._replace(passed_s=_passed_s(nb, ask, record, pairs, until_s))
+                    if is_certain(each, record) and (pairs := _pairs(fleet, network_id, record, each, port))
+                    else each
+                    for each in record.wrong
+                )
+            )
+            for record in records
+        )
     return replace(fleet, probes=probes)
+
+
+def _passed_s(
+    nb: Northbound, ask: Ask, record: Record, pairs: Sequence[Sequence[tuple[str, str]]], until_s: float
+) -> float | None:
+    """Return how long ago frames came in all directions between two of *pairs*; None if that is not known."""
+    for senders in pairs[:_MOST_OF_ONE]:
+        if time.monotonic() >= until_s:
+            break
+        ages_s = [_heard_s(nb, ask, one, other) for one, other in senders]
+        since_s = [each for each in ages_s if each is not None and is_since(each, record)]
+        if len(since_s) == len(ages_s):
+            return max(since_s)
+    return None
 
 
 def _pairs(
@@ -65,11 +77,10 @@ def _pairs(
     port_by_chassis = {chassis: row["name"] for chassis, row in fleet.speakers(network_id).items()}
     if port is not None:
         port_by_chassis[fleet.port_by_name[port]["chassis"]] = port
-    named = set(wrong.chassis)
     found: dict[frozenset[str], list[tuple[str, str]]] = {}
     for sender, receiver in sorted(record.lost):
         pair = frozenset((sender, receiver))
-        if (pair <= named or (len(named) == 1 and named < pair)) and pair <= port_by_chassis.keys():
+        if wrong.concerns(pair) and pair <= port_by_chassis.keys():
             found.setdefault(pair, []).append((port_by_chassis[sender], port_by_chassis[receiver]))
     return sorted(found.values(), key=lambda ways: port not in ways[0])
 

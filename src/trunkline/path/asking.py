@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from trunkline.northbound.client import Northbound
     from trunkline.path.trace import Ask
-    from trunkline.probe.record import Record
+    from trunkline.probe.record import Records
 
 _STRANGER_MAC = 0x02_54_52_00_00_01
 """The sender of a frame from a physical network: locally administered, and of no port."""
@@ -85,7 +85,7 @@ def _way(
     to: Target,
     sample: Sample,
     ask: Ask,
-    probe: Record | None,
+    probe: Records,
     wanted: Wanted,
     notes: Sequence[tuple[str, str | None]] = (),
 ) -> Trace:
@@ -99,7 +99,7 @@ def _back(
     to: Target,
     sample: Sample,
     ask: Ask,
-    probe: Record | None,
+    probe: Records,
     wanted: Wanted,
 ) -> Trace:
     """Return the way of the answer to *sample*: from its receiver, who has to be one port."""

@@ -1,4 +1,4 @@
-"""What the last probe of a network says of the wire between two chassis that a frame of a trace takes."""
+"""What the last probes of a network say of the wire between two chassis that a frame of a trace takes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.path import evidence
 from trunkline.path.evidence import LAG_S, Evidence
-from trunkline.probe.record import LASTS_S
+from trunkline.probe.record import LASTS_S, telling
 
 if TYPE_CHECKING:
     from trunkline.path.evidence import Hop
-    from trunkline.probe.record import Record
+    from trunkline.probe.record import Record, Records, Wrong
 
-AGAIN = "probe again: trunkline probe"
+_AGAIN = "probe again: trunkline probe"
 
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -31,38 +31,53 @@ class Probed(NamedTuple):
     reached_s: float | None = None
 
 
-def probed(record: Record, sender: Hop, receiver: Hop, size: int) -> Probed:
-    """Return what *record* says of a packet of *size* bytes that *sender* sends to *receiver*."""
+def probed(records: Records, sender: Hop, receiver: Hop, size: int) -> Probed:
+    """Return what *records* say of a packet of *size* bytes that *sender* sends to *receiver*."""
     one, other = sender["chassis"], receiver["chassis"]
-    is_reached = record.is_reached(one, other)
+    record = telling(records, one, other)
+    if record is None:
+        return Probed(f"the probe {ago(records[0].age_s())} does not say whether {one} → {other} is reached")
     age = ago(record.age_s())
-    if is_reached is None:
-        return Probed(f"the probe {age} does not say whether {one} → {other} is reached")
-    wrong = record.about(one, other)
-    again = AGAIN if wrong is None else f"{wrong.remedy}, if that is not done yet; then {AGAIN}"
-    if is_reached:
+    if record.is_reached(one, other):
         found = Probed(f"{one} → {other} reached by the probe {age}", reached_s=record.age_s())
-        most = record.sizes.get((one, other))
-        if most is None:
-            return found
-        found = found._replace(text=f"{found.text}, up to {most} bytes")
-        what = f"packets over {most} bytes"
-        if size <= most:
-            return found
-        if record.age_s() >= LASTS_S:
-            return found._replace(note=(f"but the probe {age} lost {what} there", again))
-        # No counter tells how long the frames were that have come since.
-        loss = Evidence(f"so the probe {age} found", record.age_s(), what=what)
-        return found._replace(loss=loss, remedy=again)
+        measured = next((each for each in records if (one, other) in each.sizes), None)
+        return found if measured is None else _up_to(found, record, measured, one, other, size)
+    wrong = record.about(one, other, is_size=False)
     text = f"{one} → {other} LOST by the probe {age}"
     said = f"{text}: {wrong.text}" if wrong is not None else text
     remedy = None if wrong is None else wrong.remedy
     heard_s, silent_s = evidence.heard(receiver), evidence.silent(receiver)
     if heard_s is not None and is_since(heard_s, record):
-        return Probed(text, note=(f"but {said}; what {one} sends has come since, {ago(heard_s)}", AGAIN))
+        again = _AGAIN if wrong is None else f"probe again: {wrong.again}"
+        return Probed(text, note=(f"but {said}; what {one} sends has come since, {ago(heard_s)}", again))
     if silent_s is not None and not is_since(silent_s, record):
         return Probed(text, Evidence(said, record.age_s()), remedy)
-    return Probed(text, note=(f"but {said}; frames have come since, and nobody knows from whom", again))
+    note = f"but {said}; frames have come since, and nobody knows from whom"
+    return Probed(text, note=(note, _mended(wrong)))
+
+
+def _up_to(found: Probed, record: Record, measured: Record, one: str, other: str, size: int) -> Probed:
+    """Return *found*, by *record*, with how large packets may be by the probe that has *measured* that."""
+    most, age = measured.sizes[one, other], ago(measured.age_s())
+    when = "" if measured is record else f" by the one {age}"
+    found = found._replace(text=f"{found.text}, up to {most} bytes{when}")
+    if size <= most:
+        return found
+    what, again = f"packets over {most} bytes", _mended(measured.about(one, other, is_size=True))
+    if measured.age_s() >= LASTS_S:
+        return found._replace(note=(f"but the probe {age} lost {what} there", again))
+    # No counter tells how long the frames were that have come since.
+    loss = Evidence(f"so the probe {age} found", measured.age_s(), what=what)
+    return found._replace(loss=loss, remedy=again)
+
+
+def _mended(wrong: Wrong | None) -> str:
+    """Return what to do about what is *wrong*, and then."""
+    return (
+        _AGAIN
+        if wrong is None
+        else f"{wrong.remedy}, if that is not done yet; then probe again: {wrong.again}"
+    )
 
 
 def is_since(ago_s: float, record: Record) -> bool:

@@ -20,7 +20,7 @@ from trunkline.path.hop import Entry
 from trunkline.path.outcome import DELIVERED, DROPPED, INCOMPLETE, NOT_DELIVERED, Outcome, Silence
 from trunkline.path.probed import probed
 from trunkline.path.sample import retagged
-from trunkline.probe.record import Record
+from trunkline.probe.record import Records
 
 VERSION = 1
 
@@ -48,8 +48,8 @@ class _Seen(NamedTuple):
 class Trace:
     """The way of one frame: its *hops*, what is known of the *wires* between them, and the *outcomes*.
 
-    *probe* is the last probe of the network. *seen* is what the sender has shown, the latest last. *again*
-    traces once more, and then knows that as well.
+    *probe* is what is kept of the probes of the network. *seen* is what the sender has shown, the latest
+    last. *again* traces once more, and then knows that as well.
     """
 
     title: str
@@ -58,7 +58,7 @@ class Trace:
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[tuple[str, str | None]] = field(default_factory=list)
     leaves_for: str | None = None
-    probe: Record | None = None
+    probe: Records = ()
     seen: tuple[_Seen, ...] = ()
     again: Callable[[Ask], Trace] | None = None
 
@@ -125,7 +125,7 @@ def trace(
     title: str,
     ask: Ask,
     *,
-    probe: Record | None = None,
+    probe: Records = (),
     is_raw: bool = False,
     notes: Sequence[tuple[str, str | None]] = (),
     seen: tuple[_Seen, ...] = (),
@@ -263,12 +263,12 @@ def _over_wire(
 
 
 def _with_probe(found: Trace, said: Evidence, first: Hop, hop: Hop, size: int) -> tuple[Evidence, str | None]:
-    """Return what *said* and the last probe say of the wire from *first* to *hop*, and what to do.
+    """Return what *said* and the last probes say of the wire from *first* to *hop*, and what to do.
 
     The packet of the frame has *size* bytes.
     """
     hop["wire"] = said.text
-    if found.probe is None:
+    if not found.probe:
         return said, None
     last = probed(found.probe, first, hop, size)
     hop["wire"] += f"; {last.text}"

@@ -69,14 +69,16 @@ class Wanted(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """What came of a probe; *silent* and *off* say why a chassis took no part, by its name.
+    """What came of the probe that was *wanted*.
 
-    *flooded* are the chassis that got too much to hear all of it, *unsized* the directions of which the
-    largest size was asked for and is not known. *changed* are the networks that were changed meanwhile, so
-    that nobody knows in which VLAN what was sent; the matrix is without them. *is_late*: the time was over.
+    *silent* and *off* say why a chassis took no part, by its name. *flooded* are the chassis that got too
+    much to hear all of it, *unsized* the directions of which the largest size was asked for and is not known.
+    *changed* are the networks that were changed meanwhile, so that nobody knows in which VLAN what was sent;
+    the matrix is without them. *is_late*: the time was over.
     """
 
     session: str
+    wanted: Wanted
     matrix: Matrix
     silent: Mapping[str, str]
     off: Mapping[str, str]
@@ -211,6 +213,7 @@ class _Run:
             unsized = tuple(matrix.unsized())
         return Probed(
             led.id,
+            self._wanted,
             matrix,
             led.silent,
             led.off,
