@@ -15,6 +15,7 @@ from trunkline.northbound.body import UnreadableError
 from trunkline.probe.judgement import verdicts
 from trunkline.probe.matrix import (
     Matrix,
+    ProbedNetwork,
     State,
     Stray,
     first_beacons,
@@ -294,6 +295,76 @@ def test_two_joined_vlans_are_one_finding_in_both_networks() -> None:
     found = one(matrix(BLUE, RED, strays={"c4": (there,), "c3": (back,)}))
     assert (found.fault, found.networks) == ("joined", (BLUE, RED))
     assert found.text == "what c2 sends in blue (101) arrives at c4 in red (102), and the other way round"
+
+
+GREEN = ProbedNetwork("green", 4, "physnet1", 103, 1500)
+
+
+def joined(*networks: ProbedNetwork) -> dict[str, tuple[Stray, ...]]:
+    """Return what each chassis hears of the others if the VLANs of *networks* are joined."""
+    return {
+        name: tuple(
+            Stray(one.key, ID[other], "physnet1", two.vlan_id)
+            for other in NAMES
+            if other != name
+            for one in networks
+            for two in networks
+            if one != two
+        )
+        for name in NAMES
+    }
+
+
+def test_three_vlans_that_are_joined_are_one_finding_of_three_networks() -> None:
+    found = one(matrix(BLUE, RED, GREEN, FLAT, strays=joined(BLUE, RED, GREEN)))
+    assert (found.fault, found.networks) == ("joined", (BLUE, RED, GREEN))
+    assert found.text == (
+        "what c1 sends in blue (101) arrives at c2 in red (102), and the other way round; "
+        "green (103) is joined with them, too"
+    )
+
+
+def test_two_pairs_of_joined_vlans_are_two_findings() -> None:
+    grey = ProbedNetwork("grey", 5, "physnet1", 104, 1500)
+    strays = {name: each + joined(GREEN, grey)[name] for name, each in joined(BLUE, RED).items()}
+    found = verdicts(matrix(BLUE, RED, GREEN, grey, strays=strays))
+    assert [each.networks for each in found] == [(BLUE, RED), (GREEN, grey)]
+
+
+def test_a_vlan_that_a_chain_joins_with_one_that_no_network_uses_is_in_the_same_finding() -> None:
+    strays = {"c4": tuple(Stray(key, ID["c2"], "physnet1", 900) for key in (1, 2))}
+    found = one(matrix(BLUE, RED, strays=strays))
+    assert (found.fault, found.networks) == ("joined", (BLUE, RED))
+    assert (
+        found.text == "what c2 sends in blue (101) arrives at c4 as 900; red (102) is joined with them, too"
+    )
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_native_vlan_that_is_joined_with_another_one_is_that_and_no_third_thing(link: bool) -> None:
+    """Frames of the other VLAN lose their tag, too, on their way by the native one, and get it."""
+    odd = ("c3", "c4") if link else ("c4",)
+    mixed = native(*odd, link=link)
+    strays = {name: set(said.strays) | set(joined(BLUE, RED)[name]) for name, said in mixed.heard.items()}
+    for name in NAMES:
+        if name in odd:
+            # What is in the native VLAN comes without a tag; the joined one is as it was.
+            strays[name] = {each for each in strays[name] if each.vlan_id != 101}
+            strays[name] |= {Stray(2, ID[other], "physnet1", None) for other in NAMES}
+            # Their own frames come back by the joint.
+            strays[name] |= {Stray(3, ID[other], "physnet1", 102) for other in odd}
+        else:
+            strays[name] |= {Stray(3, ID[other], "physnet1", 102) for other in odd}
+    heard = {
+        name: said._replace(strays=tuple(sorted(strays[name], key=str))) for name, said in mixed.heard.items()
+    }
+    found = verdicts(replace(mixed, heard=heard))
+    assert [(each.fault, each.networks) for each in found] == [
+        ("native VLAN", (BLUE, FLAT)),
+        ("joined", (BLUE, RED)),
+    ]
+    start = "between c3, c4 and c1, c2, frames of" if link else "at the switch port of c4,"
+    assert found[0].text.startswith(f"{start} VLAN 101 (blue)")
 
 
 def test_untagged_frames_that_all_chassis_get_in_a_vlan_too_are_no_port_of_one() -> None:
