@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 import zlib
 from dataclasses import replace
 
@@ -388,3 +389,32 @@ def test_what_is_wrong_in_several_networks_alike_has_one_remedy() -> None:
     assert len(found) == 3
     (remedy,) = remedies(found).values()
     assert "for what loses untagged frames and VLANs 101, 102 in the direction from the chassis" in remedy
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        matrix(BLUE, RED, lost=cut(1, "c4")),
+        matrix(FLAT, lost=cut(3, "c4")),
+        matrix(BLUE, lost=cut(1, "c4", ways="in")),
+        matrix(BLUE, lost=frozenset().union(*(cut(1, name) for name in NAMES))),
+        matrix(BLUE, sizes=sized(c4=1400)),
+        native("c4"),
+    ],
+)
+def test_of_a_chassis_at_two_physical_networks_the_switch_port_of_one_is_named(found: Matrix) -> None:
+    verdict = one(found)
+    at_two = one(replace(found, physnets={"c4": {"physnet1", "physnet2"}, "c1": {"physnet1"}}))
+    assert "on physnet1" not in verdict.remedy
+    assert re.search(r"the switch ports? of [^:;]*? on physnet1\b", at_two.remedy), at_two.remedy
+
+
+def test_what_is_to_be_allowed_at_two_ports_of_a_chassis_is_told_for_each() -> None:
+    far = ProbedNetwork("far", 5, "physnet2", 201, 1500)
+    well = (RED, ProbedNetwork("near", 6, "physnet2", 202, 1500))
+    found = matrix(BLUE, far, *well, lost=cut(1, "c4") | cut(5, "c4"))
+    found = replace(found, physnets={"c4": ("physnet1", "physnet2")})
+    assert list(remedies(verdicts(found)).values()) == [
+        "allow VLAN 101 on the switch port of c4 on physnet1",
+        "allow VLAN 201 on the switch port of c4 on physnet2",
+    ]

@@ -117,7 +117,7 @@ def probed(nb: Northbound, wanted: Wanted, say: Callable[[str], None] = lambda _
         changed = tuple(each for each in found.matrix.networks if present.get(each.key) != each)
         same = tuple(each for each in found.matrix.networks if each not in changed)
         return found._replace(
-            matrix=replace(found.matrix, networks=same),
+            matrix=replace(found.matrix, networks=same, physnets=_physnets(nb)),
             unsized=tuple(cell for cell in found.unsized if cell.network in same),
             changed=changed,
         )
@@ -150,6 +150,12 @@ def rows(
             raise no_such("Chassis", name)
     chosen = [by_name[name] for name in dict.fromkeys(networks) or sorted(by_name)]
     return sorted(map(_network, chosen), key=_place), names
+
+
+def _physnets(nb: Northbound) -> dict[str, frozenset[str]]:
+    """Return the physical networks that each chassis maps to a bridge."""
+    (chassis,) = nb.read(select("Chassis", only=("name", "bridge_mappings")))
+    return {row["name"]: frozenset(row["bridge_mappings"]) for row in chassis}
 
 
 def _network(row: Row) -> ProbedNetwork:

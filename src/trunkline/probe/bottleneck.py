@@ -6,10 +6,10 @@ peer with which it does best, and a pair of which less passes has a narrow place
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from trunkline.probe.matrix import Cell, ProbedNetwork
+from trunkline.probe.matrix import Matrix, ProbedNetwork
 from trunkline.probe.verdict import Advice, Fault, Verdict, ports_of, some
 
 
@@ -28,9 +28,11 @@ class _Caps(NamedTuple):
         return "in both directions" if sends and receives else "that it sends" if sends else "sent to it"
 
 
-def bottlenecks(network: ProbedNetwork, cells: Iterable[Cell]) -> Iterator[Verdict]:
-    """Yield who loses packets that *network* may have, by the largest that passed in its *cells*."""
-    size_by_pair = {(cell.sender, cell.receiver): cell.mtu for cell in cells if cell.mtu is not None}
+def bottlenecks(matrix: Matrix, network: ProbedNetwork) -> Iterator[Verdict]:
+    """Yield who loses packets that *network* may have, by the largest that passed in *matrix*."""
+    size_by_pair = {
+        (cell.sender, cell.receiver): cell.mtu for cell in matrix.cells(network) if cell.mtu is not None
+    }
     if not size_by_pair or min(size_by_pair.values()) >= network.mtu:
         return
     caps = _Caps({}, {})
@@ -43,25 +45,30 @@ def bottlenecks(network: ProbedNetwork, cells: Iterable[Cell]) -> Iterator[Verdi
     if widest:
         # Which of them it is cannot be told: none passes more with any other.
         inside = [size for pair, size in size_by_pair.items() if set(pair) <= set(widest)]
-        yield _between(network, widest, min(inside))
+        yield _between(matrix, network, widest, min(inside))
     for name in names:
         least = min(caps.of(name))
         if least < top and name not in widest:
             way = caps.way(name, top)
-            yield _verdict(network, (name,), least, f"{name}: packets over {least} bytes are lost {way}")
+            yield _verdict(
+                matrix, network, (name,), least, f"{name}: packets over {least} bytes are lost {way}"
+            )
     for (sender, receiver), size in size_by_pair.items():
         if size < min(caps.sent[sender], caps.received[receiver], top):
             text = f"packets over {size} bytes that {sender} sends to {receiver} are lost"
-            yield _verdict(network, (sender, receiver), size, text)
+            yield _verdict(matrix, network, (sender, receiver), size, text)
 
 
-def _between(network: ProbedNetwork, names: list[str], size: int) -> Verdict:
+def _between(matrix: Matrix, network: ProbedNetwork, names: list[str], size: int) -> Verdict:
     who = " and ".join(names) if len(names) == 2 else some(names)
-    return _verdict(network, tuple(names), size, f"between {who}: packets over {size} bytes are lost")
+    return _verdict(matrix, network, tuple(names), size, f"between {who}: packets over {size} bytes are lost")
 
 
-def _verdict(network: ProbedNetwork, chassis: tuple[str, ...], size: int, text: str) -> Verdict:
-    at = f"{ports_of(chassis)} and {'its NIC' if len(chassis) == 1 else 'their NICs, and between them,'}"
+def _verdict(
+    matrix: Matrix, network: ProbedNetwork, chassis: tuple[str, ...], size: int, text: str
+) -> Verdict:
+    nics = "its NIC" if len(chassis) == 1 else "their NICs, and between them,"
+    at = f"{ports_of(matrix, network, chassis)} and {nics}"
     return Verdict(
         Fault.SIZE,
         (network,),

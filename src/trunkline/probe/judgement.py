@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from trunkline.probe.bottleneck import bottlenecks
 from trunkline.probe.matrix import Cell, Matrix, ProbedNetwork, State
 from trunkline.probe.mixture import mixtures
-from trunkline.probe.verdict import Advice, Fault, Verdict, some
+from trunkline.probe.verdict import Advice, Fault, Verdict, ports_of, some
 
 
 def verdicts(matrix: Matrix) -> list[Verdict]:
@@ -24,7 +24,7 @@ def verdicts(matrix: Matrix) -> list[Verdict]:
     found: list[Verdict] = []
     for network in matrix.networks:
         found += losses(rest, network, rest.cells(network))
-        found += bottlenecks(network, matrix.cells(network))
+        found += bottlenecks(matrix, network)
     return found + mixed
 
 
@@ -40,7 +40,7 @@ def losses(matrix: Matrix, network: ProbedNetwork, cells: Sequence[Cell]) -> Ite
     main, *others = islands
     if len(main) == 1:
         names = tuple(name for island in islands for name in island)
-        yield from _odd_pairs(network, cells) if _is_one_way(cells) else [_apart(network, names)]
+        yield from _odd_pairs(network, cells) if _is_one_way(cells) else [_apart(matrix, network, names)]
         return
     apart = [island for island in others if len(island) > 1]
     passed = {(cell.sender, cell.receiver) for cell in cells if cell.state is State.OK}
@@ -68,7 +68,7 @@ def _is_one_way(cells: Sequence[Cell]) -> bool:
     return any(cell.state is State.OK for cell in cells)
 
 
-def _apart(network: ProbedNetwork, names: tuple[str, ...]) -> Verdict:
+def _apart(matrix: Matrix, network: ProbedNetwork, names: tuple[str, ...]) -> Verdict:
     """Return that no two of the chassis called *names*, all of *network*, reach one another."""
     is_two = len(names) == 2
     who = " and ".join(names) if is_two else some(names)
@@ -77,7 +77,7 @@ def _apart(network: ProbedNetwork, names: tuple[str, ...]) -> Verdict:
         (network,),
         names,
         f"{who} do not reach one another" if is_two else f"no two of {who} reach one another",
-        Advice("allow ", f" on the switch ports of {who}, and between these"),
+        Advice("allow ", f" on {ports_of(matrix, network, names)}, and between these"),
     )
 
 
@@ -108,6 +108,7 @@ def _link(network: ProbedNetwork, one: str, other: str) -> Advice:
 
 
 def _alone(matrix: Matrix, network: ProbedNetwork, chassis: str, *, hears: bool, is_heard: bool) -> Verdict:
+    port = ports_of(matrix, network, [chassis])
     if hears or is_heard:
         way = "hears, is not heard" if hears else "is heard, hears nothing"
         direction = "from" if hears else "to"
@@ -117,7 +118,7 @@ def _alone(matrix: Matrix, network: ProbedNetwork, chassis: str, *, hears: bool,
             (chassis,),
             f"{chassis} {way}: one direction is lost",
             Advice(
-                f"look at the switch port of {chassis} for what loses ",
+                f"look at {port} for what loses ",
                 f" in the direction {direction} the chassis (an access list, a broken fibre, a port that "
                 "only mirrors)",
             ),
@@ -131,9 +132,9 @@ def _alone(matrix: Matrix, network: ProbedNetwork, chassis: str, *, hears: bool,
     ]
     also = f"; its {works[0]} works" if works else ""
     advice = (
-        Advice("allow ", f" on the switch port of {chassis}")
+        Advice("allow ", f" on {port}")
         if works and network.vlan_id is not None
-        else Advice(f"look at the NIC and the switch port of {chassis}: does it carry ", "?")
+        else Advice(f"look at the NIC and {port}: does it carry ", "?")
     )
     return Verdict(
         Fault.LOST, (network,), (chassis,), f"{chassis} alone: hears nothing, is not heard{also}", advice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -85,6 +85,8 @@ class Matrix:
     heard: Mapping[str, Heard]
     chassis_by_id: Mapping[int, str]
     unsettled: frozenset[str] = frozenset()
+    physnets: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The physical networks that each chassis is at."""
 
     @cached_property
     def id_by_chassis(self) -> dict[str, int]:

@@ -134,7 +134,7 @@ def _native(
             Advice(f"look for a link between {groups} whose ends have different native VLANs"),
         )
         return _Native(untagged, tagged, frozenset(odd), is_heard, verdict)
-    at = ports_of(sorted(odd))
+    at = ports_of(matrix, networks[0], sorted(odd))
     verdict = Verdict(
         Fault.NATIVE,
         networks,

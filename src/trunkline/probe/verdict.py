@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from trunkline.probe.matrix import ProbedNetwork
+from trunkline.probe.matrix import Matrix, ProbedNetwork
 
 _MOST_NAMED = 3
 _MOST_VLANS = 8
@@ -96,7 +96,13 @@ def some(names: Iterable[str], most: int = _MOST_NAMED) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if names[most:] else "")
 
 
-def ports_of(chassis: Iterable[str]) -> str:
-    """Return the switch ports of *chassis*, in words."""
+def ports_of(matrix: Matrix, network: ProbedNetwork, chassis: Iterable[str]) -> str:
+    """Return the switch ports of *chassis* that *network* needs, in words.
+
+    Of a chassis at several physical networks, that of the network's one is meant, and is named so.
+    """
     names = list(chassis)
-    return f"the switch port{'s' if names[1:] else ''} of {some(names)}"
+    is_plain = all(len(matrix.physnets.get(name, ())) < 2 for name in names)
+    place = "" if is_plain else f" on {network.physnet}"
+    who = " and ".join(names) if len(names) == 2 else some(names)
+    return f"the switch port{'s' if names[1:] else ''} of {who}{place}"
