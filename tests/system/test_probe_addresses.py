@@ -79,6 +79,16 @@ def data(lab: Lab, code: int, *options: str) -> dict[str, Any]:
     return found
 
 
+def traced(lab: Lab, one: str, other: str) -> tuple[int, list[str]]:
+    """Return how a trace from *one* to the *other* ends, and what to do about what a probe has found."""
+    words = ("trace", "--from", one, "--to", other)
+    done = trunkline(*words, "-o", "json", nb=lab.nb.remote)
+    found = [each for each in json.loads(done.out)["notes"] if "but a probe of addresses, " in each["text"]]
+    shown = trunkline(*words, nb=lab.nb.remote).out
+    assert ("but a probe of addresses, " in shown) == bool(found)
+    return done.code, [each["remedy"] for each in found]
+
+
 def test_nothing_is_found_in_a_healthy_lab_and_nothing_is_left(lab: Lab) -> None:
     found = data(lab, 0)
     assert (found["addresses"], found["unasked"], found["duplicates"]) == (4, 0, [])
@@ -100,6 +110,10 @@ def test_a_foreign_user_of_an_ipv4_address_is_named_by_its_mac(lab: Lab) -> None
     checked = json.loads(trunkline("check", "-o", "json", nb=lab.nb.remote).out)
     (by_check,) = [each for each in checked if each["code"] == "T328"]
     assert (by_check["subject"], by_check["severity"], by_check["chassis"]) == ("port web1", "error", "c1")
+    again = "; then ask again: trunkline probe --addresses --port web1"
+    assert by_check["remedy"].endswith(again)
+    assert traced(lab, "web3", "web1") == traced(lab, "web1", "web3") == (0, [by_check["remedy"]])
+    assert traced(lab, "web3", "web2") == (0, [])
     # Others were not asked for, so what is known of web1 stays.
     assert data(lab, 0, "--port", "web3")["duplicates"] == []
     assert "T328" in trunkline("check", nb=lab.nb.remote).out

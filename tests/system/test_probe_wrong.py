@@ -175,6 +175,29 @@ def test_two_vlans_are_joined(wrong: Lab) -> None:
     both = f"what {sender} sends in blue (101) arrives at {receiver} in red (102), and the other way round"
     assert found.text == both
     assert found.remedy == f"look for a switch that joins or translates VLANs between {sender} and {receiver}"
+    # Nobody can say that no frame goes from one network to the other, until they are apart again.
+    words = ("trace", "--from", "blue-c1", "--to", "red-c3", "-o", "json")
+    done = trunkline(*words, nb=wrong.nb.remote)
+    traced = json.loads(done.out)
+    assert (done.code, traced["verdict"]) == (3, "INCOMPLETE")
+    assert "but the physical network may: a probe, " in traced["text"]
+    assert traced["text"].endswith(both)
+    assert traced["remedy"] == f"{found.remedy}; then probe again: trunkline probe"
+    wrong.switch.mend()
+    assert probe(wrong) == []
+    done = trunkline(*words, nb=wrong.nb.remote)
+    assert done.code == 4
+    assert "no frame crosses networks" in json.loads(done.out)["text"]
+
+
+def test_a_native_vlan_that_is_joined_with_another_one_is_two_findings(wrong: Lab) -> None:
+    wrong.switch.impair(port(wrong, "c3"), Impairment(native=101))
+    wrong.switch.join("physnet1", 101, 102)
+    found = probe(wrong)
+    assert [each.fault for each in found] == ["native VLAN", "joined"]
+    assert found[0].chassis == ["c3"]
+    assert found[0].text.startswith("at the switch port of c3, VLAN 101 (blue) is the native VLAN")
+    assert " in blue (101) arrives at " in found[1].text
 
 
 def test_a_vlan_is_joined_with_untagged_frames(wrong: Lab) -> None:

@@ -54,6 +54,7 @@ _ARGUMENTS = {
     "is_local": "--local",
     "has_sizes": "--sizes",
     "has_addresses": "--addresses",
+    "ports": "--port",
 }
 
 OPTIONS: Mapping[str, str] = MappingProxyType(_COLUMNS | _ARGUMENTS)

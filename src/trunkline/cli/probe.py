@@ -111,7 +111,8 @@ def probe(
     With -o name, the networks are printed in which something is wrong, or with --addresses the ports of which
     somebody else uses an address.
 
-    Exit codes: 0 all came, and no address is used twice; 3 a chassis did not answer, got too much to hear it
+    Exit codes: 0 all came, and no address is used twice; 1 there is nothing to probe, or no chassis that is
+    named takes part; 3 a chassis did not answer, got too much to hear it
     all, or the time was not enough; 4 something is lost, joined, too large or used twice, with what to do.
 
     \b

@@ -96,9 +96,9 @@ def trace(
     command waits some 3 s for them. If it runs on one of these chassis, it asks that one's switch itself, so
     the agent there may be down.
 
-    Exit codes: 0 delivered; 1 could not, such as a port that has no VIF; 3 a chassis has not answered, or it
-    is too early to tell; 4 not delivered, with the reason and what to do, also if what the VM itself has sent
-    last is dropped.
+    Exit codes: 0 delivered; 1 could not, such as a port that has no VIF; 3 a chassis has not answered, it is
+    too early to tell, or a probe has found that the physical network joins the two networks; 4 not delivered,
+    with the reason and what to do, also if what the VM itself has sent last is dropped.
 
     \b
     Examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from shlex import quote
@@ -14,7 +13,6 @@ from trunkline.health.fleet import requested
 from trunkline.northbound import iface_id
 from trunkline.northbound.duplicate import allows_duplicates
 from trunkline.northbound.port_option import option_fault
-from trunkline.probe.record import LASTS_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -147,17 +145,16 @@ def _used_elsewhere(fleet: Fleet) -> Iterator[Finding]:
     """Yield who used an address of a port when a probe last asked, if the port still has it, there."""
     for each in fleet.duplicates:
         port = fleet.port_by_name.get(each.port)
-        if port is None or each.address not in port["addresses"] or port["chassis"] != each.chassis:
+        if port is None or not each.is_of(port["chassis"], port["addresses"]):
             continue
-        is_certain = time.time_ns() // 1_000_000 - each.found_ms < LASTS_S * 1000
         yield Finding(
             "T328",
-            "error" if is_certain else "warning",
+            "error" if each.is_certain else "warning",
             f"port {each.port}",
             each.chassis,
             datetime.fromtimestamp(each.found_ms / 1000, UTC).isoformat(timespec="seconds"),
-            f"the last probe of addresses found: {each.text}: {each.mac}",
-            f"{each.remedy}; then have a probe ask for addresses again",
+            f"a probe of addresses found: {each.text}: {each.mac}",
+            each.what_to_do,
         )
 
 

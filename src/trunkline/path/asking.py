@@ -13,15 +13,19 @@ from trunkline.core.model import IPAddress
 from trunkline.path import endpoint
 from trunkline.path.endpoint import End, Source, Target
 from trunkline.path.outcome import Outcome
+from trunkline.path.probed import ago
 from trunkline.path.sample import BROADCAST, MOST_BYTES, Kind, Sample, group_mac, solicited
 from trunkline.path.trace import Trace, trace
-from trunkline.probe.record import of_network
+from trunkline.probe.duplicate import kept
+from trunkline.probe.record import of_row
+from trunkline.probe.row import of_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from trunkline.northbound.client import Northbound
     from trunkline.path.trace import Ask
+    from trunkline.probe.duplicate import Kept
     from trunkline.probe.record import Records
 
 _STRANGER_MAC = 0x02_54_52_00_00_01
@@ -54,17 +58,20 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
         InvalidValueError: there is no such frame.
     """
     here = endpoint.source(nb, wanted.source, wanted.vlan_id)
-    probe = of_network(nb, here.wire.name)
+    row = of_network(nb, here.wire.name)
+    probe = () if row is None else of_row(row)
+    duplicates = () if row is None else kept(row)
     if wanted.frame is not None:
         frame = _bytes(wanted.frame)
         to = endpoint.target(nb, wanted.target or mac_text(int.from_bytes(frame[:6])), here)
         title = f"{len(frame)} bytes as given"
-        return [trace(here, to, frame, title, ask, probe=probe, is_raw=wanted.is_raw)]
+        used = list(_used_elsewhere(here, to, duplicates))
+        return [trace(here, to, frame, title, ask, probe=probe, is_raw=wanted.is_raw, notes=used)]
     to = endpoint.target(nb, wanted.target or mac_text(BROADCAST), here)
     if here.port is not None and here.port in to.ends and not to.is_group:
         raise InvalidValueError("what a port sends to itself does not leave the VM; name another target")
     if to.stranger is not None:
-        return [_strange(here, to, wanted)]
+        return [_strange(here, to, wanted, probe)]
     sample = _sample(here, to, wanted)
     notes = [(note, None) for note in _stand_in(here.port, sample)]
     if to.is_unknown and to.address is not None:
@@ -74,7 +81,8 @@ def traced(nb: Northbound, wanted: Wanted, ask: Ask, *, both: bool = False) -> l
             "whether anybody answers is not known"
         )
         notes.append((note, None))
-    ways = [_way(here, to, sample, ask, probe, wanted, notes)]
+    said = [*notes, *_used_elsewhere(here, to, duplicates)]
+    ways = [_way(here, to, sample, ask, probe, wanted, said)]
     if both:
         ways.append(_back(nb, here, to, sample, ask, probe, wanted))
     return ways
@@ -118,13 +126,47 @@ def _back(
     return _way(there, Target(sample.src_mac, sender), answer, ask, probe, wanted)
 
 
-def _strange(here: Source, to: Target, wanted: Wanted) -> Trace:
-    """Return that no frame goes to a port of another network."""
+def _used_elsewhere(here: Source, to: Target, duplicates: Iterable[Kept]) -> Iterator[tuple[str, str | None]]:
+    """Yield that somebody else uses an address of the sender, or of whom the frame is for, and what to do."""
+    ends = {end.name: end for end in (here.port, *(() if to.is_group else to.ends)) if end is not None}
+    for each in duplicates:
+        end = ends.get(each.port)
+        if end is not None and each.is_of(end.chassis, end.addresses):
+            yield (
+                f"but a probe of addresses, {ago(each.age_s)}, found: {each.text}: {each.mac}",
+                each.what_to_do,
+            )
+
+
+def _strange(here: Source, to: Target, wanted: Wanted, records: Records) -> Trace:
+    """Return that no frame goes to a port of another network, or that the physical network carries some.
+
+    A probe has found that, by *records*.
+    """
     name = here.port.name if here.port is not None else here.wire.physnet
     text = (
         f"{wanted.target} is in network {to.stranger}, {name} in {here.wire.name}: no frame crosses networks"
     )
     found = Trace("")
+    joined = next(
+        (
+            (record, wrong)
+            for record in records
+            for wrong in record.wrong
+            if {here.wire.name, to.stranger} <= set(wrong.networks)
+        ),
+        None,
+    )
+    if joined is not None:
+        record, wrong = joined
+        text = (
+            f"{wanted.target} is in network {to.stranger}, {name} in {here.wire.name}: no chassis carries "
+            "frames from one to the other, but the physical network may: a probe, "
+            f"{ago(record.age_s())}, found: {wrong.text}"
+        )
+        remedy = f"{wrong.remedy}; then probe again: {wrong.again}"
+        found.outcomes = [Outcome(str(wanted.target), None, None, text, remedy)]
+        return found
     found.outcomes = [
         Outcome(
             str(wanted.target),

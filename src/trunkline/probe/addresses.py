@@ -79,10 +79,14 @@ class Duplicate(NamedTuple):
                 f"{quote(self.owner)} `allowed_address_pairs={mac_text(self.mac)},{self.address}`, next to "
                 "its other pairs"
             )
-        find = f"look in the physical switches for where {mac_text(self.mac)} is learnt, and "
+        find = (
+            f"look in the physical switches for where {mac_text(self.mac)} is learnt (on most: show mac "
+            "address-table); at that machine, "
+        )
+        change = f"trunkline port set {quote(self.port)}"
         if self.use is Use.MACHINE:
-            return f"{find}give that machine, or {self.port}, another MAC and address"
-        return f"{find}take {self.address} off that machine, or give {self.port} another one"
+            return f"{find}change MAC and address, or those of {self.port}: {change} `mac=MAC` `addresses=IP`"
+        return f"{find}take {self.address} off, or give {self.port} another one: {change} `addresses=IP`"
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkline.core.address import mac_text
 from trunkline.northbound import body
 from trunkline.northbound.body import UnreadableError
+from trunkline.probe.record import LASTS_S
 from trunkline.probe.row import write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from trunkline.northbound.client import Northbound
     from trunkline.northbound.operation import Row
@@ -33,6 +35,25 @@ class Kept(NamedTuple):
     mac: str
     text: str
     remedy: str
+
+    @property
+    def age_s(self) -> float:
+        """How long ago that was."""
+        return max(0.0, time.time() - self.found_ms / 1000)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is taken to be so still."""
+        return self.age_s < LASTS_S
+
+    @property
+    def what_to_do(self) -> str:
+        """What to do, and how to see that it has helped."""
+        return f"{self.remedy}; then ask again: trunkline probe `has_addresses` `ports={quote(self.port)}`"
+
+    def is_of(self, chassis: str | None, addresses: Iterable[object]) -> bool:
+        """Return whether the port, now on *chassis* with these *addresses*, still has it there."""
+        return self.chassis == chassis and self.address in map(str, addresses)
 
 
 def keep(nb: Northbound, found: Asked, wanted: Wanted) -> bool:

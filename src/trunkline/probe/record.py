@@ -267,15 +267,6 @@ def _requested(port: Row) -> list[str]:
     return [name.strip() for name in (port["requested_chassis"] or "").split(",")]
 
 
-def of_network(nb: Northbound, name: str) -> Records:
-    """Return the records of the network called *name*; none if it was not probed."""
-    (networks,) = nb.read(select("Network", ("name", "==", name), only=("_uuid",)))
-    if not networks:
-        return ()
-    (rows,) = nb.read(select("Probe", ("network", "==", Uuid(networks[0]["_uuid"]))))
-    return of_row(rows[0]) if rows else ()
-
-
 def of_row(row: Row) -> Records:
     """Return the records that *row* has; none if another program has written something else there."""
     try:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 
+def of_network(nb: Northbound, name: str) -> Row | None:
+    """Return the row of the network called *name*; None if it was not probed."""
+    (networks,) = nb.read(select("Network", ("name", "==", name), only=("_uuid",)))
+    if not networks:
+        return None
+    (rows,) = nb.read(select("Probe", ("network", "==", Uuid(networks[0]["_uuid"]))))
+    return rows[0] if rows else None
+
+
 def write(nb: Northbound, columns: Callable[[int, Row | None], Mapping[str, Any] | None]) -> bool:
     """Write the row of each network; return False if this connection may not.
 
