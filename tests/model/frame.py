@@ -72,6 +72,12 @@ def rarp(op: int, sender_mac: int) -> tuple[int, Headers]:
     return ETH_RARP, arp(op, sender_mac, nobody, nobody)[1]
 
 
+def probe(sender_mac: int) -> tuple[int, Headers]:
+    """Return the type and headers by which *sender_mac* says that it probes the physical network."""
+    ends = IPv4Address("192.0.2.1"), IPv4Address("244.116.108.112")
+    return ETH_RARP, arp(24, sender_mac, *ends)[1]
+
+
 def igmp(src: IPv4Address, dst: IPv4Address) -> tuple[int, Headers]:
     """Return the type and headers of an IGMP packet."""
     return ETH_IPV4, (

@@ -32,6 +32,7 @@ _BEFORE_AN_ADDRESS = {131, 132, 133, 143}
 _IGMP = 2
 _ALL_HOSTS = 0xE0000001
 _RARP, _RARP_REQUEST = 0x8035, 3
+_PROBE = {Field.ARP_OP: 24, Field.ARP_TPA: 0xF4746C70}
 _ANY: list[IPPrefix] = [ip_network("0.0.0.0/0"), ip_network("::/0")]
 _GROUP = 1 << 40
 
@@ -49,6 +50,8 @@ class Oracle:
     def receipts(self, in_port: int, frame: Frame) -> list[Receipt]:
         """Return the copies of *frame*, which came in by *in_port*, sorted."""
         if len(frame.tags) > 1 and _first_id(frame) == 0:  # 12: to take it off would alter the frame
+            return []
+        if _is_probe(frame):  # 18
             return []
         found = self._from_wire(in_port, frame) or self._from_vif(in_port, frame)
         return sorted(receipt for receipt in found if receipt[0] != in_port)
@@ -81,6 +84,8 @@ class Oracle:
         """
         port, _ = self._sender(in_port, frame)
         if port is None or not port.is_secured or _is_no_station(frame.src) or _is_control(frame.dst):
+            return None
+        if _is_probe(frame):
             return None
         why = self._refusal(port, frame)
         return None if why is None else (port.key, why)
@@ -242,6 +247,12 @@ def _first_id(frame: Frame) -> int | None:
 
 def _is_control(mac: int) -> bool:
     return 0x0180C2000000 <= mac <= 0x0180C200000F
+
+
+def _is_probe(frame: Frame) -> bool:
+    """Return whether *frame* is one of a probe: nobody can tell what is behind a second tag (18)."""
+    is_seen = len(frame.tags) < 2 and all(tag.is_known for tag in frame.tags)
+    return is_seen and frame.ethertype == _RARP and _PROBE.items() <= dict(frame.headers).items()
 
 
 def _passes_control(port: Port) -> bool:

@@ -12,8 +12,10 @@ import pytest
 from dummy_chassis import until
 from program import Done, trunkline
 
+from trunkline.bridge.prober import BEACONS
 from trunkline.core.address import mac_text
-from trunkline.core.probe import Secret
+from trunkline.core.pipeline import Band
+from trunkline.core.probe import Kind, Probe, Secret, frame, member_id
 from trunkline.lab import datapath
 from trunkline.lab.impairment import Impairment
 from trunkline.northbound import question
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.system
 
-CAUGHT = "dl_type=0x88b5"
+CAUGHT = "cookie=0x747005"
+FRAME = bytes.fromhex("8035 0001 0800 06 04 0018")
+"""How the frames of a probe begin, behind their MACs and their tag."""
+
 TAG = b"\x81\x00"
 LIFETIME_S = 5
 
@@ -217,22 +222,65 @@ def test_a_chassis_whose_agent_is_gone_is_named_and_its_catch_flow_goes_by_itsel
         started.nb.sync()
 
 
-def test_a_frame_of_somebody_else_with_that_ethertype_goes_on_to_the_vm(started: Lab) -> None:
-    order = Order(Step.OPEN, Secret(bytes(8), bytes(16)), seconds=60)
-    vm = started.vm["blue2"]
-    with Northbound.connect(started.nb.remote) as nb:
-        question.ask(nb, KIND, ["c2"], order.parameters(), timeout_s=30)
-        try:
-            head = bytes.fromhex(vm.mac.replace(":", "") + "02feedbeef01" + "88b5")
-            frame = head + b"somebody else's".ljust(46)
-            with vm.capture() as capture:
-                tagged = frame[:12] + bytes.fromhex("81000065") + frame[12:]
-                started.switch.switch.ofctl(
-                    "packet-out", "br-physnet1", f"in_port=local packet={tagged.hex()} actions=output:p0-c2"
+def dropped(lab: Lab, chassis: str) -> int:
+    """Return how many frames of probes the chassis has dropped."""
+    listed = lab.chassis[chassis].switch.ofctl("dump-flows", "br-int").splitlines()
+    (flow,) = (line for line in listed if f" priority={Band.UNCAUGHT.priority}," in line)
+    return int(flow.partition("n_packets=")[2].partition(",")[0])
+
+
+@pytest.fixture
+def apart(started: Lab) -> Iterator[Lab]:
+    """The lab, in which c2 takes no part in probes, and the agent of c3 is dead."""
+    switch, killed = started.chassis["c2"].switch, started.chassis["c3"]
+    switch.vsctl("set", "Open_vSwitch", ".", "external_ids:trunkline-probe=false")
+    started.nb.sync()
+    killed.kill_agent()
+    yield started
+    killed.start_agent()
+    switch.vsctl("remove", "Open_vSwitch", ".", "external_ids", "trunkline-probe")
+    started.nb.sync()
+
+
+def test_rule_18_no_vm_gets_a_frame_of_a_probe_wherever_it_is(apart: Lab) -> None:
+    """What c1 sends to all arrives at chassis that do not wait for it, and so does what is sent to one VM."""
+    secret, blue = Secret(bytes(8), bytes(16)), 101
+    order = Order(Step.OPEN, secret, seconds=60)
+    tag = bytes.fromhex("8100") + blue.to_bytes(2)
+    with ExitStack() as stack:
+        nb = stack.enter_context(Northbound.connect(apart.nb.remote))
+        captures = {name: stack.enter_context(vm.capture()) for name, vm in apart.vm.items()}
+        close = order._replace(step=Step.CLOSE).parameters()
+        stack.callback(question.ask, nb, KIND, ["c1"], close, timeout_s=30)
+        before = {name: dropped(apart, name) for name in apart.chassis}
+        assert list(question.ask(nb, KIND, ["c1"], order.parameters(), timeout_s=30).by_chassis) == ["c1"]
+        members = frozenset({member_id(secret, "c1")})
+        key = int(nb.network("blue")["unique_key"])
+
+        def have_come(to: str) -> bool:
+            return dropped(apart, to) >= before[to] + BEACONS
+
+        beacon = order._replace(step=Step.BEACON, round=1, beacons={key: members})
+        question.ask(nb, KIND, ["c1"], beacon.parameters(), timeout_s=30)
+        for name in ("c2", "c3"):
+            until(partial(have_come, name), "the beacons of c1 have come")
+        for vm in (apart.vm[f"blue{number}"] for number in (1, 2, 3)):
+            to = int(vm.mac.replace(":", ""), 16)
+            for data in (
+                frame(secret, Probe(Kind.ANSWER, 1, 0, 7, key), 0x02FEEDBEEF01, to),
+                # Of a session that is over, or of nobody.
+                frame(Secret(b"x" * 8, b"y" * 16), Probe(Kind.SIZED, 1, 1400, 7, key), 0x02FEEDBEEF01, to),
+                bytes.fromhex(vm.mac.replace(":", "") + "02feedbeef01" + "88b5") + b"another's".ljust(46),
+            ):
+                apart.switch.switch.ofctl(
+                    "packet-out",
+                    "br-physnet1",
+                    f"in_port=local packet={(data[:12] + tag + data[12:]).hex()} actions=flood",
                 )
-                capture.until(lambda received: received == frame)
-        finally:
-            question.ask(nb, KIND, ["c2"], order._replace(step=Step.CLOSE).parameters(), timeout_s=30)
+        for name, capture in captures.items():
+            # Frames keep their order, so what came before it has come.
+            found = capture.until(lambda got: b"\x88\xb5another's" in got) if name.startswith("blue") else []
+            assert not [got for got in (*found, *capture.frames()) if _is_of_probe(got)], name
 
 
 def test_no_vm_gets_a_frame_and_no_switch_learns_a_new_mac(started: Lab) -> None:
@@ -267,11 +315,11 @@ def _is_answered(vm: Vm, other: Vm) -> bool:
 
 
 def _of_probe(capture: Capture) -> list[bytes]:
-    return [
-        frame
-        for frame in capture.frames()
-        if frame[16 if frame[12:14] == TAG else 12 :][:2] == bytes.fromhex("88b5")
-    ]
+    return list(filter(_is_of_probe, capture.frames()))
+
+
+def _is_of_probe(frame: bytes) -> bool:
+    return frame[16 if frame[12:14] == TAG else 12 :].startswith(FRAME)
 
 
 def _source(frame: bytes) -> tuple[int, str]:

@@ -31,9 +31,18 @@ def test_frames_of_a_transparent_network_may_carry_tags() -> None:
     ]
 
 
+UNCAUGHT = "table=0,priority=215,rarp,arp_tpa=244.116.108.112,arp_op=24,actions=drop"
+
+
+def test_the_frames_of_probes_are_dropped_whoever_sends_them_and_whoever_they_are_for() -> None:
+    """docs/frames.md, rule 18."""
+    assert lines(classifier, ChassisView(()))[0] == UNCAUGHT
+
+
 def test_a_priority_tag_before_another_tag_is_dropped_whoever_sends_it() -> None:
     """DESIGN.md section 5, rules 2, 11 and 12: alone, it comes off; here, another one would be first."""
     assert lines(classifier, ChassisView((1,))) == [
+        UNCAUGHT,
         "table=0,priority=210,dl_vlan=0,dl_type=0x8100,actions=drop",
         "table=0,priority=210,dl_vlan=0,dl_type=0x88a8,actions=drop",
         "table=0,priority=210,dl_vlan=0,dl_type=0x9100,actions=drop",

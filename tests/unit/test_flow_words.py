@@ -55,6 +55,7 @@ def said(view: View, band: Band) -> list[str]:
         (REMOTE, Band.REMOTE, "for vm2 → eth_dst = 02:00:00:00:00:02, tag 101 on, out of int-br-ex"),
         (NETWORK, Band.UPLINK, "from int-br-ex, VLAN 101 → tag off, of blue, on to 50 L2_LOOKUP"),
         (NETWORK, Band.FROM_WIRE, "from the wire, in blue, for no port here → DROP rules 4 and 6"),
+        (ChassisView((1,)), Band.UNCAUGHT, "a frame of a probe → DROP rule 18"),
         (ChassisView((1,)), Band.NO_STATION, "from int-br-ex, a group's MAC → DROP rule 7"),
         (
             NETWORK,
@@ -225,9 +226,9 @@ def test_the_flow_that_catches_probes_is_shown_and_explained() -> None:
     (line,) = lines([flow], NAMES)
     assert (line.kind.name, line.matches) == (
         "CATCH",
-        "from int-br-ex, Ethernet type 0x88b5, not sent back by the agent",
+        "from int-br-ex, not sent back by the agent, a frame of a probe",
     )
-    assert line.data()["match"] == "reg3=0,in_port=1,dl_type=0x88b5"
+    assert line.data()["match"] == "rarp,reg3=0,in_port=1,arp_tpa=244.116.108.112,arp_op=24"
     head, why, *_ = explained(flow)
     assert head == f"table 0 CLASSIFY, band CATCH: {Band.CATCH.purpose}"
     assert why == "made by the agent for a probe (docs/probe.md); the switch takes it away by itself"

@@ -14,7 +14,9 @@ import pytest
 
 from model import rows
 from trunkline import apps
-from trunkline.core.cookie import COOKIE_OURS, COOKIE_PROBE
+from trunkline.bridge.prober import catches
+from trunkline.core.address_probe import REPLIES
+from trunkline.core.cookie import COOKIE_OURS
 from trunkline.core.field import Field, Term
 from trunkline.core.flow import Action, Controller, Flow, Goto, Output, PopVlan, PushVlan, Resubmit, Set
 from trunkline.core.model import Network, Port, Uplink, Vif
@@ -231,6 +233,7 @@ WRONG: dict[str, tuple[Change, str]] = {
         more(Band.ADDRESS_ANY, (Field.ETH_TYPE(0x0806),), TO_L2),
         FORBIDDEN,
     ),
+    "a frame of a probe passes": (gone(Band.UNCAUGHT), FORBIDDEN),
     "a DHCP answer passes": (gone(Band.SERVER), FORBIDDEN),
     "a local port's MAC comes from the wire": (gone(Band.REFLECTION), FORBIDDEN),
     "a copy is another frame": (delivering(Output(12), Field.ETH_DST.set(8), Output(12)), ALTERED),
@@ -270,11 +273,13 @@ def test_a_port_that_migrates_here_is_nowhere_until_it_is_awake(is_awake: bool) 
     assert found == [is_awake, not is_awake]
 
 
-CAUGHT = (Field.IN_PORT(1), Field.ETH_TYPE(0x88B5), RETURNED(0))
+CAUGHT = (Field.IN_PORT(1), *REPLIES[0], RETURNED(0))
 
 
-def test_a_frame_that_the_agent_catches_is_in_its_hands() -> None:
-    assert violations([*rows.flows(WORLD), Flow(Band.CATCH, CAUGHT, (Controller(),), COOKIE_PROBE)]) == []
+@pytest.mark.parametrize("is_for_addresses", [True, False])
+def test_a_frame_that_the_agent_catches_is_in_its_hands(is_for_addresses: bool) -> None:
+    caught = list(catches(1, is_for_addresses=is_for_addresses))
+    assert violations([*rows.flows(WORLD), *caught]) == []
 
 
 @pytest.mark.parametrize(

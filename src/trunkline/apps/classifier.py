@@ -8,24 +8,30 @@ from trunkline.core.cookie import Subject, cookie
 from trunkline.core.flow import Action, Controller, Field, Flow, Goto, PopVlan
 from trunkline.core.frame import ADVERTISEMENT, ARP, HIDDEN_TAGS, PRIORITY_TAG, RARP, VLAN_PRESENT
 from trunkline.core.pipeline import INNER_TAGS, NETWORK, SOURCE_PORT, Band, Owner, Table
+from trunkline.core.probe import FRAMES
 from trunkline.core.view import ChassisView, LocalPortView, SleepingVifView, View
 
 
 def flows(view: View) -> Iterable[Flow]:
     """Return the flows that classify the frames of a VIF here, and those that drop what nobody may send.
 
-    This app owns the bands PRIORITY_STACK, SUBPORT, VIF and SLEEPING. A VIF without a port has no flow, so
-    its frames match nothing.
+    This app owns the bands UNCAUGHT, PRIORITY_STACK, SUBPORT, VIF and SLEEPING. A VIF without a port has no
+    flow, so its frames match nothing.
     """
     match view:
         case ChassisView():
-            return _priority_stacks()
+            return (_uncaught(), *_priority_stacks())
         case LocalPortView():
             return (_classification(view),)
         case SleepingVifView():
             return _alarms(view)
         case _:
             return ()
+
+
+def _uncaught() -> Flow:
+    """Drop the frames of probes, whether a probe is under way or not: no VM receives one, or sends one."""
+    return Flow(Band.UNCAUGHT, FRAMES, (), cookie(Owner.CLASSIFIER, Subject.CHASSIS))
 
 
 def _priority_stacks() -> Iterator[Flow]:

@@ -19,10 +19,10 @@ from trunkline.bridge.speaker import Speakers
 from trunkline.core import address_probe
 from trunkline.core.cookie import COOKIE_PROBE
 from trunkline.core.flow import Action, Controller, Field, Flow, Output, PushVlan, Resubmit
-from trunkline.core.frame import ETH_PROBE
 from trunkline.core.inventory import Inventory
 from trunkline.core.pipeline import RETURNED, Band, Table
 from trunkline.core.probe import (
+    FRAMES,
     GROUP,
     Arrival,
     Kind,
@@ -46,7 +46,7 @@ BEACONS = 3
 """How often a beacon is sent in a network: a frame may be lost for no reason that matters."""
 
 RETURNED_PER_S = 200
-"""How many frames of others that have the same EtherType go on their way, while there is a session."""
+"""How many frames of others that are caught, too, go on their way, while there is a session."""
 
 MOST_CAUGHT_PER_S = 2000
 """If more frames are caught than that, they are no longer: a flood must not keep the agent busy."""
@@ -111,9 +111,10 @@ class Prober:
 
     *widen* has the uplinks let all VLANs through (True), or those that they should (False).
 
-    During a session, a flow for each uplink gives the agent the frames with the EtherType of probes. The
-    switch takes it away by itself when the session's time is over. No VM gets such a frame, unless it is
-    somebody else's: that goes on its way.
+    During a session, a flow for each uplink gives the agent the frames of probes, or two the replies of those
+    who are asked for addresses. The switch takes them away by itself when the session's time is over. What is
+    no reply goes on its way. No VM gets a frame of a probe at any time: the band UNCAUGHT drops what these
+    flows leave.
     """
 
     def __init__(self, widen: Callable[[bool], None] = lambda _: None) -> None:
@@ -203,7 +204,7 @@ class Prober:
             self.close(session)
             return
         if probing.is_flooded and not self._is_over:
-            log.warning("too many frames have the EtherType of probes", ethertype=hex(ETH_PROBE))
+            log.warning("too many frames look like those of a probe")
             session.order(partial(timed.delete, cookie=COOKIE_PROBE))
         self._is_over = probing.is_flooded
         while (queue := probing.replies or probing.letters) and self._pace.take(now_s):
@@ -255,9 +256,7 @@ class Prober:
         elif probing.is_for_addresses:
             if not self._has_noted_reply(probing, event.frame, physnet, inventory):
                 self._give_back(event, now_s, session)
-        elif (found := arrival(probing.secret, event.frame)) is None:
-            self._give_back(event, now_s, session)
-        else:
+        elif (found := arrival(probing.secret, event.frame)) is not None:
             self._note(probing, found, physnet, inventory)
         return True
 
@@ -344,6 +343,6 @@ def _put_on_wire(data: bytes, network_id: UUID, inventory: Inventory, session: S
 
 def catches(ofport: int, *, is_for_addresses: bool) -> Iterator[Flow]:
     """Yield the flows that give the agent what arrives at that uplink: frames of probes, or replies."""
-    for terms in address_probe.REPLIES if is_for_addresses else ((Field.ETH_TYPE(ETH_PROBE),),):
+    for terms in address_probe.REPLIES if is_for_addresses else (FRAMES,):
         # Frames that the agent has sent back are not caught again.
         yield Flow(Band.CATCH, (Field.IN_PORT(ofport), *terms, RETURNED(0)), (Controller(),), COOKIE_PROBE)

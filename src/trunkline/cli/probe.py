@@ -98,8 +98,8 @@ def probe(
     """Find out what the physical networks carry: the chassis send one another frames in each network.
 
     Each network is probed between the chassis that have ports of it. Three of them send three small frames to
-    all, and all others answer. No VM of these chassis gets one of these frames, and physical switches learn
-    no new MAC where a port of the network is up. A chassis sends 50 frames a second at most.
+    all, and all others answer. No VM gets one of these frames, on any chassis, and physical switches learn no
+    new MAC where a port of the network is up. A chassis sends 50 frames a second at most.
 
     A chassis has ● if all frames of it came and it heard all, ✗ if not, "▼1472" if larger packets are lost, ?
     if it did not answer, and · if it has no port of the network.

@@ -12,8 +12,6 @@ ETH_RARP = 0x8035
 ETH_VLAN = 0x8100
 ETH_IPV6 = 0x86DD
 ETH_SERVICE_VLAN = 0x88A8
-ETH_PROBE = 0x88B5
-"""IEEE Std 802, local experimental EtherType 1."""
 
 ETH_OLD_VLANS = (0x9100, 0x9200, 0x9300)
 """Ethernet types that some physical switches, but not Open vSwitch, take for the TPID of a VLAN tag."""

@@ -88,6 +88,12 @@ class Band(Enum):
         Owner.PROBE,
         "from the wire, what a probe waits for, during one: to the agent, which sends others' back",
     )
+    UNCAUGHT = (
+        Table.CLASSIFY,
+        215,
+        Owner.CLASSIFIER,
+        "any other frame of a probe, from the wire or from a VM: drop, count",
+    )
     PRIORITY_STACK = (
         Table.CLASSIFY,
         210,

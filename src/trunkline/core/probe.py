@@ -1,9 +1,13 @@
 """The frames of a probe: what a chassis sends to find out what the physical network carries.
 
 A frame names its sender by a number that only the members of the session can read, says in which network
-it was sent, and ends with a code that only they can make. Layout after the EtherType, numbers big-endian:
-`MAGIC` (4 bytes), session (8), kind (1), round (1), size (2), sender (4), network key (4), and the first
-16 bytes of the HMAC-SHA256 of all that (RFC 2104). Zeros follow, up to the frame's length.
+it was sent, and ends with a code that only they can make. Layout after the EtherType, numbers big-endian: the
+header of a RARP packet (28 bytes), `_MAGIC` (4), session (8), kind (1), round (1), size (2), sender (4),
+network key (4), and the first 16 bytes of the HMAC-SHA256 of all that from `_MAGIC` on (RFC 2104). Zeros
+follow, up to the frame's length.
+
+The header is for switches: it has the fields by which `FRAMES` tells these frames from all others, whatever
+MAC they go to. No flow could see what follows an EtherType that Open vSwitch does not parse.
 """
 
 from __future__ import annotations
@@ -14,22 +18,37 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-from trunkline.core.frame import ETH_PROBE
+from trunkline.core.field import Field, Term
+from trunkline.core.frame import ETH_IPV4, ETH_RARP, RARP
 
 GROUP = 0x03_74_6C_70_72_62
 """The group MAC to which beacons go: a locally administered one. No switch has a table of its members."""
 
+_EXPERIMENT = 24
+"""The ARP operation OP_EXP1, which is left to experiments (RFC 5494)."""
+
+_TARGET = 0xF4_74_6C_70
+"""The address that a frame is about: of a range in which nobody has one (RFC 1112 section 4)."""
+
+FRAMES: tuple[Term, ...] = (RARP, Field.ARP_OP(_EXPERIMENT), Field.ARP_TPA(_TARGET))
+"""What matches the frames of probes, and no others."""
+
 SESSION_BYTES = 8
 KEY_BYTES = 16
 
-LEAST_SIZE = 46
-"""The least size of a packet, as an MTU counts it: what an Ethernet frame of 60 bytes carries."""
+_header = struct.Struct(">HHBBH6sI6sI")
+_SENDER = 0xC0_00_02_01
+"""An address for documentation (RFC 5737), which nobody has. A bridge that suppresses ARP would keep back a
+frame from 0.0.0.0, or one that is about its own sender."""
 
 _MAGIC = b"tlp1"
 _payload = struct.Struct(">4s8sBBHII")
 _HMAC_BYTES = 16
 _TAGS = (0x8100, 0x88A8)
 _MACS_BYTES = 12
+
+LEAST_SIZE = _header.size + _payload.size + _HMAC_BYTES
+"""The least size of a packet, as an MTU counts it: 68 bytes, also the least MTU of IPv4 (RFC 791)."""
 
 
 class Kind(IntEnum):
@@ -81,10 +100,16 @@ def member_id(secret: Secret, chassis: str) -> int:
 def frame(secret: Secret, probe: Probe, source: int, destination: int) -> bytes:
     """Return the untagged frame that says *probe*; of kind SIZED, its packet has `probe.size` bytes."""
     head = _payload.pack(_MAGIC, secret.id, *probe)
-    packet = head + hmac.digest(secret.key, head, "sha256")[:_HMAC_BYTES]
-    length = max(LEAST_SIZE, probe.size if probe.kind is Kind.SIZED else 0)
+    packet = _rarp(source) + head + hmac.digest(secret.key, head, "sha256")[:_HMAC_BYTES]
+    length = probe.size if probe.kind is Kind.SIZED else 0
     macs = destination.to_bytes(6, "big") + source.to_bytes(6, "big")
-    return macs + ETH_PROBE.to_bytes(2, "big") + packet.ljust(length, b"\0")
+    return macs + ETH_RARP.to_bytes(2, "big") + packet.ljust(length, b"\0")
+
+
+def _rarp(source: int) -> bytes:
+    """Return the header of a RARP packet that is as `FRAMES` says."""
+    sender = source.to_bytes(6, "big"), _SENDER
+    return _header.pack(1, ETH_IPV4, 6, 4, _EXPERIMENT, *sender, bytes(6), _TARGET)
 
 
 def arrival(secret: Secret, data: bytes) -> Arrival | None:
@@ -102,10 +127,13 @@ def arrival(secret: Secret, data: bytes) -> Arrival | None:
         # A priority tag is no tag.
         vlan_id = int.from_bytes(data[at + 2 : at + 4]) & 0xFFF or None
         at += 4
-    packet = data[at + 2 :]
-    if int.from_bytes(data[at : at + 2]) != ETH_PROBE or len(packet) < _payload.size + _HMAC_BYTES:
+    source, packet = int.from_bytes(data[6:_MACS_BYTES]), data[at + 2 :]
+    if int.from_bytes(data[at : at + 2]) != ETH_RARP or len(packet) < LEAST_SIZE:
         return None
-    head, code = packet[: _payload.size], packet[_payload.size : _payload.size + _HMAC_BYTES]
+    header, said = packet[: _header.size], packet[_header.size : LEAST_SIZE]
+    if header != _rarp(source):
+        return None
+    head, code = said[: _payload.size], said[_payload.size :]
     magic, id_, kind, *rest = _payload.unpack(head)
     if (magic, id_) != (_MAGIC, secret.id) or kind not in Kind.__members__.values():
         return None
@@ -114,7 +142,6 @@ def arrival(secret: Secret, data: bytes) -> Arrival | None:
     round_, size, sender, network_key = rest
     if kind == Kind.SIZED and len(packet) != max(LEAST_SIZE, size):
         return None
-    source = int.from_bytes(data[6:_MACS_BYTES])
     return Arrival(Probe(Kind(kind), round_, size, sender, network_key), source, vlan_id)
 
 

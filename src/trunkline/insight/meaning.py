@@ -37,7 +37,8 @@ _MAPPING = (
 
 MEANING: dict[Band, Meaning] = {
     # CLASSIFY
-    Band.CATCH: Meaning(()),
+    Band.CATCH: Meaning((18,)),
+    Band.UNCAUGHT: Meaning((18,)),
     Band.PRIORITY_STACK: Meaning((2, 11), _ONE_TAG),
     Band.REFLECTION: Meaning(
         (7,),

@@ -33,6 +33,7 @@ from trunkline.core.pipeline import (
     SOURCE_PORT,
     Reason,
 )
+from trunkline.core.probe import FRAMES
 from trunkline.openflow.oxm import Foreign
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ _GENERIC = frozenset({"IPv4", "IPv6", "UDP", "ICMPv6"})
 
 def match_words(terms: Sequence[Term | Foreign], names: Names, rest: str | None = None) -> str:
     """Return what a flow with *terms* matches, and of that the *rest* alone; `anything else` without."""
-    words = [*_words(terms, names), *([] if rest is None else [rest])]
+    named = []
+    if set(FRAMES) <= set(terms):
+        terms, named = [term for term in terms if term not in FRAMES], ["a frame of a probe"]
+    words = [*_words(terms, names), *named, *([] if rest is None else [rest])]
     # "IPv6, ICMPv6, neighbour solicitation": the last says all of it.
     specific = [word for word in words if word in _ICMPV6.values()]
     if specific:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from trunkline.core.field import Field
 from trunkline.core.model import Network, Port, Uplink, Vif
-from trunkline.proof.permission import NO_STATION, control_frames, macs, permissions
+from trunkline.proof.permission import NO_STATION, OF_PROBE, control_frames, macs, permissions
 from trunkline.proof.space import ALL, HIDDEN, UNTAGGED, Cube, cube, vlan_ids
 
 _NO_VLAN_ID = 4095
@@ -244,7 +244,7 @@ class Intent:
             yield from self._arrived(flat, ALL, keeps_tag=True)
 
     def _arrived(self, network: Network | None, frames: Cube, *, keeps_tag: bool = False) -> Iterator[Kind]:
-        """Yield what the *frames* are that arrive as those of *network* (rules 1–4, 7)."""
+        """Yield what the *frames* are that arrive as those of *network* (rules 1–4, 7, 18)."""
         if network is None:
             yield frames, NOBODY
             return
@@ -252,6 +252,7 @@ class Intent:
         own = {port.mac for _, port in self._here[network.id]}
         reflected = [mac for mac in sorted(own) if len(self._owners[network.id][mac]) == 1]
         for some, refusal in (
+            OF_PROBE,
             *((nobody, "a source that no station can have") for nobody in NO_STATION),
             *((cube(Field.ETH_SRC, mac), "the MAC of a port that is here") for mac in reflected),
             *((hidden, _INSIDE) for hidden in HIDDEN if network.id not in self.carrying_tags),

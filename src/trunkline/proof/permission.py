@@ -1,4 +1,4 @@
-"""What a port may send, by its row and the frame rules alone (docs/frames.md, rules 7, 11, 13 and 17).
+"""What a port may send, by its row and the frame rules alone (docs/frames.md, rules 7, 11, 13, 17 and 18).
 
 The sets of frames that are yielded are in order: the first one that a frame is in counts. Each comes with why
 its frames are dropped, None if they pass.
@@ -26,6 +26,9 @@ NO_STATION = cube(Field.ETH_SRC, 1 << 40, 1 << 40), cube(Field.ETH_SRC, 0)
 _IPV4, _IPV6 = cube(Field.ETH_TYPE, 0x0800), cube(Field.ETH_TYPE, 0x86DD)
 _ARP, _RARP = cube(Field.ETH_TYPE, 0x0806), cube(Field.ETH_TYPE, 0x8035)
 _UDP = cube(Field.IP_PROTO, 17)
+OF_PROBE = both(_RARP, cube(Field.ARP_OP, 24), cube(Field.ARP_TPA, 0xF4746C70)), "a frame of a probe"
+"""What is nobody's to send or to receive: OP_EXP1 (RFC 5494) about 244.116.108.112."""
+
 _ICMPV6 = both(_IPV6, cube(Field.IP_PROTO, 58))
 _FIRST_FRAGMENT = cube(Field.IP_FRAG, 1)
 _NO_PORTS = both(cube(Field.UDP_SRC, 0), cube(Field.UDP_DST, 0))
@@ -59,6 +62,7 @@ def macs(port: Port) -> set[int]:
 
 def permissions(port: Port, *, carries_tags: bool) -> Iterator[Permission]:
     """Yield what *port* may send; if its network *carries_tags*, there may be tags inside."""
+    yield OF_PROBE
     for nobody in NO_STATION:
         yield nobody, "a source that no station can have"
     if not control_frames(port):
