@@ -81,8 +81,7 @@ def test_foreign_pieces_of_a_flow_are_kept_and_spelled() -> None:
         "0000000000000005 0006000800000001 0004001000000000 0018000800000000 000100085b000000"
     )
     assert encoded_text(key, body) == (
-        "cookie=0x5,table=99,priority=7,field(0x8000120104),"
-        "actions=instruction(0x0006000800000001),action(0x0018000800000000),instruction(0x000100085b000000)"
+        "cookie=0x5,table=99,priority=7,field(0x8000120104),actions=meter:1,dec_ttl,goto_table:91"
     )
 
 

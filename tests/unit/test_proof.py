@@ -309,10 +309,10 @@ APPLY = struct.pack(">HHI", 4, 16, 0) + GROUP
 @pytest.mark.parametrize(
     ("flows", "reason"),
     [
-        (encoded(NORMAL), "an output to the reserved port 0xfffa: "),
+        (encoded(NORMAL), "the action NORMAL: "),
         (encoded(REWRITES), "a change of vlan_vid: "),
         (encoded(GOES_ON), "actions after a resubmit: "),
-        (encoded(Flow(Band.NOBODY, (), (), 0), body=APPLY), "the action group: "),
+        (encoded(Flow(Band.NOBODY, (), (), 0), body=APPLY), "the action group:1: "),
     ],
 )
 def test_what_it_does_not_understand_it_refuses_by_name(

@@ -34,6 +34,7 @@ from trunkline.core.pipeline import (
     Reason,
 )
 from trunkline.core.probe import FRAMES
+from trunkline.openflow import foreign
 from trunkline.openflow.oxm import Foreign
 
 if TYPE_CHECKING:
@@ -228,8 +229,8 @@ def _action(action: Action | Foreign, names: Names) -> str:
             return f"once more {table.value} {table.name}"
         case Goto(table):
             return f"on to {table.value} {table.name}"
-        case Foreign(kind, data):
-            return f"{kind}(0x{data.hex()})"
+        case Foreign():
+            return foreign.words(action)
     return str(action)
 
 

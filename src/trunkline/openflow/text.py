@@ -24,19 +24,9 @@ from trunkline.core.flow import (
     Set,
     Term,
 )
-from trunkline.openflow import message
+from trunkline.openflow import foreign, message
+from trunkline.openflow.foreign import PORT_NAMES
 from trunkline.openflow.oxm import Foreign
-
-_PORT_NAMES = {
-    0xFFF8: "IN_PORT",
-    0xFFF9: "TABLE",
-    0xFFFA: "NORMAL",
-    0xFFFB: "FLOOD",
-    0xFFFC: "ALL",
-    0xFFFD: "CONTROLLER",
-    0xFFFE: "LOCAL",
-    0xFFFF: "ANY",
-}
 
 _ETHER_TYPES = {0x0800: "ip", 0x0806: "arp", 0x8035: "rarp", 0x86DD: "ipv6"}
 _PROTOCOLS = {
@@ -115,8 +105,9 @@ def text(flow: Flow, *, with_cookie: bool = True) -> str:
 def encoded_text(key: bytes, body: bytes, *, with_cookie: bool = True) -> str:
     """Return the flow with *key* and *body* (`message.Encoded`) as `ovs-ofctl` spells it.
 
-    Parts that Trunkline does not use are written as `field(0x…)`, `action(0x…)` or `instruction(0x…)`, which
-    `add-flow` does not accept. Raises `DecodeError` as `message.decode` does.
+    Of actions and instructions that Trunkline does not use, some are shortened, such as `learn(table=9,…)`.
+    Unknown ones, and fields, are written as `field(0x…)`, `action(0x…)` or `instruction(0x…)`. `add-flow`
+    accepts none of these. Raises `DecodeError` as `message.decode` does.
     """
     flow = message.decode(key, body)
     return _line(flow.table, flow.priority, flow.match, flow.actions, flow.cookie if with_cookie else None)
@@ -142,9 +133,9 @@ def _match_words(match: Sequence[Term | Foreign]) -> Iterator[str]:
         yield shorthand
     for field in sorted(terms, key=_RANK.__getitem__):
         yield _term_word(terms[field])
-    for foreign in match:
-        if isinstance(foreign, Foreign):
-            yield _foreign_word(foreign)
+    for each in match:
+        if isinstance(each, Foreign):
+            yield foreign.words(each)
 
 
 def _shorthand(terms: dict[Field, Term]) -> str | None:
@@ -196,7 +187,7 @@ def _value_word(field: Field, value: int) -> str:
     if field is Field.ETH_TYPE:
         return f"{value:#06x}"
     if field is Field.IN_PORT:
-        return _PORT_NAMES.get(value, str(value))
+        return PORT_NAMES.get(value, str(value))
     return f"{value:#x}" if value and field in _HEX_FIELDS else str(value)
 
 
@@ -216,13 +207,13 @@ def _action_word(action: Action | Foreign) -> str:
         case Output(0xFFFD):
             return "CONTROLLER:0"
         case Output(ofport):
-            return _PORT_NAMES.get(ofport) or f"output:{ofport}"
+            return PORT_NAMES.get(ofport) or f"output:{ofport}"
         case Resubmit(table):
             return f"resubmit(,{int(table)})"
         case Goto(table):
             return f"goto_table:{int(table)}"
         case Foreign():
-            return _foreign_word(action)
+            return foreign.words(action)
 
 
 def _part(field: Field, first_bit: int, bits: int) -> str:
@@ -232,7 +223,3 @@ def _part(field: Field, first_bit: int, bits: int) -> str:
     else:
         place = f"{first_bit}" if bits == 1 else f"{first_bit}..{first_bit + bits - 1}"
     return f"NXM_NX_{field.name}[{place}]"
-
-
-def _foreign_word(foreign: Foreign) -> str:
-    return f"{foreign.kind}(0x{foreign.data.hex()})"

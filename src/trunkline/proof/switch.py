@@ -14,7 +14,8 @@ from trunkline.core.error import TrunklineError
 from trunkline.core.field import Field, Set, Term
 from trunkline.core.flow import Controller, Copy, Goto, Output, PopVlan, PushVlan, Resubmit
 from trunkline.core.pipeline import Band
-from trunkline.openflow import message, text
+from trunkline.openflow import foreign, message, text
+from trunkline.openflow.foreign import PORT_NAMES
 from trunkline.openflow.oxm import Foreign
 from trunkline.proof.space import ALL, IS_FOLLOWED, Cube, cube
 
@@ -101,63 +102,15 @@ def _followed(term: Term) -> Cube:
 def _refusal(action: Action | Foreign, *, is_last: bool) -> str | None:
     """Return what of *action* the proof does not understand, None if it understands it."""
     match action:
-        case Foreign(kind, data):
-            return _foreign(kind, data)
+        case Foreign():
+            return f"the {action.kind} {foreign.words(action)}"
         case Output(ofport) if ofport > LAST_PORT and ofport != LOCAL:
-            return f"an output to the reserved port {ofport:#x}"
+            return f"the action {PORT_NAMES.get(ofport) or f'output:{ofport:#x}'}"
         case Resubmit() if not is_last:
             return "actions after a resubmit"
         case Set(field, _) if field in (Field.VLAN_VID, Field.ETH_TYPE):
             return f"a change of {field.value[0]}"
     return None
-
-
-_ACTIONS = {21: "set_queue", 22: "group", 23: "set_nw_ttl", 24: "dec_nw_ttl", 25: "set_field"}
-"""Actions that Trunkline does not use, by their types (OpenFlow 1.4.0 section 7.2.5)."""
-
-_NICIRA = bytes.fromhex("ffff"), bytes.fromhex("00002320")
-_NICIRA_ACTIONS = dict(
-    zip(
-        (6, 7, 8, 10, 12, 15, 16, 19, 27, 28, 29, 34, 35, 36, 39, 42, 43),
-        [
-            "move",
-            "load",
-            "note",
-            "multipath",
-            "bundle",
-            "output_reg",
-            "learn",
-            "fin_timeout",
-            "push",
-            "pop",
-            "sample",
-            "conjunction",
-            "ct",
-            "nat",
-            "output_trunc",
-            "clone",
-            "ct_clear",
-        ],
-        strict=True,
-    )
-)
-"""Those of Open vSwitch, by their subtypes (ovs-actions(7), `ofp-actions.c`)."""
-
-_INSTRUCTIONS = {2: "write_metadata", 3: "write_actions", 5: "clear_actions", 6: "meter"}
-"""Instructions, by their types (OpenFlow 1.4.0 section 7.2.4)."""
-
-
-def _foreign(kind: str, data: bytes) -> str:
-    """Return what is called what Trunkline does not use.
-
-    >>> _foreign("instruction", bytes.fromhex("0006000800000001"))
-    'the instruction meter'
-    """
-    number = int.from_bytes(data[:2])
-    name = (_INSTRUCTIONS if kind == "instruction" else _ACTIONS).get(number)
-    if kind == "action" and (data[:2], data[4:8]) == _NICIRA:
-        name = _NICIRA_ACTIONS.get(int.from_bytes(data[8:10]))
-    return f"an {kind} of another kind" if name is None else f"the {kind} {name}"
 
 
 class Part(NamedTuple):
