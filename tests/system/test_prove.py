@@ -155,12 +155,12 @@ def test_a_changed_and_a_missing_flow_of_ours_are_repaired_by_the_agent(
 @pytest.mark.parametrize(
     ("actions", "named"),
     [
-        ("NORMAL", "an output to the reserved port 0xfffa"),
-        ("group:1", "the action group"),
-        ("learn(table=9)", "the action learn"),
-        ("ct(table=10)", "the action ct"),
-        ("meter:1,output:1", "the instruction meter"),
-        ("write_actions(output:1)", "the instruction write_actions"),
+        ("NORMAL", "the action NORMAL"),
+        ("group:1", "the action group:1"),
+        ("learn(table=9)", "the action learn(table=9,…)"),
+        ("ct(table=10)", "the action ct(table=10)"),
+        ("meter:1,output:1", "the instruction meter:1"),
+        ("write_actions(output:1)", "the instruction write_actions(…)"),
         ("set_field:4099->vlan_vid,output:1", "a change of vlan_vid"),
         ("resubmit(,10),output:1", "actions after a resubmit"),
     ],
@@ -178,8 +178,25 @@ def test_a_switch_that_reads_two_tags_is_not_proved(stopped: DummyChassis) -> No
     assert "other_config:vlan-limit is 2" in refusal(trunkline("prove"), 1)
 
 
-def test_a_network_that_is_not_here_is_named(chassis: DummyChassis) -> None:
-    assert "no port of a network 'green'" in refusal(trunkline("prove", "--network", "green"), 1)
+def test_a_network_that_is_not_here_is_told_from_one_that_is_nowhere(
+    site: Site, chassis: DummyChassis
+) -> None:
+    assert "no network is called 'green'" in refusal(trunkline("prove", "--network", "green"), 1)
+    site.network("elsewhere", 105)
+    said = refusal(trunkline("prove", "--network", "elsewhere"), 1)
+    assert "network 'elsewhere' has no port on this chassis" in said
+
+
+def test_a_switch_that_is_named_alone_is_asked_where_its_database_is(
+    chassis: DummyChassis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVS_RUNDIR", "/nowhere")
+    for words in (("prove",), ("flows",), ("plan",)):
+        done = trunkline(*words, "--ovs", chassis.switch.remote)
+        assert (done.code, done.err) == (0, ""), words
+    done = trunkline("check", "--local", "--ovs", chassis.switch.remote)
+    assert "T401" not in done.out
+    assert "T407" not in done.out
 
 
 class Restless(Reading):

@@ -38,10 +38,13 @@ def runs(remote: str) -> bool:
         rpc.close()
 
 
-def state() -> dict[str, Any] | None:
-    """Return what the agent says of itself (`trunkline.process.state`); None if it does not answer."""
+def state(where: str | None = None) -> dict[str, Any] | None:
+    """Return what the agent says of itself (`trunkline.process.state`); None if it does not answer.
+
+    *where* has the sockets of its Open vSwitch, and its own; by default that of this machine.
+    """
     try:
-        said = _asked("status")
+        said = _asked(where or rundir(), "status")
     except SwitchError:
         return None
     return said if isinstance(said.get("faults"), dict) else None
@@ -53,11 +56,10 @@ def answer(kind: str) -> dict[str, Any]:
     Raises:
         SwitchError: no agent runs here, or it does not answer.
     """
-    return _asked("answer", kind)
+    return _asked(rundir(), "answer", kind)
 
 
-def _asked(*words: str) -> dict[str, Any]:
-    where = rundir()
+def _asked(where: str, *words: str) -> dict[str, Any]:
     paths = sorted(glob.glob(os.path.join(glob.escape(where), f"{_PROGRAM}.*.ctl")))
     if where == RUNDIR and os.path.exists(_OF_UNIT):
         paths.append(_OF_UNIT)

@@ -46,7 +46,7 @@ def own_findings(
     Raises:
         UnreachableError: the switch's own database does not answer.
     """
-    is_running, said = own_agent.runs(there.remote), own_agent.state()
+    is_running, said = own_agent.runs(there.remote), own_agent.state(there.rundir)
     reading = Reading(there.remote, remotes, files)
     try:
         found = list(_read(there, reading, said, (remotes, files)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import InvalidValueError
 from trunkline.core.setting import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
-from trunkline.host.rundir import rundir
+from trunkline.host.rundir import rundir as default_rundir
 from trunkline.host.unix_path import short
 from trunkline.insight.connection import SwitchError, permission_remedy
 from trunkline.northbound import member
@@ -46,9 +46,18 @@ class Chassis:
     name: str | None = None
 
     @property
+    def rundir(self) -> str:
+        """Where Open vSwitch has its sockets: that of the database's own if the bridge's is there, too."""
+        kind, _, place = self.remote.partition(":")
+        beside = Path(place).parent
+        if kind == "unix" and (beside / f"{self.bridge}.mgmt").is_socket():
+            return str(beside)
+        return default_rundir()
+
+    @property
     def management_socket(self) -> Path:
         """The socket by which the integration bridge is asked for its flows."""
-        return Path(rundir()) / f"{self.bridge}.mgmt"
+        return Path(self.rundir) / f"{self.bridge}.mgmt"
 
 
 def read(remote: str | None = None) -> Chassis:
@@ -58,7 +67,7 @@ def read(remote: str | None = None) -> Chassis:
         SwitchError: the database does not answer, or may not be asked by this user.
         InvalidValueError: *remote* is not written as a remote is.
     """
-    where = remote or f"unix:{rundir()}/db.sock"
+    where = remote or f"unix:{default_rundir()}/db.sock"
     kind, _, place = where.partition(":")
     if kind not in ("unix", "tcp", "ssl") or not place:
         raise InvalidValueError(f"{where!r} is not a remote; write unix:PATH or tcp:HOST:PORT")
@@ -88,7 +97,7 @@ def _refuse_closed(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe, short(path) as place:
         number = probe.connect_ex(place)
     if number in (errno.EACCES, errno.EPERM):
-        raise SwitchError(f"cannot open {path}: permission denied; {permission_remedy()}")
+        raise SwitchError(f"cannot open {path}: permission denied; {permission_remedy()}", number)
     if number:
         raise SwitchError(
             f"cannot open {path}: {os.strerror(number).lower()}; start Open vSwitch, "

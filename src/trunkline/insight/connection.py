@@ -314,7 +314,10 @@ def _words(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"permission denied; {permission_remedy()}"
     if error.errno == errno.ENOENT:
-        return "there is no such socket; is the bridge there (ovs-vsctl list-br), and ovs-vswitchd running?"
+        return (
+            "there is no such socket; is the bridge there (ovs-vsctl list-br), and ovs-vswitchd running? "
+            "If its sockets are elsewhere, set $OVS_RUNDIR"
+        )
     if error.errno == errno.ECONNREFUSED:
         return "nobody listens there; is ovs-vswitchd running?"
     if error.errno == errno.EAGAIN:

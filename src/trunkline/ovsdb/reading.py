@@ -70,6 +70,8 @@ class Reading:
         self._active = ActiveSettings(self._switch)
         self._nb: NorthboundReplica | None = None
         self._named = (nb_remotes, nb_tls)
+        self.northbound: tuple[str, Tls | None] = ("", None)
+        """The remotes and the files with which the northbound is read, once that has begun."""
         self._assumed = assumed or {}
 
     def close(self) -> None:
@@ -158,7 +160,8 @@ class Reading:
         files = files if remotes is not None else now.nb_tls
         if files is not None and all(files):
             tls.use(files)
-        self._nb = AssumingReplica(remotes or now.nb_remotes, now.chassis, self._assumed)
+        self.northbound = (remotes or now.nb_remotes, files)
+        self._nb = AssumingReplica(self.northbound[0], now.chassis, self._assumed)
         self._nb.catch_up()
 
     def _is_northbound_read(self, nb: NorthboundReplica) -> bool:

@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.core.error import TimedOutError
-from trunkline.host.rundir import rundir
 from trunkline.insight import vswitchd
 from trunkline.insight.connection import Connection, SwitchError
 from trunkline.insight.flow import VERSION
-from trunkline.insight.name import Names
+from trunkline.insight.name import Names, network_key
 from trunkline.insight.plan import TRIES, flow_plan, names_of, recover
+from trunkline.northbound.client import Northbound
 from trunkline.northbound.refusal import NotFoundError
 from trunkline.northbound.transaction import no_collection
 from trunkline.ovsdb import wiring
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 MOST_LEAKS = 10
 """How many leaks are told; of the others there is the number."""
+
+NAMES_PATIENCE_S = 5.0
+"""How long the northbound may take to say whether there is a network of some name."""
 
 PATIENCE_S = 60.0
 """How long the switch may take to list its flows. A table of 300,000 flows takes some seconds."""
@@ -94,7 +97,7 @@ def asked(
         closing(Reading(there.remote, nb_remotes, nb_tls)) as reading,
         Connection(there.management_socket, PATIENCE_S) as bridge,
     ):
-        yield Asked(reading, bridge, rundir(), names, network, is_cache_asked)
+        yield Asked(reading, bridge, there.rundir, names, network, is_cache_asked)
 
 
 class Found(NamedTuple):
@@ -118,7 +121,7 @@ def answer(asked: Asked) -> dict[str, Any]:
 
     Raises:
         NotProvableError: the switch has something that the proof does not understand.
-        NotFoundError: this chassis has no port of that network.
+        NotFoundError: there is no such network, or this chassis has no port of it.
         SwitchError: the switch does not answer.
         UnreachableError: a database does not.
         TimedOutError: what is compared changes all the time.
@@ -225,10 +228,19 @@ def concerning(violations: list[Violation], asked: Asked, intent: Intent) -> lis
         return violations
     network = next((each for each in intent.networks.values() if each.name == asked.network), None)
     if network is None:
-        raise NotFoundError(
-            f"this chassis has no port of a network {asked.network!r}; see `trunkline network list`"
-        )
+        raise _not_here(asked.reading, asked.network)
     return [each for each in violations if concerns(each, intent, network.id)]
+
+
+def _not_here(reading: Reading, network: str) -> NotFoundError:
+    """Return that no port of *network* is here; raise `NotFoundError` if there is no such network at all."""
+    remotes, files = reading.northbound
+    with Northbound.connect(remotes, NAMES_PATIENCE_S, files) as northbound:
+        network_key(northbound, network)
+    return NotFoundError(
+        f"network {network!r} has no port on this chassis, so no frame of it is here; "
+        f"see `trunkline port list`"
+    )
 
 
 def hindering(asked: Asked, intent: Intent) -> list[Hindrance]:

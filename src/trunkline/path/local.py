@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trunkline.host.rundir import rundir
 from trunkline.insight import name
 from trunkline.insight.flow import port_keys
 from trunkline.insight.waiting import finished
@@ -34,6 +33,6 @@ def local_hop(chassis: Chassis, nb: Northbound, entry: Entry) -> dict[str, Any]:
 
     switch, settings = read_switch(chassis.remote)
     try:
-        return finished(hop(Place(switch, settings, rundir(), names), entry))
+        return finished(hop(Place(switch, settings, chassis.rundir, names), entry))
     finally:
         switch.close()
