@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
-from dummy_chassis import DummyChassis, Site
+from dummy_chassis import DummyChassis, Site, until
 from program import refusal, trunkline
 
 from trunkline.core.error import TimedOutError
@@ -19,9 +20,6 @@ from trunkline.insight.afar import answer
 from trunkline.northbound.client import Northbound
 from trunkline.northbound.operation import select
 from trunkline.path.isolation_question import KIND
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.system
 
@@ -72,10 +70,10 @@ def test_another_chassis_is_proved_and_its_leak_is_shown(site: Site, chassis: Du
 def test_why_nothing_was_proved_there_is_one_line(site: Site, chassis: DummyChassis) -> None:
     chassis.switch.ofctl("add-flow", "br-int", "cookie=0x5,table=99,actions=NORMAL")
     ask = ("prove", "--chassis", "c1")
-    assert "an output to the reserved port 0xfffa" in refusal(trunkline(*ask, nb=site.served.remote), 1)
+    assert "the action NORMAL" in refusal(trunkline(*ask, nb=site.served.remote), 1)
     chassis.switch.ofctl("del-flows", "br-int", "cookie=0x5/-1")
     named = refusal(trunkline(*ask, "--network", "green", nb=site.served.remote), 1)
-    assert "no port of a network 'green'" in named
+    assert "no network is called 'green'" in named
 
 
 def test_the_agent_answers_for_a_child_that_ends_early_and_leaves_none_behind(
@@ -88,11 +86,32 @@ def test_the_agent_answers_for_a_child_that_ends_early_and_leaves_none_behind(
         assert listed.read() == ""
 
 
+def test_an_agent_that_is_dead_is_found_out_before_its_proof_is_waited_for(
+    site: Site, chassis: DummyChassis
+) -> None:
+    chassis.agent.end(signal.SIGKILL)
+    ask = ("prove", "--chassis", "c1")
+    for words, limit in (((), "10"), (("--timeout", "0.5"), "0.5")):
+        said = refusal(trunkline(*ask, *words, nb=site.served.remote), 3)
+        assert f"chassis 'c1' has not answered within {limit} s; is its agent running?" in said
+    assert "give --chassis too" in refusal(trunkline("prove", "--timeout", "5"), 2)
+    assert site.nb.read(select("Request"), select("Answer")) == [[], []]
+    chassis.start_agent()
+
+
 def children(chassis: DummyChassis) -> list[str]:
     """Return the processes that the agent of *chassis* has started."""
     pid = chassis.agent.process.pid
     with open(f"/proc/{pid}/task/{pid}/children") as listed:
         return listed.read().split()
+
+
+def is_running(pid: str) -> bool:
+    """Return whether that process runs; one that nobody waits for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_of_a_chassis_that_goes_away_amid_a_proof_one_line_is_said_and_nothing_is_left(
@@ -104,9 +123,10 @@ def test_of_a_chassis_that_goes_away_amid_a_proof_one_line_is_said_and_nothing_i
         with Northbound.connect(site.served.remote) as nb, ThreadPoolExecutor(1) as pool:
             asked = pool.submit(answer, nb, "c1", KIND, {}, LIMIT_S)
             # The process that proves waits for ovs-vswitchd, so the proof cannot end.
-            while not children(chassis):
+            while not (provers := children(chassis)):
                 assert not asked.done(), asked.result()
             chassis.agent.end(signal.SIGKILL)
+            until(lambda: not any(map(is_running, provers)), "no prover without its agent")
             with pytest.raises(TimedOutError) as said:
                 asked.result()
     finally:

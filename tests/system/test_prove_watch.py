@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from dummy_chassis import DummyChassis, Site
+from program import refusal, trunkline
 
 from trunkline.insight import chassis as chassis_of
 from trunkline.insight.connection import Connection
@@ -60,6 +61,35 @@ def test_a_leak_is_told_and_so_is_its_end(chassis: DummyChassis) -> None:
                 told(lines, is_proved=True)
         finally:
             watching.kill()
+
+
+def test_a_watch_goes_on_past_what_it_does_not_understand_and_past_a_switch_that_is_away(
+    site: Site, chassis: DummyChassis
+) -> None:
+    argv = [sys.executable, "-m", "trunkline", "prove", "--watch", "0.05", "-o", "json"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        lines, complaints = iter(watching.stdout), iter(watching.stderr)
+        try:
+            told(lines, is_proved=True)
+            chassis.switch.ofctl("add-flow", "br-int", "cookie=0x5,table=99,actions=NORMAL")
+            assert "a flow with the action NORMAL: cookie=0x5,table=99" in next(complaints)
+            chassis.switch.ofctl("del-flows", "br-int", "cookie=0x5/-1")
+            told(lines, is_proved=True)
+            chassis.switch.stop_vswitchd()
+            assert "br-int.mgmt" in next(complaints)
+            chassis.switch.start_vswitchd()
+            site.sync()
+            told(lines, is_proved=True)
+        finally:
+            watching.kill()
+
+
+def test_a_watch_that_cannot_begin_ends(chassis: DummyChassis) -> None:
+    words = ("prove", "--watch", "0.05")
+    assert "no network is called 'green'" in refusal(trunkline(*words, "--network", "green"), 1)
+    assert "is not a remote" in refusal(trunkline(*words, "--ovs", "nowhere"), 2)
 
 
 def test_a_port_that_is_plugged_while_it_is_watched_is_known_by_name(

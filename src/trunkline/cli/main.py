@@ -201,7 +201,7 @@ def run(program: click.Command, name: str, options: Mapping[str, str] | None = N
     except (click.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
     except TrunklineError as error:
-        code = report(f"{name}: {error}", _exit_code(error))
+        code = report(f"{name}: {error}", exit_code(error))
     except OSError as error:
         code = EXIT_REFUSED
         if error.errno != errno.EPIPE:
@@ -279,7 +279,8 @@ def words(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
-def _exit_code(error: TrunklineError) -> int:
+def exit_code(error: TrunklineError) -> int:
+    """Return the code with which the program ends because of *error*."""
     if isinstance(error, InvalidValueError):
         return EXIT_USAGE
     if isinstance(error, TimedOutError):

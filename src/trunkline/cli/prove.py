@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,11 @@ from trunkline.cli.output import Sheet, print_data, printable
 from trunkline.core.amount import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from trunkline.core.error import TrunklineError
+    from trunkline.path.isolation import Asked
 
 _COLUMNS = (
     *(
@@ -57,6 +63,14 @@ _COLUMNS = (
     is_flag=True,
     help="Look at what the datapath has cached, too: that it does what the flows say.",
 )
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=Seconds(),
+    metavar="S",
+    help="With --chassis: how long its proof may take, in seconds; exit code 3 after that.  "
+    "[default: 60, which is also the most]",
+)
 @with_chassis
 @with_afar
 @with_output
@@ -66,6 +80,7 @@ def prove(
     network: str | None,
     watch_s: float | None,
     is_cache_asked: bool,
+    timeout_s: float | None,
     ovs_remote: str | None,
     afar: str | None,
     output: str,
@@ -105,7 +120,9 @@ def prove(
             )
         if is_cache_asked:
             raise click.UsageError("--megaflows is for the chassis itself: run it there")
-        return _show(_afar(ctx, ovs_remote, afar, network), output)
+        return _show(_afar(ctx, ovs_remote, afar, network, timeout_s), output)
+    if timeout_s is not None:
+        raise click.UsageError("--timeout is for a proof on another chassis; give --chassis too")
     return _here(ctx, ovs_remote, network, watch_s, output, is_cache_asked=is_cache_asked)
 
 
@@ -124,16 +141,19 @@ def _show(found: Mapping[str, Any], output: str, *, is_watched: bool = False) ->
     return 0 if found["is_proved"] else EXIT_NO
 
 
-def _afar(ctx: click.Context, ovs_remote: str | None, chassis: str, network: str | None) -> dict[str, Any]:
-    """Return what the agent of that *chassis* says."""
+def _afar(
+    ctx: click.Context, ovs_remote: str | None, chassis: str, network: str | None, timeout_s: float | None
+) -> dict[str, Any]:
+    """Return what the agent of that *chassis* says within *timeout_s*."""
     from trunkline.cli.progress import Progress
     from trunkline.core.error import TimedOutError
-    from trunkline.insight.afar import answer, readable
+    from trunkline.insight.afar import PATIENCE_S, answer, readable, require_life
     from trunkline.path.isolation_question import INCOMPLETE, KIND, MOST_S, NETWORK
 
-    asked = {} if network is None else {NETWORK: network}
+    asked, most_s = {} if network is None else {NETWORK: network}, min(timeout_s or MOST_S, MOST_S)
     with Progress().phase(f"waiting for {chassis} to prove"), asked_northbound(ctx, ovs_remote) as nb:
-        body = answer(nb, chassis, KIND, asked, MOST_S)
+        require_life(nb, chassis, min(PATIENCE_S, most_s))
+        body = answer(nb, chassis, KIND, asked, most_s)
     if INCOMPLETE in body:
         raise TimedOutError(f"chassis {chassis!r}: {body[INCOMPLETE]}")
     with readable(chassis):
@@ -154,33 +174,89 @@ def _here(
 ) -> int:
     """Prove this chassis, and again after each change if it is watched; return the last exit code."""
     from trunkline.cli.progress import Progress
-    from trunkline.core.error import TimedOutError
     from trunkline.insight import chassis
     from trunkline.path import isolation
-    from trunkline.path.isolation_watch import IsolationWatch
 
-    there = chassis.read(ovs_remote)
     connection = ctx.find_object(Connection) or Connection()
-    tls = connection.tls if connection.ca_cert else there.nb_tls
-    names = connection.names()
-    with isolation.asked(there, names, tls, network, is_cache_asked=is_cache_asked) as asked:
-        if watch_s is None:
-            with Progress().phase("reading both databases and the flows, and proving"):
-                found = isolation.answer(asked)
-            return _show(found, output)
-        code, watch = 0, IsolationWatch(asked)
+
+    @contextmanager
+    def asking() -> Iterator[Asked]:
+        there = chassis.read(ovs_remote)
+        tls = connection.tls if connection.ca_cert else there.nb_tls
+        with isolation.asked(there, connection.names(), tls, network, is_cache_asked=is_cache_asked) as asked:
+            yield asked
+
+    if watch_s is not None:
+        return _Watch(asking, watch_s, output).run()
+    with asking() as asked, Progress().phase("reading both databases and the flows, and proving"):
+        found = isolation.answer(asked)
+    return _show(found, output)
+
+
+class _Watch:
+    """A proof that is watched: *asking* connects, and connects again if a connection was lost."""
+
+    def __init__(
+        self, asking: Callable[[], AbstractContextManager[Asked]], watch_s: float, output: str
+    ) -> None:
+        self._asking, self._watch_s, self._output = asking, watch_s, output
+        self._code = 0
+        self._complaint = ""
+        self._is_begun = False
+
+    def run(self) -> int:
+        """Show what is found after each change, until it is interrupted; return the last exit code.
+
+        Raises:
+            TrunklineError: the first look fails by something else than flows, or later one may not look.
+        """
+        from trunkline.core.error import TrunklineError
+
         try:
             while True:
                 try:
-                    changed = watch.answer()
-                    if changed is not None:
-                        code = _show(changed, output, is_watched=True)
-                except TimedOutError as error:
-                    click.echo(printable(in_options(str(error))), err=True)
-                # Time itself is what is measured: there is nothing else to wait for.
-                time.sleep(watch_s)
+                    with self._asking() as asked:
+                        self._follow(asked)
+                except TrunklineError as error:
+                    if not self._is_begun or _is_final(error):
+                        raise
+                    self._complain(error)
+                time.sleep(self._watch_s)
         except KeyboardInterrupt:
-            return code
+            return self._code
+
+    def _follow(self, asked: Asked) -> None:
+        from trunkline.path.isolation_watch import PASSING, IsolationWatch
+
+        watch = IsolationWatch(asked)
+        while True:
+            try:
+                changed = watch.answer()
+            except PASSING as error:
+                self._complain(error)
+            else:
+                if changed is not None:
+                    self._code, self._complaint = _show(changed, self._output, is_watched=True), ""
+            self._is_begun = True
+            # Time itself is what is measured: there is nothing else to wait for.
+            time.sleep(self._watch_s)
+
+    def _complain(self, error: TrunklineError) -> None:
+        """Say once what is wrong, until something else is, or all is proved again."""
+        from trunkline.cli.main import exit_code
+
+        self._code = exit_code(error)
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            click.echo(printable(in_options(str(error))), err=True)
+
+
+def _is_final(error: TrunklineError) -> bool:
+    """Return whether nothing but this user can end *error*: he may not ask, or asks for what is not valid."""
+    from trunkline.core.error import InvalidValueError
+
+    is_forbidden = getattr(error, "number", None) in (errno.EACCES, errno.EPERM)
+    return is_forbidden or isinstance(error, InvalidValueError)
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,8 @@ from trunkline.insight.flow import Count, count, merged
 from trunkline.insight.flow_question import KIND, FlowQuestion
 from trunkline.insight.parcel import UNREADABLE
 from trunkline.northbound.body import UnreadableError
-from trunkline.northbound.question import DONE, ask
+from trunkline.northbound.liveness import STATE
+from trunkline.northbound.question import DONE, ask, engaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,15 +46,34 @@ def answer(
     answers = ask(nb, kind, [chassis], parameters, timeout_s=timeout_s)
     found = answers.by_chassis.get(chassis)
     if found is None:
-        raise NoAnswerError(
-            f"chassis {chassis!r} has not answered within {timeout_s:g} s; is its agent running? "
-            "(`trunkline chassis show`)"
-        )
+        raise no_answer(chassis, timeout_s)
     if found.state != DONE:
         raise TrunklineError(f"chassis {chassis!r} has no answer: {found.reason}")
     if not isinstance(found.body, dict):
         raise UnreadableError(f"the answer of chassis {chassis!r} cannot be read: it is no object")
     return found.body
+
+
+def require_life(nb: Northbound, chassis: str, timeout_s: float = PATIENCE_S) -> None:
+    """Return if the agent of *chassis* runs, by all that is known within *timeout_s*: before a long question.
+
+    It answers one question after the other, so one that has others to answer may be silent for longer.
+
+    Raises:
+        NotFoundError: there is no such chassis.
+        NoAnswerError: it does not answer.
+    """
+    answers = ask(nb, STATE, [chassis], timeout_s=timeout_s)
+    if chassis in answers.missing and chassis not in engaged(nb, answers.over):
+        raise no_answer(chassis, timeout_s)
+
+
+def no_answer(chassis: str, timeout_s: float) -> NoAnswerError:
+    """Return what is raised if *chassis* has not answered within *timeout_s*."""
+    return NoAnswerError(
+        f"chassis {chassis!r} has not answered within {timeout_s:g} s; is its agent running? "
+        "(`trunkline chassis show`)"
+    )
 
 
 @contextmanager

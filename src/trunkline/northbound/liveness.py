@@ -36,7 +36,7 @@ PATIENCE_S = 2.0
 COMMIT_S = 5.0
 """How long the northbound may take to commit a request: a cluster without a majority never does."""
 
-_KIND = "state"
+STATE = "state"
 """The kind of question that costs a chassis least."""
 
 QUIET_S = 0.5
@@ -129,7 +129,7 @@ def _questioned(
     if of is not None:
         names &= frozenset(of)
     try:
-        found = question.ask(nb, _KIND, names, timeout_s=timeout_s, report=report)
+        found = question.ask(nb, STATE, names, timeout_s=timeout_s, report=report)
     except (RefusedError, NotFoundError, TransactionError):
         return Unasked(
             "this connection may neither write `nb_cfg` nor ask questions (it has a role, or is read-only)",

@@ -7,17 +7,22 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.error import TimedOutError
 from trunkline.insight import chassis
 from trunkline.insight.flow_feed import FlowFeed
 from trunkline.insight.name import Names
 from trunkline.insight.plan import TRIES
 from trunkline.path.isolation import Asked, Found, concerning, hindering, intended, told, unsteady
 from trunkline.proof.kept import KeptProof
+from trunkline.proof.switch import NotProvableError
 
 if TYPE_CHECKING:
     from trunkline.path.hindrance import Hindrance
     from trunkline.proof.intent import Intent
     from trunkline.proof.proof import Violation
+
+PASSING = NotProvableError, TimedOutError
+"""What a watch raises that may be over at the next look; after anything else, connect anew."""
 
 
 class IsolationWatch:
@@ -32,6 +37,8 @@ class IsolationWatch:
         self._told: tuple[int, list[Hindrance]] | None = None
         """The revision of the rows by which the last answer was given, and what hindered frames then."""
         self._intent: Intent | None = None
+        self._refused: tuple[int, NotProvableError] | None = None
+        """The revision of the rows, and why nothing is proved until they or the flows are others."""
 
     def answer(self) -> dict[str, Any] | None:
         """Return what `isolation.answer` does, None if nothing has changed since the last answer.
@@ -40,6 +47,11 @@ class IsolationWatch:
         """
         began_s = time.monotonic()
         self._read()
+        if self._refused is not None:
+            revision, error = self._refused
+            if not self._pending and revision == self._asked.reading.inventory.revision:
+                raise error
+            self._refused = None
         if not self._pending and self._intent is not None and self._told == self._seen(self._intent):
             return None
         self._told = None
@@ -69,10 +81,14 @@ class IsolationWatch:
         pending, self._pending = self._pending, {}
         # A proof that cannot go on is of no use any more.
         kept, self._kept = self._kept, None
-        if kept is None:
-            kept = KeptProof(self._feed.flows, intent)
-        else:
-            kept.change(pending, intent)
+        try:
+            if kept is None:
+                kept = KeptProof(self._feed.flows, intent)
+            else:
+                kept.change(pending, intent)
+        except NotProvableError as error:
+            self._refused = self._asked.reading.inventory.revision, error
+            raise
         self._kept = kept
         return kept.violations
 

@@ -1,7 +1,8 @@
 """The prover: a process of its own that proves this chassis for its agent, which has one thread for all else.
 
-It is given a JSON object with `ovs` (a remote) and perhaps `network` (a name), and prints another one: what
-`trunkline.path.isolation.answer` returns, or why there is no such answer.
+It is given a line with a JSON object of `ovs` (a remote) and perhaps `network` (a name), and prints another
+one: what `trunkline.path.isolation.answer` returns, or why there is no such answer. When its input ends,
+nobody waits for that any more, and it ends too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -22,8 +24,16 @@ def main() -> None:
     with suppress(OSError):
         # A service may be kept from it (SystemCallFilter). The agent and the switch come first if it may.
         os.nice(_NICE)
-    asked = json.load(sys.stdin)
+    asked = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_agent, daemon=True).start()
     json.dump(_found(str(asked["ovs"]), asked.get("network")), sys.stdout)
+
+
+def _end_with_agent() -> None:
+    """End this process when its input ends: an agent that was killed closes nothing by itself."""
+    # Not by `sys.stdin`: Python cannot end while a thread waits in there.
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
 
 
 def _found(ovs_remote: str, network: str | None) -> dict[str, Any]:

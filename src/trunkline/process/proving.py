@@ -37,7 +37,7 @@ def prove(agent: Agent, parameters: Mapping[str, str]) -> Work[Any]:
         raise InvalidValueError(
             f"a proof has no parameter {unknown[0]!r}; have agents and programs be of one version"
         )
-    asked = json.dumps({"ovs": agent.switch.remotes, **parameters})
+    asked = json.dumps({"ovs": agent.switch.remotes, **parameters}) + "\n"
     environment = {**os.environ, "OVS_RUNDIR": agent.rundir, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         _PROVER, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -57,9 +57,9 @@ def _printed(child: subprocess.Popen[bytes], asked: bytes) -> Work[bytes]:
     """Return what *child* prints when it is *asked*."""
     assert child.stdin is not None
     assert child.stdout is not None
-    # It is shorter than a pipe is long.
+    # It is shorter than a pipe is long. The pipe stays open while the answer is waited for.
     child.stdin.write(asked)
-    child.stdin.close()
+    child.stdin.flush()
     fd, found, end_s = child.stdout.fileno(), bytearray(), time.monotonic() + MOST_S
     os.set_blocking(fd, False)
     while len(found) <= _MOST_BYTES:
