@@ -33,6 +33,13 @@ SWITCH_CPU = str(max(os.sched_getaffinity(0)))
 MOST_FRAMES = 20_000_000
 """After so many a flood ends by itself, should nobody be left to end it."""
 
+GAPS = ("100us", "1ms", "10ms")
+"""How far frames are apart that shall all arrive. Each may be a question to ovs-vswitchd, which takes its
+time on a busy machine, and the queue of a device is short."""
+
+PATIENCE_S = 2.0
+"""If nothing came for so long, nothing will."""
+
 QUIET_S = 0.004
 """A switch from which nothing came for so long has nothing more to send."""
 SERVICES = (22, 53, 80, 123, 443, 3306, 5432, 8080)
@@ -136,17 +143,21 @@ def generator(folder: Path, sender: Station, frames: Sequence[bytes], *words: st
 
 
 def send_once(folder: Path, sender: Station, receiver: Station, frames: Sequence[bytes]) -> None:
-    """Send each of *frames* once, slowly enough that all arrive; raises `BenchError` if one does not."""
-    before = receiver.received()
-    words = ["--num", str(len(frames)), "--gap", "100us"]
-    do(generator(folder, sender, frames, *words), os.environ)
-    deadline = now_s() + TIMEOUT_S
-    while (arrived := receiver.received() - before) < len(frames):
-        if now_s() > deadline:
-            raise BenchError(
-                f"{arrived} of {len(frames)} frames arrived from {sender.name} at {receiver.name}"
-            )
-        time.sleep(0.01)
+    """Send each of *frames* once, and all of them again, more slowly, if not all arrive.
+
+    Raises `BenchError` if one does not arrive at the slowest of `GAPS` either.
+    """
+    for gap in GAPS:
+        before = receiver.received()
+        do(generator(folder, sender, frames, "--num", str(len(frames)), "--gap", gap), os.environ)
+        arrived, deadline = 0, now_s() + PATIENCE_S
+        while arrived < len(frames) and now_s() < deadline:
+            time.sleep(0.01)
+            if (now := receiver.received() - before) > arrived:
+                arrived, deadline = now, now_s() + PATIENCE_S
+        if arrived >= len(frames):
+            return
+    raise BenchError(f"{arrived} of {len(frames)} frames arrived from {sender.name} at {receiver.name}")
 
 
 class Burst(NamedTuple):
