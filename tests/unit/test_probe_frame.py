@@ -66,11 +66,19 @@ def test_a_frame_is_as_short_as_it_can_be_and_a_sized_one_has_its_size() -> None
     assert arrival(SECRET, data[:-1]) is None, "cut on the way, it has not come"
 
 
-@given(st.integers(6, 13 + LEAST_SIZE), st.integers(1, 255))
+@given(st.integers(0, 13 + LEAST_SIZE), st.integers(1, 255))
 def test_no_bit_can_be_changed(at: int, change: int) -> None:
     data = bytearray(frame(SECRET, SAID, SOURCE, GROUP))
     data[at] ^= change
     assert arrival(SECRET, bytes(data)) is None
+
+
+def test_nobody_can_send_a_frame_of_a_member_again_from_another_mac() -> None:
+    mine, own = SOURCE.to_bytes(6), (SOURCE + 9).to_bytes(6)
+    data = frame(SECRET, SAID, SOURCE, GROUP)
+    # The MAC is in the Ethernet header and in that of the packet.
+    assert data.count(mine) == 2
+    assert arrival(SECRET, data.replace(mine, own)) is None
 
 
 @given(st.binary(max_size=100))

@@ -3,8 +3,8 @@
 A frame names its sender by a number that only the members of the session can read, says in which network
 it was sent, and ends with a code that only they can make. Layout after the EtherType, numbers big-endian: the
 header of a RARP packet (28 bytes), `_MAGIC` (4), session (8), kind (1), round (1), size (2), sender (4),
-network key (4), and the first 16 bytes of the HMAC-SHA256 of all that from `_MAGIC` on (RFC 2104). Zeros
-follow, up to the frame's length.
+network key (4), and the first 16 bytes of the HMAC-SHA256 (RFC 2104) of the frame's two MACs and of all that
+from `_MAGIC` on: nobody else can send it from another MAC, or to one. Zeros follow, up to the frame's length.
 
 The header is for switches: it has the fields by which `FRAMES` tells these frames from all others, whatever
 MAC they go to. No flow could see what follows an EtherType that Open vSwitch does not parse.
@@ -100,10 +100,14 @@ def member_id(secret: Secret, chassis: str) -> int:
 def frame(secret: Secret, probe: Probe, source: int, destination: int) -> bytes:
     """Return the untagged frame that says *probe*; of kind SIZED, its packet has `probe.size` bytes."""
     head = _payload.pack(_MAGIC, secret.id, *probe)
-    packet = _rarp(source) + head + hmac.digest(secret.key, head, "sha256")[:_HMAC_BYTES]
-    length = probe.size if probe.kind is Kind.SIZED else 0
     macs = destination.to_bytes(6, "big") + source.to_bytes(6, "big")
+    packet = _rarp(source) + head + _code(secret, macs, head)
+    length = probe.size if probe.kind is Kind.SIZED else 0
     return macs + ETH_RARP.to_bytes(2, "big") + packet.ljust(length, b"\0")
+
+
+def _code(secret: Secret, macs: bytes, head: bytes) -> bytes:
+    return hmac.digest(secret.key, macs + head, "sha256")[:_HMAC_BYTES]
 
 
 def _rarp(source: int) -> bytes:
@@ -137,7 +141,7 @@ def arrival(secret: Secret, data: bytes) -> Arrival | None:
     magic, id_, kind, *rest = _payload.unpack(head)
     if (magic, id_) != (_MAGIC, secret.id) or kind not in Kind.__members__.values():
         return None
-    if not hmac.compare_digest(code, hmac.digest(secret.key, head, "sha256")[:_HMAC_BYTES]):
+    if not hmac.compare_digest(code, _code(secret, data[:_MACS_BYTES], head)):
         return None
     round_, size, sender, network_key = rest
     if kind == Kind.SIZED and len(packet) != max(LEAST_SIZE, size):
