@@ -119,6 +119,19 @@ def test_a_leak_is_a_frame_that_really_leaks_until_its_remedy_is_typed(
     assert leaks() == []
 
 
+def test_the_remedy_for_a_flow_whose_match_has_no_name_goes_by_its_cookie(
+    site: Site, chassis: DummyChassis
+) -> None:
+    leak = f"{LEAK},tcp,tcp_flags=+rst,metadata={metadata(site, 'red')}"
+    add(chassis, f"{leak},actions=output:{chassis.ofport('b1')}")
+    remedies = {each["remedy"] for each in leaks() if each["what"] == "crosses"}
+    (words,) = {remedy.partition("to remove all of its cookie in that table: ")[2] for remedy in remedies}
+    program, *typed = shlex.split(words)
+    assert program == "ovs-ofctl"
+    chassis.switch.ofctl(*typed)
+    assert leaks() == []
+
+
 def test_a_frame_that_leaves_with_another_vlan_is_told_with_its_network(
     site: Site, chassis: DummyChassis
 ) -> None:
@@ -162,6 +175,10 @@ def test_a_changed_and_a_missing_flow_of_ours_are_repaired_by_the_agent(
         ("meter:1,output:1", "the instruction meter:1"),
         ("write_actions(output:1)", "the instruction write_actions(…)"),
         ("set_field:4099->vlan_vid,output:1", "a change of vlan_vid"),
+        ("set_field:3->in_port,output:3", "a change of in_port"),
+        ("load:0->NXM_OF_IN_PORT[],output:1", "the action load(…)"),
+        ("move:NXM_NX_REG7[0..15]->NXM_OF_IN_PORT[],output:1", "the action move(…)"),
+        ("push:NXM_NX_REG7[],pop:NXM_OF_IN_PORT[],output:1", "the action push(…)"),
         ("resubmit(,10),output:1", "actions after a resubmit"),
     ],
 )
@@ -170,7 +187,7 @@ def test_what_is_not_understood_is_refused_by_name(chassis: DummyChassis, action
     chassis.switch.ofctl("-O", "OpenFlow14", "add-meter", "br-int", "meter=1,kbps,band=type=drop,rate=9")
     add(chassis, f"cookie=0x5,table=99,vlan_tci=0x1000/0x1000,ip,actions={actions}")
     line = refusal(trunkline("prove"), 1)
-    assert f"a flow with {named}: cookie=0x5,table=99" in line
+    assert f"nothing can be proved beside a flow with {named}: cookie=0x5,table=99" in line
 
 
 def test_a_switch_that_reads_two_tags_is_not_proved(stopped: DummyChassis) -> None:

@@ -95,6 +95,7 @@ def test_an_agent_that_is_dead_is_found_out_before_its_proof_is_waited_for(
         said = refusal(trunkline(*ask, *words, nb=site.served.remote), 3)
         assert f"chassis 'c1' has not answered within {limit} s; is its agent running?" in said
     assert "give --chassis too" in refusal(trunkline("prove", "--timeout", "5"), 2)
+    assert "above 0" in refusal(trunkline("prove", "--chassis", "c1", "--timeout", "0"), 2)
     assert site.nb.read(select("Request"), select("Answer")) == [[], []]
     chassis.start_agent()
 

@@ -300,6 +300,8 @@ def encoded(*flows: Flow, body: bytes = b"") -> list[tuple[bytes, bytes]]:
 
 NORMAL = Flow(Band.NOBODY, (), (Output(0xFFFA),), 0)
 REWRITES = Flow(Band.NOBODY, (), (Field.VLAN_VID.set(0x1065),), 0)
+HIDES = Flow(Band.NOBODY, (), (Field.IN_PORT.set(3), Output(3)), 0)
+"""Open vSwitch drops the copy for port 3, whatever port the frame came from."""
 GOES_ON = Flow(Band.PRIORITY_TAG, (), (Resubmit(Table.PORT_SECURITY), Output(1)), 0)
 GROUP = struct.pack(">HHI", 22, 8, 1)
 """OFPAT_GROUP (OpenFlow 1.4.0 section 7.2.5)."""
@@ -311,6 +313,7 @@ APPLY = struct.pack(">HHI", 4, 16, 0) + GROUP
     [
         (encoded(NORMAL), "the action NORMAL: "),
         (encoded(REWRITES), "a change of vlan_vid: "),
+        (encoded(HIDES), "a change of in_port: "),
         (encoded(GOES_ON), "actions after a resubmit: "),
         (encoded(Flow(Band.NOBODY, (), (), 0), body=APPLY), "the action group:1: "),
     ],

@@ -111,6 +111,8 @@ def prove(
       trunkline prove --chassis c1     the same on another chassis
       trunkline prove -o json          for a program, with the ways that frames take
     """
+    if timeout_s == 0:
+        raise click.UsageError("give a number of seconds above 0 to wait for")
     if watch_s == 0:
         raise click.UsageError("give a number of seconds above 0 to watch by")
     if afar is not None:

@@ -9,10 +9,13 @@ from trunkline.insight import vswitchd
 from trunkline.insight.connection import InstalledFlow, SwitchError
 from trunkline.insight.flow import Line, lines
 from trunkline.insight.plan import UNCOUNTED
+from trunkline.openflow.message import decode
+from trunkline.openflow.oxm import Foreign
 from trunkline.path import fields
 from trunkline.path.translation import TranslationError, translation
 from trunkline.proof.example import example, in_words
 from trunkline.proof.proof import Violation, outer_vlan_id
+from trunkline.proof.switch import Rule
 from trunkline.proof.wrong import Wrong
 
 if TYPE_CHECKING:
@@ -130,11 +133,7 @@ class Teller:
         bridge = self._bridge
         for rule, line in zip(violation.rules, way, strict=True):
             if line.parts is None:
-                head = rule.text.partition(",")[2].partition("actions=")[0].rstrip(",")
-                return (
-                    "a flow of another program is on this way; to remove it: ovs-ofctl -O OpenFlow14 "
-                    f"--strict del-flows {bridge} {head}"
-                )
+                return f"a flow of another program is on this way; {_removal(rule, bridge)}"
             if rule.key in self._changed:
                 return (
                     f"somebody changed the flow {line.place}; the agent repairs that, or at once: {_AT_ONCE}"
@@ -144,6 +143,18 @@ class Teller:
         if any(change.verb == "add" for change in self._changes):
             return f"flows are missing: see trunkline plan; the agent repairs that, or at once: {_AT_ONCE}"
         return "this is what the agent computes, a defect of Trunkline: please report it"
+
+
+def _removal(rule: Rule, bridge: str) -> str:
+    """Return how to remove the flow *rule* from *bridge*; by its cookie if its match cannot be spelt."""
+    flow = decode(rule.key, rule.body)
+    if any(isinstance(each, Foreign) for each in flow.match):
+        return (
+            "to remove all of its cookie in that table: ovs-ofctl -O OpenFlow14 del-flows "
+            f"{bridge} cookie={flow.cookie:#x}/-1,table={int(flow.table)}"
+        )
+    head = rule.text.partition(",")[2].partition("actions=")[0].rstrip(",")
+    return f"to remove it: ovs-ofctl -O OpenFlow14 --strict del-flows {bridge} {head}"
 
 
 def _way_words(line: Line) -> str:

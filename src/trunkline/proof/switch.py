@@ -33,6 +33,11 @@ _FOR_AGENT = frozenset((band.table, band.priority) for band in (Band.SLEEPING, B
 """Where flows give frames to the agent: of a VIF that waits for its migration, and of a probe."""
 
 
+_NOT_TO_CHANGE = frozenset({Field.VLAN_VID, Field.ETH_TYPE, Field.IN_PORT})
+"""What no flow may change in a proof. By the first two the switch would read a frame anew. No frame leaves by
+the port that the last one holds, so a flow that changes it decides by which ports later flows can send."""
+
+
 class NotProvableError(TrunklineError):
     """The switch has something that the proof does not understand: no proof is better than a wrong one."""
 
@@ -76,17 +81,21 @@ def rule(key: bytes, body: bytes) -> Rule:
         else:
             both = frames.meet(_followed(term))
             if both is None:
-                raise NotProvableError(f"a flow that matches nothing: {text.encoded_text(key, body)}")
+                raise _refused("a flow that matches nothing", key, body)
             frames = both
     actions: list[Action] = []
     for action in flow.actions:
         reason = _refusal(action, is_last=len(actions) + 1 == len(flow.actions))
         if reason is not None or isinstance(action, Foreign):
-            raise NotProvableError(f"a flow with {reason}: {text.encoded_text(key, body)}")
+            raise _refused(f"a flow with {reason}", key, body)
         if not isinstance(action, Controller) or _is_for_agent(flow):
             actions.append(action)
     known.sort(key=lambda each: each[0].name)
     return Rule(flow.table, flow.priority, tuple(known), frames, is_sure, tuple(actions), key, body)
+
+
+def _refused(what: str, key: bytes, body: bytes) -> NotProvableError:
+    return NotProvableError(f"nothing can be proved beside {what}: {text.encoded_text(key, body)}")
 
 
 def _is_for_agent(flow: message.DecodedFlow) -> bool:
@@ -108,7 +117,7 @@ def _refusal(action: Action | Foreign, *, is_last: bool) -> str | None:
             return f"the action {PORT_NAMES.get(ofport) or f'output:{ofport:#x}'}"
         case Resubmit() if not is_last:
             return "actions after a resubmit"
-        case Set(field, _) if field in (Field.VLAN_VID, Field.ETH_TYPE):
+        case Set(field, _) if field in _NOT_TO_CHANGE:
             return f"a change of {field.value[0]}"
     return None
 

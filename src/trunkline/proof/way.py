@@ -113,7 +113,7 @@ def _acted(rule: Rule, way: Way, frames: Cube, holes: Holes) -> tuple[int | None
                 is_told = True
     rules = (*way.rules, rule)
     if len(tags) > _MOST_TAGS or len(rules) > _MOST_RULES:
-        raise NotProvableError(f"a way that goes round and round: {rule.text}")
+        raise NotProvableError(f"nothing can be proved, as frames go round and round by {rule.text}")
     return following, Way(frames, holes, registers, tags, written, (*way.copies, *copies), is_told, rules)
 
 
@@ -123,7 +123,9 @@ def _part(action: Copy, registers: Registers, written: Cube, rule: Rule) -> Part
     if isinstance(rest, Part):
         rest = rest.rest
     if action.source not in IS_FOLLOWED or written.mask & bits(action.source) or rest < 0:
-        raise NotProvableError(f"a flow that copies what another one wrote: {rule.text}")
+        raise NotProvableError(
+            f"nothing can be proved beside a flow that copies what another one wrote: {rule.text}"
+        )
     return Part(SHIFT[action.source] + action.first_bit, mask, rest & ~mask)
 
 
