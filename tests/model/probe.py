@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from trunkline.probe.matrix import Heard, Matrix, ProbedNetwork, Stray
 
@@ -51,6 +52,14 @@ def matrix(
         },
         {number: name for name, number in ID.items()},
     )
+
+
+def flooded(found: Matrix, *names: str) -> Matrix:
+    """Return *found*, if *names* have got too much to hear it all."""
+    heard = {
+        name: said._replace(is_flooded=said.is_flooded or name in names) for name, said in found.heard.items()
+    }
+    return replace(found, heard=heard)
 
 
 def cut(key: int, *names: str, ways: str = "both") -> frozenset[tuple[int, str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from model.probe import BLUE, ID, NAMES, RED, cut, matrix, sized
+from model.probe import BLUE, ID, NAMES, RED, cut, flooded, matrix, sized
 from trunkline.probe.asking import Probed, Wanted
 from trunkline.probe.coverage import Coverage, Probe
 from trunkline.probe.judgement import verdicts
@@ -36,7 +36,8 @@ def after(
     records: Records = ()
     for now_ms, found in enumerate(probes, 1):
         how = wanted if found is probes[-1] else Wanted()
-        probed = Probed("", how, found, {}, {}, frozenset(), (), (), 0, 0.0, is_late=False)
+        flooded = frozenset(name for name, said in found.heard.items() if said.is_flooded)
+        probed = Probed("", how, found, {}, {}, flooded, (), (), 0, 0.0, is_late=False)
         probe = Probe(probed, verdicts(found), now_ms, frozenset(there))
         records = Coverage(probe, network).records(records)
         records = of_row({"probed_ms": now_ms, "body": text(records)})
@@ -182,13 +183,20 @@ def test_what_was_wrong_in_another_vlan_is_over() -> None:
     assert known(Coverage(Probe(probed, (), 2, frozenset(NAMES)), moved.networks[0]).records(records)) == []
 
 
-def test_who_was_not_heard_for_a_flood_is_not_lost() -> None:
-    found = matrix(BLUE, lost=cut(1, "c3", ways="in"))
-    heard = {name: said._replace(is_flooded=name == "c3") for name, said in found.heard.items()}
-    records = after(replace(found, heard=heard))
+@pytest.mark.parametrize("ways", ["in", "out", "both"])
+def test_what_is_lost_at_a_chassis_in_a_flood_is_not_known(ways: str) -> None:
+    found = flooded(matrix(BLUE, lost=cut(1, "c3", ways=ways)), "c3")
+    records = after(found)
     assert telling(records, "c1", "c3") is None
+    assert telling(records, "c3", "c1") is None
     # So what an earlier probe found there stays.
-    assert known(after(matrix(BLUE, lost=cut(1, "c3")), replace(found, heard=heard)))[-1][:2] == (1, "lost")
+    assert known(after(matrix(BLUE, lost=cut(1, "c3")), found))[-1][:2] == (1, "lost")
+
+
+def test_a_loop_at_a_chassis_that_a_flood_kept_from_hearing_all_stays() -> None:
+    loop = matrix(BLUE, strays={"c3": (Stray(1, ID["c3"], "physnet1", 101),)})
+    assert known(after(loop, matrix(BLUE))) == []
+    assert known(after(loop, flooded(matrix(BLUE), "c3"))) == [(1, "loop", ("c3",))]
 
 
 OLD: dict[str, Any] = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from model.probe import BLUE, FLAT, ID, NAMES, RED, cut, matrix, sized
+from model.probe import BLUE, FLAT, ID, NAMES, RED, cut, flooded, matrix, sized
 from trunkline.northbound.body import UnreadableError
 from trunkline.probe.judgement import verdicts
 from trunkline.probe.matrix import (
@@ -117,11 +117,30 @@ def test_who_went_away_meanwhile_is_unknown_and_not_lost() -> None:
 
 def test_what_a_flood_kept_from_being_heard_is_unknown_and_what_was_heard_is_not() -> None:
     found = matrix(BLUE, lost=frozenset({(1, "c1", "c2"), (1, "c1", "c3")}))
-    flooded = {name: said._replace(is_flooded=name == "c2") for name, said in found.heard.items()}
-    states = {(cell.sender, cell.receiver): cell.state for cell in replace(found, heard=flooded).cells(BLUE)}
+    states = {(cell.sender, cell.receiver): cell.state for cell in flooded(found, "c2").cells(BLUE)}
     assert states["c1", "c2"] is State.UNKNOWN
     assert states["c1", "c3"] is State.LOST
     assert states["c3", "c2"] is State.OK
+
+
+def test_what_a_flooded_chassis_is_not_heard_to_say_is_unknown_as_it_cannot_answer() -> None:
+    lost = frozenset({(1, "c3", "c2"), (2, "c3", "c2")})
+    assert len(verdicts(matrix(BLUE, RED, lost=lost))) == 2
+    found = flooded(matrix(BLUE, RED, lost=lost), "c3")
+    assert verdicts(found) == []
+    states = {(cell.sender, cell.receiver): cell.state for cell in found.cells(BLUE)}
+    assert states["c3", "c2"] is State.UNKNOWN
+    assert states["c3", "c1"] is State.OK
+
+
+def test_what_a_flood_may_have_taken_of_large_packets_is_unknown() -> None:
+    sizes = {(a, b): 1400 if "c3" in (a, b) else 1500 for a in NAMES for b in NAMES if a != b}
+    found = flooded(matrix(BLUE, sizes=sizes | {("c3", "c4"): 1500}), "c3")
+    assert verdicts(found) == []
+    mtus = {(cell.sender, cell.receiver): cell.mtu for cell in found.cells(BLUE)}
+    assert (mtus["c1", "c3"], mtus["c3", "c1"]) == (None, None)
+    assert (mtus["c3", "c4"], mtus["c1", "c2"]) == (1500, 1500)
+    assert ("c1", "c3") in {(cell.sender, cell.receiver) for cell in found.unsized()}
 
 
 def test_what_nobody_had_time_to_send_is_unknown() -> None:
@@ -183,6 +202,11 @@ def test_a_frame_that_comes_back_is_a_loop_and_one_that_others_overhear_is_not()
     own = Stray(1, ID["c2"], "physnet1", 101)
     assert one(matrix(BLUE, strays={"c2": (own,)})).fault == "loop"
     assert verdicts(matrix(BLUE, strays={"c4": (own,)})) == []
+    both = verdicts(matrix(BLUE, RED, strays={"c2": (own, Stray(2, ID["c2"], "physnet1", 102))}))
+    assert [each.text for each in both] == [
+        "what c2 sends in blue (101) comes back to it",
+        "what c2 sends in red (102) comes back to it",
+    ]
 
 
 def test_each_network_has_three_beacons_or_all_that_it_has() -> None:

@@ -102,7 +102,7 @@ def probe(
     new MAC where a port of the network is up. A chassis sends 50 frames a second at most.
 
     A chassis has ● if all frames of it came and it heard all, ✗ if not, "▼1472" if larger packets are lost, ?
-    if it did not answer, and · if it has no port of the network.
+    if it did not answer or hear all, and · if it has no port of the network.
 
     With --addresses, the chassis ask for the addresses of their ports instead, as a machine does before it
     takes an address (ARP probes, duplicate address detection). Nobody may reply but a port that may use the
@@ -169,7 +169,7 @@ def _code(found: Probed, wrong: Sequence[Verdict]) -> int:
     return 0 if found.is_whole else EXIT_TIMED_OUT
 
 
-FLOODED = "too many frames with the EtherType of probes came, so it did not hear all; find who sends them"
+FLOODED = "too many frames that look like those of a probe came, so it did not hear all; find who sends them"
 
 
 def _data(found: Probed, wrong: Sequence[Verdict]) -> dict[str, Any]:
@@ -294,8 +294,9 @@ def _marks(
     matrix = found.matrix
     most = {name: each.most for each in wrong if each.most is not None for name in each.chassis}
     cells: dict[str, list[Cell]] = {name: [] for name in matrix.members[network.key]}
+    unsure = found.silent.keys() | found.flooded
     for cell in matrix.cells(network):
-        if not {cell.sender, cell.receiver} & found.silent.keys():
+        if not {cell.sender, cell.receiver} & unsure:
             cells[cell.sender].append(cell)
             cells[cell.receiver].append(cell)
     main = frozenset(next(iter(matrix.islands(network)), ()))
@@ -304,6 +305,8 @@ def _marks(
         if name in found.silent
         else _NOT_THERE
         if name not in cells
+        else _UNKNOWN
+        if not cells[name]
         else _mark(name, cells[name], main, most.get(name))
         for name in columns
     }

@@ -66,9 +66,10 @@ class Probe:
 
     @cached_property
     def chassis(self) -> frozenset[str]:
-        """Those that have taken part, in whichever network."""
+        """Those that have taken part, in whichever network, and were not kept by a flood from hearing all."""
         matrix = self.found.matrix
-        return frozenset().union(*(island for each in matrix.networks for island in _islands(matrix, each)))
+        islands = (island for each in matrix.networks for island in _islands(matrix, each))
+        return frozenset().union(*islands) - self.found.flooded
 
     def has_probed(self, networks: Sequence[str]) -> bool:
         """Return whether frames were sent in the first of *networks*, by name, or cannot be sent in it."""

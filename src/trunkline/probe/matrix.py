@@ -47,7 +47,7 @@ class State(StrEnum):
     """What is known of one direction between two chassis in one network.
 
     UNKNOWN: the sender or the receiver did not say what it sent or received, or had nothing to answer to, or
-    had no time to send it all, or the receiver got too much to hear it all.
+    had no time to send it all, or one of them got too much to hear it all, and so to answer.
     """
 
     OK = "ok"
@@ -138,11 +138,13 @@ class Matrix:
         there, back = self.heard.get(sender), self.heard.get(receiver)
         if there is None or back is None:
             return Cell(network, sender, receiver, State.UNKNOWN)
+        is_flooded = there.is_flooded or back.is_flooded
         if ids[sender] in back.members.get(network.key, ()):
-            return Cell(
-                network, sender, receiver, State.OK, there.sizes.get(network.key, {}).get(ids[receiver])
-            )
-        if back.is_flooded or sender in self.unsettled:
+            size = there.sizes.get(network.key, {}).get(ids[receiver])
+            # Larger ones may have been lost in the flood.
+            is_known = size is not None and (size >= network.mtu or not is_flooded)
+            return Cell(network, sender, receiver, State.OK, size if is_known else None)
+        if is_flooded or sender in self.unsettled:
             return Cell(network, sender, receiver, State.UNKNOWN)
         has_spoken = sender in self.beacons[network.key] or ids[receiver] in there.members.get(
             network.key, ()

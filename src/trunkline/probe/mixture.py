@@ -229,7 +229,7 @@ def _loop(network: ProbedNetwork, chassis: str) -> Verdict:
         Fault.LOOP,
         (network,),
         (chassis,),
-        f"what {chassis} sends comes back to it",
+        f"what {chassis} sends in {network.name} ({_tag(_wire(network))}) comes back to it",
         Advice(
             "look for a loop in ",
             f" of {network.physnet}: a spanning tree that is off, or a bond whose switch ports are not "
