@@ -63,8 +63,8 @@ def _passed_s(
     for senders in pairs[:_MOST_OF_ONE]:
         if time.monotonic() >= until_s:
             break
-        ages_s = [_heard_s(nb, ask, one, other) for one, other in senders]
-        since_s = [each for each in ages_s if each is not None and is_since(each, record)]
+        ages_s = [_since_s(nb, ask, one, other, record) for one, other in senders]
+        since_s = [each for each in ages_s if each is not None]
         if len(since_s) == len(ages_s):
             return max(since_s)
     return None
@@ -85,8 +85,18 @@ def _pairs(
     return sorted(found.values(), key=lambda ways: port not in ways[0])
 
 
+def _since_s(nb: Northbound, ask: Ask, sender: str, receiver: str, record: Record) -> float | None:
+    """Return how long ago a frame of the port *sender* came to the chassis of *receiver*.
+
+    None if that is not known, or if none has certainly come since the probe of *record*.
+    """
+    # An answer can take long: the counters are read then, or later.
+    age_s = record.age_s()
+    heard_s = _heard_s(nb, ask, sender, receiver)
+    return heard_s if heard_s is not None and is_since(heard_s, age_s) else None
+
+
 def _heard_s(nb: Northbound, ask: Ask, sender: str, receiver: str) -> float | None:
-    """Return how long ago a frame of the port *sender* came to the chassis of *receiver*; None if unknown."""
     try:
         ways = traced(nb, Wanted(sender, receiver), ask)
     except (NotFoundError, UnboundError, RefusedError, TransactionError):

@@ -31,8 +31,11 @@ class Probed(NamedTuple):
     reached_s: float | None = None
 
 
-def probed(records: Records, sender: Hop, receiver: Hop, size: int) -> Probed:
-    """Return what *records* say of a packet of *size* bytes that *sender* sends to *receiver*."""
+def probed(records: Records, sender: Hop, receiver: Hop, size: int, read_ms: tuple[int, int]) -> Probed:
+    """Return what *records* say of a packet of *size* bytes that *sender* sends to *receiver*.
+
+    The counters of *receiver* were read between the two moments *read_ms*, by the clock of the records.
+    """
     one, other = sender["chassis"], receiver["chassis"]
     record = telling(records, one, other)
     if record is None:
@@ -47,10 +50,11 @@ def probed(records: Records, sender: Hop, receiver: Hop, size: int) -> Probed:
     said = f"{text}: {wrong.text}" if wrong is not None else text
     remedy = None if wrong is None else wrong.remedy
     heard_s, silent_s = evidence.heard(receiver), evidence.silent(receiver)
-    if heard_s is not None and is_since(heard_s, record):
+    least_s, most_s = map(record.age_s, read_ms)
+    if heard_s is not None and is_since(heard_s, least_s):
         again = _AGAIN if wrong is None else f"probe again: {wrong.again}"
         return Probed(text, note=(f"but {said}; what {one} sends has come since, {ago(heard_s)}", again))
-    if silent_s is not None and not is_since(silent_s, record):
+    if silent_s is not None and not is_since(silent_s, most_s):
         return Probed(text, Evidence(said, record.age_s()), remedy)
     note = f"but {said}; frames have come since, and nobody knows from whom"
     return Probed(text, note=(note, _mended(wrong)))
@@ -80,9 +84,12 @@ def _mended(wrong: Wrong | None) -> str:
     )
 
 
-def is_since(ago_s: float, record: Record) -> bool:
-    """Return whether what was seen *ago_s* ago, as counters show it, was certainly after the probe."""
-    return ago_s + LAG_S < record.age_s()
+def is_since(ago_s: float, age_s: float) -> bool:
+    """Return whether what was seen *ago_s* ago, as counters show it, was certainly after a probe.
+
+    The probe was made *age_s* before these counters were read.
+    """
+    return ago_s + LAG_S < age_s
 
 
 def ago(age_s: float) -> str:

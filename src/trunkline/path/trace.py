@@ -233,9 +233,9 @@ def _over_wire(
         else:
             ends.setdefault(end.chassis, []).append(end)
     entry = Entry(retagged(frame, vlans), None, physnet, is_raw)
-    begins_s = time.monotonic()
+    begins_s, begins_ms = time.monotonic(), time.time_ns() // 1_000_000
     answers = ask(sorted(ends), entry) if ends else {}
-    ends_s = time.monotonic()
+    ends_s, read_ms = time.monotonic(), (begins_ms, time.time_ns() // 1_000_000)
     # What is announced is the port's own MAC, so it says nothing of a frame from another one.
     known = {} if here.port is None or int.from_bytes(frame[6:12]) == here.port.mac else {"announced_s": None}
     senders = [
@@ -252,7 +252,7 @@ def _over_wire(
         if first is not None and not hop["fault"]:
             announced = here.port is not None and here.port.is_announced
             said = evidence.wire(senders, hop, hop["enters"], is_announced=announced)
-            said, remedy = _with_probe(found, said, first, hop, len(frame) - _ETHERNET)
+            said, remedy = _with_probe(found, said, first, hop, len(frame) - _ETHERNET, read_ms)
             found.wires.append(hop["wire"])
         for end in some:
             each = outcome.delivered(end, hop, frame)
@@ -262,15 +262,17 @@ def _over_wire(
             found.outcomes.append(each)
 
 
-def _with_probe(found: Trace, said: Evidence, first: Hop, hop: Hop, size: int) -> tuple[Evidence, str | None]:
+def _with_probe(
+    found: Trace, said: Evidence, first: Hop, hop: Hop, size: int, read_ms: tuple[int, int]
+) -> tuple[Evidence, str | None]:
     """Return what *said* and the last probes say of the wire from *first* to *hop*, and what to do.
 
-    The packet of the frame has *size* bytes.
+    The packet of the frame has *size* bytes. The counters of *hop* were read between the moments *read_ms*.
     """
     hop["wire"] = said.text
     if not found.probe:
         return said, None
-    last = probed(found.probe, first, hop, size)
+    last = probed(found.probe, first, hop, size, read_ms)
     hop["wire"] += f"; {last.text}"
     found.notes += [last.note] if last.note is not None else []
     if said.lost_s is not None and last.reached_s is not None and last.reached_s <= said.lost_s:
