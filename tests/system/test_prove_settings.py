@@ -164,6 +164,7 @@ def test_a_setting_that_drops_frames_is_told_until_its_remedy_is_typed(
     assert cold(chassis, sent) == before
     chassis.switch.vsctl(
         *("set", "Port", "a", "protected=false", "--", "set", "Port", "b", "protected=false"),
+        *("--", "set", "Port", INNER, "protected=false"),
         *("--", "clear", "Bridge", "br-int", "mirrors"),
     )
 

@@ -22,6 +22,7 @@ class Meaning(NamedTuple):
     rest: str | None = None
 
 
+_NOT_A_PROBE = "only `trunkline probe` sends such frames; if none was made, find out what else does"
 _ONE_TAG = "have the sender put one tag on its frames: a switch takes only the first one off"
 _NO_MAC = "give the sender's interface a MAC of its own; a group's MAC, or zeros, cannot be a source"
 _SECURITY = "trunkline port set {port} `port_security=false`"
@@ -38,7 +39,7 @@ _MAPPING = (
 MEANING: dict[Band, Meaning] = {
     # CLASSIFY
     Band.CATCH: Meaning((18,)),
-    Band.UNCAUGHT: Meaning((18,)),
+    Band.UNCAUGHT: Meaning((18,), _NOT_A_PROBE),
     Band.PRIORITY_STACK: Meaning((2, 11), _ONE_TAG),
     Band.REFLECTION: Meaning(
         (7,),
