@@ -319,7 +319,8 @@ _HOPS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Blue:
     blue = Blue()
-    monkeypatch.setattr(tracing, "time", SimpleNamespace(monotonic=lambda: blue.now_s))
+    clock = SimpleNamespace(monotonic=lambda: blue.now_s, time_ns=lambda: round(blue.now_s * 1e9))
+    monkeypatch.setattr(tracing, "time", clock)
     return blue
 
 
