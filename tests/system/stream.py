@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from plain_bridge import Pair, switches_between
 
+from trunkline.lab.machine import NIC
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -78,7 +80,9 @@ class _Stream:
 class Streams:
     """UDP from the first to the second machine of each of *pairs*, `RATE_PPS` each, until the block ends.
 
-    `lost` has the outcome by pair then. Both ends are the kernel's own IP stacks, ARP included.
+    `lost` has the outcome by pair then. Both ends are the kernel's own IP stacks, but they ask for no MAC:
+    a station that gets no answer for some seconds stops sending, and that is no loss of the switch's. While
+    ovs-vswitchd is away, the kernel's datapath has no flow for ARP, and a station asks twice a minute.
     The *controls* are pairs on plain bridges, by the name of the switch: a pair is judged by those of the
     switches between its machines.
     """
@@ -164,6 +168,7 @@ def _names(pair: Pair) -> tuple[str, str]:
 
 
 def _stream(source: Machine, to: Machine, port: int, filling: bytes = b"") -> _Stream:
+    source.run(["ip", "neighbour", "replace", to.ip, "lladdr", to.mac, "dev", NIC, "nud", "permanent"])
     sender = source.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver = to.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)

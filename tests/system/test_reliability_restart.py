@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ def traffic(running: Lab, controls: dict[str, Pair]) -> Streams:
     machine = running.machine
     pairs = [Pair(machine[source], machine[to]) for source, to in PAIRS]
     for source, to in (*pairs, *controls.values()):
-        # The kernels have one another's MACs before the first packet: one that waits for ARP is not counted.
+        # The switches have learnt the MACs before the first packet.
         assert source.ping(to.ip, count=3).lost == 0
     return Streams(pairs, controls)
 
@@ -227,6 +228,14 @@ def test_rule_7_a_switch_and_its_agent_that_are_restarted_together_lose_no_packe
         running.wait_revalidated()
         traffic.wait_sent(300)
     none_lost("ovs-vswitchd and agent restarted", traffic.lost)
+
+
+def test_no_packet_waits_for_arp(running: Lab, traffic: Streams) -> None:
+    with traffic:
+        shown = json.loads(running.machine["a"].run(["ip", "-j", "neighbour", "show", "nud", "permanent"]))
+    assert {entry["dst"] for entry in shown} == {
+        running.machine[to].ip for source, to in PAIRS if source == "a"
+    }
 
 
 def test_a_switch_that_stands_still_is_no_fault_of_ours(running: Lab, traffic: Streams) -> None:
