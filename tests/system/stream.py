@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from plain_bridge import Pair, switches_between
@@ -33,9 +34,11 @@ _PORT = 7411
 _NUMBER = struct.Struct(">I")
 # A thread that was kept waiting catches up by bursts that no socket's buffer (212,992 bytes) overflows at.
 _BURST = 16
-# A large packet takes three times the room in a socket's buffer that a small one takes. So when a switch
-# stands still, the control loses before a port does that carries two streams.
-_FILLING = bytes(1000)
+# What a busy machine does not take from a port in time is lost: ovs-vswitchd takes so many packets from it
+# at a time, and they take room in a socket's buffer, one of this size 1,280 bytes instead of 768. So a
+# control's port has more to bear than any other, and loses first.
+_PER_PORT = 2
+_FILLING = bytes(500)
 
 
 class Lost(NamedTuple):
@@ -84,7 +87,7 @@ class Streams:
     a station that gets no answer for some seconds stops sending, and that is no loss of the switch's. While
     ovs-vswitchd is away, the kernel's datapath has no flow for ARP, and a station asks twice a minute.
     The *controls* are pairs on plain bridges, by the name of the switch: a pair is judged by those of the
-    switches between its machines.
+    switches between its machines. No port takes in more than `_PER_PORT` of the streams.
     """
 
     def __init__(
@@ -95,10 +98,11 @@ class Streams:
         self._stream_by_pair = {
             Pair(source, to): _stream(source, to, _PORT + number) for number, (source, to) in enumerate(pairs)
         }
-        self._control_by_switch = {
-            name: _stream(*pair, _PORT, _FILLING) for name, pair in (controls or {}).items()
+        self._controls_by_switch = {
+            name: [_stream(*pair, _PORT + number, _FILLING) for number in range(_PER_PORT)]
+            for name, pair in (controls or {}).items()
         }
-        self._streams = [*self._stream_by_pair.values(), *self._control_by_switch.values()]
+        self._streams = [*self._stream_by_pair.values(), *chain(*self._controls_by_switch.values())]
         self._sent = 0
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
@@ -138,8 +142,8 @@ class Streams:
             self._thread.join(more / RATE_PPS / 10)
 
     def _excused(self, switches: Iterable[str]) -> set[int]:
-        """Return the numbers at which the control stream of one of *switches* lost packets, or nearly so."""
-        controls = [self._control_by_switch[name] for name in switches if name in self._control_by_switch]
+        """Return the numbers at which a control stream of one of *switches* lost packets, or nearly so."""
+        controls = chain(*(self._controls_by_switch.get(name, ()) for name in switches))
         lost = {number for control in controls for number in control.missing(self._sent)}
         return {near for number in lost for near in range(number - NEAR, number + NEAR + 1)}
 
