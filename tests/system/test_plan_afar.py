@@ -10,6 +10,7 @@ import click
 import pytest
 from dummy_chassis import DummyChassis, Site, mac_of, until
 from program import refusal, trunkline
+from unruly_switch import UnrulySwitch
 
 from trunkline.cli.plan import lines
 from trunkline.insight import daemon
@@ -21,6 +22,7 @@ from trunkline.northbound import question
 from trunkline.process.plan_answer import MOST_OF_A_KIND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.system
@@ -39,6 +41,15 @@ def chassis(site: Site, monkeypatch: pytest.MonkeyPatch) -> DummyChassis:
     site.await_up("a")
     site.sync()
     return chassis
+
+
+@pytest.fixture
+def switch(chassis: DummyChassis) -> Iterator[UnrulySwitch]:
+    """The switch of *chassis*, which can be silent without being given up."""
+    chassis.agent.end()
+    with UnrulySwitch(chassis.switch.rundir / "br-int.mgmt") as switch:
+        chassis.start_agent()
+        yield switch
 
 
 def afar(site: Site, *words: str, code: int = 0) -> Any:
@@ -67,8 +78,8 @@ def pending(site: Site) -> PlanSummary:
     return summary(body)
 
 
-def test_what_waits_for_the_switch_is_told_from_afar_with_names(site: Site, chassis: DummyChassis) -> None:
-    with chassis.switch.stopped():
+def test_what_waits_for_the_switch_is_told_from_afar_with_names(site: Site, switch: UnrulySwitch) -> None:
+    with switch.silent():
         site.port("r", "blue")
         until(lambda: pending(site).counts["add"], "computed")
         found = afar(site, "--exit-code", code=4)
@@ -84,9 +95,9 @@ def test_what_waits_for_the_switch_is_told_from_afar_with_names(site: Site, chas
     assert told.endswith("the agent is at work: some of this may be under way; run again\n")
 
 
-def test_many_changes_are_told_within_bounds(site: Site, chassis: DummyChassis) -> None:
-    path = _manifest(chassis.switch.rundir / "many.yaml")
-    with chassis.switch.stopped():
+def test_many_changes_are_told_within_bounds(site: Site, switch: UnrulySwitch, tmp_path: Path) -> None:
+    path = _manifest(tmp_path / "many.yaml")
+    with switch.silent():
         assert trunkline("apply", "-f", str(path), "--yes", nb=site.served.remote).code == 0
         until(lambda: pending(site).counts["add"] == 2 * MANY, "computed")
         found = pending(site)

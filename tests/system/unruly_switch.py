@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from relay import Relay
@@ -12,6 +14,7 @@ from relay import Relay
 _BUNDLE_CONTROL = 33
 _COMMIT_REQUEST = 4
 _ERROR = 1
+_ECHO_REQUEST, _ECHO_REPLY = 2, 3
 _MULTIPART_REQUEST, _MULTIPART_REPLY = 18, 19
 _FLOWS = 1
 _HEADER = struct.Struct(">BBHI")
@@ -23,8 +26,9 @@ class UnrulySwitch(Relay):
 
     While *is_refusing*, each commit of a bundle is answered by an error that names no flow, and not carried
     out. While *is_babbling*, invalid updates of flows come as fast as they are read. While
-    *is_hanging_up*, each connection ends when the switch has said hello. *commits*, *connections*,
-    *readings* of all flows and what was *babbled* are counted.
+    *is_hanging_up*, each connection ends when the switch has said hello. While it is `silent`, it says no
+    more than that it lives, so nobody gives it up. *commits*, *connections*, *readings* of all flows and what
+    was *babbled* are counted.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,6 +38,8 @@ class UnrulySwitch(Relay):
         self.babbled = 0
         self.readings = 0
         self.is_babbling = threading.Event()
+        self._may_answer = threading.Event()
+        self._may_answer.set()
         self._voice = threading.Lock()
         self._path = path
         real = path.with_suffix(".real")
@@ -44,6 +50,15 @@ class UnrulySwitch(Relay):
         """Put the real socket back, and end the connections that were carried through."""
         self._real.rename(self._path)
         super().close()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Keep back all answers for the block, but those to echo requests."""
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
 
     def carry(self, source: socket.socket, to: socket.socket, *, is_asking: bool) -> None:
         """Carry what *source* sends to *to*, message by message."""
@@ -59,7 +74,9 @@ class UnrulySwitch(Relay):
             is_commit = kind == _BUNDLE_CONTROL and message[12:14] == _COMMIT_REQUEST.to_bytes(2)
             self.commits += is_commit
             self.readings += kind == _MULTIPART_REQUEST and message[8:10] == _FLOWS.to_bytes(2)
-            if is_commit and self.is_refusing:
+            if kind == _ECHO_REQUEST:
+                self._say(agent, message[:1] + bytes([_ECHO_REPLY]) + message[2:])
+            elif is_commit and self.is_refusing:
                 # OFPET_BUNDLE_FAILED, OFPBFC_UNKNOWN: of the commit itself, and so of no flow.
                 self._say(agent, _HEADER.pack(5, _ERROR, 12, xid) + struct.pack(">HH", 17, 0))
             else:
@@ -68,6 +85,7 @@ class UnrulySwitch(Relay):
     def _carry_answers(self, switch: socket.socket, agent: socket.socket) -> None:
         threading.Thread(target=self._babble, args=(agent,), daemon=True).start()
         while message := _message(switch):
+            self._may_answer.wait()
             self._say(agent, message)
             if self.is_hanging_up:
                 return
