@@ -179,6 +179,7 @@ def test_a_vhost_user_interface_whose_vm_has_no_driver_is_found_although_its_por
     chassis.agent.end(signal.SIGKILL)
     chassis.switch.kill_vswitchd()
     row = ("--no-wait", "set", "Interface", "b")
+    kind = chassis.get("Interface", "b", "type")
     try:
         chassis.switch.vsctl(*row, "type=dpdkvhostuserclient", "link_state=down", "mtu=0")
         assert ("T304", "vif b") in found()
@@ -186,7 +187,7 @@ def test_a_vhost_user_interface_whose_vm_has_no_driver_is_found_although_its_por
         chassis.switch.vsctl(*row, "link_state=up", "mtu=1500")
         assert ("T304", "vif b") not in found()
     finally:
-        chassis.switch.vsctl(*row, "type=dummy")
+        chassis.switch.vsctl(*row, f"type={kind}")
         chassis.switch.start_vswitchd()
         flow(chassis)
         chassis.start_agent()
