@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dummy_chassis import DummyChassis, Site, opened
+from dummy_chassis import DummyChassis, Site, mac_of, opened
 from program import refusal, trunkline
 
 from trunkline.core.error import TimedOutError
@@ -146,6 +146,31 @@ def test_a_frame_that_leaves_with_another_vlan_is_told_with_its_network(
     assert leaks("--network", "blue") != []
     assert leaks("--network", "flat") == []
     assert leaks("--network", "red") != []
+
+
+def test_flows_of_one_priority_that_overlap_are_named_where_the_switch_takes_the_other(
+    site: Site, chassis: DummyChassis
+) -> None:
+    """Which of the two it takes is its own choice, so it agrees about one of them."""
+    own = next(row["unique_key"] for row in site.nb.ports() if row["name"] == "r1")
+    asked = f"dl_dst={mac_of('r2')}"
+    for number, (sender, to) in enumerate(((f"{own}", "b1"), (f"{own}/0x7fffffff", "f1"))):
+        cookie = LEAK.replace("0x5", f"0x5{number}")
+        add(chassis, f"{cookie},reg6={sender},{asked},actions=output:{chassis.ofport(to)}")
+    try:
+        found = leaks("--network", "red")
+        done = trunkline("prove", "--network", "red")
+    finally:
+        chassis.switch.ofctl("del-flows", "br-int", "table=50,cookie=0x50/0xfffffffffffffffe")
+    crossing = [each for each in found if each["what"] == "crosses"]
+    assert {each["to"]["port"] for each in crossing} == {"b1", "f1"}
+    (told,) = (each for each in found if each["overlap"])
+    assert {each["trace"] for each in found if each is not told} == {"ofproto/trace agrees"}
+    assert told["trace"].startswith("ofproto/trace does not agree: 2 flows of priority 900 in table 50 match")
+    assert told["overlap"][0] == told["flow"]
+    other = next(each for each in crossing if each is not told)
+    assert told["overlap"][1:] == [other["flow"]]
+    assert f"  switch  {told['trace']}\n          {told['overlap'][0]}\n" in done.out
 
 
 def test_a_changed_and_a_missing_flow_of_ours_are_repaired_by_the_agent(

@@ -23,9 +23,10 @@ from trunkline.core.model import Network, Port, Uplink, Vif
 from trunkline.core.outcome import Outcomes
 from trunkline.core.pipeline import DESTINATION_PORT, NETWORK, RETURNED, SOURCE_PORT, Band, Table
 from trunkline.openflow import message
-from trunkline.proof.example import example, in_words
+from trunkline.proof.example import example, in_words, plain
 from trunkline.proof.intent import Intent
 from trunkline.proof.likeness import Likeness
+from trunkline.proof.overlap import overlap
 from trunkline.proof.proof import Violation, proved
 from trunkline.proof.space import HIDDEN, TAGGED, Cube, Cubes, Space, narrowed, open_holes, vlan_ids
 from trunkline.proof.switch import NotProvableError
@@ -249,6 +250,26 @@ def test_frames_go_exactly_where_they_should(case: str) -> None:
     for violation in found:
         frame = example(violation.space, violation.is_tagged, [], [])
         assert in_words(frame).startswith("from ")
+
+
+def test_flows_of_one_priority_that_match_a_frame_are_told_from_others() -> None:
+    mac = PORTS[UUID(int=22)].mac
+    changed = more(Band.LOCAL_MAC, (SOURCE_PORT(11), Field.ETH_DST(mac)), Output(13))(rows.flows(WORLD))
+    by_number = tables(rules_of(map(message.encode, changed)))
+    found = [each for each in violations(changed) if each.got == ((13, ()),)]
+    assert found
+    for each in found:
+        frame = plain(each.space, [], [])
+        both = overlap(by_number, each.in_port, frame, each.rules, is_tagged=each.is_tagged)
+        assert [SOURCE_PORT in {field for field, _, _ in rule.known} for rule in both] == [True, False]
+        assert {(rule.table, rule.priority) for rule in both} == {(50, Band.LOCAL_MAC.priority)}
+    changed = gone(Band.LOCAL_MAC)(rows.flows(WORLD))
+    by_number = tables(rules_of(map(message.encode, changed)))
+    found = violations(changed)
+    assert found
+    for each in found:
+        frame = plain(each.space, [], [])
+        assert not overlap(by_number, each.in_port, frame, each.rules, is_tagged=each.is_tagged)
 
 
 MIGRATING = UUID(int=22)

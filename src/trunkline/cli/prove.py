@@ -283,6 +283,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         for number, step in enumerate(leak["way"]):
             yield f"  {'' if number else 'way':7} {step}"
         yield f"  switch  {leak['trace']}"
+        for flow in leak.get("overlap", ()):
+            yield f"          {flow}"
         yield f"  remedy  {leak['remedy']}"
     for setting in found.get("settings", ()):
         yield f"VIOLATED: {setting['text']}"

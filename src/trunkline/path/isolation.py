@@ -161,7 +161,7 @@ def told(asked: Asked, found: Found) -> dict[str, Any]:
 
 def _leaks(asked: Asked, found: Found, shown: Iterable[Wrong]) -> Iterator[dict[str, Any]]:
     names = names_of(asked.reading.inventory, asked.names)
-    teller = Teller(asked.reading, asked.rundir, found.intent, names, _changes(asked))
+    teller = Teller(asked.reading, asked.rundir, found.intent, names, found.flows, _changes(asked))
     for wrong in shown:
         yield teller.leak(wrong)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from trunkline.core.amount import counted
 from trunkline.insight import vswitchd
 from trunkline.insight.connection import InstalledFlow, SwitchError
 from trunkline.insight.flow import Line, lines
@@ -13,9 +15,11 @@ from trunkline.openflow.message import decode
 from trunkline.openflow.oxm import Foreign
 from trunkline.path import fields
 from trunkline.path.translation import TranslationError, translation
-from trunkline.proof.example import example, in_words
+from trunkline.proof.example import in_words, octets, plain
+from trunkline.proof.overlap import overlap
 from trunkline.proof.proof import Violation, outer_vlan_id
-from trunkline.proof.switch import Rule
+from trunkline.proof.switch import Rule, rules
+from trunkline.proof.table import Table, tables
 from trunkline.proof.wrong import Wrong
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ _AT_ONCE = "ovs-appctl -t trunkline-agent recompute"
 
 
 class Teller:
-    """Says what a violation is, with names."""
+    """Says what a violation is, with names. The switch has *flows*, bodies by key."""
 
     def __init__(
         self,
@@ -39,11 +43,12 @@ class Teller:
         rundir: str,
         intent: Intent,
         names: Names,
+        flows: Mapping[bytes, bytes],
         changes: Sequence[FlowChange] | None,
     ) -> None:
         self._bridge, self._inventory = reading.settings.wiring.bridge, reading.inventory
         self._rundir, self._intent, self._names = rundir, intent, names
-        self._changes = changes
+        self._flows, self._changes = flows, changes
         self._changed = {change.old.key for change in changes or () if change.old is not None}
         self._uplink_by_ofport = {uplink.ofport: uplink for uplink in self._inventory.uplinks.values()}
 
@@ -51,6 +56,8 @@ class Teller:
         """Return *wrong*, with a frame that it happens to, as JSON."""
         violation = wrong.violation
         frame = self._example(wrong)
+        data = octets(frame, is_tagged=violation.is_tagged)
+        trace, overlapping = self._said(wrong, frame, data)
         flows = (InstalledFlow(rule.key, rule.body, UNCOUNTED) for rule in violation.rules)
         way = list(lines(flows, self._names))
         network_id = violation.meant.network_id
@@ -64,9 +71,10 @@ class Teller:
             },
             "to": self._end(wrong.ofport, outer_vlan_id(wrong.tags)),
             "has_inner_tag": wrong.has_inner_tag,
-            "frame": frame.hex(),
-            "frame_words": in_words(frame),
-            "trace": self._said(wrong, frame),
+            "frame": data.hex(),
+            "frame_words": in_words(data),
+            "trace": trace,
+            "overlap": [each.text[:MOST_CHARACTERS] for each in overlapping],
             "way": [_way_words(each) for each in way],
             "flow": violation.rules[-1].text[:MOST_CHARACTERS] if way else None,
             "remedy": self._remedy(violation, way),
@@ -101,22 +109,40 @@ class Teller:
         found = self._names.interface_by_ofport.get(ofport)
         return f"ofport {ofport}" if found is None else found.name
 
-    def _example(self, wrong: Wrong) -> bytes:
+    def _example(self, wrong: Wrong) -> int:
         sources, destinations = (
             [port.mac for (at, _), port in self._intent.port_by_outlet.items() if at == ofport]
             for ofport in (wrong.violation.in_port, wrong.ofport)
         )
-        return example(wrong.violation.space, wrong.violation.is_tagged, sources, destinations)
+        return plain(wrong.violation.space, sources, destinations)
 
-    def _said(self, wrong: Wrong, frame: bytes) -> str:
-        """Return whether ovs-vswitchd agrees about *frame*."""
+    def _said(self, wrong: Wrong, frame: int, data: bytes) -> tuple[str, tuple[Rule, ...]]:
+        """Return whether ovs-vswitchd agrees about *frame*, and the flows that overlap, if it is for these.
+
+        *data* are the bytes of *frame*.
+        """
         try:
-            leaves = self._leaves(wrong, frame)
+            leaves = self._leaves(wrong, data)
         except (SwitchError, TranslationError) as error:
-            return f"ofproto/trace was not asked: {error}"
-        if leaves == any(ofport == wrong.ofport for ofport, _ in wrong.violation.got):
-            return "ofproto/trace agrees"
-        return "ofproto/trace does not agree about this frame; another one may do so"
+            return f"ofproto/trace was not asked: {error}", ()
+        violation = wrong.violation
+        if leaves == any(ofport == wrong.ofport for ofport, _ in violation.got):
+            return "ofproto/trace agrees", ()
+        found = overlap(
+            self._tables, violation.in_port, frame, violation.rules, is_tagged=violation.is_tagged
+        )
+        if not found:
+            return "ofproto/trace does not agree about this frame; another one may do so", ()
+        flows, table = counted(len(found), "flow"), found[0].table
+        return (
+            f"ofproto/trace does not agree: {flows} of priority {found[0].priority} in table {table} match "
+            "this frame, and the switch may take any of them",
+            found,
+        )
+
+    @cached_property
+    def _tables(self) -> dict[int, Table]:
+        return tables(rules(self._flows.items()))
 
     def _leaves(self, wrong: Wrong, frame: bytes) -> bool:
         """Return whether ovs-vswitchd would have *frame* leave there."""

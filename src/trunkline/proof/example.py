@@ -40,6 +40,11 @@ def example(space: Space, is_tagged: bool, sources: Iterable[int], destinations:
 
     If there is a choice, it is from one of *sources* to one of *destinations*, and ARP in it says so too.
     """
+    return octets(plain(space, sources, destinations), is_tagged=is_tagged)
+
+
+def plain(space: Space, sources: Iterable[int], destinations: Iterable[int]) -> int:
+    """Return the frame of *space* (as in `space`) that `example` returns in bytes."""
     wishes = (
         *(cube(Field.ETH_SRC, mac) for mac in (*sources, _STRANGERS[0])),
         *(cube(Field.ETH_DST, mac) for mac in (*destinations, _BROADCAST, _STRANGERS[1])),
@@ -47,8 +52,7 @@ def example(space: Space, is_tagged: bool, sources: Iterable[int], destinations:
     )
     space = _wished(space, wishes)
     sender = value_of(_frame_of(space), Field.ETH_SRC)
-    space = _wished(space, (cube(Field.ETH_SRC, sender), cube(Field.ARP_SHA, sender)))
-    return octets(_frame_of(space), is_tagged=is_tagged)
+    return _frame_of(_wished(space, (cube(Field.ETH_SRC, sender), cube(Field.ARP_SHA, sender))))
 
 
 def _wished(space: Space, wishes: Iterable[Cube]) -> Space:

@@ -29,17 +29,17 @@ _PLACES = (
 """The fields that are followed, the lowest first; those of one place cannot be in one frame."""
 
 
-def _shifts() -> dict[Field, int]:
+def _shifts() -> tuple[dict[Field, int], int]:
     found: dict[Field, int] = {}
     at = 0
     for fields in _PLACES:
         found |= dict.fromkeys(fields, at)
         at += max(field.bits for field in fields)
-    return found
+    return found, at
 
 
-SHIFT = _shifts()
-"""Where the lowest bit of each field is."""
+SHIFT, _BIT_COUNT = _shifts()
+"""Where the lowest bit of each field is; and how many bits there are."""
 
 
 class Cube(NamedTuple):
@@ -60,6 +60,11 @@ class Cube(NamedTuple):
 
 
 ALL = Cube(0, 0)
+
+
+def just(frame: int) -> Cube:
+    """Return the cube of that one *frame*."""
+    return Cube(frame, (1 << _BIT_COUNT) - 1)
 
 
 def bits(field: Field) -> int:

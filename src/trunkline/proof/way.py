@@ -80,14 +80,14 @@ def ways(
             if rule is None:
                 yield None, way._replace(frames=frames, holes=holes)
                 continue
-            following, after = _acted(rule, way, frames, holes)
+            following, after = acted(rule, way, frames, holes)
             if following is None or following in stopping:
                 yield following, after
             else:
                 todo.append((following, after))
 
 
-def _acted(rule: Rule, way: Way, frames: Cube, holes: Holes) -> tuple[int | None, Way]:
+def acted(rule: Rule, way: Way, frames: Cube, holes: Holes) -> tuple[int | None, Way]:
     """Return the table to which *rule* sends the frames, None if to none, and what they are then."""
     registers, tags, written, is_told = way.registers, way.tags, way.written, way.is_told
     copies: list[Copied] = []
