@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dummy_chassis import DummyChassis, Site, mac_of, opened
+from dummy_chassis import DummyChassis, Site, ethernet, mac_of, opened
 from program import refusal, trunkline
 
 from trunkline.core.error import TimedOutError
@@ -171,6 +171,25 @@ def test_flows_of_one_priority_that_overlap_are_named_where_the_switch_takes_the
     other = next(each for each in crossing if each is not told)
     assert told["overlap"][1:] == [other["flow"]]
     assert f"  switch  {told['trace']}\n          {told['overlap'][0]}\n" in done.out
+
+
+def test_what_is_sent_to_a_number_that_no_port_has_is_told_to_go_nowhere(
+    site: Site, chassis: DummyChassis
+) -> None:
+    add(chassis, f"{LEAK},metadata={metadata(site, 'red')},dl_dst={mac_of('r2')},actions=output:77")
+    chassis.receive_once("r1", ethernet(mac_of("r2"), mac_of("r1")))
+    done = trunkline("prove", "--network", "red", "--megaflows")
+    assert (done.code, done.err) == (4, "")
+    told = [line for line in done.out.splitlines() if line.startswith("VIOLATED: ")]
+    nowhere = next(line for line in told if " 77" in line)
+    assert nowhere.startswith("VIOLATED: frames from ")
+    assert nowhere.endswith(", of red, are sent to port number 77, which no port has: they go nowhere")
+    assert any(line.endswith("do not reach r2 (r2), of red, and should") for line in told)
+    assert not any("what is cached" in line for line in told)
+    assert "does not agree" not in done.out
+    found = leaks("--network", "red")
+    assert {each["what"] for each in found} == {"missing", "nowhere"}
+    assert {each["trace"] for each in found} == {"ofproto/trace agrees"}
 
 
 def test_a_changed_and_a_missing_flow_of_ours_are_repaired_by_the_agent(

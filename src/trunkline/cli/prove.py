@@ -316,6 +316,9 @@ def _crossing(leak: Mapping[str, Any]) -> str:
     source, target = leak["from"], leak["to"]
     of = "of no network" if source["network"] is None else f"of {source['network']}"
     by = f"{source['port']} ({source['interface']})" if source["port"] else source["interface"]
+    if leak["what"] == "nowhere":
+        number = target["ofport"]
+        return f"frames from {by}, {of}, are sent to port number {number}, which no port has: they go nowhere"
     if target["physnet"] is not None:
         tag = "untagged" if target["vlan"] is None else f"with VLAN {target['vlan']}"
         to = f"{target['interface']} to {target['physnet']}, {tag}"

@@ -132,8 +132,9 @@ def answer(asked: Asked) -> dict[str, Any]:
 def told(asked: Asked, found: Found) -> dict[str, Any]:
     """Return what was *found*, as JSON; raises as `answer` does."""
     kinds: dict[Hashable, Wrong] = {}
+    ofports = {port.ofport for port in asked.connection.ports()} if found.violations else set()
     for each in sorted(found.violations, key=_plainest_first):
-        for wrong in wrongs(each, found.intent):
+        for wrong in wrongs(each, found.intent, ofports):
             kinds.setdefault(wrong.kind, wrong)
     shown = sorted(kinds.values(), key=lambda each: WORST_FIRST.index(each.what))
     leaks = list(_leaks(asked, found, shown[:MOST_LEAKS])) if shown else []

@@ -20,7 +20,7 @@ from trunkline.proof.overlap import overlap
 from trunkline.proof.proof import Violation, outer_vlan_id
 from trunkline.proof.switch import Rule, rules
 from trunkline.proof.table import Table, tables
-from trunkline.proof.wrong import Wrong
+from trunkline.proof.wrong import NOWHERE, Wrong
 
 if TYPE_CHECKING:
     from trunkline.insight.name import Names
@@ -126,7 +126,8 @@ class Teller:
         except (SwitchError, TranslationError) as error:
             return f"ofproto/trace was not asked: {error}", ()
         violation = wrong.violation
-        if leaves == any(ofport == wrong.ofport for ofport, _ in violation.got):
+        is_sent = wrong.what != NOWHERE and any(ofport == wrong.ofport for ofport, _ in violation.got)
+        if leaves == is_sent:
             return "ofproto/trace agrees", ()
         found = overlap(
             self._tables, violation.in_port, frame, violation.rules, is_tagged=violation.is_tagged

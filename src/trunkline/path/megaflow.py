@@ -255,10 +255,11 @@ class Comparison:
         for copy in way.copies:
             vlan_ids = tuple(_OWN if tag is None else tag & ~PRESENT for tag in copy.tags)
             ofport = copy.ofport
-            if ofport != in_port:
-                device = self._bridge_by_ofport.get(ofport) or self._device_by_ofport.get(
-                    ofport, self._bridge if ofport == LOCAL else f"port {ofport}"
-                )
+            device = self._bridge_by_ofport.get(ofport) or self._device_by_ofport.get(ofport)
+            if ofport == LOCAL:
+                device = self._bridge
+            # What is sent to a number that no port has goes nowhere.
+            if ofport != in_port and device is not None:
                 yield Output(device, vlan_ids)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,12 @@ MISSED = "no flow takes it: drop"
 """What is said of a bridge of others that has no flow for the frame."""
 
 
+_NO_PORT = "Nonexistent output port"
+"""What ovs-vswitchd notes then (`ofproto-dpif-xlate.c`)."""
+
+_BY_NUMBER = re.compile(r"output:\d+")
+
+
 @dataclass(frozen=True)
 class Step:
     """A flow that the frame meets: *rule*, as ovs-vswitchd says it, and *flow*, as it was read, None if not.
@@ -111,7 +118,19 @@ def step(rule: Rule, flows: Iterable[InstalledFlow], names: Names) -> Step:
     row = names.row(parts)
     network = names.network_of(parts.key) if parts.subject in (Subject.PORT, Subject.VIF) else row
     text = SAYS.get(band, band.purpose).format(row=row or "any port", network=network or "a network")
+    text += _nowhere(rule)
     return Step(rule, band, parts, row, text, _flow(rule, flows), remedy(band, parts, names))
+
+
+def _nowhere(rule: Rule) -> str:
+    """Return what is to be added of a number that *rule* sends to, if no port has it.
+
+    Ports that there are have names there (`ofproto/trace --names`).
+    """
+    number = next((each for each in rule.does if _BY_NUMBER.fullmatch(each)), None)
+    if _NO_PORT not in rule.notes or number is None:
+        return ""
+    return f", but no port has the number of {number}: it goes nowhere"
 
 
 def _foreign(rule: Rule) -> str:

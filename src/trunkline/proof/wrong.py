@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator
 from typing import NamedTuple
 
 from trunkline.proof.intent import Intent
@@ -11,8 +11,8 @@ from trunkline.proof.proof import Violation, outer_vlan_id
 from trunkline.proof.space import HIDDEN
 from trunkline.proof.way import Tags
 
-CROSSES, FORBIDDEN, ALTERED, TWICE, EXTRA, MISSING = WORST_FIRST = (
-    *("crosses", "forbidden", "altered", "twice", "extra", "missing"),
+CROSSES, FORBIDDEN, ALTERED, TWICE, EXTRA, MISSING, NOWHERE = WORST_FIRST = (
+    *("crosses", "forbidden", "altered", "twice", "extra", "missing", "nowhere"),
 )
 
 
@@ -20,8 +20,8 @@ class Wrong(NamedTuple):
     """A copy that leaves by *ofport* with *tags*, or should.
 
     *what* is `CROSSES` if it leaves for another network; `FORBIDDEN` if not one copy may leave; `ALTERED` if
-    it is another frame by then; `TWICE` if it has left before; `EXTRA` if its receiver is another one; and
-    `MISSING` if it does not leave.
+    it is another frame by then; `TWICE` if it has left before; `EXTRA` if its receiver is another one;
+    `MISSING` if it does not leave; and `NOWHERE` if it is sent to *ofport*, and no port has this number.
     """
 
     what: str
@@ -44,8 +44,8 @@ class Wrong(NamedTuple):
         return violation.meant.refusal is not None and inside
 
 
-def wrongs(violation: Violation, intent: Intent) -> Iterator[Wrong]:
-    """Yield what is wrong about *violation*."""
+def wrongs(violation: Violation, intent: Intent, ofports: Container[int] | None = None) -> Iterator[Wrong]:
+    """Yield what is wrong about *violation*; *ofports* are the numbers that ports have, None if all do."""
     left = Counter(violation.wanted)
     sent = set()
     for ofport, tags in violation.got:
@@ -53,6 +53,8 @@ def wrongs(violation: Violation, intent: Intent) -> Iterator[Wrong]:
         if left[ofport, tags]:
             left[ofport, tags] -= 1
             what = ALTERED if violation.is_altered else None
+        elif ofports is not None and ofport not in ofports:
+            what = NOWHERE
         elif (ofport, tags) in sent:
             what = TWICE
         elif intent.network_at((ofport, outer_vlan_id(tags))) != violation.meant.network_id:
