@@ -12,6 +12,7 @@ from trunkline.host.rundir import RUNDIR, rundir
 from trunkline.insight import daemon
 from trunkline.insight.connection import SwitchError
 from trunkline.insight.waiting import finished
+from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.rpc import Rpc
 from trunkline.ovsdb.vswitch import LOCK
 
@@ -30,7 +31,7 @@ def runs(remote: str) -> bool:
     Raises:
         UnreachableError: the database does not answer.
     """
-    rpc = Rpc.connect(remote, PATIENCE_S)
+    rpc = Rpc.connect(remote, PATIENCE_S, peer=SWITCH)
     try:
         # If nobody has it, it is ours until the connection ends. An agent that starts waits for it.
         return not rpc.request("lock", [LOCK], PATIENCE_S)["locked"]

@@ -15,6 +15,7 @@ from trunkline.host.rundir import rundir as default_rundir
 from trunkline.host.unix_path import short
 from trunkline.insight.connection import SwitchError, permission_remedy
 from trunkline.northbound import member
+from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.rpc import Rpc, Tls, UnreachableError, sensible
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def read(remote: str | None = None) -> Chassis:
         _select("Interface", "_uuid", "name", "ofport", "external_ids"),
     ]
     try:
-        rpc = Rpc.connect(where, _TIMEOUT_S)
+        rpc = Rpc.connect(where, _TIMEOUT_S, peer=SWITCH)
         try:
             results = member.transact(rpc, _DATABASE, selects, _TIMEOUT_S)
         finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.northbound import member
 from trunkline.northbound.operation import select
+from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.remote import parse
 from trunkline.northbound.rpc import Rpc, sensible
 
@@ -34,7 +35,7 @@ def controllers(remote: str, ids: Collection[str]) -> list[Controller]:
     """
     if not ids:
         return []
-    rpc = Rpc.connect(remote, _TIMEOUT_S)
+    rpc = Rpc.connect(remote, _TIMEOUT_S, peer=SWITCH)
     try:
         asked = [select("Controller", only=("_uuid", "target"))]
         (result,) = member.transact(rpc, "Open_vSwitch", asked, _TIMEOUT_S)

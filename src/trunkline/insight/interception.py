@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trunkline.insight.chassis import as_items, as_map
 from trunkline.northbound import member
 from trunkline.northbound.operation import select
+from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.rpc import Rpc, sensible
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def interceptions(remote: str) -> tuple[list[Interception], list[MirrorOutput]]:
     Raises:
         UnreachableError: the database does not answer.
     """
-    rpc = Rpc.connect(remote, _TIMEOUT_S)
+    rpc = Rpc.connect(remote, _TIMEOUT_S, peer=SWITCH)
     try:
         asked = [
             select("Interface", only=("name", "cfm_mpid", "bfd", "lldp")),

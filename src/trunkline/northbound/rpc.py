@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeGuard
 from trunkline.core.error import TrunklineError
 from trunkline.host.unix_path import connect
 from trunkline.northbound.message import encoded
+from trunkline.northbound.peer import NORTHBOUND, Peer
 from trunkline.northbound.remote import parse
 
 _CHUNK = 1 << 18
@@ -77,8 +78,8 @@ def sensible(remote: str) -> Iterator[None]:
 class Rpc:
     """A connection with one request at a time; while it waits, it answers the server's echoes."""
 
-    def __init__(self, remote: str, stream: socket.socket) -> None:
-        self.remote = remote
+    def __init__(self, remote: str, stream: socket.socket, peer: Peer = NORTHBOUND) -> None:
+        self.remote, self._peer = remote, peer
         self._socket = stream
         self._input = bytearray()
         self._notifications: deque[Notification] = deque()
@@ -87,8 +88,10 @@ class Rpc:
         self._heard_s = self._probed_s = time.monotonic()
 
     @classmethod
-    def connect(cls, remote: str, timeout_s: float, tls: Tls | None = None) -> Rpc:
-        """Return a connection to *remote*: `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`.
+    def connect(cls, remote: str, timeout_s: float, tls: Tls | None = None, peer: Peer = NORTHBOUND) -> Rpc:
+        """Return a connection to *remote*, whose database should be that of *peer*.
+
+        That is `unix:PATH`, `tcp:HOST:PORT` or `ssl:HOST:PORT`.
 
         Raises:
             InvalidValueError: *remote* is none of these.
@@ -97,12 +100,12 @@ class Rpc:
         kind, place, port = parse(remote)
         try:
             if kind == "unix":
-                return cls(remote, _unix(place, timeout_s))
+                return cls(remote, _unix(place, timeout_s), peer)
             stream = socket.create_connection((place, port), timeout_s)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return cls(remote, stream if kind == "tcp" else _tls(stream, place, tls or Tls()))
+            return cls(remote, stream if kind == "tcp" else _tls(stream, place, tls or Tls()), peer)
         except OSError as error:
-            raise UnreachableError(f"{remote}: {_reason(error, kind)}") from error
+            raise UnreachableError(f"{remote}: {_reason(error, kind, peer)}") from error
 
     def request(self, method: str, params: list[Any], timeout_s: float) -> Any:
         """Return the server's result of *method*; notifications that arrive before it are kept.
@@ -207,7 +210,7 @@ class Rpc:
 
     def _lost(self, error: OSError | None) -> UnreachableError:
         """Return the error that says why the connection ended: by *error*, or closed by the server (None)."""
-        reason = _CLOSED if error is None else _reason(error, "")
+        reason = _CLOSED if error is None else _reason(error, "", self._peer)
         if not self._has_read:
             kind, place, port = parse(self.remote)
             if kind == "ssl":
@@ -215,7 +218,7 @@ class Rpc:
                 # the alert may come after a broken pipe, or be lost with it.
                 reason = _tls_reason(error) if _is_alert(error) else _alert(self._socket)
             elif kind == "tcp" and reason == _CLOSED and _speaks_tls(place, port):
-                reason = _SPEAKS_TLS.format(f"ssl:{self.remote.partition(':')[2]}")
+                reason = self._peer.speaks_tls(self.remote)
         return UnreachableError(f"{self.remote}: {reason}")
 
     def _parsed(self) -> dict[str, Any] | None:
@@ -225,8 +228,7 @@ class Rpc:
         it ends in one.
         """
         if self._input.startswith(_TLS_ALERT):
-            remote = f"ssl:{self.remote.partition(':')[2]}"
-            raise UnreachableError(f"{self.remote}: {_SPEAKS_TLS.format(remote)}")
+            raise UnreachableError(f"{self.remote}: {self._peer.speaks_tls(self.remote)}")
         if self._input and not self._input.startswith(b"{"):
             raise UnreachableError(f"{self.remote}: the answer is not JSON-RPC; is this a database server?")
         if not self._input.endswith((b"}", b"}\n")):
@@ -242,8 +244,6 @@ class Rpc:
 
 
 _CLOSED = "the database server closed the connection"
-
-_SPEAKS_TLS = "the server there speaks TLS; use `remotes={}`, with a certificate"
 
 _TLS_ALERT = b"\x15\x03"
 """How the alert begins with which a server of TLS may answer what is not TLS (RFC 8446 section 5.1)."""
@@ -373,7 +373,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
     return f"TLS failed: {alert or word}"
 
 
-def _reason(error: OSError, kind: str) -> str:
+def _reason(error: OSError, kind: str, peer: Peer) -> str:
     if isinstance(error, ssl.SSLError):
         return _tls_reason(error)
     if isinstance(error, TimeoutError) and kind == "unix":
@@ -381,8 +381,7 @@ def _reason(error: OSError, kind: str) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time; is the address right, and does a firewall let it through?"
     if error.errno in (errno.ECONNREFUSED, errno.ENOENT):
-        running = "is the northbound running (`trunkline nb start`)"
-        return f"nobody listens there; {running}, or is it elsewhere (`remotes`)?"
+        return f"nobody listens there; {peer.remedy}"
     if error.errno in (errno.ECONNRESET, errno.EPIPE):
         return _CLOSED
     if error.errno == errno.EACCES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from trunkline.core.error import TrunklineError
+from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.rpc import Rpc
 from trunkline.ovsdb.switch_row import NB_IDENTITY
 
@@ -28,7 +29,7 @@ def forget_northbound(remote: str) -> None:
         "where": [],
         "mutations": [["external_ids", "delete", ["set", [NB_IDENTITY]]]],
     }
-    with closing(Rpc.connect(remote, TIMEOUT_S)) as rpc:
+    with closing(Rpc.connect(remote, TIMEOUT_S, peer=SWITCH)) as rpc:
         results = rpc.request("transact", ["Open_vSwitch", forget], TIMEOUT_S)
     for result in results:
         if result and "error" in result:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.rpc import Rpc
 from trunkline.ovsdb.datum import pairs
 from trunkline.ovsdb.switch_row import RESTORE_MARK, RESTORE_WAIT, RootRow
@@ -75,7 +76,7 @@ def take_away(remote: str, timeout_s: float) -> None:
         ["other_config", "delete", ["map", [[RESTORE_WAIT, _OURS]]]],
         ["external_ids", "delete", ["set", [RESTORE_MARK]]],
     ]
-    with closing(Rpc.connect(remote, timeout_s)) as rpc:
+    with closing(Rpc.connect(remote, timeout_s, peer=SWITCH)) as rpc:
         rpc.request(
             "transact",
             ["Open_vSwitch", {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": mutations}],
