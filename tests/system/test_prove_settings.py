@@ -202,13 +202,13 @@ def test_how_first_fragments_are_hidden_is_told(chassis: DummyChassis, asked: As
 
 
 def test_a_device_that_is_set_down_is_told(chassis: DummyChassis, asked: Asked) -> None:
-    chassis.switch.appctl("netdev-dummy/set-admin-state", "b", "down")
+    chassis.devices.set_link("b", "down")
     (told,) = settings(asked)
     assert told == {
         "text": "nothing passes b (b): it is set down",
         "remedy": "ovs-ofctl -O OpenFlow14 mod-port br-int b up",
     }
-    chassis.switch.appctl("netdev-dummy/set-admin-state", "b", "up")
+    chassis.devices.set_link("b", "up")
     assert settings(asked) == []
 
 
