@@ -1,9 +1,10 @@
 """The search for the largest packet that reaches each peer: this chassis' part in a probe of sizes.
 
 Time alone does not tell a large frame that is lost from an answer that is late. So a size that brought no
-answer is tried again with a small frame behind it. Frames of one sender to one receiver keep their order: if
-the receiver says that the small one has come, and not the large one, that one is lost. If it says nothing,
-nothing is known.
+answer is tried again between two small frames. Frames of one sender to one receiver keep their order: if the
+receiver says that both small ones have come, and not the large one, that one is lost. If the small one behind
+it has come alone, what went just before took both others with it, and the size is tried again. If none has
+come, nothing is known. While such three go, no other frame does: one that is too large would take them along.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from trunkline.core.bisection import Bisection
 from trunkline.core.probe import LEAST_SIZE
 
 FIRST_PATIENCE_S, PATIENCE_S = 0.3, 2.0
-"""How long an answer may take before a size is tried again: at first, and with a small frame behind it."""
+"""How long an answer may take before a size is tried again: at first, and with small frames around it."""
 
 GAP_S = 0.05
 """How long after a large frame the small one goes: a switch may lose all that it sends together with it."""
 
 TRIES = 3
 """After so many tries without any answer, the largest size of that peer stays unknown."""
+
+DOUBTS = 50
+"""And after so many of one size of which only the small frame behind it came."""
 
 _NUMBERS = 256
 
@@ -38,7 +42,7 @@ class Peer(NamedTuple):
 
 
 class SizedFrame(NamedTuple):
-    """A frame to send to *peer* whose packet has *size* bytes, in the try with this *number*."""
+    """A frame to send to *peer* whose packet has *size* bytes; *number* tells it from its last 255."""
 
     peer: Peer
     size: int
@@ -47,15 +51,27 @@ class SizedFrame(NamedTuple):
 
 @dataclass
 class _Search:
-    """What is known of one peer: *misses* counts tries of the present size that brought no answer."""
+    """What is known of one peer: *misses* counts tries of the present size that brought no answer.
+
+    Each frame has a number: *number* is the last one's, the others are those of the present try.
+    """
 
     sizes: Bisection
     number: int = 0
+    before: int | None = None
+    large: int | None = None
+    behind: int | None = None
+    is_before_heard: bool = False
     misses: int = 0
+    doubts: int = 0
+
+    @property
+    def frames(self) -> tuple[int | None, ...]:
+        return self.before, self.large, self.behind
 
     @property
     def is_over(self) -> bool:
-        return self.sizes.is_done or self.misses >= TRIES
+        return self.sizes.is_done or self.misses >= TRIES or self.doubts >= DOUBTS
 
 
 class SizeSearch:
@@ -73,8 +89,12 @@ class SizeSearch:
 
     def __init__(self) -> None:
         self._searches: dict[Peer, _Search] = {}
-        self._frames: deque[SizedFrame] = deque()
-        self._timers: list[tuple[float, Peer, int, int]] = []
+        self._first_tries: deque[SizedFrame] = deque()
+        self._doubted: deque[Peer] = deque()
+        self._guarded: Peer | None = None
+        """The peer to which three frames are under way, of which the last is not sent yet."""
+        self._guarded_frames: deque[SizedFrame] = deque()
+        self._timers: list[tuple[float, Peer, int]] = []
 
     @property
     def unsent(self) -> int:
@@ -89,7 +109,7 @@ class SizeSearch:
     @property
     def next_s(self) -> float | None:
         """When `due` has something to say; 0 if it has already, None if never."""
-        if self._frames:
+        if self._queue or (self._guarded is None and self._doubted):
             return 0.0
         return self._timers[0][0] if self._timers else None
 
@@ -103,42 +123,86 @@ class SizeSearch:
     def due(self, now_s: float) -> SizedFrame | None:
         """Return the frame that is to be sent at *now_s*, if there is one; `sent` then counts it."""
         while self._timers and self._timers[0][0] <= now_s:
-            _, peer, number, size = heapq.heappop(self._timers)
+            _, peer, number = heapq.heappop(self._timers)
             search = self._searches[peer]
-            if number != search.number or search.is_over:
+            if search.is_over or number not in (search.large, search.behind):
                 continue
-            if search.misses and size != LEAST_SIZE:
-                self._frames.append(SizedFrame(peer, LEAST_SIZE, number))
+            if number == search.large and self._guarded == peer:
+                search.behind = self._frame(peer, LEAST_SIZE, self._guarded_frames)
                 continue
             search.misses += 1
             if not search.is_over:
                 self._try(peer)
-        return self._frames[0] if self._frames else None
+        while self._guarded is None and self._doubted:
+            peer = self._doubted.popleft()
+            search = self._searches[peer]
+            if not search.is_over:
+                self._guarded = peer
+                search.before = self._frame(peer, LEAST_SIZE, self._guarded_frames)
+                search.large = self._frame(peer, search.sizes.size, self._guarded_frames)
+        while self._queue and self._queue[0].number not in self._searches[self._queue[0].peer].frames:
+            self._queue.popleft()
+        return self._queue[0] if self._queue else None
 
     def sent(self, now_s: float) -> None:
         """Note that the frame that is due was sent."""
-        peer, size, number = self._frames.popleft()
-        is_first = not self._searches[peer].misses
-        wait_s = FIRST_PATIENCE_S if is_first else PATIENCE_S if size == LEAST_SIZE else GAP_S
-        heapq.heappush(self._timers, (now_s + wait_s, peer, number, size))
+        peer, _, number = self._queue.popleft()
+        search = self._searches[peer]
+        if number == search.large:
+            wait_s = FIRST_PATIENCE_S if self._guarded is None else GAP_S
+            heapq.heappush(self._timers, (now_s + wait_s, peer, number))
+        elif number == search.behind:
+            heapq.heappush(self._timers, (now_s + PATIENCE_S, peer, number))
+            self._guarded = None
 
     def note(self, peer: Peer, size: int, number: int) -> None:
-        """Take note that *peer* has received the frame of *size* bytes of the try with this *number*."""
+        """Take note that *peer* has received the frame of *size* bytes with this *number*."""
         search = self._searches.get(peer)
         if search is None:
             return
-        sizes, before = search.sizes, search.sizes.size
-        is_behind = size == LEAST_SIZE and number == search.number and search.misses > 0
-        if not is_behind:
-            sizes.note(size, has_arrived=True)
-        elif not search.is_over:
-            sizes.note(sizes.size, has_arrived=False)
-        if sizes.size != before and not sizes.is_done:
-            search.misses = 0
+        before = search.sizes.size
+        if size != LEAST_SIZE:
+            search.sizes.note(size, has_arrived=True)
+        elif number == search.before:
+            search.is_before_heard = True
+        elif number == search.behind and not search.is_over:
+            self._note_behind(peer, search)
+        if search.sizes.size != before or search.sizes.is_done:
+            search.misses = search.doubts = 0
+            self._try(peer)
+
+    def _note_behind(self, peer: Peer, search: _Search) -> None:
+        """Take note that the small frame behind the present size has come, and this size has not."""
+        if search.is_before_heard:
+            search.sizes.note(search.sizes.size, has_arrived=False)
+            return
+        search.doubts += 1
+        if not search.is_over:
             self._try(peer)
 
     def _try(self, peer: Peer) -> None:
-        """Have the size that is next for *peer* sent; if it was sent before, a small frame follows."""
+        """Have the size that is next for *peer* sent, if there is one, in the place of what was tried."""
+        search = self._searches[peer]
+        search.before = search.large = search.behind = None
+        search.is_before_heard = False
+        if self._guarded == peer:
+            self._guarded = None
+            self._guarded_frames.clear()
+        if search.is_over:
+            return
+        if search.misses or search.doubts:
+            self._doubted.append(peer)
+        else:
+            search.large = self._frame(peer, search.sizes.size, self._first_tries)
+
+    def _frame(self, peer: Peer, size: int, queue: deque[SizedFrame]) -> int:
+        """Have a frame of *size* bytes sent to *peer* from *queue*, and return its number."""
         search = self._searches[peer]
         search.number = (search.number + 1) % _NUMBERS
-        self._frames.append(SizedFrame(peer, search.sizes.size, search.number))
+        queue.append(SizedFrame(peer, size, search.number))
+        return search.number
+
+    @property
+    def _queue(self) -> deque[SizedFrame]:
+        """The frames of which the first is to be sent now."""
+        return self._first_tries if self._guarded is None else self._guarded_frames
