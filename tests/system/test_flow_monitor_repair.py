@@ -32,8 +32,8 @@ def switch(tmp_path: Path) -> Iterator[Switch]:
 
 
 @pytest.fixture
-def forwarding(switch: Switch) -> Iterator[Forwarding]:
-    """Forwarding that has brought up a network with a local port and many remote ones."""
+def brought_up(switch: Switch) -> Iterator[tuple[Forwarding, Turns]]:
+    """Forwarding that has brought up a network with a local port and many remote ones, and how that went."""
     views: dict[SubjectId, View | None] = {
         NetworkSubject(UUID(int=1)): NETWORK,
         PortSubject(UUID(int=2)): PORT,
@@ -43,9 +43,14 @@ def forwarding(switch: Switch) -> Iterator[Forwarding]:
         views[PortSubject(UUID(int=1000 + number))] = view
     forwarding = Forwarding(switch.target("br-int"))
     forwarding.update(views, 1)
-    turn_until(forwarding, lambda: is_in_place(forwarding))
-    yield forwarding
+    turns = turn_until(forwarding, lambda: is_in_place(forwarding))
+    yield forwarding, turns
     forwarding.close()
+
+
+@pytest.fixture
+def forwarding(brought_up: tuple[Forwarding, Turns]) -> Forwarding:
+    return brought_up[0]
 
 
 def is_in_place(forwarding: Forwarding) -> bool:
@@ -53,15 +58,15 @@ def is_in_place(forwarding: Forwarding) -> bool:
 
 
 class Turns(NamedTuple):
-    """How often the loop was woken by the clock and not the switch, and the CPU time of its longest turn."""
+    """How often the loop was woken by the clock and not the switch, and the CPU time that its turns took."""
 
     timeouts: int
-    longest_s: float
+    cpu_s: float
 
 
 def turn_until(forwarding: Forwarding, is_done: Callable[[], bool]) -> Turns:
     """Do as the agent's loop does until *is_done*; return how that went."""
-    deadline, timeouts, longest_s = time.monotonic() + 60, 0, 0.0
+    deadline, timeouts, cpu_s = time.monotonic() + 60, 0, 0.0
     while not is_done():
         assert time.monotonic() < deadline, "not done within 60 s"
         poller = ovs.poller.Poller()
@@ -71,8 +76,8 @@ def turn_until(forwarding: Forwarding, is_done: Callable[[], bool]) -> Turns:
         started_s = time.thread_time()
         forwarding.run()
         forwarding.send()
-        longest_s = max(longest_s, time.thread_time() - started_s)
-    return Turns(timeouts, longest_s)
+        cpu_s += time.thread_time() - started_s
+    return Turns(timeouts, cpu_s)
 
 
 def on_switch(switch: Switch) -> dict[bytes, bytes]:
@@ -103,14 +108,17 @@ def test_flow_touched_by_hand_is_put_back_at_once(
     assert on_switch(switch) == desired
 
 
-def test_wiped_switch_is_whole_again_and_no_turn_blocks(switch: Switch, forwarding: Forwarding) -> None:
+def test_wiped_switch_is_whole_again_and_costs_not_much_more_than_a_new_one(
+    switch: Switch, brought_up: tuple[Forwarding, Turns]
+) -> None:
     """DESIGN.md, Lifecycle 7: all of it back."""
+    forwarding, new = brought_up
     desired = dict(forwarding.desired.body_by_key)
     assert len(desired) > 2 * REMOTE_PORTS
     switch.ofctl("del-flows", "br-int")
     wanted = forwarding.repairs + len(desired)
     turns = turn_until(forwarding, lambda: forwarding.repairs >= wanted and is_in_place(forwarding))
-    assert turns.longest_s < 0.5, "of CPU"
+    assert turns.cpu_s < 10 * new.cpu_s, "it is some 3 times, since what is gone is read, too"
     assert on_switch(switch) == desired
 
 
