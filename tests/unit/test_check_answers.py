@@ -8,7 +8,8 @@ import pytest
 
 from trunkline.cli.finding import _clock
 from trunkline.health import cluster
-from trunkline.health.answer import MOST_WAIT_S, findings
+from trunkline.health.answer import MOST_CHARACTERS, MOST_SUBJECTS, MOST_WAIT_S, findings
+from trunkline.health.check import merged
 from trunkline.health.cluster import Member
 from trunkline.health.finding import Finding
 from trunkline.health.group import groups
@@ -38,6 +39,21 @@ def test_an_answer_has_the_findings_of_that_chassis() -> None:
 def test_a_chassis_that_may_know_better_soon_is_not_waited_for_long(said: Any, wait_s: float | None) -> None:
     (found,) = found_of(Answer("done", {"findings": [item(wait_s=said)]}))
     assert found.wait_s == wait_s
+
+
+def test_an_answer_says_what_else_a_finding_is_about() -> None:
+    (found,) = found_of(Answer("done", {"findings": [item(also=["port vm2", 7])]}))
+    assert found.subjects == ("vif vm1", "port vm2", "7")
+    (many,) = found_of(Answer("done", {"findings": [item(also=["x" * 60_000] * 60_000)]}))
+    assert (len(many.also), len(many.also[0])) == (MOST_SUBJECTS, MOST_CHARACTERS)
+    (none,) = found_of(Answer("done", {"findings": [item(also="port vm2")]}))
+    assert none.also == ()
+
+
+def test_several_settings_of_one_port_are_several_findings() -> None:
+    some = [Finding("T417", "error", "port a", "c1", None, text, "x") for text in ("one", "two", "one")]
+    assert merged(some) == some[:2]
+    assert len(merged(Finding("T310", "error", "port a", "c1", None, text, "x") for text in "ab")) == 1
 
 
 def test_a_code_of_a_later_version_is_an_unknown_one() -> None:

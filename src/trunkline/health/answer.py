@@ -29,6 +29,9 @@ PATIENCE_S = 5.0
 MOST_CHARACTERS = 1000
 """How much of a text is taken: a chassis in wrong hands may answer anything."""
 
+MOST_SUBJECTS = 100
+"""How many further subjects of a finding are taken."""
+
 MOST_WAIT_S = 5.0
 """How long it is waited, at most, until a chassis knows better."""
 
@@ -116,7 +119,7 @@ def _finding(name: str, item: Any) -> Finding | None:
     if not all(isinstance(value, str) and value for value in texts.values()):
         return None
     cut = {key: str(value)[:MOST_CHARACTERS] for key, value in texts.items()}
-    since, wait_s = item.get("since"), item.get("wait_s")
+    since, wait_s, also = item.get("since"), item.get("wait_s"), item.get("also")
     return Finding(
         cut["code"] if cut["code"] in CODES else UNKNOWN,
         item["severity"],
@@ -125,6 +128,7 @@ def _finding(name: str, item: Any) -> Finding | None:
         since[:40] if isinstance(since, str) else None,
         cut["text"],
         cut["remedy"],
+        tuple(str(each)[:MOST_CHARACTERS] for each in also[:MOST_SUBJECTS]) if isinstance(also, list) else (),
         wait_s=max(0.0, min(wait_s, MOST_WAIT_S)) if isinstance(wait_s, int | float) else None,
     )
 

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from trunkline.core.spelling import closest
-from trunkline.health import cause, unheard
+from trunkline.health import cause, hindered, unheard
 from trunkline.health.answer import SILENT
 from trunkline.health.chassis_check import PROBED, chassis_findings, network_findings
 from trunkline.health.port_check import disabled_finding, down_findings, own_subjects, port_findings
@@ -56,6 +56,9 @@ _OF_ROWS = frozenset({"port", "vif", "network", "mapping", "MAC"})
 _OF_NO_PORT = frozenset({"T504", "T107"})
 """The codes of what concerns people, and no port."""
 
+_SEVERAL = frozenset({PROBED, hindered.CODE, hindered.MIRROR_CODE})
+"""The codes of which the same subject may have several."""
+
 _MOST_CANDIDATES = 5
 
 _LIKENESS = 0.7
@@ -87,14 +90,15 @@ def _spelled(found: Iterable[Finding], fleet: Fleet) -> Iterator[Finding]:
 def merged(found: Iterable[Finding]) -> list[Finding]:
     """Return *found* without those that say the same of the same as an earlier one.
 
-    What a probe found is several things: each text is one.
+    What a probe found is several things, and so are settings of a switch: each text is one.
 
     Nor with what follows from another one: a chassis that did not say what it finds (T506) either has
     answered, or did not, and then that is why nobody knows whether it does (T503).
     """
     first: dict[tuple[str, str, str | None, str], Finding] = {}
     for each in found:
-        first.setdefault((each.code, each.subject, each.chassis, each.text * (each.code == PROBED)), each)
+        text = each.text if each.code in _SEVERAL else ""
+        first.setdefault((each.code, each.subject, each.chassis, text), each)
     nowhere = {("T202", each.subject) for each in first.values() if each.code == "T204"}
     unsaid = {("T503", each.subject) for each in first.values() if each.code == SILENT}
     return [each for each in first.values() if (each.code, each.subject) not in nowhere | unsaid]
@@ -195,7 +199,7 @@ def of_port(found: Iterable[Finding], fleet: Fleet, name: str) -> Verdict:
     for each in found:
         is_here = each.chassis in (port["chassis"], None)
         concerns = bool(wire.intersection(each.subjects)) or _concerns(each, port, network)
-        if each.subject in own:
+        if own.intersection(each.subjects):
             # A port that nobody has started yet is no error of the fleet. But it does not work.
             reasons.append(replace(each, severity="error") if each.code == "T301" else each)
         elif is_here and concerns:

@@ -82,6 +82,7 @@ CODES: Mapping[str, str] = {
     "T414": "Two rows need a flow with the same match.",
     "T415": "The OpenFlow connection to the switch does not last, or has invalid messages.",
     "T416": "Open vSwitch is of a release that is not supported, or has a known defect.",
+    "T417": "A setting of the switch keeps frames from going where its flows send them.",
     # T5: the fleet
     "T501": "A chassis does not answer.",
     "T502": "A chassis answers, and has not applied all that is committed.",

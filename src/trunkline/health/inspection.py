@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from trunkline.core.amount import counted
-from trunkline.health import refused
+from trunkline.health import hindered, refused
 from trunkline.health.finding import Finding
 from trunkline.health.refused import PortCounts
 from trunkline.health.unheard import WireCounts
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trunkline.health.finding import Severity
     from trunkline.ovsdb.settings import Settings
     from trunkline.ovsdb.vswitch import SwitchReplica
+    from trunkline.path.hindrance import Replies
 
 
 class Scope(NamedTuple):
@@ -54,12 +55,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was read of a chassis; *counts* is None if its flows were not. *faults* are those that it has."""
+    """What was read of a chassis. *faults* are those that it has.
+
+    *counts* is None if its flows were not counted, and *said* if the switch was not asked for it.
+    """
 
     switch: SwitchReplica
     settings: Settings
     inventory: Inventory
     counts: Counts | None
+    said: Replies | None
     faults: Mapping[str, str]
 
     @property
@@ -76,7 +81,11 @@ class Seen:
 
 def findings(seen: Seen, scope: Scope) -> Iterator[Finding | None]:
     """Yield what is found within *scope*; None after each step, where the rows may change."""
-    yield from _bridge(seen)
+    mirrors = 0
+    for found in _hindered(seen, scope):
+        mirrors += found is not None and found.code == hindered.MIRROR_CODE
+        yield found
+    yield from _bridge(seen, mirrors)
     yield None
     port_ids = _port_ids(seen.inventory, scope)
     ports = [port for id_ in port_ids if (port := seen.inventory.ports.get(id_)) is not None]
@@ -96,6 +105,35 @@ def findings(seen: Seen, scope: Scope) -> Iterator[Finding | None]:
             if seen.counts is not None:
                 yield from refused.findings(seen.chassis, port, network.name, seen.counts.ports.of(port.key))
         yield None
+
+
+def _hindered(seen: Seen, scope: Scope) -> Iterator[Finding | None]:
+    """Yield the settings of the switch that hinder frames of *scope*.
+
+    Why an uplink does not lead to its bridge may be a fault already.
+    """
+    inventory = seen.inventory
+    ids, subjects = _port_ids(inventory, scope), None
+    if scope.port is not None:
+        port = inventory.port_named(scope.port)
+        if port is not None:
+            # Two ports of one network may hinder one another.
+            ids += inventory.seats.locals_by_network[port.network_id]
+            subjects = _subjects(inventory, port)
+    ports = [port for id_ in ids if (port := inventory.ports.get(id_)) is not None]
+    yield None
+    for each in hindered.findings(inventory, seen.switch, seen.settings, seen.said, ports, subjects):
+        if each is None or each.code != hindered.PATCH_CODE or each.subject not in seen.faults:
+            yield each
+
+
+def _subjects(inventory: Inventory, port: Port) -> set[str]:
+    """Return what a finding is about that concerns *port*."""
+    subjects = {f"port {port.name}", f"port {inventory.carrier(port).name}"}
+    network = inventory.networks.get(port.network_id)
+    return (
+        subjects if network is None else subjects | {f"network {network.name}", f"mapping {network.physnet}"}
+    )
 
 
 def _silence(seen: Seen, network: Network, scope: Scope) -> Finding | None:
@@ -127,8 +165,8 @@ def _network_name(inventory: Inventory, port: Port) -> str | None:
     return None if network is None else network.name
 
 
-def _bridge(seen: Seen) -> Iterator[Finding]:
-    """Yield what is found of the switch and of the integration bridge."""
+def _bridge(seen: Seen, told: int) -> Iterator[Finding]:
+    """Yield what is found of the switch and of the integration bridge; *told* of its mirrors are already."""
     bridge = seen.settings.wiring.bridge
     if seen.switch.waits_for_flows and "switch" not in seen.faults:
         yield seen.finding(
@@ -138,8 +176,8 @@ def _bridge(seen: Seen) -> Iterator[Finding]:
             f"ovs-vsctl remove Open_vSwitch . other_config {RESTORE_WAIT}",
         )
     row = seen.switch.row("Bridge", bridge)
-    mirrors = 0 if row is None else len(every(row, BridgeRow.mirrors))
-    if mirrors:
+    mirrors = 0 if row is None else len(every(row, BridgeRow.mirrors)) - told
+    if mirrors > 0:
         yield seen.finding(
             "T406",
             "switch",

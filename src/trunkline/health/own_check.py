@@ -25,12 +25,14 @@ from trunkline.openflow.census import flow_counts
 from trunkline.ovsdb import integration_bridge, way_out, wiring
 from trunkline.ovsdb.reading import Reading
 from trunkline.ovsdb.settings import SettingsError
+from trunkline.path import hindrance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from trunkline.insight.chassis import Chassis
     from trunkline.northbound.rpc import Tls
+    from trunkline.path.hindrance import Replies
 
     _Place = tuple[str | None, Tls | None]
 
@@ -231,13 +233,22 @@ def _counts(there: Chassis) -> Counts | None:
         return None
 
 
+def _said(there: Chassis) -> Replies | None:
+    """Return what the switch says of its settings, None if it does not answer: that is a finding already."""
+    try:
+        with Connection(there.management_socket) as bridge:
+            return finished(hindrance.replies(bridge))
+    except SwitchError:
+        return None
+
+
 def _inspected(
     there: Chassis, reading: Reading, faults: Mapping[str, str], *, is_answering: bool
 ) -> Iterator[Finding]:
     """Yield what no fault says, by the rows and, of a switch that *is_answering*, by what flows counted."""
-    counts = _counts(there) if is_answering else None
+    counts, said = (_counts(there), _said(there)) if is_answering else (None, None)
     inventory = reading.inventory
-    seen = Seen(reading.switch, reading.settings, inventory, counts, faults)
+    seen = Seen(reading.switch, reading.settings, inventory, counts, said, faults)
     others = {
         port.network_id for port in inventory.ports.values() if port.chassis not in (None, inventory.chassis)
     }

@@ -187,17 +187,14 @@ class Connection:
         request = message.flow_stats_request(self._xid(), cookie, cookie_mask)
         yield from self._read(lambda reply: take(tally.counts(reply)), request)
 
-    def ports(self) -> list[Port]:
-        """Return the ports of the bridge. Raises as `flows` does."""
+    def reading_ports(self) -> Work[list[Port]]:
+        """Return the ports of the bridge. Raises as `read` does."""
         found: list[Port] = []
-        finished(self._read(lambda reply: found.extend(port.ports(reply)), port.request(self._xid())))
+        yield from self._read(lambda reply: found.extend(port.ports(reply)), port.request(self._xid()))
         return found
 
-    def fragment_handling(self) -> str:
-        """Return how the bridge handles fragments, as `ovs-ofctl get-frags` says. Raises as `flows` does."""
-        return finished(self._fragment_handling())
-
-    def _fragment_handling(self) -> Work[str]:
+    def reading_fragment_handling(self) -> Work[str]:
+        """Return how the bridge handles fragments, as `ovs-ofctl get-frags` says. Raises as `read` does."""
         end_s = time.monotonic() + self._timeout_s
         yield from self._greet(end_s)
         xid = self._xid()

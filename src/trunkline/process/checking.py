@@ -22,6 +22,8 @@ from trunkline.insight.connection import Connection, SwitchError
 from trunkline.insight.waiting import Wait, Work
 from trunkline.openflow import tally
 from trunkline.ovsdb import wiring
+from trunkline.path import hindrance
+from trunkline.path.hindrance import Replies
 
 PATIENCE_S = 3.0
 """How long the switch may take to say what its flows have counted."""
@@ -41,9 +43,10 @@ def check(agent: Agent, parameters: Mapping[str, str]) -> Work[dict[str, Any]]:
         raise TrunklineError("this agent has not read its chassis' settings yet; ask again")
     yield from _look(agent)
     counts, failure = yield from _counts(agent, settings.wiring.bridge, scope)
+    said = None if failure else (yield from _said(agent, settings.wiring.bridge))
     _, by_physnet = wiring.uplinks(agent.switch, settings.wiring, agent.black_holes.bridges)
     mappings = {f"mapping {physnet}": fault for physnet, fault in by_physnet.items()}
-    seen = Seen(agent.switch, settings, agent.inventory, counts, agent.standing.faults | mappings)
+    seen = Seen(agent.switch, settings, agent.inventory, counts, said, agent.standing.faults | mappings)
     # They may be newer than what the northbound has, and whoever asks has read that already.
     found = [cause.finding(seen.chassis, subject, fault) for subject, fault in mappings.items()]
     for each in inspection.findings(seen, scope):
@@ -75,6 +78,15 @@ def _counts(agent: Agent, bridge: str, scope: Scope) -> Work[tuple[Counts | None
     except SwitchError as error:
         return None, str(error)
     return counts, None
+
+
+def _said(agent: Agent, bridge: str) -> Work[Replies | None]:
+    """Return what the switch says of its settings, None if it does not answer any longer."""
+    try:
+        with Connection(Path(agent.rundir) / f"{bridge}.mgmt", PATIENCE_S) as connection:
+            return (yield from hindrance.replies(connection))
+    except SwitchError:
+        return None
 
 
 def _cookies(agent: Agent, scope: Scope) -> list[tuple[int, int]]:

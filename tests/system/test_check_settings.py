@@ -1,0 +1,195 @@
+"""`trunkline check` tells of settings by which a switch drops frames, until what it says about them is typed.
+
+Those that an agent puts back are set while none runs.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dummy_chassis import DummyChassis, Site, opened
+from program import trunkline
+
+pytestmark = pytest.mark.system
+
+INNER, OUTER = "int-br-phys1", "phy-br-phys1"
+NO_AGENT = "T407"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    """One chassis with ports a and b of red, c of blue, and s of blue under b; each test leaves it so."""
+    with opened() as site:
+        chassis = site.chassis()
+        for name, network, vlan_id in (("a", "red", 101), ("b", "red", None), ("c", "blue", 102)):
+            if vlan_id is not None:
+                site.network(network, vlan_id)
+            site.port(name, network)
+            chassis.plug(name)
+        site.port("s", "blue", parent="b", parent_vlan=7)
+        site.await_up("a", "b", "c", "s")
+        site.sync()
+        yield site
+
+
+@pytest.fixture
+def chassis(shared: Site, monkeypatch: pytest.MonkeyPatch) -> DummyChassis:
+    monkeypatch.setenv("OVS_RUNDIR", str(shared.all[0].switch.rundir))
+    return shared.all[0]
+
+
+def found(site: Site, *options: str) -> list[dict[str, Any]]:
+    """Return what `trunkline check` finds, but for an agent that does not run."""
+    done = trunkline("check", *options, "-o", "json", nb=site.served.remote)
+    assert done.err == ""
+    listed: list[dict[str, Any]] = json.loads(done.out)
+    return [each for each in listed if each["code"] != NO_AGENT]
+
+
+def typed(chassis: DummyChassis, line: str) -> None:
+    program, *words = shlex.split(line)
+    ask = {"ovs-vsctl": chassis.switch.vsctl, "ovs-ofctl": chassis.switch.ofctl}[program]
+    ask(*words)
+
+
+def unprotect(chassis: DummyChassis) -> None:
+    for port in "abc":
+        chassis.switch.vsctl("set", "Port", port, "protected=false")
+
+
+@pytest.mark.parametrize(
+    ("line", "concerned", "others", "severity", "text"),
+    [
+        (
+            "ovs-vsctl set Port a protected=true -- set Port b protected=true",
+            ("a", "b"),
+            ("c", "s"),
+            "error",
+            "frames of red between a (a) and b (b) are dropped: they are protected ports",
+        ),
+        (
+            "ovs-vsctl set Port b protected=true -- set Port c protected=true",
+            ("c", "s"),
+            ("a", "b"),
+            "error",
+            "frames of blue between b (b) and c (c) are dropped: they are protected ports",
+        ),
+        (
+            "ovs-vsctl set Port b lacp=passive",
+            ("b", "s"),
+            ("a", "c"),
+            "warning",
+            "the switch itself takes LACP frames (type 0x8809) that come in by b (b): lacp is set",
+        ),
+    ],
+)
+def test_a_setting_is_found_for_the_ports_that_it_concerns_until_its_remedy_is_typed(
+    shared: Site,
+    chassis: DummyChassis,
+    line: str,
+    concerned: tuple[str, ...],
+    others: tuple[str, ...],
+    severity: str,
+    text: str,
+) -> None:
+    typed(chassis, line)
+    shared.sync()
+    for options in (*(("--port", port) for port in concerned), ("--chassis", "c1"), ("--local",)):
+        (told,) = found(shared, *options)
+        assert (told["code"], told["severity"], told["text"]) == ("T417", severity, text), options
+    for port in others:
+        assert found(shared, "--port", port) == []
+    typed(chassis, told["remedy"])
+    shared.sync()
+    assert found(shared, "--deep") == found(shared, "--local") == []
+    unprotect(chassis)
+
+
+def test_a_port_that_a_setting_cuts_off_does_not_work(shared: Site, chassis: DummyChassis) -> None:
+    typed(chassis, "ovs-vsctl set Port a protected=true -- set Port b protected=true")
+    shared.sync()
+    done = trunkline("check", "--port", "b", nb=shared.served.remote)
+    assert (done.code, done.err) == (4, "")
+    assert done.out.splitlines()[:3] == [
+        "b does not work, for 1 reason:",
+        " ✗ T417 ports a, b on c1: frames of red between a (a) and b (b) are dropped: "
+        "they are protected ports",
+        "        → ovs-vsctl set Port a protected=false",
+    ]
+    unprotect(chassis)
+    shared.sync()
+
+
+@pytest.fixture(scope="module")
+def alone(shared: Site) -> Iterator[None]:
+    """No agent runs."""
+    (chassis,) = shared.all
+    chassis.agent.end(signal.SIGKILL)
+    yield
+    chassis.start_agent()
+    shared.sync()
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "severity", "subject", "text"),
+    [
+        (
+            "ovs-ofctl mod-port br-int a no-receive",
+            "T417",
+            "error",
+            "port a",
+            "all that comes in by a (a) is dropped: it has no-receive",
+        ),
+        (
+            "ovs-ofctl mod-port br-int b no-forward",
+            "T417",
+            "error",
+            "port b",
+            "all that leaves by b (b) is dropped: it has no-forward",
+        ),
+        (
+            f"ovs-ofctl mod-port br-int {INNER} no-forward",
+            "T417",
+            "error",
+            "mapping physnet1",
+            f"all that leaves by {INNER} is dropped: it has no-forward",
+        ),
+        (
+            "ovs-ofctl set-frags br-int drop",
+            "T417",
+            "warning",
+            "switch",
+            "br-int drops fragments: it handles them as drop",
+        ),
+        (
+            "ovs-vsctl set Bridge br-int rstp_enable=true",
+            "T417",
+            "error",
+            "switch",
+            "br-int has rstp_enable on: it keeps ports from forwarding, and takes and sends BPDUs",
+        ),
+        (
+            f"ovs-vsctl set Interface {OUTER} options:peer=x",
+            "T209",
+            "error",
+            "mapping physnet1",
+            f"no frame passes {OUTER}: it leads to x, not to {INNER}",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("alone")
+def test_what_no_agent_puts_back_is_found_until_its_remedy_is_typed(
+    shared: Site, chassis: DummyChassis, line: str, code: str, severity: str, subject: str, text: str
+) -> None:
+    assert found(shared, "--local") == []
+    typed(chassis, line)
+    (told,) = found(shared, "--local")
+    assert (told["code"], told["severity"], told["subject"]) == (code, severity, subject)
+    assert told["text"] == text
+    typed(chassis, told["remedy"])
+    assert found(shared, "--local") == []
