@@ -86,6 +86,13 @@ def unprotect(chassis: DummyChassis) -> None:
             "warning",
             "the switch itself takes LACP frames (type 0x8809) that come in by b (b): lacp is set",
         ),
+        (
+            "ovs-vsctl set Interface a lldp:enable=true",
+            ("a",),
+            ("b",),
+            "warning",
+            "the switch itself takes LLDP frames (type 0x88cc) that come in by a (a): lldp is set",
+        ),
     ],
 )
 def test_a_setting_is_found_for_the_ports_that_it_concerns_until_its_remedy_is_typed(
@@ -123,6 +130,25 @@ def test_a_port_that_a_setting_cuts_off_does_not_work(shared: Site, chassis: Dum
     ]
     unprotect(chassis)
     shared.sync()
+
+
+def test_a_mirror_that_cuts_off_a_port_is_told_once(shared: Site, chassis: DummyChassis) -> None:
+    chassis.switch.vsctl(
+        *("--id=@a", "get", "Port", "a", "--", "--id=@m", "create", "Mirror", "name=m", "output_port=@a"),
+        *("--", "set", "Bridge", "br-int", "mirrors=@m"),
+    )
+    shared.sync()
+    for options in (("--port", "a"), ("--local",)):
+        (told,) = found(shared, *options)
+        assert (told["code"], told["severity"], told["subject"]) == ("T406", "error", "port a")
+        assert told["text"] == "all that comes in by a (a) is dropped: it is the output of a mirror"
+    typed(chassis, told["remedy"])
+    shared.sync()
+    (left,) = found(shared, "--port", "a")
+    assert (left["code"], left["severity"], left["subject"]) == ("T406", "warning", "switch")
+    chassis.switch.vsctl("clear", "Bridge", "br-int", "mirrors")
+    shared.sync()
+    assert found(shared, "--port", "a") == []
 
 
 @pytest.fixture(scope="module")

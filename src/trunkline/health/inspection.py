@@ -22,7 +22,7 @@ from trunkline.ovsdb import nic
 from trunkline.ovsdb.datum import every, one
 from trunkline.ovsdb.interface import driver_fault
 from trunkline.ovsdb.mtu_request import MTU_TYPES
-from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow, InterfaceRow
+from trunkline.ovsdb.switch_row import RESTORE_WAIT, BridgeRow, InterfaceRow, PortRow
 
 if TYPE_CHECKING:
     from trunkline.core.inventory import Inventory
@@ -117,14 +117,25 @@ def _hindered(seen: Seen, scope: Scope) -> Iterator[Finding | None]:
     if scope.port is not None:
         port = inventory.port_named(scope.port)
         if port is not None:
-            # Two ports of one network may hinder one another.
-            ids += inventory.seats.locals_by_network[port.network_id]
+            if _is_protected(seen, inventory.carrier(port)):
+                # It and others of its network hinder one another.
+                ids += inventory.seats.locals_by_network[port.network_id]
             subjects = _subjects(inventory, port)
     ports = [port for id_ in ids if (port := inventory.ports.get(id_)) is not None]
     yield None
     for each in hindered.findings(inventory, seen.switch, seen.settings, seen.said, ports, subjects):
         if each is None or each.code != hindered.PATCH_CODE or each.subject not in seen.faults:
             yield each
+
+
+def _is_protected(seen: Seen, port: Port) -> bool:
+    """Return whether a VIF of *port* is at a protected port of the switch."""
+    vifs = seen.inventory.vifs.get(port.iface_id, ())
+    return any(
+        one(row, PortRow.protected)
+        for row in (seen.switch.port_of(vif.interface) for vif in vifs)
+        if row is not None
+    )
 
 
 def _subjects(inventory: Inventory, port: Port) -> set[str]:

@@ -237,8 +237,8 @@ def _said(there: Chassis) -> Replies | None:
     """Return what the switch says of its settings, None if it does not answer: that is a finding already."""
     try:
         with Connection(there.management_socket) as bridge:
-            return finished(hindrance.replies(bridge))
-    except SwitchError:
+            return finished(hindrance.replies(bridge, there.remote))
+    except (SwitchError, UnreachableError):
         return None
 
 

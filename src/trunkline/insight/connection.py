@@ -187,6 +187,10 @@ class Connection:
         request = message.flow_stats_request(self._xid(), cookie, cookie_mask)
         yield from self._read(lambda reply: take(tally.counts(reply)), request)
 
+    def ports(self) -> list[Port]:
+        """Return the ports of the bridge. Raises as `flows` does."""
+        return finished(self.reading_ports())
+
     def reading_ports(self) -> Work[list[Port]]:
         """Return the ports of the bridge. Raises as `read` does."""
         found: list[Port] = []

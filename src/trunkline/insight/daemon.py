@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,33 @@ def answer(program: str, path: Path, *words: str, timeout_s: float = PATIENCE_S)
     Raises:
         SwitchError: it does not run, may not be asked by this user, does not answer in time, or refuses.
     """
+    reply = yield from replied(program, path, words[0], words[1:], timeout_s)
+    return _result(program, reply, path, words[0])
+
+
+def replied(
+    program: str, path: Path, method: str, params: Sequence[Any], timeout_s: float = PATIENCE_S
+) -> Work[Any]:
+    """Return what *program*, whose socket is *path*, replies to *method* with *params*: any JSON.
+
+    A reply is one object with `result` and `error` (JSON-RPC 1.0). Yields and raises as `answer` does.
+    """
     end_s = time.monotonic() + timeout_s
     with socket.socket(socket.AF_UNIX) as stream:
         stream.setblocking(False)
         try:
             with short(path) as place:
                 stream.connect(place)
-            yield from _send(stream, _request(*words), end_s)
-            text = yield from _received(program, stream, path, end_s)
+            yield from _send(stream, _request(method, params), end_s)
+            found = yield from _received(program, stream, path, end_s)
         except OSError as error:
             text = f"cannot ask {program} at {path}: {_words(program, error)}"
             raise SwitchError(text, error.errno) from error
-    return _result(program, text, path, words[0])
+    return json.loads(found)
 
 
-def _request(*words: str) -> bytes:
-    return json.dumps({"id": 0, "method": words[0], "params": list(words[1:])}).encode()
+def _request(method: str, params: Sequence[Any]) -> bytes:
+    return json.dumps({"id": 0, "method": method, "params": list(params)}).encode()
 
 
 def _send(stream: socket.socket, data: bytes, end_s: float) -> Work[None]:
@@ -92,8 +104,7 @@ def _until(stream: socket.socket, events: int, end_s: float) -> Work[None]:
     yield Wait(stream.fileno(), events, end_s)
 
 
-def _result(program: str, text: str, path: Path, command: str) -> str:
-    reply: Any = json.loads(text)
+def _result(program: str, reply: Any, path: Path, command: str) -> str:
     if not isinstance(reply, dict) or not isinstance(reply.get("result") or reply.get("error"), str | None):
         raise SwitchError(f"{path}: the answer cannot be read; is this {program}?")
     error = reply.get("error")

@@ -5,18 +5,34 @@ The agent's replica has none of this: it would be read again with each of 10,000
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trunkline.insight import daemon
 from trunkline.insight.chassis import as_items, as_map
+from trunkline.insight.connection import SwitchError
 from trunkline.northbound import member
 from trunkline.northbound.operation import select
 from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.rpc import Rpc, sensible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from trunkline.insight.waiting import Work
 
 _TIMEOUT_S = 5.0
+_DATABASE = "Open_vSwitch"
+_COLUMNS = ("name", "cfm_mpid", "bfd", "lldp")
+
+_ASKED = (
+    # The server chooses the rows: of 10,000 interfaces, it is usual that none has any of these.
+    *(
+        select("Interface", (column, "!=", nothing), only=_COLUMNS)
+        for column, nothing in (("cfm_mpid", None), ("bfd", {}), ("lldp", {}))
+    ),
+    select("Mirror", only=("name", "output_port")),
+)
 
 
 class Interception(NamedTuple):
@@ -34,29 +50,45 @@ class MirrorOutput(NamedTuple):
     port_id: str
 
 
-def interceptions(remote: str) -> tuple[list[Interception], list[MirrorOutput]]:
+def is_beside(remote: str) -> bool:
+    """Return whether the database at *remote* is asked without waiting for it."""
+    return remote.startswith("unix:") and "," not in remote
+
+
+def interceptions(remote: str) -> Work[tuple[list[Interception], list[MirrorOutput]]]:
     """Return what the `Open_vSwitch` database at *remote* has Open vSwitch take for itself.
 
+    Yields what is waited for, if it `is_beside`; otherwise this waits.
+
     Raises:
-        UnreachableError: the database does not answer.
+        SwitchError, UnreachableError: the database does not answer.
     """
+    if is_beside(remote):
+        path = Path(remote.removeprefix("unix:"))
+        reply = yield from daemon.replied("ovsdb-server", path, "transact", [_DATABASE, *_ASKED])
+        with sensible(remote):
+            if reply["error"] is not None:
+                raise SwitchError(f"{remote} refused the question: {reply['error']}")
+            return _found(reply["result"])
     rpc = Rpc.connect(remote, _TIMEOUT_S, peer=SWITCH)
     try:
-        asked = [
-            select("Interface", only=("name", "cfm_mpid", "bfd", "lldp")),
-            select("Mirror", only=("name", "output_port")),
-        ]
-        interfaces, mirrors = member.transact(rpc, "Open_vSwitch", asked, _TIMEOUT_S)
+        results = member.transact(rpc, _DATABASE, _ASKED, _TIMEOUT_S)
     finally:
         rpc.close()
     with sensible(remote):
-        taken = [each for row in interfaces["rows"] for each in _of(row)]
-        outputs = [
-            MirrorOutput(str(row["name"]), str(port_id))
-            for row in mirrors["rows"]
-            for port_id in as_items(row["output_port"])
-        ]
-        return taken, outputs
+        return _found(results)
+
+
+def _found(results: Iterable[Any]) -> tuple[list[Interception], list[MirrorOutput]]:
+    *some, mirrors = (result["rows"] for result in results)
+    interfaces = {row["name"]: row for rows in some for row in rows}
+    taken = [each for row in interfaces.values() for each in _of(row)]
+    outputs = [
+        MirrorOutput(str(row["name"]), str(port_id))
+        for row in mirrors
+        for port_id in as_items(row["output_port"])
+    ]
+    return taken, outputs
 
 
 def _of(row: dict[str, Any]) -> Iterator[Interception]:

@@ -229,6 +229,12 @@ class SwitchReplica(Replica):
         """Return the port that has the interface with *interface_id*; None if no port has it."""
         return self._port_id_by_interface.get(interface_id)
 
+    def port_of(self, interface: str) -> PortRow | None:
+        """Return the row of the port that *interface* is of: not always one of its name."""
+        row = self.row("Interface", interface)
+        port_id = None if row is None else self.port_id_of(row.uuid)
+        return None if port_id is None else self.rows("Port").get(port_id)
+
     def interfaces_of(self, bridge: str) -> list[InterfaceRow]:
         """Return the interfaces of the bridge of that name."""
         ids = (id_ for port in self.ports_of(bridge) for id_ in self._interfaces_by_port.get(port, ()))

@@ -91,14 +91,18 @@ class Replies(NamedTuple):
     outputs: Sequence[MirrorOutput] = ()
 
 
-def replies(connection: Connection) -> Work[Replies]:
-    """Ask the bridge at *connection* for its ports, and how it handles fragments.
+def replies(connection: Connection, remote: str | None) -> Work[Replies]:
+    """Ask the bridge at *connection*, and its database at *remote*, None if that is not to be asked.
 
     Raises:
-        SwitchError: it does not answer.
+        SwitchError: the switch does not answer.
+        UnreachableError: its database does not.
     """
     ports = yield from connection.reading_ports()
-    return Replies(ports, (yield from connection.reading_fragment_handling()))
+    fragments = yield from connection.reading_fragment_handling()
+    if remote is None:
+        return Replies(ports, fragments)
+    return Replies(ports, fragments, *(yield from interceptions(remote)))
 
 
 def hindrances(reading: Reading, connection: Connection, rundir: str, intent: Intent) -> list[Hindrance]:
@@ -113,8 +117,7 @@ def hindrances(reading: Reading, connection: Connection, rundir: str, intent: In
     place = Place(reading.switch, reading.settings.wiring, intent.networks)
     for (ofport, vlan_id), port in intent.port_by_outlet.items():
         place.add(ofport, vlan_id, port, reading.inventory.vifs.get(port.iface_id, ()))
-    taken, outputs = interceptions(reading.switch.remotes)
-    said = finished(replies(connection))._replace(taken=taken, outputs=outputs)
+    said = finished(replies(connection, reading.switch.remotes))
     found = [each for each in place.hindrances(said, intent.uplinks) if each is not None]
     return sorted(
         [*_waits(reading.switch, rundir), *found], key=lambda each: (each.network_ids is not None, each.text)
@@ -230,8 +233,7 @@ class Place:
         for port in said.ports:
             yield from self._flags(port)
             yield None
-        yield from self._protected()
-        yield from self._taken(said)
+        yield from self._rows(said)
         yield from self._patches(mappings)
 
     def _flags(self, port: Port) -> Iterator[Hindrance]:
@@ -266,57 +268,19 @@ class Place:
         place = shlex.quote(name) if len(name) <= _LONGEST_NAME else str(ofport)
         return f"ovs-ofctl -O OpenFlow14 mod-port {shlex.quote(self._wiring.bridge)} {place} {word}"
 
-    def _port_row(self, ofport: int) -> PortRow | None:
-        """Return the row of the port that the interface with *ofport* is of: not always one of its name."""
-        interface = self._switch.row("Interface", self._interface[ofport])
-        port_id = None if interface is None else self._switch.port_id_of(interface.uuid)
-        return None if port_id is None else self._switch.rows("Port").get(port_id)
-
-    def _protected(self) -> Iterator[Hindrance | None]:
-        """Yield the networks with several protected ports: none of these gets a frame from another."""
-        ofports_by_network: dict[UUID, dict[str, int]] = defaultdict(dict)
-        for ofport in self._interface:
-            row = self._port_row(ofport)
-            if row is not None and one(row, PortRow.protected):
-                for network_id in self._network_ids[ofport]:
-                    ofports_by_network[network_id][one(row, PortRow.name)] = ofport
-            yield None
-        for network_id, some in ofports_by_network.items():
-            network = self._networks.get(network_id)
-            if len(some) < 2 or network is None:
-                continue
-            (first, one_ofport), (_, other), *more = sorted(some.items())
-            names = self._name[one_ofport], self._name[other]
-            among = f"{names[0]} and {names[1]}" if not more else f"{len(some)} ports, such as {names[0]},"
-            at = (self._port_by_network[ofport].get(network_id) for ofport in some.values())
-            subjects = tuple(sorted(f"port {port.name}" for port in at if port is not None))
-            yield Hindrance(
-                Kind.PROTECTED,
-                f"frames of {network.name} between {among} are dropped: they are protected ports",
-                f"ovs-vsctl set Port {shlex.quote(first)} protected=false",
-                subjects if 0 < len(subjects) <= MOST_SUBJECTS else (f"network {network.name}",),
-                frozenset({network_id}),
-            )
-
-    def _taken(self, said: Replies) -> Iterator[Hindrance | None]:
-        """Yield the frames that Open vSwitch takes for itself."""
-        ofports = {interface: ofport for ofport, interface in self._interface.items()}
-        for each in said.taken:
-            ofport = ofports.get(each.interface)
-            if ofport is not None:
-                yield self._at(
-                    Kind.TAKEN,
-                    ofport,
-                    f"the switch itself takes {each.what} that come in by {self._name[ofport]}: "
-                    f"{each.column} is set",
-                    f"ovs-vsctl clear Interface {shlex.quote(each.interface)} {each.column}",
-                )
+    def _rows(self, said: Replies) -> Iterator[Hindrance | None]:
+        """Yield what the rows of ports do, and the frames that Open vSwitch takes for itself."""
+        yield from self._taken(said.taken)
         mirror_by_port = {output.port_id: output.mirror for output in said.outputs}
+        protected: dict[UUID, dict[str, int]] = defaultdict(dict)
         for ofport in self._interface:
             yield None
-            row = self._port_row(ofport)
+            row = self._switch.port_of(self._interface[ofport])
             if row is None:
                 continue
+            if one(row, PortRow.protected):
+                for network_id in self._network_ids[ofport]:
+                    protected[network_id][one(row, PortRow.name)] = ofport
             if one(row, PortRow.lacp) in ("active", "passive"):
                 yield self._at(
                     Kind.TAKEN,
@@ -333,6 +297,39 @@ class Place:
                     f"all that comes in by {self._name[ofport]} is dropped: it is the output of a mirror",
                     f"ovs-vsctl clear Mirror {shlex.quote(mirror)} output_port",
                 )
+        for network_id, ofports in protected.items():
+            yield from self._protected(network_id, ofports)
+
+    def _taken(self, taken: Sequence[Interception]) -> Iterator[Hindrance]:
+        ofports = {interface: ofport for ofport, interface in self._interface.items()}
+        for each in taken:
+            ofport = ofports.get(each.interface)
+            if ofport is not None:
+                yield self._at(
+                    Kind.TAKEN,
+                    ofport,
+                    f"the switch itself takes {each.what} that come in by {self._name[ofport]}: "
+                    f"{each.column} is set",
+                    f"ovs-vsctl clear Interface {shlex.quote(each.interface)} {each.column}",
+                )
+
+    def _protected(self, network_id: UUID, ofports: Mapping[str, int]) -> Iterator[Hindrance]:
+        """Yield that none of the protected *ofports*, by name of their ports, gets a frame from another."""
+        network = self._networks.get(network_id)
+        if len(ofports) < 2 or network is None:
+            return
+        (first, one_ofport), (_, other), *more = sorted(ofports.items())
+        names = self._name[one_ofport], self._name[other]
+        among = f"{names[0]} and {names[1]}" if not more else f"{len(ofports)} ports, such as {names[0]},"
+        at = (self._port_by_network[ofport].get(network_id) for ofport in ofports.values())
+        subjects = tuple(sorted(f"port {port.name}" for port in at if port is not None))
+        yield Hindrance(
+            Kind.PROTECTED,
+            f"frames of {network.name} between {among} are dropped: they are protected ports",
+            f"ovs-vsctl set Port {shlex.quote(first)} protected=false",
+            subjects if 0 < len(subjects) <= MOST_SUBJECTS else (f"network {network.name}",),
+            frozenset({network_id}),
+        )
 
     def _patches(self, mappings: Mapping[BridgeMapping, frozenset[UUID]]) -> Iterator[Hindrance]:
         """Yield the patch ports that do not lead where they should."""

@@ -19,6 +19,7 @@ from trunkline.health import cause, inspection
 from trunkline.health.finding import Finding
 from trunkline.health.inspection import Counts, Scope, Seen
 from trunkline.insight.connection import Connection, SwitchError
+from trunkline.insight.interception import is_beside
 from trunkline.insight.waiting import Wait, Work
 from trunkline.openflow import tally
 from trunkline.ovsdb import wiring
@@ -84,8 +85,10 @@ def _said(agent: Agent, bridge: str) -> Work[Replies | None]:
     """Return what the switch says of its settings, None if it does not answer any longer."""
     try:
         with Connection(Path(agent.rundir) / f"{bridge}.mgmt", PATIENCE_S) as connection:
-            return (yield from hindrance.replies(connection))
-    except SwitchError:
+            # A database that is elsewhere would keep the loop waiting.
+            remote = agent.switch.remotes if is_beside(agent.switch.remotes) else None
+            return (yield from hindrance.replies(connection, remote))
+    except TrunklineError:
         return None
 
 
