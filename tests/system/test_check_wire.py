@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,12 +19,13 @@ from trunkline.health.fleet import read
 from trunkline.northbound import question
 from trunkline.northbound.operation import Uuid, insert, select
 from trunkline.path.evidence import LAG_S
+from trunkline.path.outcome import Silence
+from trunkline.probe import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trunkline.path.hop import Entry
-    from trunkline.path.outcome import Silence
 
 pytestmark = pytest.mark.system
 
@@ -151,23 +153,25 @@ def severity(site: Site, *options: str) -> tuple[str, str]:
     return found["severity"], found["remedy"]
 
 
-def lose(site: Site, *wrong: dict[str, Any]) -> None:
-    """Have a probe of ten minutes ago say that c1 and c2 lose each other's frames: that is *wrong*.
-
-    Their provider bridges learn MACs.
-    """
-    (rows,) = site.nb.read(select("Network", only=("_uuid",)))
-    lost = [["c1", "c2"], ["c2", "c1"]]
-    found = {"islands": [["c1"], ["c2"]], "lost": lost, "sizes": [], "wrong": wrong}
-    ago_ms = time.time_ns() // 1_000_000 - 600_000
-    row = {"network": Uuid(rows[0]["_uuid"]), "probed_ms": ago_ms, "body": json.dumps(found)}
-    site.nb.transact([insert("Probe", row)])
+def learn(site: Site) -> None:
+    """Have the provider bridges learn MACs."""
     for each in site.all:
         each.switch.ofctl("add-flow", "br-phys1", "priority=99,actions=NORMAL")
 
 
+def lose(site: Site, *wrong: dict[str, Any], ago_ms: int = 600_000) -> None:
+    """Have a probe of *ago_ms* ago say that c1 and c2 lose each other's frames: that is *wrong*."""
+    (rows,) = site.nb.read(select("Network", only=("_uuid",)))
+    lost = [["c1", "c2"], ["c2", "c1"]]
+    found = {"islands": [["c1"], ["c2"]], "lost": lost, "sizes": [], "wrong": wrong}
+    probed_ms = time.time_ns() // 1_000_000 - ago_ms
+    row = {"network": Uuid(rows[0]["_uuid"]), "probed_ms": probed_ms, "body": json.dumps(found)}
+    site.nb.transact([insert("Probe", row)])
+
+
 def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other_since(site: Site) -> None:
     plug(site, announce="false")
+    learn(site)
     wrong = {"fault": "lost", "chassis": ["c1", "c2"], "text": "c1 and c2 are apart", "remedy": "join them"}
     lose(site, wrong)
     # That a stranger is heard, as a router may have been all the time, proves nothing.
@@ -198,6 +202,7 @@ def test_what_a_probe_found_lost_is_a_warning_once_the_two_have_heard_each_other
 
 def test_what_there_was_no_time_to_ask_about_stays_as_the_probe_found_it(site: Site) -> None:
     plug(site, announce="false")
+    learn(site)
     lost = {"fault": "lost", "text": "lost", "remedy": "join them"}
     lose(site, *(lost | {"chassis": [name]} for name in ("c1", "c2")))
     for each, port in zip(site.all, ("b", "a"), strict=True):
@@ -216,6 +221,35 @@ def test_what_there_was_no_time_to_ask_about_stays_as_the_probe_found_it(site: S
     assert found == {"c1": "warning", "c2": "error"}
     # Both directions, at sender and receiver, for the loss at c1; for that at c2 nobody was asked.
     assert len(entries) == 4
+
+
+def test_what_came_before_a_probe_is_not_taken_for_later_if_answers_take_long(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half an hour passes after each answer, by the clock of the records alone."""
+    plug(site, announce="false")
+    learn(site)
+    for each, port in zip(site.all, ("b", "a"), strict=True):
+        each.receive_once("nic-br-phys1", ethernet(BROADCAST, mac_of(port), 101))
+    lose(site, {"fault": "lost", "chassis": ["c1", "c2"], "text": "lost", "remedy": "join them"}, ago_ms=0)
+    ask, passed_ms, asked = asker(site.nb, None), [0], []
+
+    def slow(names: Sequence[str], entry: Entry) -> Mapping[str, dict[str, Any] | Silence]:
+        passed_ms[0] = 0
+        answers = ask(names, entry)
+        asked.append(answers)
+        passed_ms[0] = 1_800_000
+        return answers
+
+    clock = SimpleNamespace(time_ns=lambda: time.time_ns() + passed_ms[0] * 1_000_000)
+    monkeypatch.setattr(record, "time", clock)
+    monkeypatch.setattr(recovery, "PATIENCE_S", 60.0)
+    fleet = recovery.with_recoveries(site.nb, read(site.nb), slow)
+    (found,) = (each for records in fleet.probes.values() for each in records)
+    assert [each.passed_s for each in found.wrong] == [None]
+    # All were asked, and all have heard the frames.
+    heard = [hop["heard_s"] for each in asked for hop in each.values() if not isinstance(hop, Silence)]
+    assert len([each for each in heard if each is not None]) == 2
 
 
 @pytest.mark.parametrize(
