@@ -178,18 +178,18 @@ def operations(reader: Reader) -> None:
 
 def plans(reader: Reader, host: Host) -> None:
     """Type the commands about plans, each after what the page says that happened before."""
-    reader.type(host, until="trunkline plan", numbers=["143"])
+    reader.type(host, until="trunkline plan", numbers=["124"])
     host.do("ovs-appctl -t trunkline-agent exit")
     (vif,) = flows(host, "table=0,in_port=tap1")
     (deliver,) = [flow for flow in flows(host, "table=80") if "tap2" in flow]
     host.do(f"ovs-ofctl -O OpenFlow14 --strict del-flows br-int '{body(vif)}'")
     host.do(f"ovs-ofctl -O OpenFlow14 add-flow br-int 'cookie=0xbad,{body(deliver)},actions=drop'")
-    reader.type(host, until="trunkline plan", numbers=["143"])
+    reader.type(host, until="trunkline plan", numbers=["124"])
     host.do(f"{AGENT}\ntrunkline sync --wait")
     host.do("sed -i 's/segmentation_id: 101/segmentation_id: 121/' blue.yaml")
     for router in ("02:00:00:00:99:01", "02:00:00:00:99:02"):
         host.do(arrival("eth1", router, "02:00:00:00:00:01", vlan_id=101))
-    reader.type(host, until="trunkline plan --with", numbers=["143", "18,204"])
+    reader.type(host, until="trunkline plan --with", numbers=["124", "18,204"])
     reader.type(host, until="trunkline plan --chassis")
 
 
