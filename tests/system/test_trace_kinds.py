@@ -145,7 +145,7 @@ def test_a_frame_that_only_the_cache_of_the_senders_switch_knows_is_told_as_sent
     c1, frame = site.all[0], ethernet(mac_of("g"), mac_of("f"))
     ask = asker(site.nb, None, is_counted=True)
     for number in range(1, 4):
-        c1.vswitchd.receive("f", frame)
+        c1.devices.receive("f", frame)
         hop = ask(["c1"], Entry(frame, "f"))["c1"]
         assert not isinstance(hop, Silence), hop
         assert hop["counters"]["sent_there"]["packets"] == number
