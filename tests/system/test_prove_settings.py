@@ -5,13 +5,14 @@ Each is set for real, with the agent stopped, and shown in bytes; the remedy tha
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened
-from program import trunkline
+from program import refusal, trunkline
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
@@ -227,6 +228,47 @@ def test_the_command_ends_with_4_for_the_network_that_it_concerns(chassis: Dummy
     assert trunkline("prove", "--network", "red").code == 4
     assert trunkline("prove", "--network", "blue").code == 0
     typed(chassis, "ovs-ofctl mod-port br-int b forward")
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "mended", "refused"),
+    [
+        (
+            "ovs-ofctl add-flow br-int cookie=0x5,table=50,priority=900,actions=NORMAL",
+            "ovs-ofctl del-flows br-int cookie=0x5/-1",
+            "nothing can be proved beside a flow with the action NORMAL: ",
+        ),
+        (
+            "ovs-vsctl set Open_vSwitch . other_config:vlan-limit=2",
+            "ovs-vsctl set Open_vSwitch . other_config:vlan-limit=1",
+            "other_config:vlan-limit is 2",
+        ),
+    ],
+    ids=["flow", "vlan-limit"],
+)
+def test_what_drops_frames_is_told_although_the_flows_cannot_be_proved(
+    chassis: DummyChassis, spoilt: str, mended: str, refused: str
+) -> None:
+    typed(chassis, spoilt)
+    typed(chassis, "ovs-ofctl mod-port br-int b no-forward")
+    try:
+        done = trunkline("prove", "--megaflows")
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert done.err.startswith("trunkline: ")
+        assert refused in done.err
+        assert done.out.splitlines() == [
+            "VIOLATED: all that leaves by b (b) is dropped: it has no-forward",
+            "  remedy  ovs-ofctl -O OpenFlow14 mod-port br-int b forward",
+        ]
+        done = trunkline("prove", "-o", "json")
+        found = json.loads(done.out)
+        assert (done.code, found["is_proved"], found["leaks"]) == (1, False, [])
+        assert done.err == f"trunkline: {found['refused']}\n"
+        # What is wrong is no matter of the other network.
+        assert refused in refusal(trunkline("prove", "--network", "blue"), 1)
+    finally:
+        typed(chassis, "ovs-ofctl mod-port br-int b forward")
+        typed(chassis, mended)
 
 
 def test_a_watch_tells_a_setting_and_its_end(chassis: DummyChassis, asked: Asked) -> None:

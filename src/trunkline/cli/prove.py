@@ -129,8 +129,13 @@ def prove(
 
 
 def _show(found: Mapping[str, Any], output: str, *, is_watched: bool = False) -> int:
-    """Print *found*, as JSON in one line if it *is_watched*; return the exit code that says the same."""
+    """Print *found*, as JSON in one line if it *is_watched*; return the exit code that says the same.
+
+    Raises:
+        TrunklineError: what was found is not all; it is printed first.
+    """
     from trunkline.cli.main import EXIT_NO
+    from trunkline.core.error import TrunklineError
 
     if output == "json" and is_watched:
         click.echo(json.dumps(found))
@@ -140,6 +145,8 @@ def _show(found: Mapping[str, Any], output: str, *, is_watched: bool = False) ->
         for line in lines(found):
             click.echo(printable(line))
     sys.stdout.flush()
+    if found.get("refused"):
+        raise TrunklineError(found["refused"])
     return 0 if found["is_proved"] else EXIT_NO
 
 

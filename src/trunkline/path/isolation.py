@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,14 +119,31 @@ class Found(NamedTuple):
 def answer(asked: Asked) -> dict[str, Any]:
     """Return, as JSON, whether all frames go exactly where they should, and which flows are wrong.
 
+    If the switch has something that the proof does not understand, the settings that are wrong are returned
+    all the same, with `refused`: why nothing else is known.
+
     Raises:
-        NotProvableError: the switch has something that the proof does not understand.
+        NotProvableError: it has, and no setting is wrong.
         NotFoundError: there is no such network, or this chassis has no port of it.
         SwitchError: the switch does not answer.
         UnreachableError: a database does not.
         TimedOutError: what is compared changes all the time.
     """
-    return told(asked, _found(asked))
+    try:
+        return told(asked, _found(asked))
+    except NotProvableError as error:
+        found = _unproved(asked)
+        if found.is_right:
+            raise
+        return {**told(replace(asked, is_cache_asked=False), found), "refused": str(error)}
+
+
+def _unproved(asked: Asked) -> Found:
+    """Return what is wrong besides the flows, which are not looked at."""
+    began_s, at = time.monotonic(), datetime.now().astimezone()
+    flows = bodies(asked.connection)
+    intent = _intent(asked, flows)
+    return Found(intent, flows, [], hindering(asked, intent), at, began_s)
 
 
 def told(asked: Asked, found: Found) -> dict[str, Any]:
@@ -214,6 +231,10 @@ def intended(asked: Asked, flows: Mapping[bytes, bytes]) -> Intent:
     fault = wiring.limit_faults(asked.reading.switch).get("vlan-limit")
     if fault is not None:
         raise NotProvableError(fault)
+    return _intent(asked, flows)
+
+
+def _intent(asked: Asked, flows: Mapping[bytes, bytes]) -> Intent:
     recover(flows, asked.reading)
     seen = asked.reading.inventory
     own = (port.iface_id for port in seen.ports.values())
