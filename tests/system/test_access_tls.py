@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dummy_chassis import DummyChassis, mac_of, until
+from dummy_chassis import TIMEOUT_S, DummyChassis, mac_of, until
 from nb_cluster import Cluster, Server, opened
 from program import refusal, trunkline
 
@@ -123,7 +123,7 @@ def test_a_chassis_tells_whose_certificate_has_expired(
 
 def test_an_agent_on_ssl_without_certificate_ends_with_one_line(cluster: Cluster) -> None:
     agent = chassis(cluster, "ssl:127.0.0.1:1").start_agent(is_settled=False)
-    assert agent.process.wait(20) == 1
+    assert agent.process.wait(TIMEOUT_S) == 1
     code, complaint = agent.end()
     assert (code, complaint.count("\n")) == (1, 1)
     assert "ovs-vsctl set-ssl KEY.pem CERT.pem CA.pem" in complaint

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from dummy_chassis import Site, opened, until
+from dummy_chassis import TIMEOUT_S, Site, opened, until
 
 pytestmark = pytest.mark.system
 
@@ -135,7 +135,7 @@ def test_the_agent_does_all_its_work_as_a_user_with_the_sockets_alone(site: Site
 def test_a_control_socket_that_cannot_be_made_is_one_line(site: Site, home: Path) -> None:
     unprepared(site)
     agent = start(site, home, "--log-file", str(home / "agent.log"))
-    assert agent.wait(20) == 1
+    assert agent.wait(TIMEOUT_S) == 1
     complaint = agent.communicate()[1]
     assert complaint.count("\n") == 1
     assert "give the control socket another path with --unixctl" in complaint
@@ -147,7 +147,7 @@ def test_a_user_without_the_sockets_is_told_in_one_line(site: Site, home: Path, 
     site.folder.chmod(0o755)
     (site.folder / "c1").chmod(mode)
     agent = start(site, home, "--unixctl", str(home / "agent.ctl"), groups=())
-    assert agent.wait(20) == 1
+    assert agent.wait(TIMEOUT_S) == 1
     complaint = agent.communicate()[1]
     assert complaint.count("\n") == 1
     assert "cannot open " in complaint

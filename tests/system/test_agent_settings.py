@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, until
+from dummy_chassis import BROADCAST, TIMEOUT_S, DummyChassis, Site, ethernet, mac_of, until
 from program import refusal, trunkline
 
 from trunkline.lab.error import WaitError
@@ -146,7 +146,7 @@ def test_without_a_required_setting_the_agent_does_not_start(site: Site, key: st
     chassis = site.chassis(is_running=False)
     chassis.set(**{key: None})
     agent = chassis.start_agent(is_settled=False)
-    assert agent.process.wait(10) == 1
+    assert agent.process.wait(TIMEOUT_S) == 1
     assert agent.process.stderr is not None
     complaint = agent.process.stderr.read()
     assert re.fullmatch(rf"trunkline: {key} is not set .*ovs-vsctl set .*\n", complaint), complaint

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dummy_chassis import BROADCAST, DummyChassis, Site, ethernet, mac_of, opened
+from dummy_chassis import BROADCAST, TIMEOUT_S, DummyChassis, Site, ethernet, mac_of, opened
 from program import Done, refusal, trunkline
 
 from trunkline.core.cookie import COOKIE_OURS, COOKIE_OURS_MASK
@@ -163,7 +163,7 @@ def test_watching_shows_frames_a_second(chassis: DummyChassis) -> None:
         assert rates["VIF"] == rates["OPEN"] > 0
         assert not rates["TAGGED"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(TIMEOUT_S) == 0
 
 
 def test_a_table_that_is_watched_has_a_column_of_rates(chassis: DummyChassis) -> None:
@@ -173,7 +173,7 @@ def test_a_table_that_is_watched_has_a_column_of_rates(chassis: DummyChassis) ->
         assert process.stdout.readline().split()[:5] == ["TABLE", "BAND", "FLOWS", "PACKETS", "/s"]
         process.send_signal(signal.SIGINT)
         process.stdout.read()
-        assert process.wait(20) == 0
+        assert process.wait(TIMEOUT_S) == 0
 
 
 def test_neither_a_stopped_agent_nor_one_that_is_gone_is_in_the_way(chassis: DummyChassis) -> None:

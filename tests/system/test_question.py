@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dummy_chassis import Site, until
+from dummy_chassis import TIMEOUT_S, Site, until
 from nb_cluster import Cluster
 from nb_cluster import opened as opened_cluster
 from program import refusal, trunkline
@@ -284,7 +284,7 @@ def test_a_question_whose_asker_was_killed_is_deleted_by_whoever_asks_an_hour_la
     )
     until(lambda: rows(site.nb)[0] == 1, "asked")
     process.kill()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(TIMEOUT_S) == -signal.SIGKILL
     chassis.agent.process.send_signal(signal.SIGCONT)
     # Another one, with a clock that is 50 minutes ahead: whoever asked might live, as far as it knows.
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
