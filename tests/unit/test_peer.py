@@ -15,6 +15,7 @@ from trunkline.health import own_agent
 from trunkline.insight import chassis
 from trunkline.insight.controller import controllers
 from trunkline.insight.interception import interceptions
+from trunkline.insight.waiting import finished
 from trunkline.northbound.client import Northbound
 from trunkline.ovsdb.acceptance import forget_northbound
 from trunkline.ovsdb.restore_wait import take_away
@@ -23,7 +24,7 @@ ASKING_A_SWITCH: dict[str, Callable[[str], Any]] = {
     "chassis": chassis.read,
     "agent": own_agent.runs,
     "controllers": lambda remote: controllers(remote, {"some"}),
-    "interceptions": interceptions,
+    "interceptions": lambda remote: finished(interceptions(remote)),
     "northbound": forget_northbound,
     "wait": lambda remote: take_away(remote, 5),
 }
