@@ -231,7 +231,7 @@ def test_the_agent_says_in_one_line_that_there_is_no_switch(
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     done = trunkline("agent", "--ovs", f"unix:{tmp_path}/db.sock")
     assert "does not exist; start Open vSwitch" in refusal(done, 1)
-    assert "is not a remote" in refusal(trunkline("agent", "--ovs", "nonsense"), 1)
+    assert "is not a remote" in refusal(trunkline("agent", "--ovs", "nonsense"), 2)
 
 
 def test_the_settings_are_reported_to_the_northbound(site: Site, chassis: DummyChassis) -> None:

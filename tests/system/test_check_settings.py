@@ -6,6 +6,7 @@ Those that an agent puts back are set while none runs.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from dummy_chassis import DummyChassis, Site, opened
 from program import trunkline
+
+from model.tcp_port import free_port
 
 pytestmark = pytest.mark.system
 
@@ -149,6 +152,38 @@ def test_a_mirror_that_cuts_off_a_port_is_told_once(shared: Site, chassis: Dummy
     chassis.switch.vsctl("clear", "Bridge", "br-int", "mirrors")
     shared.sync()
     assert found(shared, "--port", "a") == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_the_switch_takes_is_found_also_if_its_database_is_reached_by_tcp(host: str) -> None:
+    with opened() as site:
+        chassis = site.chassis()
+        site.network("red", 101)
+        site.port("a", "red")
+        chassis.plug("a")
+        site.await_up("a")
+        port = free_port()
+        chassis.switch.vsctl("set-manager", f"ptcp:{port}:127.0.0.1")
+        chassis.agent.end()
+        chassis.start_agent("--ovs", f"tcp:{host}:{port}")
+        chassis.switch.vsctl("set", "Interface", "a", "lldp:enable=true")
+        site.sync()
+        (told,) = found(site, "--port", "a")
+        assert told["text"].startswith("the switch itself takes LLDP frames")
+        typed(chassis, told["remedy"])
+
+
+def test_a_database_that_does_not_say_what_is_set_is_told(shared: Site, chassis: DummyChassis) -> None:
+    pid = chassis.switch.database.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        late, told = found(shared, "--port", "a")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (late["code"], told["code"], told["subject"]) == ("T502", "T506", "chassis c1"), late
+    assert told["text"].startswith("which settings of its switch keep frames from passing is not known: ")
+    assert "no answer in time; is ovsdb-server stopped or very busy?" in told["text"]
 
 
 @pytest.fixture(scope="module")

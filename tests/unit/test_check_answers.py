@@ -62,6 +62,18 @@ def test_a_code_of_a_later_version_is_an_unknown_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("uncounted", "what its flows have dropped is not known: the switch hangs"),
+        ("unsaid", "which settings of its switch keep frames from passing is not known: the switch hangs"),
+    ],
+)
+def test_what_the_switch_did_not_say_is_told_beside_what_was_found(key: str, what: str) -> None:
+    found, silent = found_of(Answer("done", {"findings": [item()], key: "the switch hangs"}))
+    assert (found.code, silent.code, silent.severity, silent.text) == ("T310", "T506", "warning", what)
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         Answer("done", None),

@@ -9,19 +9,14 @@ import click
 from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY
 from trunkline.cli.output import printable
+from trunkline.cli.place import with_chassis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @click.command()
-@click.option(
-    "--ovs",
-    "ovs_remote",
-    type=NOT_EMPTY,
-    metavar="REMOTE",
-    help="The switch's database, such as unix:PATH.  [default: unix:$OVS_RUNDIR/db.sock]",
-)
+@with_chassis
 @click.option("--detach", is_flag=True, help="Run in the background; return when the settings are read.")
 @click.option(
     "--pidfile", type=NOT_EMPTY, metavar="FILE", shell_complete=files, help="Write the process id to FILE."

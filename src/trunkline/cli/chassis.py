@@ -11,6 +11,7 @@ from trunkline.cli.listing import with_listing
 from trunkline.cli.name import CHASSIS
 from trunkline.cli.option import NOT_EMPTY, Seconds, asked, with_asking, with_northbound, with_output
 from trunkline.cli.output import ago, print_each, print_list, printable
+from trunkline.cli.place import with_chassis
 from trunkline.core.name import natural
 
 if TYPE_CHECKING:
@@ -168,13 +169,8 @@ def delete(write: Write, names: tuple[str, ...], if_exists: bool) -> int:
 
 
 @chassis.command("accept-nb")
-@click.option(
-    "--ovs",
-    type=NOT_EMPTY,
-    metavar="REMOTE",
-    help="This chassis' own Open_vSwitch database.  [default: unix:$OVS_RUNDIR/db.sock]",
-)
-def accept_nb(ovs: str | None) -> None:
+@with_chassis
+def accept_nb(ovs_remote: str | None) -> None:
     """Accept the northbound at trunkline-nb on this chassis, even if it is another one than before.
 
     A chassis obeys the first northbound that it connects to. A northbound with another identity, such as a
@@ -188,7 +184,7 @@ def accept_nb(ovs: str | None) -> None:
     from trunkline.ovsdb.acceptance import forget_northbound
     from trunkline.process.daemon import Options, require_socket
 
-    remote = Options(ovs_remote=ovs).remote
+    remote = Options(ovs_remote=ovs_remote).remote
     require_socket(remote)
     forget_northbound(remote)
     click.echo("This chassis obeys the northbound at trunkline-nb from now on.")

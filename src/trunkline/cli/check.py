@@ -9,10 +9,10 @@ import click
 
 from trunkline.cli.column import all_in_options
 from trunkline.cli.finding import Seen, count_words, show, verdict_words
-from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import CHASSIS, NETWORKS, PORTS, among
 from trunkline.cli.option import NOT_EMPTY, Connection, asked, with_connection, with_output
 from trunkline.cli.output import Sheet, print_data
+from trunkline.cli.place import with_chassis
 from trunkline.cli.progress import Progress
 from trunkline.core.amount import counted
 

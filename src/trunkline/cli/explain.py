@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from trunkline.cli.flows import inquiry, with_afar, with_chassis
 from trunkline.cli.option import NOT_EMPTY, with_output
 from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.cli.place import inquiry, with_afar, with_chassis
 
 _COLUMNS = ("band", "table", "priority", "rules", "says", "remedy")
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trunkline.cli.flows import names_northbound, with_chassis
 from trunkline.cli.option import NOT_EMPTY
 from trunkline.cli.output import printable
+from trunkline.cli.place import names_northbound, with_chassis
 from trunkline.core.error import InvalidValueError
 from trunkline.host.listener import ListenerError
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from trunkline.cli.apply import complained, further
-from trunkline.cli.flows import FLOW, asked_northbound, names_northbound, with_afar, with_chassis
+from trunkline.cli.flows import FLOW
 from trunkline.cli.name import files
 from trunkline.cli.option import NOT_EMPTY, Connection, with_output
 from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.cli.place import asked_northbound, names_northbound, with_afar, with_chassis
 from trunkline.core.amount import counted
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.column import in_options
-from trunkline.cli.flows import DEFAULT_WATCH_S, asked_northbound, with_afar, with_chassis
+from trunkline.cli.flows import DEFAULT_WATCH_S
 from trunkline.cli.name import NETWORKS
 from trunkline.cli.option import NOT_EMPTY, Connection, Seconds, with_output
 from trunkline.cli.output import Sheet, print_data, printable
+from trunkline.cli.place import asked_northbound, with_afar, with_chassis
 from trunkline.core.amount import counted
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trunkline.cli.column import all_in_options
-from trunkline.cli.flows import with_chassis
 from trunkline.cli.name import PORTS
 from trunkline.cli.option import NOT_EMPTY, with_data_output, with_northbound
 from trunkline.cli.output import print_data, printable
+from trunkline.cli.place import with_chassis
 from trunkline.cli.progress import Progress
 
 if TYPE_CHECKING:

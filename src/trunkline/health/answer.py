@@ -38,6 +38,10 @@ MOST_WAIT_S = 5.0
 SILENT = "T506"
 """The code of a chassis that did not answer."""
 
+COUNTED = "what its flows have dropped"
+SET = "which settings of its switch keep frames from passing"
+"""What a switch may not say, in words."""
+
 
 def asked_findings(
     nb: Northbound,
@@ -107,8 +111,14 @@ def _of_chassis(name: str, answer: Answer) -> Iterator[Finding]:
             name, "its answer had no room for all that it found", "ask about one network or port"
         )
     if uncounted:
-        text = f"what its flows have dropped is not known: {uncounted}"[:MOST_CHARACTERS]
-        yield _unanswered(name, text, SWITCH_REMEDY)
+        yield unsaid(name, COUNTED, uncounted)
+    if body.get("unsaid"):
+        yield unsaid(name, SET, body["unsaid"])
+
+
+def unsaid(name: str, what: str, why: object) -> Finding:
+    """Return that *what* of the chassis called *name* is not known, as its switch did not say it."""
+    return _unanswered(name, f"{what} is not known: {why}"[:MOST_CHARACTERS], SWITCH_REMEDY)
 
 
 def _finding(name: str, item: Any) -> Finding | None:

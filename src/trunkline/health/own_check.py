@@ -10,6 +10,7 @@ from trunkline.core.error import TrunklineError
 from trunkline.core.outcome import name, outcome
 from trunkline.core.setting import DATAPATH_TYPE
 from trunkline.health import cause, inspection, own_agent, unheard
+from trunkline.health.answer import COUNTED, SET, unsaid
 from trunkline.health.check import merged
 from trunkline.health.finding import Finding
 from trunkline.health.inspection import Counts, Scope, Seen
@@ -221,33 +222,33 @@ def _empty(there: Chassis, reading: Reading) -> set[str]:
     return {bridge for bridge, target in bridges.items() if counts[target] == 0}
 
 
-def _counts(there: Chassis) -> Counts | None:
-    """Return what the flows have counted, None if the switch does not say."""
-    try:
-        with Connection(there.management_socket, versions=tally.VERSIONS) as bridge:
-            found = Counts()
-            finished(bridge.count(found.note))
-            return found
-    except SwitchError:
-        # That is a finding already: the flows could not be read either.
-        return None
+def _counts(there: Chassis) -> Counts:
+    """Return what the flows have counted."""
+    with Connection(there.management_socket, versions=tally.VERSIONS) as bridge:
+        found = Counts()
+        finished(bridge.count(found.note))
+        return found
 
 
-def _said(there: Chassis) -> Replies | None:
-    """Return what the switch says of its settings, None if it does not answer: that is a finding already."""
-    try:
-        with Connection(there.management_socket) as bridge:
-            return finished(hindrance.replies(bridge, there.remote))
-    except (SwitchError, UnreachableError):
-        return None
+def _said(there: Chassis) -> Replies:
+    """Return what the switch says of its settings."""
+    with Connection(there.management_socket) as bridge:
+        return finished(hindrance.replies(bridge, there.remote))
 
 
 def _inspected(
     there: Chassis, reading: Reading, faults: Mapping[str, str], *, is_answering: bool
 ) -> Iterator[Finding]:
     """Yield what no fault says, by the rows and, of a switch that *is_answering*, by what flows counted."""
-    counts, said = (_counts(there), _said(there)) if is_answering else (None, None)
-    inventory = reading.inventory
+    inventory, counts, said = reading.inventory, None, None
+    if is_answering:
+        what = COUNTED
+        try:
+            counts = _counts(there)
+            what = SET
+            said = _said(there)
+        except (SwitchError, UnreachableError) as error:
+            yield unsaid(inventory.chassis, what, error)
     seen = Seen(reading.switch, reading.settings, inventory, counts, said, faults)
     others = {
         port.network_id for port in inventory.ports.values() if port.chassis not in (None, inventory.chassis)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from trunkline.core.error import InvalidValueError
 from trunkline.core.setting import DEFAULT_INTEGRATION_BRIDGE, INTEGRATION_BRIDGE, NB, SYSTEM_ID
+from trunkline.host.remote import parse_switch
 from trunkline.host.rundir import rundir as default_rundir
 from trunkline.host.unix_path import short
 from trunkline.insight.connection import SwitchError, permission_remedy
@@ -69,11 +69,9 @@ def read(remote: str | None = None) -> Chassis:
         InvalidValueError: *remote* is not written as a remote is.
     """
     where = remote or f"unix:{default_rundir()}/db.sock"
-    kind, _, place = where.partition(":")
-    if kind not in ("unix", "tcp", "ssl") or not place:
-        raise InvalidValueError(f"{where!r} is not a remote; write unix:PATH or tcp:HOST:PORT")
-    if kind == "unix":
-        _refuse_closed(Path(place))
+    place = parse_switch(where)
+    if place.kind == "unix":
+        _refuse_closed(Path(place.place))
     selects = [
         _select("Open_vSwitch", "external_ids", "ssl"),
         _select("SSL", "_uuid", "private_key", "certificate", "ca_cert"),

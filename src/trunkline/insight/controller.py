@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trunkline.host.remote import parse
 from trunkline.northbound import member
 from trunkline.northbound.operation import select
 from trunkline.northbound.peer import SWITCH
-from trunkline.northbound.remote import parse
 from trunkline.northbound.rpc import Rpc, sensible
 
 if TYPE_CHECKING:

@@ -5,23 +5,21 @@ The agent's replica has none of this: it would be read again with each of 10,000
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.insight import daemon
 from trunkline.insight.chassis import as_items, as_map
 from trunkline.insight.connection import SwitchError
-from trunkline.northbound import member
 from trunkline.northbound.operation import select
 from trunkline.northbound.peer import SWITCH
-from trunkline.northbound.rpc import Rpc, sensible
+from trunkline.northbound.rpc import sensible
+from trunkline.ovsdb.lookup import by_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from trunkline.insight.waiting import Work
 
-_TIMEOUT_S = 5.0
 _DATABASE = "Open_vSwitch"
 _COLUMNS = ("name", "cfm_mpid", "bfd", "lldp")
 
@@ -50,33 +48,31 @@ class MirrorOutput(NamedTuple):
     port_id: str
 
 
-def is_beside(remote: str) -> bool:
-    """Return whether the database at *remote* is asked without waiting for it."""
-    return remote.startswith("unix:") and "," not in remote
-
-
-def interceptions(remote: str) -> Work[tuple[list[Interception], list[MirrorOutput]]]:
+def interceptions(
+    remote: str, timeout_s: float = daemon.PATIENCE_S
+) -> Work[tuple[list[Interception], list[MirrorOutput]]]:
     """Return what the `Open_vSwitch` database at *remote* has Open vSwitch take for itself.
 
-    Yields what is waited for, if it `is_beside`; otherwise this waits.
+    Yields what is waited for.
 
     Raises:
         SwitchError, UnreachableError: the database does not answer.
     """
-    if is_beside(remote):
-        path = Path(remote.removeprefix("unix:"))
-        reply = yield from daemon.replied("ovsdb-server", path, "transact", [_DATABASE, *_ASKED])
-        with sensible(remote):
-            if reply["error"] is not None:
-                raise SwitchError(f"{remote} refused the question: {reply['error']}")
-            return _found(reply["result"])
-    rpc = Rpc.connect(remote, _TIMEOUT_S, peer=SWITCH)
-    try:
-        results = member.transact(rpc, _DATABASE, _ASKED, _TIMEOUT_S)
-    finally:
-        rpc.close()
+    reply = yield from daemon.replied(
+        "ovsdb-server", _by_address(remote), "transact", [_DATABASE, *_ASKED], timeout_s, SWITCH.remedy
+    )
     with sensible(remote):
-        return _found(results)
+        if reply["error"] is not None:
+            raise SwitchError(f"{remote} refused the question: {reply['error']}")
+        return _found(reply["result"])
+
+
+def _by_address(remote: str) -> str:
+    kind, _, suffix = remote.partition(":")
+    place = suffix if kind == "unix" else by_address(suffix)
+    if place is None:
+        raise SwitchError(f"{remote}: the address of this host is not known yet; run this again")
+    return f"{kind}:{place}"
 
 
 def _found(results: Iterable[Any]) -> tuple[list[Interception], list[MirrorOutput]]:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from trunkline.core.error import TrunklineError
+from trunkline.host.remote import parse
 from trunkline.host.unix_path import connect
 from trunkline.northbound.message import encoded
 from trunkline.northbound.peer import NORTHBOUND, Peer
-from trunkline.northbound.remote import parse
 
 _CHUNK = 1 << 18
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from trunkline.insight import vswitchd
+from trunkline.insight import daemon, vswitchd
 from trunkline.insight.interception import Interception, MirrorOutput, interceptions
 from trunkline.insight.waiting import Work, finished
 from trunkline.openflow.message import FRAGMENTS_SHOWN
@@ -91,8 +91,8 @@ class Replies(NamedTuple):
     outputs: Sequence[MirrorOutput] = ()
 
 
-def replies(connection: Connection, remote: str | None) -> Work[Replies]:
-    """Ask the bridge at *connection*, and its database at *remote*, None if that is not to be asked.
+def replies(connection: Connection, remote: str, timeout_s: float = daemon.PATIENCE_S) -> Work[Replies]:
+    """Ask the bridge at *connection*, and for *timeout_s* its database at *remote*.
 
     Raises:
         SwitchError: the switch does not answer.
@@ -100,9 +100,7 @@ def replies(connection: Connection, remote: str | None) -> Work[Replies]:
     """
     ports = yield from connection.reading_ports()
     fragments = yield from connection.reading_fragment_handling()
-    if remote is None:
-        return Replies(ports, fragments)
-    return Replies(ports, fragments, *(yield from interceptions(remote)))
+    return Replies(ports, fragments, *(yield from interceptions(remote, timeout_s)))
 
 
 def hindrances(reading: Reading, connection: Connection, rundir: str, intent: Intent) -> list[Hindrance]:

@@ -19,7 +19,6 @@ from trunkline.health import cause, inspection
 from trunkline.health.finding import Finding
 from trunkline.health.inspection import Counts, Scope, Seen
 from trunkline.insight.connection import Connection, SwitchError
-from trunkline.insight.interception import is_beside
 from trunkline.insight.waiting import Wait, Work
 from trunkline.openflow import tally
 from trunkline.ovsdb import wiring
@@ -44,7 +43,7 @@ def check(agent: Agent, parameters: Mapping[str, str]) -> Work[dict[str, Any]]:
         raise TrunklineError("this agent has not read its chassis' settings yet; ask again")
     yield from _look(agent)
     counts, failure = yield from _counts(agent, settings.wiring.bridge, scope)
-    said = None if failure else (yield from _said(agent, settings.wiring.bridge))
+    said, unsaid = (None, None) if failure else (yield from _said(agent, settings.wiring.bridge))
     _, by_physnet = wiring.uplinks(agent.switch, settings.wiring, agent.black_holes.bridges)
     mappings = {f"mapping {physnet}": fault for physnet, fault in by_physnet.items()}
     seen = Seen(agent.switch, settings, agent.inventory, counts, said, agent.standing.faults | mappings)
@@ -55,7 +54,7 @@ def check(agent: Agent, parameters: Mapping[str, str]) -> Work[dict[str, Any]]:
             found.append(each)
         yield None
     found.sort(key=lambda finding: (finding.severity, finding.code))
-    return _body(found) | {"uncounted": failure}
+    return _body(found) | {"uncounted": failure, "unsaid": unsaid}
 
 
 def _look(agent: Agent) -> Work[None]:
@@ -81,15 +80,13 @@ def _counts(agent: Agent, bridge: str, scope: Scope) -> Work[tuple[Counts | None
     return counts, None
 
 
-def _said(agent: Agent, bridge: str) -> Work[Replies | None]:
-    """Return what the switch says of its settings, None if it does not answer any longer."""
+def _said(agent: Agent, bridge: str) -> Work[tuple[Replies | None, str | None]]:
+    """Return what the switch says of its settings; None, and why, if it does not say."""
     try:
         with Connection(Path(agent.rundir) / f"{bridge}.mgmt", PATIENCE_S) as connection:
-            # A database that is elsewhere would keep the loop waiting.
-            remote = agent.switch.remotes if is_beside(agent.switch.remotes) else None
-            return (yield from hindrance.replies(connection, remote))
-    except TrunklineError:
-        return None
+            return (yield from hindrance.replies(connection, agent.switch.remotes, PATIENCE_S)), None
+    except TrunklineError as error:
+        return None, str(error)
 
 
 def _cookies(agent: Agent, scope: Scope) -> list[tuple[int, int]]:

@@ -28,6 +28,7 @@ from trunkline.agent.agent import Agent
 from trunkline.core.error import TrunklineError
 from trunkline.host import footprint
 from trunkline.host.listener import refuse_used_socket
+from trunkline.host.remote import parse_switch
 from trunkline.host.rundir import rundir
 from trunkline.ovsdb import restore_wait
 from trunkline.process import memory
@@ -100,10 +101,13 @@ class Options:
 
 
 def require_socket(remote: str) -> None:
-    """Raise `DaemonError` if *remote* is invalid, or is a Unix socket that is missing or cannot be opened."""
-    kind, _, path = remote.partition(":")
-    if kind not in ("unix", "tcp", "ssl"):
-        raise DaemonError(f"{remote!r} is not a remote; write unix:PATH, tcp:IP:PORT or ssl:IP:PORT")
+    """Say now that *remote*, of the switch's database, leads nowhere.
+
+    Raises:
+        InvalidValueError: it is not written as such a remote is.
+        DaemonError: it is a Unix socket that is missing or cannot be opened.
+    """
+    kind, path, _ = parse_switch(remote)
     if kind != "unix":
         return
     try:

@@ -35,6 +35,27 @@ def parse(text: str) -> Remote:
     return Remote(kind, bare, int(port))
 
 
+def parse_switch(text: str) -> Remote:
+    """Return the remote of the database of a chassis that *text* names.
+
+    Raises:
+        InvalidValueError: it names none; or it is `ssl:`, for which the files are named in that database.
+
+    >>> parse_switch("unix:/run/openvswitch/db.sock")
+    Remote(kind='unix', place='/run/openvswitch/db.sock', port=0)
+    """
+    try:
+        remote = parse(text)
+    except InvalidValueError:
+        raise InvalidValueError(f"{text!r} is not a remote; write unix:PATH or tcp:HOST:PORT") from None
+    if remote.kind == "ssl":
+        raise InvalidValueError(
+            "the chassis' own database names the files for ssl:, so it is asked without; "
+            "write unix:PATH or tcp:HOST:PORT"
+        )
+    return remote
+
+
 def _is_host(text: str) -> bool:
     """Return whether *text* can be looked up at all, which the names of RFC 3490 section 4 can."""
     try:
