@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from load import Load
 from ours import Trunkline
 from ovn import Ovn
-from process import BenchError, do
+from process import BenchError, do, run_ns
 from switch import MakeSwitch, Switch
 
 from forward.meter import Lookups, Meter
@@ -112,6 +112,10 @@ class Contestant(NamedTuple):
     def cpu_s(self) -> float:
         """Return the CPU seconds that what forwards has used."""
         return self.meter.cpu_s(self.forwarder.switch.vswitchd_pid)
+
+    def vswitchd_s(self) -> float:
+        """Return the CPU seconds that its ovs-vswitchd has used."""
+        return run_ns(self.forwarder.switch.vswitchd_pid) / 1e9
 
     def learn(self) -> None:
         """Have every bridge learn where the stations and the remote ports are; sees that all are reached."""

@@ -47,6 +47,12 @@ class Meter(Protocol):
     bursts: int
     """How many turns of a round say what a frame costs."""
 
+    counts_processes: bool
+    """Whether it counts what a single process has used, so that a question to ovs-vswitchd can be told."""
+
+    is_timed: bool
+    """Whether its clock tells how long something takes."""
+
     def cpu_s(self, vswitchd_pid: int) -> float:
         """Return the CPU seconds that what forwards has used; the process id is that of its ovs-vswitchd."""
         ...
@@ -63,6 +69,8 @@ class Userspace:
     datapath = "netdev@ovs-netdev"
     has_zones = True
     bursts = 12
+    counts_processes = True
+    is_timed = True
 
     def cpu_s(self, vswitchd_pid: int) -> float:
         """Sum up all its threads."""
@@ -85,6 +93,7 @@ class Kernel:
 
     datapath_type = SYSTEM
     datapath = "system@ovs-system"
+    is_timed = False
 
     def lookups(self, appctl: AppCtl) -> Lookups:
         """Count all; ovs-dpctl(8): `lookups: hit, missed`, `masks: hit`."""
@@ -104,6 +113,7 @@ class ProcessKernel(Kernel):
 
     has_zones = False
     bursts = 12
+    counts_processes = False
 
     def __init__(self, clock: str) -> None:
         self._clock = os.open(clock, os.O_RDWR | os.O_NOCTTY)
@@ -126,6 +136,7 @@ class EmulatedKernel(Kernel):
 
     has_zones = True
     bursts = 3  # nothing else is counted, and the machine is slow
+    counts_processes = True
 
     def cpu_s(self, vswitchd_pid: int) -> float:
         """Return what all tasks have run (sched-stats of the kernel's documentation) but for these two."""
