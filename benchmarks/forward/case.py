@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from load import Load
 from series import Results, Series
 
-from forward.contestant import Contestant, Say, contestants
+from forward.contestant import ENTRIES, Contestant, Say, contestants
 from forward.meter import METERS
 from forward.station import Station, Stations
 from forward.traffic import (
@@ -41,6 +41,10 @@ BURST_S = 0.04
 LEAST = 300
 RESAMPLES = 1000
 TURNS = 3
+ROUNDS_OF_A_SET = 3
+"""After how many rounds all contenders are made anew. How a process lies in memory, and which was made first,
+is worth 2 or 3 % of a frame, as long as the process lives."""
+
 ECHOES = 300
 STREAMS = (
     ("tcp", ("--bytes", "24M")),
@@ -48,6 +52,8 @@ STREAMS = (
 )
 
 OURS = "trunkline"
+
+Item = TypeVar("Item")
 
 
 class Way(NamedTuple):
@@ -68,22 +74,29 @@ def forward(results: Results, say: Say, rounds: int, datapath_type: str = NETDEV
 
     Turns are short and many, so that what else the machine does falls on all alike.
     """
-    measured = Results()
-    with contestants(LOAD, say, METERS[datapath_type]()) as all_contestants:
-        for contestant in all_contestants:
-            if not contestant.is_for_mix:
-                megaflows(measured, contestant)
-            megaflows_of_mix(measured, contestant)
-        say("megaflows counted")
-        for number in range(rounds):
-            _round(measured, _rotated(all_contestants, number))
-            say(f"forward, round {number + 1} of {rounds}")
+    measured, meter = Results(), METERS[datapath_type]()
+    for first in range(0, rounds, ROUNDS_OF_A_SET):
+        numbers = range(first, min(first + ROUNDS_OF_A_SET, rounds))
+        with contestants(_rotated(ENTRIES, first // ROUNDS_OF_A_SET), LOAD, say, meter) as made:
+            if first == 0:
+                _count_megaflows(measured, made)
+                say("megaflows counted")
+            for number in numbers:
+                _round(measured, _rotated(made, number))
+                say(f"forward, round {number + 1} of {rounds}")
     cases = list(dict.fromkeys(series.case for series in measured.series))
     for series in sorted(measured.series, key=lambda each: (cases.index(each.case), each.work)):
         ours = next((each for each in measured.peers(series) if each.contender == OURS), None)
         note = "" if ours is None else _pairs(ours.values, series.values, series.is_rate)
         words = (series.case, series.work, series.contender, series.unit, series.values)
         results.record(*words, is_rate=series.is_rate, note=note)
+
+
+def _count_megaflows(results: Results, made: Sequence[Contestant]) -> None:
+    for contestant in made:
+        if not contestant.is_for_mix:
+            megaflows(results, contestant)
+        megaflows_of_mix(results, contestant)
 
 
 def _round(results: Results, order: list[Contestant]) -> None:
@@ -108,10 +121,10 @@ def _round(results: Results, order: list[Contestant]) -> None:
             streams(results, contestant, way)
 
 
-def _rotated(order: list[Contestant], turn: int) -> list[Contestant]:
+def _rotated(order: Sequence[Item], turn: int) -> list[Item]:
     """Return *order* beginning elsewhere at each *turn*: nobody always comes after the same neighbour."""
     first = turn % len(order)
-    return order[first:] + order[:first]
+    return [*order[first:], *order[:first]]
 
 
 def _pairs(ours: list[float], theirs: list[float], is_rate: bool) -> str:

@@ -137,8 +137,8 @@ class Contestant(NamedTuple):
 
 
 @contextmanager
-def contestants(load: Load, say: Say, meter: Meter) -> Iterator[list[Contestant]]:
-    """Make all contenders for the length of the block; they forward, and know where the stations are.
+def contestants(entries: Sequence[Entry], load: Load, say: Say, meter: Meter) -> Iterator[list[Contestant]]:
+    """Make those of *entries*, in turn, for the length of the block; they forward, and know all stations.
 
     Their switches have the datapath of *meter*.
     """
@@ -148,7 +148,7 @@ def contestants(load: Load, say: Say, meter: Meter) -> Iterator[list[Contestant]
         stack.callback(shutil.rmtree, folder)
         stack.callback(journal.undo)
         made = []
-        for number, entry in enumerate(each for each in ENTRIES if meter.has_zones or not each.needs_zones):
+        for number, entry in enumerate(each for each in entries if meter.has_zones or not each.needs_zones):
             wiring = Wiring(f"tlb{os.getpid()}-{number}", load, journal, meter.datapath_type)
             forwarder = entry.make(folder / str(number), load, wiring.make_switch)
             stack.callback(forwarder.close)
