@@ -10,7 +10,7 @@ from trunkline.core.error import TrunklineError
 from trunkline.core.outcome import name, outcome
 from trunkline.core.setting import DATAPATH_TYPE
 from trunkline.health import cause, inspection, own_agent, unheard
-from trunkline.health.answer import COUNTED, SET, unsaid
+from trunkline.health.answer import SET, unsaid
 from trunkline.health.check import merged
 from trunkline.health.finding import Finding
 from trunkline.health.inspection import Counts, Scope, Seen
@@ -242,13 +242,15 @@ def _inspected(
     """Yield what no fault says, by the rows and, of a switch that *is_answering*, by what flows counted."""
     inventory, counts, said = reading.inventory, None, None
     if is_answering:
-        what = COUNTED
         try:
             counts = _counts(there)
-            what = SET
+        except SwitchError as error:
+            yield _no_switch(error)
+    if counts is not None:
+        try:
             said = _said(there)
         except (SwitchError, UnreachableError) as error:
-            yield unsaid(inventory.chassis, what, error)
+            yield unsaid(inventory.chassis, SET, error)
     seen = Seen(reading.switch, reading.settings, inventory, counts, said, faults)
     others = {
         port.network_id for port in inventory.ports.values() if port.chassis not in (None, inventory.chassis)
