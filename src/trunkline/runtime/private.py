@@ -9,46 +9,25 @@ from __future__ import annotations
 import errno
 import os
 import ssl
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar
 from uuid import UUID
 
+import ovs.db.idl
+import ovs.json
+import ovs.jsonrpc
+import ovs.poller
+import ovs.reconnect
+import ovs.socket_util
+import ovs.stream
+import ovs.unixctl.server
+
+from trunkline.runtime.log import Log
 from trunkline.runtime.package import check
 
-
-@contextmanager
-def _no_eventlet() -> Iterator[None]:
-    """Prevent the import of eventlet.
-
-    If eventlet is installed, `ovs.poller` loads it only to ask whether it has replaced `select`. It has not,
-    and loading it takes 0.2 s of the start.
-    """
-    if "eventlet" in sys.modules:
-        yield
-        return
-    sys.modules["eventlet"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules["eventlet"]
-
-
-with _no_eventlet():
-    check()
-    import ovs.db.idl
-    import ovs.json
-    import ovs.jsonrpc
-    import ovs.poller
-    import ovs.reconnect
-    import ovs.socket_util
-    import ovs.stream
-    import ovs.unixctl.server
-
-from trunkline.runtime.log import Log  # noqa: E402 - it loads the package
+check()
 
 log = Log("tls")
 
