@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from uuid import UUID
@@ -31,6 +32,27 @@ SPREADS: dict[str, Spread] = {
     "all one network": lambda number: (1 + number, UUID(int=2), 100 + number),
     "all one tag, the last comes first": lambda number: (7, UUID(int=2 + number), 100_000 - number),
 }
+
+
+def test_what_listens_to_the_garbage_collector_is_no_cost() -> None:
+    heard = []
+
+    def listen(phase: str, _: object) -> None:
+        heard.append(phase)
+
+    def event() -> None:
+        kept: list[object] = []
+        for _ in range(5_000):
+            kept.append([kept])
+
+    quiet = lines_run(event)
+    gc.callbacks.append(listen)
+    try:
+        assert lines_run(event) == quiet
+        event()
+        assert heard, "it is collected otherwise"
+    finally:
+        gc.callbacks.remove(listen)
 
 
 def addressed(count: int) -> View:
