@@ -17,6 +17,11 @@ from dummy_chassis import DummyChassis, Site, opened
 from program import trunkline
 
 from model.tcp_port import free_port
+from trunkline.insight.connection import SwitchError
+from trunkline.insight.interception import interceptions
+from trunkline.insight.waiting import finished
+from trunkline.ovsdb import lookup
+from trunkline.ovsdb.lookup import Name
 
 pytestmark = pytest.mark.system
 
@@ -152,6 +157,24 @@ def test_a_mirror_that_cuts_off_a_port_is_told_once(shared: Site, chassis: Dummy
     chassis.switch.vsctl("clear", "Bridge", "br-int", "mirrors")
     shared.sync()
     assert found(shared, "--port", "a") == []
+
+
+def test_all_addresses_of_the_host_of_a_switchs_database_are_tried(
+    chassis: DummyChassis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    chassis.switch.vsctl("set-manager", f"ptcp:{port}:127.0.0.1")
+    try:
+        for others in (["127.0.0.2", "127.0.0.3"], ["127.0.0.2"], []):
+            name = Name("switch.test", lambda _, others=others: [*others, "127.0.0.1"])  # type: ignore[misc]
+            monkeypatch.setitem(lookup._name_by_host, "switch.test", name)
+            assert finished(interceptions(f"tcp:switch.test:{port}")) == ([], [])
+        nobody = Name("switch.test", lambda _: ["127.0.0.2", "127.0.0.3"])
+        monkeypatch.setitem(lookup._name_by_host, "switch.test", nobody)
+        with pytest.raises(SwitchError, match="nobody listens there; start Open vSwitch there"):
+            finished(interceptions(f"tcp:switch.test:{port}"))
+    finally:
+        chassis.switch.vsctl("del-manager")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

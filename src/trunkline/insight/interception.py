@@ -5,6 +5,7 @@ The agent's replica has none of this: it would be read again with each of 10,000
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trunkline.insight import daemon
@@ -13,7 +14,7 @@ from trunkline.insight.connection import SwitchError
 from trunkline.northbound.operation import select
 from trunkline.northbound.peer import SWITCH
 from trunkline.northbound.rpc import sensible
-from trunkline.ovsdb.lookup import by_address
+from trunkline.ovsdb.lookup import by_address, were_all_tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,14 +54,22 @@ def interceptions(
 ) -> Work[tuple[list[Interception], list[MirrorOutput]]]:
     """Return what the `Open_vSwitch` database at *remote* has Open vSwitch take for itself.
 
-    Yields what is waited for.
+    Yields what is waited for. All addresses of a host name are tried.
 
     Raises:
         SwitchError, UnreachableError: the database does not answer.
     """
-    reply = yield from daemon.replied(
-        "ovsdb-server", _by_address(remote), "transact", [_DATABASE, *_ASKED], timeout_s, SWITCH.remedy
-    )
+    end_s, tries, reply = time.monotonic() + timeout_s, 0, None
+    while reply is None:
+        place, left_s = _by_address(remote), max(0.0, end_s - time.monotonic())
+        try:
+            reply = yield from daemon.replied(
+                "ovsdb-server", place, "transact", [_DATABASE, *_ASKED], left_s, SWITCH.remedy
+            )
+        except SwitchError:
+            tries += 1
+            if were_all_tried(remote, tries):
+                raise
     with sensible(remote):
         if reply["error"] is not None:
             raise SwitchError(f"{remote} refused the question: {reply['error']}")
