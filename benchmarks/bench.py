@@ -7,6 +7,7 @@ flows, apply, probe, metrics.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def run(name: str, results: Results, datapath_type: str, *, is_quick: bool) -> N
 def main() -> None:
     """Run what the command line names, and report."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES, *ALIASES], default=[], metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes")
     parser.add_argument("--out", type=Path, help="where results.json and the plots go; no files without it")
     parser.add_argument(
@@ -93,6 +94,11 @@ def main() -> None:
         help="of `forward`; system, the kernel's, has a kernel of its own",
     )
     asked = parser.parse_args()
+    unknown = [name for name in asked.names if name not in (*NAMES, *ALIASES)]
+    if unknown:
+        parser.error(f"there is no case {unknown[0]!r}; give some of {', '.join((*NAMES, *ALIASES))}")
+    # Ended by kill(1) or timeout(1), it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     results = Results()
     if asked.datapath == SYSTEM and asked.names != ["forward"]:
         parser.error(f"--datapath {SYSTEM}: only `forward` is measured there; give `forward` alone")

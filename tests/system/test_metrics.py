@@ -219,11 +219,21 @@ def test_ports_have_metrics_of_their_own_if_they_are_asked_for(site: Site, chass
     assert of_ports(once(chassis, "--ports", "b")[0]).get('up{port="b"}', 0) == 0
 
 
-def test_a_pattern_that_is_no_regular_expression_is_one_line(site: Site) -> None:
-    run = program(site.chassis(is_running=False), "--once", "--ports", "web(")
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("web(", "missing ), unterminated subpattern at position 3"),
+        ("a{99999999999}", "the repetition number is too large"),
+        ("(" * 3000 + ")" * 3000, "maximum recursion depth exceeded"),
+    ],
+    ids=("unterminated", "repeated", "nested"),
+)
+def test_a_pattern_that_is_no_regular_expression_is_one_line(site: Site, pattern: str, why: str) -> None:
+    run = program(site.chassis(is_running=False), "--once", "--ports", pattern)
     out, err = run.communicate(timeout=60)
-    assert (run.returncode, out, err.count("\n")) == (2, "", 1), err
-    assert "'web(' is not a regular expression: missing ), unterminated subpattern at position 3" in err
+    assert (run.returncode, out, err.count("\n")) == (2, "", 1), err[:500]
+    assert f"{pattern[:20]!r}"[:-1] in err
+    assert f"is not a regular expression: {why}" in err
 
 
 def delays(chassis: DummyChassis, name: str) -> tuple[int, float]:
@@ -331,6 +341,10 @@ def test_names_stay_while_the_northbound_is_away_and_its_line_comes_once(
     [
         ("9176", 2, "'9176' is not ADDRESS:PORT, such as 127.0.0.1:9176"),
         ("127.0.0.1:70000", 2, "is not ADDRESS:PORT"),
+        *(
+            (wrong, 2, "is not ADDRESS:PORT")
+            for wrong in ("[::1", "[]:80", "1:2:3", "a..b:80", f"{'a' * 300}:80")
+        ),
         ("198.51.100.1:9176", 1, "cannot serve metrics at 198.51.100.1:9176: "),
         ("taken", 1, "another program listens there; end it, or give another --listen"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from trunkline.cli.output import printable
 from trunkline.cli.place import names_northbound, with_chassis
 from trunkline.core.error import InvalidValueError
 from trunkline.host.listener import ListenerError
+from trunkline.host.remote import parse
 
 if TYPE_CHECKING:
     from trunkline.northbound.client import Northbound
@@ -78,17 +80,22 @@ def metrics(ctx: click.Context, listen: str, ports: str | None, once: bool, ovs_
 
 
 def _pattern(ports: str | None) -> re.Pattern[str] | None:
+    if ports is None:
+        return None
     try:
-        return None if ports is None else re.compile(ports)
-    except re.error as error:
-        raise InvalidValueError(f"{ports!r} is not a regular expression: {error}") from error
+        return re.compile(ports)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise InvalidValueError(f"{ports[:80]!r} is not a regular expression: {error}") from error
 
 
 def _place(listen: str) -> tuple[str, int]:
-    address, _, port = listen.rpartition(":")
-    if not address or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise InvalidValueError(f"{listen!r} is not ADDRESS:PORT, such as {DEFAULT_LISTENER}")
-    return address.removeprefix("[").removesuffix("]"), int(port)
+    try:
+        _, address, port = parse(f"tcp:{listen}")
+        if ":" in address:
+            ipaddress.IPv6Address(address)
+    except (InvalidValueError, ValueError):
+        raise InvalidValueError(f"{listen!r} is not ADDRESS:PORT, such as {DEFAULT_LISTENER}") from None
+    return address, port
 
 
 def _serve(registry: object, address: str, port: int) -> None:
@@ -106,7 +113,9 @@ def _serve(registry: object, address: str, port: int) -> None:
         elif error.errno in (errno.EACCES, errno.EPERM):
             why = "permission denied; give a port above 1023"
         else:
-            known = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            known = (
+                os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+            )
             why = f"{known}; give an address of this machine"
         raise ListenerError(f"cannot serve metrics at {where}: {why}") from error
     notify(READY)
