@@ -69,6 +69,17 @@ def test_anyone_but_root_is_told_that_it_needs_root(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["a:b", "a,b", "a\\b"])
+def test_a_directory_that_no_overlay_takes_is_refused(tmp_path: Path, name: str) -> None:
+    done = matrix("--suite", "sid", "--datapath", "netdev", cache=tmp_path / name)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"test-matrix: TRUNKLINE_MATRIX_CACHE: an overlay cannot be mounted at {tmp_path / name};"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_directory_without_space_is_named_with_what_is_needed(tmp_path: Path) -> None:
     mount = 'mount -t tmpfs -o size=1m tmpfs "$TRUNKLINE_MATRIX_CACHE"; exec "$@"'
     mounted = ("unshare", "--mount", "sh", "-ec", mount, "sh")
